@@ -1,0 +1,50 @@
+# The tools of the repository. `make demo` and `make test` need nothing but Python 3.11 or later and make.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: help install demo test lint format bench package lock schema clean
+
+help: ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+
+install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
+
+# Hashes are checked; the registry is whatever pip is set up to use.
+.venv/.installed: requirements.lock pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+demo: install ## a lake of real bars in demo-lake/, and a first query
+	$(BIN)/stockstream demo --lake demo-lake
+
+test: install ## the whole suite
+	$(BIN)/python -m pytest
+
+lint: install ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: install ## put the code into shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: install ## every benchmark, full size
+	@for file in tests/benchmarks/[a-z]*.py; do $(BIN)/python -m tests.benchmarks.$$(basename $$file .py) || exit 1; done
+
+package: install ## the wheel, in dist/
+	$(BIN)/python -m build --wheel --no-isolation
+
+lock: ## requirements.lock from pyproject.toml, without a registry's address
+	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+
+schema: install ## sql/schema/*.parquet from sql/schema/*.sql
+	$(BIN)/python -m sql.schema
+
+clean: ## all that was built
+	rm -rf .venv dist build demo-lake .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

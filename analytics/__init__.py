@@ -1,0 +1,26 @@
+"""What runs on a desk: queries on a lake from Python, and the command line.
+
+import analytics
+con = analytics.connect("./lake")                # every view of sql/README.md
+con.sql("FROM bars WHERE symbol = 'BHP'").pl()
+analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from analytics.session import connect
+
+if TYPE_CHECKING:
+    from analytics.aggregator import DataAggregator
+
+__all__ = ["DataAggregator", "connect"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "DataAggregator":  # imports polars, which a connection alone does not need
+        from analytics.aggregator import DataAggregator
+
+        return DataAggregator
+    raise AttributeError(f"module 'analytics' has no attribute {name!r}")

@@ -1,0 +1,104 @@
+"""Bars as polars frames: the whole lake, a day, a range, some symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+
+import polars as pl
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from analytics.cache import local_copies
+from pipeline.lake import Lake, since
+from pipeline.settings import settings
+from sql.session import Narrow, connect, run_date, set_variable
+
+Day = date | str
+
+
+class DataAggregator:
+    """Reads the bars of a lake, merged over batch files, and of these only the files and rows asked for.
+
+    Every `load_` method gives a polars DataFrame with the columns of the view `bars`, sorted by symbol and date; the
+    `scan_` method of the same name gives a LazyFrame, for what does not fit into memory. Days are dates or
+    YYYY-MM-DD. `cache` names a folder in which the batch files of an S3 lake are kept, for development.
+
+    Raises:
+        LakeError: the lake cannot be listed or read.
+        ValueError: a day is not YYYY-MM-DD, or a range ends before it starts.
+    """
+
+    def __init__(self, lake: str | None = None, cache: str | Path | None = None) -> None:
+        self._lake = Lake(lake or settings().lake_uri)
+        self._cache = Path(cache) if cache else None
+
+    def load_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.DataFrame:
+        """Give all bars; of the lake in s3://bucket/prefix where a bucket is named."""
+        return self._all(bucket, prefix).pl()
+
+    def scan_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.LazyFrame:
+        """Give all bars, lazily."""
+        return self._all(bucket, prefix).pl(lazy=True)
+
+    def load_date(self, day: Day) -> pl.DataFrame:
+        """Give the bars of one session; reads only the files written on that day or later."""
+        return self.load_date_range(day, day)
+
+    def load_date_range(self, start: Day, end: Day) -> pl.DataFrame:
+        """Give the bars of the sessions from start to end, both included; reads only files written since start."""
+        return self._range(start, end).pl()
+
+    def scan_date_range(self, start: Day, end: Day) -> pl.LazyFrame:
+        """Give the bars of the sessions from start to end, both included, lazily."""
+        return self._range(start, end).pl(lazy=True)
+
+    def load_symbols(self, symbols: Sequence[str]) -> pl.DataFrame:
+        """Give all bars of some symbols; of each file only the row groups that hold them are read."""
+        return self._symbols(symbols).pl()
+
+    def scan_symbols(self, symbols: Sequence[str]) -> pl.LazyFrame:
+        """Give all bars of some symbols, lazily."""
+        return self._symbols(symbols).pl(lazy=True)
+
+    def merge_daily_batches(self, day: Day) -> pl.DataFrame:
+        """Give what the batch files of one run hold, merged: whatever sessions that run fetched."""
+        wanted = _day(day)
+        con = self._connect(lambda files: (file for file in files if run_date(file) == wanted))
+        return con.table("bars").order("symbol, date").pl()
+
+    def _all(self, bucket: str | None, prefix: str) -> DuckDBPyRelation:
+        if bucket is not None:
+            # The seeds' callers name the folder of the batch files; a lake is what that folder lies in.
+            lake = f"s3://{bucket}/{prefix.strip('/').removesuffix('raw-data')}"
+            return DataAggregator(lake, self._cache)._all(None, "")
+        return self._connect().table("bars").order("symbol, date")
+
+    def _range(self, start: Day, end: Day) -> DuckDBPyRelation:
+        first, last = _day(start), _day(end)
+        if last < first:
+            raise ValueError(f"the range ends ({last}) before it starts ({first})")
+        bars = self._connect(since(first)).table("bars")
+        return bars.filter(f"date BETWEEN DATE '{first}' AND DATE '{last}'").order("symbol, date")
+
+    def _symbols(self, symbols: Sequence[str]) -> DuckDBPyRelation:
+        con = self._connect()
+        set_variable(con, "batch_symbols", sorted(symbols))
+        return con.table("bars").filter(_OF_SYMBOLS).order("symbol, date")
+
+    def _connect(self, narrow: Narrow = lambda files: files) -> DuckDBPyConnection:
+        if self._cache is None or not self._lake.uri.startswith("s3://"):
+            return connect(self._lake.uri, narrow=narrow)
+        copies = local_copies(self._lake, self._cache)
+        return connect(self._lake.uri, narrow=lambda files: copies(list(narrow(files))))
+
+
+# Constants reach the scan through the view's window; a sub-query would not.
+_OF_SYMBOLS = """
+    symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
+    AND list_contains(getvariable('batch_symbols'), symbol)
+"""
+
+
+def _day(day: Day) -> date:
+    return day if isinstance(day, date) else date.fromisoformat(day)

@@ -1,0 +1,31 @@
+"""Logs on standard error: a line of JSON each, or for a person at a terminal warnings in plain words."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from pythonjsonlogger.json import JsonFormatter
+from rich.logging import RichHandler
+
+from pipeline.settings import settings
+
+
+def start_logging() -> None:
+    """Send every log record to standard error, from LOG_LEVEL up (from WARNING up at a terminal)."""
+    level = logging.getLevelNamesMapping()[settings().log_level]
+    if sys.stderr.isatty():
+        handler: logging.Handler = RichHandler(level=max(level, logging.WARNING), show_path=False)
+    else:
+        handler = logging.StreamHandler()
+        handler.setFormatter(
+            JsonFormatter(
+                "%(asctime)s %(levelname)s %(name)s %(message)s",
+                rename_fields={"asctime": "time", "levelname": "level", "name": "logger"},
+                static_fields={"environment": settings().environment},
+            )
+        )
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # Below INFO these write whole requests, with the tokens that are in them.
+    for noisy in ("urllib3", "botocore", "boto3", "s3transfer"):
+        logging.getLogger(noisy).setLevel(max(level, logging.INFO))

@@ -1,0 +1,41 @@
+"""Options that commands share, so that they are called and mean the same everywhere."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated
+
+import typer
+
+from pipeline.lake import Lake
+from pipeline.market import Market, market
+from pipeline.settings import settings
+from sql.errors import UsageError
+
+LakeOption = Annotated[
+    str | None,
+    typer.Option("--lake", help="Folder or s3://bucket/prefix.", show_default="$STOCKSTREAM_LAKE or ./lake"),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+
+def lake_uri(lake: str | None) -> str:
+    """Give the lake to use: the option's, else the setting's."""
+    return lake or settings().lake_uri
+
+
+def market_of(lake: Lake, name: str | None) -> Market:
+    """Give the market that is asked for, else the lake's own, else the setting's."""
+    return market(name) if name else lake.market() or market(settings().market)
+
+
+def day_of(option: str, text: str | None) -> date | None:
+    """Read a day given to an option.
+
+    Raises:
+        UsageError: it is no YYYY-MM-DD.
+    """
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise UsageError(f"{option} {text}: write a day as YYYY-MM-DD") from None

@@ -1,0 +1,56 @@
+"""`stockstream status`: what a lake holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from pipeline.lake import Lake
+
+
+def status(lake: LakeOption = None, as_json: JsonOption = False) -> None:
+    """Tell what the lake holds: symbols, bars, dates, gaps, and what cannot be read.
+
+    Example: stockstream status --lake s3://bucket/prefix --json
+    """
+    found = lake_status(Lake(lake_uri(lake)))
+    if as_json:
+        print(json.dumps(found, default=str))
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    if not found["batch_files"]:
+        out.print(f"{found['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
+        return
+    out.print(f"lake        {found['lake']} ({found['market'] or 'no market'})", markup=False)
+    out.print(f"listed      {found['listed']} companies on {found['listed_on'] or 'no list yet'}")
+    out.print(
+        f"bars        {found['bars']:,} of {found['symbols']} symbols, {found['first_date']} to {found['last_date']}"
+    )
+    out.print(f"up to date  {found['up_to_date']} symbols have the last session, {found['last_session']}")
+    out.print(f"gaps        {found['gaps']:,} sessions without a bar inside a symbol's history")
+    out.print(f"unsettled   {found['unsettled']} rows without a close yet")
+    out.print(f"files       {found['batch_files']} batch files, {found['unreadable_files']} unreadable")
+    out.print(f"last fetch  {found['last_fetch']}")
+
+
+def lake_status(lake: Lake) -> dict[str, Any]:
+    """Give the row of `lake_status()` with the market, its last session, the symbols that have it, and the gaps."""
+    market = lake.market()
+    session = None
+    if market is not None:
+        now = datetime.now(UTC)
+        session = market.settled_through(market.today(now), now)
+    with lake.session() as con:
+        relation = con.sql("FROM lake_status()")
+        found: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+        found["market"] = market.name if market else None
+        found["last_session"] = session
+        found["gaps"], found["up_to_date"] = con.sql(
+            "SELECT (SELECT count(*) FROM gaps),"
+            f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
+        ).fetchall()[0]
+    return found

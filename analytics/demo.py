@@ -1,0 +1,30 @@
+"""What the demo shows after its run: a first query with its result, and what to try next."""
+
+from __future__ import annotations
+
+from rich.console import Console
+
+from sql.session import connect
+
+QUERY = """
+SELECT symbol, count(*) AS bars, min(date) AS first, max(date) AS last,
+       round(arg_max(close, date), 2) AS close,
+       round(100 * (arg_max(close, date) / arg_min(close, date) - 1), 1) AS total_return_pct
+FROM bars_adjusted GROUP BY symbol ORDER BY total_return_pct DESC
+""".strip()
+
+
+def show(lake: str) -> None:
+    """Print a query on the demo's lake, its result, and the next commands."""
+    out = Console(highlight=False, soft_wrap=True)
+    out.print(f"\n[bold]A first query[/bold], on prices adjusted for splits and dividends:\n\n{QUERY}\n")
+    with connect(lake) as con:
+        out.print(str(con.sql(QUERY)), markup=False)
+    out.print("[bold]Next[/bold]")
+    out.print(
+        f"  .venv/bin/stockstream shell --lake {lake}                      the duckdb shell on it; FROM lake_help()"
+    )
+    out.print(
+        f'  .venv/bin/stockstream query --lake {lake} "FROM actions"       one query; --format csv, json, parquet'
+    )
+    out.print("  .venv/bin/stockstream run --symbols BHP,CBA --start 2020-01-01   fresh bars from Yahoo, into ./lake")

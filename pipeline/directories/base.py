@@ -1,0 +1,32 @@
+"""What a directory of listed companies gives, whoever publishes it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Listing:
+    """One listed company: a row of `symbols/YYYY-MM-DD-symbols.csv`.
+
+    `market_cap` is in units of the market's currency; None where the exchange gives none (suspended, `--`).
+    """
+
+    symbol: str
+    name: str = ""
+    sector: str = ""
+    market_cap: int | None = None
+
+
+class Directory(Protocol):
+    """A list of the companies that a market has today."""
+
+    name: str
+
+    def listings(self) -> list[Listing]:
+        """Give every listed company, sorted by symbol, each symbol once.
+
+        Raises:
+            DirectoryRefused: when no published answer is a believable list.
+        """

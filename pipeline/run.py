@@ -1,0 +1,118 @@
+"""The whole pipeline in one process: the steps that the state machine runs as functions, in the same order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pipeline.directories import open_directory
+from pipeline.errors import StockStreamError
+from pipeline.lake import Lake
+from pipeline.market import Market
+from pipeline.settings import settings
+from pipeline.sources.base import Source
+from pipeline.steps.fetch_batch import fetch_batch
+from pipeline.steps.update_symbols import batches, update_symbols
+
+logger = logging.getLogger(__name__)
+
+BATCHES_AT_ONCE = 10
+
+Result = dict[str, Any]
+
+
+def run(
+    lake: Lake,
+    source: Source,
+    market: Market,
+    symbols: Sequence[str] | None = None,
+    day: date | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    accept_smaller: bool = False,
+    batch_size: int | None = None,
+    on_start: Callable[[int], None] = lambda batches: None,
+    on_batch: Callable[[Result], None] = lambda result: None,
+) -> Result:
+    """Update the list of symbols (unless `symbols` are given), then fetch all batches, several at once.
+
+    `day` is the run's day (today on the exchange), `start` the first day of a new symbol's history; with `end` that
+    range is fetched for every symbol. Gives a JSON-able summary; `status` is `complete`, `partial` (some symbols
+    missing: `missing` says which and why) or `failed` (nothing could be had).
+    """
+    began = time.monotonic()
+    now = datetime.now(UTC)
+    day = day or market.today(now)
+    size = batch_size or source.batch_size
+    metadata: dict[str, Any] | None = None
+    if symbols is None:
+        directory = source.directory() or open_directory(market, settings())
+        update = update_symbols({"date": str(day), "acceptSmaller": accept_smaller}, lake, directory, market, size, now)
+        work, metadata = update["symbolBatches"], update["metadata"]
+    else:
+        lake.prepare(market, day)
+        work = batches(list(dict.fromkeys(symbols)), size)
+
+    base = {"date": str(day), "start": str(start) if start else None, "end": str(end) if end else None}
+    on_start(len(work))
+    results = []
+    with ThreadPoolExecutor(min(BATCHES_AT_ONCE, source.concurrency)) as pool:
+        futures = [pool.submit(_one_batch, {**base, **batch}, lake, source, market, now) for batch in work]
+        for future in as_completed(futures):
+            results.append(future.result())
+            on_batch(results[-1])
+    return _summary(results, metadata, lake, source, market, day, time.monotonic() - began)
+
+
+def _one_batch(event: Result, lake: Lake, source: Source, market: Market, now: datetime) -> Result:
+    """Fetch a batch; one that fails as a whole is a result too, so that the others go on."""
+    try:
+        return fetch_batch(event, lake, source, market, now)
+    except StockStreamError as error:
+        reason = str(error)
+        logger.error("batch %s: %s", event["batchNumber"], reason)
+    except Exception as error:
+        reason = f"unexpected {type(error).__name__}: {error}"
+        logger.exception("batch %s", event["batchNumber"])
+    missing = [{"symbol": symbol, "reason": reason} for symbol in event["symbols"]]
+    return {"batchNumber": event["batchNumber"], "date": event["date"], "symbols": len(missing), "missing": missing}
+
+
+def _summary(
+    results: list[Result],
+    metadata: dict[str, Any] | None,
+    lake: Lake,
+    source: Source,
+    market: Market,
+    day: date,
+    seconds: float,
+) -> Result:
+    results.sort(key=lambda result: result["batchNumber"])
+    missing = [item for result in results for item in result["missing"]]
+    total = sum(result["symbols"] for result in results)
+    dates = [result[end] for result in results for end in ("firstDate", "lastDate") if result.get(end)]
+    status = "complete" if not missing else "failed" if len(missing) >= total else "partial"
+    if status == "failed" and any(result.get("rows") for result in results):
+        status = "partial"
+    return {
+        "status": status,
+        "lake": lake.uri,
+        "market": market.name,
+        "source": source.name,
+        "date": str(day),
+        "directory": metadata,
+        "symbols": total,
+        "upToDate": sum(result.get("upToDate", 0) for result in results),
+        "batches": len(results),
+        "files": [result["key"] for result in results if result.get("key")],
+        "rows": sum(result.get("rows", 0) for result in results),
+        "firstDate": min(dates, default=None),
+        "lastDate": max(dates, default=None),
+        "openSession": sum(result.get("openSession", 0) for result in results),
+        "missing": missing,
+        "seconds": round(seconds, 2),
+    }

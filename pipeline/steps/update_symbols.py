@@ -1,0 +1,117 @@
+"""Step 1: bring the list of listed companies up to date and cut it into batches."""
+
+from __future__ import annotations
+
+import csv
+import io
+import logging
+from collections.abc import Sequence
+from datetime import UTC, date, datetime
+from typing import Any
+
+from pipeline.directories.base import Directory, Listing
+from pipeline.errors import DirectoryRefused
+from pipeline.lake import Lake, symbols_key
+from pipeline.market import Market
+from sql.session import run_date
+
+logger = logging.getLogger(__name__)
+
+LARGEST_LOSS = 0.10
+"""A directory that has lost more than this share of its companies since the last list is a broken answer."""
+
+Event = dict[str, Any]
+
+
+def update_symbols(
+    event: Event, lake: Lake, directory: Directory, market: Market, batch_size: int = 100, now: datetime | None = None
+) -> dict[str, Any]:
+    """Store today's list of companies and give it, cut into batches.
+
+    `event`: `date` (YYYY-MM-DD, the run's day; today on the exchange by default), `acceptSmaller` (true: take a list
+    although it is more than 10 % smaller than the last one). Gives `{"symbols": [...], "symbolBatches": [{"symbols":
+    [...], "batchNumber": 0}, ...], "metadata": {...}}`; where the directory was refused the last good list is used,
+    and `metadata.refused` says why.
+
+    Raises:
+        DirectoryRefused: there is neither a believable directory nor a list from before.
+    """
+    day = date.fromisoformat(event["date"]) if event.get("date") else market.today(now or datetime.now(UTC))
+    lake.prepare(market, day)
+    before_day, before = last_list(lake, day)
+    refused = None
+    try:
+        listings = directory.listings()
+        _believe(listings, before, accept_smaller=bool(event.get("acceptSmaller")))
+        lake.update(symbols_key(day), lambda _: _to_csv(listings))
+    except DirectoryRefused as refusal:
+        if not before:
+            raise DirectoryRefused(
+                f"{refusal}; and {lake.uri} has no list from before: name --symbols, or run again later"
+            ) from None
+        refused, listings = str(refusal), before
+        logger.warning("directory refused, the list of %s is used: %s", before_day, refused)
+
+    symbols = [listing.symbol for listing in listings]
+    old, new = {listing.symbol for listing in before}, set(symbols)
+    added, removed = (sorted(new - old), sorted(old - new)) if before else ([], [])
+    logger.info("%d symbols, %d added, %d removed", len(symbols), len(added), len(removed))
+    return {
+        "symbols": symbols,
+        "symbolBatches": batches(symbols, batch_size),
+        "metadata": {
+            "date": str(day),
+            "directory": directory.name,
+            "listOf": str(before_day if refused else day),
+            "count": len(symbols),
+            "added": added,
+            "removed": removed,
+            "refused": refused,
+        },
+    }
+
+
+def batches(symbols: Sequence[str], size: int = 100) -> list[dict[str, Any]]:
+    """Cut a list of symbols into batches: `[{"symbols": [...], "batchNumber": 0}, ...]`."""
+    return [
+        {"symbols": list(symbols[start : start + size]), "batchNumber": number}
+        for number, start in enumerate(range(0, len(symbols), size))
+    ]
+
+
+def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
+    """Give the newest list of companies stored for `day` or before, and its day; (None, []) where there is none."""
+    for key in reversed(lake.store.list("symbols/")):
+        listed_on = run_date(key)
+        stored = lake.store.get(key) if listed_on is not None and listed_on <= day else None
+        if stored is not None and (listings := _from_csv(stored.data.decode())):
+            return listed_on, listings
+    return None, []
+
+
+def _believe(listings: list[Listing], before: list[Listing], accept_smaller: bool) -> None:
+    if not listings:
+        raise DirectoryRefused("the directory is empty")
+    if before and len(listings) < (1 - LARGEST_LOSS) * len(before) and not accept_smaller:
+        raise DirectoryRefused(
+            f"the directory has {len(listings)} companies, more than {LARGEST_LOSS:.0%} fewer than the {len(before)} "
+            "of the last list (if that is true, run with --accept-smaller)"
+        )
+
+
+def _to_csv(listings: list[Listing]) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["symbol", "name", "sector", "market_cap"])
+    writer.writerows([item.symbol, item.name, item.sector, item.market_cap] for item in listings)
+    return text.getvalue().encode()
+
+
+def _from_csv(text: str) -> list[Listing]:
+    return [
+        Listing(
+            row["symbol"], row["name"] or "", row["sector"] or "", int(row["market_cap"]) if row["market_cap"] else None
+        )
+        for row in csv.DictReader(io.StringIO(text))
+        if row.get("symbol")
+    ]

@@ -1,0 +1,18 @@
+"""Where a lake's objects lie: a folder or S3, behind the same four operations."""
+
+from __future__ import annotations
+
+from pipeline.store.base import Store, Stored
+
+__all__ = ["Store", "Stored", "open_store"]
+
+
+def open_store(lake: str) -> Store:
+    """Open the store of a lake's URI (normalised: a folder, or s3://bucket/prefix)."""
+    if lake.startswith("s3://"):
+        from pipeline.store.s3 import S3Store  # boto3 takes a third of a second to import
+
+        return S3Store(lake)
+    from pipeline.store.folder import FolderStore
+
+    return FolderStore(lake)

@@ -1,0 +1,92 @@
+"""A lake in a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from pipeline.errors import Conflict, LakeError
+from pipeline.store.base import Stored
+
+LOCK_SECONDS = 120
+_ASIDE = ".aside-"
+
+
+class FolderStore:
+    """Objects as files. An object is written aside, synced and renamed, under one lock for all writers of the lake.
+
+    The lock makes compare-and-replace one step, and whatever lies aside while it is held was left by a killed writer.
+    Readers take no lock: a rename shows them the old file or the new one.
+    """
+
+    def __init__(self, root: str) -> None:
+        self.root = Path(root)
+
+    def uri(self, key: str) -> str:
+        """Give the file's path."""
+        return str(self.root / key)
+
+    def list(self, prefix: str) -> dict[str, str]:
+        """Give the keys below a folder, sorted, with their versions; files aside are not objects."""
+        files = sorted(path for path in (self.root / prefix).rglob("[!.]*") if path.is_file())
+        return {str(path.relative_to(self.root)): _version(path.stat()) for path in files}
+
+    def get(self, key: str) -> Stored | None:
+        """Read a file."""
+        try:
+            with (self.root / key).open("rb") as file:
+                return Stored(file.read(), _version(os.fstat(file.fileno())))
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise LakeError(f"cannot read {self.uri(key)}: {error.strerror}") from None
+
+    def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
+        """Write a file aside, then rename it into its place if that is still as it was seen."""
+        path = self.root / key
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with self._locked():
+                for left_over in path.parent.glob(f"{_ASIDE}*"):
+                    left_over.unlink()
+                seen = replaces.etag if replaces else None
+                if (_version(path.stat()) if path.exists() else None) != seen:
+                    raise Conflict(f"{path} was written by another run in the meantime")
+                aside = path.with_name(_ASIDE + path.name)
+                with aside.open("wb") as file:
+                    file.write(data)
+                    file.flush()
+                    os.fsync(file.fileno())
+                aside.rename(path)
+                _sync_folder(path.parent)
+        except OSError as error:
+            raise LakeError(f"cannot write {path}: {error.strerror}") from None
+
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        lock = FileLock(self.root / ".lock", timeout=LOCK_SECONDS)
+        try:
+            with lock:
+                yield
+        except Timeout:
+            raise LakeError(
+                f"another process has held {self.root}/.lock for {LOCK_SECONDS} s: is a run stopped or hanging?"
+            ) from None
+
+
+def _version(stat: os.stat_result) -> str:
+    # A rename gives another inode, so no two contents share all three.
+    return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename last through a power cut."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,83 @@
+"""A lake on S3, or on any server that speaks its protocol with conditional writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+
+from pipeline.errors import Conflict, LakeError
+from pipeline.store.base import Stored
+
+# 412: the condition does not hold; 409: another conditional write of this key is under way, which comes to the same.
+_LOST = {409, 412}
+_ADVICE = {
+    "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
+    "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
+    "ExpiredToken": "the AWS credentials have expired: log in again",
+    "AccessDenied": "access denied: check the AWS credentials in use and what they may do",
+    "NoSuchBucket": "there is no such bucket",
+}
+
+
+class S3Store:
+    """Objects below s3://bucket/prefix, published by conditional put."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+        self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
+        self.prefix = f"{prefix}/" if prefix else ""
+        # Retries are the SDK's: a conditional put that is sent again can only win once.
+        self._client: Any = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+
+    def uri(self, key: str) -> str:
+        """Give the object's s3:// URI."""
+        return f"{self.root}/{key}"
+
+    def list(self, prefix: str) -> dict[str, str]:
+        """Give the keys below a prefix, sorted, with their ETags."""
+        with self._explained(prefix):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"
+            )
+            items = [item for page in pages for item in page.get("Contents", [])]
+        return {item["Key"][len(self.prefix) :]: item["ETag"] for item in sorted(items, key=lambda item: item["Key"])}
+
+    def get(self, key: str) -> Stored | None:
+        """Read an object."""
+        try:
+            with self._explained(key):
+                answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+                return Stored(answer["Body"].read(), answer["ETag"])
+        except KeyError:
+            return None
+
+    def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
+        """Write an object if it is not there yet, or is still the version that was read."""
+        condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
+        with self._explained(key):
+            self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
+
+    @contextmanager
+    def _explained(self, key: str) -> Iterator[None]:
+        """Turn boto3's errors into one line each; a key that is not there is a KeyError."""
+        try:
+            yield
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
+            if code == "NoSuchKey":
+                raise KeyError(key) from None
+            if status in _LOST:
+                raise Conflict(f"{self.uri(key)} was written by another run in the meantime") from None
+            raise LakeError(f"cannot use {self.uri(key)}: {_ADVICE.get(code, error)}") from None
+        except NoCredentialsError:
+            raise LakeError(
+                f"cannot use {self.root}: no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in"
+            ) from None
+        except BotoCoreError as error:
+            raise LakeError(f"cannot use {self.uri(key)}: {error}") from None

@@ -1,0 +1,52 @@
+"""Find and read the SQL files. One loader for the shell, Python, the pipeline and CI."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+HOME = Path(__file__).parent
+"""The folder of the SQL files, in a checkout as in an installed wheel."""
+
+_HEADER = re.compile(r"\A/\* ---\n(?P<yaml>.*?)\n--- \*/\n", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class SqlFile:
+    """One SQL file: its header (the YAML between `/* ---` and `--- */`) and its text."""
+
+    path: Path
+    header: dict[str, Any]
+    text: str
+
+
+@cache
+def load(name: str) -> SqlFile:
+    """Read one file by its path below `sql/`, without the ending: `load("views/bars")`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it does not open with a header, or the header is not YAML.
+    """
+    path = HOME / f"{name}.sql"
+    text = path.read_text(encoding="utf-8")
+    match = _HEADER.match(text)
+    if match is None:
+        raise ValueError(f"sql/{name}.sql does not open with a /* --- YAML --- */ header")
+    try:
+        header = yaml.safe_load(match["yaml"])
+    except yaml.YAMLError as error:
+        raise ValueError(f"sql/{name}.sql: the header is not YAML: {error}") from None
+    return SqlFile(path, header, text)
+
+
+@cache
+def views() -> tuple[str, ...]:
+    """Give the names of the files that make the views, in the order in which `init.sql` reads them."""
+    script = (HOME / "init.sql").read_text(encoding="utf-8")
+    return tuple(re.findall(r"^\.read sql/(views/\w+)\.sql$", script, re.MULTILINE))

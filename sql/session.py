@@ -1,0 +1,176 @@
+"""A DuckDB connection on a lake: extensions, credentials and the views of `init.sql`, for all that runs Python."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from datetime import date
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from sql.errors import LakeError
+from sql.loader import HOME, load, views
+
+DEFAULT_REGION = "ap-southeast-2"
+
+
+class LakeWarning(UserWarning):
+    """Part of a lake cannot be read; the rest is served."""
+
+
+def normalise(lake: str) -> str:
+    """Give a lake's URI in the form that the views use: no slash at the end, `~` expanded.
+
+    Raises:
+        LakeError: it is neither a folder nor s3://bucket/prefix.
+    """
+    if lake.startswith("s3://"):
+        if not lake.removeprefix("s3://").strip("/"):
+            raise LakeError(f"{lake} names no bucket: write s3://bucket or s3://bucket/prefix")
+        return lake.rstrip("/")
+    if "://" in lake:
+        raise LakeError(f"{lake} is no lake: name a folder or s3://bucket/prefix")
+    return str(Path(lake or ".").expanduser()).rstrip("/") or "/"
+
+
+def extension(name: str) -> str:
+    """Give what to LOAD for a DuckDB extension: the file in its PyPI package where installed, else its name.
+
+    The file needs no HOME and no network, as on Lambda.
+    """
+    spec = importlib.util.find_spec(f"duckdb_extension_{name}")
+    if spec is not None and spec.origin is not None:
+        found = sorted(Path(spec.origin).parent.glob(f"extensions/v{duckdb.__version__}/{name}.duckdb_extension"))
+        if found:
+            return str(found[0])
+    return name
+
+
+def run_date(file: str) -> date | None:
+    """Give the day that a batch file is named after; None where its name is no batch file's."""
+    try:
+        return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
+    except ValueError:
+        return None
+
+
+Narrow = Callable[[list[str]], Iterable[str]]
+"""Picks batch files: is given the URIs of all, gives those to read, which may be copies elsewhere."""
+
+
+def connect(lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> DuckDBPyConnection:
+    """Open a lake: a connection with every view of `sql/README.md` on the files that are there now.
+
+    `narrow` picks the batch files that the views read. `verify` opens each of them once; those that are no readable
+    Parquet are left out, each named by a `LakeWarning`. A missing or empty lake is served as zero rows. One connection
+    a thread; a cursor of it does not do.
+
+    Raises:
+        LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
+    """
+    lake = normalise(lake)
+    con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
+    set_variable(con, "lake", lake)
+    set_variable(con, "sql_home", str(HOME))
+    if lake.startswith("s3://"):
+        _open_s3(con, lake)
+    for variable in ("raw_files", "symbol_files", "session_files"):
+        set_variable(con, variable, [])  # views are bound when they are made: without files, so that none is opened
+    con.execute("".join(load(name).text for name in views()))
+    find_files(con, lake, narrow=narrow, verify=verify)
+    return con
+
+
+def find_files(con: DuckDBPyConnection, lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> None:
+    """Look again which files the lake has now, on a connection of `connect()`; arguments and errors as there."""
+    try:
+        con.execute(load("lake").text)
+    except duckdb.Error as error:
+        raise explain(error, lake) from None
+    if narrow is not None:
+        set_variable(con, "raw_files", sorted(narrow(_raw_files(con))))
+    if verify:
+        _leave_out_unreadable(con, lake)
+
+
+def set_variable(con: DuckDBPyConnection, name: str, value: str | Sequence[str]) -> None:
+    """Set a variable that the SQL files read with getvariable()."""
+    # Written into the statement: its first parameter makes DuckDB import pandas, a second of every command's start.
+    literal = _quoted(value) if isinstance(value, str) else f"[{', '.join(map(_quoted, value))}]::VARCHAR[]"
+    con.execute(f"SET VARIABLE {name} = {literal}")
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+def explain(error: duckdb.Error, lake: str) -> LakeError:
+    """Turn DuckDB's error about a lake into one line that says what to do."""
+    text = str(error).split("\n\nLINE ")[0]
+    first = " ".join(text.split())
+    hints = {
+        "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
+        "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
+        "ExpiredToken": "the AWS credentials have expired: log in again",
+        "NoSuchBucket": "there is no such bucket",
+        "Secret Validation Failure": "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in",
+        "HTTP 403": "access denied: check the AWS credentials in use and what they may read",
+        "Could not establish connection": "no connection to S3",
+        "Could not connect": "no connection to S3",
+    }
+    for sign, advice in hints.items():
+        if sign in first:
+            return LakeError(f"cannot read {lake}: {advice}")
+    return LakeError(f"cannot read {lake}: {first}")
+
+
+def _open_s3(con: DuckDBPyConnection, lake: str) -> None:
+    for name in ("httpfs", "aws"):
+        con.execute(f"LOAD '{extension(name)}'")
+    set_variable(con, "s3_endpoint", os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
+    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+    set_variable(con, "s3_region", region)
+    try:
+        con.execute(load("secret").text)
+    except duckdb.Error as error:
+        raise explain(error, lake) from None
+
+
+def _raw_files(con: DuckDBPyConnection) -> list[str]:
+    row = con.execute("SELECT getvariable('raw_files')").fetchone()
+    return list(row[0]) if row else []
+
+
+def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
+    """Open all batch files at once; only if that fails open them one by one to find which."""
+    everything = _raw_files(con)
+    if _readable(con) is None:
+        return
+    good, bad = [], []
+    for file in everything:
+        set_variable(con, "raw_files", [file])
+        reason = _readable(con)
+        if reason is None:
+            good.append(file)
+        elif isinstance(reason, duckdb.HTTPException | duckdb.IOException):
+            raise explain(reason, lake)  # the store is at fault, not the file
+        else:
+            bad.append(file)
+            why = str(reason).split("\n")[0].removeprefix("Invalid Input Error: ")
+            warnings.warn(
+                f"{file} is left out, it is no readable batch file ({why}): move it away", LakeWarning, stacklevel=4
+            )
+    set_variable(con, "raw_files", good)
+    set_variable(con, "unreadable_files", bad)
+
+
+def _readable(con: DuckDBPyConnection) -> duckdb.Error | None:
+    try:
+        con.execute("SELECT symbol FROM raw_bars LIMIT 0")
+    except duckdb.Error as error:
+        return error
+    return None

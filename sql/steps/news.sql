@@ -1,0 +1,63 @@
+/* ---
+name: news
+title: Of the settled rows, those that tell something the lake does not hold yet.
+status: active
+grain: one row per symbol and date
+params: {fetch_timestamp: ISO 8601 UTC, source: name of the source}
+needs: [settled, latest_bars, split_factors, the variable batch_symbols]
+returns: temp table news, columns of schema/raw.sql
+reference: storing only news makes a second run change nothing, and the trailing re-fetch cheap
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE TEMP TABLE news AS
+WITH stored AS (
+    SELECT
+        b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.adjusted_close, b.dividend, b.split_ratio,
+        coalesce(f.later_splits, 1.0) AS later_splits
+    FROM latest_bars AS b
+    LEFT JOIN split_factors AS f
+        ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+    -- Constants reach the scan through the window of latest_bars; a sub-query would not.
+    WHERE b.symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
+        AND list_contains(getvariable('batch_symbols'), b.symbol)
+),
+incoming AS (
+    SELECT
+        b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.adjusted_close, b.dividend, b.split_ratio,
+        b.price_basis, coalesce(f.later_splits, 1.0) AS later_splits
+    FROM settled AS b
+    LEFT JOIN split_factors AS f
+        ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+),
+compared AS (
+    SELECT
+        i.symbol, i.date, i.open, i.high, i.low, i.close, i.volume, i.price_basis,
+        coalesce(i.adjusted_close, CASE WHEN i.close = s.close THEN s.adjusted_close END) AS adjusted_close,
+        -- A source that knows no dividends or splits must not make the lake forget them; in the new row's shares.
+        coalesce(i.dividend, s.dividend * (i.later_splits / s.later_splits)) AS dividend,
+        coalesce(i.split_ratio, s.split_ratio) AS split_ratio,
+        s.symbol IS NULL OR (
+            -- An answer without a close never replaces a bar.
+            (i.close IS NOT NULL OR s.close IS NULL)
+            AND (
+                i.open IS DISTINCT FROM s.open
+                OR i.high IS DISTINCT FROM s.high
+                OR i.low IS DISTINCT FROM s.low
+                OR i.close IS DISTINCT FROM s.close
+                OR i.volume IS DISTINCT FROM s.volume
+                OR coalesce(i.adjusted_close, s.adjusted_close) IS DISTINCT FROM s.adjusted_close
+                OR coalesce(i.dividend, s.dividend) IS DISTINCT FROM s.dividend
+                OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
+                -- Another basis is news only where a split lies between the two.
+                OR i.later_splits <> s.later_splits
+            )
+        ) AS is_news
+    FROM incoming AS i
+    LEFT JOIN stored AS s ON s.symbol = i.symbol AND s.date = i.date
+)
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    $fetch_timestamp AS fetch_timestamp, dividend, split_ratio, $source AS source, price_basis
+FROM compared
+WHERE is_news;

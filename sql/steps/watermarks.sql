@@ -1,0 +1,18 @@
+/* ---
+name: watermarks
+title: The newest bar of each symbol of a batch, up to a day.
+status: active
+grain: one row per symbol that has bars
+params: {day: DATE}
+needs: [bars, the variable batch_symbols]
+returns: symbol, date
+changes:
+  - 2026-11-21 first version
+--- */
+SELECT symbol, max(date) AS date
+FROM bars
+-- Constants reach the scan through the window of latest_bars; a sub-query would not.
+WHERE symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
+    AND list_contains(getvariable('batch_symbols'), symbol)
+    AND date <= $day
+GROUP BY symbol

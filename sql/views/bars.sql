@@ -1,0 +1,19 @@
+/* ---
+name: bars
+title: The bars as stored, one per symbol and session; prices in the row's own price_basis.
+status: active
+grain: one row per symbol and date
+needs: [latest_bars]
+returns: the columns of schema/raw.sql, close never NULL
+example: FROM bars WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE VIEW bars AS
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    fetch_timestamp, dividend, split_ratio, source, price_basis
+FROM latest_bars
+WHERE close IS NOT NULL;
+
+COMMENT ON VIEW bars IS 'The bars as stored, one per symbol and session; prices in the row''s own price_basis.';

@@ -1,0 +1,58 @@
+/* ---
+name: bars_adjusted
+title: Bars adjusted for all splits and dividends known today, so that returns are total returns.
+status: active
+grain: one row per symbol and date
+needs: [latest_bars, split_factors]
+returns: symbol, date, open, high, low, close, volume, dividend (per share of today), split_ratio, split_factor,
+  dividend_factor; close = stored close * split_factor * dividend_factor, volume = stored volume / split_factor
+reference: CRSP and Yahoo - before an ex-date prices are multiplied by 1 - dividend / previous close
+example: FROM bars_adjusted WHERE symbol = 'BHP' ORDER BY date
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE VIEW bars_adjusted AS
+WITH of_today AS (
+    SELECT
+        b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
+        1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
+        b.close / coalesce(f.later_splits, 1.0) AS split_close,
+        coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
+    FROM latest_bars AS b
+    LEFT JOIN split_factors AS f
+        ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+),
+ex_dates AS (
+    SELECT
+        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        lag(split_close IGNORE NULLS) OVER (PARTITION BY symbol ORDER BY date) AS previous_close
+    FROM of_today
+),
+factors AS (
+    SELECT
+        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        coalesce(
+            product(CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END) OVER (
+                PARTITION BY symbol ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            ),
+            1.0
+        ) AS dividend_factor
+    FROM ex_dates
+)
+SELECT
+    symbol,
+    date,
+    open * split_factor * dividend_factor AS open,
+    high * split_factor * dividend_factor AS high,
+    low * split_factor * dividend_factor AS low,
+    close * split_factor * dividend_factor AS close,
+    CAST(round(volume / split_factor) AS BIGINT) AS volume,
+    dividend,
+    coalesce(split_ratio, 1.0) AS split_ratio,
+    split_factor,
+    dividend_factor
+FROM factors
+WHERE close IS NOT NULL;
+
+COMMENT ON VIEW bars_adjusted IS
+    'Bars adjusted for all splits and dividends known today, so that returns are total returns.';

@@ -1,0 +1,23 @@
+/* ---
+name: lake_help
+title: "Everything there is to query: views, and macros that take arguments."
+status: active
+grain: one row per object
+params: {}
+needs: []
+returns: name (as it is called), kind, what
+example: FROM lake_help()
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO lake_help() AS TABLE
+SELECT view_name AS name, 'view' AS kind, comment AS what
+FROM duckdb_views()
+WHERE NOT internal AND comment IS NOT NULL
+UNION ALL
+SELECT function_name || '(' || array_to_string(parameters, ', ') || ')' AS name, 'macro' AS kind, comment AS what
+FROM duckdb_functions()
+WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
+ORDER BY kind DESC, name;
+
+COMMENT ON MACRO TABLE lake_help IS 'Everything there is to query: views, and macros that take arguments.';

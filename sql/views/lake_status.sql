@@ -1,0 +1,29 @@
+/* ---
+name: lake_status
+title: What the lake holds, in one row.
+status: active
+grain: one row
+params: {}
+needs: [latest_bars, symbols]
+returns: lake, listed (companies in the newest directory), listed_on, batch_files, unreadable_files, symbols (with
+  bars), bars, first_date, last_date, unsettled, last_fetch
+example: FROM lake_status()
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO lake_status() AS TABLE
+SELECT
+    getvariable('lake') AS lake,
+    (SELECT count(*) FROM symbols) AS listed,
+    (SELECT max(listed_on) FROM symbols) AS listed_on,
+    len(raw_files()) AS batch_files,
+    coalesce(len(getvariable('unreadable_files')), 0) AS unreadable_files,
+    count(DISTINCT symbol) FILTER (WHERE close IS NOT NULL) AS symbols,
+    count(*) FILTER (WHERE close IS NOT NULL) AS bars,
+    min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
+    max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
+    count(*) FILTER (WHERE close IS NULL) AS unsettled,
+    max(fetch_timestamp) AS last_fetch
+FROM latest_bars;
+
+COMMENT ON MACRO TABLE lake_status IS 'What the lake holds, in one row.';

@@ -1,0 +1,46 @@
+/* ---
+name: read_raw
+title: Every stored row of a list of batch files, typed and clean.
+status: active
+grain: one row per symbol, date and fetch
+params: {files: list of Parquet files}
+needs: []
+returns: the columns of schema/raw.sql, then file and file_row
+example: FROM read_raw(raw_files()) WHERE symbol = 'BHP' ORDER BY date, fetch_timestamp
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO raw_files() AS coalesce(
+    getvariable('raw_files'),
+    error('this connection has no lake: make it with analytics.connect(), a cursor of one does not do')
+);
+
+CREATE OR REPLACE MACRO read_raw(files) AS TABLE
+SELECT
+    CAST(symbol AS VARCHAR) AS symbol,
+    CAST(date AS DATE) AS date,
+    CASE WHEN isfinite(open) THEN open END AS open,
+    CASE WHEN isfinite(high) THEN high END AS high,
+    CASE WHEN isfinite(low) THEN low END AS low,
+    CASE WHEN isfinite(close) THEN close END AS close,
+    CAST(CASE WHEN isfinite(volume::DOUBLE) THEN volume END AS BIGINT) AS volume,
+    CASE WHEN isfinite(adjusted_close) THEN adjusted_close END AS adjusted_close,
+    coalesce(fetch_timestamp, left(parse_filename(filename), 10) || 'T00:00:00.000000Z') AS fetch_timestamp,
+    dividend,
+    split_ratio,
+    source,
+    -- A file of before price_basis: its source was Yahoo, whose prices are adjusted to the day of the fetch.
+    coalesce(
+        price_basis,
+        TRY_CAST(left(fetch_timestamp, 10) AS DATE),
+        TRY_CAST(left(parse_filename(filename), 10) AS DATE)
+    ) AS price_basis,
+    filename AS file,
+    file_row_number AS file_row
+FROM read_parquet(
+    list_concat([getvariable('sql_home') || '/schema/raw.parquet'], files),
+    union_by_name = true, filename = true, file_row_number = true
+)
+WHERE symbol IS NOT NULL AND date IS NOT NULL;
+
+COMMENT ON MACRO TABLE read_raw IS 'Every stored row of a list of batch files, typed and clean.';

@@ -1,0 +1,34 @@
+/* ---
+name: split_factors
+title: For each symbol that ever split, the product of the splits still to come after a given price basis.
+status: active
+grain: one row per symbol and interval of price_basis
+needs: [actions]
+returns: symbol, basis_from (included), basis_until (not included), later_splits
+reference: a price of basis b is price / later_splits(b) in today's shares
+example: FROM split_factors WHERE symbol = 'BHP'
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE VIEW split_factors AS
+WITH steps AS (
+    SELECT symbol, date, split_ratio FROM actions WHERE split_ratio > 0 AND split_ratio <> 1
+    UNION ALL
+    SELECT symbol, DATE '0001-01-01' AS date, 1.0 AS split_ratio
+    FROM actions WHERE split_ratio > 0 AND split_ratio <> 1
+    GROUP BY symbol
+)
+SELECT
+    symbol,
+    date AS basis_from,
+    lead(date, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY date) AS basis_until,
+    coalesce(
+        product(split_ratio) OVER (
+            PARTITION BY symbol ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+        ),
+        1.0
+    ) AS later_splits
+FROM steps;
+
+COMMENT ON VIEW split_factors IS
+    'For each symbol that ever split, the product of the splits still to come after a given price basis.';

@@ -1,0 +1,97 @@
+"""A real S3 protocol server on loopback (moto's), that counts what is asked of it."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import make_server
+
+REGION = "ap-southeast-2"
+CREDENTIALS = {
+    "AWS_ACCESS_KEY_ID": "testing",
+    "AWS_SECRET_ACCESS_KEY": "testing",
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_EC2_METADATA_DISABLED": "true",
+    "NO_PROXY": "127.0.0.1",
+}
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as the server saw it: `sent` counts the bytes of the answer's body."""
+
+    method: str
+    path: str
+    query: str
+    status: int
+    sent: int
+
+
+class S3Server:
+    """Start with `with S3Server() as s3`; `s3.environment` points boto3 and DuckDB at it."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self._names = itertools.count()
+        self._server = make_server(
+            "127.0.0.1", 0, self._counted(DomainDispatcherApplication(create_backend_app)), threaded=True
+        )
+        self.url = f"http://127.0.0.1:{self._server.port}"
+        self.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
+
+    def __enter__(self) -> S3Server:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+
+    def client(self) -> Any:
+        return boto3.client(
+            "s3",
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
+
+    def new_bucket(self) -> str:
+        """Make an empty bucket and give its name."""
+        name = f"lake-{next(self._names)}"
+        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        return name
+
+    @contextmanager
+    def counted(self) -> Iterator[list[Request]]:
+        """Give the list of requests that come while the block runs."""
+        before = len(self.requests)
+        seen: list[Request] = []
+        yield seen
+        seen.extend(self.requests[before:])
+
+    def _counted(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
+        def counting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+            status: list[str] = []
+
+            def started(line: str, headers: Any, *rest: Any) -> Any:
+                status.append(line)
+                return start_response(line, headers, *rest)
+
+            body = b"".join(app(environ, started))
+            sent = 0 if environ["REQUEST_METHOD"] == "HEAD" else len(body)
+            self.requests.append(
+                Request(
+                    environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], int(status[0][:3]), sent
+                )
+            )
+            return [body]
+
+        return counting
