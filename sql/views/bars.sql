@@ -4,7 +4,7 @@ title: The bars as stored, one per symbol and session; prices in the row's own p
 status: active
 grain: one row per symbol and date
 needs: [latest_bars]
-returns: the columns of schema/raw.sql, close never NULL
+returns: the columns of schema/raw.sql (close never NULL)
 example: FROM bars WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
 changes:
   - 2026-11-21 first version
