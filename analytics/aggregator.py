@@ -31,7 +31,7 @@ class DataAggregator:
 
     def __init__(self, lake: str | None = None, cache: str | Path | None = None) -> None:
         self._lake = Lake(lake or settings().lake_uri)
-        self._cache = Path(cache) if cache else None
+        self._cache = Path(cache).expanduser() if cache else None
 
     def load_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.DataFrame:
         """Give all bars; of the lake in s3://bucket/prefix where a bucket is named."""

@@ -15,16 +15,21 @@ from pipeline.errors import Conflict, LakeError, UsageError
 from pipeline.market import MARKETS, Market
 from pipeline.store import Stored, open_store
 from sql.loader import load
-from sql.session import Narrow, connect, normalise, run_date
+from sql.session import Narrow, connect, normalise, quoted, run_date
 
 MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
 _ATTEMPTS = 20
 
 
-def raw_key(day: date, batch: int | None) -> str:
-    """Name a batch's file; a run without batches has one file a day."""
-    return f"raw-data/{day}.parquet" if batch is None else f"raw-data/{day}-batch-{batch}.parquet"
+def raw_key(day: date, batch: int | None, part: int = 0) -> str:
+    """Name a batch's file; a run without batches has one file a day.
+
+    Files are immutable, as a file that is replaced under a reader gives it errors or worse. When the batch is run again
+    on its day and finds something new, that is another part.
+    """
+    batched = "" if batch is None else f"-batch-{batch}"
+    return f"raw-data/{day}{batched}{f'-part-{part}' if part else ''}.parquet"
 
 
 def symbols_key(day: date) -> str:
@@ -35,6 +40,11 @@ def symbols_key(day: date) -> str:
 def since(day: date) -> Narrow:
     """Pick the batch files that may hold bars of `day` and later: no bar is fetched before its day."""
     return lambda files: (file for file in files if (written := run_date(file)) is None or written >= day)
+
+
+def no_files(files: list[str]) -> list[str]:
+    """Pick no batch file: for a session that says later which it needs."""
+    return []
 
 
 class Lake:
@@ -74,7 +84,7 @@ class Lake:
         try:
             return MARKETS[json.loads(marker.data)["market"]]
         except (ValueError, KeyError):
-            raise LakeError(f"{self.store.uri(MARKER)} is damaged: restore it, e.g. {{'market': 'ASX'}}") from None
+            raise LakeError(f'{self.store.uri(MARKER)} is damaged: restore it, e.g. {{"market": "ASX"}}') from None
 
     def prepare(self, market: Market, today: date) -> None:
         """Mark the lake with its market and bring its trading calendar up to the end of next year.
@@ -87,14 +97,15 @@ class Lake:
             raise UsageError(f"{self.uri} holds the {held.name} market: use another lake for {market.name}")
         marker = json.dumps({"market": market.name, "calendar": market.calendar, "timezone": market.timezone})
         self.update(MARKER, lambda before: None if before else marker.encode())
-        self.update(SESSIONS, lambda _: _calendar(market, today.year + 1))
+        through = max(today, date.today()).year + 1  # a run for a past day does not make it shorter
+        self.update(SESSIONS, lambda _: _calendar(market, through))
 
 
 def parquet(con: DuckDBPyConnection, query: str) -> bytes:
     """Give a query's result as the bytes of a Parquet file in the lake's format (zstd)."""
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
         path = Path(folder) / "out.parquet"
-        con.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet, COMPRESSION zstd)")
+        con.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")
         return path.read_bytes()
 
 

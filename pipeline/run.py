@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -35,8 +35,8 @@ def run(
     end: date | None = None,
     accept_smaller: bool = False,
     batch_size: int | None = None,
-    on_start: Callable[[int], None] = lambda batches: None,
-    on_batch: Callable[[Result], None] = lambda result: None,
+    on_start: Callable[[int], None] = lambda symbols: None,
+    on_symbols: Callable[[int], None] = lambda count: None,
 ) -> Result:
     """Update the list of symbols (unless `symbols` are given), then fetch all batches, several at once.
 
@@ -58,20 +58,22 @@ def run(
         work = batches(list(dict.fromkeys(symbols)), size)
 
     base = {"date": str(day), "start": str(start) if start else None, "end": str(end) if end else None}
-    on_start(len(work))
-    results = []
-    with ThreadPoolExecutor(min(BATCHES_AT_ONCE, source.concurrency)) as pool:
-        futures = [pool.submit(_one_batch, {**base, **batch}, lake, source, market, now) for batch in work]
-        for future in as_completed(futures):
-            results.append(future.result())
-            on_batch(results[-1])
+    on_start(sum(len(batch["symbols"]) for batch in work))
+    pool = ThreadPoolExecutor(min(BATCHES_AT_ONCE, source.concurrency))
+    try:
+        futures = [pool.submit(_one_batch, {**base, **batch}, lake, source, market, now, on_symbols) for batch in work]
+        results = [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches to come
     return _summary(results, metadata, lake, source, market, day, time.monotonic() - began)
 
 
-def _one_batch(event: Result, lake: Lake, source: Source, market: Market, now: datetime) -> Result:
+def _one_batch(
+    event: Result, lake: Lake, source: Source, market: Market, now: datetime, on_symbols: Callable[[int], None]
+) -> Result:
     """Fetch a batch; one that fails as a whole is a result too, so that the others go on."""
     try:
-        return fetch_batch(event, lake, source, market, now)
+        return fetch_batch(event, lake, source, market, now, on_symbols)
     except StockStreamError as error:
         reason = str(error)
         logger.error("batch %s: %s", event["batchNumber"], reason)
@@ -91,7 +93,6 @@ def _summary(
     day: date,
     seconds: float,
 ) -> Result:
-    results.sort(key=lambda result: result["batchNumber"])
     missing = [item for result in results for item in result["missing"]]
     total = sum(result["symbols"] for result in results)
     dates = [result[end] for result in results for end in ("firstDate", "lastDate") if result.get(end)]

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Literal
 
 from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from pipeline.errors import UsageError
 
@@ -82,6 +82,10 @@ def settings() -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
         raise UsageError(f"settings (environment or .env): {wrong}") from None
+    except SettingsError as error:  # a list that is no JSON; the message names the field
+        fields = {name: field.alias or name for name, field in Settings.model_fields.items()}
+        name = next((alias for name, alias in fields.items() if f'"{name}"' in str(error)), str(error))
+        raise UsageError(f"settings (environment or .env): {name}: write a JSON list") from None
     # boto3 and DuckDB's credential chain look in the environment only: what .env says holds for them too.
     os.environ.setdefault("AWS_REGION", loaded.aws_region)
     os.environ.setdefault("AWS_DEFAULT_REGION", loaded.aws_region)

@@ -4,16 +4,21 @@
 -- `stockstream shell` does the same from anywhere. Python reads this file too, for which files to run in which order.
 
 SET VARIABLE lake = rtrim(coalesce(nullif(getenv('STOCKSTREAM_LAKE'), ''), './lake'), '/');
-SET VARIABLE s3_endpoint = getenv('AWS_ENDPOINT_URL');
+SET VARIABLE s3_endpoint = coalesce(nullif(getenv('AWS_ENDPOINT_URL_S3'), ''), getenv('AWS_ENDPOINT_URL'));
 SET VARIABLE s3_region = coalesce(nullif(getenv('AWS_REGION'), ''), nullif(getenv('AWS_DEFAULT_REGION'), ''), 'ap-southeast-2');
 SET VARIABLE sql_home = 'sql';
 
 -- The shell has no IF: a lake on S3 needs a secret, a folder must do without extensions.
 .mode list
 .headers off
-.once sql/.secret.sql
+SELECT error(getvariable('lake') || ' cannot be a lake: * ? [ in its name are patterns to DuckDB')
+WHERE regexp_matches(getvariable('lake'), '[*?\[]');
+.output sql/.secret.sql
 SELECT CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '.read sql/secret.sql' ELSE '' END;
+.output
+.mode trash
 .read sql/.secret.sql
+.mode list
 
 -- Views are bound when they are made: without files yet, so that making them opens none.
 SET VARIABLE raw_files = []::VARCHAR[];

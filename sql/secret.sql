@@ -19,3 +19,6 @@ CREATE OR REPLACE SECRET lake (
     USE_SSL NOT starts_with(getvariable('s3_endpoint'), 'http://'),
     URL_STYLE CASE getvariable('s3_endpoint') WHEN '' THEN 'vhost' ELSE 'path' END
 );
+
+-- Batch files are never replaced: what has been read of one stays good, with no request to ask whether it has changed.
+SET validate_external_file_cache = 'NO_VALIDATION';

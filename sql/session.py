@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from sql.errors import LakeError
+from sql.errors import LakeError, UsageError
 from sql.loader import HOME, load, views
 
 DEFAULT_REGION = "ap-southeast-2"
@@ -26,14 +26,16 @@ def normalise(lake: str) -> str:
     """Give a lake's URI in the form that the views use: no slash at the end, `~` expanded.
 
     Raises:
-        LakeError: it is neither a folder nor s3://bucket/prefix.
+        UsageError: it is neither a folder nor s3://bucket/prefix, or has a name that DuckDB takes as a pattern.
     """
+    if any(sign in lake for sign in "*?["):  # DuckDB has no escape for them that holds for lists of files too
+        raise UsageError(f"{lake} cannot be a lake: * ? [ in its name are patterns to DuckDB")
     if lake.startswith("s3://"):
-        if not lake.removeprefix("s3://").strip("/"):
-            raise LakeError(f"{lake} names no bucket: write s3://bucket or s3://bucket/prefix")
+        if not lake.removeprefix("s3://").partition("/")[0]:
+            raise UsageError(f"{lake} names no bucket: write s3://bucket or s3://bucket/prefix")
         return lake.rstrip("/")
     if "://" in lake:
-        raise LakeError(f"{lake} is no lake: name a folder or s3://bucket/prefix")
+        raise UsageError(f"{lake} is no lake: name a folder or s3://bucket/prefix")
     return str(Path(lake or ".").expanduser()).rstrip("/") or "/"
 
 
@@ -81,18 +83,28 @@ def connect(lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> 
     for variable in ("raw_files", "symbol_files", "session_files"):
         set_variable(con, variable, [])  # views are bound when they are made: without files, so that none is opened
     con.execute("".join(load(name).text for name in views()))
-    find_files(con, lake, narrow=narrow, verify=verify)
+    list_files(con, lake)
+    pick_files(con, lake, narrow, verify=verify)
     return con
 
 
-def find_files(con: DuckDBPyConnection, lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> None:
-    """Look again which files the lake has now, on a connection of `connect()`; arguments and errors as there."""
+def list_files(con: DuckDBPyConnection, lake: str) -> None:
+    """Look again which files the lake has now, on a connection of `connect()`; errors as there."""
     try:
         con.execute(load("lake").text)
     except duckdb.Error as error:
         raise explain(error, lake) from None
-    if narrow is not None:
-        set_variable(con, "raw_files", sorted(narrow(_raw_files(con))))
+
+
+def listed_files(con: DuckDBPyConnection) -> list[str]:
+    """Give all batch files that were there when the connection looked last."""
+    return _files(con, "listed_files")
+
+
+def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None, *, verify: bool = True) -> None:
+    """Have the views read those of the listed batch files that `narrow` picks; see `connect`."""
+    files = listed_files(con)
+    set_variable(con, "raw_files", sorted(narrow(files)) if narrow is not None else files)
     if verify:
         _leave_out_unreadable(con, lake)
 
@@ -100,11 +112,12 @@ def find_files(con: DuckDBPyConnection, lake: str, *, narrow: Narrow | None = No
 def set_variable(con: DuckDBPyConnection, name: str, value: str | Sequence[str]) -> None:
     """Set a variable that the SQL files read with getvariable()."""
     # Written into the statement: its first parameter makes DuckDB import pandas, a second of every command's start.
-    literal = _quoted(value) if isinstance(value, str) else f"[{', '.join(map(_quoted, value))}]::VARCHAR[]"
+    literal = quoted(value) if isinstance(value, str) else f"[{', '.join(map(quoted, value))}]::VARCHAR[]"
     con.execute(f"SET VARIABLE {name} = {literal}")
 
 
-def _quoted(text: str) -> str:
+def quoted(text: str) -> str:
+    """Write a text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
@@ -116,6 +129,7 @@ def explain(error: duckdb.Error, lake: str) -> LakeError:
         "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
         "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
         "ExpiredToken": "the AWS credentials have expired: log in again",
+        "InvalidToken": "the AWS session token is wrong: check the AWS credentials in use, or log in again",
         "NoSuchBucket": "there is no such bucket",
         "Secret Validation Failure": "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in",
         "HTTP 403": "access denied: check the AWS credentials in use and what they may read",
@@ -140,14 +154,15 @@ def _open_s3(con: DuckDBPyConnection, lake: str) -> None:
         raise explain(error, lake) from None
 
 
-def _raw_files(con: DuckDBPyConnection) -> list[str]:
-    row = con.execute("SELECT getvariable('raw_files')").fetchone()
+def _files(con: DuckDBPyConnection, variable: str) -> list[str]:
+    row = con.execute(f"SELECT getvariable({quoted(variable)})").fetchone()
     return list(row[0]) if row else []
 
 
 def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
     """Open all batch files at once; only if that fails open them one by one to find which."""
-    everything = _raw_files(con)
+    everything = _files(con, "raw_files")
+    set_variable(con, "unreadable_files", [])
     if _readable(con) is None:
         return
     good, bad = [], []

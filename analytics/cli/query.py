@@ -11,9 +11,9 @@ from typing import Annotated
 import duckdb
 import typer
 
-from analytics.cli.options import LakeOption, lake_uri
+from analytics.cli.options import JsonOption, LakeOption, lake_uri
 from sql.errors import LakeError, StockStreamError, UsageError
-from sql.session import connect, explain
+from sql.session import connect, explain, normalise, quoted
 
 
 class Format(StrEnum):
@@ -40,6 +40,7 @@ def query(
     sql: Annotated[str, typer.Argument(help="SQL, the name of a .sql file, or - for standard input.")],
     lake: LakeOption = None,
     format: Annotated[Format, typer.Option(help="How to write the result.")] = Format.table,
+    as_json: JsonOption = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file, else standard output.")] = None,
 ) -> None:
     """Run one SQL text on a lake, with the views of FROM lake_help().
@@ -47,6 +48,7 @@ def query(
     Example: stockstream query "SELECT symbol, max(date) FROM bars GROUP BY symbol" --format csv
     """
     text = _text(sql)
+    format = Format.json if as_json else format
     if format is Format.parquet and output is None and sys.stdout.isatty():
         raise UsageError("--format parquet is not for a terminal: name a file with -o")
     uri = lake_uri(lake)
@@ -58,18 +60,19 @@ def query(
             if format is Format.table:
                 _write((str(result) + "\n").encode(), output)
             else:
-                _write(_rendered(result, format), output)
-        except (duckdb.HTTPException, duckdb.IOException) as error:
-            raise explain(error, uri) from None
+                _write(_rendered(con, result, format), output)
         except duckdb.Error as error:
-            raise QueryError(str(error)) from None
+            # What else the SQL reads or writes (COPY ... TO) is not the lake's fault.
+            of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and normalise(uri) in str(error)
+            raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
 
 
-def _rendered(result: duckdb.DuckDBPyRelation, format: Format) -> bytes:
+def _rendered(con: duckdb.DuckDBPyConnection, result: duckdb.DuckDBPyRelation, format: Format) -> bytes:
     # By way of a file: DuckDB can write to /dev/stdout, but cuts off what a redirected one holds already.
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
         path = Path(folder) / "result"
-        result.query("result", f"COPY result TO '{path}' ({_COPY[format]})")
+        # Not result.query(): it binds, which asks S3, while it holds the GIL.
+        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
         return path.read_bytes()
 
 

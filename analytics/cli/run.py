@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import sys
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -155,14 +157,22 @@ def _execute(
         disable=not sys.stderr.isatty(),
         transient=True,
     )
+
+    def interrupted(*_: object) -> None:
+        # At once, whatever the batches are waiting for: nothing is lost by it.
+        bar.stop()
+        print("interrupted: what was stored stays, the same command goes on from there", file=sys.stderr)
+        os._exit(130)
+
+    signal.signal(signal.SIGINT, interrupted)
     with bar:
-        task = bar.add_task(f"{opened.name}: batches", total=None)
+        task = bar.add_task(f"{opened.name}: symbols", total=None)
         result = run_pipeline(
             opened_lake,
             opened,
             market,
-            on_start=lambda batches: bar.update(task, total=batches),
-            on_batch=lambda _: bar.advance(task),
+            on_start=lambda symbols: bar.update(task, total=symbols),
+            on_symbols=lambda count: bar.advance(task, count),
             **asked,
         )
     if as_json:

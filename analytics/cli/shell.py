@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -16,7 +17,7 @@ import typer
 from analytics.cli.options import LakeOption, lake_uri
 from sql.errors import UsageError
 from sql.loader import HOME
-from sql.session import extension, normalise
+from sql.session import connect, extension, normalise, quoted
 
 
 def shell(
@@ -31,9 +32,12 @@ def shell(
     duckdb = shutil.which("duckdb", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
     if duckdb is None:
         raise UsageError("the duckdb shell is not installed: pip install duckdb-cli==1.5.5")
+    uri = normalise(lake_uri(lake))
+    if uri.startswith("s3://"):
+        connect(uri, verify=False).close()  # a lake that cannot be listed is one line here, and pages from duckdb
     with tempfile.TemporaryDirectory(prefix="stockstream-shell-") as folder:
         script = Path(folder) / "init.sql"
-        script.write_text(_script(normalise(lake_uri(lake)), folder), encoding="utf-8")
+        script.write_text(_script(uri, folder), encoding="utf-8")
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the shell
         try:
             done = subprocess.run([duckdb, "-init", str(script), *(arguments or [])], check=False)
@@ -45,15 +49,15 @@ def shell(
 def _script(lake: str, folder: str) -> str:
     """Give `init.sql` for this lake, with whole paths, so that it runs from any folder."""
     text = (HOME / "init.sql").read_text(encoding="utf-8")
-    secret = f"{folder}/secret.sql"
-    text = text.replace(".once sql/.secret.sql", f".once {secret}").replace(".read sql/.secret.sql", f".read {secret}")
-    text = text.replace(".read sql/", f".read {HOME}/").replace("'.read sql/", f"'.read {HOME}/")
-    text = text.replace("SET VARIABLE sql_home = 'sql';", f"SET VARIABLE sql_home = {_quoted(str(HOME))};")
-    own = f"SET VARIABLE lake = {_quoted(lake)};\n"
+
+    def whole(match: re.Match[str]) -> str:
+        path = Path(folder) / "secret.sql" if match[2] == ".secret.sql" else HOME / match[2]
+        return f'.{match[1]} "{path}"'  # quoted: the path may have blanks in it
+
+    text = text.replace("'.read sql/secret.sql'", quoted(f'.read "{HOME}/secret.sql"'))
+    text = re.sub(r"^\.(read|output) sql/(\S+)$", whole, text, flags=re.MULTILINE)
+    text = text.replace("SET VARIABLE sql_home = 'sql';", f"SET VARIABLE sql_home = {quoted(str(HOME))};")
+    own = f"SET VARIABLE lake = {quoted(lake)};\n"
     if lake.startswith("s3://"):
-        own += "".join(f"LOAD {_quoted(extension(name))};\n" for name in ("httpfs", "aws"))
+        own += "".join(f"LOAD {quoted(extension(name))};\n" for name in ("httpfs", "aws"))
     return text.replace(".mode list\n", f"{own}.mode list\n", 1)
-
-
-def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

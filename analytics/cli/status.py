@@ -6,10 +6,12 @@ import json
 from datetime import UTC, datetime
 from typing import Any
 
+import duckdb
 from rich.console import Console
 
 from analytics.cli.options import JsonOption, LakeOption, lake_uri
 from pipeline.lake import Lake
+from sql.session import explain
 
 
 def status(lake: LakeOption = None, as_json: JsonOption = False) -> None:
@@ -45,12 +47,15 @@ def lake_status(lake: Lake) -> dict[str, Any]:
         now = datetime.now(UTC)
         session = market.settled_through(market.today(now), now)
     with lake.session() as con:
-        relation = con.sql("FROM lake_status()")
-        found: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
-        found["market"] = market.name if market else None
-        found["last_session"] = session
-        found["gaps"], found["up_to_date"] = con.sql(
-            "SELECT (SELECT count(*) FROM gaps),"
-            f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
-        ).fetchall()[0]
+        try:
+            relation = con.sql("FROM lake_status()")
+            found: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+            found["market"] = market.name if market else None
+            found["last_session"] = session
+            found["gaps"], found["up_to_date"] = con.sql(
+                "SELECT (SELECT count(*) FROM gaps),"
+                f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
+            ).fetchall()[0]
+        except duckdb.Error as error:  # a damaged calendar or list of companies, or S3 gone meanwhile
+            raise explain(error, lake.uri) from None
     return found

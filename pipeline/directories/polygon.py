@@ -6,7 +6,7 @@ import json
 
 from pipeline.directories.base import Listing
 from pipeline.errors import DirectoryRefused, SourceError
-from pipeline.sources.polygon_api import PolygonApi
+from pipeline.polygon_api import PolygonApi
 
 
 class PolygonDirectory:

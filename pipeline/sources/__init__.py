@@ -41,11 +41,11 @@ def open_source(
     if name.startswith("files:"):
         from pipeline.sources.files import FilesSource
 
-        return FilesSource(name.removeprefix("files:"), prices, columns, market.yahoo_suffix, derive_actions)
+        return FilesSource(name.removeprefix("files:"), market, prices, columns, derive_actions)
     if name == "demo":
         from pipeline.sources.demo import DemoSource
 
         if market.name != "US":
             raise UsageError("--source demo has the US market only: use --market US")
-        return DemoSource()
+        return DemoSource(market)
     raise UsageError(f"no source {name}: there are {NAMES}")

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pipeline.directories.base import Directory, Listing
 from pipeline.errors import UsageError
+from pipeline.market import Market
 from pipeline.sources.files import FilesSource
 
 COMPANIES = {
@@ -24,13 +25,13 @@ class DemoSource(FilesSource):
     name = "demo"
     batch_size = 2
 
-    def __init__(self) -> None:
+    def __init__(self, market: Market) -> None:
         # Found, not imported: importing the package reads every data set that it has.
         package = importlib.util.find_spec("bokeh_sampledata")
         if package is None or package.origin is None:
             raise UsageError("--source demo needs real bars: pip install 'stock-stream[demo]'")
         path = Path(package.origin).parent / "_data" / "stocks.csv.gz"
-        super().__init__(str(path), prices="as-traded", derive_actions=True)
+        super().__init__(str(path), market, prices="as-traded", derive_actions=True)
 
     def directory(self) -> Directory:
         """Give the companies by name."""

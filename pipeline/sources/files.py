@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -13,8 +14,11 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation, SQLExpression
 
 from pipeline.directories.base import Directory, Listing
 from pipeline.errors import UsageError
+from pipeline.market import Market
 from pipeline.sources.base import Answer, Source, Window
 from sql.loader import load
+from sql.session import quoted
+from sql.session import quoted as literal
 
 # What people call the columns, compared without case, blanks, dots, dashes and underscores.
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -38,7 +42,7 @@ class FilesSource(Source):
 
     `prices` says what the prices are: `as-traded`, or `adjusted` for splits up to the newest bar in the files, or
     `adjusted:YYYY-MM-DD` up to that day. `columns` maps our names to the files' where these are not understood by
-    themselves. Without a column of symbols each file is one symbol, named after it. `suffix` is taken off the symbols.
+    themselves. Without a column of symbols each file is one symbol, named after it; Yahoo's suffix is taken off.
     `derive_actions` tells dividends (and splits, of prices as traded) from the adjusted close.
 
     Raises:
@@ -46,13 +50,14 @@ class FilesSource(Source):
     """
 
     name = "files"
+    concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
 
     def __init__(
         self,
         path: str,
+        market: Market,
         prices: str = "adjusted",
         columns: Mapping[str, str] | None = None,
-        suffix: str = "",
         derive_actions: bool = False,
     ) -> None:
         self._files, self._kind = _find(path)
@@ -61,7 +66,7 @@ class FilesSource(Source):
         self._columns = dict(columns or {})
         if unknown := set(self._columns) - set(SYNONYMS):
             raise UsageError(f"--column {unknown.pop()}=...: there are {', '.join(SYNONYMS)}")
-        self._suffix = suffix
+        self._market = market
         self._derive_actions = derive_actions
         self._lock = threading.Lock()
         self._folder = tempfile.TemporaryDirectory(prefix="stockstream-files-")
@@ -71,10 +76,11 @@ class FilesSource(Source):
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
         """Answer all windows at once: the files' rows of these symbols."""
         symbols = [window.symbol for window in windows]
+        wanted = ", ".join(map(quoted, symbols))  # constants, so that the other symbols' row groups are not read
         bars = con.sql(
             "SELECT symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, price_basis"
-            " FROM read_parquet($path) WHERE symbol IN (SELECT unnest($symbols))",
-            params={"path": str(self._read()), "symbols": symbols},
+            f" FROM read_parquet({quoted(str(self._read()))})"
+            f" WHERE symbol BETWEEN {quoted(min(symbols))} AND {quoted(max(symbols))} AND symbol IN ({wanted})"
         )
         known = {row[0] for row in bars.project("symbol").distinct().fetchall()}
         failed = {s: self._bad.get(s, f"not in {self._path}") for s in symbols if s not in known}
@@ -101,7 +107,11 @@ class FilesSource(Source):
                     con.execute("SET preserve_insertion_order = false")
                     self._mapped(con, self._open(con)).create("bars_of_files")
                     self._add_actions(con)
-                    con.execute(f"COPY (FROM with_actions ORDER BY symbol, date) TO '{path}' (ROW_GROUP_SIZE 20480)")
+                    if con.execute("SELECT count(*) FROM bars_of_files").fetchall() == [(0,)]:
+                        raise UsageError(f"{self._path} has no row with a date that can be read (write YYYY-MM-DD)")
+                    con.execute(
+                        f"COPY (FROM with_actions ORDER BY symbol, date) TO {literal(str(path))} (ROW_GROUP_SIZE 20480)"
+                    )
                 self._table = path
             return self._table
 
@@ -138,12 +148,12 @@ class FilesSource(Source):
             kind = _TYPES.get(ours, "DOUBLE")
             if ours == "symbol":
                 value = f"CAST({_quoted(column)} AS VARCHAR)" if column else _STEM
-                suffix = self._suffix.replace("'", "''")
-                text = f"regexp_replace(upper(trim({value})), '{suffix.replace('.', '[.]')}$', '')" if suffix else value
+                suffix = self._market.yahoo_suffix.replace(".", "[.]")
+                text = f"regexp_replace(upper(trim({value})), '{suffix}$', '')"
             elif column is None:
                 text = f"CAST(NULL AS {kind})"
             elif ours == "date":
-                text = f"TRY_CAST(left(CAST({_quoted(column)} AS VARCHAR), 10) AS DATE)"  # any time of day goes
+                text = self._date(column, rows)
             elif ours == "volume":
                 text = f"TRY_CAST(TRY_CAST({_quoted(column)} AS DOUBLE) AS BIGINT)"
             else:
@@ -153,6 +163,15 @@ class FilesSource(Source):
             selected.append(SQLExpression(text).alias(ours))
         selected.append(SQLExpression(str(self._as_traded)).alias("as_traded"))
         return rows.select(*selected).filter("date IS NOT NULL AND symbol IS NOT NULL")
+
+    def _date(self, column: str, rows: DuckDBPyRelation) -> str:
+        """Give the session of a column of dates or times: the day as it is written, of a moment the exchange's."""
+        value = _quoted(column)
+        if rows.types[rows.columns.index(column)] == "TIMESTAMP WITH TIME ZONE":
+            return f"CAST({value} AT TIME ZONE '{self._market.timezone}' AS DATE)"
+        written = f"CAST({value} AS VARCHAR)"
+        other = f"CAST(try_strptime({written}, ['%Y%m%d', '%d-%b-%Y', '%d %b %Y']) AS DATE)"
+        return f"coalesce(TRY_CAST(left({written}, 10) AS DATE), {other})"
 
     def _add_actions(self, con: DuckDBPyConnection) -> None:
         con.execute(
@@ -177,6 +196,7 @@ class FilesSource(Source):
 
 class _FilesDirectory:
     name = "files"
+    concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
 
     def __init__(self, source: FilesSource) -> None:
         self._source = source
@@ -205,7 +225,7 @@ def _find(path: str) -> tuple[list[str], str]:
 
 def _relation(con: DuckDBPyConnection, files: list[str], kind: str) -> DuckDBPyRelation:
     read = {
-        "csv": "read_csv($files, union_by_name = true, filename = true, nullstr = ['', 'null', 'NULL', 'NaN', 'nan'])",
+        "csv": "read_csv($files, union_by_name = true, filename = true, all_varchar = true)",
         "parquet": "read_parquet($files, union_by_name = true, filename = true)",
     }
     return con.sql(f"FROM {read[kind]}", params={"files": files})

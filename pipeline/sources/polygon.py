@@ -14,9 +14,9 @@ from duckdb import ConversionException, DuckDBPyConnection, DuckDBPyRelation
 
 from pipeline.directories.polygon import PolygonDirectory
 from pipeline.errors import RateLimited, SourceError, UsageError
+from pipeline.polygon_api import KeyRefusedError, PolygonApi
 from pipeline.settings import Settings
 from pipeline.sources.base import Answer, Source, Window
-from pipeline.sources.polygon_api import KeyRefusedError, PolygonApi
 
 logger = logging.getLogger(__name__)
 

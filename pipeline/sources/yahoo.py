@@ -43,6 +43,14 @@ class _PassingError(SourceError):
     """A failure that the next try may not meet."""
 
 
+class _UnreachableError(_PassingError):
+    """No answer came at all."""
+
+
+UNREACHABLE = 3
+"""So many symbols after one another without any answer, each tried again and again: there is no connection."""
+
+
 class YahooSource(Source):
     """The bars of one exchange as Yahoo has them: prices adjusted for every split up to the moment of the fetch.
 
@@ -81,7 +89,8 @@ class YahooSource(Source):
             reraise=True,
         )
         self._not_before = 0.0
-        self._refused: str | None = None
+        self._given_up: SourceError | None = None
+        self._unreachable = 0
 
     @classmethod
     def from_settings(cls, settings: Settings, suffix: str, timezone: str) -> YahooSource:
@@ -100,22 +109,27 @@ class YahooSource(Source):
         """Answer one window after the other, each with one request where all goes well.
 
         Raises:
-            RateLimited: Yahoo answered HTTP 429 to every try. Yahoo bans by address, so from then on this object
-                raises without asking.
+            RateLimited: Yahoo answered HTTP 429 to every try; Yahoo bans by address.
+            SourceError: Yahoo could not be reached for several symbols in a row.
+            From then on this object raises the same without asking.
         """
         for window in windows:
-            if self._refused:
-                raise RateLimited(self._refused)
+            if self._given_up:
+                raise self._given_up
             time.sleep(max(0.0, self._not_before - time.monotonic()))
             try:
                 answer = Answer((window.symbol,), self._retrying(self._bars, con, window))
+                self._unreachable = 0
             except RateLimited as error:
-                self._refused = str(error)
+                self._given_up = error
                 raise
             except SourceError as error:
                 answer = Answer((), failed={window.symbol: str(error)})
+                self._unreachable = self._unreachable + 1 if isinstance(error, _UnreachableError) else 0
             self._not_before = time.monotonic() + self.pause
             yield answer
+            if self._unreachable >= UNREACHABLE:
+                self._given_up = SourceError("Yahoo cannot be reached: is there a network?")
 
     def _bars(self, con: DuckDBPyConnection, window: Window) -> DuckDBPyRelation | None:
         """Ask for one window once; None says that Yahoo knows the symbol and has no rows there."""
@@ -231,8 +245,8 @@ def _failure(code: str, error: Exception, answer: Any, timeout: float) -> Source
             return SourceError(f"yfinance failed before it asked: {error!r}")
         kind = type(error).__name__
         if "Timeout" in kind:
-            return _PassingError(f"Yahoo did not answer within {timeout:g} s")
-        return _PassingError(f"the connection to Yahoo failed ({kind})")
+            return _UnreachableError(f"Yahoo did not answer within {timeout:g} s")
+        return _UnreachableError(f"the connection to Yahoo failed ({kind})")
 
     status = answer.status_code
     if status >= 500:

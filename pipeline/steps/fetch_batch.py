@@ -3,33 +3,37 @@
 from __future__ import annotations
 
 import logging
-import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime
-from pathlib import Path
+from itertools import count
 from typing import Any
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
-from pipeline.errors import LakeError, SourceError, UsageError
-from pipeline.lake import Lake, parquet, raw_key, since
+from pipeline.errors import Conflict, LakeError, SourceError, UsageError
+from pipeline.lake import Lake, no_files, parquet, raw_key, since
 from pipeline.market import Market
 from pipeline.settings import settings
 from pipeline.sources.base import Answer, Source, Window
 from pipeline.steps.update_symbols import last_list
 from pipeline.steps.windows import History, plan
-from pipeline.store import Stored
 from sql.loader import load
-from sql.session import find_files, set_variable
+from sql.session import Narrow, list_files, listed_files, pick_files, quoted, set_variable
 
 logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
+ATTEMPTS = 20
+
 
 def fetch_batch(
-    event: Event, lake: Lake, source: Source, market: Market, now: datetime | None = None
+    event: Event,
+    lake: Lake,
+    source: Source,
+    market: Market,
+    now: datetime | None = None,
+    on_symbols: Callable[[int], None] = lambda count: None,
 ) -> dict[str, Any]:
     """Fetch one batch and store it as `raw-data/YYYY-MM-DD-batch-N.parquet`.
 
@@ -37,10 +41,11 @@ def fetch_batch(
     (YYYY-MM-DD, the run's day; today on the exchange by default), `start` (first day of a symbol without bars),
     `end` with `start` (backfill: that range for every symbol). `now` (aware) is the clock.
 
-    Only rows that tell something new are stored, added to what the file holds already; a batch without news writes
-    nothing. Gives `{"batchNumber", "date", "key" (None: nothing written), "rows", "firstDate", "lastDate", "symbols",
-    "upToDate", "openSession", "missing": [{"symbol", "reason"}]}`. A symbol is missing when the source failed for it,
-    or gave no close yet for a day; whatever else was fetched is stored.
+    Only rows that tell something new are stored, in a file of their own (`…-part-1.parquet` and so on when the batch is
+    run again on its day); a batch without news writes nothing. Gives `{"batchNumber", "date", "key" (None: nothing
+    written), "rows", "firstDate", "lastDate", "symbols", "upToDate", "openSession", "missing"}`. `missing` lists
+    `{"symbol", "reason"}` where the source failed for a symbol, or gave no close yet for its newest day; whatever else
+    was fetched is stored. `on_symbols` is told how many more symbols are dealt with.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -51,8 +56,6 @@ def fetch_batch(
     symbols = event.get("symbols") or [listing.symbol for listing in last_list(lake, day)[1]]
     if not symbols:
         raise UsageError(f"{lake.uri} has no list of symbols: give symbols, or update the list first")
-    windows = plan(lake, symbols, asked, market, settings().trailing_sessions)
-
     result: dict[str, Any] = {
         "batchNumber": event.get("batchNumber"),
         "date": str(day),
@@ -61,24 +64,27 @@ def fetch_batch(
         "firstDate": None,
         "lastDate": None,
         "symbols": len(symbols),
-        "upToDate": len(symbols) - len(windows),
+        "upToDate": 0,
         "openSession": 0,
         "missing": [],
     }
-    if not windows:
-        return result
-    narrow = since(min(window.start for window in windows))
-    with lake.session(narrow) as con:
+    with lake.session(no_files) as con:
+        con.execute("SET threads = 1")  # several batches run at once, and most of one is statements of milliseconds
+        windows = plan(con, lake, symbols, asked, market, settings().trailing_sessions)
+        result["upToDate"] = len(symbols) - len(windows)
+        on_symbols(result["upToDate"])
+        if not windows:
+            return result
         set_variable(con, "batch_symbols", [window.symbol for window in windows])
-        missing = _ask(con, source, windows)
+        missing = _ask(con, source, windows, on_symbols)
         result["openSession"] = _settle(con, market.settled_through(day, now))
-        unsettled = con.execute("SELECT symbol, max(date) FROM settled WHERE close IS NULL GROUP BY symbol").fetchall()
-        missing |= {symbol: f"no close yet for {last}" for symbol, last in unsettled}
-        key = raw_key(day, event.get("batchNumber"))
-        if _publish(con, lake, key, source, now, narrow):
-            result["key"] = key
+        narrow = since(min(window.start for window in windows))
+        result["key"] = _publish(con, lake, day, event.get("batchNumber"), source, now, narrow)
+        if result["key"]:
             result["rows"], first, last = con.execute("SELECT count(*), min(date), max(date) FROM news").fetchall()[0]
             result["firstDate"], result["lastDate"] = str(first), str(last)
+        waiting = con.execute(load("steps/waiting").text).fetchall()
+    missing |= {symbol: f"no close yet for {last}" for symbol, last in waiting}
     result["missing"] = [{"symbol": symbol, "reason": reason} for symbol, reason in sorted(missing.items())]
     logger.info("batch %s: %d rows, %d missing", result["batchNumber"], result["rows"], len(missing))
     return result
@@ -92,12 +98,15 @@ def _history(event: Event, market: Market, day: date, now: datetime) -> History:
     return History(start, settled)
 
 
-def _ask(con: DuckDBPyConnection, source: Source, windows: Sequence[Window]) -> dict[str, str]:
+def _ask(
+    con: DuckDBPyConnection, source: Source, windows: Sequence[Window], on_symbols: Callable[[int], None]
+) -> dict[str, str]:
     """Collect a source's answers in the table `fetched`; give the reason for each symbol that could not be had."""
     con.execute(load("schema/raw").text)
     con.execute("CREATE TEMP TABLE fetched AS FROM raw")
     con.execute("CREATE TEMP TABLE windows (symbol VARCHAR, start_date DATE, end_date DATE)")
-    con.executemany("INSERT INTO windows VALUES (?, ?, ?)", [(w.symbol, w.start, w.end) for w in windows])
+    rows = ", ".join(f"({quoted(w.symbol)}, DATE '{w.start}', DATE '{w.end}')" for w in windows)
+    con.execute(f"INSERT INTO windows VALUES {rows}")
     open_windows = {window.symbol for window in windows}
     missing: dict[str, str] = {}
     try:
@@ -105,6 +114,7 @@ def _ask(con: DuckDBPyConnection, source: Source, windows: Sequence[Window]) -> 
             _take(con, answer)
             missing |= answer.failed
             open_windows -= {*answer.symbols, *answer.failed}
+            on_symbols(len(answer.symbols) + len(answer.failed))
     except SourceError as refusal:
         # Rate limited, or the key refused: what has been fetched is stored, the rest is for the next run.
         logger.warning("%s: %s", source.name, refusal)
@@ -126,29 +136,23 @@ def _settle(con: DuckDBPyConnection, settled: date) -> int:
     return int(row[0]) if row else 0
 
 
-def _publish(con: DuckDBPyConnection, lake: Lake, key: str, source: Source, now: datetime, narrow: Any) -> bool:
-    """Add the news to the batch file; when another run was faster, to what that run has made of the lake."""
+def _publish(
+    con: DuckDBPyConnection, lake: Lake, day: date, batch: int | None, source: Source, now: datetime, narrow: Narrow
+) -> str | None:
+    """Store the news as a new file; when another run was faster, what is news to what that run has made of the lake."""
     stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-
-    def with_news(before: Stored | None) -> bytes | None:
-        find_files(con, lake.uri, narrow=narrow)
+    for _ in range(ATTEMPTS):
+        list_files(con, lake.uri)
+        pick_files(con, lake.uri, narrow)
         con.execute(load("steps/news").text, {"fetch_timestamp": stamp, "source": source.name})
         if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:
             return None
-        con.execute("CREATE OR REPLACE TEMP TABLE batch_file_before AS FROM raw")
-        if before is not None:
-            _load(con, lake.store.uri(key), before)
-        return parquet(con, load("steps/batch_file").text)
-
-    return lake.update(key, with_news)
-
-
-def _load(con: DuckDBPyConnection, uri: str, before: Stored) -> None:
-    """Read a batch file as it was seen (not as it may be by now) into the table `batch_file_before`."""
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        path = Path(folder) / "before.parquet"
-        path.write_bytes(before.data)
+        taken = {file.rsplit("/", 1)[-1] for file in listed_files(con)}
+        keys = (raw_key(day, batch, part) for part in count())
+        key = next(key for key in keys if key.rsplit("/", 1)[-1] not in taken)
         try:
-            con.execute("INSERT INTO batch_file_before BY NAME FROM read_parquet($path)", {"path": str(path)})
-        except duckdb.Error:
-            raise LakeError(f"{uri} is no readable batch file: move it away and run again") from None
+            lake.store.put(key, parquet(con, "FROM news ORDER BY symbol, date"), replaces=None)
+        except Conflict:
+            continue
+        return key
+    raise LakeError(f"{lake.uri}: other runs are writing batch {batch} all the time: run again later")

@@ -6,11 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
+from duckdb import DuckDBPyConnection
+
 from pipeline.lake import Lake, since
 from pipeline.market import Market
 from pipeline.sources.base import Window
 from sql.loader import load
-from sql.session import set_variable
+from sql.session import pick_files, set_variable
 
 RECENT = timedelta(days=45)
 """Most symbols' newest bar is found in the files of so many days: the older ones are opened only for the others."""
@@ -26,8 +28,10 @@ class History:
     """True: the whole range whatever the lake holds already."""
 
 
-def plan(lake: Lake, symbols: Sequence[str], asked: History, market: Market, trailing: int) -> list[Window]:
-    """Give the window of each symbol that has something to fetch.
+def plan(
+    con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], asked: History, market: Market, trailing: int
+) -> list[Window]:
+    """Give the window of each symbol that has something to fetch. `con` is a session of the lake.
 
     A new symbol's window is all that is asked for; otherwise it opens `trailing` sessions back, so that late
     corrections arrive. A symbol whose bar of the last session is there has nothing to fetch.
@@ -37,7 +41,7 @@ def plan(lake: Lake, symbols: Sequence[str], asked: History, market: Market, tra
     everything = [Window(symbol, asked.start, asked.end) for symbol in symbols]
     if asked.whole:
         return everything
-    newest = watermarks(lake, symbols, asked.end)
+    newest = watermarks(con, lake, symbols, asked.end)
     windows = []
     for window in everything:
         watermark = newest.get(window.symbol)
@@ -48,13 +52,13 @@ def plan(lake: Lake, symbols: Sequence[str], asked: History, market: Market, tra
     return windows
 
 
-def watermarks(lake: Lake, symbols: Sequence[str], day: date) -> dict[str, date]:
+def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day: date) -> dict[str, date]:
     """Give the date of each symbol's newest bar up to a day; symbols without bars are left out."""
     found: dict[str, date] = {}
     for narrow in (since(day - RECENT), None):
         left = [symbol for symbol in symbols if symbol not in found]
         if left:
-            with lake.session(narrow) as con:
-                set_variable(con, "batch_symbols", left)
-                found |= con.execute(load("steps/watermarks").text, {"day": day}).fetchall()
+            pick_files(con, lake.uri, narrow)
+            set_variable(con, "batch_symbols", left)
+            found |= con.execute(load("steps/watermarks").text, {"day": day}).fetchall()
     return found

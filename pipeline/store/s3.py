@@ -19,6 +19,7 @@ _ADVICE = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
     "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
     "ExpiredToken": "the AWS credentials have expired: log in again",
+    "InvalidToken": "the AWS session token is wrong: check the AWS credentials in use, or log in again",
     "AccessDenied": "access denied: check the AWS credentials in use and what they may do",
     "NoSuchBucket": "there is no such bucket",
 }
@@ -31,7 +32,7 @@ class S3Store:
         self.root = root
         self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
-        # Retries are the SDK's: a conditional put that is sent again can only win once.
+        # Retries are the SDK's: a conditional put that is sent again can only win once, see put().
         self._client: Any = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
 
     def uri(self, key: str) -> str:
@@ -59,8 +60,16 @@ class S3Store:
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write an object if it is not there yet, or is still the version that was read."""
         condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
-        with self._explained(key):
-            self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
+        try:
+            with self._explained(key):
+                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
+        except KeyError:
+            raise Conflict(f"{self.uri(key)} was deleted in the meantime") from None
+        except Conflict:
+            # A put whose answer was lost is sent again by the SDK, and then loses against itself.
+            stored = self.get(key)
+            if stored is None or stored.data != data:
+                raise
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:

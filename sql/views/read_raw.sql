@@ -18,16 +18,16 @@ CREATE OR REPLACE MACRO raw_files() AS coalesce(
 CREATE OR REPLACE MACRO read_raw(files) AS TABLE
 SELECT
     CAST(symbol AS VARCHAR) AS symbol,
-    CAST(date AS DATE) AS date,
+    TRY_CAST(date AS DATE) AS date,
     CASE WHEN isfinite(open) THEN open END AS open,
     CASE WHEN isfinite(high) THEN high END AS high,
     CASE WHEN isfinite(low) THEN low END AS low,
     CASE WHEN isfinite(close) THEN close END AS close,
-    CAST(CASE WHEN isfinite(volume::DOUBLE) THEN volume END AS BIGINT) AS volume,
+    TRY_CAST(CASE WHEN isfinite(TRY_CAST(volume AS DOUBLE)) THEN volume END AS BIGINT) AS volume,
     CASE WHEN isfinite(adjusted_close) THEN adjusted_close END AS adjusted_close,
     coalesce(fetch_timestamp, left(parse_filename(filename), 10) || 'T00:00:00.000000Z') AS fetch_timestamp,
-    dividend,
-    split_ratio,
+    CASE WHEN isfinite(dividend) THEN dividend END AS dividend,
+    CASE WHEN isfinite(split_ratio) THEN split_ratio END AS split_ratio,
     source,
     -- A file of before price_basis: its source was Yahoo, whose prices are adjusted to the day of the fetch.
     coalesce(
@@ -41,6 +41,7 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/raw.parquet'], files),
     union_by_name = true, filename = true, file_row_number = true
 )
-WHERE symbol IS NOT NULL AND date IS NOT NULL;
+-- What has no symbol or no day is no bar, whatever file it comes from.
+WHERE symbol IS NOT NULL AND TRY_CAST(date AS DATE) IS NOT NULL;
 
 COMMENT ON MACRO TABLE read_raw IS 'Every stored row of a list of batch files, typed and clean.';

@@ -162,8 +162,17 @@ def test_close_not_there_yet_is_held_back_until_it_comes(yahoo: YahooReplay, lak
 
     # And when it goes missing again, the bar that is there stays.
     yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:4], (FRIDAY, None, None, None, None, 999)]))
-    fetch(lake_uri, "BHP", at=datetime(2026, 8, 10, 19, tzinfo=SYDNEY))
+    later = fetch(lake_uri, "BHP", at=datetime(2026, 8, 10, 19, tzinfo=SYDNEY))
+    assert later["missing"] == [], "the lake has that close"
     assert rows(lake_uri, "SELECT close FROM bars WHERE date = '2026-08-07'") == [(45.5,)]
+
+
+def test_a_hole_in_the_past_is_kept_as_unsettled_and_not_missing(yahoo: YahooReplay, lake_uri: str) -> None:
+    yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:2], (WEEK[2], None, None, None, None, 999), *BARS[3:]]))
+    result = fetch(lake_uri, "BHP")
+    assert (result["status"], result["rows"]) == ("complete", 5)
+    assert rows(lake_uri, "SELECT date FROM unsettled") == [(WEEK[2],)]
+    assert rows(lake_uri, "SELECT date FROM gaps") == [(WEEK[2],)]
 
 
 def test_bar_of_a_session_still_open_is_not_stored(yahoo: YahooReplay, lake_uri: str) -> None:

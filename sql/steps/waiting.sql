@@ -1,0 +1,26 @@
+/* ---
+name: waiting
+title: The symbols whose newest row has no close yet, neither in the answer nor in the lake.
+status: active
+grain: one row per symbol
+params: {}
+needs: [settled, bars, the variable batch_symbols]
+returns: symbol, date
+changes:
+  - 2026-11-21 first version
+--- */
+SELECT newest.symbol, newest.date
+FROM (
+    SELECT symbol, max(date) AS date
+    FROM settled
+    GROUP BY symbol
+    HAVING max(date) > coalesce(max(date) FILTER (WHERE close IS NOT NULL), DATE '0001-01-01')
+) AS newest
+ANTI JOIN (
+    SELECT symbol, date
+    FROM bars
+    -- Constants reach the scan through the window of latest_bars; a sub-query would not.
+    WHERE symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
+        AND list_contains(getvariable('batch_symbols'), symbol)
+) AS held ON held.symbol = newest.symbol AND held.date = newest.date
+ORDER BY newest.symbol

@@ -1,0 +1,296 @@
+"""DataAggregator: the right rows as polars frames, from a folder and from S3, and no more read than is asked for."""
+
+from __future__ import annotations
+
+import gc
+import io
+from collections.abc import Callable, Sequence
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from analytics import DataAggregator
+from pipeline.lake import Lake, raw_key
+from tests.s3_server import Request, S3Server
+
+SCHEMA = {
+    "symbol": pl.String,
+    "date": pl.Date,
+    "open": pl.Float64,
+    "high": pl.Float64,
+    "low": pl.Float64,
+    "close": pl.Float64,
+    "volume": pl.Int64,
+    "adjusted_close": pl.Float64,
+    "fetch_timestamp": pl.String,
+    "dividend": pl.Float64,
+    "split_ratio": pl.Float64,
+    "source": pl.String,
+    "price_basis": pl.Date,
+}
+QUOTED = "O'X"
+Row = dict[str, Any]
+
+
+def row(symbol: str, day: int, close: float | None, fetched: int, month: int = 11) -> Row:
+    """Make the bar of a day in November 2026, as it was fetched on another."""
+    prices = dict.fromkeys(("open", "high", "low", "adjusted_close"), close)
+    return prices | {
+        "symbol": symbol,
+        "date": date(2026, month, day),
+        "close": close,
+        "volume": 100 * day,
+        "fetch_timestamp": f"2026-{month}-{fetched:02}T08:00:00.000000Z",
+        "dividend": 0.0,
+        "split_ratio": 1.0,
+        "source": "test",
+        "price_basis": date(2026, month, fetched),
+    }
+
+
+FILES: dict[tuple[int, int | None], list[Row]] = {
+    (12, 0): [row("BHP", 11, 40.0, 12), row("BHP", 12, 41.0, 12), row("CBA", 12, 150.0, 12)],
+    (12, 1): [row(QUOTED, 12, 1.0, 12), row("ZIP", 12, 2.0, 12)],
+    (13, 0): [row("BHP", 12, 41.5, 13), row("BHP", 13, 42.0, 13), row("CBA", 13, None, 13)],  # BHP 12 is corrected
+    (13, 1): [row(QUOTED, 13, 1.5, 13)],
+    (16, None): [row("BHP", 16, 43.0, 16), row("BHP", 13, None, 16)],  # no close hides no bar
+}
+
+
+def truth(
+    keep: Callable[[Row], bool] = lambda row: True, files: Sequence[list[Row]] = tuple(FILES.values())
+) -> pl.DataFrame:
+    """Say in plain Python what the merged bars are."""
+    latest: dict[tuple[str, date], Row] = {}
+    for each in sorted(
+        (r for rows in files for r in rows if r["close"] is not None), key=lambda r: r["fetch_timestamp"]
+    ):
+        latest[each["symbol"], each["date"]] = each
+    return pl.DataFrame([latest[key] for key in sorted(latest) if keep(latest[key])], schema=SCHEMA)
+
+
+def parquet(rows: Sequence[Row]) -> bytes:
+    return written(pl.DataFrame(rows, schema=SCHEMA))
+
+
+def written(frame: pl.DataFrame) -> bytes:
+    target = io.BytesIO()
+    frame.write_parquet(target)
+    return target.getvalue()
+
+
+def fill(uri: str) -> str:
+    lake = Lake(uri)
+    for (day, batch), rows in FILES.items():
+        lake.store.put(raw_key(date(2026, 11, day), batch), parquet(rows), replaces=None)
+    return uri
+
+
+@pytest.fixture
+def filled(lake_uri: str) -> str:
+    return fill(lake_uri)
+
+
+@pytest.fixture
+def on_s3(s3: S3Server) -> str:
+    return fill(f"s3://{s3.new_bucket()}/x")
+
+
+def of(*symbols: str) -> Callable[[Row], bool]:
+    return lambda row: row["symbol"] in symbols
+
+
+def between(first: int, last: int) -> Callable[[Row], bool]:
+    return lambda row: date(2026, 11, first) <= row["date"] <= date(2026, 11, last)
+
+
+CALLS: dict[str, tuple[str, tuple[Any, ...], Callable[[Row], bool]]] = {
+    "all": ("all_data", (), lambda row: True),
+    "day": ("date", ("2026-11-12",), between(12, 12)),
+    "day as a date": ("date", (date(2026, 11, 13),), between(13, 13)),
+    "day without bars": ("date", ("2026-11-14",), between(14, 14)),
+    "range": ("date_range", ("2026-11-12", date(2026, 11, 13)), between(12, 13)),
+    "range of one day": ("date_range", ("2026-11-16", "2026-11-16"), between(16, 16)),
+    "symbol": ("symbols", (["BHP"],), of("BHP")),
+    "symbols": ("symbols", (["ZIP", "BHP", "BHP"],), of("ZIP", "BHP")),
+    "symbol with a quote": ("symbols", ([QUOTED],), of(QUOTED)),
+    "symbols unknown": ("symbols", (["'; DROP VIEW bars; --", "NOPE"],), of()),
+    "no symbols": ("symbols", ([],), of()),
+}
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_loads_and_scans_the_right_rows(call: str, filled: str) -> None:
+    method, arguments, keep = CALLS[call]
+    expected = truth(keep)
+    assert_frame_equal(getattr(DataAggregator(filled), f"load_{method}")(*arguments), expected)
+    if method != "date":  # a day is a range of one
+        lazy = getattr(DataAggregator(filled), f"scan_{method}")(*arguments)
+        assert isinstance(lazy, pl.LazyFrame)
+        assert lazy.collect_schema() == expected.schema
+        assert_frame_equal(lazy.collect(), expected)
+
+
+@pytest.mark.parametrize("day", [12, 13, 16, 14])
+def test_merges_the_batches_of_one_run(day: int, filled: str) -> None:
+    expected = truth(files=[rows for (of_day, _), rows in FILES.items() if of_day == day])
+    assert_frame_equal(DataAggregator(filled).merge_daily_batches(f"2026-11-{day}"), expected)
+
+
+def test_a_lazy_frame_outlives_its_aggregator(filled: str) -> None:
+    aggregator = DataAggregator(filled)
+    lazy = aggregator.scan_symbols(["BHP"]).filter(pl.col("close") > 42).select("date", "close")
+    del aggregator
+    gc.collect()
+    assert lazy.collect().rows() == [(date(2026, 11, 16), 43.0)]
+    assert lazy.collect().height == 1  # and may be collected again
+
+
+def test_an_empty_lake_gives_empty_frames(lake_uri: str, s3: S3Server) -> None:
+    aggregator = DataAggregator(lake_uri)
+    empty = pl.DataFrame(schema=SCHEMA)
+    for method, arguments, _ in CALLS.values():
+        assert_frame_equal(getattr(aggregator, f"load_{method}")(*arguments), empty)
+    assert_frame_equal(aggregator.merge_daily_batches("2026-11-12"), empty)
+    assert_frame_equal(aggregator.scan_all_data().collect(), empty)
+
+
+@pytest.mark.parametrize("method", ["load_date", "load_date_range", "scan_date_range", "merge_daily_batches"])
+@pytest.mark.parametrize("day", ["yesterday", "2026-02-30", "12.11.2026", ""])
+def test_a_bad_day_is_a_value_error(method: str, day: str, tmp_path: Path) -> None:
+    arguments = (day, "2026-11-12") if "range" in method else (day,)
+    with pytest.raises(ValueError, match=r"[Ii]nvalid|day"):
+        getattr(DataAggregator(str(tmp_path)), method)(*arguments)
+
+
+def test_an_inverted_range_is_a_value_error(tmp_path: Path) -> None:
+    for method in ("load_date_range", "scan_date_range"):
+        with pytest.raises(ValueError, match="2026-11-11.* before it starts .*2026-11-12"):
+            getattr(DataAggregator(str(tmp_path)), method)("2026-11-12", "2026-11-11")
+
+
+@pytest.mark.parametrize(
+    ("lake", "prefix"), [("x", "x"), ("x", "/x/"), ("x", "x/raw-data/"), ("", ""), ("", "raw-data")]
+)
+def test_another_bucket_by_prefix(lake: str, prefix: str, s3: S3Server, tmp_path: Path) -> None:
+    bucket = s3.new_bucket()
+    fill(f"s3://{bucket}/{lake}")
+    elsewhere = DataAggregator(str(tmp_path))
+    assert_frame_equal(elsewhere.load_all_data(bucket, prefix), truth())
+    assert_frame_equal(elsewhere.scan_all_data(bucket, prefix).collect(), truth())
+
+
+# --- files of the first schema
+
+
+@pytest.mark.parametrize("kind", ["as it was", "timestamps and doubles"])
+def test_an_old_file_of_nine_columns_merges(kind: str, lake_uri: str) -> None:
+    """`raw-data/2025-12-26.parquet`: no batch, no dividend, split_ratio, source and price_basis."""
+    nine = list(SCHEMA)[:9]
+    old = [row("BHP", 23, 30.0, 26, 12), row("BHP", 24, 31.0, 26, 12), row("CBA", 24, 100.0, 26, 12)]
+    old = [r | {"date": r["date"].replace(year=2025), "fetch_timestamp": "2025-12-26T06:00:00.000000Z"} for r in old]
+    frame = pl.DataFrame(old, schema=SCHEMA).select(nine)
+    volumes: list[int | None] = [2300, 2400, 2400]
+    if kind != "as it was":
+        frame = frame.with_columns(
+            pl.col("date").cast(pl.Datetime("ns")), pl.Series("volume", [2300.0, float("nan"), 2400.0])
+        )
+        volumes[1] = None
+    lake = Lake(lake_uri)
+    lake.store.put("raw-data/2025-12-26.parquet", written(frame), replaces=None)
+    newer = row("BHP", 24, 31.5, 29, 12) | {"date": date(2025, 12, 24)}
+    lake.store.put(raw_key(date(2026, 12, 29), 0), parquet([newer]), replaces=None)
+    found = DataAggregator(lake_uri).load_all_data()
+    assert found.schema == pl.Schema(SCHEMA)
+    assert found.select("symbol", "date", "close").rows() == [
+        ("BHP", date(2025, 12, 23), 30.0),
+        ("BHP", date(2025, 12, 24), 31.5),
+        ("CBA", date(2025, 12, 24), 100.0),
+    ]
+    assert found["volume"].to_list() == [volumes[0], 2400, volumes[2]]
+    assert found["price_basis"].to_list() == [date(2025, 12, 26), date(2026, 12, 29), date(2025, 12, 26)]
+    assert found["dividend"].to_list() == [None, 0.0, None]
+    merged = DataAggregator(lake_uri).merge_daily_batches("2025-12-26")
+    assert merged["close"].to_list() == [30.0, 31.0, 100.0]
+    assert merged["volume"].to_list() == volumes
+
+
+# --- only what is asked for
+
+
+def batch_files(requests: Sequence[Request], method: str = "GET") -> set[str]:
+    """Name the batch files that were read."""
+    return {r.path.rsplit("/", 1)[1] for r in requests if r.method == method and "/raw-data/" in r.path}
+
+
+def test_a_day_opens_no_older_file(on_s3: str, s3: S3Server) -> None:
+    with s3.counted() as seen:
+        assert DataAggregator(on_s3).load_date("2026-11-13").height == 2
+    assert batch_files(seen) == {"2026-11-13-batch-0.parquet", "2026-11-13-batch-1.parquet", "2026-11-16.parquet"}
+    assert batch_files(seen, "HEAD") <= batch_files(seen)
+    with s3.counted() as seen:
+        DataAggregator(on_s3).merge_daily_batches("2026-11-12")
+    assert batch_files(seen) == {"2026-11-12-batch-0.parquet", "2026-11-12-batch-1.parquet"}
+
+
+def test_a_symbol_reads_a_fraction_of_a_big_file(s3: S3Server, tmp_path: Path) -> None:
+    """200 symbols in row groups of about ten: statistics leave one or two groups to read."""
+    path = tmp_path / "big.parquet"
+    query = """SELECT 'S' || lpad((i // 500)::VARCHAR, 3, '0') AS symbol, DATE '2020-01-01' + (i % 500)::INT AS date,
+        random() AS open, random() AS high, random() AS low, random() AS close, (random() * 1e9)::BIGINT AS volume,
+        random() AS adjusted_close, '2026-11-13T08:00:00.000000Z' AS fetch_timestamp FROM range(100_000) t(i)"""
+    duckdb.sql("SELECT setseed(0.5)").fetchall()
+    duckdb.sql(query).query("rows", f"COPY (FROM rows ORDER BY symbol, date) TO '{path}' (ROW_GROUP_SIZE 5000)")
+    assert duckdb.sql(f"SELECT max(row_group_id) FROM parquet_metadata('{path}')").fetchone() == (19,)
+    lake = f"s3://{s3.new_bucket()}"
+    Lake(lake).store.put(raw_key(date(2026, 11, 13), 0), path.read_bytes(), replaces=None)
+    with s3.counted() as seen:
+        found = DataAggregator(lake).load_symbols(["S101"])
+    assert found.height == 500
+    assert found["symbol"].unique().to_list() == ["S101"]
+    assert found["date"].to_list() == [date(2020, 1, 1) + timedelta(days=i) for i in range(500)]
+    read = sum(r.sent for r in seen if r.path.endswith(".parquet"))
+    assert read < path.stat().st_size / 4, f"{read} of {path.stat().st_size} bytes"
+    with s3.counted() as seen:  # the measure measures: the whole file is more
+        assert DataAggregator(lake).load_all_data().height == 100_000
+    assert sum(r.sent for r in seen) > path.stat().st_size * 0.9
+
+
+# --- the cache
+
+
+def test_the_cache_downloads_each_version_once(on_s3: str, s3: S3Server, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with s3.counted() as seen:
+        assert_frame_equal(DataAggregator(on_s3, cache).load_all_data(), truth())
+    assert len(batch_files(seen)) == len(FILES)
+    with s3.counted() as seen:
+        assert_frame_equal(DataAggregator(on_s3, cache).load_all_data(), truth())
+    assert [r for r in seen if "list-type=2" not in r.query] == []
+
+    key = raw_key(date(2026, 11, 12), 1)
+    lake = Lake(on_s3)
+    lake.store.put(key, parquet([row("ZIP", 12, 2.25, 12)]), replaces=lake.store.get(key))
+    with s3.counted() as seen:
+        found = DataAggregator(on_s3, cache).load_symbols(["ZIP"])
+    assert found["close"].to_list() == [2.25]
+    assert batch_files(seen) == {key.removeprefix("raw-data/")}
+    assert {path.suffix for path in cache.rglob("*") if path.is_file()} == {".parquet"}  # nothing half-written
+
+
+def test_the_cache_narrows_too(on_s3: str, s3: S3Server, tmp_path: Path) -> None:
+    with s3.counted() as seen:
+        found = DataAggregator(on_s3, tmp_path / "cache").load_date("2026-11-16")
+    assert_frame_equal(found, truth(between(16, 16)))
+    assert batch_files(seen) == {"2026-11-16.parquet"}
+
+
+def test_a_folder_needs_no_cache(tmp_path: Path) -> None:
+    lake = fill(str(tmp_path / "lake"))
+    assert_frame_equal(DataAggregator(lake, tmp_path / "cache").load_all_data(), truth())
+    assert not (tmp_path / "cache").exists()

@@ -1,0 +1,36 @@
+"""Each benchmark runs and prints what it should; how fast things are is no matter of the suite."""
+
+from __future__ import annotations
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+BENCHMARKS = sorted(path.stem for path in HERE.glob("[!_]*.py") if not path.stem.startswith("test_"))
+
+
+@pytest.mark.parametrize("name", BENCHMARKS)
+def test_prints_its_figures_as_json(name: str) -> None:
+    command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick", "--json"]
+    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr
+    figures = json.loads(done.stdout)
+    assert figures
+    for figure in figures:
+        assert list(figure) == ["name", "value", "unit", "goal", "holds"]
+        assert figure["name"]
+        assert figure["unit"]
+        assert math.isfinite(figure["value"])
+        assert figure["value"] >= 0
+        if figure["goal"] is None:
+            assert figure["holds"] is None
+        else:
+            assert math.isfinite(figure["goal"])
+            assert isinstance(figure["holds"], bool)
+    names = [(figure["name"], figure["unit"]) for figure in figures]
+    assert len(set(names)) == len(names)

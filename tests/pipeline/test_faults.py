@@ -1,0 +1,251 @@
+"""Nothing is ever lost: the real command line, killed at every write, at any time, two at once, on damaged lakes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import warnings
+from collections import Counter
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from pipeline.lake import parquet
+from pipeline.market import MARKETS
+from pipeline.store import open_store
+from sql.session import LakeWarning, connect
+from tests.kill_at import Ended, Runner
+from tests.s3_server import S3Server
+
+SESSIONS = [session.date() for session in MARKETS["US"].schedule(2024).loc["2024-02-01":].index[:20]]
+FIRST, SECOND = SESSIONS[17], SESSIONS[19]
+SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
+Bar = tuple[Any, ...]
+
+pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+
+
+@pytest.fixture(scope="session")
+def runner(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runner]:
+    folder = tmp_path_factory.mktemp("runner")
+    ours = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "STOCKSTREAM_", "S3_"))}
+    with Runner(folder, {**ours, **s3_server.environment, "LOG_LEVEL": "ERROR"}) as started:
+        yield started
+
+
+@pytest.fixture
+def bars_of(tmp_path: Path) -> dict[Any, Path]:
+    """Give the source's files: as of the first day, and of the second, with two corrections and two new sessions."""
+    files = {}
+    for day in (FIRST, SECOND):
+        lines = ["symbol,date,open,high,low,close,volume"]
+        for symbol in SYMBOLS:
+            for number, session in enumerate(session for session in SESSIONS if session <= day):
+                corrected = 0.25 if day == SECOND and symbol in "AAA DDD" and number == 15 else 0
+                close = 10 + number + ord(symbol[0]) % 7 / 8 + corrected
+                lines.append(f"{symbol},{session},{close - 1},{close + 1},{close - 2},{close},{1000 + number}")
+        files[day] = tmp_path / f"bars-{day}.csv"
+        files[day].write_text("\n".join(lines) + "\n")
+    return files
+
+
+def command(lake: str, file: Path, day: Any, *more: str) -> list[str]:
+    return [
+        *("run", "--lake", lake, "--market", "US", "--source", f"files:{file}", "--date", str(day)),
+        *("--batch-size", "2", "--json", *more),
+    ]
+
+
+def bars(lake: str) -> list[Bar]:
+    with connect(lake) as con:
+        return con.sql("SELECT * EXCLUDE (fetch_timestamp) FROM bars ORDER BY symbol, date").fetchall()
+
+
+def assert_all_still_there(lake: str, acknowledged: list[Bar]) -> None:
+    with connect(lake) as con:
+        for view in ("bars_adjusted", "gaps", "symbol_changes", "lake_status()"):
+            con.sql(f"FROM {view}").fetchall()  # readable, whatever happened
+        keys = con.sql("SELECT symbol, date FROM bars").fetchall()
+    assert len(keys) == len(set(keys)), "a bar is there twice"
+    assert {bar[:2] for bar in acknowledged} <= set(keys), "a bar is lost"
+
+
+def snapshot(lake: str) -> dict[str, Any]:
+    """Give everything in the lake, hidden files too, by name: its version and bytes."""
+    if lake.startswith("s3://"):
+        return dict(open_store(lake).list(""))
+    files = (path for path in Path(lake).rglob("*") if path.is_file() and path.name != ".lock")
+    return {str(path.relative_to(lake)): (path.stat().st_mtime_ns, path.read_bytes()) for path in files}
+
+
+def copy(lake: str, to: str) -> str:
+    source, target = open_store(lake), open_store(to)
+    for key in source.list(""):
+        stored = source.get(key)
+        assert stored is not None
+        target.put(key, stored.data, replaces=None)
+    return to
+
+
+def assert_complete(*ended: Ended) -> None:
+    for one in ended:
+        assert one.code == 0, one
+        assert json.loads(one.out)["status"] == "complete"
+
+
+def assert_a_rerun_mends(runner: Runner, argv: list[str], lake: str, expected: list[Bar]) -> dict[str, Any]:
+    """Run again: it ends as if it had not been killed; and again: that changes nothing. Gives what is in the lake."""
+    assert_complete(*runner.run(argv))
+    assert bars(lake) == expected
+    after = snapshot(lake)
+    assert_complete(*runner.run(argv))
+    assert snapshot(lake) == after, "a second run changed something"
+    return after
+
+
+def test_killed_at_every_write_nothing_is_lost(
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], capsys: pytest.CaptureFixture[str]
+) -> None:
+    tried: Counter[Any] = Counter()
+    before = lake_uri
+    acknowledged: list[Bar] = []
+    for day in (FIRST, SECOND):
+        undisturbed = copy(before, f"{lake_uri}-{day}")
+        assert_complete(*runner.run(command(undisturbed, bars_of[day], day)))
+        expected, names = bars(undisturbed), set(snapshot(undisturbed))
+        assert len(expected) == len(SYMBOLS) * (SESSIONS.index(day) + 1)
+        for point in count(1):
+            lake = copy(before, f"{lake_uri}-{day}-killed-at-{point}")
+            argv = command(lake, bars_of[day], day)
+            (ended,) = runner.run(argv, kill_at=point)
+            if not ended.killed:
+                assert_complete(ended)
+                break
+            tried[day] += 1
+            assert_all_still_there(lake, acknowledged)
+            left = assert_a_rerun_mends(runner, argv, lake, expected)
+            assert set(left) == names, "something is left over, or missing"
+        before, acknowledged = undisturbed, expected
+    # Marker, calendar, list and two batches; then list and two batches: each write has 4 moments, or 2 on S3.
+    moments = 2 if lake_uri.startswith("s3://") else 4
+    assert (tried[FIRST], tried[SECOND]) == (5 * moments, 3 * moments)
+    with capsys.disabled():
+        print(f"\nkilled at {tried.total()} points ({lake_uri.partition(':')[0] if moments == 2 else 'folder'})")
+
+
+def test_killed_at_any_time_under_load_nothing_is_lost(runner: Runner, lake_uri: str, bars_of: dict[Any, Path]) -> None:
+    """Two runs at once are killed together at a random moment, and the next two, with no rest between."""
+    first, second = f"{lake_uri}-first", f"{lake_uri}-second"
+    assert_complete(*runner.run(command(first, bars_of[FIRST], FIRST)))
+    assert_complete(*runner.run(command(copy(first, second), bars_of[SECOND], SECOND)))
+    acknowledged, expected, killed = bars(first), bars(second), 0
+    for turn in range(2 if lake_uri.startswith("s3://") else 5):
+        lake = copy(first, f"{lake_uri}-{turn}")
+        argv = command(lake, bars_of[SECOND], SECOND, "--batch-size", "1")
+        for _ in range(2):
+            ended = runner.run(argv, argv, kill_after=random.uniform(0.05, 0.6))
+            killed += sum(one.killed for one in ended)
+        assert_all_still_there(lake, acknowledged)
+        assert_a_rerun_mends(runner, argv, lake, expected)
+    assert killed
+
+
+def test_two_runs_at_once_with_different_symbols_lose_nothing(
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path]
+) -> None:
+    """Both have a batch 0, and so the same name for its file."""
+    single = f"{lake_uri}-single"
+    assert_complete(*runner.run(command(single, bars_of[FIRST], FIRST)))
+    expected = bars(single)
+    for turn in range(2):
+        lake = f"{lake_uri}-{turn}"
+        both = [command(lake, bars_of[FIRST], FIRST, "--symbols", of) for of in ("AAA,CCC", "BBB,DDD")]
+        assert_complete(*runner.run(*both))
+        assert bars(lake) == expected
+        after = snapshot(lake)
+        assert_complete(*runner.run(*both))
+        assert snapshot(lake) == after
+
+
+def test_two_runs_at_once_with_the_same_symbols_store_each_bar_once(
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path]
+) -> None:
+    single = f"{lake_uri}-single"
+    assert_complete(*runner.run(command(single, bars_of[FIRST], FIRST)))
+    expected = bars(single)
+    for turn in range(2):
+        lake = f"{lake_uri}-{turn}"
+        argv = command(lake, bars_of[FIRST], FIRST)
+        assert_complete(*runner.run(argv, argv))
+        assert bars(lake) == expected
+        with connect(lake) as con:
+            assert con.sql("SELECT count(*) FROM raw_bars").fetchall() == [(len(expected),)]
+        assert set(snapshot(lake)) == set(snapshot(single))
+
+
+def test_a_run_with_fewer_symbols_takes_nothing_away(
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tmp_path: Path
+) -> None:
+    assert_complete(*runner.run(command(lake_uri, bars_of[FIRST], FIRST)))
+    acknowledged = bars(lake_uri)
+    assert_complete(*runner.run(command(lake_uri, bars_of[FIRST], FIRST, "--symbols", "DDD")))  # batch 0 was A and B
+    assert bars(lake_uri) == acknowledged
+    assert_complete(*runner.run(command(lake_uri, bars_of[SECOND], SECOND, "--symbols", "DDD")))
+    assert [bar for bar in bars(lake_uri) if bar[0] != "DDD"] == [bar for bar in acknowledged if bar[0] != "DDD"]
+    assert_all_still_there(lake_uri, acknowledged)
+    fewer = tmp_path / "fewer.csv"  # two companies have left the source, and their bars with them
+    fewer.write_text("".join(line for line in bars_of[SECOND].open() if line[0] not in "AB"))
+    assert_complete(*runner.run(command(lake_uri, fewer, SECOND, "--accept-smaller")))
+    assert_all_still_there(lake_uri, acknowledged)
+    assert_complete(*runner.run(command(lake_uri, bars_of[SECOND], SECOND)))
+    assert len(bars(lake_uri)) == len(SYMBOLS) * len(SESSIONS)
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "no-bars", "no-number", "no-date"])
+def test_a_damaged_file_costs_nobody_elses_bars(
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], damage: str
+) -> None:
+    store = open_store(lake_uri)
+    assert_complete(*runner.run(command(lake_uri, bars_of[FIRST], FIRST)))
+    acknowledged = bars(lake_uri)
+    whole = store.get(f"raw-data/{FIRST}-batch-0.parquet")
+    assert whole is not None
+    with duckdb.connect() as con:
+        damaged = {
+            "empty": b"",
+            "truncated": whole.data[: len(whole.data) // 2],
+            "no-bars": parquet(con, "SELECT 1 AS id, 'x' AS what"),
+            "no-number": parquet(con, "SELECT 'AAA' AS symbol, DATE '2024-03-01' AS date, 'ten' AS close"),
+            "no-date": parquet(con, "SELECT 'AAA' AS symbol, 'yesterday' AS date, 10.0 AS close, 'many' AS volume"),
+        }[damage]
+    # In the place of a file that the next run would like to call its own, and beside that.
+    keys = [f"raw-data/{SECOND}-batch-0.parquet", f"raw-data/{FIRST}.parquet"]
+    for key in keys:
+        store.put(key, damaged, replaces=None)
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LakeWarning)
+        assert bars(lake_uri) == acknowledged
+    named = [str(warning.message) for warning in caught if warning.category is LakeWarning]
+    if damage in ("no-bars", "no-date"):  # these are read: rows without a symbol or a day are no bars
+        assert not named
+    else:
+        assert all(any(key in message for message in named) for key in keys)
+
+    (ended,) = runner.run(command(lake_uri, bars_of[SECOND], SECOND))
+    result = json.loads(ended.out)
+    for key in keys:
+        assert store.get(key).data == damaged, "what could not be read was overwritten"  # type: ignore[union-attr]
+    if ended.code != 0:  # the batch could not add to a file that it cannot read: it says so, and loses nothing
+        assert {item["symbol"] for item in result["missing"]} == {"AAA", "BBB"}
+        assert all(keys[0] in item["reason"] for item in result["missing"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", LakeWarning)
+        assert_all_still_there(lake_uri, acknowledged)
+        stored = [bar for bar in bars(lake_uri) if bar[1] > FIRST]
+    assert {bar[0] for bar in stored} == set(SYMBOLS) - {item["symbol"] for item in result["missing"]}
