@@ -146,7 +146,7 @@ def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
     twins = Twins(str(tmp_path / "lake"), f"s3://{s3.new_bucket()}")
     one, other = run_twice(twins, datetime(2026, 11, 20, 12, tzinfo=UTC), "demo")
     assert one["rows"] == other["rows"]
-    assert one["rows"] > 13_000  # type: ignore[operator]
+    assert one["rows"] > 12_000  # type: ignore[operator]
     folder, bucket = twins.objects(s3)
     assert folder == bucket
     for view in ("bars", "actions", "bars_adjusted", "bars_as_traded", "gaps"):
@@ -323,5 +323,6 @@ def test_no_such_bucket(command: str, s3: S3Server, tmp_path: Path) -> None:
 @every_command
 def test_nobody_there(command: str, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    words = "no connection to S3"
+    # boto3 answers run and status, and names the address; DuckDB the others
+    words = "Could not connect to the endpoint URL" if command in ("run", "status") else "no connection to S3"
     assert_refused(run_on("s3://bucket/lake", command, tmp_path), "s3://bucket/lake", words)
