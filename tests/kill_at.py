@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,11 +55,17 @@ class Runner:
     def __exit__(self, *_: object) -> None:
         self._helper.communicate()  # its standard input ends, and so does it
 
-    def run(self, *commands: Sequence[str], kill_at: int = 0, kill_after: float = 0.0) -> list[Ended]:
-        """Run commands at the same time; kill each at its n-th write, or after so many seconds."""
+    def run(
+        self, *commands: Sequence[str], kill_at: int = 0, kill_after: float = 0.0, meet: bool = False
+    ) -> list[Ended]:
+        """Run commands at the same time; kill each at its n-th write, or after so many seconds.
+
+        `meet`: each stops before it stores its first batch until all others are there too.
+        """
         assert self._helper.stdin is not None
         assert self._helper.stdout is not None
-        task = {"commands": commands, "kill_at": kill_at, "kill_after": kill_after, "folder": str(self._folder)}
+        task = {"commands": commands, "kill_at": kill_at, "kill_after": kill_after, "meet": meet}
+        task["folder"] = str(self._folder)
         self._helper.stdin.write(json.dumps(task) + "\n")
         self._helper.stdin.flush()
         codes = json.loads(self._helper.stdout.readline())
@@ -77,6 +84,8 @@ def serve() -> None:
             MARKETS[name].schedule(year)
     for line in sys.stdin:
         task = json.loads(line)
+        for left in Path(task["folder"]).glob("*.here"):
+            left.unlink()
         children = [_fork(main, argv, task, number) for number, argv in enumerate(task["commands"])]
         if task["kill_after"]:
             threading.Event().wait(task["kill_after"])
@@ -108,6 +117,8 @@ def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], n
             os.dup2(os.open(Path(task["folder"]) / f"{number}.{name}", os.O_CREAT | os.O_WRONLY | os.O_TRUNC), handle)
         if task["kill_at"]:
             kill_at(task["kill_at"])
+        if task["meet"]:
+            meet(Path(task["folder"]), number, len(task["commands"]))
         sys.argv = ["stockstream", *argv]
         main()
     except SystemExit as ended:
@@ -165,6 +176,26 @@ def kill_at(point: int) -> None:
 
     os.fsync, os.rename, os.replace = synced, renamed(rename), renamed(replace)  # type: ignore[assignment]
     botocore.client.BaseClient._make_api_call = called
+
+
+def meet(folder: Path, number: int, others: int) -> None:
+    """Hold this process before its first put of a batch until all the others have come as far."""
+    from pipeline.store.folder import FolderStore
+    from pipeline.store.s3 import S3Store
+
+    def held(put: Callable[..., None]) -> Callable[..., None]:
+        def holding(self: Any, key: str, *rest: Any, **more: Any) -> None:
+            if key.startswith("raw-data/"):
+                (folder / f"{number}.here").touch()
+                until = time.monotonic() + 20
+                while len(list(folder.glob("*.here"))) < others and time.monotonic() < until:
+                    time.sleep(0.002)
+            put(self, key, *rest, **more)
+
+        return holding
+
+    FolderStore.put = held(FolderStore.put)  # type: ignore[method-assign]
+    S3Store.put = held(S3Store.put)  # type: ignore[method-assign]
 
 
 if __name__ == "__main__":

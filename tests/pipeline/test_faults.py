@@ -165,7 +165,7 @@ def test_two_runs_at_once_with_different_symbols_lose_nothing(
     for turn in range(2):
         lake = f"{lake_uri}-{turn}"
         both = [command(lake, bars_of[FIRST], FIRST, "--symbols", of) for of in ("AAA,CCC", "BBB,DDD")]
-        assert_complete(*runner.run(*both))
+        assert_complete(*runner.run(*both, meet=True))
         assert bars(lake) == expected
         after = snapshot(lake)
         assert_complete(*runner.run(*both))
@@ -181,7 +181,7 @@ def test_two_runs_at_once_with_the_same_symbols_store_each_bar_once(
     for turn in range(2):
         lake = f"{lake_uri}-{turn}"
         argv = command(lake, bars_of[FIRST], FIRST)
-        assert_complete(*runner.run(argv, argv))
+        assert_complete(*runner.run(argv, argv, meet=True))
         assert bars(lake) == expected
         with connect(lake) as con:
             assert con.sql("SELECT count(*) FROM raw_bars").fetchall() == [(len(expected),)]

@@ -217,6 +217,16 @@ def test_fewer_symbols_or_days_take_nothing_away(runs: list[list[str]]) -> None:
         assert stored(lake).keys() == keys
 
 
+def test_a_correction_of_any_one_column_is_stored(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    row = {**BLANK, **dict.fromkeys(NUMBERS, 10.0), "symbol": "AAA", "date": SESSIONS[0], "volume": 5}
+    fetch(lake, 0, [row])
+    for number, column in enumerate((*NUMBERS, "volume", "dividend", "split_ratio"), start=1):
+        row[column] = 12.5 if column != "volume" else 6
+        assert fetch(lake, number, [row])["rows"] == 1, column
+        assert_told(lake, {("AAA", SESSIONS[0]): row})
+
+
 def test_the_session_still_open_and_days_not_asked_for_are_not_stored(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     now = datetime(2024, 3, 6, 20, 59, tzinfo=UTC)  # New York closes at 21:00 UTC; SESSIONS[2] is that day
