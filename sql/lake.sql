@@ -7,6 +7,7 @@ returns: variables; run it again to see files that were written since
 changes:
   - 2026-11-21 first version
 --- */
+SET parquet_metadata_cache = true;  -- batch files are never replaced
 SET VARIABLE listed_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM glob(getvariable('lake') || '/raw-data/*.parquet')
