@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from duckdb import DuckDBPyConnection
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
@@ -29,7 +29,9 @@ NUMBERS = ("open", "high", "low", "close", "adjusted_close")
 Key = tuple[str, date]
 Row = dict[str, Any]
 BLANK: Row = dict.fromkeys((*NUMBERS, "volume", "dividend", "split_ratio")) | {"price_basis": SESSIONS[-1]}
-BOUNDS = examples(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.too_slow])
+# Not shrunk: a failure is told in seconds, and not after hundreds of runs.
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+BOUNDS = examples(deadline=None, max_examples=15, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
 
 
 class Told(Source):
@@ -225,6 +227,16 @@ def test_a_correction_of_any_one_column_is_stored(tmp_path: Path) -> None:
         row[column] = 12.5 if column != "volume" else 6
         assert fetch(lake, number, [row])["rows"] == 1, column
         assert_told(lake, {("AAA", SESSIONS[0]): row})
+
+
+def test_of_two_rows_for_a_day_the_same_wins_in_either_order(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    for number, column in enumerate((*NUMBERS, "volume", "dividend", "split_ratio")):
+        one = {**BLANK, **dict.fromkeys(NUMBERS, 10.0), "symbol": "AAA", "date": SESSIONS[number % 6], "volume": 5}
+        two = {**one, column: 6}
+        fetch(lake, 3 * number, [one, two])
+        assert fetch(lake, 3 * number + 1, [two, one])["rows"] == 0, column
+        assert fetch(lake, 3 * number + 2, [one, two])["rows"] == 0, column
 
 
 def test_the_session_still_open_and_days_not_asked_for_are_not_stored(tmp_path: Path) -> None:
