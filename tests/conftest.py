@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.settings import settings
 from tests.s3_server import S3Server
+from tests.yahoo_replay import YahooReplay
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recorded data that lies beside a checkout in CI; tests that use it are skipped elsewhere."""
@@ -52,6 +53,15 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
         monkeypatch.setenv(name, value)
     settings.cache_clear()
     return s3_server
+
+
+@pytest.fixture
+def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooReplay]:
+    """Give a replay of Yahoo, with the settings pointing at it."""
+    with YahooReplay() as replay:
+        monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", replay.url)
+        settings.cache_clear()
+        yield replay
 
 
 @pytest.fixture(params=["folder", "s3"])

@@ -31,14 +31,6 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 PRICES = "SELECT symbol, date, open, high, low, close, volume FROM {} ORDER BY symbol, date"
 
 
-@pytest.fixture
-def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooReplay]:
-    with YahooReplay() as replay:
-        monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", replay.url)
-        settings.cache_clear()
-        yield replay
-
-
 def fetch(lake: Lake, symbol: str, on: date, start: date) -> None:
     """Run the pipeline as it would have run on the evening of a day in New York."""
     evening = datetime(on.year, on.month, on.day, 20, tzinfo=NEW_YORK)
@@ -114,7 +106,7 @@ def test_recorded_dividends_give_yahoos_own_adjusted_close(
 
 
 def test_demo_equals_its_vendors_adjusted_close(tmp_path: Path) -> None:
-    """Thirteen years of five companies as traded, three splits and 96 dividends among them."""
+    """Thirteen years of five companies as traded, three splits and 92 dividends among them."""
     pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
     lake = Lake(str(tmp_path / "lake"))
     run(lake, open_source("demo", US, settings()), US)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,14 +34,6 @@ MONDAY = date(2026, 8, 3)
 WEEK = [MONDAY + timedelta(days=n) for n in range(5)]
 FRIDAY = WEEK[-1]
 BARS = [(day, 41.0 + n, 42.0 + n, 40.5 + n, 41.5 + n, 1000 + n) for n, day in enumerate(WEEK)]
-
-
-@pytest.fixture
-def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooReplay]:
-    with YahooReplay() as replay:
-        monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", replay.url)
-        settings.cache_clear()
-        yield replay
 
 
 def fetch(uri: str, symbols: str, at: datetime | None = None, **options: Any) -> dict[str, Any]:
