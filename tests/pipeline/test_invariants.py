@@ -250,3 +250,17 @@ def test_the_session_still_open_and_days_not_asked_for_are_not_stored(tmp_path: 
     result = fetch_batch(event, lake, Told(rows), US, now + timedelta(hours=1))
     assert (result["lastDate"], result["openSession"]) == (str(SESSIONS[2]), 3)
     assert max(stored(lake)) == ("AAA", SESSIONS[2])
+
+
+def test_a_run_for_a_past_day_does_not_shorten_the_calendar(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.prepare(US, date.today())
+    calendar = stored_calendar(lake)
+    lake.prepare(US, date(2013, 3, 1))
+    assert stored_calendar(lake) == calendar
+    assert calendar[-1].year == date.today().year + 1
+
+
+def stored_calendar(lake: Lake) -> list[date]:
+    with lake.session() as con:
+        return [day for (day,) in con.sql("SELECT date FROM sessions ORDER BY date").fetchall()]
