@@ -83,7 +83,7 @@ class Lake:
             return None
         try:
             return MARKETS[json.loads(marker.data)["market"]]
-        except (ValueError, KeyError):
+        except (ValueError, KeyError, TypeError):
             raise LakeError(f'{self.store.uri(MARKER)} is damaged: restore it, e.g. {{"market": "ASX"}}') from None
 
     def prepare(self, market: Market, today: date) -> None:

@@ -46,6 +46,8 @@ class Source(ABC):
     name: ClassVar[str]
     concurrency: ClassVar[int] = 10
     """How many batches one process may ask for at once."""
+    basis_is_told: ClassVar[bool] = False
+    """True where a person says which splits are in the prices, and may come back to correct that."""
     batch_size: int = 100
     """How many symbols make a batch."""
 

@@ -50,6 +50,7 @@ class FilesSource(Source):
     """
 
     name = "files"
+    basis_is_told = True
     concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
 
     def __init__(

@@ -144,7 +144,8 @@ def _publish(
     for _ in range(ATTEMPTS):
         list_files(con, lake.uri)
         pick_files(con, lake.uri, narrow)
-        con.execute(load("steps/news").text, {"fetch_timestamp": stamp, "source": source.name})
+        told = {"fetch_timestamp": stamp, "source": source.name, "basis_is_told": source.basis_is_told}
+        con.execute(load("steps/news").text, told)
         if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:
             return None
         taken = {file.rsplit("/", 1)[-1] for file in listed_files(con)}

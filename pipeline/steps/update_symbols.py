@@ -84,7 +84,7 @@ def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
     for key in reversed(lake.store.list("symbols/")):
         listed_on = run_date(key)
         stored = lake.store.get(key) if listed_on is not None and listed_on <= day else None
-        if stored is not None and (listings := _from_csv(stored.data.decode())):
+        if stored is not None and (listings := _from_csv(stored.data.decode(errors="replace"))):
             return listed_on, listings
     return None, []
 
@@ -108,10 +108,16 @@ def _to_csv(listings: list[Listing]) -> bytes:
 
 
 def _from_csv(text: str) -> list[Listing]:
+    rows = csv.DictReader(io.StringIO(text))
     return [
-        Listing(
-            row["symbol"], row["name"] or "", row["sector"] or "", int(row["market_cap"]) if row["market_cap"] else None
-        )
-        for row in csv.DictReader(io.StringIO(text))
+        Listing(row["symbol"], row.get("name") or "", row.get("sector") or "", _cap(row.get("market_cap")))
+        for row in rows
         if row.get("symbol")
     ]
+
+
+def _cap(text: str | None) -> int | None:
+    try:
+        return int(float(text)) if text else None  # lists of other programs write 180500000000.0
+    except ValueError:
+        return None

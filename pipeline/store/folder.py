@@ -49,7 +49,10 @@ class FolderStore:
         """Write a file aside, then rename it into its place if that is still as it was seen."""
         path = self.root / key
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            if not path.parent.exists():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                for parent in (path.parent.parent, self.root.parent):
+                    _sync_folder(parent)
             with self._locked():
                 for left_over in path.parent.glob(f"{_ASIDE}*"):
                     left_over.unlink()

@@ -3,7 +3,7 @@ name: news
 title: Of the settled rows, those that tell something the lake does not hold yet.
 status: active
 grain: one row per symbol and date
-params: {fetch_timestamp: ISO 8601 UTC, source: name of the source}
+params: {fetch_timestamp: ISO 8601 UTC, source: name of the source, basis_is_told: BOOLEAN}
 needs: [settled, latest_bars, split_factors, the variable batch_symbols]
 returns: temp table news, columns of schema/raw.sql
 reference: storing only news makes a second run change nothing, and the trailing re-fetch cheap
@@ -49,8 +49,9 @@ compared AS (
                 OR coalesce(i.adjusted_close, s.adjusted_close) IS DISTINCT FROM s.adjusted_close
                 OR coalesce(i.dividend, s.dividend) IS DISTINCT FROM s.dividend
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
-                -- Another basis is news only where a split lies between the two.
-                OR i.later_splits <> s.later_splits
+                -- The same values in another basis, with a split between the two: a person who says so means it;
+                -- a vendor has listed the split and not restated its prices yet.
+                OR ($basis_is_told AND i.later_splits <> s.later_splits)
             )
         ) AS is_news
     FROM incoming AS i

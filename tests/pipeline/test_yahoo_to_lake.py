@@ -202,3 +202,19 @@ def test_history_of_a_new_symbol_beside_an_old_one(yahoo: YahooReplay, lake_uri:
     ]
     fetch(lake_uri, "BHP", start=MONDAY, end=FRIDAY)  # backfill
     assert rows(lake_uri, "SELECT count(*) FROM bars WHERE symbol = 'BHP'") == [(5,)]
+
+
+def test_a_split_listed_before_the_prices_are_restated(yahoo: YahooReplay, lake_uri: str) -> None:
+    """Yahoo lists splits at times days before it restates: what was stored before stays right, and asking again too."""
+    yahoo.script("BHP.AX", chart("BHP.AX", [(day, 40.0, 40.0, 40.0, 40.0, 100) for day in WEEK[:3]]))
+    fetch(lake_uri, "BHP", at=datetime(2026, 8, 5, 19, tzinfo=SYDNEY))
+    late = [(day, 40.0, 40.0, 40.0, 40.0, 100) for day in WEEK[:3]] + [(WEEK[3], 20.0, 20.0, 20.0, 20.0, 200)]
+    yahoo.script("BHP.AX", chart("BHP.AX", late, splits={WEEK[3]: (2, 1)}))
+    for evening in (6, 7):
+        fetch(lake_uri, "BHP", at=datetime(2026, 8, evening, 19, tzinfo=SYDNEY))
+        adjusted = rows(lake_uri, "SELECT close FROM bars_adjusted ORDER BY date")
+        assert adjusted == [(20.0,)] * 4
+    restated = [(day, 20.0, 20.0, 20.0, 20.0, 200) for day in WEEK]
+    yahoo.script("BHP.AX", chart("BHP.AX", restated, splits={WEEK[3]: (2, 1)}))
+    fetch(lake_uri, "BHP", at=datetime(2026, 8, 7, 20, tzinfo=SYDNEY))
+    assert rows(lake_uri, "SELECT close FROM bars_adjusted ORDER BY date") == [(20.0,)] * 5
