@@ -271,7 +271,7 @@ def test_query_writes_every_format(format: str, where: str, lake: str, tmp_path:
         ("FROM nowhere", "nowhere"),
         ("SELECT clse FROM bars", "clse"),
         ("SELECT error('my own')", "my own"),
-        ("SELECT CAST(symbol AS INT) FROM bars", "BHP"),
+        ("SELECT CAST(symbol AS INT) FROM bars", "Could not convert string"),
         ("COPY (SELECT 1) TO 'no/such/folder.csv'", "no/such/folder.csv"),
     ],
 )
