@@ -19,6 +19,10 @@ from sql.session import Narrow, connect, normalise, quoted, run_date
 
 MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
+CURRENT = "state/current.json"
+MANIFESTS = "state/manifests/"
+SILVER = "silver/"
+RAW = "raw-data/"
 _ATTEMPTS = 20
 
 
@@ -35,6 +39,16 @@ def raw_key(day: date, batch: int | None, part: int = 0) -> str:
 def symbols_key(day: date) -> str:
     """Name a day's list of companies."""
     return f"symbols/{day}-symbols.csv"
+
+
+def manifest_key(generation: int) -> str:
+    """Name a generation's manifest."""
+    return f"{MANIFESTS}{generation:06d}.json"
+
+
+def silver_key(table: str, generation: int, role: str, unique: str) -> str:
+    """Name a file of a silver table; `unique`, so that no name is ever used twice."""
+    return f"{SILVER}{table}/{generation:06d}-{role}-{unique}.parquet"
 
 
 def since(day: date) -> Narrow:
@@ -54,9 +68,9 @@ class Lake:
         self.uri = normalise(uri)
         self.store = open_store(self.uri)
 
-    def session(self, narrow: Narrow | None = None) -> DuckDBPyConnection:
+    def session(self, narrow: Narrow | None = None, generation: int | None = None) -> DuckDBPyConnection:
         """Open a DuckDB connection with the lake's views; see `sql.session.connect`."""
-        return connect(self.uri, narrow=narrow)
+        return connect(self.uri, narrow=narrow, generation=generation)
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
         """Publish an object: `make` gets what is there and gives what is to be there, or None to leave it.

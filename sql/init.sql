@@ -22,11 +22,14 @@ SELECT CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '.read sql/secre
 
 -- Views are bound when they are made: without files yet, so that making them opens none.
 SET VARIABLE raw_files = []::VARCHAR[];
+SET VARIABLE fresh_files = []::VARCHAR[];
+SET VARIABLE silver = MAP {}::MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], moved VARCHAR[]));
 SET VARIABLE symbol_files = []::VARCHAR[];
 SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/read_raw.sql
-.read sql/views/read_latest.sql
 .read sql/views/raw_bars.sql
+.read sql/views/silver_bars.sql
+.read sql/views/read_merged.sql
 .read sql/views/latest_bars.sql
 .read sql/views/bars.sql
 .read sql/views/bars_since.sql

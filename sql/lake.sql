@@ -1,27 +1,72 @@
 /* ---
 name: lake
-title: Find the files of the lake; sets listed_files, raw_files (those that are read), symbol_files and session_files.
+title: Find the files of the lake; sets the variables that the views read.
 status: active
-needs: the variable lake (folder or s3://bucket/prefix, no slash at the end)
-returns: variables; run it again to see files that were written since
+needs: the variable lake (folder or s3://bucket/prefix, no slash at the end); generation (INTEGER) for time travel, else NULL
+returns: manifest, silver (the files of each table), listed_files and raw_files (all batch files), unconsolidated_files and
+  fresh_files (those not in silver yet), symbol_files, session_files; run it again to see files that were written since
 changes:
   - 2026-11-21 first version
+  - 2026-11-21 the manifest, and which batch files are newer than it
 --- */
-SET parquet_metadata_cache = true;  -- batch files are never replaced
+SET parquet_metadata_cache = true;  -- Parquet files are never replaced
+SET VARIABLE state_files = (
+    -- A star, since a name without one is taken to be there on S3, without looking.
+    SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
+);
+SET VARIABLE session_files = list_filter(
+    getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
+);
+
+-- The manifest before the list of batch files: a file that is consolidated in between is then read twice, not never.
+SET VARIABLE manifest_files = CASE WHEN getvariable('generation') IS NULL
+    THEN list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
+    ELSE [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
+END;
+SET validate_external_file_cache = 'VALIDATE_ALL';  -- the pointer is the one file that is replaced
+SET VARIABLE manifest = (
+    SELECT arg_max({
+        generation: generation, created_at: created_at, tables: tables, consolidated: consolidated, set_aside: set_aside
+    }, generation)
+    FROM read_json(
+        list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('manifest_files')),
+        maximum_object_size = 268435456,
+        columns = {
+            generation: 'INTEGER', created_at: 'VARCHAR', consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
+            tables: 'MAP(VARCHAR, STRUCT(base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], moved VARCHAR[], through DATE))'
+        }
+    )
+);
+SET validate_external_file_cache = 'NO_VALIDATION';
+-- By table: the URIs of its files, and the symbols whose rows in base are no longer valid.
+SET VARIABLE silver = map_from_entries(list_transform(
+    map_entries(getvariable('manifest').tables),
+    lambda t: {
+        k: t.key,
+        v: {
+            base: list_transform(coalesce(t.value.base, []), lambda f: getvariable('lake') || '/' || f.key),
+            delta: list_transform(coalesce(t.value.delta, []), lambda f: getvariable('lake') || '/' || f.key),
+            moved: coalesce(t.value.moved, []::VARCHAR[])
+        }
+    }
+));
 SET VARIABLE listed_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM glob(getvariable('lake') || '/raw-data/*.parquet')
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 SET VARIABLE raw_files = getvariable('listed_files');
+-- Those that the bars are merged with; a generation asked for by number is what was published then, and nothing newer.
+SET VARIABLE unconsolidated_files = (
+    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
+    FROM unnest(CASE WHEN getvariable('generation') IS NULL THEN getvariable('listed_files') END) AS listed (file)
+    ANTI JOIN unnest(list_concat(getvariable('manifest').consolidated, getvariable('manifest').set_aside)) AS done (name)
+        ON done.name = parse_filename(file)
+);
+SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
-);
-SET VARIABLE session_files = (
-    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    -- A star, since a name without one is taken to be there on S3, without looking.
-    FROM glob(getvariable('lake') || '/state/sessions*.parquet')
-    WHERE parse_filename(file) = 'sessions.parquet'
+        AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );

@@ -1,9 +1,9 @@
 /* ---
 name: readable
-title: Leave out of a folder's batch files those that are no Parquet, and say which; on S3 all are taken as readable.
+title: Leave out of a folder's new batch files those that are no Parquet, and say which; on S3 all are taken as readable.
 status: active
-needs: the variables raw_files and lake
-returns: the variables raw_files and unreadable_files
+needs: the variables fresh_files and lake
+returns: the variables fresh_files, raw_files and unreadable_files
 reference: a Parquet file ends with the bytes PAR1; for the plain shell, which stops at the first file it cannot open
 changes:
   - 2026-11-21 first version
@@ -11,10 +11,13 @@ changes:
 SET VARIABLE unreadable_files = (
     SELECT coalesce(list(filename ORDER BY filename), []::VARCHAR[])
     FROM read_blob(
-        CASE WHEN starts_with(getvariable('lake'), 's3://') OR len(getvariable('raw_files')) = 0
-        THEN [getvariable('sql_home') || '/schema/raw.parquet'] ELSE getvariable('raw_files') END
+        CASE WHEN starts_with(getvariable('lake'), 's3://') OR len(getvariable('fresh_files')) = 0
+        THEN [getvariable('sql_home') || '/schema/raw.parquet'] ELSE getvariable('fresh_files') END
     )
     WHERE array_slice(content, -4, -1) IS DISTINCT FROM 'PAR1'::BLOB
+);
+SET VARIABLE fresh_files = list_filter(
+    getvariable('fresh_files'), lambda f: NOT list_contains(getvariable('unreadable_files'), f)
 );
 SET VARIABLE raw_files = list_filter(
     getvariable('raw_files'), lambda f: NOT list_contains(getvariable('unreadable_files'), f)

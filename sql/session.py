@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +16,8 @@ from sql.errors import LakeError, UsageError
 from sql.loader import HOME, load, views
 
 DEFAULT_REGION = "ap-southeast-2"
+SILVER_TYPE = "MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], moved VARCHAR[]))"
+"""Of the variable `silver`, as `lake.sql` sets it."""
 
 
 class LakeWarning(UserWarning):
@@ -64,12 +66,15 @@ Narrow = Callable[[list[str]], Iterable[str]]
 """Picks batch files: is given the URIs of all, gives those to read, which may be copies elsewhere."""
 
 
-def connect(lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> DuckDBPyConnection:
+def connect(
+    lake: str, *, narrow: Narrow | None = None, verify: bool = True, generation: int | None = None
+) -> DuckDBPyConnection:
     """Open a lake: a connection with every view of `sql/README.md` on the files that are there now.
 
-    `narrow` picks the batch files that the views read. `verify` opens each of them once; those that are no readable
-    Parquet are left out, each named by a `LakeWarning`. A missing or empty lake is served as zero rows. One connection
-    a thread; a cursor of it does not do.
+    The views read silver merged with the batch files that are not consolidated yet. Of these `narrow` picks the ones to
+    read, and `verify` opens each once; those that are no readable Parquet are left out, each named by a `LakeWarning`.
+    With `generation` they read what that generation published, and nothing newer. A missing or empty lake is served as
+    zero rows. One connection a thread; a cursor of it does not do.
 
     Raises:
         LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
@@ -80,8 +85,11 @@ def connect(lake: str, *, narrow: Narrow | None = None, verify: bool = True) -> 
     set_variable(con, "sql_home", str(HOME))
     if lake.startswith("s3://"):
         _open_s3(con, lake)
-    for variable in ("raw_files", "symbol_files", "session_files"):
-        set_variable(con, variable, [])  # views are bound when they are made: without files, so that none is opened
+    set_generation(con, generation)
+    # Views are bound when they are made: without files, so that none is opened.
+    for variable in ("raw_files", "fresh_files", "symbol_files", "session_files"):
+        set_variable(con, variable, [])
+    con.execute(f"SET VARIABLE silver = MAP {{}}::{SILVER_TYPE}")
     con.execute("".join(load(name).text for name in views()))
     list_files(con, lake)
     pick_files(con, lake, narrow, verify=verify)
@@ -98,13 +106,33 @@ def list_files(con: DuckDBPyConnection, lake: str) -> None:
 
 def listed_files(con: DuckDBPyConnection) -> list[str]:
     """Give all batch files that were there when the connection looked last."""
-    return _files(con, "listed_files")
+    return files_of(con, "listed_files")
+
+
+def set_generation(con: DuckDBPyConnection, generation: int | None) -> None:
+    """Have `list_files` look at one generation; None: at the newest, and the batch files that are newer still."""
+    con.execute(f"SET VARIABLE generation = {'NULL' if generation is None else int(generation)}")
+
+
+Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""Of a silver table: the files of base, the files of delta, and the moved symbols."""
+
+
+def set_silver(con: DuckDBPyConnection, tables: Mapping[str, Parts]) -> None:
+    """Have the views read other silver files than the manifest's, by table."""
+
+    def entry(parts: Parts) -> str:
+        names = zip(("base", "delta", "moved"), parts, strict=True)
+        return "{" + ", ".join(f"{name}: {_list(values)}" for name, values in names) + "}"
+
+    entries = ", ".join(f"{quoted(table)}: {entry(parts)}" for table, parts in tables.items())
+    con.execute(f"SET VARIABLE silver = MAP {{{entries}}}::{SILVER_TYPE}")
 
 
 def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None, *, verify: bool = True) -> None:
-    """Have the views read those of the listed batch files that `narrow` picks; see `connect`."""
-    files = listed_files(con)
-    set_variable(con, "raw_files", sorted(narrow(files)) if narrow is not None else files)
+    """Have the views merge those of the unconsolidated batch files that `narrow` picks; see `connect`."""
+    files = files_of(con, "unconsolidated_files")
+    set_variable(con, "fresh_files", sorted(narrow(files)) if narrow is not None else files)
     if verify:
         _leave_out_unreadable(con, lake)
 
@@ -112,8 +140,11 @@ def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None,
 def set_variable(con: DuckDBPyConnection, name: str, value: str | Sequence[str]) -> None:
     """Set a variable that the SQL files read with getvariable()."""
     # Written into the statement: its first parameter makes DuckDB import pandas, a second of every command's start.
-    literal = quoted(value) if isinstance(value, str) else f"[{', '.join(map(quoted, value))}]::VARCHAR[]"
-    con.execute(f"SET VARIABLE {name} = {literal}")
+    con.execute(f"SET VARIABLE {name} = {quoted(value) if isinstance(value, str) else _list(value)}")
+
+
+def _list(values: Sequence[str]) -> str:
+    return f"[{', '.join(map(quoted, values))}]::VARCHAR[]"
 
 
 def quoted(text: str) -> str:
@@ -154,20 +185,21 @@ def _open_s3(con: DuckDBPyConnection, lake: str) -> None:
         raise explain(error, lake) from None
 
 
-def _files(con: DuckDBPyConnection, variable: str) -> list[str]:
+def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
+    """Give a variable that is a list of files."""
     row = con.execute(f"SELECT getvariable({quoted(variable)})").fetchone()
-    return list(row[0]) if row else []
+    return list(row[0] or []) if row else []
 
 
 def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
     """Open all batch files at once; only if that fails open them one by one to find which."""
-    everything = _files(con, "raw_files")
+    everything = files_of(con, "fresh_files")
     set_variable(con, "unreadable_files", [])
     if _readable(con) is None:
         return
     good, bad = [], []
     for file in everything:
-        set_variable(con, "raw_files", [file])
+        set_variable(con, "fresh_files", [file])
         reason = _readable(con)
         if reason is None:
             good.append(file)
@@ -179,13 +211,15 @@ def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
             warnings.warn(
                 f"{file} is left out, it is no readable batch file ({why}): move it away", LakeWarning, stacklevel=4
             )
-    set_variable(con, "raw_files", good)
+    set_variable(con, "fresh_files", good)
+    left = set(bad)
+    set_variable(con, "raw_files", [file for file in files_of(con, "raw_files") if file not in left])
     set_variable(con, "unreadable_files", bad)
 
 
 def _readable(con: DuckDBPyConnection) -> duckdb.Error | None:
     try:
-        con.execute("SELECT symbol FROM raw_bars LIMIT 0")
+        con.execute("SELECT symbol FROM read_raw(fresh_files()) LIMIT 0")
     except duckdb.Error as error:
         return error
     return None

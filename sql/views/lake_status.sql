@@ -5,7 +5,8 @@ status: active
 grain: one row
 params: {}
 needs: [latest_bars, symbols]
-returns: lake, listed (companies in the newest directory), listed_on, batch_files, unreadable_files, symbols (with
+returns: lake, listed (companies in the newest directory), listed_on, generation (of silver, 0 for none), batch_files,
+  fresh_files (batch files not consolidated yet), unreadable_files, symbols (with
   bars), bars, first_date, last_date, unsettled, last_fetch
 example: FROM lake_status()
 changes:
@@ -16,7 +17,9 @@ SELECT
     getvariable('lake') AS lake,
     (SELECT count(*) FROM symbols) AS listed,
     (SELECT max(listed_on) FROM symbols) AS listed_on,
+    getvariable('manifest').generation AS generation,
     len(raw_files()) AS batch_files,
+    len(fresh_files()) AS fresh_files,
     coalesce(len(getvariable('unreadable_files')), 0) AS unreadable_files,
     count(DISTINCT symbol) FILTER (WHERE close IS NOT NULL) AS symbols,
     count(*) FILTER (WHERE close IS NOT NULL) AS bars,

@@ -3,7 +3,7 @@ name: latest_bars
 title: "Bars and what is not a bar yet: one row per symbol and date, close NULL where it is held back as unsettled."
 status: active
 grain: one row per symbol and date
-needs: [read_latest]
+needs: [read_merged]
 returns: the columns of schema/raw.sql
 example: FROM latest_bars WHERE symbol = 'BHP'
 changes:
@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW latest_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
-FROM read_latest(raw_files());
+FROM read_merged(fresh_files());
 
 COMMENT ON VIEW latest_bars IS
     'Bars and what is not a bar yet: one row per symbol and date, close NULL where it is held back as unsettled.';

@@ -1,0 +1,60 @@
+/* ---
+name: consolidate
+title: The bars that are to be written anew, numbered - those after a day, and the whole history of some symbols.
+status: active
+grain: one row per symbol and date
+params: {}
+needs: [latest_bars, silver_bars, the variable cut (DATE), the variable moved (list of symbols)]
+returns: temp table rewritten, columns of schema/bars.sql
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE TEMP TABLE rows_to_write AS
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    fetch_timestamp, dividend, split_ratio, source, price_basis
+FROM latest_bars
+WHERE date > getvariable('cut') AND NOT list_contains(getvariable('moved'), symbol)
+UNION ALL
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    fetch_timestamp, dividend, split_ratio, source, price_basis
+FROM latest_bars
+-- Constants reach the scan; a sub-query would not.
+WHERE symbol BETWEEN list_min(getvariable('moved')) AND list_max(getvariable('moved'))
+    AND list_contains(getvariable('moved'), symbol);
+
+-- Where the numbers of a symbol's rows go on from: the first row that silver has after the cut knows it ...
+CREATE OR REPLACE TEMP TABLE starts AS
+SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
+FROM silver_bars
+WHERE date > getvariable('cut') AND NOT list_contains(getvariable('moved'), symbol)
+GROUP BY symbol;
+
+-- ... else the last one before it. Few symbols have none after it: those that were not traded for months.
+SET VARIABLE resumed = (
+    SELECT coalesce(list(DISTINCT r.symbol), []::VARCHAR[])
+    FROM rows_to_write AS r
+    ANTI JOIN starts AS s ON s.symbol = r.symbol
+    WHERE NOT list_contains(getvariable('moved'), r.symbol)
+);
+INSERT INTO starts
+SELECT
+    symbol,
+    arg_max(bar_no, date) + arg_max(CASE WHEN close IS NULL THEN 0 ELSE 1 END, date) AS bar_no,
+    arg_max_null(coalesce(close, prev_close), date) AS prev_close
+FROM silver_bars
+WHERE symbol BETWEEN list_min(getvariable('resumed')) AND list_max(getvariable('resumed'))
+    AND list_contains(getvariable('resumed'), symbol)
+    AND date <= getvariable('cut')
+GROUP BY symbol;
+
+CREATE OR REPLACE TEMP TABLE rewritten AS
+SELECT
+    r.symbol, r.date, r.open, r.high, r.low, r.close, r.volume, r.adjusted_close,
+    r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis,
+    coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,
+    coalesce(last_value(r.close IGNORE NULLS) OVER before, s.prev_close) AS prev_close
+FROM rows_to_write AS r
+LEFT JOIN starts AS s ON s.symbol = r.symbol
+WINDOW before AS (PARTITION BY r.symbol ORDER BY r.date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
