@@ -143,8 +143,9 @@ def _verify(con: DuckDBPyConnection, staged: dict[str, DataFile], table: Table, 
     A base that stays was checked when it was published, and shares no row with a new delta: that has later days only,
     and all rows of the moved symbols.
     """
-    parts = tuple([staged[role].key] if role in staged else [] for role in ("base", "delta"))
-    set_silver(con, {"bars": (*parts, table.moved)})
+    base, delta = ([staged[role].key] if role in staged else [] for role in ("base", "delta"))
+    set_silver(con, {"bars": (base, delta, table.moved)})
+    set_variable(con, "fresh_files", [])
 
 
 def _name(file: str) -> str:
