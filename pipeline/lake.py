@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 from pipeline.errors import Conflict, LakeError, UsageError
 from pipeline.market import MARKETS, Market
 from pipeline.store import Stored, open_store
-from sql.loader import load
+from sql.loader import load, views_for
 from sql.session import Narrow, connect, normalise, quoted, run_date
 
 MARKER = "state/lake.json"
@@ -68,9 +68,12 @@ class Lake:
         self.uri = normalise(uri)
         self.store = open_store(self.uri)
 
-    def session(self, narrow: Narrow | None = None, generation: int | None = None) -> DuckDBPyConnection:
-        """Open a DuckDB connection with the lake's views; see `sql.session.connect`."""
-        return connect(self.uri, narrow=narrow, generation=generation)
+    def session(self, narrow: Narrow | None = None, *steps: str) -> DuckDBPyConnection:
+        """Open a DuckDB connection with the lake's views, or with those that some steps need ("steps/news").
+
+        See `sql.session.connect`.
+        """
+        return connect(self.uri, narrow=narrow, only=views_for(*steps) if steps else None)
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
         """Publish an object: `make` gets what is there and gives what is to be there, or None to leave it.

@@ -41,6 +41,9 @@ class Table(_Model):
     moved: tuple[str, ...] = ()
     through: date | None = None
     """The last day that `base` covers, for every symbol."""
+    settled: date | None = None
+    """Up to this day, which lies in `delta`, rows of symbols that have not moved stay as they are until `base` is
+    written anew: what is computed from them may be kept."""
     made_from: dict[str, str] = {}
     """The checkpoint: what it was made of. A step that finds the same again has nothing to do."""
     sql: dict[str, str] = {}

@@ -12,8 +12,8 @@ from pipeline.errors import UsageError
 
 SETTLING = timedelta(minutes=30)
 """How long after the close a session's bar is taken as final; sources run up to 20 minutes behind the exchange."""
-FIRST_YEAR = 1980
-"""Calendars reach back to here; earlier bars are stored, but no gap is known before."""
+FIRST_YEAR = 1950
+"""Calendars reach back to here; earlier bars are stored, but not resampled, and no gap is known before."""
 
 
 @dataclass(frozen=True)

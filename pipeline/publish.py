@@ -25,7 +25,7 @@ from pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, silver_key
 from pipeline.manifest import DataFile, Manifest
 from pipeline.store import Stored
 from sql.loader import load
-from sql.session import quoted
+from sql.session import Narrow, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -105,13 +105,15 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], Manifest | None]) 
     raise LakeError(f"{lake.uri}: others are publishing all the time: run {step} again later")
 
 
-def session_at(lake: Lake, manifest: Manifest) -> DuckDBPyConnection:
-    """Open a session that sees the newest generation and what is newer than that.
+def session_at(lake: Lake, manifest: Manifest, narrow: Narrow | None = None, *steps: str) -> DuckDBPyConnection:
+    """Open a session that sees the newest generation, and of what is newer than that the files that `narrow` picks.
+
+    Its views are those that `steps` need; all by default.
 
     Raises:
         Conflict: that is no longer the newest.
     """
-    con = lake.session()
+    con = lake.session(narrow, *steps)
     seen = con.execute("SELECT getvariable('manifest').generation").fetchall()[0][0]
     if seen != manifest.generation:
         con.close()

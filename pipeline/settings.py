@@ -30,6 +30,11 @@ class Settings(BaseSettings):
     trailing_sessions: int = Field(
         10, ge=1, alias="STOCKSTREAM_TRAILING_SESSIONS", description="Sessions fetched again, for late corrections"
     )
+    resample: list[str] = Field(
+        ["3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"],
+        alias="STOCKSTREAM_RESAMPLE",
+        description="Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
+    )
 
     environment: str = Field("dev", alias="ENVIRONMENT", description="Named in every log line")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(

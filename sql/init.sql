@@ -38,10 +38,14 @@ SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/split_factors.sql
 .read sql/views/bars_adjusted.sql
 .read sql/views/bars_as_traded.sql
+.read sql/views/bars_split_adjusted.sql
 .read sql/views/read_symbols.sql
 .read sql/views/symbols.sql
 .read sql/views/symbol_changes.sql
 .read sql/views/sessions.sql
+.read sql/views/session_buckets.sql
+.read sql/views/resample.sql
+.read sql/views/bars_resampled.sql
 .read sql/views/gaps.sql
 .read sql/views/lake_status.sql
 .read sql/views/lake_help.sql

@@ -50,3 +50,16 @@ def views() -> tuple[str, ...]:
     """Give the names of the files that make the views, in the order in which `init.sql` reads them."""
     script = (HOME / "init.sql").read_text(encoding="utf-8")
     return tuple(re.findall(r"^\.read sql/(views/\w+)\.sql$", script, re.MULTILINE))
+
+
+def views_for(*names: str) -> tuple[str, ...]:
+    """Give of `views()` those that some files need by their headers, and what these need in turn, in the same order."""
+    files = {load(name).header["name"]: name for name in views()}
+    found: set[str] = set()
+    asked = list(names)
+    while asked:
+        name = asked.pop()
+        if name in files.values():
+            found.add(name)
+        asked += [files[need] for need in load(name).header["needs"] if need in files and files[need] not in found]
+    return tuple(name for name in views() if name in found)

@@ -19,8 +19,10 @@ logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
-TAIL = 40
-"""The newest sessions stay in delta: late corrections then touch no more, and the longest resampled bar fits in."""
+TAIL = 60
+"""So many newest sessions stay in delta: late corrections then touch no more than that file."""
+OPEN = 20
+"""Of these the newest may still be corrected in place; the ones before are settled, enough for a bar of 34 sessions."""
 LARGEST_DELTA = 1 / 20
 """Once delta has more rows older than that, as a share of the table, everything is written anew as base."""
 BASE_ROW_GROUP = 61_440
@@ -65,15 +67,16 @@ def _make(
         left_out = {*before.set_aside, *(_name(file) for file in files_of(con, "unreadable_files"))}
         set_variable(con, "fresh_files", [f for f in files_of(con, "listed_files") if _name(f) not in left_out])
 
-    compact = full or bars.through is None
+    compact = full or bars.through is None or bars.settled is None
     if not compact:
-        found = con.execute(load("steps/moved").text, {"cut": bars.through}).fetchall()
+        set_variable(con, "settled", bars.settled or BEGINNING)
+        found = con.execute(load("steps/moved").text).fetchall()
         moved = tuple(sorted({*bars.moved, *(symbol for (symbol,) in found)}))
         _rewrite(con, bars.through or BEGINNING, moved)
         compact = _outgrown(con, bars)
     if compact:
         _rewrite(con, BEGINNING, ())
-        table = Table(through=_cut(con))
+        table = Table(through=_day_before(con, TAIL), settled=_day_before(con, OPEN))
     else:
         table = bars.model_copy(update={"moved": moved, "delta": ()})
 
@@ -104,22 +107,22 @@ def _make(
 
 def _rewrite(con: DuckDBPyConnection, cut: date, moved: tuple[str, ...]) -> None:
     """Make the table `rewritten`: the bars after the cut, and all of the moved symbols."""
-    con.execute(f"SET VARIABLE cut = DATE '{cut}'")
+    set_variable(con, "cut", cut)
     set_variable(con, "moved", moved)
     con.execute(load("steps/consolidate").text)
 
 
-def _cut(con: DuckDBPyConnection) -> date | None:
-    """Give the last day but TAIL that has bars: what base covers. None: there are no more days than that."""
-    row = con.execute(f"SELECT date FROM rewritten GROUP BY date ORDER BY date DESC LIMIT 1 OFFSET {TAIL}").fetchone()
+def _day_before(con: DuckDBPyConnection, newest: int) -> date | None:
+    """Give the last day with bars before so many newest ones; None: there are no more days than that."""
+    row = con.execute(f"SELECT date FROM rewritten GROUP BY date ORDER BY date DESC LIMIT 1 OFFSET {newest}").fetchone()
     return row[0] if row else None
 
 
 def _outgrown(con: DuckDBPyConnection, bars: Table) -> bool:
-    cut = _cut(con)
+    cut = _day_before(con, TAIL)
     if cut is None:
         return False
-    older = con.execute("SELECT count(*) FROM rewritten WHERE date <= $cut", {"cut": cut}).fetchall()[0][0]
+    older = con.execute(f"SELECT count(*) FROM rewritten WHERE date <= DATE '{cut}'").fetchall()[0][0]
     return bool(older > LARGEST_DELTA * sum(file.rows for file in bars.base))
 
 

@@ -25,6 +25,7 @@ logger = logging.getLogger(__name__)
 Event = dict[str, Any]
 
 ATTEMPTS = 20
+STEPS = ("steps/watermarks", "steps/settle", "steps/news", "steps/waiting")
 
 
 def fetch_batch(
@@ -68,7 +69,7 @@ def fetch_batch(
         "openSession": 0,
         "missing": [],
     }
-    with lake.session(no_files) as con:
+    with lake.session(no_files, *STEPS) as con:
         con.execute("SET threads = 1")  # several batches run at once, and most of one is statements of milliseconds
         windows = plan(con, lake, symbols, asked, market, settings().trailing_sessions)
         result["upToDate"] = len(symbols) - len(windows)

@@ -3,8 +3,8 @@ name: moved
 title: The symbols whose consolidated past is no longer true, as the new batch files tell.
 status: active
 grain: one row per symbol
-params: {cut: DATE, the last day that silver's base covers}
-needs: [read_raw, silver_bars]
+params: {}
+needs: [read_raw, silver_bars, "the variable settled (DATE: the last day whose rows others may have computed with)"]
 returns: symbol
 reference: a split changes every adjusted price before it, so its symbol counts as changed too
 changes:
@@ -19,7 +19,7 @@ retracted AS (
     JOIN fresh AS f ON f.symbol = s.symbol AND f.date = s.date
     WHERE s.split_ratio <> 1.0 AND f.split_ratio <> s.split_ratio
 )
-SELECT symbol FROM fresh WHERE date <= $cut OR split_ratio <> 1.0
+SELECT symbol FROM fresh WHERE date <= getvariable('settled') OR split_ratio <> 1.0
 UNION
 SELECT symbol FROM retracted
 ORDER BY symbol

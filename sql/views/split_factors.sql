@@ -3,7 +3,7 @@ name: split_factors
 title: For each symbol that ever split, the product of the splits still to come after a given price basis.
 status: active
 grain: one row per symbol and interval of price_basis
-needs: [actions]
+needs: [latest_bars]
 returns: symbol, basis_from (included), basis_until (not included), later_splits
 reference: a price of basis b is price / later_splits(b) in today's shares
 example: FROM split_factors WHERE symbol = 'BHP'
@@ -12,10 +12,11 @@ changes:
 --- */
 CREATE OR REPLACE VIEW split_factors AS
 WITH steps AS (
-    SELECT symbol, date, split_ratio FROM actions WHERE split_ratio > 0 AND split_ratio <> 1
+    -- On the stored column, as row groups without a split are then not read.
+    SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
     UNION ALL
     SELECT symbol, DATE '0001-01-01' AS date, 1.0 AS split_ratio
-    FROM actions WHERE split_ratio > 0 AND split_ratio <> 1
+    FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
     GROUP BY symbol
 )
 SELECT
