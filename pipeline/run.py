@@ -15,7 +15,9 @@ from pipeline.lake import Lake
 from pipeline.market import Market
 from pipeline.settings import settings
 from pipeline.sources.base import Source
+from pipeline.steps.consolidate import consolidate
 from pipeline.steps.fetch_batch import fetch_batch
+from pipeline.steps.resample import resample
 from pipeline.steps.update_symbols import batches, update_symbols
 
 logger = logging.getLogger(__name__)
@@ -23,6 +25,9 @@ logger = logging.getLogger(__name__)
 BATCHES_AT_ONCE = 10
 
 Result = dict[str, Any]
+
+PUBLISHING: dict[str, Callable[[Result, Lake], Result]] = {"consolidate": consolidate, "resample": resample}
+"""The steps after the fetch, in order."""
 
 
 def run(
@@ -37,12 +42,14 @@ def run(
     batch_size: int | None = None,
     on_start: Callable[[int], None] = lambda symbols: None,
     on_symbols: Callable[[int], None] = lambda count: None,
+    on_step: Callable[[str], None] = lambda step: None,
 ) -> Result:
-    """Update the list of symbols (unless `symbols` are given), then fetch all batches, several at once.
+    """Update the list of symbols (unless `symbols` are given), fetch all batches, several at once, then publish silver.
 
     `day` is the run's day (today on the exchange), `start` the first day of a new symbol's history; with `end` that
     range is fetched for every symbol. Gives a JSON-able summary; `status` is `complete`, `partial` (some symbols
-    missing: `missing` says which and why) or `failed` (nothing could be had).
+    missing: `missing` says which and why) or `failed` (nothing could be had, or silver could not be published:
+    `refused` says why; what was fetched is stored and served all the same).
     """
     began = time.monotonic()
     now = datetime.now(UTC)
@@ -65,7 +72,24 @@ def run(
         results = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches to come
-    return _summary(results, metadata, lake, source, market, day, time.monotonic() - began)
+    silver = _publish(lake, on_step)
+    summary = _summary(results, metadata, lake, source, market, day)
+    summary["status"] = "failed" if silver["refused"] else summary["status"]
+    return {**summary, **silver, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _publish(lake: Lake, on_step: Callable[[str], None]) -> Result:
+    """Bring silver up to date, a step at a time; the first that fails ends it, as each needs the one before."""
+    done: Result = {"refused": None}
+    for name, step in PUBLISHING.items():
+        on_step(name)
+        try:
+            done[name] = step({}, lake)
+        except StockStreamError as error:
+            logger.error("%s: %s", name, error)
+            done["refused"] = f"{name}: {error}"
+            break
+    return done
 
 
 def _one_batch(
@@ -91,7 +115,6 @@ def _summary(
     source: Source,
     market: Market,
     day: date,
-    seconds: float,
 ) -> Result:
     missing = [item for result in results for item in result["missing"]]
     total = sum(result["symbols"] for result in results)
@@ -115,5 +138,4 @@ def _summary(
         "lastDate": max(dates, default=None),
         "openSession": sum(result.get("openSession", 0) for result in results),
         "missing": missing,
-        "seconds": round(seconds, 2),
     }

@@ -8,7 +8,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from analytics.cli import query, run, shell, status
+from analytics.cli import query, run, shell, silver, status
 from analytics.cli.logs import start_logging
 from sql.errors import StockStreamError
 
@@ -23,6 +23,8 @@ app = typer.Typer(
 )
 app.command("run")(run.run)
 app.command("backfill")(run.backfill)
+app.command("consolidate")(silver.consolidate)
+app.command("resample")(silver.resample)
 app.command("query")(query.query)
 app.command("status")(status.status)
 app.command("shell")(shell.shell)

@@ -15,6 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from analytics.cli.silver import show_consolidated, show_resampled
 from pipeline.lake import Lake
 from pipeline.run import Result
 from pipeline.run import run as run_pipeline
@@ -173,6 +174,7 @@ def _execute(
             market,
             on_start=lambda symbols: bar.update(task, total=symbols),
             on_symbols=lambda count: bar.advance(task, count),
+            on_step=lambda step: bar.update(task, description=step),
             **asked,
         )
     if as_json:
@@ -204,6 +206,12 @@ def show_result(result: Result) -> None:
         out.print(f"           {item['symbol']}: {item['reason']}", markup=False)
     if len(result["missing"]) > SHOWN:
         out.print(f"           and {len(result['missing']) - SHOWN} more: --json lists all")
+    if "consolidate" in result:
+        show_consolidated(out, result["consolidate"])
+    if "resample" in result:
+        show_resampled(out, result["resample"])
+    if result["refused"]:
+        out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)
 
 

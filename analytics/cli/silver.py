@@ -1,0 +1,83 @@
+"""`stockstream consolidate` and `resample`: the steps after the fetch, by themselves."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from pipeline.lake import Lake
+from pipeline.run import Result
+from pipeline.steps.consolidate import consolidate as consolidate_step
+from pipeline.steps.resample import resample as resample_step
+
+
+def consolidate(
+    lake: LakeOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Write all of silver anew, not only what is new.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge the batch files that are new into the silver bars, and publish them as a generation.
+
+    Example: stockstream consolidate --lake s3://bucket/prefix
+    """
+    opened = Lake(lake_uri(lake))
+    with _working("consolidating"):
+        result = consolidate_step({"full": full}, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_consolidated(Console(soft_wrap=True, highlight=False), result)
+
+
+def resample(
+    lake: LakeOption = None,
+    interval: Annotated[
+        list[str] | None,
+        typer.Option(help="3d, 34d, weekly, monthly. May be repeated.", show_default="$STOCKSTREAM_RESAMPLE"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the bars of several sessions up to date with the consolidated bars, several intervals at once.
+
+    Example: stockstream resample --interval 5d --interval weekly
+    """
+    opened = Lake(lake_uri(lake))
+    with _working("resampling"):
+        result = resample_step({"intervals": interval}, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_resampled(Console(soft_wrap=True, highlight=False), result)
+
+
+def show_consolidated(out: Console, result: Result) -> None:
+    """Print what a consolidation did, for a person."""
+    if result["generation"] is None:
+        out.print("silver     up to date: no batch file is new")
+        return
+    how = "all written anew" if result["compacted"] else f"{result['moved']} symbols with a changed past"
+    out.print(
+        f"silver     generation {result['generation']}: {result['inputs']} batch files merged, "
+        f"{result['rows']:,} rows written ({how})"
+    )
+
+
+def show_resampled(out: Console, result: Result) -> None:
+    """Print what a resampling did, for a person."""
+    if result["generation"] is None:
+        out.print("resampled  up to date")
+        return
+    tables = ", ".join(name.removeprefix("bars_") for name in result["tables"])
+    rows = sum(table["rows"] for table in result["tables"].values())
+    out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
+
+
+def _working(what: str) -> Status:
+    """Show at a terminal that something is being done; nothing in a pipe or a log."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(what)
