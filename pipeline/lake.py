@@ -23,6 +23,7 @@ CURRENT = "state/current.json"
 MANIFESTS = "state/manifests/"
 SILVER = "silver/"
 RAW = "raw-data/"
+RAW_METADATA = "raw-metadata/"
 _ATTEMPTS = 20
 
 
@@ -39,6 +40,11 @@ def raw_key(day: date, batch: int | None, part: int = 0) -> str:
 def symbols_key(day: date) -> str:
     """Name a day's list of companies."""
     return f"symbols/{day}-symbols.csv"
+
+
+def metadata_key(day: date, what: str, part: int = 0) -> str:
+    """Name a file of what a source told of companies on a day; see `pipeline.metadata`."""
+    return f"{RAW_METADATA}{day}-{what}{f'-part-{part}' if part else ''}.parquet"
 
 
 def manifest_key(generation: int) -> str:

@@ -8,6 +8,7 @@ import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from decimal import Decimal
 
 import requests
@@ -28,6 +29,7 @@ NAME = {"company name", "company", "name", "security name"}
 SECTOR = {"gics industry group", "gics sector", "gics industry", "gics", "industry group", "industry", "sector"}
 # Exact names only: under "Market cap ($m)" a bare number means something else, so that column is left alone.
 CAP = {"market cap", "market capitalisation", "market capitalization", "mkt cap"}
+LISTED = {"listing date"}
 
 SYMBOL = re.compile(r"[A-Z0-9]{1,6}")
 MONEY = re.compile(r"(?:[A-Z]{0,3}\$)?\s*([0-9][0-9,]*(?:\.[0-9]+)?)\s*([KMBT]?)N?", re.IGNORECASE)
@@ -42,6 +44,7 @@ class Columns:
     name: int
     sector: int | None
     cap: int | None
+    listed: int | None
     width: int
 
     @classmethod
@@ -55,7 +58,7 @@ class Columns:
         code, name = find(CODE), find(NAME)
         if code is None or name is None:
             return None
-        return cls(code, name, find(SECTOR), find(CAP), len(names))
+        return cls(code, name, find(SECTOR), find(CAP), find(LISTED), len(names))
 
     def listing(self, row: Sequence[str], where: str) -> Listing:
         """Read one row.
@@ -67,7 +70,9 @@ class Columns:
         if not SYMBOL.fullmatch(symbol):
             raise DirectoryRefused(f"{where}: {symbol[:20]!r} is no ASX code")
         sector = "" if self.sector is None else _clean(row[self.sector])
-        return Listing(symbol, _clean(row[self.name]), sector, None if self.cap is None else _money(row[self.cap]))
+        cap = None if self.cap is None else _money(row[self.cap])
+        listed = None if self.listed is None else _day(row[self.listed])
+        return Listing(symbol, _clean(row[self.name]), sector, cap, listed)
 
 
 def parse(text: str, content_type: str = "") -> list[Listing]:
@@ -162,6 +167,14 @@ def _money(text: str) -> int | None:
     """Read `180500000`, `180,500,000` or `$1.2B`; None for what is no amount (`SUSPENDED`, `--`, nothing)."""
     found = MONEY.fullmatch(text.strip())
     return int(Decimal(found[1].replace(",", "")) * SCALE[found[2].upper()]) if found else None
+
+
+def _day(text: str) -> date | None:
+    """Read `12/09/2018`; None for what is no such day."""
+    try:
+        return datetime.strptime(text.strip(), "%d/%m/%Y").date()
+    except ValueError:
+        return None
 
 
 def _unique(listings: Sequence[Listing]) -> list[Listing]:

@@ -9,11 +9,13 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
+import duckdb
+
 from pipeline.directories.base import Directory, Listing
 from pipeline.errors import DirectoryRefused
-from pipeline.lake import Lake, symbols_key
+from pipeline.lake import Lake, metadata_key, parquet, symbols_key
 from pipeline.market import Market
-from sql.session import run_date
+from sql.session import quoted, run_date
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +44,9 @@ def update_symbols(
     refused = None
     try:
         listings = directory.listings()
-        _believe(listings, before, accept_smaller=bool(event.get("acceptSmaller")))
+        believe(len(listings), len(before), accept_smaller=bool(event.get("acceptSmaller")))
+        if dates := _listing_dates(listings):
+            lake.update(metadata_key(day, "listing-dates"), lambda _: dates)
         lake.update(symbols_key(day), lambda _: _to_csv(listings))
     except DirectoryRefused as refusal:
         if not before:
@@ -89,12 +93,17 @@ def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
     return None, []
 
 
-def _believe(listings: list[Listing], before: list[Listing], accept_smaller: bool) -> None:
-    if not listings:
+def believe(count: int, before: int, accept_smaller: bool) -> None:
+    """Take a directory of `count` companies for whole, where the last list had `before` (0: there was none).
+
+    Raises:
+        DirectoryRefused: it is empty, or has lost too many.
+    """
+    if not count:
         raise DirectoryRefused("the directory is empty")
-    if before and len(listings) < (1 - LARGEST_LOSS) * len(before) and not accept_smaller:
+    if count < (1 - LARGEST_LOSS) * before and not accept_smaller:
         raise DirectoryRefused(
-            f"the directory has {len(listings)} companies, more than {LARGEST_LOSS:.0%} fewer than the {len(before)} "
+            f"the directory has {count} companies, more than {LARGEST_LOSS:.0%} fewer than the {before} "
             "of the last list (if that is true, run with --accept-smaller)"
         )
 
@@ -121,3 +130,12 @@ def _cap(text: str | None) -> int | None:
         return int(float(text)) if text else None  # lists of other programs write 180500000000.0
     except ValueError:
         return None
+
+
+def _listing_dates(listings: list[Listing]) -> bytes | None:
+    """Give the listing dates as a Parquet file, columns symbol and listing_date; None where the directory has none."""
+    rows = [f"({quoted(item.symbol)}, DATE '{item.listing_date}')" for item in listings if item.listing_date]
+    if not rows:
+        return None
+    with duckdb.connect() as con:
+        return parquet(con, f"SELECT symbol, listing_date FROM (VALUES {', '.join(rows)}) AS v (symbol, listing_date)")

@@ -60,5 +60,5 @@ def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day:
         if left:
             pick_files(con, lake.uri, narrow)
             set_variable(con, "batch_symbols", left)
-            found |= con.execute(load("steps/watermarks").text, {"day": day}).fetchall()
+            found |= con.execute(load("steps/newest_bars").text, {"day": day}).fetchall()
     return found

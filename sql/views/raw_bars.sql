@@ -5,14 +5,24 @@ status: active
 grain: one row per symbol, date and fetch
 needs: [read_raw]
 returns: the columns of schema/raw.sql, then file and file_row
+reference: batch files and what `stockstream vacuum --raw archive` has made of them; archived rows name the file they came
+  from. What a rollback has set aside is left out
 example: FROM raw_bars WHERE symbol = 'BHP' AND date = '2026-11-20' ORDER BY fetch_timestamp
 changes:
   - 2026-11-21 first version
+  - 2026-11-21 archived batch files
 --- */
 CREATE OR REPLACE VIEW raw_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, file, file_row
-FROM read_raw(raw_files());
+FROM read_raw(raw_files())
+UNION ALL
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
+    price_basis, getvariable('lake') || '/raw-data/' || file AS file, file_row
+FROM read_parquet(list_concat(
+    [getvariable('sql_home') || '/schema/archive.parquet'], coalesce(getvariable('archive_files'), []::VARCHAR[])
+));
 
 COMMENT ON VIEW raw_bars IS 'Every stored row, all fetches of every bar: what was known when.';

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -36,12 +35,11 @@ BOUNDS = examples(
 
 
 @pytest.fixture(autouse=True)
-def _short_tail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _short_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a base begin after a few days, and be outgrown soon."""
     monkeypatch.setattr(module, "TAIL", 6)
     monkeypatch.setattr(module, "OPEN", 2)
     monkeypatch.setattr(module, "LARGEST_DELTA", 1.0)
-    yield
 
 
 def fetch(lake: Lake, number: int, rows: list[Row], through: date = date(2024, 2, 12)) -> None:

@@ -1,5 +1,5 @@
 /* ---
-name: watermarks
+name: newest_bars
 title: The newest bar of each symbol of a batch, up to a day.
 status: active
 grain: one row per symbol that has bars

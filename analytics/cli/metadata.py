@@ -1,0 +1,85 @@
+"""`stockstream metadata`: who was listed when, and under which code."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from pipeline.lake import Lake
+from pipeline.run import Result
+from pipeline.settings import settings
+from pipeline.steps.fetch_metadata import fetch_metadata
+from sql.errors import UsageError
+
+
+class Source(StrEnum):
+    """What tells of companies."""
+
+    directory = "directory"
+    polygon = "polygon"
+
+
+def metadata(
+    lake: LakeOption = None,
+    source: Annotated[
+        Source,
+        typer.Option(help="directory: the lists of companies that the lake has; polygon: its tickers too, US only."),
+    ] = Source.directory,
+    market: Annotated[
+        str | None, typer.Option(help="ASX or US.", show_default="the lake's, or $STOCKSTREAM_MARKET or ASX")
+    ] = None,
+    date: Annotated[
+        str | None,
+        typer.Option(help="polygon: the tickers of a past day, YYYY-MM-DD.", show_default="today on the exchange"),
+    ] = None,
+    accept_smaller: Annotated[
+        bool, typer.Option("--accept-smaller", help="polygon: take a list that lost more than 10 % of its tickers.")
+    ] = False,
+    full: Annotated[bool, typer.Option("--full", help="Make everything anew, from all that the lake keeps.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the view `metadata` up to date: listings, delistings and changes of codes, period by period.
+
+    Example: stockstream metadata --source polygon --date 2015-06-30
+    """
+    opened = Lake(lake_uri(lake))
+    of = market_of(opened, market)
+    if source is Source.directory and date:
+        raise UsageError("--date is for --source polygon: a list of companies in the lake has its own day")
+    if source is Source.polygon and of.name != "US":
+        raise UsageError("--source polygon has the US market only: use --source directory")
+    provider = None
+    if source is Source.polygon:
+        from pipeline.metadata.polygon import PolygonReference  # takes a while to import
+
+        provider = PolygonReference.from_settings(settings())
+    day = day_of("--date", date)
+    event = {"date": str(day) if day else None, "acceptSmaller": accept_smaller, "full": full}
+    result = fetch_metadata(event, opened, provider, of)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_metadata(Console(soft_wrap=True, highlight=False), result)
+
+
+def show_metadata(out: Console, result: Result) -> None:
+    """Print what was found out, for a person."""
+    if told := result["polygon"]:
+        tickers, delisted = (
+            "stored before" if count is None else f"{count:,}" for count in (told["tickers"], told["delisted"])
+        )
+        out.print(f"polygon    tickers {tickers}, delisted {delisted}, {told['codes']} asked for their codes")
+        if told["refused"]:
+            out.print(f"           no more codes: {told['refused']}", markup=False)
+    if result["generation"] is None:
+        out.print("metadata   up to date: no list of companies is new (`stockstream run` stores them)")
+        return
+    out.print(
+        f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
+        f"{result['listed']:,} symbols listed now, {result['codeChanges']:,} code changes"
+    )

@@ -1,0 +1,49 @@
+/* ---
+name: metadata_lists
+title: "Lists of all companies with what each says of them: the exchange's directory, and Polygon's tickers of a day."
+status: active
+grain: one row per list and symbol
+params: {}
+needs: [read_symbols, "the variables list_files and date_files", the temp table answers]
+returns: temp table observed, the columns of schema/metadata.sql that a list can tell, and day
+reference: "of a day that has both, Polygon's list is read: it covers the same companies and tells more of each"
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE TEMP TABLE observed AS
+WITH tickers AS (
+    SELECT day, unnest(from_json(CAST(answer AS JSON), '{"results": ["JSON"]}').results) AS row
+    FROM answers
+    WHERE kind = 'tickers'
+),
+listing_dates AS (
+    SELECT CAST(left(parse_filename(filename), 10) AS DATE) AS day, symbol, listing_date
+    FROM read_parquet(
+        list_concat([getvariable('sql_home') || '/schema/metadata.parquet'], getvariable('date_files')),
+        union_by_name = true, filename = true
+    )
+),
+told AS (
+    SELECT
+        s.listed_on AS day, s.symbol, nullif(s.name, '') AS name, nullif(s.sector, '') AS sector,
+        CAST(NULL AS VARCHAR) AS type, CAST(NULL AS VARCHAR) AS exchange, CAST(NULL AS VARCHAR) AS currency,
+        CAST(NULL AS VARCHAR) AS figi, d.listing_date, 'directory' AS source
+    FROM read_symbols(getvariable('list_files')) AS s
+    LEFT JOIN listing_dates AS d ON d.day = s.listed_on AND d.symbol = s.symbol
+    ANTI JOIN tickers AS t ON t.day = s.listed_on
+    UNION ALL
+    SELECT
+        day, row ->> '$.ticker', nullif(row ->> '$.name', ''), NULL,
+        row ->> '$.type', row ->> '$.primary_exchange', upper(row ->> '$.currency_name'),
+        row ->> '$.composite_figi', TRY_CAST(row ->> '$.list_date' AS DATE), 'polygon'
+    FROM tickers
+)
+SELECT day, symbol, name, sector, type, exchange, currency, figi, listing_date, source
+FROM told
+WHERE symbol <> ''
+-- A list that names a symbol twice says one thing of it, whatever the order of its rows.
+QUALIFY row_number() OVER (
+    PARTITION BY day, symbol
+    ORDER BY name NULLS LAST, figi NULLS LAST, sector NULLS LAST, type NULLS LAST, exchange NULLS LAST,
+        currency NULLS LAST, listing_date NULLS LAST
+) = 1;

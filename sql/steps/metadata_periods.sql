@@ -1,0 +1,84 @@
+/* ---
+name: metadata_periods
+title: The periods in which lists show a symbol with the same attributes, going on from those that are known.
+status: active
+grain: one row per symbol and period
+params: {}
+needs: [metadata_lists, "the temp table before (metadata so far)", "the variable through (DATE: of the last list in it)"]
+returns: temp table periods, the columns of schema/metadata.sql without what metadata_links adds
+reference: gaps and islands over the numbers of the lists; the open periods so far stand for the last list, so that
+  adding lists one by one ends the same as reading all of them at once
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE TEMP TABLE periods AS
+WITH told AS (
+    SELECT
+        day, symbol, name, sector, type, exchange, currency, figi, listing_date, source, day AS since
+    FROM observed
+    UNION ALL
+    SELECT
+        getvariable('through'), symbol, name, sector, type, exchange, currency, figi, listing_date, source, valid_from
+    FROM before
+    WHERE valid_to IS NULL
+),
+lists AS (
+    SELECT day, row_number() OVER (ORDER BY day) AS no FROM (SELECT day FROM told GROUP BY day) AS days
+),
+shown AS (
+    SELECT
+        t.symbol, t.name, t.sector, t.type, t.exchange, t.currency, t.figi, t.listing_date, t.source, t.since,
+        l.no, l.no - row_number() OVER (PARTITION BY t.symbol ORDER BY l.no) AS island
+    FROM told AS t
+    JOIN lists AS l ON l.day = t.day
+),
+-- What a list does not say is as the lists before said, as long as the symbol was in all of them.
+filled AS (
+    SELECT
+        symbol, source, since, no, island,
+        last_value(name IGNORE NULLS) OVER so_far AS name,
+        last_value(sector IGNORE NULLS) OVER so_far AS sector,
+        last_value(type IGNORE NULLS) OVER so_far AS type,
+        last_value(exchange IGNORE NULLS) OVER so_far AS exchange,
+        last_value(currency IGNORE NULLS) OVER so_far AS currency,
+        last_value(figi IGNORE NULLS) OVER so_far AS figi,
+        last_value(listing_date IGNORE NULLS) OVER so_far AS listing_date
+    FROM shown
+    WINDOW so_far AS (PARTITION BY symbol, island ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- What was not known and now is was so before: only another value makes another period.
+changed AS (
+    SELECT
+        symbol, source, since, no, island, name, sector, type, exchange, currency, figi, listing_date,
+        name <> lag(name) OVER in_turn OR sector <> lag(sector) OVER in_turn OR type <> lag(type) OVER in_turn
+            OR exchange <> lag(exchange) OVER in_turn OR currency <> lag(currency) OVER in_turn
+            OR figi <> lag(figi) OVER in_turn OR listing_date <> lag(listing_date) OVER in_turn AS is_change
+    FROM filled
+    WINDOW in_turn AS (PARTITION BY symbol, island ORDER BY no)
+),
+versions AS (
+    SELECT
+        symbol, source, since, no, island, name, sector, type, exchange, currency, figi, listing_date,
+        count(CASE WHEN is_change THEN 1 END) OVER (
+            PARTITION BY symbol, island ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS version
+    FROM changed
+),
+spans AS (
+    SELECT
+        symbol, max(name) AS name, max(sector) AS sector, max(type) AS type, max(exchange) AS exchange,
+        max(currency) AS currency, max(figi) AS figi, max(listing_date) AS listing_date,
+        arg_min(source, no) AS source, min(since) AS valid_from, max(no) AS last_no
+    FROM versions
+    GROUP BY symbol, island, version
+)
+SELECT
+    s.symbol, s.name, s.sector, s.type, s.exchange, s.currency, s.figi, s.listing_date, s.source, s.valid_from,
+    l.day AS valid_to
+FROM spans AS s
+LEFT JOIN lists AS l ON l.no = s.last_no + 1
+UNION ALL
+SELECT
+    symbol, name, sector, type, exchange, currency, figi, listing_date, source, valid_from, valid_to
+FROM before
+WHERE valid_to IS NOT NULL AND source IN ('directory', 'polygon');

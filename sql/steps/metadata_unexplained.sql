@@ -1,0 +1,27 @@
+/* ---
+name: metadata_unexplained
+title: "The symbols that came with a list from which another went, where nothing tells if that is one company: to ask for."
+status: active
+grain: one row per symbol
+params: {}
+needs: [metadata_links, the temp table answers]
+returns: symbol, the newest first and those asked for least; none that was answered, or refused three times
+reference: two FIGIs that differ are two securities, so that only a turn without a FIGI is unexplained
+changes:
+  - 2026-11-21 first version
+--- */
+WITH begun AS (
+    SELECT b.symbol, max(b.day) AS day
+    FROM turns AS b
+    JOIN turns AS e ON e.day = b.day AND e.symbol <> b.symbol AND (e.figi IS NULL OR b.figi IS NULL)
+    ANTI JOIN links AS came ON came.to_id = b.id
+    ANTI JOIN links AS went ON went.from_id = e.id
+    WHERE b.turn = 'begun' AND e.turn = 'ended'
+    GROUP BY b.symbol
+)
+SELECT b.symbol
+FROM begun AS b
+LEFT JOIN answers AS a ON a.kind = 'events' AND a.symbol = b.symbol AND CAST(left(a.asked_at, 10) AS DATE) >= b.day
+GROUP BY b.symbol, b.day
+HAVING count(a.answer) = 0 AND count(a.asked_at) < 3
+ORDER BY count(a.asked_at), b.day DESC, b.symbol

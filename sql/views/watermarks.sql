@@ -1,0 +1,36 @@
+/* ---
+name: watermarks
+title: "How far each step has come with each symbol: its newest bar as fetched, consolidated and resampled."
+status: active
+grain: one row per symbol and step
+needs: [bars, silver_bars, bars_resampled]
+returns: symbol, step (fetch, consolidate, resample 3d, ...), last_date, bars
+reference: read from the files that the manifest names, so that it cannot disagree with them
+example: FROM watermarks WHERE symbol = 'BHP'
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE VIEW watermarks AS
+SELECT symbol, 'fetch' AS step, max(date) AS last_date, count(*) AS bars FROM bars GROUP BY symbol
+UNION ALL
+SELECT symbol, 'consolidate' AS step, max(date) AS last_date, count(*) AS bars
+FROM silver_bars WHERE close IS NOT NULL GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 3d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_3d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 5d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_5d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 8d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_8d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 13d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_13d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 21d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_21d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample 34d' AS step, max(date) AS last_date, count(*) AS bars FROM bars_34d GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample weekly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_weekly GROUP BY symbol
+UNION ALL
+SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_monthly GROUP BY symbol;
+
+COMMENT ON VIEW watermarks IS
+    'How far each step has come with each symbol: its newest bar as fetched, consolidated and resampled.';

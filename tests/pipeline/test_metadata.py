@@ -1,0 +1,249 @@
+"""Metadata from lists of companies: periods, code changes, survivorship; one list at a time ends as all at once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, Phase, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from pipeline.directories.base import Listing
+from pipeline.errors import DirectoryRefused, LakeError
+from pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
+from pipeline.market import MARKETS
+from pipeline.metadata import merge
+from pipeline.publish import head
+from pipeline.steps.fetch_metadata import fetch_metadata
+from pipeline.steps.update_symbols import update_symbols
+from sql.loader import views_for
+from sql.session import connect
+
+ASX = MARKETS["ASX"]
+MONDAY = date(2024, 3, 4)
+DAYS = [MONDAY + timedelta(days) for days in range(8)]
+OLD = date(1999, 12, 31)
+PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
+BOUNDS = examples(deadline=None, max_examples=8, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+
+
+class Company(NamedTuple):
+    """What a list says of a symbol."""
+
+    name: str
+    sector: str = "Materials"
+    listing_date: date | None = None
+
+
+Companies = Mapping[str, Company]
+
+
+class Told:
+    """A directory that gives what it was given."""
+
+    name = "told"
+
+    def __init__(self, companies: Companies) -> None:
+        self._companies = companies
+
+    def listings(self) -> list[Listing]:
+        if not self._companies:
+            raise DirectoryRefused("no list today")
+        return [Listing(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
+
+
+def tell(lake: Lake, day: date, companies: Companies) -> None:
+    update_symbols({"date": str(day), "acceptSmaller": True}, lake, Told(companies), ASX)
+
+
+def put(lake: Lake, day: date, companies: Companies) -> None:
+    """Store a list as `tell` does, in a tenth of the time; in the place of one that is there."""
+    text = "".join(f"{symbol},{each.name},{each.sector},\n" for symbol, each in companies.items())
+    lake.update(symbols_key(day), lambda _: f"symbol,name,sector,market_cap\n{text}".encode())
+    dates = ", ".join(f"('{symbol}', DATE '{each.listing_date or OLD}')" for symbol, each in companies.items())
+    known = ", ".join(f"'{symbol}'" for symbol, each in companies.items() if each.listing_date)
+    with duckdb.connect() as con:
+        rows = f"FROM (VALUES {dates}) AS v (symbol, listing_date) WHERE symbol IN ({known or 'NULL'})"
+        data = parquet(con, rows)
+    lake.update(metadata_key(day, "listing-dates"), lambda _: data)
+
+
+def merged(lake: Lake, **event: Any) -> dict[str, Any]:
+    return fetch_metadata(event, lake, None, ASX, datetime(2024, 3, 20, tzinfo=UTC))
+
+
+def query(lake: Lake, sql: str, generation: int | None = None) -> list[tuple[Any, ...]]:
+    with connect(lake.uri, narrow=no_files, generation=generation, only=views_for("views/symbols_on")) as con:
+        return con.sql(sql).fetchall()
+
+
+def periods(lake: Lake) -> list[tuple[Any, ...]]:
+    return query(lake, "FROM metadata ORDER BY symbol, valid_from")
+
+
+def links(lake: Lake) -> set[tuple[str, str, date]]:
+    """Give old code, new code and day of each code change, told alike by both of its periods."""
+    there = set(query(lake, "SELECT symbol, renamed_to, valid_to FROM metadata WHERE renamed_to IS NOT NULL"))
+    back = set(query(lake, "SELECT renamed_from, symbol, valid_from FROM metadata WHERE renamed_from IS NOT NULL"))
+    assert there == back
+    return there
+
+
+def test_a_life_on_the_exchange(lake_uri: str) -> None:
+    """Listed, renamed, reclassified, another code, delisted, and the code used again by somebody else."""
+    lake = Lake(lake_uri)
+    others = {"BHP": Company("BHP GROUP LIMITED")}
+    lives = [
+        {"OLD": Company("OLDCO LIMITED")},
+        {"OLD": Company("OLDER LTD")},
+        {"OLD": Company("OLDER LTD", "Energy")},
+        {"NEW": Company("OLDER LIMITED", "Energy")},
+        {},
+        {"OLD": Company("ANOTHER NL")},
+    ]
+    for day, life in zip(DAYS, lives, strict=False):
+        tell(lake, day, {**others, **life})
+        assert merged(lake)["lists"] == 1
+    assert query(
+        lake,
+        "SELECT symbol, name, sector, renamed_from, renamed_to, valid_from, valid_to FROM metadata "
+        "WHERE symbol <> 'BHP' ORDER BY valid_from",
+    ) == [
+        ("OLD", "OLDCO LIMITED", "Materials", None, None, DAYS[0], DAYS[1]),
+        ("OLD", "OLDER LTD", "Materials", None, None, DAYS[1], DAYS[2]),
+        ("OLD", "OLDER LTD", "Energy", None, "NEW", DAYS[2], DAYS[3]),
+        ("NEW", "OLDER LIMITED", "Energy", "OLD", None, DAYS[3], DAYS[4]),
+        ("OLD", "ANOTHER NL", "Materials", None, None, DAYS[5], None),
+    ]
+    assert query(lake, "SELECT valid_from, valid_to, source FROM metadata WHERE symbol = 'BHP'") == [
+        (DAYS[0], None, "directory")
+    ]
+    then = "SELECT symbol, name FROM symbols_on('{}') WHERE symbol <> 'BHP'"
+    assert query(lake, then.format(DAYS[0])) == [("OLD", "OLDCO LIMITED")]  # delisted since
+    assert query(lake, then.format(DAYS[4])) == []
+    assert query(lake, f"SELECT count(*) FROM symbols_on(DATE '{DAYS[0]}' - 1)") == [(0,)]  # nothing is known of then
+    assert query(lake, then.format("2030-01-01")) == [("OLD", "ANOTHER NL")]
+    # Time travel: the third generation knew neither the new code nor the end.
+    assert query(lake, "SELECT symbol, renamed_to, valid_to FROM metadata ORDER BY valid_from", generation=3) == [
+        ("BHP", None, None),
+        ("OLD", None, DAYS[1]),
+        ("OLD", None, DAYS[2]),
+        ("OLD", None, None),
+    ]
+
+
+def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    assert merged(lake)["generation"] is None  # no list at all
+    tell(lake, MONDAY, {"A": Company("ALPHA")})
+    assert (merged(lake)["generation"], merged(lake)["generation"]) == (1, None)
+    with pytest.raises(DirectoryRefused):
+        update_symbols({"date": str(DAYS[1])}, Lake(str(tmp_path / "other")), Told({}), ASX)
+    refused = update_symbols({"date": str(DAYS[1])}, lake, Told({}), ASX)
+    assert refused["metadata"]["refused"]
+    smaller = {f"S{n}": Company(f"COMPANY {n}") for n in range(20)}
+    tell(lake, DAYS[1], smaller)
+    assert merged(lake)["lists"] == 1
+    cut = update_symbols({"date": str(DAYS[2])}, lake, Told(dict(list(smaller.items())[:9])), ASX)
+    assert cut["metadata"]["refused"]
+    assert merged(lake)["generation"] is None  # a list that was refused tells of no delisting
+    assert merged(lake, full=True) == {
+        "generation": 3,
+        "lists": 2,
+        "rows": 21,
+        "listed": 20,
+        "codeChanges": 0,
+        "polygon": None,
+    }
+
+
+ALPHA, BETA = Company("ALPHA LIMITED"), Company("BETA NL")
+
+
+def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
+    """Listing dates that only a later form of the directory gives still tell what the code was before."""
+    lake = Lake(str(tmp_path))
+    lists = [
+        {"A": ALPHA._replace(listing_date=OLD)},
+        {"A": ALPHA},
+        {"B": BETA},
+        {"B": BETA._replace(listing_date=OLD, sector="")},
+    ]
+    for day, companies in zip(DAYS, lists, strict=False):
+        tell(lake, day, companies)
+        merged(lake)
+    assert query(lake, "SELECT symbol, sector, listing_date, renamed_to, valid_to FROM metadata ORDER BY symbol") == [
+        ("A", "Materials", OLD, "B", DAYS[2]),
+        ("B", "Materials", OLD, None, None),
+    ]
+
+
+company = st.builds(
+    Company,
+    st.sampled_from(["", "ALPHA LIMITED", "BETA NL", "GAMMA LTD"]),
+    st.sampled_from(["", "Energy", "Materials"]),
+    st.sampled_from([None, OLD, date(2001, 2, 3)]),
+)
+some_list = st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), company, min_size=1)
+Arrivals = list[tuple[date, Companies, bool]]
+"""Lists in the order in which they come, each of a day; whether metadata are merged then."""
+arrivals = st.lists(st.tuples(st.sampled_from(DAYS), some_list, st.booleans()), min_size=2, max_size=6)
+
+
+@given(arrivals, st.booleans())
+@BOUNDS
+def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -> None:
+    """In whatever order they come: a list of a day that has one replaces it."""
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merge, "AT_ONCE", 2)  # many lists are merged part by part
+        lake, lists = Lake(folder), dict[date, Companies]()
+        for day, companies, now in sorted(coming, key=lambda told: told[0]) if in_order else coming:
+            put(lake, day, companies)
+            lists[day] = companies
+            if now:
+                merged(lake)
+        merged(lake)
+        held = periods(lake)
+        patch.setattr(merge, "AT_ONCE", 100)
+        assert merged(lake, full=True)["lists"] == len(lists)
+        assert periods(lake) == held
+        assert_shows(lake, lists)
+
+
+def assert_shows(lake: Lake, lists: Mapping[date, Companies]) -> None:
+    """What the lists tell is what the view shows, on their days and between them."""
+    assert query(
+        lake,
+        "SELECT a.symbol FROM metadata AS a JOIN metadata AS b ON b.symbol = a.symbol AND b.valid_from > a.valid_from "
+        "WHERE a.valid_to IS NULL OR a.valid_to > b.valid_from",
+    ) == []  # fmt: skip
+    shown = " UNION ALL ".join(f"SELECT DATE '{day}' AS day, symbol, name FROM symbols_on('{day}')" for day in lists)
+    found = {(day, symbol): name for day, symbol, name in query(lake, shown)}
+    told = {(day, symbol): each.name for day, companies in lists.items() for symbol, each in companies.items()}
+    assert found.keys() == told.keys()
+    assert all(name in ("", found[key]) for key, name in told.items())
+    links(lake)
+
+
+def test_a_list_of_another_program_is_read(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.store.put(
+        symbols_key(MONDAY), b"symbol,name,sector,market_cap\nA,ALPHA,Energy,1e9\nA,ALPHA,Energy,\n,X,Y,\n", None
+    )
+    merged(lake)
+    assert query(lake, "SELECT symbol, name, sector FROM metadata") == [("A", "ALPHA", "Energy")]
+
+
+def test_a_damaged_list_is_named_and_nothing_is_published(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    lake.store.put(symbols_key(MONDAY), b'symbol,name,sector,market_cap\nno",\n', None)
+    with pytest.raises(LakeError, match=r"2024-03-04-symbols\.csv") as error:
+        merged(lake)
+    assert "\n" not in str(error.value)
+    assert head(lake).generation == 0

@@ -1,0 +1,86 @@
+"""`stockstream metadata`, as a person runs it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from analytics.cli.metadata import metadata
+from pipeline.lake import Lake
+from pipeline.settings import settings
+from sql.errors import UsageError
+from tests.pipeline.test_metadata import ALPHA, BETA, DAYS, tell
+from tests.pipeline.test_metadata_polygon import gone, lists, ticker
+from tests.pipeline.test_polygon import KEY, Vendor, vendor
+
+__all__ = ["vendor"]
+
+app = typer.Typer()
+app.command()(metadata)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lake]:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STOCKSTREAM_LAKE", "asx")
+    settings.cache_clear()
+    return Lake("asx")
+
+
+def run(*arguments: str) -> Result:
+    result = CliRunner().invoke(app, arguments)
+    if result.exception and not isinstance(result.exception, SystemExit):
+        raise result.exception
+    return result
+
+
+def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
+    assert "no list of companies is new (`stockstream run` stores them)" in run().stdout
+    tell(lake, DAYS[0], {"A": ALPHA, "B": BETA})
+    tell(lake, DAYS[1], {"AA": ALPHA, "B": BETA})
+    assert run().stdout == (
+        "metadata   generation 1: 2 lists merged, 3 periods, 2 symbols listed now, 1 code changes\n"
+    )
+    assert "up to date" in run().stdout
+    assert json.loads(run("--full", "--json").stdout) == {
+        "generation": 2,
+        "lists": 2,
+        "rows": 3,
+        "listed": 2,
+        "codeChanges": 1,
+        "polygon": None,
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--source", "polygon", "--market", "US"], "needs POLYGON_API_KEY .*; --source directory needs no key"),
+        (["--source", "polygon"], "--source polygon has the US market only: use --source directory"),
+        (["--date", "2020-01-02"], "--date is for --source polygon"),
+        (["--market", "NOWHERE"], "no market NOWHERE"),
+    ],
+)
+def test_a_wrong_use_is_one_line(lake: Lake, arguments: list[str], message: str) -> None:
+    with pytest.raises(UsageError, match=message) as error:
+        run(*arguments)
+    assert error.value.exit_code == 2
+    assert "\n" not in str(error.value)
+
+
+def test_polygon_is_asked_by_the_settings(lake: Lake, vendor: Vendor, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("POLYGON_API_KEY", KEY)
+    monkeypatch.setenv("STOCKSTREAM_POLYGON_URL", vendor.url)
+    settings.cache_clear()
+    lists(vendor, [ticker("A"), ticker("B")], [gone("C", DAYS[0])])
+    shown = run("--source", "polygon", "--market", "US").stdout
+    assert "polygon    tickers 2, delisted 1, 0 asked for their codes\nmetadata   generation 1: 1 lists merged" in shown
+    assert "tickers stored before, delisted stored before" in run("--source", "polygon").stdout  # the lake's market
+    assert "lists merged" in run("--source", "polygon", "--date", "2015-06-30").stdout
+    assert vendor.asked[-1][1]["date"] == "2015-06-30"
+    assert KEY not in shown
