@@ -2,11 +2,24 @@
 
 from sql.errors import LakeError, StockStreamError, UsageError
 
-__all__ = ["Conflict", "DirectoryRefused", "LakeError", "RateLimited", "SourceError", "StockStreamError", "UsageError"]
+__all__ = [
+    "CheckFailed",
+    "Conflict",
+    "DirectoryRefused",
+    "LakeError",
+    "RateLimited",
+    "SourceError",
+    "StockStreamError",
+    "UsageError",
+]
 
 
 class Conflict(StockStreamError):
     """A conditional put lost: somebody else wrote the object since it was read. Read it again and retry."""
+
+
+class CheckFailed(StockStreamError):
+    """What was about to be published breaks a data check; the old generation stays."""
 
 
 class DirectoryRefused(StockStreamError):

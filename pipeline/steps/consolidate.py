@@ -9,6 +9,7 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from pipeline.checks import refuse
 from pipeline.lake import Lake
 from pipeline.manifest import DataFile, Manifest, Table
 from pipeline.publish import publish, session_at, sql_versions, stage, staging, upload
@@ -145,10 +146,18 @@ def _verify(con: DuckDBPyConnection, staged: dict[str, DataFile], table: Table, 
 
     A base that stays was checked when it was published, and shares no row with a new delta: that has later days only,
     and all rows of the moved symbols.
+
+    Raises:
+        CheckFailed: one of them finds bad rows.
     """
     base, delta = ([staged[role].key] if role in staged else [] for role in ("base", "delta"))
     set_silver(con, {"bars": (base, delta, table.moved)})
-    set_variable(con, "fresh_files", [])
+    inputs = files_of(con, "fresh_files")
+    for variable, files in {"raw_files": inputs, "fresh_files": [], "unreadable_files": []}.items():
+        set_variable(con, variable, files)
+    consolidated = "list_transform(raw_files(), lambda f: parse_filename(f))"
+    con.execute(f"SET VARIABLE manifest = struct_update(getvariable('manifest'), consolidated := {consolidated})")
+    refuse(con)
 
 
 def _name(file: str) -> str:

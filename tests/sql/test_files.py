@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from pipeline.checks import SEVERITIES
 from sql.loader import HOME, load, views
 from sql.schema.__main__ import compile_all
 from sql.session import connect
@@ -18,6 +19,8 @@ FILES = sorted(
     if path.name != "init.sql" and not path.name.startswith(".")
 )
 KEYS = {"name", "title", "status", "grain", "params", "needs", "returns", "reference", "example", "makes", "changes"}
+CHECKS = [name for name in FILES if name.startswith("checks/")]
+CHECK_KEYS = {"severity", "blocking", "fix"}
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +43,7 @@ def test_header_names_the_file_and_says_what_it_is(name: str) -> None:
     assert header["title"].endswith(".") or ";" in header["title"]
     assert header["status"] in ("active", "deprecated")
     assert header["changes"]
-    assert set(header) <= KEYS
+    assert set(header) <= KEYS | (CHECK_KEYS if name in CHECKS else set())
 
 
 @pytest.mark.parametrize("name", views())
@@ -54,13 +57,30 @@ def test_view_returns_what_its_header_says(name: str, con: duckdb.DuckDBPyConnec
     call = file.header["name"]
     if kind[1] == "MACRO":
         arguments = {
-            "files": "raw_files()", "since": "'2020-01-01'", "src": "'bars'", "n": "5", "every": "'3d'"
+            "files": "raw_files()", "since": "'2020-01-01'", "src": "'bars'", "n": "5", "every": "'3d'",
+            "day": "'2020-01-02'",
         }  # fmt: skip
         if call == "read_symbols":
             arguments["files"] = "symbol_files()"
         call += f"({', '.join(arguments[p] for p in file.header['params'])})"
     for made in (call, *file.header.get("makes", [])):
         assert con.sql(f"FROM {made}").columns == columns_of(file.header["returns"])
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_check_is_one_select_of_bad_rows(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    header = load(name).header
+    assert re.fullmatch(r"[a-z]+(_[a-z]+)*__[a-z]+(_[a-z]+)*", header["name"])
+    assert header["severity"] in SEVERITIES
+    assert header["severity"] == "fail" or not header.get("blocking")
+    assert header["fix"]
+    names = {load(view).header["name"] for view in views()}
+    assert all(needed in names or "variable" in needed for needed in header["needs"])
+    (statement,) = con.extract_statements(load(name).text)
+    rows = con.sql(statement.query)
+    assert rows.columns == columns_of(header["returns"])
+    assert (rows.columns[0] in ("symbol", "file"), rows.columns[-1]) == (True, "detail")
+    assert rows.fetchall() == []
 
 
 @pytest.mark.parametrize("name", views())
@@ -92,9 +112,9 @@ def test_compiled_formats_are_their_definitions(tmp_path: Path) -> None:
     assert before == after, "run `make schema` and commit"
 
 
-def test_no_view_selects_a_star() -> None:
+def test_no_view_and_no_check_selects_a_star() -> None:
     """Portability: `SELECT *` under QUALIFY, and the rest of DuckDB's dialect that Spark and Athena lack."""
-    for name in views():
+    for name in (*views(), *CHECKS):
         body = load(name).text.split("--- */")[1]
         for forbidden in ("SELECT *", "GROUP BY ALL", "EXCLUDE", "COLUMNS("):
             assert forbidden not in body, f"{name}: {forbidden}"

@@ -1,0 +1,18 @@
+/* ---
+name: bars__unique
+title: A symbol and session with more than one row.
+status: active
+severity: fail
+blocking: true
+grain: one row per symbol and date
+needs: [latest_bars]
+returns: symbol, date, detail
+fix: "`stockstream consolidate --full` writes silver anew, from what each of the rows tells"
+changes:
+  - 2026-11-21 first version
+--- */
+SELECT symbol, date, format('{} rows', count(*)) AS detail
+FROM latest_bars
+GROUP BY symbol, date
+HAVING count(*) > 1
+ORDER BY symbol, date;

@@ -1,0 +1,57 @@
+/* ---
+name: files__schema
+title: A Parquet file of the lake whose columns are not the declared ones, or that cannot be read at all.
+status: active
+severity: fail
+blocking: true
+grain: one row per file and column
+needs: [read_raw, silver_bars, read_merged]
+returns: file, column_name, detail
+reference: sql/schema/. Batch files of the first schema may lack the last four columns and have timestamps and doubles for
+  date and volume, as read_raw knows what these mean; columns that are not declared are read by nobody
+fix: "move the file out of raw-data; `stockstream backfill --source files:FILE` imports what it holds"
+changes:
+  - 2026-11-21 first version
+--- */
+WITH silver AS (
+    SELECT unnest(map_entries(getvariable('silver'))) AS entry
+),
+files AS (
+    SELECT unnest(raw_files()) AS file, 'raw' AS format
+    UNION ALL
+    SELECT unnest(getvariable('session_files')), 'session'
+    UNION ALL
+    SELECT
+        unnest(list_concat(entry.value.base, entry.value.delta)),
+        CASE WHEN starts_with(entry.key, 'bars_') THEN 'resampled' ELSE entry.key END
+    FROM silver
+),
+declared AS (
+    SELECT parse_filename(file_name, true) AS format, column_id, name, duckdb_type AS type
+    FROM parquet_schema(getvariable('sql_home') || '/schema/*.parquet')
+    WHERE column_id > 0
+),
+found AS (
+    SELECT file_name, lower(name) AS name, arg_min(coalesce(duckdb_type, 'a nested type'), column_id) AS type
+    FROM parquet_schema(list_concat(
+        [getvariable('sql_home') || '/schema/raw.parquet'], raw_files(), getvariable('session_files'),
+        flatten(list_transform(map_values(getvariable('silver')), lambda t: list_concat(t['base'], t['delta'])))
+    ))
+    WHERE column_id > 0
+    GROUP BY file_name, lower(name)
+)
+SELECT
+    files.file, declared.name AS column_name,
+    format('{} is declared, {} found', declared.type, coalesce(found.type, 'no such column')) AS detail
+FROM files
+JOIN declared ON declared.format = files.format
+LEFT JOIN found ON found.file_name = files.file AND found.name = declared.name
+WHERE found.type IS DISTINCT FROM declared.type
+    AND NOT (files.format = 'raw' AND CASE
+        WHEN found.type IS NULL THEN declared.name IN ('dividend', 'split_ratio', 'source', 'price_basis')
+        WHEN declared.name = 'date' THEN found.type IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS')
+        ELSE declared.name = 'volume' AND found.type = 'DOUBLE'
+    END)
+UNION ALL
+SELECT unnest(getvariable('unreadable_files')), NULL, 'no readable batch file: it is left out'
+ORDER BY file, column_name;

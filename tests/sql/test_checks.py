@@ -1,0 +1,677 @@
+"""Data checks: each finds a planted bad row and passes clean data; what breaks one is not published; the command."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import typer
+from hypothesis import HealthCheck, given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+from typer.testing import CliRunner, Result
+
+from analytics.cli.check import check
+from pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
+from pipeline.errors import CheckFailed, LakeError, UsageError
+from pipeline.lake import SESSIONS, Lake, silver_key
+from pipeline.manifest import DataFile, Manifest, Table
+from pipeline.market import MARKETS
+from pipeline.publish import head, publish
+from pipeline.run import run
+from pipeline.settings import settings
+from pipeline.sources import open_source
+from pipeline.steps import consolidate as module
+from pipeline.steps.consolidate import consolidate
+from sql.loader import HOME, SqlFile, load
+from sql.session import LakeWarning, connect, set_silver, set_variable
+from tests.conftest import SHARED
+from tests.s3_server import S3Server
+
+US = MARKETS["US"]
+FIRST = "2024-01-19T12:00:00.000000Z"
+LATER = "2024-01-20T12:00:00.000000Z"
+DAYS = [session.date() for session in US.schedule(2024).loc["2024-01-08":].index[:10]]
+Row = dict[str, Any]
+Plant = Callable[[Lake], None]
+
+
+def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST, **other: Any) -> Row:
+    """Give a row of a batch file: a day without movement, unless it is told otherwise."""
+    prices = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), close)
+    rest = {"volume": 100, "dividend": 0.0, "split_ratio": 1.0, "source": "test", "price_basis": day}
+    return {"symbol": symbol, "date": day, **prices, "fetch_timestamp": fetched, **rest, **other}
+
+
+@cache
+def workshop() -> duckdb.DuckDBPyConnection:
+    """Give a connection with the table `raw`, to make Parquet files."""
+    con = duckdb.connect()
+    con.execute(load("schema/raw").text)
+    return con
+
+
+def parquet(rows: list[Row], columns: str = "*") -> bytes:
+    """Give batch file rows as Parquet, or what a SELECT list makes of them."""
+    con = workshop()
+    con.execute("TRUNCATE raw")
+    for row in rows:
+        con.execute(f"INSERT INTO raw ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})", list(row.values()))
+    with tempfile.TemporaryDirectory() as folder:
+        con.execute(f"COPY (SELECT {columns} FROM raw) TO '{folder}/raw.parquet' (FORMAT parquet)")
+        return Path(folder, "raw.parquet").read_bytes()
+
+
+def store(lake: Lake, rows: list[Row], name: str = "2024-02-01-batch-0", columns: str = "*") -> None:
+    lake.store.put(f"raw-data/{name}.parquet", parquet(rows, columns), replaces=None)
+
+
+def told(*rows: Row, columns: str = "*") -> Plant:
+    """Plant rows in a batch file that is not consolidated."""
+    return lambda lake: store(lake, list(rows), columns=columns)
+
+
+def silver(query: str, table: str = "bars") -> Plant:
+    """Plant what a query makes of silver as a table of one file, which nobody has checked."""
+
+    def plant(lake: Lake) -> None:
+        with lake.session() as con, tempfile.TemporaryDirectory() as folder:
+            con.execute(f"COPY ({query}) TO '{folder}/planted.parquet' (FORMAT parquet)")
+            data = (Path(folder) / "planted.parquet").read_bytes()
+        key = silver_key(table, 99, "delta", "planted")
+        lake.store.put(key, data, replaces=None)
+        planted = Table(delta=(DataFile(key=key, rows=0, bytes=0, sha256="", symbols=0),))
+
+        def name_it(before: Manifest) -> Manifest:
+            return before.model_copy(update={"tables": {**before.tables, table: planted}})
+
+        publish(lake, "planted", name_it)
+
+    return plant
+
+
+def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2]) -> Plant:
+    """Plant another value in one row of silver."""
+    here = f"symbol = '{symbol}' AND date = DATE '{day}'"
+    return silver(f"SELECT * REPLACE (CASE WHEN {here} THEN {value} ELSE {column} END AS {column}) FROM silver_bars")
+
+
+def replaced_calendar(lake: Lake) -> None:
+    held = lake.store.get(SESSIONS)
+    with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
+        Path(folder, "sessions.parquet").write_bytes(held.data if held else b"")
+        con.sql(f"SELECT * REPLACE (date::VARCHAR AS date) FROM '{folder}/sessions.parquet'").to_parquet(
+            f"{folder}/new"
+        )
+        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=held)
+
+
+def fill(lake: Lake) -> None:
+    """Fill a lake with clean bars: base, delta, a moved symbol, a split, unsettled ones, batch files old, new, gone."""
+    lake.prepare(US, date(2024, 1, 19))
+    rows = [bar(symbol, day) for symbol in ("AAA", "BBB", "CCC") for day in DAYS[:8]]
+    split = [bar("TEN", day, 200.0) for day in DAYS[:5]]
+    split += [bar("TEN", DAYS[5], 10.0, split_ratio=20.0)] + [bar("TEN", day, 10.0) for day in DAYS[6:8]]
+    long_ago = [bar("OLD", date(2022, 1, day)) for day in (3, 10)]
+    store(lake, rows + split + long_ago, "2024-01-19-batch-0")
+    store(lake, [bar("GONE", day) for day in DAYS[:3]], "2024-01-19-batch-1")
+    consolidate({}, lake)
+    corrected = [bar("BBB", DAYS[1], 11.0, LATER), bar("AAA", DAYS[7], None, LATER)]
+    store(lake, corrected, "2024-01-20-batch-0")
+    store(lake, [bar("CCC", DAYS[8], None, LATER, volume=5)], "2024-01-20-batch-1")
+    consolidate({}, lake)
+    Path(lake.uri, "raw-data/2024-01-19-batch-1.parquet").unlink()
+    first_schema = "* EXCLUDE (dividend, split_ratio, source, price_basis)"
+    first_schema += " REPLACE (date::TIMESTAMP_NS AS date, volume::DOUBLE AS volume)"
+    store(lake, [bar("AAA", DAYS[8], 10.5, LATER)], "2024-01-21", first_schema)
+
+
+@pytest.fixture(scope="module")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clean")
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(module, "TAIL", 4)
+        patched.setattr(module, "OPEN", 2)
+        patched.setattr(module, "LARGEST_DELTA", 10.0)
+        fill(Lake(str(folder)))
+    return folder
+
+
+@pytest.fixture
+def clean(filled: Path, tmp_path: Path) -> Lake:
+    """Give a copy of the clean lake."""
+    return Lake(str(shutil.copytree(filled, tmp_path / "lake")))
+
+
+def findings(lake: Lake, checks: list[Check] | None = None) -> dict[str, Finding]:
+    with lake.session() as con:
+        return {finding.check.name: finding for finding in run_checks(con, checks or shipped())}
+
+
+# --- each check: planted bad rows, and clean data
+
+NEW = DAYS[9]
+ROW = bar("AAA", NEW)
+CONSOLIDATED = "raw-data/2024-01-19-batch-0.parquet"
+PLANTED = "silver/{}/000099-delta-planted.parquet"
+WITHOUT = "FROM silver_bars WHERE NOT (symbol = 'AAA' AND date = DATE '{}')"
+IMPOSSIBLE: dict[str, Row] = {
+    "close is 0.0": {"close": 0.0},
+    "close is -1.5": {"close": -1.5},
+    "open is -1.0": {"open": -1.0},
+    "high is -1.0": {"high": -1.0},
+    "low is -1.0": {"low": -1.0},
+    "high 10.0 is below low 10.5": {"low": 10.5},
+    "volume is -1": {"volume": -1},
+    "dividend is -0.1": {"dividend": -0.1},
+    "split_ratio is 0.0": {"split_ratio": 0.0},
+}
+FOREIGN = {
+    "close DOUBLE is declared, no such column found": "* RENAME (close AS last)",
+    "date DATE is declared, INTEGER found": "* REPLACE (20240119 AS date)",
+    "date DATE is declared, TIMESTAMP WITH TIME ZONE found": "* REPLACE (date::TIMESTAMPTZ AS date)",
+    "date DATE is declared, VARCHAR found": "* REPLACE (date::VARCHAR AS date)",
+    "open DOUBLE is declared, FLOAT found": "* REPLACE (open::FLOAT AS open)",
+    "symbol VARCHAR is declared, a nested type found": "* REPLACE ({'code': symbol} AS symbol)",
+    "volume BIGINT is declared, SMALLINT found": "* REPLACE (volume::SMALLINT AS volume)",
+}
+
+
+def foreign_files(lake: Lake) -> None:
+    for number, columns in enumerate(FOREIGN.values()):
+        store(lake, [ROW], f"2024-02-01-batch-{number}", columns)
+
+
+PLANTS: list[tuple[str, Plant, list[str]]] = [
+    (
+        "bars__unique",
+        silver(f"FROM silver_bars UNION ALL FROM silver_bars WHERE symbol = 'AAA' AND date = DATE '{DAYS[2]}'"),
+        [f"AAA {DAYS[2]} 2 rows"],
+    ),
+    (
+        "bars__price_sanity",
+        told(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
+        [f"S{number} {NEW} {what}" for number, what in enumerate(IMPOSSIBLE)],
+    ),
+    ("bars__price_sanity", silver_with("close", "'nan'"), [f"AAA {DAYS[2]} a price is no finite number"]),
+    ("bars__price_sanity", silver_with("adjusted_close", "'inf'"), [f"AAA {DAYS[2]} a price is no finite number"]),
+    (
+        "bars__price_suspicious",
+        told(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
+        [
+            f"AAA {NEW} open 0 is below low 10",
+            f"BBB {NEW} close 10 is above high 9.9",
+            f"CCC {NEW} adjusted close 1000 is 100 times the 10 before",
+            f"TEN {NEW} adjusted close 1 is 0.1 times the 10 before",
+        ],
+    ),
+    (
+        "bars__numbering",
+        silver_with("bar_no", "bar_no + 1"),
+        [f"AAA {DAYS[at]} bar_no 3, not {number}; prev_close 10.0, not 10.0" for at, number in ((2, 2), (3, 4))],
+    ),
+    (
+        "bars__numbering",
+        silver_with("prev_close", "9.5"),
+        [f"AAA {DAYS[2]} bar_no 2, not 2; prev_close 9.5, not 10.0"],
+    ),
+    (
+        "bars__numbering",
+        silver(WITHOUT.format(DAYS[0])),
+        [f"AAA {DAYS[1]} bar_no 1, not 0; prev_close 10.0, not NULL"],
+    ),
+    (
+        "bars__silver_against_raw",
+        silver(WITHOUT.format(DAYS[2])),
+        [f"AAA {DAYS[2]} {CONSOLIDATED} close 10.0 of {FIRST} is not in silver"],
+    ),
+    (
+        "bars__silver_against_raw",
+        silver_with("fetch_timestamp", "'2023'"),
+        [f"AAA {DAYS[2]} {CONSOLIDATED} close 10.0 of {FIRST} is in silver as 10.0 of 2023"],
+    ),
+    (
+        "bars__silver_against_raw",
+        silver_with("close", "NULL"),
+        [f"AAA {DAYS[2]} {CONSOLIDATED} close 10.0 of {FIRST} is in silver as NULL of {FIRST}"],
+    ),
+    (
+        "bars__missing_sessions",  # the market has no session 8, and NEW has no session 7 besides
+        told(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
+        [f"{DAYS[8]} 4 of 5 symbols have no bar", f"NEW {DAYS[7]} 1 sessions without a bar, the last {DAYS[7]}"],
+    ),
+    (
+        "files__schema",
+        foreign_files,
+        [f"raw-data/2024-02-01-batch-{number}.parquet {what}" for number, what in enumerate(FOREIGN)],
+    ),
+    (
+        "files__schema",
+        silver("SELECT * REPLACE (volume::DOUBLE AS volume) FROM silver_bars"),
+        [f"{PLANTED.format('bars')} volume BIGINT is declared, DOUBLE found"],
+    ),
+    (
+        "files__schema",
+        silver("SELECT * EXCLUDE (is_open) FROM bars_resampled('3d')", "bars_3d"),
+        [f"{PLANTED.format('bars_3d')} is_open BOOLEAN is declared, no such column found"],
+    ),
+    ("files__schema", replaced_calendar, [f"{SESSIONS} date DATE is declared, VARCHAR found"]),
+    (
+        "files__schema",
+        lambda lake: lake.store.put("raw-data/2024-02-01-batch-0.parquet", b"PAR1 no parquet", replaces=None),
+        ["raw-data/2024-02-01-batch-0.parquet no readable batch file: it is left out"],
+    ),
+]
+
+
+@pytest.mark.filterwarnings("ignore::sql.session.LakeWarning")
+@pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
+def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
+    plant(clean)
+    own = find([FOLDER / f"{name}.sql"])
+    with clean.session(None, f"checks/{name}") as con:  # with no more views than its header says it needs
+        (finding,) = run_checks(con, own)
+    assert [described(row).replace(f"{clean.uri}/", "") for row in finding.rows] == bad
+    assert (finding.status, finding.bad_rows) == (own[0].severity, len(bad))
+
+
+def test_every_check_has_a_plant_and_is_in_the_readme() -> None:
+    names = {path.stem for path in FOLDER.glob("*.sql")}
+    assert {name for name, *_ in PLANTS} == names
+    assert names == set(re.findall(r"^\| `(\w+__\w+)`", (HOME / "README.md").read_text(), re.MULTILINE))
+
+
+def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
+    """What the checks pass is no simpler than a real lake."""
+    bars = head(clean).table("bars")
+    assert (len(bars.base), len(bars.delta), bars.moved) == (1, 1, ("BBB",))
+    with clean.session() as con:
+        assert con.sql("SELECT count(*) FROM unsettled").fetchall() == [(1,)]
+        assert con.sql("SELECT len(raw_files()), len(fresh_files())").fetchall() == [(4, 1)]
+    assert {name: finding.rows for name, finding in findings(clean).items() if finding.status != "ok"} == {}
+
+
+def test_a_split_is_no_jump_unless_it_is_not_told(clean: Lake) -> None:
+    store(clean, [bar("TEN", DAYS[5], 10.0, LATER, split_ratio=1.0)])
+    (row,) = findings(clean)["bars__price_suspicious"].rows
+    assert (row["symbol"], row["date"]) == ("TEN", str(DAYS[5]))
+
+
+def test_a_lake_that_no_view_can_read_is_told_by_the_schema(clean: Lake) -> None:
+    store(clean, [ROW], columns="* REPLACE (20240119 AS date)")
+    found = findings(clean)
+    assert found["files__schema"].rows[0]["file"] == f"{clean.uri}/raw-data/2024-02-01-batch-0.parquet"
+    assert found["bars__unique"].status == "error"
+    assert "Unimplemented type for cast" in str(found["bars__unique"].error)
+
+
+values = st.sampled_from([None, 1.0, 2.0])
+versions = st.fixed_dictionaries(
+    {
+        "fetch_timestamp": st.sampled_from([FIRST, LATER]),
+        "volume": st.sampled_from([None, 1, 2]),
+        "price_basis": st.sampled_from([None, DAYS[0], DAYS[1]]),
+        "source": st.sampled_from([None, "one", "two"]),
+        **dict.fromkeys(("open", "high", "low", "close", "adjusted_close", "dividend", "split_ratio"), values),
+    }
+)
+changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]), max_size=2))
+
+
+def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[Row]) -> bool:
+    """Say whether the check finds silver wanting; it is to do so if, and only if, merging again would change it."""
+    key = {"symbol": "AAA", "date": DAYS[0]}
+    (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
+    numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
+    (folder / "silver.parquet").write_bytes(parquet([key | held], numbered))
+    set_silver(con, {"bars": ([], [f"{folder}/silver.parquet"], [])})
+    set_variable(con, "raw_files", [f"{folder}/raw.parquet"])
+    con.execute(
+        "SET VARIABLE manifest = struct_update(getvariable('manifest'), consolidated := ['raw.parquet']::VARCHAR[])"
+    )
+    columns = ", ".join(bar("AAA", DAYS[0]))
+    silver_row = con.sql(f"SELECT {columns} FROM silver_bars").fetchall()
+    merged = con.sql(f"SELECT {columns} FROM read_merged(raw_files())").fetchall()
+    found = con.sql(load("checks/bars__silver_against_raw").text).fetchall()
+    assert bool(found) == (merged != silver_row)
+    assert all(detail for *_, detail in found)
+    return bool(found)
+
+
+@given(versions, st.lists(changes, min_size=1, max_size=2))
+@examples(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_silver_is_compared_by_the_order_of_the_merge(
+    empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
+) -> None:
+    """The check has the order written once more: it finds a row if, and only if, merging again would change silver."""
+    is_found(empty, tmp_path, held, [held | {name: row[name] for name in names} for row, names in changed])
+
+
+@pytest.mark.parametrize("name", list(bar("", DAYS[0]))[2:])
+def test_each_column_decides_where_those_before_it_are_equal(
+    name: str, empty: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    row = bar("AAA", DAYS[0]) | {"source": "a", "price_basis": DAYS[0]}
+    greater = {"fetch_timestamp": LATER, "source": "b", "price_basis": DAYS[1], "volume": 101}.get(name, 11.0)
+    assert is_found(empty, tmp_path, row, [row | {name: greater}])
+    assert not is_found(empty, tmp_path, row | {name: greater}, [row])
+    if name != "fetch_timestamp":
+        assert is_found(empty, tmp_path, row | {name: None}, [row])
+        assert not is_found(empty, tmp_path, row, [row | {name: None}])
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Give a session that reads whatever its variables are set to, and keeps nothing of a file that is replaced."""
+    with connect(str(tmp_path_factory.mktemp("empty"))) as con:
+        con.execute("SET parquet_metadata_cache = false; SET enable_external_file_cache = false")
+        yield con
+
+
+# --- publishing
+
+
+@pytest.fixture
+def published(lake_uri: str) -> Lake:
+    """Give a lake with one generation."""
+    lake = Lake(lake_uri)
+    lake.prepare(US, date(2024, 1, 19))
+    store(lake, [bar(symbol, day) for symbol in ("AAA", "BBB") for day in DAYS[:8]], "2024-01-19-batch-0")
+    consolidate({}, lake)
+    return lake
+
+
+def closes(lake: Lake) -> list[tuple[Any, ...]]:
+    with lake.session() as con:
+        return con.sql(f"SELECT symbol, close FROM bars WHERE date = DATE '{NEW}' ORDER BY symbol").fetchall()
+
+
+def objects(lake: Lake) -> dict[str, str]:
+    return {**lake.store.list("silver/"), **lake.store.list("state/")}
+
+
+def test_a_bad_row_is_not_published_and_the_old_generation_stays(published: Lake) -> None:
+    store(published, [bar("AAA", NEW, -1.0), bar("BBB", NEW)])
+    before = objects(published)
+    with pytest.raises(CheckFailed) as refused:
+        consolidate({}, published)
+    message = str(refused.value)
+    assert f"bars__price_sanity finds 1 bad rows (AAA {NEW} close is -1.0)" in message
+    assert "raw_bars" in message
+    assert "stockstream backfill" in message
+    assert "\n" not in message
+    assert refused.value.exit_code == 1
+    assert objects(published) == before
+    assert head(published).generation == 1
+    assert closes(published) == [("AAA", -1.0), ("BBB", 10.0)]
+
+
+def test_a_correction_is_the_way_out(clean: Lake, tmp_path: Path) -> None:
+    """As the message says."""
+    before = head(clean).generation
+    store(clean, [bar("AAA", NEW, -1.0), bar("BBB", NEW)])
+    with pytest.raises(CheckFailed):
+        consolidate({}, clean)
+    (tmp_path / "fix.csv").write_text(f"symbol,date,open,high,low,close,volume\nAAA,{NEW},12,12,12,12,100\n")
+    source = open_source(f"files:{tmp_path}/fix.csv", US, settings(), prices="as-traded")
+    run(clean, source, US, symbols=["AAA"], start=NEW, end=NEW)
+    consolidate({}, clean)
+    assert head(clean).generation > before
+    assert closes(clean) == [("AAA", 12.0), ("BBB", 10.0)]
+
+
+def test_moving_the_file_away_is_the_way_out(clean: Lake) -> None:
+    before = head(clean).generation
+    store(clean, [bar("AAA", NEW, -1.0)])
+    with pytest.raises(CheckFailed):
+        consolidate({}, clean)
+    Path(clean.uri, "raw-data/2024-02-01-batch-0.parquet").rename(Path(clean.uri, "bad.parquet"))
+    assert consolidate({}, clean)["generation"] == before + 1
+
+
+def test_a_first_generation_is_refused_too(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path / "lake"))
+    store(lake, [bar("AAA", day, 0.0) for day in DAYS])
+    with pytest.raises(CheckFailed, match=r"finds 10 bad rows \(AAA .*; AAA .*; AAA .*, \.\.\.\)"):
+        consolidate({}, lake)
+    assert not lake.store.list("silver/")
+    assert head(lake).generation == 0
+
+
+def test_a_batch_file_that_would_be_read_wrong_is_refused(clean: Lake) -> None:
+    """Days that are no days would be left out of silver, and their file taken as done with."""
+    store(clean, [ROW], columns="* REPLACE ('19/01/2024' AS date)")
+    with pytest.raises(CheckFailed, match=r"files__schema finds 1 bad rows \(.*batch-0\.parquet date DATE is declared"):
+        consolidate({}, clean)
+
+
+def test_an_unreadable_batch_file_does_not_keep_the_others_from_being_published(clean: Lake) -> None:
+    clean.store.put("raw-data/2024-02-01-batch-7.parquet", b"PAR1 no parquet", replaces=None)
+    with pytest.warns(LakeWarning, match="batch-7"):
+        assert consolidate({}, clean)["inputs"] == 1
+
+
+BROKEN = [
+    ("bars__silver_against_raw", "FROM rows_to_write AS r", "FROM (FROM rows_to_write WHERE symbol <> 'CCC') AS r"),
+    ("bars__numbering", "+ count(r.close) OVER before", "+ 2 * count(r.close) OVER before"),
+    ("bars__numbering", "coalesce(s.bar_no, 0)", "7 + coalesce(s.bar_no, 0)"),  # a symbol's first row
+    ("bars__price_sanity", "r.high, r.low", "-r.high AS high, r.low"),
+]
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["delta", "all"])
+@pytest.mark.parametrize(("name", "before", "after"), BROKEN)
+def test_a_broken_step_is_not_published(
+    name: str, before: str, after: str, full: bool, clean: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The step itself, with a fault in its SQL: what it writes is looked at, and not only what it is given."""
+
+    def broken(step: str) -> SqlFile:
+        file = load(step)
+        assert step != "steps/consolidate" or before in file.text
+        return SqlFile(file.path, file.header, file.text.replace(before, after))
+
+    store(clean, [bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC")])
+    monkeypatch.setattr(module, "load", broken)
+    before_it = objects(clean)
+    with pytest.raises(CheckFailed, match=name):
+        consolidate({"full": full}, clean)
+    assert objects(clean) == before_it
+
+
+# --- checks of a person's own, and the command
+
+
+def cli(*arguments: str) -> Result:
+    app = typer.Typer()
+    app.command()(check)
+    return CliRunner().invoke(app, list(arguments))
+
+
+def test_command_on_a_clean_lake(clean: Lake) -> None:
+    ran = cli("--lake", clean.uri)
+    assert ran.exit_code == 0
+    names = [one.name for one in shipped()]
+    assert [line.split()[0] for line in ran.stdout.splitlines()] == ["check", *names, str(len(names))]
+    assert "checks" in ran.stdout.splitlines()[-1]
+
+
+def test_command_fails_on_a_failure_and_not_on_a_warning(clean: Lake) -> None:
+    store(clean, [ROW | {"open": 0.0}])
+    warned = cli("--lake", clean.uri)
+    assert warned.exit_code == 0
+    assert "1 warned" in warned.stdout
+    store(clean, [bar(symbol, NEW, -1.0) for symbol in ("BBB", "CCC", "DDD", "EEE")], "2024-02-02-batch-0")
+    failed = cli("--lake", clean.uri)
+    assert failed.exit_code == 1
+    assert re.search(rf"bars__price_sanity +fail +4  BBB {NEW} close is -1\.0\n", failed.stdout)
+    assert "and 1 more" in failed.stdout
+    assert "what to do: " in failed.stdout
+
+
+def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
+    store(clean, [bar(f"S{number:02}", NEW, -1.0) for number in range(20)])
+    ran = cli("--lake", clean.uri, "--json")
+    result = json.loads(ran.stdout)
+    assert ran.exit_code == 1
+    assert (result["lake"], result["status"]) == (clean.uri, "failed")
+    assert [one["check"] for one in result["checks"]] == [one.name for one in shipped()]
+    keys = ["check", "severity", "status", "title", "bad_rows", "rows", "error", "fix"]
+    assert all(list(one) == keys for one in result["checks"])
+    (sanity,) = [one for one in result["checks"] if one["status"] == "fail"]
+    assert sanity["bad_rows"] == 20
+    assert sanity["rows"][19] == {"symbol": "S19", "date": str(NEW), "detail": "close is -1.0"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "code", "said"),
+    [
+        ("SELECT symbol, date FROM bars WHERE volume < 0", 0, "1 checks\n"),
+        ("FROM bars WHERE symbol = 'TEN'", 1, "1 failed"),
+        ("SET VARIABLE ten = 'TEN'; SELECT 'a' AS a, 1 AS b FROM bars WHERE symbol = getvariable('ten');", 1, "a 1"),
+        ("SELECT symbol FROM barz", 1, "--sql  fail          error  Catalog Error"),
+        ("SELEC", 1, "Parser Error"),
+        ("", 1, "does not end with a SELECT"),
+        ("-- nothing", 1, "does not end with a SELECT"),
+        ("SELECT 1; CREATE TABLE t (a INT)", 1, "does not end with a SELECT"),
+    ],
+)
+def test_sql_of_a_persons_own(sql: str, code: int, said: str, clean: Lake) -> None:
+    ran = cli("--lake", clean.uri, "--sql", sql)
+    assert (ran.exit_code, said in ran.stdout) == (code, True), ran.stdout
+
+
+def test_what_json_cannot_write_is_text(clean: Lake) -> None:
+    sql = "SELECT 'nan'::DOUBLE AS a, 1.50 AS b, TIMESTAMP '2024-01-08 10:00:00' AS c, [1] AS d, NULL AS e, true AS f"
+    (one,) = json.loads(cli("--lake", clean.uri, "--json", "--sql", sql).stdout)["checks"]
+    assert one["rows"] == [{"a": "nan", "b": "1.50", "c": "2024-01-08T10:00:00", "d": "[1]", "e": None, "f": True}]
+
+
+def test_all_bad_rows_are_counted_and_the_first_are_given(clean: Lake) -> None:
+    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * KEPT + 5})")])["many"]
+    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * KEPT + 5, KEPT, {"n": KEPT - 1})
+
+
+def test_files_and_folders_of_a_persons_own(clean: Lake, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    (folder / "deep").mkdir(parents=True)
+    (folder / "b__warns.sql").write_text("/* ---\nseverity: warn\nfix: wait\n--- */\nSELECT 1 AS a;")
+    (folder / "a__fails.sql").write_text("-- no header\nSELECT symbol FROM bars WHERE symbol = 'TEN';\n")
+    (folder / "deep" / "c__passes.sql").write_text("SELECT 1 WHERE false")
+    (folder / "notes.txt").write_text("no check")
+    read = [(one.name, one.severity) for one in find([folder])]
+    assert read == [("a__fails", "fail"), ("b__warns", "warn"), ("c__passes", "fail")]
+    assert cli("--lake", clean.uri, str(folder)).exit_code == 1
+    assert cli("--lake", clean.uri, str(folder / "b__warns.sql"), str(folder / "deep")).exit_code == 0
+    both = cli("--lake", clean.uri, str(folder / "deep"), "--sql", "SELECT 1")
+    assert (both.exit_code, "2 checks" in both.stdout) == (1, True)
+
+
+def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "edited.sql"
+    for severity in ("warn", "fail"):
+        path.write_text(f"/* ---\nseverity: {severity}\n--- */\nSELECT 1")
+        assert [one.severity for one in find([path])] == [severity]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("none.sql", None, "cannot read the check .*none.sql: No such file"),
+        ("folder/none", "", "no .sql file"),
+        ("a.sql", "/* ---\nseverity: [\n--- */\nSELECT 1", "header of the check .*a.sql"),
+        ("a.sql", "/* ---\njust text\n--- */\nSELECT 1", "header of the check .*a.sql"),
+        ("a.sql", "/* ---\nseverity: fail\nSELECT 1", "header of the check .*a.sql"),
+        ("a.sql", "/* ---\nseverity: error\n--- */\nSELECT 1", "a.sql has severity error: write fail or warn"),
+        ("a.sql", "\udcff", "cannot read the check .*a.sql"),
+    ],
+)
+def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, said: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    if text is not None:
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
+    ran = cli("--lake", str(tmp_path / "lake"), str(path.parent if "/" in name and not text else path))
+    assert isinstance(ran.exception, UsageError)
+    assert ran.exception.exit_code == 2
+    assert re.search(said, str(ran.exception))
+
+
+def test_a_lake_without_bars_is_told(tmp_path: Path) -> None:
+    with pytest.warns(LakeWarning, match="holds no bars"):
+        assert cli("--lake", str(tmp_path / "typo")).exit_code == 0
+
+
+def test_a_silver_file_that_is_gone_fails(clean: Lake) -> None:
+    (file,) = head(clean).table("bars").delta
+    Path(clean.uri, file.key).unlink()
+    ran = cli("--lake", clean.uri)
+    assert ran.exit_code == 1
+    assert re.search(rf"bars__unique +fail +error  IO Error: .*{file.key}", ran.stdout)
+
+
+def test_on_s3(published: Lake, s3: S3Server) -> None:
+    if not published.uri.startswith("s3://"):
+        pytest.skip("a folder")
+    assert cli("--lake", published.uri).exit_code == 0
+    (file,) = head(published).table("bars").delta
+    bucket, _, prefix = published.uri.removeprefix("s3://").partition("/")
+    s3.client().delete_object(Bucket=bucket, Key=f"{prefix}/{file.key}")
+    ran = cli("--lake", published.uri)
+    assert isinstance(ran.exception, LakeError)
+    assert file.key in str(ran.exception)
+
+
+def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
+    reads = [text for path in sorted(FOLDER.glob("*.sql")) for text in ("-c", f'.read "{path}"')]
+    command = [sys.executable, "-c", "from analytics.cli import main; main()", "shell", "--lake", clean.uri, "--"]
+    store(clean, [bar("AAA", NEW, -1.0)])
+    done = subprocess.run([*command, *reads], capture_output=True, text=True, timeout=60, check=False)
+    assert "Error" not in done.stdout + done.stderr
+    assert "close is -1.0" in done.stdout
+
+
+# --- real data
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
+    """Give a lake of a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
+    if not SHARED.is_dir():
+        pytest.skip("the recorded data (../shared/data) is not beside this checkout")
+    recorded = f"{SHARED}/ohlcv/asx_yahoo_2020_2021.parquet"
+    ours = f"(SELECT * REPLACE (replace(symbol, '.AX', '') AS symbol) FROM '{recorded}' WHERE symbol[1] IN ('A', 'L'))"
+    lake = Lake(str(tmp_path_factory.mktemp("real")))
+    source = open_source(f"files:{recorded}", MARKETS["ASX"], settings())
+    symbols = [row[0] for row in duckdb.sql(f"SELECT DISTINCT symbol FROM {ours} ORDER BY symbol").fetchall()]
+    result = run(lake, source, MARKETS["ASX"], symbols=symbols)
+    assert result["rows"] > 90_000
+    consolidate({}, lake)
+    return lake, ours
+
+
+def test_real_data_is_published_and_its_dirt_is_a_warning(real: tuple[Lake, str]) -> None:
+    lake, ours = real
+    assert head(lake).generation > 0
+    found = findings(lake)
+    assert {name for name, finding in found.items() if finding.failed} == set()
+    outside = duckdb.sql(
+        f"SELECT count(*) FROM {ours} WHERE open > high OR open < low OR close > high OR close < low"
+    ).fetchall()[0][0]
+    rows = found["bars__price_suspicious"].rows
+    assert outside == sum(" is above high " in row["detail"] or " is below low " in row["detail"] for row in rows) > 50
+    jumped = {row["symbol"] for row in rows if "times" in row["detail"]}
+    assert {"AFR", "AOF", "LAW", "LNU", "LRT"} <= jumped  # wrong units, and a consolidation that no split tells of
+    market = [row["date"] for row in found["bars__missing_sessions"].rows if row["symbol"] is None]
+    assert market[0] == "2021-06-23"  # from there on the recording lacks most companies
