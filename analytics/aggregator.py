@@ -9,29 +9,45 @@ from pathlib import Path
 import polars as pl
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from analytics.cache import local_copies
-from pipeline.lake import Lake, since
+from analytics.cache import LocalCopies
+from analytics.session import AsOf, generation_of
+from pipeline.lake import Lake, no_files, since
 from pipeline.settings import settings
-from sql.session import Narrow, connect, run_date, set_variable
+from sql.session import (
+    Narrow,
+    connect,
+    files_of,
+    pick_files,
+    run_date,
+    set_silver,
+    set_variable,
+    silver_of,
+)
 
 Day = date | str
 
 
 class DataAggregator:
-    """Reads the bars of a lake, merged over batch files, and of these only the files and rows asked for.
+    """Reads the bars of a lake, consolidated and newer ones, and of these only the files and rows asked for.
 
     Every `load_` method gives a polars DataFrame with the columns of the view `bars`, sorted by symbol and date; the
     `scan_` method of the same name gives a LazyFrame, for what does not fit into memory. Days are dates or
-    YYYY-MM-DD. `cache` names a folder in which the batch files of an S3 lake are kept, for development.
+    YYYY-MM-DD. `cache` names a folder in which the files of an S3 lake are kept whole, for development. `as_of` is a
+    generation of `stockstream history` to read and nothing newer: its number, or the newest one of a time.
 
     Raises:
         LakeError: the lake cannot be listed or read.
+        UsageError: there is no such generation, or it is gone.
         ValueError: a day is not YYYY-MM-DD, or a range ends before it starts.
     """
 
-    def __init__(self, lake: str | None = None, cache: str | Path | None = None) -> None:
+    def __init__(self, lake: str | None = None, cache: str | Path | None = None, *, as_of: AsOf | None = None) -> None:
         self._lake = Lake(lake or settings().lake_uri)
-        self._cache = Path(cache).expanduser() if cache else None
+        self._cache = cache
+        on_s3 = self._lake.uri.startswith("s3://")
+        self._copies = LocalCopies(self._lake, Path(cache).expanduser()) if cache and on_s3 else None
+        self._as_of = as_of
+        self._generation = generation_of(self._lake.uri, as_of)
 
     def load_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.DataFrame:
         """Give all bars; of the lake in s3://bucket/prefix where a bucket is named."""
@@ -42,11 +58,11 @@ class DataAggregator:
         return self._all(bucket, prefix).pl(lazy=True)
 
     def load_date(self, day: Day) -> pl.DataFrame:
-        """Give the bars of one session; reads only the files written on that day or later."""
+        """Give the bars of one session; of the batch files reads only those written on that day or later."""
         return self.load_date_range(day, day)
 
     def load_date_range(self, start: Day, end: Day) -> pl.DataFrame:
-        """Give the bars of the sessions from start to end, both included; reads only files written since start."""
+        """Give the bars of the sessions from start to end, both included; and of the batch files reads those since."""
         return self._range(start, end).pl()
 
     def scan_date_range(self, start: Day, end: Day) -> pl.LazyFrame:
@@ -62,16 +78,22 @@ class DataAggregator:
         return self._symbols(symbols).pl(lazy=True)
 
     def merge_daily_batches(self, day: Day) -> pl.DataFrame:
-        """Give what the batch files of one run hold, merged: whatever sessions that run fetched."""
+        """Give what the batch files of one run hold, merged: whatever sessions that run fetched.
+
+        Batch files that `vacuum` has archived or removed are not looked for: the view `raw_bars` has archived rows.
+        """
         wanted = _day(day)
-        con = self._connect(lambda files: (file for file in files if run_date(file) == wanted))
+        con = connect(self._lake.uri, narrow=no_files, generation=self._generation)
+        set_silver(con, {})
+        set_variable(con, "unconsolidated_files", files_of(con, "raw_files"))
+        pick_files(con, self._lake.uri, self._cached(lambda files: (f for f in files if run_date(f) == wanted)))
         return con.table("bars").order("symbol, date").pl()
 
     def _all(self, bucket: str | None, prefix: str) -> DuckDBPyRelation:
         if bucket is not None:
             # The seeds' callers name the folder of the batch files; a lake is what that folder lies in.
             lake = f"s3://{bucket}/{prefix.strip('/').removesuffix('raw-data')}"
-            return DataAggregator(lake, self._cache)._all(None, "")
+            return DataAggregator(lake, self._cache, as_of=self._as_of)._all(None, "")
         return self._connect().table("bars").order("symbol, date")
 
     def _range(self, start: Day, end: Day) -> DuckDBPyRelation:
@@ -87,10 +109,16 @@ class DataAggregator:
         return con.table("bars").filter(_OF_SYMBOLS).order("symbol, date")
 
     def _connect(self, narrow: Narrow = lambda files: files) -> DuckDBPyConnection:
-        if self._cache is None or not self._lake.uri.startswith("s3://"):
-            return connect(self._lake.uri, narrow=narrow)
-        copies = local_copies(self._lake, self._cache)
-        return connect(self._lake.uri, narrow=lambda files: copies(list(narrow(files))))
+        con = connect(self._lake.uri, narrow=self._cached(narrow), generation=self._generation)
+        if self._copies is not None:
+            base, delta, moved = silver_of(con, "bars")
+            set_silver(con, {"bars": (self._copies.of(base), self._copies.of(delta), moved)})
+        return con
+
+    def _cached(self, narrow: Narrow) -> Narrow:
+        """Have the batch files that `narrow` picks read from their local copies, where there is a cache."""
+        copies = self._copies
+        return narrow if copies is None else lambda files: copies.of(list(narrow(files)))
 
 
 # Constants reach the scan through the view's window; a sub-query would not.

@@ -1,32 +1,42 @@
-"""Local copies of an S3 lake's batch files, for development: each version is downloaded once."""
+"""Local copies of an S3 lake's files, for development: each version is downloaded once."""
 
 from __future__ import annotations
 
 import hashlib
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.lake import Lake
-from sql.session import Narrow
+from pipeline.errors import LakeError
+from pipeline.lake import RAW, Lake
 
 
-def local_copies(lake: Lake, folder: Path) -> Narrow:
-    """Turn a lake's batch files into local copies of their present versions; the folder may be deleted at any time."""
-    here = folder / hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
+class LocalCopies:
+    """Copies of a lake's files below a folder, which may be deleted at any time."""
 
-    def copies(files: list[str]) -> list[str]:
-        versions = lake.store.list("raw-data/")
-        return [str(_copy(lake, file.removeprefix(f"{lake.uri}/"), versions, here)) for file in files]
+    def __init__(self, lake: Lake, folder: Path) -> None:
+        self._lake = lake
+        self._folder = folder / hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
 
-    return copies
+    def of(self, files: Sequence[str]) -> list[str]:
+        """Give the paths of the copies of some files, by their URIs; downloads those that are not there yet.
 
+        Raises:
+            LakeError: the lake cannot be read, or a file is gone.
+        """
+        keys = [file.removeprefix(f"{self._lake.uri}/") for file in files]
+        # A batch file that somebody has replaced is another version; no name of silver is ever used twice.
+        versions = self._lake.store.list(RAW) if any(key.startswith(RAW) for key in keys) else {}
+        return [str(self._copy(key, versions[key].etag if key in versions else "")) for key in keys]
 
-def _copy(lake: Lake, key: str, versions: dict[str, str], here: Path) -> Path:
-    path = here / versions.get(key, "").strip('"') / Path(key).name
-    if not path.exists():
-        stored = lake.store.get(key)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as aside:
-            aside.write(stored.data if stored else b"")
-        Path(aside.name).replace(path)  # whole or not at all, also with two processes at it
-    return path
+    def _copy(self, key: str, version: str) -> Path:
+        path = self._folder / version.strip('"') / Path(key).name
+        if not path.exists():
+            stored = self._lake.store.get(key)
+            if stored is None:
+                raise LakeError(f"{self._lake.store.uri(key)} was deleted in the meantime: connect again")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as aside:
+                aside.write(stored.data)
+            Path(aside.name).replace(path)  # whole or not at all, also with two processes at it
+        return path

@@ -11,7 +11,7 @@ import secrets
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -38,7 +38,7 @@ def head(lake: Lake) -> Manifest:
     A writer that died between its commit and the pointer has committed: the pointer is brought up to it here.
     """
     pointer = lake.store.get(CURRENT)
-    manifest = _parsed(lake, CURRENT, pointer) if pointer else Manifest()
+    manifest = _parsed(lake, CURRENT, pointer) if pointer else _without_pointer(lake)
     while (following := lake.store.get(manifest_key(manifest.generation + 1))) is not None:
         manifest = _parsed(lake, manifest_key(manifest.generation + 1), following)
         point_to(lake, manifest)
@@ -64,6 +64,31 @@ def history(lake: Lake) -> list[Manifest]:
     """Give all generations that are kept, the newest first."""
     keys = sorted(lake.store.list(MANIFESTS), reverse=True)
     return [_parsed(lake, key, stored) for key in keys if (stored := lake.store.get(key)) is not None]
+
+
+def as_of(lake: Lake, text: str) -> int:
+    """Give the number of the generation that is meant: its number, or the newest one published up to a time.
+
+    A time is ISO 8601, in UTC unless it says otherwise; a day counts whole: `2026-11-20`, `2026-11-20T17:30+11:00`.
+
+    Raises:
+        UsageError: it is neither, or no such generation is kept.
+    """
+    if text.isdecimal():
+        return generation(lake, int(text)).generation
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise UsageError(f"{text} is no generation: write its number, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS") from None
+    if len(text) <= len("2026-11-20"):
+        moment = datetime.combine(moment, time.max)
+    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    kept = history(lake)
+    for manifest in kept:
+        if datetime.fromisoformat(manifest.created_at) <= moment:
+            return manifest.generation
+    have = f"the first one kept is {kept[-1].generation} of {kept[-1].created_at}" if kept else "it has none yet"
+    raise UsageError(f"{lake.uri} has no generation as old as {text}: {have} (`stockstream history` lists them)")
 
 
 def publish(lake: Lake, step: str, make: Callable[[Manifest], Manifest | None]) -> Manifest | None:
@@ -139,11 +164,11 @@ def staging() -> Iterator[Path]:
         yield Path(folder)
 
 
-def stage(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int) -> DataFile:
+def stage(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int, key: str | None = None) -> DataFile:
     """Write a query's rows, in its order, to a Parquet file, and verify the file against the query's result.
 
-    The rows need columns symbol and date (or valid_from), and no two may have both in common. Gives the file's
-    description; its key is only its path here.
+    The rows need columns symbol and date (or valid_from), and no two may have both in common; or, where `key` names
+    columns ("file, file_row"), these. Gives the file's description; its key is only its path here.
 
     Raises:
         LakeError: what was written is not what was to be written.
@@ -157,9 +182,9 @@ def stage(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int) 
         file = f"read_parquet({quoted(str(path))})"
         names, kinds = _shape(fresh, file)
         day = "date" if "date" in names else "valid_from"
+        of = key or f"symbol, {day}"
         rows, keys, symbols, first, last = fresh.execute(
-            f"SELECT count(*), count(DISTINCT (symbol, {day})), count(DISTINCT symbol), min({day}), max({day}) "
-            f"FROM {file}"
+            f"SELECT count(*), count(DISTINCT ({of})), count(DISTINCT symbol), min({day}), max({day}) FROM {file}"
         ).fetchall()[0]
     found = [(name, str(kind)) for name, kind in zip(names, kinds, strict=True)]
     if (rows, keys, found) != (said, said, types):
@@ -194,6 +219,15 @@ def upload(lake: Lake, staged: Iterable[DataFile], table: str, role: str, number
 def sql_versions(*names: str) -> dict[str, str]:
     """Give the sha256 of SQL files' texts, by their names below `sql/`."""
     return {name: hashlib.sha256(load(name).text.encode()).hexdigest() for name in names}
+
+
+def _without_pointer(lake: Lake) -> Manifest:
+    """Give the newest generation, and point to it: the pointer was not written yet, or is lost."""
+    kept = history(lake)
+    if not kept:
+        return Manifest()
+    point_to(lake, kept[0])
+    return kept[0]
 
 
 def _shape(con: DuckDBPyConnection, source: str) -> tuple[list[str], list[object]]:

@@ -17,6 +17,7 @@ from pipeline.settings import settings
 from pipeline.sources.base import Source
 from pipeline.steps.consolidate import consolidate
 from pipeline.steps.fetch_batch import fetch_batch
+from pipeline.steps.fetch_metadata import fetch_metadata
 from pipeline.steps.resample import resample
 from pipeline.steps.update_symbols import batches, update_symbols
 
@@ -26,7 +27,11 @@ BATCHES_AT_ONCE = 10
 
 Result = dict[str, Any]
 
-PUBLISHING: dict[str, Callable[[Result, Lake], Result]] = {"consolidate": consolidate, "resample": resample}
+PUBLISHING: dict[str, Callable[[Lake, Market], Result]] = {
+    "metadata": lambda lake, market: fetch_metadata({}, lake, None, market),
+    "consolidate": lambda lake, _: consolidate({}, lake),
+    "resample": lambda lake, _: resample({}, lake),
+}
 """The steps after the fetch, in order."""
 
 
@@ -72,19 +77,19 @@ def run(
         results = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches to come
-    silver = _publish(lake, on_step)
+    silver = _publish(lake, market, on_step)
     summary = _summary(results, metadata, lake, source, market, day)
     summary["status"] = "failed" if silver["refused"] else summary["status"]
     return {**summary, **silver, "seconds": round(time.monotonic() - began, 2)}
 
 
-def _publish(lake: Lake, on_step: Callable[[str], None]) -> Result:
+def _publish(lake: Lake, market: Market, on_step: Callable[[str], None]) -> Result:
     """Bring silver up to date, a step at a time; the first that fails ends it, as each needs the one before."""
     done: Result = {"refused": None}
     for name, step in PUBLISHING.items():
         on_step(name)
         try:
-            done[name] = step({}, lake)
+            done[name] = step(lake, market)
         except StockStreamError as error:
             logger.error("%s: %s", name, error)
             done["refused"] = f"{name}: {error}"

@@ -42,10 +42,13 @@ SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/read_symbols.sql
 .read sql/views/symbols.sql
 .read sql/views/symbol_changes.sql
+.read sql/views/metadata.sql
+.read sql/views/symbols_on.sql
 .read sql/views/sessions.sql
 .read sql/views/session_buckets.sql
 .read sql/views/resample.sql
 .read sql/views/bars_resampled.sql
+.read sql/views/watermarks.sql
 .read sql/views/gaps.sql
 .read sql/views/lake_status.sql
 .read sql/views/lake_help.sql

@@ -3,8 +3,9 @@ name: lake
 title: Find the files of the lake; sets the variables that the views read.
 status: active
 needs: the variable lake (folder or s3://bucket/prefix, no slash at the end); generation (INTEGER) for time travel, else NULL
-returns: manifest, silver (the files of each table), listed_files and raw_files (all batch files), unconsolidated_files and
-  fresh_files (those not in silver yet), symbol_files, session_files; run it again to see files that were written since
+returns: manifest, silver (the files of each table), listed_files (all batch files), raw_files and archive_files (those that
+  nobody has set aside, and the archived ones), unconsolidated_files and fresh_files (those not in silver yet), used_names,
+  symbol_files, session_files; run it again to see files that were written since
 changes:
   - 2026-11-21 first version
   - 2026-11-21 the manifest, and which batch files are newer than it
@@ -19,25 +20,33 @@ SET VARIABLE session_files = list_filter(
 );
 
 -- The manifest before the list of batch files: a file that is consolidated in between is then read twice, not never.
-SET VARIABLE manifest_files = CASE WHEN getvariable('generation') IS NULL
-    THEN list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
-    ELSE [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
-END;
+SET VARIABLE manifest_files = list_concat(
+    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
+    CASE WHEN getvariable('generation') IS NOT NULL
+    THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
+    END
+);
 SET validate_external_file_cache = 'VALIDATE_ALL';  -- the pointer is the one file that is replaced
-SET VARIABLE manifest = (
-    SELECT arg_max({
+SET VARIABLE manifests = (
+    SELECT list({
         generation: generation, created_at: created_at, tables: tables, consolidated: consolidated, set_aside: set_aside
-    }, generation)
+    } ORDER BY generation DESC)
     FROM read_json(
         list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('manifest_files')),
         maximum_object_size = 268435456,
         columns = {
             generation: 'INTEGER', created_at: 'VARCHAR', consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
-            tables: 'MAP(VARCHAR, STRUCT(base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], moved VARCHAR[], through DATE))'
+            tables: 'MAP(VARCHAR, STRUCT(base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))'
         }
     )
 );
 SET validate_external_file_cache = 'NO_VALIDATION';
+-- The generation that was asked for, else the newest; archives only grow, so all generations read the newest one's.
+SET VARIABLE manifest = coalesce(
+    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1], getvariable('manifests')[1]
+);
+SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];
+SET VARIABLE manifests = NULL;
 -- By table: the URIs of its files, and the symbols whose rows in base are no longer valid.
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
@@ -55,13 +64,28 @@ SET VARIABLE listed_files = (
     FROM glob(getvariable('lake') || '/raw-data/*.parquet')
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
-SET VARIABLE raw_files = getvariable('listed_files');
--- Those that the bars are merged with; a generation asked for by number is what was published then, and nothing newer.
+SET VARIABLE archive_files = coalesce(
+    list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
+);
+SET VARIABLE archived = coalesce(map_keys(getvariable('archive').made_from), []::VARCHAR[]);
+-- The names that must not be used again, though some of these files are gone.
+SET VARIABLE used_names = list_concat(
+    getvariable('manifest').consolidated, getvariable('manifest').set_aside, getvariable('archived')
+);
+-- A generation asked for by number is what was published then: its own batch files, and nothing newer.
+SET VARIABLE raw_files = (
+    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
+    FROM unnest(getvariable('listed_files')) AS listed (file)
+    ANTI JOIN unnest(list_concat(getvariable('manifest').set_aside, getvariable('archived'))) AS out (name)
+        ON out.name = parse_filename(file)
+    WHERE getvariable('generation') IS NULL
+        OR parse_filename(file) IN (SELECT unnest(getvariable('manifest').consolidated))
+);
+-- Those that the bars are merged with.
 SET VARIABLE unconsolidated_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM unnest(CASE WHEN getvariable('generation') IS NULL THEN getvariable('listed_files') END) AS listed (file)
-    ANTI JOIN unnest(list_concat(getvariable('manifest').consolidated, getvariable('manifest').set_aside)) AS done (name)
-        ON done.name = parse_filename(file)
+    ANTI JOIN unnest(getvariable('used_names')) AS done (name) ON done.name = parse_filename(file)
 );
 SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 SET VARIABLE symbol_files = (

@@ -135,6 +135,12 @@ def set_silver(con: DuckDBPyConnection, tables: Mapping[str, Parts]) -> None:
     con.execute(f"SET VARIABLE silver = MAP {{{entries}}}::{SILVER_TYPE}")
 
 
+def silver_of(con: DuckDBPyConnection, table: str) -> Parts:
+    """Give the files that the views read of a silver table; none where there is no such table."""
+    row = con.execute(f"SELECT unnest(getvariable('silver')[{quoted(table)}])").fetchone()
+    return (row[0], row[1], row[2]) if row and row[0] is not None else ([], [], [])
+
+
 def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None, *, verify: bool = True) -> None:
     """Have the views merge those of the unconsolidated batch files that `narrow` picks; see `connect`."""
     files = files_of(con, "unconsolidated_files")

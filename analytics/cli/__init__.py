@@ -8,7 +8,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from analytics.cli import query, run, shell, silver, status
+from analytics.cli import check, history, metadata, query, rollback, run, shell, silver, status, vacuum
 from analytics.cli.logs import start_logging
 from sql.errors import StockStreamError
 
@@ -25,6 +25,11 @@ app.command("run")(run.run)
 app.command("backfill")(run.backfill)
 app.command("consolidate")(silver.consolidate)
 app.command("resample")(silver.resample)
+app.command("metadata")(metadata.metadata)
+app.command("check")(check.check)
+app.command("history")(history.history)
+app.command("rollback")(rollback.rollback)
+app.command("vacuum")(vacuum.vacuum)
 app.command("query")(query.query)
 app.command("status")(status.status)
 app.command("shell")(shell.shell)

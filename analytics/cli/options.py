@@ -16,6 +16,10 @@ LakeOption = Annotated[
     str | None,
     typer.Option("--lake", help="Folder or s3://bucket/prefix.", show_default="$STOCKSTREAM_LAKE or ./lake"),
 ]
+AsOfOption = Annotated[
+    str | None,
+    typer.Option(metavar="GENERATION|TIME", help="Read an earlier generation: its number, YYYY-MM-DD or a time (UTC)."),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 

@@ -11,7 +11,8 @@ from typing import Annotated
 import duckdb
 import typer
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from analytics.session import generation_of
 from sql.errors import LakeError, StockStreamError, UsageError
 from sql.session import connect, explain, normalise, quoted
 
@@ -39,6 +40,7 @@ class QueryError(StockStreamError):
 def query(
     sql: Annotated[str, typer.Argument(help="SQL, the name of a .sql file, or - for standard input.")],
     lake: LakeOption = None,
+    as_of: AsOfOption = None,
     format: Annotated[Format, typer.Option(help="How to write the result.")] = Format.table,
     as_json: JsonOption = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="A file, else standard output.")] = None,
@@ -52,7 +54,7 @@ def query(
     if format is Format.parquet and output is None and sys.stdout.isatty():
         raise UsageError("--format parquet is not for a terminal: name a file with -o")
     uri = lake_uri(lake)
-    with connect(uri) as con:
+    with connect(uri, generation=generation_of(uri, as_of)) as con:
         try:
             result = con.sql(text)
             if result is None:  # a statement without rows, such as COPY

@@ -14,6 +14,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from analytics.cli.metadata import show_metadata
 from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
 from analytics.cli.silver import show_consolidated, show_resampled
 from pipeline.lake import Lake
@@ -206,6 +207,8 @@ def show_result(result: Result) -> None:
         out.print(f"           {item['symbol']}: {item['reason']}", markup=False)
     if len(result["missing"]) > SHOWN:
         out.print(f"           and {len(result['missing']) - SHOWN} more: --json lists all")
+    if "metadata" in result and result["metadata"]["lists"]:
+        show_metadata(out, result["metadata"])
     if "consolidate" in result:
         show_consolidated(out, result["consolidate"])
     if "resample" in result:

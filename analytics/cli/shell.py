@@ -14,7 +14,8 @@ from typing import Annotated
 
 import typer
 
-from analytics.cli.options import LakeOption, lake_uri
+from analytics.cli.options import AsOfOption, LakeOption, lake_uri
+from analytics.session import generation_of
 from sql.errors import UsageError
 from sql.loader import HOME
 from sql.session import connect, extension, normalise, quoted
@@ -23,6 +24,7 @@ from sql.session import connect, extension, normalise, quoted
 def shell(
     arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to duckdb, after --.")] = None,
     lake: LakeOption = None,
+    as_of: AsOfOption = None,
 ) -> None:
     """Start the duckdb shell with the lake's views; FROM lake_help() lists them.
 
@@ -35,9 +37,10 @@ def shell(
     uri = normalise(lake_uri(lake))
     if uri.startswith("s3://"):
         connect(uri, verify=False).close()  # a lake that cannot be listed is one line here, and pages from duckdb
+    generation = generation_of(uri, as_of)
     with tempfile.TemporaryDirectory(prefix="stockstream-shell-") as folder:
         script = Path(folder) / "init.sql"
-        script.write_text(_script(uri, folder), encoding="utf-8")
+        script.write_text(_script(uri, generation, folder), encoding="utf-8")
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the shell
         try:
             done = subprocess.run([duckdb, "-init", str(script), *(arguments or [])], check=False)
@@ -46,7 +49,7 @@ def shell(
     raise typer.Exit(done.returncode)
 
 
-def _script(lake: str, folder: str) -> str:
+def _script(lake: str, generation: int | None, folder: str) -> str:
     """Give `init.sql` for this lake, with whole paths, so that it runs from any folder."""
     text = (HOME / "init.sql").read_text(encoding="utf-8")
 
@@ -58,6 +61,8 @@ def _script(lake: str, folder: str) -> str:
     text = re.sub(r"^\.(read|output) sql/(\S+)$", whole, text, flags=re.MULTILINE)
     text = text.replace("SET VARIABLE sql_home = 'sql';", f"SET VARIABLE sql_home = {quoted(str(HOME))};")
     own = f"SET VARIABLE lake = {quoted(lake)};\n"
+    if generation is not None:
+        own += f"SET VARIABLE generation = {generation};\n"
     if lake.startswith("s3://"):
         own += "".join(f"LOAD {quoted(extension(name))};\n" for name in ("httpfs", "aws"))
     return text.replace(".mode list\n", f"{own}.mode list\n", 1)

@@ -9,22 +9,38 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from analytics.session import generation_of
 from pipeline.lake import Lake
-from sql.session import explain
+from sql.session import connect, explain
+
+STEPS = """
+    SELECT
+        step,
+        count(*) AS symbols,
+        max(w.last_date) AS through,
+        (SELECT count(*) FROM watermarks WHERE step = 'fetch')
+            - count(*) FILTER (WHERE w.last_date >= f.last_date) AS behind
+    FROM watermarks AS w
+    JOIN (SELECT symbol, last_date FROM watermarks WHERE step = 'fetch') AS f ON f.symbol = w.symbol
+    GROUP BY step
+    ORDER BY CASE step WHEN 'fetch' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, length(step), step
+"""
+"""Behind: the symbols whose newest bar a step has not dealt with."""
 
 
-def status(lake: LakeOption = None, as_json: JsonOption = False) -> None:
+def status(lake: LakeOption = None, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
     """Tell what the lake holds: symbols, bars, dates, gaps, and what cannot be read.
 
     Example: stockstream status --lake s3://bucket/prefix --json
     """
-    found = lake_status(Lake(lake_uri(lake)))
+    uri = lake_uri(lake)
+    found = lake_status(Lake(uri), generation_of(uri, as_of))
     if as_json:
         print(json.dumps(found, default=str))
         return
     out = Console(highlight=False, soft_wrap=True)
-    if not found["batch_files"]:
+    if not found["batch_files"] and not found["bars"]:
         out.print(f"{found['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
         return
     out.print(f"lake        {found['lake']} ({found['market'] or 'no market'})", markup=False)
@@ -37,16 +53,20 @@ def status(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     out.print(f"unsettled   {found['unsettled']} rows without a close yet")
     out.print(f"files       {found['batch_files']} batch files, {found['unreadable_files']} unreadable")
     out.print(f"last fetch  {found['last_fetch']}")
+    out.print(f"silver      generation {found['generation']}, {found['fresh_files']} batch files newer than it")
+    for step in found["steps"]:
+        behind = f", {step['behind']} symbols behind" if step["behind"] else ""
+        out.print(f"            {step['step']}: {step['symbols']} symbols through {step['through']}{behind}")
 
 
-def lake_status(lake: Lake) -> dict[str, Any]:
-    """Give the row of `lake_status()` with the market, its last session, the symbols that have it, and the gaps."""
+def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
+    """Give the row of `lake_status()` with the market, its last session, the symbols that have it, gaps and steps."""
     market = lake.market()
     session = None
     if market is not None:
         now = datetime.now(UTC)
         session = market.settled_through(market.today(now), now)
-    with lake.session() as con:
+    with connect(lake.uri, generation=generation) as con:
         try:
             relation = con.sql("FROM lake_status()")
             found: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
@@ -56,6 +76,8 @@ def lake_status(lake: Lake) -> dict[str, Any]:
                 "SELECT (SELECT count(*) FROM gaps),"
                 f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
             ).fetchall()[0]
+            names = ("step", "symbols", "through", "behind")
+            found["steps"] = [dict(zip(names, row, strict=True)) for row in con.sql(STEPS).fetchall()]
         except duckdb.Error as error:  # a damaged calendar or list of companies, or S3 gone meanwhile
             raise explain(error, lake.uri) from None
     return found

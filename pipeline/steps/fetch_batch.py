@@ -18,14 +18,14 @@ from pipeline.sources.base import Answer, Source, Window
 from pipeline.steps.update_symbols import last_list
 from pipeline.steps.windows import History, plan
 from sql.loader import load
-from sql.session import Narrow, list_files, listed_files, pick_files, quoted, set_variable
+from sql.session import Narrow, files_of, list_files, listed_files, pick_files, quoted, set_variable
 
 logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
 ATTEMPTS = 20
-STEPS = ("steps/watermarks", "steps/settle", "steps/news", "steps/waiting")
+STEPS = ("steps/newest_bars", "steps/settle", "steps/news", "steps/waiting")
 
 
 def fetch_batch(
@@ -149,7 +149,8 @@ def _publish(
         con.execute(load("steps/news").text, told)
         if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:
             return None
-        taken = {file.rsplit("/", 1)[-1] for file in listed_files(con)}
+        # Names of files that are gone, too: readers would take the new file for the one that the manifest names.
+        taken = {file.rsplit("/", 1)[-1] for file in listed_files(con)} | set(files_of(con, "used_names"))
         keys = (raw_key(day, batch, part) for part in count())
         key = next(key for key in keys if key.rsplit("/", 1)[-1] not in taken)
         try:

@@ -1,10 +1,10 @@
-"""Where a lake's objects lie: a folder or S3, behind the same four operations."""
+"""Where a lake's objects lie: a folder or S3, behind the same operations."""
 
 from __future__ import annotations
 
-from pipeline.store.base import Store, Stored
+from pipeline.store.base import Listed, Store, Stored
 
-__all__ = ["Store", "Stored", "open_store"]
+__all__ = ["Listed", "Store", "Stored", "open_store"]
 
 
 def open_store(lake: str) -> Store:

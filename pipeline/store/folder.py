@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from pipeline.errors import Conflict, LakeError
-from pipeline.store.base import Stored
+from pipeline.store.base import Listed, Stored
 
 LOCK_SECONDS = 120
 _ASIDE = ".aside-"
@@ -30,10 +32,13 @@ class FolderStore:
         """Give the file's path."""
         return str(self.root / key)
 
-    def list(self, prefix: str) -> dict[str, str]:
-        """Give the keys below a folder, sorted, with their versions; files aside are not objects."""
-        files = sorted(path for path in (self.root / prefix).rglob("[!.]*") if path.is_file())
-        return {str(path.relative_to(self.root)): _version(path.stat()) for path in files}
+    def list(self, prefix: str) -> dict[str, Listed]:
+        """Give the files below a folder; those aside are not objects."""
+        return self._files(prefix, "[!.]*")
+
+    def litter(self) -> dict[str, Listed]:
+        """Give the files that lie aside."""
+        return self._files("", f"{_ASIDE}*")
 
     def get(self, key: str) -> Stored | None:
         """Read a file."""
@@ -67,6 +72,28 @@ class FolderStore:
                 _sync_folder(path.parent)
         except OSError as error:
             raise LakeError(f"cannot write {path}: {error.strerror}") from None
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete files, under the lock: no writer is at work on one that lies aside, or has just looked at one."""
+        for key in keys:
+            path = self.root / key
+            try:
+                with self._locked():
+                    path.unlink()
+                    _sync_folder(path.parent)
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                raise LakeError(f"cannot delete {path}: {error.strerror}") from None
+
+    def _files(self, prefix: str, pattern: str) -> dict[str, Listed]:
+        found = {}
+        for path in sorted(path for path in (self.root / prefix).rglob(pattern) if path.is_file()):
+            with suppress(FileNotFoundError):  # deleted in the meantime
+                stat = path.stat()
+                age = timedelta(seconds=time.time() - stat.st_mtime)
+                found[str(path.relative_to(self.root))] = Listed(_version(stat), stat.st_size, age)
+        return found
 
     @contextmanager
     def _locked(self) -> Iterator[None]:

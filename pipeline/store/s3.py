@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import boto3
@@ -11,10 +12,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
 from pipeline.errors import Conflict, LakeError
-from pipeline.store.base import Stored
+from pipeline.store.base import Listed, Stored
 
 # 412: the condition does not hold; 409: another conditional write of this key is under way, which comes to the same.
 _LOST = {409, 412}
+_PER_DELETE = 1000
 _ADVICE = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
     "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
@@ -39,14 +41,21 @@ class S3Store:
         """Give the object's s3:// URI."""
         return f"{self.root}/{key}"
 
-    def list(self, prefix: str) -> dict[str, str]:
-        """Give the keys below a prefix, sorted, with their ETags."""
+    def list(self, prefix: str) -> dict[str, Listed]:
+        """Give the objects below a prefix; their age is as of the answer, by the clock of who gives it."""
+        found = {}
         with self._explained(prefix):
-            pages = self._client.get_paginator("list_objects_v2").paginate(
-                Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"
-            )
-            items = [item for page in pages for item in page.get("Contents", [])]
-        return {item["Key"][len(self.prefix) :]: item["ETag"] for item in sorted(items, key=lambda item: item["Key"])}
+            pages = self._client.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"):
+                now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
+                for item in page.get("Contents", []):
+                    listed = Listed(item["ETag"], item["Size"], now - item["LastModified"])
+                    found[item["Key"][len(self.prefix) :]] = listed
+        return dict(sorted(found.items()))
+
+    def litter(self) -> dict[str, Listed]:
+        """Give nothing: a put that was cut off leaves nothing behind."""
+        return {}
 
     def get(self, key: str) -> Stored | None:
         """Read an object."""
@@ -70,6 +79,17 @@ class S3Store:
             stored = self.get(key)
             if stored is None or stored.data != data:
                 raise
+
+    def delete(self, keys: Iterable[str]) -> None:
+        """Delete objects, a thousand a request."""
+        names = [{"Key": self.prefix + key} for key in keys]
+        for at in range(0, len(names), _PER_DELETE):
+            part = {"Objects": names[at : at + _PER_DELETE], "Quiet": True}
+            with self._explained(""):
+                answer = self._client.delete_objects(Bucket=self.bucket, Delete=part)
+            for error in answer.get("Errors", []):
+                reason = _ADVICE.get(error["Code"], error.get("Message", error["Code"]))
+                raise LakeError(f"cannot delete s3://{self.bucket}/{error['Key']}: {reason}")
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:

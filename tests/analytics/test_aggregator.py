@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import date, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,10 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analytics import DataAggregator
+from pipeline.errors import LakeError
 from pipeline.lake import Lake, raw_key
+from pipeline.publish import head
+from pipeline.steps.consolidate import consolidate
 from tests.s3_server import Request, S3Server
 
 SCHEMA = {
@@ -85,21 +90,43 @@ def written(frame: pl.DataFrame) -> bytes:
     return target.getvalue()
 
 
-def fill(uri: str) -> str:
+def fill(uri: str, objects: dict[str, bytes] | None = None) -> str:
     lake = Lake(uri)
-    for (day, batch), rows in FILES.items():
-        lake.store.put(raw_key(date(2026, 11, day), batch), parquet(rows), replaces=None)
+    for key, data in (objects or fetched()).items():
+        lake.store.put(key, data, replaces=None)
     return uri
 
 
-@pytest.fixture
-def filled(lake_uri: str) -> str:
-    return fill(lake_uri)
+def fetched() -> dict[str, bytes]:
+    return {raw_key(date(2026, 11, day), batch): parquet(rows) for (day, batch), rows in FILES.items()}
+
+
+@cache
+def consolidated(but: int = 0) -> dict[str, bytes]:
+    """Give the objects of a lake that is consolidated, but for so many of the newest files."""
+    with tempfile.TemporaryDirectory() as folder:
+        lake, objects = Lake(folder), fetched()
+        fill(folder, dict(list(objects.items())[: len(objects) - but]))
+        consolidate({}, lake)
+        stored = {key: lake.store.get(key) for key in lake.store.list("")}
+        return objects | {key: one.data for key, one in stored.items() if one is not None}
+
+
+@pytest.fixture(params=["fetched", "consolidated", "consolidated but for two"])
+def filled(lake_uri: str, request: pytest.FixtureRequest) -> str:
+    made = {"fetched": fetched, "consolidated": consolidated, "consolidated but for two": lambda: consolidated(2)}
+    return fill(lake_uri, made[request.param]())
 
 
 @pytest.fixture
 def on_s3(s3: S3Server) -> str:
     return fill(f"s3://{s3.new_bucket()}/x")
+
+
+@pytest.fixture
+def silver_on_s3(s3: S3Server) -> str:
+    """Give a lake whose files are consolidated, but for the newest."""
+    return fill(f"s3://{s3.new_bucket()}/x", consolidated(1))
 
 
 def of(*symbols: str) -> Callable[[Row], bool]:
@@ -290,6 +317,60 @@ def test_the_cache_downloads_each_version_once(on_s3: str, s3: S3Server, tmp_pat
     assert found["close"].to_list() == [2.25]
     assert batch_files(seen) == {key.removeprefix("raw-data/")}
     assert {path.suffix for path in cache.rglob("*") if path.is_file()} == {".parquet"}  # nothing half-written
+
+
+def silver_files(requests: Sequence[Request]) -> list[str]:
+    """Name the silver files that were read, once for each request."""
+    return [r.path.rsplit("/", 1)[1] for r in requests if r.method == "GET" and "/silver/" in r.path and r.status < 300]
+
+
+def test_the_cache_keeps_silver_too(silver_on_s3: str, s3: S3Server, tmp_path: Path) -> None:
+    cache, lake = tmp_path / "cache", Lake(silver_on_s3)
+    size = sum(file.bytes for file in head(lake).table("bars").files)
+    with s3.counted() as seen:
+        assert_frame_equal(DataAggregator(silver_on_s3, cache).load_all_data(), truth())
+    assert (len(silver_files(seen)), batch_files(seen)) == (1, {"2026-11-16.parquet"})
+    assert sum(r.sent for r in seen if "/silver/" in r.path) == size, "downloaded whole, and once"
+    with s3.counted() as seen:
+        for method, arguments, keep in CALLS.values():
+            assert_frame_equal(getattr(DataAggregator(silver_on_s3, cache), f"load_{method}")(*arguments), truth(keep))
+    assert [r for r in seen if r.path.endswith(".parquet")] == []
+
+    consolidate({}, lake)
+    (delta,) = head(lake).table("bars").delta
+    with s3.counted() as seen:
+        assert_frame_equal(DataAggregator(silver_on_s3, cache).load_all_data(), truth())
+    assert (silver_files(seen), batch_files(seen)) == ([Path(delta.key).name], set())
+    with s3.counted() as seen:
+        old = DataAggregator(silver_on_s3, cache, as_of=1).load_all_data()
+    assert_frame_equal(old, truth(files=list(FILES.values())[:-1]))
+    assert [r for r in seen if r.path.endswith(".parquet")] == []
+
+
+def test_a_symbol_is_read_from_silver_alone(s3: S3Server) -> None:
+    lake = fill(f"s3://{s3.new_bucket()}/x", consolidated())
+    with s3.counted() as seen:
+        assert_frame_equal(DataAggregator(lake).load_symbols(["BHP"]), truth(of("BHP")))
+    assert (len(set(silver_files(seen))), batch_files(seen)) == (1, set())
+
+
+@pytest.mark.parametrize("cached", [False, True])
+def test_a_runs_batches_are_read_without_silver(silver_on_s3: str, s3: S3Server, tmp_path: Path, cached: bool) -> None:
+    aggregator = DataAggregator(silver_on_s3, tmp_path / "cache" if cached else None)
+    with s3.counted() as seen:
+        found = aggregator.merge_daily_batches("2026-11-12")
+    assert_frame_equal(found, truth(files=[rows for (day, _), rows in FILES.items() if day == 12]))
+    assert (silver_files(seen), batch_files(seen)) == (
+        [],
+        {"2026-11-12-batch-0.parquet", "2026-11-12-batch-1.parquet"},
+    )
+
+
+def test_a_cached_file_that_is_gone_from_the_lake_is_one_line(silver_on_s3: str, tmp_path: Path) -> None:
+    (file,) = head(Lake(silver_on_s3)).table("bars").files
+    Lake(silver_on_s3).store.delete([file.key])
+    with pytest.raises(LakeError, match=rf"{file.key} was deleted in the meantime"):
+        DataAggregator(silver_on_s3, tmp_path / "cache").load_all_data()
 
 
 def test_the_cache_narrows_too(on_s3: str, s3: S3Server, tmp_path: Path) -> None:

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
@@ -22,6 +25,7 @@ from pipeline.store import Store, Stored, open_store
 from pipeline.store.folder import FolderStore
 from tests.pipeline.test_invariants import BLANK, SESSIONS, fetch
 from tests.pipeline.test_invariants import stored as stored_bars
+from tests.pipeline.test_vacuum import grow_older
 from tests.s3_server import S3Server
 
 KEY = "raw-data/2026-11-20-batch-0.parquet"
@@ -92,7 +96,7 @@ def test_an_object_that_is_gone_cannot_be_replaced(store: Store, lake_uri: str, 
     assert Lake(lake_uri).update(KEY, lambda before: b"anew" if before is None else None)
 
 
-def test_the_list_is_sorted_and_tells_versions_apart(store: Store, lake_uri: str) -> None:
+def test_the_list_is_sorted_and_tells_versions_and_sizes_apart(store: Store, lake_uri: str) -> None:
     assert store.list("raw-data/") == {}
     for key in ("raw-data/b", "raw-data/a", "state/c", "raw-data-b/d"):
         store.put(key, key.encode(), replaces=None)
@@ -100,11 +104,59 @@ def test_the_list_is_sorted_and_tells_versions_apart(store: Store, lake_uri: str
         (Path(lake_uri) / "raw-data" / ".aside-a").write_bytes(b"half")  # what a killed writer leaves
     before = store.list("raw-data/")
     assert list(before) == ["raw-data/a", "raw-data/b"]
-    assert before == {key: read(store, key).etag for key in before}
+    assert {key: listed.etag for key, listed in before.items()} == {key: read(store, key).etag for key in before}
+    assert {listed.size for listed in before.values()} == {len("raw-data/a")}
     store.put("raw-data/b", b"RAW-DATA/B", replaces=read(store, "raw-data/b"))  # of the same size
     after = store.list("raw-data/")
     assert after["raw-data/a"] == before["raw-data/a"]
     assert after["raw-data/b"] != before["raw-data/b"]
+
+
+def test_age_is_by_the_stores_clock(lake_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The writer's clock is ten days ahead of the server's, which says in each answer what time it is there."""
+    store = open_store(lake_uri)
+    for key in ("raw-data/a", "raw-data/b"):
+        store.put(key, b"", replaces=None)
+    grow_older(lake_uri, timedelta(hours=5), "raw-data/a")
+    before = datetime.now(UTC)
+    if lake_uri.startswith("s3://"):
+        send = URLLib3Session.send
+
+        def sent(self: URLLib3Session, request: Any) -> Any:
+            response = send(self, request)
+            response.headers["Date"] = format_datetime(before, usegmt=True)
+            return response
+
+        monkeypatch.setattr(URLLib3Session, "send", sent)
+        with time_machine.travel(before + timedelta(days=10)):
+            ages = {key: listed.age for key, listed in store.list("").items()}
+    else:
+        ages = {key: listed.age for key, listed in store.list("").items()}
+    for key, hours in (("raw-data/a", 5), ("raw-data/b", 0)):
+        assert abs(ages[key] - timedelta(hours=hours)) < timedelta(minutes=1), key
+
+
+def test_deleting_is_final_and_may_be_repeated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.store.s3._PER_DELETE", 3)  # S3 takes 1,000 a request
+    keys = [f"raw-data/{number}" for number in range(8)]
+    for key in keys:
+        store.put(key, b"", replaces=None)
+    for _ in range(2):
+        store.delete(key for key in [*keys[:7], "state/nothing"])
+        assert list(store.list("")) == keys[7:]
+    store.delete([])
+    assert store.get(keys[0]) is None
+    store.put(keys[0], b"anew", replaces=None)
+    assert read(store, keys[0]).data == b"anew"
+
+
+def test_what_killed_writers_leave_can_be_found_and_deleted(tmp_path: Path) -> None:
+    store = FolderStore(str(tmp_path))
+    store.put("silver/a", b"", replaces=None)
+    (tmp_path / "silver" / ".aside-b").write_bytes(b"half")
+    assert {key: listed.size for key, listed in store.litter().items()} == {"silver/.aside-b": 4}
+    store.delete(store.litter())
+    assert [path.name for path in (tmp_path / "silver").iterdir()] == ["a"]
 
 
 def test_a_list_of_several_pages_is_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,7 +253,7 @@ def test_a_full_disk_leaves_the_old_object(call: str, tmp_path: Path, monkeypatc
             store.put(KEY, b"new", replaces=old)
     assert KEY in str(caught.value)
     assert read(store) == old
-    assert store.list("") == {KEY: old.etag}
+    assert {key: listed.etag for key, listed in store.list("").items()} == {KEY: old.etag}
     store.put("raw-data/another", b"", replaces=None)  # whatever lay aside is gone with the next put there
     assert {path.name for path in (tmp_path / "raw-data").iterdir()} == {Path(KEY).name, "another"}
     store.put(KEY, b"new", replaces=old)
@@ -224,7 +276,13 @@ def test_s3_errors_are_one_line_each(s3: S3Server, monkeypatch: pytest.MonkeyPat
     def message(uri: str) -> str:
         store = open_store(uri)
         texts = set()
-        for call in (lambda: store.put(KEY, b"", replaces=None), lambda: store.get(KEY), lambda: store.list("")):
+        calls: list[Callable[[], object]] = [
+            lambda: store.put(KEY, b"", replaces=None),
+            lambda: store.get(KEY),
+            lambda: store.list(""),
+            lambda: store.delete([KEY]),
+        ]
+        for call in calls:
             with pytest.raises(LakeError) as caught:
                 call()
             texts.add(str(caught.value).split(": ", 1)[1])

@@ -1,0 +1,44 @@
+"""`stockstream rollback`: go back to an earlier generation."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from pipeline.lake import Lake
+from pipeline.steps.rollback import rollback as rollback_step
+
+SHOWN = 10
+
+
+def rollback(
+    generation: Annotated[int, typer.Argument(help="The number of a generation of `stockstream history`.")],
+    lake: LakeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Publish the tables of an earlier generation once more; undo it by rolling back to the one before.
+
+    Batch files that it does not hold are set aside: the next run asks its source again for what is missing then.
+
+    Example: stockstream rollback 41
+    """
+    result = rollback_step({"generation": generation}, Lake(lake_uri(lake)))
+    if as_json:
+        print(json.dumps(result))
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    if result["generation"] is None:
+        out.print(f"generation {generation} is what the lake holds already: nothing was changed")
+        return
+    out.print(f"generation {result['generation']} has the tables of generation {generation}")
+    for names, what in ((result["setAside"], "set aside"), (result["takenBack"], "taken back")):
+        if names:
+            out.print(f"{what:<10} {len(names)} batch files")
+            for name in names[:SHOWN]:
+                out.print(f"           {name}", markup=False)
+            if len(names) > SHOWN:
+                out.print(f"           and {len(names) - SHOWN} more: --json lists all")

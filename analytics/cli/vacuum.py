@@ -1,0 +1,85 @@
+"""`stockstream vacuum`: free what no reader can come to any more."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+
+from analytics.cli.options import JsonOption, LakeOption, lake_uri
+from pipeline.errors import UsageError
+from pipeline.lake import Lake
+from pipeline.steps.vacuum import vacuum as vacuum_step
+
+
+class Raw(StrEnum):
+    """What becomes of old batch files."""
+
+    keep = "keep"
+    archive = "archive"
+    remove = "remove"
+
+
+def vacuum(
+    lake: LakeOption = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Do it; without, only say what would go.")] = False,
+    retention: Annotated[
+        str, typer.Option(help="How long a generation that was replaced is kept: 7d, 36h. At least 1h.")
+    ] = "7d",
+    raw: Annotated[
+        Raw, typer.Option(help="Old batch files that are consolidated: archive keeps their rows in silver/raw.")
+    ] = Raw.keep,
+    raw_older_than: Annotated[int, typer.Option(min=0, help="How old these must be, in days.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete generations that were replaced long ago, their files, and those of crashed runs. A dry run by default.
+
+    Example: stockstream vacuum --retention 14d --raw archive --delete
+    """
+    event = {
+        "delete": delete,
+        "retentionHours": _hours(retention),
+        "raw": str(raw),
+        "rawOlderThanDays": raw_older_than,
+    }
+    opened = Lake(lake_uri(lake))
+    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking what can go"):
+        result = vacuum_step(event, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _show(Console(highlight=False, soft_wrap=True), result)
+
+
+def _show(out: Console, result: dict[str, Any]) -> None:
+    would, raw = ("would free" if result["dryRun"] else "freed"), result["raw"]
+    gone = f"generations {_range(result['manifests'])}" if result["manifests"] else "no generation"
+    out.print(
+        f"silver     {would} {decimal(result['bytes'])}: {result['files']} files of {gone}, "
+        f"{result['orphans']} of crashed runs"
+    )
+    if raw["mode"] != "keep":
+        what = {"archive": "archived in silver/raw", "remove": "removed"}[raw["mode"]]
+        out.print(f"raw-data   {would} {decimal(raw['bytes'])}: {raw['files']} batch files, {what}")
+    out.print(f"kept       generations {_range(result['kept']) or 'none'}")
+    if result["dryRun"]:
+        out.print("nothing was deleted: --delete does it")
+
+
+def _range(numbers: list[int]) -> str:
+    if len(numbers) < 2:
+        return "".join(map(str, numbers))
+    return f"{numbers[0]} to {numbers[-1]}"
+
+
+def _hours(text: str) -> int:
+    found = re.fullmatch(r"(\d+)([dh])", text)
+    if found is None:
+        raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
+    return int(found[1]) * {"d": 24, "h": 1}[found[2]]
