@@ -111,8 +111,8 @@ def refuse(con: DuckDBPyConnection) -> None:
             more = ", ..." if finding.bad_rows > NAMED else ""
             raise CheckFailed(
                 f"nothing was published, as {finding.check.name} finds {finding.bad_rows} bad rows ({what}{more}): "
-                f"{finding.check.fix}; then run `stockstream consolidate`. Until then the views serve the old generation "
-                "and the new batch files"
+                f"{finding.check.fix}; then run `stockstream consolidate`. Until then the views serve the old "
+                "generation and the new batch files"
             )
 
 

@@ -28,7 +28,8 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
     """Both are too large to lie beside yfinance in a Lambda."""
     code = (
         "import sys; sys.modules.update(polars=None, pyarrow=None)\n"
-        "import pipeline.run, pipeline.sources.yahoo, pipeline.sources.polygon\n"
+        "import pipeline.run, pipeline.sources.yahoo, pipeline.sources.polygon, pipeline.metadata.polygon\n"
+        "import pipeline.steps.fetch_metadata, pipeline.steps.vacuum, pipeline.steps.rollback\n"
         "import pipeline.store.s3, pipeline.store.folder"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
