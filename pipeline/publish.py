@@ -25,7 +25,7 @@ from pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, silver_key
 from pipeline.manifest import DataFile, Manifest
 from pipeline.store import Stored
 from sql.loader import load
-from sql.session import Narrow, quoted
+from sql.session import Narrow, explain, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -103,6 +103,8 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], Manifest | None]) 
             made = make(before)
         except Conflict:
             continue
+        except duckdb.Error as error:  # S3 gone in the middle, a damaged file, a full disk
+            raise explain(error, lake.uri) from None
         if made is None:
             return None
         number = before.generation + 1
@@ -175,7 +177,9 @@ def stage(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int, 
     """
     size = max(2048, -(-row_group_size // 2048) * 2048)
     said = con.execute(
-        f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {size})"
+        f"COPY ({query}) TO {quoted(str(path))} "
+        # A bloom filter is one request more a file, and files are sorted.
+        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {size}, WRITE_BLOOM_FILTER false)"
     ).fetchall()[0][0]
     types = [(name, str(kind)) for name, kind in zip(*_shape(con, f"({query})"), strict=True)]
     with duckdb.connect() as fresh:  # of its own: what this one has cached is not what is in the file

@@ -26,6 +26,7 @@ SET VARIABLE manifest_files = list_concat(
     THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
     END
 );
+SET enable_http_metadata_cache = false;
 SET validate_external_file_cache = 'VALIDATE_ALL';  -- the pointer is the one file that is replaced
 SET VARIABLE manifests = (
     SELECT list({
@@ -67,7 +68,7 @@ SET VARIABLE listed_files = (
 SET VARIABLE archive_files = coalesce(
     list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
 );
-SET VARIABLE archived = coalesce(map_keys(getvariable('archive').made_from), []::VARCHAR[]);
+SET VARIABLE archived = coalesce(string_split(getvariable('archive').made_from['files'], ' '), []::VARCHAR[]);
 -- The names that must not be used again, though some of these files are gone.
 SET VARIABLE used_names = list_concat(
     getvariable('manifest').consolidated, getvariable('manifest').set_aside, getvariable('archived')

@@ -6,6 +6,7 @@ import importlib.util
 import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from sql.errors import LakeError, UsageError
 from sql.loader import HOME, load, views
 
 DEFAULT_REGION = "ap-southeast-2"
+LOOKS = 10
 SILVER_TYPE = "MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], moved VARCHAR[]))"
 """Of the variable `silver`, as `lake.sql` sets it."""
 
@@ -98,16 +100,20 @@ def connect(
     con.execute(f"SET VARIABLE silver = MAP {{}}::{SILVER_TYPE}")
     con.execute("".join(load(name).text for name in (views() if only is None else only)))
     list_files(con, lake)
-    pick_files(con, lake, narrow, verify=verify)
+    pick_files(con, lake, narrow, verify=verify and (only is None or "views/read_raw" in only))
     return con
 
 
 def list_files(con: DuckDBPyConnection, lake: str) -> None:
     """Look again which files the lake has now, on a connection of `connect()`; errors as there."""
-    try:
-        con.execute(load("lake").text)
-    except duckdb.Error as error:
-        raise explain(error, lake) from None
+    for attempt in range(1, LOOKS + 1):
+        try:
+            con.execute(load("lake").text)
+            return
+        except duckdb.Error as error:
+            # DuckDB reads from S3 in two requests, and the pointer may be replaced between them.
+            if "ETag on reading file" not in str(error) or attempt == LOOKS:
+                raise explain(error, lake) from None
 
 
 def listed_files(con: DuckDBPyConnection) -> list[str]:
@@ -146,6 +152,7 @@ def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None,
     files = files_of(con, "unconsolidated_files")
     set_variable(con, "fresh_files", sorted(narrow(files)) if narrow is not None else files)
     if verify:
+        _open_silver(con, lake)
         _leave_out_unreadable(con, lake)
 
 
@@ -207,35 +214,51 @@ def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
     return list(row[0] or []) if row else []
 
 
-def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
-    """Open all batch files at once; only if that fails open them one by one to find which."""
-    everything = files_of(con, "fresh_files")
-    set_variable(con, "unreadable_files", [])
-    if _readable(con) is None:
+def _open_silver(con: DuckDBPyConnection, lake: str) -> None:
+    """Read the footers of the bars now, so that each query after this asks S3 for data only."""
+    if not lake.startswith("s3://"):
         return
-    good, bad = [], []
-    for file in everything:
-        set_variable(con, "fresh_files", [file])
-        reason = _readable(con)
-        if reason is None:
-            good.append(file)
-        elif isinstance(reason, duckdb.HTTPException | duckdb.IOException):
-            raise explain(reason, lake)  # the store is at fault, not the file
-        else:
-            bad.append(file)
-            why = str(reason).split("\n")[0].removeprefix("Invalid Input Error: ")
-            warnings.warn(
-                f"{file} is left out, it is no readable batch file ({why}): move it away", LakeWarning, stacklevel=4
-            )
-    set_variable(con, "fresh_files", good)
-    left = set(bad)
-    set_variable(con, "raw_files", [file for file in files_of(con, "raw_files") if file not in left])
-    set_variable(con, "unreadable_files", bad)
+    con.execute("SET enable_http_metadata_cache = true")
+    with suppress(duckdb.Error):  # the query that needs the file says what is wrong with it
+        con.execute(
+            "SELECT symbol FROM read_parquet(list_concat([getvariable('sql_home') || '/schema/bars.parquet'], "
+            "list_concat(silver_files('bars', 'base'), silver_files('bars', 'delta'))), union_by_name = true) LIMIT 0"
+        )
 
 
-def _readable(con: DuckDBPyConnection) -> duckdb.Error | None:
+def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
+    """Open all new batch files at once; only if that fails open them one by one to find which is none."""
+    everything = files_of(con, "fresh_files")
+    bad: dict[str, str] = {}
+    reason = _readable(con)
+    if isinstance(reason, duckdb.Error):
+        for file in everything:
+            set_variable(con, "fresh_files", [file])
+            reason = _readable(con)
+            if isinstance(reason, duckdb.HTTPException | duckdb.IOException):
+                raise explain(reason, lake)  # the store is at fault, not the file
+            if isinstance(reason, duckdb.Error):
+                bad[file] = str(reason).split("\n")[0].removeprefix("Invalid Input Error: ")
+            else:
+                bad |= reason
+    else:
+        bad = reason
+    for file, why in bad.items():
+        warnings.warn(
+            f"{file} is left out, it is no readable batch file ({why}): move it away", LakeWarning, stacklevel=4
+        )
+    set_variable(con, "fresh_files", [file for file in everything if file not in bad])
+    if bad:
+        set_variable(con, "raw_files", [file for file in files_of(con, "raw_files") if file not in bad])
+    set_variable(con, "unreadable_files", sorted(bad))
+
+
+def _readable(con: DuckDBPyConnection) -> dict[str, str] | duckdb.Error:
+    """Give the new files that are Parquet of something else, with why; or the error, if one is not even that."""
     try:
-        con.execute("SELECT symbol FROM read_raw(fresh_files()) LIMIT 0")
+        con.execute("SELECT symbol FROM read_raw(getvariable('fresh_files')) LIMIT 0")
+        if not files_of(con, "fresh_files"):
+            return {}
+        return dict(con.execute(load("steps/foreign_files").text).fetchall())
     except duckdb.Error as error:
         return error
-    return None

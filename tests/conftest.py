@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -70,3 +71,27 @@ def lake_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "folder":
         return str(tmp_path / "lake")
     return f"s3://{request.getfixturevalue('s3').new_bucket()}/lake"
+
+
+# Faults tried are counted by tests, carried by their reports, from xdist's workers too, and printed at the end.
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
+    """Count faults by what they are: `tried["killed at a write: resample (s3)"] += 1`."""
+    counts: Counter[str] = Counter()
+    yield counts
+    request.node.user_properties += [(f"fault: {what}", count) for what, count in counts.items()]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    counts: Counter[str] = Counter()
+    for report in (report for reports in terminalreporter.stats.values() for report in reports):
+        if getattr(report, "when", None) == "teardown":
+            for name, count in report.user_properties:
+                if name.startswith("fault: "):
+                    counts[name.removeprefix("fault: ")] += count
+    if counts:
+        terminalreporter.section(f"{counts.total():,} faults tried")
+        for what, count in sorted(counts.items()):
+            terminalreporter.write_line(f"{count:>6,}  {what}")

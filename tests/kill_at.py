@@ -1,4 +1,4 @@
-"""Run the real command line in processes of their own, and kill one with SIGKILL at a chosen write.
+"""The real command line in processes of its own, that meet with accidents: SIGKILL, a full disk, a wrong clock.
 
 `Runner` starts this file as a helper that has everything imported and forks once a command, which takes a tenth of
 the time of a fresh interpreter; the command's process is an ordinary one otherwise, and dies an ordinary death.
@@ -6,8 +6,10 @@ the time of a fresh interpreter; the command's process is an ordinary one otherw
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import resource
 import signal
 import stat
 import subprocess
@@ -16,8 +18,11 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
+
+import duckdb
 
 ROOT = Path(__file__).parents[1]
 
@@ -36,14 +41,17 @@ class Ended:
 
 
 class Runner:
-    """The tests' side: `with Runner(env) as runner: runner.run(["run", "--lake", ...], kill_at=3)`."""
+    """The tests' side: `with Runner(folder, env) as runner: runner.run(["run", "--lake", ...], kill_at=3)`."""
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    def __init__(self, folder: Path, env: Mapping[str, str], consolidate: Mapping[str, float] | None = None) -> None:
+        """Start the helper with an environment, and with other constants in `pipeline.steps.consolidate`."""
         self._folder = folder
+        ours = ("AWS_", "STOCKSTREAM_", "S3_")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
         self._helper = subprocess.Popen(
-            [sys.executable, "-m", "tests.kill_at"],
+            [sys.executable, "-m", "tests.kill_at", json.dumps(consolidate or {})],
             cwd=ROOT,
-            env={**env, "COLUMNS": "200"},
+            env={**inherited, "LOG_LEVEL": "ERROR", "COLUMNS": "200", **env},
             text=True,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -56,16 +64,24 @@ class Runner:
         self._helper.communicate()  # its standard input ends, and so does it
 
     def run(
-        self, *commands: Sequence[str], kill_at: int = 0, kill_after: float = 0.0, meet: bool = False
+        self,
+        *commands: Sequence[str],
+        kill_at: int = 0,
+        kill_after: Sequence[float] = (),
+        meet: str = "",
+        largest_file: int = 0,
+        clock: Sequence[str] = (),
     ) -> list[Ended]:
-        """Run commands at the same time; kill each at its n-th write, or after so many seconds.
+        """Run commands at the same time; kill each at its n-th write, or each after so many seconds of its own.
 
-        `meet`: each stops before it stores its first batch until all others are there too.
+        `meet`: each stops before its first put of a key that begins so, until all others are there too. `largest_file`:
+        no file can grow beyond so many bytes, as on a full disk. `clock`: a time (ISO 8601), and the names of the
+        modules' attributes that are to be a clock that stands still then.
         """
         assert self._helper.stdin is not None
         assert self._helper.stdout is not None
         task = {"commands": commands, "kill_at": kill_at, "kill_after": kill_after, "meet": meet}
-        task["folder"] = str(self._folder)
+        task |= {"largest_file": largest_file, "clock": clock, "folder": str(self._folder)}
         self._helper.stdin.write(json.dumps(task) + "\n")
         self._helper.stdin.flush()
         codes = json.loads(self._helper.stdout.readline())
@@ -73,12 +89,16 @@ class Runner:
         return [Ended(code, *text) for code, text in zip(codes, texts, strict=True)]
 
 
-def serve() -> None:
+def serve(constants: Mapping[str, float]) -> None:
     """Be the helper: fork the commands that are asked for, one line of JSON a time."""
     from analytics.cli import main
     from pipeline.market import MARKETS
+    from pipeline.steps import consolidate
 
+    for name, value in constants.items():
+        setattr(consolidate, name, value)
     import_all()
+    trust_extensions()
     for name in MARKETS:  # without threads or connections, which a fork does not carry
         for year in range(2024, 2030):
             MARKETS[name].schedule(year)
@@ -87,10 +107,10 @@ def serve() -> None:
         for left in Path(task["folder"]).glob("*.here"):
             left.unlink()
         children = [_fork(main, argv, task, number) for number, argv in enumerate(task["commands"])]
-        if task["kill_after"]:
-            threading.Event().wait(task["kill_after"])
-            for child in children:
-                os.kill(child, signal.SIGKILL)
+        began = time.monotonic()
+        for seconds, child in sorted(zip(task["kill_after"], children, strict=False)):
+            time.sleep(max(0.0, began + seconds - time.monotonic()))
+            os.kill(child, signal.SIGKILL)  # one that has ended is still there, as nobody has waited for it
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(codes), flush=True)
 
@@ -107,6 +127,16 @@ def import_all() -> None:
     boto3.client("s3")
 
 
+def trust_extensions() -> None:
+    """Let this process load DuckDB's extensions without hashing 47 MB for each connection to S3, which takes 0.2 s."""
+    connect = duckdb.connect
+
+    def trusting(*args: Any, config: Mapping[str, Any] | None = None, **more: Any) -> duckdb.DuckDBPyConnection:
+        return connect(*args, config={**(config or {}), "allow_unsigned_extensions": True}, **more)
+
+    duckdb.connect = trusting
+
+
 def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], number: int) -> int:
     child = os.fork()
     if child:
@@ -118,7 +148,12 @@ def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], n
         if task["kill_at"]:
             kill_at(task["kill_at"])
         if task["meet"]:
-            meet(Path(task["folder"]), number, len(task["commands"]))
+            meet(Path(task["folder"]), number, len(task["commands"]), task["meet"])
+        if task["largest_file"]:
+            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
+            resource.setrlimit(resource.RLIMIT_FSIZE, (task["largest_file"],) * 2)
+        if task["clock"]:
+            stop_clock(*task["clock"])
         sys.argv = ["stockstream", *argv]
         main()
     except SystemExit as ended:
@@ -135,8 +170,8 @@ def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], n
 def kill_at(point: int) -> None:
     """Kill this process at its n-th moment of writing to the lake.
 
-    The moments of a file: half written; written and synced; renamed into its place; the folder synced too. Of an S3
-    object: before the request; after the server has answered.
+    The moments of a file: half written, beside its place; renamed into it. Of its deletion: gone. Of an S3 request that
+    writes or deletes: before it; after the server has answered.
     """
     import botocore.client
 
@@ -149,7 +184,7 @@ def kill_at(point: int) -> None:
                 before()
                 os.kill(os.getpid(), signal.SIGKILL)
 
-    fsync, rename, replace = os.fsync, os.rename, os.replace
+    fsync, rename, unlink = os.fsync, os.rename, os.unlink
     call = botocore.client.BaseClient._make_api_call
 
     def synced(handle: int) -> None:
@@ -157,14 +192,15 @@ def kill_at(point: int) -> None:
         if stat.S_ISREG(file.st_mode):
             moment(lambda: os.ftruncate(handle, file.st_size // 2))
         fsync(handle)
+
+    def renamed(*args: Any, **more: Any) -> None:
+        rename(*args, **more)
         moment()
 
-    def renamed(of: Callable[..., None]) -> Callable[..., None]:
-        def named(*args: Any, **more: Any) -> None:
-            of(*args, **more)
+    def unlinked(path: Any, **more: Any) -> None:
+        unlink(path, **more)
+        if isinstance(path, Path):  # shutil, which takes temporary folders down, has strings
             moment()
-
-        return named
 
     def called(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
         if not operation.startswith(("Put", "Delete", "Copy", "Upload", "Complete")):
@@ -174,18 +210,18 @@ def kill_at(point: int) -> None:
         moment()
         return answer
 
-    os.fsync, os.rename, os.replace = synced, renamed(rename), renamed(replace)  # type: ignore[assignment]
+    os.fsync, os.rename, os.unlink = synced, renamed, unlinked  # type: ignore[assignment]
     botocore.client.BaseClient._make_api_call = called
 
 
-def meet(folder: Path, number: int, others: int) -> None:
-    """Hold this process before its first put of a batch until all the others have come as far."""
+def meet(folder: Path, number: int, others: int, prefix: str) -> None:
+    """Hold this process before its first put of a key with a prefix until all the others have come as far."""
     from pipeline.store.folder import FolderStore
     from pipeline.store.s3 import S3Store
 
     def held(put: Callable[..., None]) -> Callable[..., None]:
         def holding(self: Any, key: str, *rest: Any, **more: Any) -> None:
-            if key.startswith("raw-data/"):
+            if key.startswith(prefix):
                 (folder / f"{number}.here").touch()
                 until = time.monotonic() + 20
                 while len(list(folder.glob("*.here"))) < others and time.monotonic() < until:
@@ -198,5 +234,19 @@ def meet(folder: Path, number: int, others: int) -> None:
     S3Store.put = held(S3Store.put)  # type: ignore[method-assign]
 
 
+def stop_clock(at: str, *names: str) -> None:
+    """Put a clock that stands still in the place of modules' `datetime` and `time`; sockets keep the real one."""
+    moment = datetime.fromisoformat(at)
+
+    class Stopped(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return moment.astimezone(tz)
+
+    for name in names:
+        module, _, attribute = name.rpartition(".")
+        setattr(importlib.import_module(module), attribute, Stopped)
+
+
 if __name__ == "__main__":
-    serve()
+    serve(json.loads(sys.argv[1]))

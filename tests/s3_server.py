@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 import boto3
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 from moto.server import DomainDispatcherApplication, create_backend_app
-from werkzeug.serving import make_server
+from werkzeug.serving import WSGIRequestHandler, make_server
 
 REGION = "ap-southeast-2"
 CREDENTIALS = {
@@ -35,6 +38,13 @@ class Request:
     sent: int
 
 
+class Quiet(WSGIRequestHandler):
+    """Logs no requests: they are counted."""
+
+    def log_request(self, *_: object) -> None:
+        pass
+
+
 class S3Server:
     """Start with `with S3Server() as s3`; `s3.environment` points boto3 and DuckDB at it."""
 
@@ -42,7 +52,11 @@ class S3Server:
         self.requests: list[Request] = []
         self._names = itertools.count()
         self._server = make_server(
-            "127.0.0.1", 0, self._counted(DomainDispatcherApplication(create_backend_app)), threaded=True
+            "127.0.0.1",
+            0,
+            self._counted(DomainDispatcherApplication(create_backend_app)),
+            threaded=True,
+            request_handler=Quiet,
         )
         self.url = f"http://127.0.0.1:{self._server.port}"
         self.environment = {**CREDENTIALS, "AWS_ENDPOINT_URL": self.url}
@@ -68,6 +82,30 @@ class S3Server:
         name = f"lake-{next(self._names)}"
         self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
+
+    def objects(self, lake: str) -> dict[str, bytes]:
+        """Give all objects of s3://bucket/prefix, by the rest of their keys; no request is made."""
+        return {key: held.value for key, held in self._held(lake)}
+
+    def fill(self, lake: str, objects: Mapping[str, bytes]) -> None:
+        """Put objects into s3://bucket/prefix; no request is made."""
+        bucket, _, prefix = lake.removeprefix("s3://").partition("/")
+        for key, data in objects.items():
+            self._backend.put_object(bucket, f"{prefix}/{key}", data)
+
+    def age(self, lake: str, days: float) -> None:
+        """Make all objects of s3://bucket/prefix older than they are."""
+        for _, held in self._held(lake):
+            held.last_modified -= timedelta(days=days)
+
+    def _held(self, lake: str) -> list[tuple[str, Any]]:
+        bucket, _, prefix = lake.removeprefix("s3://").partition("/")
+        found = list(self._backend.buckets[bucket].keys.items())
+        return [(key[len(prefix) + 1 :], held) for key, held in found if key.startswith(f"{prefix}/")]
+
+    @property
+    def _backend(self) -> Any:
+        return s3_backends[DEFAULT_ACCOUNT_ID]["aws"]
 
     @contextmanager
     def counted(self) -> Iterator[list[Request]]:

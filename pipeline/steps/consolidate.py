@@ -26,8 +26,8 @@ OPEN = 20
 """Of these the newest may still be corrected in place; the ones before are settled, enough for a bar of 34 sessions."""
 LARGEST_DELTA = 1 / 20
 """Once delta has more rows older than that, as a share of the table, everything is written anew as base."""
-BASE_ROW_GROUP = 61_440
-"""Rows: one symbol's history reads one or two row groups, and the footer stays small. See tests/benchmarks/lake.py."""
+BASE_ROW_GROUP = 57_344
+"""Rows: one symbol's history is one row group, and ten years' footer one request. See tests/benchmarks/lake.py."""
 DELTA_ROW_GROUPS = 2
 """So that all symbols' last day is two reads."""
 BEGINNING = date(1, 1, 1)

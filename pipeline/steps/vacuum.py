@@ -8,15 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-import duckdb
-
 from pipeline.errors import Conflict, LakeError, UsageError
 from pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
 from pipeline.manifest import Manifest, Table
 from pipeline.publish import history, publish, session_at, sql_versions, stage, staging, upload
 from pipeline.store import Listed
 from sql.loader import load
-from sql.session import explain, files_of, pick_files, set_variable
+from sql.session import files_of, pick_files, set_variable
 
 logger = logging.getLogger(__name__)
 
@@ -168,7 +166,7 @@ def _first_kept(ages: dict[int, timedelta], pointer: timedelta, retention: timed
 
 
 def _take_raw(
-    lake: Lake, before: Manifest, names: Iterable[str], listed: Set[str], archive: bool
+    lake: Lake, before: Manifest, wanted: Iterable[str], listed: Set[str], archive: bool
 ) -> tuple[Sequence[str], Table | None]:
     """Look into the batch files that are to go: give the names of those that can, and the table raw with their rows.
 
@@ -179,37 +177,30 @@ def _take_raw(
         LakeError: silver lacks a bar of one of them.
     """
     held = before.table("raw")
+    archived = {*held.made_from.get("files", "").split()}
     with session_at(lake, before, no_files, "views/read_merged", CHECK) as con, staging() as folder:
-        try:
-            set_variable(con, "unconsolidated_files", [lake.store.uri(f"{RAW}{name}") for name in names])
-            pick_files(con, lake.uri)  # those that can be read
-            set_variable(con, "raw_files", files_of(con, "fresh_files"))
-            lost = con.execute(load(CHECK).text).fetchone()
-            if lost:
-                raise LakeError(
-                    f"silver lacks what {lost[2]} tells of {lost[0]} on {lost[1]} ({lost[3]}): no batch file was taken "
-                    "away, run `stockstream consolidate --full`"
-                )
-            whole = (
-                {_name(file): file for (file,) in con.execute(WHOLE).fetchall()} if files_of(con, "raw_files") else {}
+        set_variable(con, "unconsolidated_files", [lake.store.uri(f"{RAW}{name}") for name in wanted])
+        pick_files(con, lake.uri)  # those that can be read
+        set_variable(con, "raw_files", files_of(con, "fresh_files"))
+        lost = con.execute(load(CHECK).text).fetchone()
+        if lost:
+            raise LakeError(
+                f"silver lacks what {lost[2]} tells of {lost[0]} on {lost[1]} ({lost[3]}): no batch file was taken "
+                "away, run `stockstream consolidate --full`"
             )
-            new = {name: file for name, file in whole.items() if name not in held.made_from}
-            if not (archive and new):
-                return list(whole), None
-            set_variable(con, "raw_files", list(new.values()))
-            rows = "SELECT * REPLACE (parse_filename(file) AS file) FROM read_raw(raw_files())"
-            query = f"{rows} ORDER BY symbol, date, file, file_row"
-            staged = stage(con, query, folder / "raw.parquet", ROW_GROUP, "file, file_row")
-        except duckdb.Error as error:
-            raise explain(error, lake.uri) from None
+        whole = {_name(file): file for (file,) in con.execute(WHOLE).fetchall()} if files_of(con, "raw_files") else {}
+        new = {name: file for name, file in whole.items() if name not in archived}
+        if not (archive and new):
+            return list(whole), None
+        set_variable(con, "raw_files", list(new.values()))
+        rows = "SELECT * REPLACE (parse_filename(file) AS file) FROM read_raw(raw_files())"
+        query = f"{rows} ORDER BY symbol, date, file, file_row"
+        staged = stage(con, query, folder / "raw.parquet", ROW_GROUP, "file, file_row")
         (added,) = upload(lake, [staged], "raw", "base", before.generation + 1)
     # The names of what is archived and still there: readers skip these files, which a vacuum that is killed leaves.
-    archived = {name: key for name, key in held.made_from.items() if name in listed}
-    return list(whole), Table(
-        base=(*held.base, added),
-        made_from=archived | dict.fromkeys(new, added.key),
-        sql=sql_versions("views/read_raw"),
-    )
+    names = sorted((archived & listed) | new.keys())
+    table = Table(base=(*held.base, added), made_from={"files": " ".join(names)}, sql=sql_versions("views/read_raw"))
+    return list(whole), table
 
 
 def _named(manifests: Iterable[Manifest]) -> set[str]:

@@ -6,8 +6,8 @@ severity: warn
 grain: one row per session that most symbols lack (symbol NULL), then one per symbol for all others
 needs: [bars, gaps]
 returns: symbol, date (the first that is missing), detail
-reference: a warning, as suspended companies have no bars and vendors disagree with calendars; counted from the newest bar,
-  so that a lake of old data can be checked; what is missing after a symbol's last bar is `stockstream status`
+reference: a warning, as suspended companies have no bars and vendors disagree with calendars; counted from the newest
+  bar, so that a lake of old data can be checked; what is missing after a symbol's last bar is `stockstream status`
 fix: "`stockstream backfill --start DATE --end DATE` fetches a range again"
 changes:
   - 2026-11-21 first version

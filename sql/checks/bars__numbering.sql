@@ -7,8 +7,8 @@ blocking: true
 grain: one row per symbol and date
 needs: [silver_bars, "in publishing the variable cut (DATE), as in steps/consolidate.sql"]
 returns: symbol, date, detail
-reference: schema/bars.sql. By the row before, so that it holds for a part of a table as well - what is up to the cut may
-  be out of sight, and the first row of a symbol that has not moved goes on from there
+reference: schema/bars.sql. By the row before, so that it holds for a part of a table as well - what is up to the cut
+  may be out of sight, and the first row of a symbol that has not moved goes on from there
 fix: "`stockstream consolidate --full` writes silver anew, with its numbers"
 changes:
   - 2026-11-21 first version

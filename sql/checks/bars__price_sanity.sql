@@ -7,7 +7,7 @@ blocking: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
-reference: only what no market can produce; an open of 0, which Yahoo has for bars of before 1980, is bars__price_suspicious
+reference: only what no market can produce; an open of 0, which old bars of a source may have, is bars__price_suspicious
 fix: "find the file of a row with `FROM raw_bars`; move it away, or store a correction, which wins as the
   latest fetch, with `stockstream backfill --source files:FILE`"
 changes:
@@ -16,7 +16,8 @@ changes:
 WITH judged AS (
     SELECT symbol, date, CASE
         WHEN NOT (isfinite(coalesce(open, 0)) AND isfinite(coalesce(high, 0)) AND isfinite(coalesce(low, 0))
-            AND isfinite(coalesce(close, 0)) AND isfinite(coalesce(adjusted_close, 0))) THEN 'a price is no finite number'
+            AND isfinite(coalesce(close, 0)) AND isfinite(coalesce(adjusted_close, 0)))
+            THEN 'a price is no finite number'
         WHEN close <= 0 THEN format('close is {}', close)
         WHEN open < 0 THEN format('open is {}', open)
         WHEN high < 0 THEN format('high is {}', high)

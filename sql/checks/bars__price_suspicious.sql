@@ -7,7 +7,7 @@ grain: one row per symbol, date and reason
 needs: [bars, bars_adjusted]
 returns: symbol, date, detail
 reference: closes are compared with all known splits and dividends taken out. Of 722,988 bars of Yahoo 519 lie outside
-  low and high, and 56 steps are tenfold, nearly all of them wrong units or consolidations without a split
+  low and high, and 60 steps are tenfold, nearly all of them wrong units or consolidations without a split
 fix: "compare with another source; a correction is stored with `stockstream backfill --source files:FILE`"
 changes:
   - 2026-11-21 first version

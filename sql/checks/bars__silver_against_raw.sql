@@ -7,8 +7,8 @@ blocking: true
 grain: one row per symbol, date and fetch
 needs: [read_raw, silver_bars, read_merged]
 returns: symbol, date, file, detail
-reference: the order of read_merged, written once more on purpose, as what shares the code that it checks cannot find its
-  faults (tests/sql/test_checks.py holds the two together). What only files that are gone have told cannot be checked
+reference: the order of read_merged, written once more on purpose, as what shares the code that it checks cannot find
+  its faults (tests/sql/test_checks.py holds the two together). What only files that are gone have told is not checked
 fix: "`stockstream consolidate --full` reads all batch files once more"
 changes:
   - 2026-11-21 first version

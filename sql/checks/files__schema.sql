@@ -7,8 +7,8 @@ blocking: true
 grain: one row per file and column
 needs: [read_raw, silver_bars, read_merged]
 returns: file, column_name, detail
-reference: sql/schema/. Batch files of the first schema may lack the last four columns and have timestamps and doubles for
-  date and volume, as read_raw knows what these mean; columns that are not declared are read by nobody
+reference: sql/schema/. Batch files of the first schema may lack the last four columns and have timestamps and doubles
+  for date and volume, as read_raw knows what these mean; columns that are not declared are read by nobody
 fix: "move the file out of raw-data; `stockstream backfill --source files:FILE` imports what it holds"
 changes:
   - 2026-11-21 first version
@@ -23,11 +23,15 @@ files AS (
     UNION ALL
     SELECT
         unnest(list_concat(entry.value.base, entry.value.delta)),
-        CASE WHEN starts_with(entry.key, 'bars_') THEN 'resampled' ELSE entry.key END
+        CASE
+            WHEN entry.key = 'raw' THEN 'archive'
+            WHEN starts_with(entry.key, 'bars_') THEN 'resampled'
+            ELSE entry.key
+        END
     FROM silver
 ),
 declared AS (
-    SELECT parse_filename(file_name, true) AS format, column_id, name, duckdb_type AS type
+    SELECT parse_filename(file_name, true) AS format, name, duckdb_type AS type
     FROM parquet_schema(getvariable('sql_home') || '/schema/*.parquet')
     WHERE column_id > 0
 ),
@@ -42,16 +46,18 @@ found AS (
 )
 SELECT
     files.file, declared.name AS column_name,
-    format('{} is declared, {} found', declared.type, coalesce(found.type, 'no such column')) AS detail
+    CASE WHEN declared.name IS NULL THEN format('no sql/schema/{}.sql declares its columns', files.format)
+        ELSE format('{} is declared, {} found', declared.type, coalesce(found.type, 'no such column'))
+    END AS detail
 FROM files
-JOIN declared ON declared.format = files.format
+LEFT JOIN declared ON declared.format = files.format
 LEFT JOIN found ON found.file_name = files.file AND found.name = declared.name
-WHERE found.type IS DISTINCT FROM declared.type
-    AND NOT (files.format = 'raw' AND CASE
+WHERE declared.name IS NULL
+    OR (found.type IS DISTINCT FROM declared.type AND NOT (files.format = 'raw' AND CASE
         WHEN found.type IS NULL THEN declared.name IN ('dividend', 'split_ratio', 'source', 'price_basis')
         WHEN declared.name = 'date' THEN found.type IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS')
         ELSE declared.name = 'volume' AND found.type = 'DOUBLE'
-    END)
+    END))
 UNION ALL
 SELECT unnest(getvariable('unreadable_files')), NULL, 'no readable batch file: it is left out'
 ORDER BY file, column_name;

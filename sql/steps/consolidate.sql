@@ -24,11 +24,13 @@ FROM latest_bars
 WHERE symbol BETWEEN list_min(getvariable('moved')) AND list_max(getvariable('moved'))
     AND list_contains(getvariable('moved'), symbol);
 
--- Where the numbers of a symbol's rows go on from: the first row that silver has after the cut knows it ...
+-- Where the numbers of a symbol's rows go on from: the first row that silver has after the cut knows it (and where all
+-- is written anew, they begin anew) ...
 CREATE OR REPLACE TEMP TABLE starts AS
 SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
 FROM silver_bars
 WHERE date > getvariable('cut') AND NOT list_contains(getvariable('moved'), symbol)
+    AND getvariable('cut') > DATE '0001-01-01'
 GROUP BY symbol;
 
 -- ... else the last one before it. Few symbols have none after it: those that were not traded for months.
@@ -51,7 +53,8 @@ GROUP BY symbol;
 
 CREATE OR REPLACE TEMP TABLE rewritten AS
 SELECT
-    r.symbol, r.date, r.open, r.high, r.low, r.close, r.volume, r.adjusted_close,
+    -- Side by side in the file, as what most queries ask for is then one request.
+    r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.adjusted_close,
     r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis,
     coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,
     coalesce(last_value(r.close IGNORE NULLS) OVER before, s.prev_close) AS prev_close

@@ -11,9 +11,10 @@ example: FROM read_merged(fresh_files()) WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
+-- The message is the name of a file that there is not: with error() DuckDB could not leave out what reads no file.
 CREATE OR REPLACE MACRO fresh_files() AS coalesce(
     getvariable('fresh_files'),
-    error('this connection has no lake: make it with analytics.connect(), a cursor of one does not do')
+    ['this connection has no lake: make it with analytics.connect(), a cursor of one does not do']
 );
 
 -- The files whose keys silver is compared with: none where there is no silver, so that nothing is read twice.
@@ -42,6 +43,7 @@ FROM (
         s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
     FROM silver_bars AS s
     SEMI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
+    WHERE len(overlapping(files)) > 0
 ) AS told
 QUALIFY row_number() OVER (
     PARTITION BY symbol, date

@@ -10,6 +10,11 @@ example: SELECT date, close, prev_close FROM silver_bars WHERE symbol = 'BHP' OR
 changes:
   - 2026-11-21 first version
 --- */
+CREATE OR REPLACE MACRO schema_file(name) AS coalesce(
+    getvariable('sql_home') || '/schema/' || name || '.parquet',
+    'this connection has no lake: make it with analytics.connect(), a cursor of one does not do'
+);
+
 CREATE OR REPLACE MACRO silver_files(name, part) AS coalesce(
     CASE part WHEN 'base' THEN getvariable('silver')[name].base ELSE getvariable('silver')[name].delta END,
     []::VARCHAR[]
@@ -21,13 +26,13 @@ CREATE OR REPLACE VIEW silver_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
-FROM read_parquet(list_concat([getvariable('sql_home') || '/schema/bars.parquet'], silver_files('bars', 'base')))
+FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'base')))
 WHERE NOT list_contains(moved_symbols('bars'), symbol)
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
-FROM read_parquet(list_concat([getvariable('sql_home') || '/schema/bars.parquet'], silver_files('bars', 'delta')));
+FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'delta')));
 
 COMMENT ON VIEW silver_bars IS
     'The consolidated bars as published, with their number and the close before; without what was fetched since.';

@@ -10,11 +10,15 @@ import resource
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from statistics import median
 from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+WIDTH = 120
+"""Columns of the table where the terminal does not say: in a pipe."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,10 @@ class Spent:
     wall: float
 
 
+Work = tuple[Callable[[], Any], Callable[[Any], Any]]
+"""What is prepared, and then measured."""
+
+
 def spent(work: Callable[[], Any]) -> Spent:
     """Do some work once and measure it."""
     wall, cpu = time.perf_counter(), _cpu()
@@ -46,16 +54,15 @@ def spent(work: Callable[[], Any]) -> Spent:
     return Spent(_cpu() - cpu, time.perf_counter() - wall)
 
 
-def beside(works: Sequence[Callable[[Any], Any]], fresh: Callable[[], Any], runs: int = 5) -> list[Spent]:
+def beside(works: Sequence[Work], runs: int = 5) -> list[Spent]:
     """Measure peers in turn, so that a noisy moment hits all of them; give the median of each.
 
-    Each run of each gets its own `fresh()`, such as a new connection, which is not counted.
+    A work is two steps: the first, such as a new connection, is not counted; the second is given what it made.
     """
     taken: list[list[Spent]] = [[] for _ in works]
     for _ in range(runs):
-        for work, of_work in zip(works, taken, strict=True):
-            given = fresh()
-            of_work.append(spent(lambda work=work, given=given: work(given)))  # type: ignore[misc]
+        for (prepare, work), of_work in zip(works, taken, strict=True):
+            of_work.append(spent(partial(work, prepare())))
     return [Spent(median(one.cpu for one in all_), median(one.wall for one in all_)) for all_ in taken]
 
 
@@ -70,7 +77,9 @@ def main(title: str, measure: Callable[[bool], Iterable[Figure]]) -> None:
     if arguments.json:
         print(json.dumps([_as_json(figure) for figure in figures], indent=1))
     else:
-        Console().print(_table(title + (" (quick)" if arguments.quick else ""), figures))
+        Console(width=max(Console().width, WIDTH)).print(
+            _table(title + (" (quick)" if arguments.quick else ""), figures)
+        )
 
 
 def _own_settings() -> None:

@@ -15,6 +15,8 @@ from sql.loader import load
 LAST_DAY = date(2025, 6, 30)
 BATCH = 100
 """Symbols a batch file, as the pipeline cuts them."""
+YEAR = 252
+"""Sessions."""
 
 
 def sessions(count: int) -> list[date]:
@@ -67,6 +69,52 @@ def write_daily(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequenc
             row = number * symbols + first
             last = number * symbols + min(first + BATCH, symbols) - 1
             copy(con, f"FROM raw WHERE rowid BETWEEN {row} AND {last}", lake / raw_key(day, batch))
+
+
+def write_history(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> None:
+    """Write the rows of `raw` of some days as an import would have: a file for each year of sessions."""
+    (lake / "raw-data").mkdir(parents=True, exist_ok=True)
+    for first in range(0, len(days), YEAR):
+        year = days[first : first + YEAR]
+        query = f"FROM raw WHERE date BETWEEN DATE '{year[0]}' AND DATE '{year[-1]}' ORDER BY symbol, date"
+        copy(con, query, lake / raw_key(year[-1], None))
+
+
+def write_day(con: DuckDBPyConnection, lake: Path, day: date, retold: str = "FROM raw LIMIT 0") -> None:
+    """Write one day of `raw` as its daily run would have: a file per batch, with the rows that a source told anew."""
+    (lake / "raw-data").mkdir(parents=True, exist_ok=True)
+    con.execute(f"CREATE OR REPLACE TEMP TABLE retold AS {retold}")
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE news AS
+        FROM retold UNION ALL
+        FROM raw WHERE date = DATE '{day}' AND symbol NOT IN (SELECT symbol FROM retold WHERE date = DATE '{day}')
+        """
+    )
+    symbols = con.execute("SELECT count(*) FROM news WHERE date = $day", {"day": day}).fetchall()[0][0]
+    for batch, first in enumerate(range(0, symbols, BATCH)):
+        query = f"FROM news WHERE symbol BETWEEN 'S{first:04d}' AND 'S{first + BATCH - 1:04d}'"
+        copy(con, query, lake / raw_key(day, batch))
+
+
+def corrections(days: Sequence[date]) -> str:
+    """Give the query of one symbol in a hundred on some days, as a source corrects it on the last of them."""
+    return f"""
+        SELECT * REPLACE (volume + 1 AS volume, '{days[-1]}T08:00:00.000000Z' AS fetch_timestamp)
+        FROM raw WHERE symbol LIKE 'S__50' AND date BETWEEN DATE '{days[0]}' AND DATE '{days[-2]}'
+    """
+
+
+def restated(symbol: str, day: date) -> str:
+    """Give the query of a symbol's whole history as a source tells it after a split of two for one on a day."""
+    return f"""
+        SELECT * REPLACE (
+            open / 2 AS open, high / 2 AS high, low / 2 AS low, close / 2 AS close, volume * 2 AS volume,
+            '{day}T08:00:00.000000Z' AS fetch_timestamp, DATE '{day}' AS price_basis,
+            CASE date WHEN DATE '{day}' THEN 2.0 ELSE split_ratio END AS split_ratio
+        )
+        FROM raw WHERE symbol = '{symbol}' AND date <= DATE '{day}'
+    """
 
 
 def copy(con: DuckDBPyConnection, query: str, path: Path, options: str = "COMPRESSION zstd") -> None:

@@ -1,0 +1,43 @@
+/* ---
+name: foreign_files
+title: The new batch files that are Parquet and yet no batch files, by their columns.
+status: active
+grain: one row per file
+params: {}
+needs: []
+returns: file, reason
+reference: read_raw casts each column to its type in schema/raw.sql; what DuckDB cannot cast it says only when it reads, and
+  then for all files at once (tests/faults/test_foreign.py has every type in every column)
+changes:
+  - 2026-11-21 first version
+--- */
+WITH declared AS (
+    SELECT name, duckdb_type AS type
+    FROM parquet_schema(getvariable('sql_home') || '/schema/raw.parquet')
+    WHERE column_id > 0
+),
+found AS (
+    SELECT file_name AS file, lower(name) AS name, arg_min(coalesce(duckdb_type, 'nested'), column_id) AS type
+    FROM parquet_schema(getvariable('fresh_files'))
+    WHERE column_id > 0
+    GROUP BY file_name, lower(name)
+),
+judged AS (
+    SELECT f.file, f.name, f.type, CASE d.type
+        WHEN 'VARCHAR' THEN f.type NOT IN ('nested', 'BLOB', 'JSON', 'UUID')
+        WHEN 'DATE' THEN f.type = 'DATE' OR starts_with(f.type, 'TIMESTAMP') OR (f.name = 'date' AND f.type = 'VARCHAR')
+        WHEN 'DOUBLE' THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
+        WHEN 'BIGINT' THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
+    END AS is_good
+    FROM found AS f
+    LEFT JOIN declared AS d ON d.name = f.name
+)
+SELECT
+    file,
+    coalesce(
+        string_agg(name || ' is ' || type, ', ' ORDER BY name) FILTER (WHERE NOT is_good),
+        'it has not the columns symbol, date and close'
+    ) AS reason
+FROM judged
+GROUP BY file
+HAVING bool_or(NOT is_good) OR count(*) FILTER (WHERE is_good AND name IN ('symbol', 'date', 'close')) < 3

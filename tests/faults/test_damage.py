@@ -1,0 +1,105 @@
+"""Damaged files, a full disk, a wrong clock: what is wrong is named, what is right is served, nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import duckdb
+import pytest
+
+from pipeline.errors import LakeError
+from pipeline.lake import Lake, parquet
+from pipeline.publish import head, history
+from pipeline.steps.consolidate import consolidate
+from sql.session import LakeWarning
+from tests.faults._lake import assert_one_line, content, look
+from tests.faults.conftest import Prepare
+from tests.kill_at import Runner
+
+BAD = "2024-02-28-batch-7.parquet"
+FOREIGN = {
+    "no-bars": "SELECT 1 AS id, 'x' AS what",
+    "text-as-price": "SELECT 'AAA' AS symbol, DATE '2024-03-01' AS date, 'ten' AS close",
+    "integer-date": "SELECT 'AAA' AS symbol, 20240301 AS date, 10.0 AS close",
+    "nested-symbol": "SELECT {'code': 'AAA'} AS symbol, DATE '2024-03-01' AS date, 10.0 AS close",
+}
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "csv", *FOREIGN])
+def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
+    """It is left out and named, the others are consolidated; mended, it is merged."""
+    undisturbed, lake = Lake(prepare("fetched", "undisturbed")), Lake(prepare("fetched", "damaged"))
+    consolidate({}, undisturbed)
+    bars = content(undisturbed.uri, "bars", "silver_bars")
+    good = lake.store.get(next(iter(lake.store.list("raw-data/"))))
+    assert good is not None
+    with duckdb.connect() as con:
+        bad = {
+            "empty": b"",
+            "truncated": good.data[: len(good.data) // 2],
+            "csv": b"symbol,date,close\nAAA,2024-03-01,10\n",
+        }.get(damage) if damage not in FOREIGN else parquet(con, FOREIGN[damage])  # fmt: skip
+    assert bad is not None
+    lake.store.put(f"raw-data/{BAD}", bad, replaces=None)
+    tried[f"a bad batch file ({damage})"] += 1
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", LakeWarning)
+        assert consolidate({}, lake)["generation"]
+        assert content(lake.uri, "bars", "silver_bars") == bars
+    assert any(BAD in str(warning.message) for warning in caught)
+    assert BAD not in head(lake).consolidated
+    lake.store.delete([f"raw-data/{BAD}"])
+    lake.store.put(f"raw-data/{BAD.replace('7', '8')}", good.data, replaces=None)
+    consolidate({}, lake)
+    assert content(lake.uri, "bars", "silver_bars") == bars
+
+
+@pytest.mark.parametrize("damage", ["gone", "truncated"])
+def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
+    """Nobody but a person does that; the batch files still have the bars."""
+    lake = Lake(prepare("published", "damaged"))
+    (base,) = head(lake).table("bars").base
+    stored = lake.store.get(base.key)
+    assert stored is not None
+    lake.store.delete([base.key])
+    if damage == "truncated":
+        lake.store.put(base.key, stored.data[:100], replaces=None)
+    tried[f"a silver file {damage}"] += 1
+    with pytest.raises(LakeError, match=Path(base.key).name):
+        consolidate({"full": True}, lake)
+
+
+def test_a_full_disk(prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
+    """No file can grow beyond so many bytes, in the lake or in the folder for what is staged."""
+    lake = prepare("fetched", "full")
+    undisturbed = prepare("fetched", "undisturbed")
+    before = look(lake)
+    runner.run(["consolidate", "--lake", undisturbed])
+    runner.run(["resample", "--lake", undisturbed])
+    for largest in (10, 500, 2000):
+        (ended,) = runner.run(["consolidate", "--lake", lake], largest_file=largest)
+        assert_one_line(ended)
+        tried["a full disk: consolidate"] += 1
+        assert look(lake) in (before, look(undisturbed))
+    assert [runner.run([step, "--lake", lake])[0].code for step in ("consolidate", "resample")] == [0, 0]
+    assert content(lake) == content(undisturbed)
+
+
+@pytest.mark.parametrize("at", ["2019-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"])
+def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
+    """Generations go by their numbers, and vacuum by the store's clock: what is young stays."""
+    lake = prepare("fetched", "clock")
+    clock = (at, "pipeline.publish.datetime")
+    ended = runner.run(["consolidate", "--lake", lake], clock=clock) + runner.run(["resample", "--lake", lake])
+    assert [each.code for each in ended] == [0, 0]
+    made = history(Lake(lake))
+    assert made[1].created_at[:4] == at[:4]
+    assert [manifest.generation for manifest in made] == list(range(len(made), 0, -1))
+    expected = content(lake)
+    tried["a wrong clock: consolidate"] += 1
+    (vacuumed,) = runner.run(["vacuum", "--delete", "--json", "--lake", lake], clock=clock)
+    assert json.loads(vacuumed.out)["files"] == json.loads(vacuumed.out)["orphans"] == 0
+    assert content(lake) == expected
