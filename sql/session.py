@@ -101,6 +101,8 @@ def connect(
     con.execute("".join(load(name).text for name in (views() if only is None else only)))
     list_files(con, lake)
     pick_files(con, lake, narrow, verify=verify and (only is None or "views/read_raw" in only))
+    if verify and narrow is None and only is None:
+        _open_silver(con, lake)
     return con
 
 
@@ -152,7 +154,6 @@ def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None,
     files = files_of(con, "unconsolidated_files")
     set_variable(con, "fresh_files", sorted(narrow(files)) if narrow is not None else files)
     if verify:
-        _open_silver(con, lake)
         _leave_out_unreadable(con, lake)
 
 

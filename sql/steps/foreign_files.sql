@@ -7,7 +7,7 @@ params: {}
 needs: []
 returns: file, reason
 reference: read_raw casts each column to its type in schema/raw.sql; what DuckDB cannot cast it says only when it reads, and
-  then for all files at once (tests/faults/test_foreign.py has every type in every column)
+  then for all files at once; tests/faults/test_foreign.py puts every type in every column
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,11 +23,11 @@ found AS (
     GROUP BY file_name, lower(name)
 ),
 judged AS (
-    SELECT f.file, f.name, f.type, CASE d.type
-        WHEN 'VARCHAR' THEN f.type NOT IN ('nested', 'BLOB', 'JSON', 'UUID')
-        WHEN 'DATE' THEN f.type = 'DATE' OR starts_with(f.type, 'TIMESTAMP') OR (f.name = 'date' AND f.type = 'VARCHAR')
-        WHEN 'DOUBLE' THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
-        WHEN 'BIGINT' THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
+    SELECT f.file, f.name, f.type, CASE
+        WHEN d.type = 'VARCHAR' THEN f.type NOT IN ('nested', 'BLOB', 'JSON', 'UUID')
+        WHEN d.type = 'DATE' THEN f.type = 'DATE' OR (f.name = 'date' AND regexp_matches(f.type, '^(VARCHAR|TIMESTAMP.*)$'))
+        WHEN d.type IN ('DOUBLE', 'BIGINT')
+        THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
     END AS is_good
     FROM found AS f
     LEFT JOIN declared AS d ON d.name = f.name

@@ -7,7 +7,7 @@ params: {day: DATE or 'YYYY-MM-DD'}
 needs: [metadata]
 returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to, source, valid_from, valid_to
 reference: of a day before the lake's first list of companies only those are known of which Polygon tells
-example: FROM symbols_on('2020-01-02') WHERE delisting_date IS NOT NULL
+example: FROM symbols_on('2026-11-20')
 changes:
   - 2026-11-21 first version
 --- */

@@ -10,11 +10,8 @@ import duckdb
 import pytest
 
 from pipeline.lake import Lake, parquet
-from pipeline.publish import head
-from pipeline.steps.consolidate import consolidate
 from sql.loader import load
 from sql.session import LakeWarning
-from tests.faults._lake import content
 
 VALUES = {
     "BOOLEAN": "true", "TINYINT": "1", "USMALLINT": "1", "INTEGER": "20240301", "BIGINT": "9e18", "UBIGINT": "1e19",
@@ -64,4 +61,3 @@ def test_every_type_in_every_column(column: str, tmp_path: Path, tried: Counter[
     named = " ".join(str(warning.message) for warning in caught)
     assert len(left_out) > 5
     assert all(file in named for (file,) in left_out)
-    assert "nested" in named

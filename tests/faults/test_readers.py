@@ -1,0 +1,41 @@
+"""Readers on S3 at the worst moments: DuckDB opens a file with one request, and reads it with another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from pipeline.lake import Lake
+from pipeline.steps.consolidate import consolidate
+from pipeline.steps.resample import resample
+from tests.faults._lake import INTERVAL, copy, look
+from tests.s3_server import S3Server
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_the_pointer_is_replaced_while_it_is_read(
+    times: int, states: dict[str, str], s3: S3Server, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]
+) -> None:
+    """Between the request for its size and the one for its bytes somebody publishes, and then somebody else."""
+    lake = copy(states["fetched"], f"s3://{s3.new_bucket()}/lake", s3)
+    whole: Callable[..., Iterable[bytes]] = s3._server.app  # type: ignore[assignment]
+    steps = [lambda: consolidate({}, Lake(lake)), lambda: resample({"intervals": [INTERVAL]}, Lake(lake))][:times]
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        is_read = environ["PATH_INFO"].endswith("current.json") and "HTTP_RANGE" in environ
+        if is_read and steps and not busy:
+            busy.append(True)  # a step reads the pointer, too
+            steps.pop(0)()
+            busy.clear()
+            tried["the pointer replaced while it is read (s3)"] += 1
+        return whole(environ, start_response)
+
+    busy: list[bool] = []
+    monkeypatch.setattr(s3._server, "app", app)
+    seen = look(lake)
+    assert not steps
+    monkeypatch.undo()
+    assert seen == look(lake)
