@@ -58,9 +58,7 @@ def test_buckets_follow_the_exchanges_calendar(name: str, tmp_path: Path) -> Non
          group["close"].iloc[-1], 100 * len(group), len(group))
         for _, group in frame.groupby("bucket")
     ]  # fmt: skip
-    stored = table(
-        lake, f"SELECT first_date, date, open, high, low, close, volume, bars FROM bars_resampled('{name}')"
-    )
+    stored = table(lake, f"SELECT first_date, date, open, high, low, close, volume, bars FROM bars_resampled('{name}')")
     assert stored == sorted(expected)
 
 
