@@ -327,14 +327,6 @@ def test_a_split_is_no_jump_unless_it_is_not_told(clean: Lake) -> None:
     assert (row["symbol"], row["date"]) == ("TEN", str(DAYS[5]))
 
 
-def test_a_lake_that_no_view_can_read_is_told_by_the_schema(clean: Lake) -> None:
-    store(clean, [ROW], columns="* REPLACE (20240119 AS date)")
-    found = findings(clean)
-    assert found["files__schema"].rows[0]["file"] == f"{clean.uri}/raw-data/2024-02-01-batch-0.parquet"
-    assert found["bars__unique"].status == "error"
-    assert "Unimplemented type for cast" in str(found["bars__unique"].error)
-
-
 values = st.sampled_from([None, 1.0, 2.0])
 versions = st.fixed_dictionaries(
     {
@@ -466,13 +458,6 @@ def test_a_first_generation_is_refused_too(tmp_path: Path) -> None:
         consolidate({}, lake)
     assert not lake.store.list("silver/")
     assert head(lake).generation == 0
-
-
-def test_a_batch_file_that_would_be_read_wrong_is_refused(clean: Lake) -> None:
-    """Days that are no days would be left out of silver, and their file taken as done with."""
-    store(clean, [ROW], columns="* REPLACE ('19/01/2024' AS date)")
-    with pytest.raises(CheckFailed, match=r"files__schema finds 1 bad rows \(.*batch-0\.parquet date DATE is declared"):
-        consolidate({}, clean)
 
 
 def test_an_unreadable_batch_file_does_not_keep_the_others_from_being_published(clean: Lake) -> None:
