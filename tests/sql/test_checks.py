@@ -460,6 +460,13 @@ def test_a_first_generation_is_refused_too(tmp_path: Path) -> None:
     assert head(lake).generation == 0
 
 
+def test_a_batch_file_that_would_be_read_wrong_is_refused(clean: Lake) -> None:
+    """Days that are no days would be left out of silver, and their file taken as done with."""
+    store(clean, [ROW], columns="* REPLACE ('19/01/2024' AS date)")
+    with pytest.raises(CheckFailed, match=r"files__schema finds 1 bad rows \(.*batch-0\.parquet date DATE is declared"):
+        consolidate({}, clean)
+
+
 def test_an_unreadable_batch_file_does_not_keep_the_others_from_being_published(clean: Lake) -> None:
     clean.store.put("raw-data/2024-02-01-batch-7.parquet", b"PAR1 no parquet", replaces=None)
     with pytest.warns(LakeWarning, match="batch-7"):
