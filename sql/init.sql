@@ -55,10 +55,14 @@ SET VARIABLE session_files = []::VARCHAR[];
 .read sql/lake.sql
 .read sql/readable.sql
 
-SELECT CASE len(raw_files()) WHEN 0
-    THEN getvariable('lake') || ' holds no bars: is STOCKSTREAM_LAKE right? `stockstream run` fills a lake.'
-    ELSE getvariable('lake') || ': ' || len(raw_files()) || ' batch files, the newest of '
+SELECT CASE
+    WHEN len(raw_files()) > 0
+    THEN getvariable('lake') || ': ' || len(raw_files()) || ' batch files, the newest of '
         || left(parse_filename(raw_files()[-1]), 10) || '. FROM lake_help() lists what there is.'
+    WHEN getvariable('manifest').generation > 0
+    THEN getvariable('lake') || ': generation ' || getvariable('manifest').generation
+        || ', its batch files archived. FROM lake_help() lists what there is.'
+    ELSE getvariable('lake') || ' holds no bars: is STOCKSTREAM_LAKE right? `stockstream run` fills a lake.'
     END;
 .headers on
 .mode duckbox

@@ -1,4 +1,4 @@
-"""The real command line in processes of its own, that meet with accidents: SIGKILL, a full disk, a wrong clock.
+"""The real command line in processes of its own, that meet with accidents: SIGKILL, a race, a wrong clock.
 
 `Runner` starts this file as a helper that has everything imported and forks once a command, which takes a tenth of
 the time of a fresh interpreter; the command's process is an ordinary one otherwise, and dies an ordinary death.
@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import resource
 import signal
 import stat
 import subprocess
@@ -69,19 +68,17 @@ class Runner:
         kill_at: int = 0,
         kill_after: Sequence[float] = (),
         meet: str = "",
-        largest_file: int = 0,
         clock: Sequence[str] = (),
     ) -> list[Ended]:
         """Run commands at the same time; kill each at its n-th write, or each after so many seconds of its own.
 
-        `meet`: each stops before its first put of a key that begins so, until all others are there too. `largest_file`:
-        no file can grow beyond so many bytes, as on a full disk. `clock`: a time (ISO 8601), and the names of the
-        modules' attributes that are to be a clock that stands still then.
+        `meet`: each stops before its first put of a key that begins so, until all others are there too. `clock`: a
+        time (ISO 8601), and the names of the modules' attributes that are to be a clock that stands still then.
         """
         assert self._helper.stdin is not None
         assert self._helper.stdout is not None
         task = {"commands": commands, "kill_at": kill_at, "kill_after": kill_after, "meet": meet}
-        task |= {"largest_file": largest_file, "clock": clock, "folder": str(self._folder)}
+        task |= {"clock": clock, "folder": str(self._folder)}
         self._helper.stdin.write(json.dumps(task) + "\n")
         self._helper.stdin.flush()
         codes = json.loads(self._helper.stdout.readline())
@@ -149,9 +146,6 @@ def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], n
             kill_at(task["kill_at"])
         if task["meet"]:
             meet(Path(task["folder"]), number, len(task["commands"]), task["meet"])
-        if task["largest_file"]:
-            signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # the write then fails with EFBIG
-            resource.setrlimit(resource.RLIMIT_FSIZE, (task["largest_file"],) * 2)
         if task["clock"]:
             stop_clock(*task["clock"])
         sys.argv = ["stockstream", *argv]

@@ -1,4 +1,4 @@
-"""Damaged files, a full disk, a wrong clock: what is wrong is named, what is right is served, nothing is lost."""
+"""Damaged files and a wrong clock: what is wrong is named, what is right is served, nothing is lost."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.lake import Lake, parquet
 from pipeline.publish import head, history
 from pipeline.steps.consolidate import consolidate
 from sql.session import LakeWarning
-from tests.faults._lake import assert_one_line, content, look
+from tests.faults._lake import content
 from tests.faults.conftest import Prepare
 from tests.kill_at import Runner
 
@@ -70,22 +70,6 @@ def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Co
     tried[f"a silver file {damage}"] += 1
     with pytest.raises(LakeError, match=Path(base.key).name):
         consolidate({"full": True}, lake)
-
-
-def test_a_full_disk(prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
-    """No file can grow beyond so many bytes, in the lake or in the folder for what is staged."""
-    lake = prepare("fetched", "full")
-    undisturbed = prepare("fetched", "undisturbed")
-    before = look(lake)
-    runner.run(["consolidate", "--lake", undisturbed])
-    runner.run(["resample", "--lake", undisturbed])
-    for largest in (10, 500, 2000):
-        (ended,) = runner.run(["consolidate", "--lake", lake], largest_file=largest)
-        assert_one_line(ended)
-        tried["a full disk: consolidate"] += 1
-        assert look(lake) in (before, look(undisturbed))
-    assert [runner.run([step, "--lake", lake])[0].code for step in ("consolidate", "resample")] == [0, 0]
-    assert content(lake) == content(undisturbed)
 
 
 @pytest.mark.parametrize("at", ["2019-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"])

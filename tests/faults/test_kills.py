@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import date
+from itertools import product
 from pathlib import Path
 
 import pytest
 
-from tests.faults._lake import FIRST, SECOND, write_csv
-from tests.faults.conftest import Kill, Step
+from tests.faults._lake import FIRST, SECOND, Reader, content, look, write_csv
+from tests.faults.conftest import Kill, Prepare, Step
+from tests.kill_at import Runner
 
 pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
 
@@ -41,3 +45,22 @@ def test_a_run_killed_at_every_write(
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, first=puts))
+
+
+def test_killed_at_random_under_load(prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
+    """Three commands at once, killed at any moment, again and again, with a reader all the while."""
+    seed = random.randrange(10**6)
+    print(f"seed {seed}")
+    dice = random.Random(seed)
+    lake, undisturbed = prepare("fetched", "load"), prepare("fetched", "undisturbed")
+    states = [look(undisturbed)]
+    for command in ("consolidate", "resample"):
+        assert runner.run([command, "--lake", undisturbed])[0].code == 0
+        states.append(look(undisturbed))
+    commands = [[*command.split(), "--lake", lake] for command in ("consolidate", "consolidate --full", "resample")]
+    with Reader(lake, product(*map(set, zip(*states, strict=True))), pause=0.2):
+        for _ in range(3):
+            ended = runner.run(*commands, kill_after=[dice.uniform(0.05, 1.5) for _ in commands])
+            tried["killed at random, three commands at once"] += sum(each.killed for each in ended)
+    assert [runner.run([command, "--lake", lake])[0].code for command in ("consolidate", "resample")] == [0, 0]
+    assert content(lake) == content(undisturbed)

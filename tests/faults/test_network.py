@@ -1,10 +1,14 @@
-"""S3 that fails now and then, or refuses from some moment on: a step succeeds or says so, and nothing is lost."""
+"""S3 that fails now and then, or from some moment on: a step asks again, or says so, and nothing is lost or doubled."""
 
 from __future__ import annotations
 
+import json
+import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +17,8 @@ from pipeline.errors import StockStreamError
 from pipeline.lake import Lake
 from pipeline.steps.consolidate import consolidate
 from pipeline.steps.resample import resample
-from tests.faults._lake import INTERVAL, content, copy, look
+from tests.faults._lake import INTERVAL, SECOND, assert_one_line, content, copy, litter, look, objects, write_csv
+from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
 Wsgi = Callable[..., Iterable[bytes]]
@@ -21,30 +26,40 @@ STEPS: dict[str, tuple[str, Callable[[Lake], Any]]] = {
     "consolidate": ("fetched", lambda lake: consolidate({}, lake)),
     "resample": ("consolidated", lambda lake: resample({"intervals": [INTERVAL]}, lake)),
 }
-ERRORS = {"500": "InternalError", "503": "SlowDown", "400": "ExpiredToken"}
+REFUSALS = {"500": "InternalError", "503": "SlowDown", "400": "ExpiredToken"}
 
 
 @contextmanager
-def failing(server: S3Server, which: Callable[[int], bool], how: str) -> Iterator[list[int]]:
-    """Let the requests that `which` tells by their number fail: with a status, or cut off in the middle."""
+def breaking(server: S3Server, how: str, first: int, last: int) -> Iterator[Counter[str]]:
+    """Break the requests from the first to the last, by their number.
+
+    A status: refused with it. `cut`: done, and the answer ends in its middle. `lost`: done, and the connection is
+    closed instead of the answer. `dropped`: the connection is closed, and nothing done.
+    """
     whole: Wsgi = server._server.app  # type: ignore[assignment]
-    seen: list[int] = [0, 0]  # requests, and those that failed
+    seen: Counter[str] = Counter()
 
     def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        seen[0] += 1
-        if not which(seen[0]):
+        seen["asked"] += 1
+        if not first <= seen["asked"] <= last:
             return whole(environ, start_response)
-        seen[1] += 1
+        seen["broken"] += 1
+        if how in REFUSALS:
+            body = f"<?xml version='1.0'?><Error><Code>{REFUSALS[how]}</Code><Message>as asked</Message></Error>"
+            start_response(f"{how} asked", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()]
         if how == "cut":
-            # The server has done what was asked; the answer is promised longer than it comes.
+
             def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-                longer = [(name, value) for name, value in headers if name.lower() != "content-length"]
-                return start_response(status, [*longer, ("Content-Length", "100000"), ("Connection", "close")], *rest)
+                kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
+                return start_response(status, [*kept, ("Content-Length", "100000"), ("Connection", "close")], *rest)
 
             return [b"".join(whole(environ, started))[:7]]
-        body = f"<?xml version='1.0'?><Error><Code>{ERRORS[how]}</Code><Message>as asked</Message></Error>".encode()
-        start_response(f"{how} as asked", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-        return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body]
+        if how == "lost":
+            b"".join(whole(environ, lambda *_: lambda _: None))
+        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
+        start_response("500 Closed", [("Content-Length", "0")])
+        return [b""]
 
     server._server.app = app  # type: ignore[assignment]
     try:
@@ -53,59 +68,68 @@ def failing(server: S3Server, which: Callable[[int], bool], how: str) -> Iterato
         server._server.app = whole  # type: ignore[assignment]
 
 
-def undisturbed(step: str, states: dict[str, str], s3: S3Server) -> tuple[str, dict[str, Any], set[Any]]:
-    """Give the state before a step, what it makes of it, and what a reader may see meanwhile."""
-    state, run = STEPS[step]
-    lake = copy(states[state], f"s3://{s3.new_bucket()}/undisturbed", s3)
-    before = look(lake)
-    run(Lake(lake))
-    return state, content(lake), {before, look(lake)}
-
-
-@pytest.mark.parametrize("how", ["500", "503", "cut"])
+@pytest.mark.parametrize("how", ["500", "503", "cut", "lost", "dropped"])
 @pytest.mark.parametrize("step", STEPS)
 def test_one_request_fails(step: str, how: str, states: dict[str, str], s3: S3Server, tried: Counter[str]) -> None:
-    """Each seventh request in turn; the SDK and DuckDB ask again."""
-    state, expected, complete = undisturbed(step, states, s3)
-    number = 1
-    while True:
-        lake = copy(states[state], f"s3://{s3.new_bucket()}/{number}", s3)
+    """Each seventh in turn: the SDK and DuckDB ask again, and if they may not, the step says what happened."""
+    state, run = STEPS[step]
+    bucket = s3.new_bucket()
+    undisturbed = copy(states[state], f"s3://{bucket}/undisturbed", s3)
+    before = look(undisturbed)
+    run(Lake(undisturbed))
+    expected, complete = content(undisturbed), {before, look(undisturbed)}
+    for number in count(1, 7):
+        lake = copy(states[state], f"s3://{bucket}/{number}", s3)
         said = ""
-        with failing(s3, lambda n, at=number: n == at, how) as seen:  # type: ignore[misc]
+        with breaking(s3, how, number, number) as seen:
             try:
-                STEPS[step][1](Lake(lake))
+                run(Lake(lake))
             except StockStreamError as error:
                 said = str(error)
-        if not seen[1]:
+        if not seen["broken"]:
             break
         assert "\n" not in said
         tried[f"a request failed ({how}): {step} (s3)"] += 1
         assert look(lake) in complete
-        STEPS[step][1](Lake(lake))
+        run(Lake(lake))
         assert content(lake) == expected
-        number += 7
-    assert number > 9, "hardly anything was asked for: nothing was tried"
+        assert said or not litter(objects(lake, s3)), "something was put twice"
+    assert number > 14, "hardly anything was asked for: nothing was tried"
 
 
-@pytest.mark.parametrize("step", STEPS)
-def test_credentials_expire_in_the_middle(step: str, states: dict[str, str], s3: S3Server, tried: Counter[str]) -> None:
-    state, expected, complete = undisturbed(step, states, s3)
-    number = 1
-    while True:
-        lake = copy(states[state], f"s3://{s3.new_bucket()}/{number}", s3)
-        said = ""
-        with failing(s3, lambda n, at=number: n >= at, "400") as seen:  # type: ignore[misc]
-            try:
-                STEPS[step][1](Lake(lake))
-            except StockStreamError as error:
-                said = str(error)
-        if not seen[1]:
-            break
-        assert "expired" in said
-        assert "\n" not in said
-        tried[f"credentials expired: {step} (s3)"] += 1
-        assert look(lake) in complete
-        STEPS[step][1](Lake(lake))
+@pytest.mark.parametrize("how", ["400", "dropped"])
+@pytest.mark.parametrize("command", ["consolidate", "run"])
+def test_all_requests_fail_from_some_moment_on(
+    command: str,
+    how: str,
+    states: dict[str, str],
+    s3: S3Server,
+    runner: Runner,
+    tmp_path: Path,
+    tried: Counter[str],
+) -> None:
+    """Credentials that expire (400), or a network that is gone: the command line says so, and loses nothing."""
+    source = f"files:{write_csv(tmp_path, SECOND)}"
+    state, argv = {
+        "consolidate": ("fetched", ["consolidate"]),
+        "run": ("first", ["run", "--market", "US", "--source", source, "--date", str(SECOND), "--json"]),
+    }[command]
+    bucket = s3.new_bucket()
+    undisturbed = copy(states[state], f"s3://{bucket}/undisturbed", s3)
+    with breaking(s3, how, 0, 0) as seen:
+        assert runner.run([*argv, "--lake", undisturbed])[0].code == 0
+    expected, whole = content(undisturbed), seen["asked"]
+    for number in [whole // 2] if how == "dropped" else range(2, whole, 10):
+        lake = copy(states[state], f"s3://{bucket}/{number}", s3)
+        with breaking(s3, how, number, 10**9):
+            (ended,) = runner.run([*argv, "--lake", lake])
+        tried[f"all requests failed from some moment on ({how}): {command} (s3)"] += 1
+        words = ["expired"] if how == "400" else []
+        if ended.out:  # a run tells what it could do all the same
+            assert (ended.code, json.loads(ended.out)["status"]) == (1, "failed"), ended
+            assert all(word in ended.out for word in words)
+            assert "Traceback" not in ended.err + ended.out
+        else:
+            assert_one_line(ended, f"s3://{bucket}", *words)
+        assert runner.run([*argv, "--lake", lake])[0].code == 0
         assert content(lake) == expected
-        number += 9
-    assert number > 9

@@ -34,8 +34,8 @@ def test_the_pointer_is_replaced_while_it_is_read(
         return whole(environ, start_response)
 
     busy: list[bool] = []
-    monkeypatch.setattr(s3._server, "app", app)
-    seen = look(lake)
+    with monkeypatch.context() as patched:
+        patched.setattr(s3._server, "app", app)
+        seen = look(lake)
     assert not steps
-    monkeypatch.undo()
     assert seen == look(lake)
