@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package lock schema clean
+.PHONY: help install demo test lint format bench package lock schema indicators clean
 
 help: ## what there is
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -45,6 +45,9 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 
 schema: install ## sql/schema/*.parquet from sql/schema/*.sql
 	$(BIN)/python -m sql.schema
+
+indicators: install ## what follows from sql/indicators/: names without a version, index, lock
+	$(BIN)/python -m sql.generate
 
 clean: ## all that was built
 	rm -rf .venv dist build demo-lake .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -4,6 +4,7 @@ import analytics
 con = analytics.connect("./lake")                # every view of sql/README.md
 con.sql("FROM bars WHERE symbol = 'BHP'").pl()
 analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
+analytics.indicators(["rsi_14", "macd"], "./lake", symbols=["BHP"])
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from analytics.session import connect
 
 if TYPE_CHECKING:
     from analytics.aggregator import DataAggregator
+    from analytics.compute import indicators
 
-__all__ = ["DataAggregator", "connect"]
+__all__ = ["DataAggregator", "connect", "indicators"]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,4 +25,8 @@ def __getattr__(name: str) -> Any:
         from analytics.aggregator import DataAggregator
 
         return DataAggregator
+    if name == "indicators":  # imports sqlglot
+        from analytics.compute import indicators
+
+        return indicators
     raise AttributeError(f"module 'analytics' has no attribute {name!r}")

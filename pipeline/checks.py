@@ -13,7 +13,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from pipeline.errors import CheckFailed, UsageError
-from sql.loader import HOME, load
+from sql.loader import HOME, read
 from sql.session import explain
 
 FOLDER = HOME / "checks"
@@ -129,8 +129,7 @@ def _read(path: Path) -> Check:
     if not text.startswith("/* ---"):
         return Check(path.stem, text)
     try:
-        # By its whole path, and past the cache, as people edit their checks while they use them.
-        header = load.__wrapped__(str(path.resolve().with_suffix(""))).header
+        header = read(path).header
         severity = header.get("severity", "fail")
     except (ValueError, AttributeError):
         raise UsageError(f"the header of the check {path} is not /* --- YAML --- */ with `severity: fail`") from None

@@ -18,6 +18,7 @@ from pipeline.sources.base import Source
 from pipeline.steps.consolidate import consolidate
 from pipeline.steps.fetch_batch import fetch_batch
 from pipeline.steps.fetch_metadata import fetch_metadata
+from pipeline.steps.refresh_indicators import refresh_indicators
 from pipeline.steps.resample import resample
 from pipeline.steps.update_symbols import batches, update_symbols
 
@@ -31,6 +32,7 @@ PUBLISHING: dict[str, Callable[[Lake, Market], Result]] = {
     "metadata": lambda lake, market: fetch_metadata({}, lake, None, market),
     "consolidate": lambda lake, _: consolidate({}, lake),
     "resample": lambda lake, _: resample({}, lake),
+    "indicators": lambda lake, _: refresh_indicators({}, lake),
 }
 """The steps after the fetch, in order."""
 

@@ -48,10 +48,13 @@ SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/session_buckets.sql
 .read sql/views/resample.sql
 .read sql/views/bars_resampled.sql
+.read sql/views/indicators.sql
+.read sql/views/signals.sql
 .read sql/views/watermarks.sql
 .read sql/views/gaps.sql
 .read sql/views/lake_status.sql
 .read sql/views/lake_help.sql
+.read sql/indicators/init.sql
 .read sql/lake.sql
 .read sql/readable.sql
 

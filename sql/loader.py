@@ -27,21 +27,26 @@ class SqlFile:
 
 @cache
 def load(name: str) -> SqlFile:
-    """Read one file by its path below `sql/`, without the ending: `load("views/bars")`.
+    """Read one file by its path below `sql/`, without the ending: `load("views/bars")`; errors as in `read`."""
+    return read(HOME / f"{name}.sql")
+
+
+def read(path: Path) -> SqlFile:
+    """Read any file with a header.
 
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it does not open with a header, or the header is not YAML.
     """
-    path = HOME / f"{name}.sql"
     text = path.read_text(encoding="utf-8")
+    name = f"sql/{path.relative_to(HOME)}" if path.is_relative_to(HOME) else path
     match = _HEADER.match(text)
     if match is None:
-        raise ValueError(f"sql/{name}.sql does not open with a /* --- YAML --- */ header")
+        raise ValueError(f"{name} does not open with a /* --- YAML --- */ header")
     try:
         header = yaml.safe_load(match["yaml"])
     except yaml.YAMLError as error:
-        raise ValueError(f"sql/{name}.sql: the header is not YAML: {error}") from None
+        raise ValueError(f"{name}: the header is not YAML: {error}") from None
     return SqlFile(path, header, text)
 
 
@@ -50,6 +55,13 @@ def views() -> tuple[str, ...]:
     """Give the names of the files that make the views, in the order in which `init.sql` reads them."""
     script = (HOME / "init.sql").read_text(encoding="utf-8")
     return tuple(re.findall(r"^\.read sql/(views/\w+)\.sql$", script, re.MULTILINE))
+
+
+@cache
+def macros() -> tuple[str, ...]:
+    """Give the names of the files that make the indicators, in the order in which `indicators/init.sql` reads them."""
+    script = (HOME / "indicators/init.sql").read_text(encoding="utf-8")
+    return tuple(re.findall(r"^\.read sql/([\w/]+)\.sql$", script, re.MULTILINE))
 
 
 def views_for(*names: str) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from sql.errors import LakeError, UsageError
-from sql.loader import HOME, load, views
+from sql.loader import HOME, load, macros, views
 
 DEFAULT_REGION = "ap-southeast-2"
 LOOKS = 10
@@ -99,6 +99,8 @@ def connect(
         set_variable(con, variable, [])
     con.execute(f"SET VARIABLE silver = MAP {{}}::{SILVER_TYPE}")
     con.execute("".join(load(name).text for name in (views() if only is None else only)))
+    for name in macros() if only is None else ():
+        con.execute(load(name).text)  # one by one: DuckDB's parser takes two files' windows of a name for the same
     list_files(con, lake)
     pick_files(con, lake, narrow, verify=verify and (only is None or "views/read_raw" in only))
     if verify and narrow is None and only is None:

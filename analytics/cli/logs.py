@@ -27,5 +27,5 @@ def start_logging() -> None:
         )
     logging.basicConfig(level=level, handlers=[handler], force=True)
     # Below INFO these write whole requests, with the tokens that are in them; at INFO where credentials were found.
-    for noisy in ("urllib3", "botocore", "boto3", "s3transfer"):
+    for noisy in ("sqlglot", "urllib3", "botocore", "boto3", "s3transfer"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

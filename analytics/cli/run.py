@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from analytics.cli.metadata import show_metadata
 from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from analytics.cli.silver import show_consolidated, show_resampled
+from analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
 from pipeline.lake import Lake
 from pipeline.run import Result
 from pipeline.run import run as run_pipeline
@@ -213,6 +213,8 @@ def show_result(result: Result) -> None:
         show_consolidated(out, result["consolidate"])
     if "resample" in result:
         show_resampled(out, result["resample"])
+    if "indicators" in result:
+        show_refreshed(out, result["indicators"])
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)

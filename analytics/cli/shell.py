@@ -57,6 +57,8 @@ def _script(lake: str, generation: int | None, folder: str) -> str:
         path = Path(folder) / "secret.sql" if match[2] == ".secret.sql" else HOME / match[2]
         return f'.{match[1]} "{path}"'  # quoted: the path may have blanks in it
 
+    indicators = (HOME / "indicators/init.sql").read_text(encoding="utf-8")
+    text = text.replace(".read sql/indicators/init.sql\n", indicators)
     text = text.replace("'.read sql/secret.sql'", quoted(f'.read "{HOME}/secret.sql"'))
     text = re.sub(r"^\.(read|output) sql/(\S+)$", whole, text, flags=re.MULTILINE)
     text = text.replace("SET VARIABLE sql_home = 'sql';", f"SET VARIABLE sql_home = {quoted(str(HOME))};")

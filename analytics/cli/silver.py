@@ -27,7 +27,7 @@ def consolidate(
     Example: stockstream consolidate --lake s3://bucket/prefix
     """
     opened = Lake(lake_uri(lake))
-    with _working("consolidating"):
+    with working("consolidating"):
         result = consolidate_step({"full": full}, opened)
     if as_json:
         print(json.dumps(result))
@@ -48,7 +48,7 @@ def resample(
     Example: stockstream resample --interval 5d --interval weekly
     """
     opened = Lake(lake_uri(lake))
-    with _working("resampling"):
+    with working("resampling"):
         result = resample_step({"intervals": interval}, opened)
     if as_json:
         print(json.dumps(result))
@@ -78,6 +78,15 @@ def show_resampled(out: Console, result: Result) -> None:
     out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
 
 
-def _working(what: str) -> Status:
+def show_refreshed(out: Console, result: Result) -> None:
+    """Print what a refresh of the indicators did, for a person."""
+    if result["generation"] is None:
+        out.print("indicators up to date")
+        return
+    how = "all days" if result["whole"] else "the newest days"
+    out.print(f"indicators generation {result['generation']}: {result['rows']:,} rows written ({how})")
+
+
+def working(what: str) -> Status:
     """Show at a terminal that something is being done; nothing in a pipe or a log."""
     return Console(stderr=True, quiet=not sys.stderr.isatty()).status(what)

@@ -7,15 +7,15 @@ import logging
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from pipeline import derived
 from pipeline.errors import LakeError, UsageError
 from pipeline.lake import SESSIONS, Lake, no_files
 from pipeline.manifest import Manifest, Table
-from pipeline.publish import publish, session_at, sql_versions, stage, staging, upload
+from pipeline.publish import publish, session_at, sql_versions, staging
 from pipeline.settings import settings
 from sql.loader import load
 from sql.session import set_variable
@@ -62,12 +62,13 @@ def resample(event: Event, lake: Lake) -> dict[str, Any]:
         wanted = {
             name: made_from
             for name in intervals
-            if (made_from := _made_from(before, checksum)) != before.table(f"bars_{name}").made_from
+            if (made_from := derived.checkpoint(before, *SQL, calendar=checksum))
+            != before.table(f"bars_{name}").made_from
         }
         if not wanted:
             return None
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            jobs = {name: pool.submit(_one, lake, before, name, intervals[name], wanted[name]) for name in wanted}
+            jobs = {name: pool.submit(_one, lake, before, name, intervals[name], made_from) for name in wanted}
             tables = {f"bars_{name}": job.result() for name, job in jobs.items()}
         written.update({name: report for name, (_, report) in tables.items()})
         made = {name: table for name, (table, _) in tables.items()}
@@ -90,51 +91,24 @@ def every(interval: str) -> str:
     raise UsageError(f"{interval} is no interval: write 3d (2d to 1000d), weekly or monthly")
 
 
-def _made_from(manifest: Manifest, calendar: str) -> dict[str, str]:
-    """Give the checkpoint: what a table made now would be made of."""
-    bars = manifest.table("bars")
-    return {
-        "base": " ".join(file.key for file in bars.base),
-        "delta": " ".join(file.key for file in bars.delta),
-        "calendar": calendar,
-        **sql_versions(*SQL),
-    }
-
-
 def _one(
     lake: Lake, before: Manifest, name: str, every: str, made_from: dict[str, str]
 ) -> tuple[Table, dict[str, Any]]:
     """Make one interval's table; of what is there keep base, unless it was made of another base."""
+    bars, held = before.table("bars"), before.table(f"bars_{name}")
+    whole = derived.is_whole(held, made_from)
     with session_at(lake, before, no_files, *STEPS) as con, staging() as folder:
         set_variable(con, "every", every)
-        held = before.table(f"bars_{name}")
-        whole = not held.made_from or any(
-            held.made_from.get(part) != of for part, of in made_from.items() if part != "delta"
-        )
-        table = _rewritten(con, lake, before, folder, name, held, whole)
-    table = table.model_copy(update={"made_from": made_from, "sql": sql_versions(*SQL)})
-    files = table.files if whole else table.delta
-    report = {"rows": sum(f.rows for f in files), "bytes": sum(f.bytes for f in files), "whole": whole}
-    return table, report
-
-
-def _rewritten(
-    con: DuckDBPyConnection, lake: Lake, before: Manifest, folder: Path, name: str, held: Table, whole: bool
-) -> Table:
-    bars = before.table("bars")
-    through = _last_bucket(con, bars) if whole else held.through
-    _resample(con, BEGINNING if whole or through is None else through, () if whole else bars.moved)
-    in_base = "false"
-    if whole and through:
+        through = _last_bucket(con, bars) if whole else held.through
+        _resample(con, BEGINNING if whole or through is None else through, () if whole else bars.moved)
         set_variable(con, "moved", bars.moved)
-        in_base = f"ends_on <= DATE '{through}' AND NOT list_contains(getvariable('moved'), symbol)"
-    files = {"base": () if whole else held.base, "delta": ()}
-    for role, rows in (("base", in_base), ("delta", f"NOT ({in_base})")):
-        if con.execute(f"SELECT count(*) FROM resampled_bars WHERE {rows}").fetchall() != [(0,)]:
-            query = f"FROM resampled_bars WHERE {rows} ORDER BY symbol, date"
-            staged = stage(con, query, folder / f"{role}.parquet", ROW_GROUP)
-            files[role] = upload(lake, [staged], f"bars_{name}", role, before.generation + 1)
-    return Table(**files, moved=bars.moved, through=through)
+        settled = f"ends_on <= DATE '{through}'" if through else "false"
+        in_base = f"{settled} AND NOT list_contains(getvariable('moved'), symbol)" if whole else None
+        base, delta = derived.write(con, lake, folder, before, f"bars_{name}", "resampled_bars", in_base, ROW_GROUP)
+    table = Table(
+        base=base, delta=delta, moved=bars.moved, through=through, made_from=made_from, sql=sql_versions(*SQL)
+    )
+    return table, derived.report(table, whole)
 
 
 def _last_bucket(con: DuckDBPyConnection, bars: Table) -> date | None:

@@ -1,10 +1,10 @@
 /* ---
 name: watermarks
-title: "How far each step has come with each symbol: its newest bar as fetched, consolidated and resampled."
+title: "How far each step has come with each symbol: its newest bar as fetched, consolidated, resampled and so on."
 status: active
 grain: one row per symbol and step
-needs: [bars, silver_bars, bars_resampled]
-returns: symbol, step (fetch, consolidate, resample 3d, ...), last_date, bars
+needs: [bars, silver_bars, bars_resampled, indicators]
+returns: symbol, step (fetch, consolidate, resample 3d, ..., indicators), last_date, bars
 reference: read from the files that the manifest names, so that it cannot disagree with them
 example: FROM watermarks WHERE symbol = 'BHP'
 changes:
@@ -30,7 +30,9 @@ SELECT symbol, 'resample 34d' AS step, max(date) AS last_date, count(*) AS bars 
 UNION ALL
 SELECT symbol, 'resample weekly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_weekly GROUP BY symbol
 UNION ALL
-SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_monthly GROUP BY symbol;
+SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_monthly GROUP BY symbol
+UNION ALL
+SELECT symbol, 'indicators' AS step, max(date) AS last_date, count(*) AS bars FROM indicators GROUP BY symbol;
 
 COMMENT ON VIEW watermarks IS
-    'How far each step has come with each symbol: its newest bar as fetched, consolidated and resampled.';
+    'How far each step has come with each symbol: its newest bar as fetched, consolidated, resampled and so on.';

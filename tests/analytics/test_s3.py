@@ -153,7 +153,8 @@ def test_every_view_gives_the_same_bytes(view: str, twins: Twins, s3: S3Server) 
     query = query_of(view)
     in_folder, on_s3 = csv_of(twins.folder, query), csv_of(twins.s3, query)
     assert in_folder == on_s3
-    assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"
+    if view != "views/signals":  # these need more days: the demo's are compared below
+        assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"
 
 
 def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
@@ -165,7 +166,7 @@ def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
     assert one["rows"] > 12_000  # type: ignore[operator]
     folder, bucket = twins.objects(s3)
     assert folder == bucket
-    for view in ("bars", "actions", "bars_adjusted", "bars_as_traded", "gaps"):
+    for view in ("bars", "actions", "bars_adjusted", "bars_as_traded", "gaps", "indicators", "signals"):
         assert csv_of(twins.folder, f"FROM {view} ORDER BY ALL") == csv_of(twins.s3, f"FROM {view} ORDER BY ALL")
 
 

@@ -1,0 +1,72 @@
+"""How commands write a result: a table for people, else CSV, JSON or Parquet, to standard output or a file."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from duckdb import DuckDBPyConnection, DuckDBPyRelation
+
+from sql.errors import LakeError, UsageError
+from sql.session import quoted
+
+
+class Format(StrEnum):
+    """How a result is written."""
+
+    table = "table"
+    csv = "csv"
+    json = "json"
+    parquet = "parquet"
+
+
+FormatOption = Annotated[Format, typer.Option(help="How to write the result.")]
+OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="A file, else standard output.")]
+
+_COPY = {
+    Format.csv: "FORMAT csv, HEADER true",
+    Format.json: "FORMAT json, ARRAY true",
+    Format.parquet: "FORMAT parquet, COMPRESSION zstd",
+}
+
+
+def chosen(format: Format, as_json: bool, output: Path | None) -> Format:
+    """Give the format that is meant.
+
+    Raises:
+        UsageError: it is none for where it is to go.
+    """
+    format = Format.json if as_json else format
+    if format is Format.parquet and output is None and sys.stdout.isatty():
+        raise UsageError("--format parquet is not for a terminal: name a file with -o")
+    return format
+
+
+def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, output: Path | None) -> None:
+    """Write a result.
+
+    Raises:
+        LakeError: the file cannot be written.
+        duckdb.Error: the result cannot be computed.
+    """
+    data = (str(result) + "\n").encode() if format is Format.table else _rendered(con, result, format)
+    if output is None:
+        sys.stdout.buffer.write(data)
+        return
+    try:
+        output.write_bytes(data)
+    except OSError as error:
+        raise LakeError(f"cannot write {output}: {error.strerror}") from None
+
+
+def _rendered(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format) -> bytes:
+    # By way of a file: DuckDB can write to /dev/stdout, but cuts off what a redirected one holds already.
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
+        path = Path(folder) / "result"
+        # Not result.query(): it binds, which asks S3, while it holds the GIL.
+        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
+        return path.read_bytes()

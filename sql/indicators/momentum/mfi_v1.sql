@@ -1,0 +1,45 @@
+/* ---
+name: mfi
+version: 1
+title: Money flow index.
+status: active
+grain: one row per symbol and date
+params: {n: 14}
+columns: [high, low, close, volume]
+returns: [mfi]
+warmup: n
+lookback: n
+formula: "100 * up / (up + down), the sums over the last n bars of price * volume where the price rose and where it fell,
+  price = (high + low + close) / 3; 0 where less than 1 was traded at other prices than the bar before"
+reference: TA-Lib MFI, whose rules for little money and for changes of no more than 1e-14, which count as none, it has
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO mfi_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL AND volume IS NOT NULL
+        AND at_least_v1(n, 2, 'the period n of mfi')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+changes AS (
+    SELECT symbol, date, k, price * v AS money, price - lag(price) OVER w AS change
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+flows AS (
+    SELECT symbol, date, k,
+        CASE WHEN change > 1e-14 THEN money ELSE 0e0 END AS up,
+        CASE WHEN change < -1e-14 THEN money ELSE 0e0 END AS down
+    FROM changes
+),
+sums AS (
+    SELECT symbol, date, k, sum(up) OVER w AS up, sum(down) OVER w AS down
+    FROM flows
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n THEN CASE WHEN up + down < 1 THEN 0e0 ELSE 100 * up / (up + down) END END AS mfi
+FROM sums;

@@ -1,0 +1,26 @@
+/* ---
+name: sma
+version: 1
+title: Simple moving average.
+status: active
+grain: one row per symbol and date
+params: {n: 20, value: close}
+columns: [value]
+returns: [sma]
+warmup: n - 1
+lookback: n - 1
+formula: mean of the last n values
+reference: TA-Lib SMA
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO sma_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of sma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN avg(x) OVER w END AS sma
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);

@@ -1,0 +1,50 @@
+/* ---
+name: tema
+version: 1
+title: Triple exponential moving average.
+status: active
+grain: one row per symbol and date
+params: {n: 20, value: close}
+columns: [value]
+returns: [tema]
+warmup: 3 * n - 3
+lookback: 3 * n - 3 + 54 * (n + 1)
+formula: "3 * e1 - 3 * e2 + e3: e1 = ema(n) of value, e2 of e1, e3 of e2, each from the mean of its first n values on"
+reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); TA-Lib TEMA
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO tema_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of tema')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+seeded_1 AS (
+    SELECT symbol, date, k,
+        CASE WHEN k < n - 1 THEN 0e0 WHEN k = n - 1 THEN avg(x) OVER w ELSE x * 2e0 / (n + 1) END AS x
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+averaged_1 AS (
+    SELECT symbol, date, k, decayed_v1(x, 1 - 2e0 / (n + 1), k) AS e1 FROM seeded_1
+),
+seeded_2 AS (
+    SELECT symbol, date, k, e1,
+        CASE WHEN k < 2 * n - 2 THEN 0e0 WHEN k = 2 * n - 2 THEN avg(e1) OVER w ELSE e1 * 2e0 / (n + 1) END AS x
+    FROM averaged_1
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+averaged_2 AS (
+    SELECT symbol, date, k, e1, decayed_v1(x, 1 - 2e0 / (n + 1), k) AS e2 FROM seeded_2
+),
+seeded_3 AS (
+    SELECT symbol, date, k, e1, e2,
+        CASE WHEN k < 3 * n - 3 THEN 0e0 WHEN k = 3 * n - 3 THEN avg(e2) OVER w ELSE e2 * 2e0 / (n + 1) END AS x
+    FROM averaged_2
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 3 * n - 3 THEN 3 * e1 - 3 * e2 + decayed_v1(x, 1 - 2e0 / (n + 1), k) END AS tema
+FROM seeded_3;

@@ -1,0 +1,28 @@
+/* ---
+name: wma
+version: 1
+title: Weighted moving average.
+status: active
+grain: one row per symbol and date
+params: {n: 20, value: close}
+columns: [value]
+returns: [wma]
+warmup: n - 1
+lookback: n - 1
+formula: "mean of the last n values with the weights 1, 2, … n; their sum is written as sum of k * value - (k - n) * sum of
+  value, k the bar's number"
+reference: TA-Lib WMA
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO wma_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of wma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN (sum(k * x) OVER w - (k - n) * sum(x) OVER w) * 2e0 / (n * (n + 1)) END AS wma
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);

@@ -1,0 +1,26 @@
+/* ---
+name: stddev
+version: 1
+title: Standard deviation of the last values.
+status: active
+grain: one row per symbol and date
+params: {n: 20, value: close}
+columns: [value]
+returns: [stddev]
+warmup: n - 1
+lookback: n - 1
+formula: square root of the mean squared deviation of the last n values from their mean (population, that is divided by n)
+reference: TA-Lib STDDEV, which loses digits where the deviation is small beside the value
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO stddev_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of stddev')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN stddev_pop(x) OVER w END AS stddev
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);

@@ -1,0 +1,32 @@
+/* ---
+name: ad
+version: 1
+title: Accumulation/distribution line.
+status: active
+grain: one row per symbol and date
+params: {}
+columns: [high, low, close, volume]
+returns: [ad]
+carried: [ad]
+warmup: 0
+lookback: all
+formula: "sum since the first bar of the money flow, ((close - low) - (high - close)) / (high - low) * volume, 0 where the
+  high is not above the low"
+reference: M. Chaikin; TA-Lib AD
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO ad_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CAST(volume AS DOUBLE) AS v
+    FROM query_table(src)
+    WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL AND volume IS NOT NULL
+),
+flows AS (
+    SELECT symbol, date, CASE WHEN h > l THEN ((x - l) - (h - x)) / (h - l) * v ELSE 0e0 END AS flow
+    FROM bars
+)
+SELECT symbol, date,
+    sum(flow) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ad
+FROM flows;

@@ -1,0 +1,32 @@
+/* ---
+name: obv
+version: 1
+title: On-balance volume.
+status: active
+grain: one row per symbol and date
+params: {}
+columns: [close, volume]
+returns: [obv]
+carried: [obv]
+warmup: 0
+lookback: all
+formula: sum since the first bar of the volume where the close rose, less that where it fell; the first bar is a rise
+reference: J. Granville, New Key to Stock Market Profits (1963); TA-Lib OBV
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO obv_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before,
+        CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE close IS NOT NULL AND volume IS NOT NULL
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+signed AS (
+    SELECT symbol, date, CASE WHEN k = 0 OR x > before THEN v WHEN x < before THEN -v ELSE 0e0 END AS v
+    FROM bars
+)
+SELECT symbol, date,
+    sum(v) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS obv
+FROM signed;

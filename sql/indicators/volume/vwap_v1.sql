@@ -1,0 +1,37 @@
+/* ---
+name: vwap
+version: 1
+title: Volume-weighted average price since the first bar.
+status: active
+grain: one row per symbol and date
+params: {}
+columns: [high, low, close, volume]
+returns: [vwap, vwap_value, vwap_volume]
+carried: [vwap_value, vwap_volume]
+derived: {vwap: "vwap_value / nullif(vwap_volume, 0)"}
+warmup: 0
+lookback: all
+formula: "vwap_value = sum of (high + low + close) / 3 * volume, vwap_volume = sum of volume, both since the first bar;
+  vwap = vwap_value / vwap_volume, NULL until there is volume"
+reference: TA-Lib VWAP, which gives 0 until there is volume; of the last n bars see vwap_rolling
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE MACRO vwap_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL AND volume IS NOT NULL
+),
+traded AS (
+    SELECT symbol, date, v, price * v AS money
+    FROM bars
+),
+totals AS (
+    SELECT symbol, date, sum(money) OVER w AS money, sum(v) OVER w AS v
+    FROM traded
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, money / nullif(v, 0) AS vwap, money AS vwap_value, v AS vwap_volume
+FROM totals;

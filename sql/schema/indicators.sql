@@ -1,0 +1,36 @@
+/* ---
+name: indicators
+title: One row of silver/indicators; its columns are what `stockstream indicators refresh` computes, by the names of requests.
+status: active
+grain: one row per symbol and date
+returns: the columns below
+reference: schema/indicators.parquet is this table without rows (make schema); the input is bars_split_adjusted
+changes:
+  - 2026-11-21 first version
+--- */
+CREATE OR REPLACE TEMP TABLE indicators (
+    symbol           VARCHAR,
+    date             DATE,
+    close            DOUBLE,  -- of bars_split_adjusted, as all that follows
+    sma_20           DOUBLE,
+    sma_50           DOUBLE,
+    sma_200          DOUBLE,
+    ema_12           DOUBLE,
+    ema_26           DOUBLE,
+    rsi_14           DOUBLE,
+    macd             DOUBLE,
+    macd_signal      DOUBLE,
+    macd_hist        DOUBLE,
+    stoch_k          DOUBLE,
+    stoch_d          DOUBLE,
+    bollinger_upper  DOUBLE,
+    bollinger_middle DOUBLE,
+    bollinger_lower  DOUBLE,
+    donchian_upper   DOUBLE,
+    donchian_lower   DOUBLE,
+    atr_14           DOUBLE,
+    obv              DOUBLE,
+    vwap             DOUBLE,
+    vwap_value       DOUBLE,  -- the sums that vwap is the ratio of, so that they can be carried on
+    vwap_volume      DOUBLE
+);

@@ -1,0 +1,233 @@
+"""Indicator files as one graph of expressions, in which what several indicators share is one node.
+
+An indicator file is a chain of CTEs without joins or groups: each of its columns is an expression of the input's
+columns and of windows of rows. Here it is resolved, so that asking for a column brings what it is made of and no more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+REF = re.compile(r"⟦(\d+)⟧")
+"""How the text of a node names another node."""
+
+Relation = Mapping[str, str]
+"""The columns of a step of an indicator: by name, the reference to the node."""
+
+
+class Unsupported(Exception):
+    """An indicator is not a plain chain of projections and windows: it can only be asked by its macro."""
+
+
+@dataclass(frozen=True)
+class Node:
+    """One value of each row: its text in SQL, with references to other nodes."""
+
+    text: str
+    is_window: bool = False
+    """It looks at other rows, so that what it refers to has to be there as columns."""
+
+    @property
+    def refs(self) -> set[int]:
+        """The nodes it refers to."""
+        return {int(number) for number in REF.findall(self.text)}
+
+
+class Graph:
+    """Nodes, each text once."""
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.columns: set[str] = set()
+        """The columns of the input that are needed, as they are written in SQL."""
+        self._numbers: dict[Node, int] = {}
+
+    def add(self, text: str, *, is_window: bool = False) -> str:
+        """Give the reference to a node with this text."""
+        if REF.fullmatch(text):
+            return text
+        node = Node(text, is_window)
+        if node not in self._numbers:
+            self._numbers[node] = len(self.nodes)
+            self.nodes.append(node)
+        return f"⟦{self._numbers[node]}⟧"
+
+    def column(self, name: str) -> str:
+        """Give the reference to a column of the input."""
+        self.columns.add(name)
+        return self.add(name)
+
+
+class Lowering(Protocol):
+    """How windows are written: one way for a filter on symbol to be pushed through, another to stream."""
+
+    bar: str
+    """The reference to the 0-based number of a row within its symbol."""
+
+    def base(self, rows: str, columns: Iterable[str]) -> str:
+        """Give the query of the input's rows with the number of each, `bar`."""
+
+    def lag(self, x: str, offset: int, default: str) -> str:
+        """Give the value of so many bars before."""
+
+    def frame(self, function: str, x: str, rows: int) -> str:
+        """Give an aggregate of the last `rows` bars; before there are so many its value is nobody's to rely on."""
+
+    def decayed(self, x: str, q: float) -> str:
+        """Give the recursion y[k] = x[k] + q * y[k - 1]."""
+
+    def window(self, function: str, x: str) -> str:
+        """Give an aggregate of all bars so far."""
+
+
+class Reader:
+    """Reads indicators into a graph: `columns(body, arguments)` gives a relation; `filters` collects their WHERE."""
+
+    def __init__(self, graph: Graph, lowering: Lowering) -> None:
+        self._graph = graph
+        self._lowering = lowering
+        self.filters: dict[str, None] = {}
+
+    def columns(self, body: exp.Query, arguments: Mapping[str, str]) -> Relation:
+        """Give the columns of an indicator's query, with its parameters replaced by texts in SQL.
+
+        Raises:
+            Unsupported: it is more than a chain of projections and windows.
+        """
+        values = {name: _operand(text) for name, text in arguments.items()}
+        body = body.copy()
+        for column in list(body.find_all(exp.Column)):
+            if not column.table and column.name in values:
+                column.replace(values[column.name].copy())
+        named: dict[str, Relation] = {}
+        for cte in body.ctes:
+            named[cte.alias] = self._select(cte.this, named)
+        return self._select(body, named)
+
+    def _select(self, select: exp.Expr, named: Mapping[str, Relation]) -> Relation:
+        refused = ("joins", "group", "having", "qualify", "distinct", "order", "limit", "laterals")
+        if not isinstance(select, exp.Select) or any(select.args.get(part) for part in refused):
+            raise Unsupported
+        source = select.args["from_"].this
+        if not isinstance(source, exp.Table) or source.args.get("joins") or source.alias:
+            raise Unsupported
+        relation: Relation | None = None
+        if not isinstance(source.this, exp.Anonymous):
+            if source.name not in named:
+                raise Unsupported
+            relation = named[source.name]
+        elif source.this.name.lower() != "query_table":
+            raise Unsupported
+        windows = {window.name: window for window in select.args.get("windows") or ()}
+        if where := select.args.get("where"):
+            if relation is not None:
+                raise Unsupported
+            for condition in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
+                self.filters[condition.sql("duckdb", comments=False)] = None
+        found = {}
+        for projection in select.expressions:
+            if isinstance(projection, exp.Star):
+                raise Unsupported
+            found[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
+        return found
+
+    def _text(self, expression: exp.Expr, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        """Give an expression's text over nodes."""
+
+        def resolved(part: exp.Expr) -> exp.Expr:
+            if isinstance(part, exp.Subquery | exp.Select):
+                raise Unsupported
+            if isinstance(part, exp.Sub) and _is_row_number(part.this) and part.expression.sql() == "1":
+                return exp.Var(this=self._lowering.bar)
+            if isinstance(part, exp.Window):
+                return exp.Var(this=self._window(part, of, windows))
+            if isinstance(part, exp.Anonymous) and part.name.lower() == "decayed_v1":
+                x, q, _ = part.expressions
+                return exp.Var(this=self._lowering.decayed(self._node(x, of, windows), constant(q)))
+            if isinstance(part, exp.Column):
+                return exp.Var(this=self._column(part, of))
+            return part
+
+        return expression.copy().transform(resolved, copy=False).sql("duckdb", comments=False)
+
+    def _node(self, expression: exp.Expr, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        return self._graph.add(self._text(expression, of, windows))
+
+    def _column(self, column: exp.Column, of: Relation | None) -> str:
+        if column.table:
+            raise Unsupported
+        if of is None:
+            return self._graph.column(column.sql("duckdb"))
+        if column.name not in of:
+            raise Unsupported
+        return of[column.name]
+
+    def _window(self, window: exp.Window, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        spec = _resolved(window, windows)
+        function = window.this
+        if _is_row_number(window):
+            return f"({self._lowering.bar} + 1)"
+        if isinstance(function, exp.Lag):
+            offset = int(constant(function.args["offset"])) if function.args.get("offset") else 1
+            default = function.args.get("default")
+            return self._lowering.lag(
+                self._node(function.this, of, windows), offset, default.sql("duckdb") if default else ""
+            )
+        if not isinstance(function, exp.AggFunc) or len(list(function.iter_expressions())) != 1:
+            raise Unsupported
+        name, x = function.sql_name().lower(), self._node(function.this, of, windows)
+        if spec is None or spec.args.get("kind") != "ROWS" or spec.args.get("end") != "CURRENT ROW":
+            raise Unsupported
+        if spec.args.get("start") == "UNBOUNDED":
+            return self._lowering.window(name, x)
+        return self._lowering.frame(name, x, int(constant(spec.args["start"])) + 1)
+
+
+def _resolved(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowSpec | None:
+    """Give the frame of a window over (PARTITION BY symbol ORDER BY date), which may be named."""
+    spec: exp.WindowSpec | None = window.args.get("spec")
+    partition, order = window.args.get("partition_by"), window.args.get("order")
+    alias = window.args.get("alias")
+    while alias is not None:
+        base = windows[alias.name]
+        spec, partition = spec or base.args.get("spec"), partition or base.args.get("partition_by")
+        order, alias = order or base.args.get("order"), base.args.get("alias")
+    by = [column.sql() for column in partition or ()], [one.this.sql() for one in order.expressions] if order else []
+    if by != (["symbol"], ["date"]):
+        raise Unsupported
+    return spec
+
+
+def _is_row_number(expression: exp.Expr) -> bool:
+    return isinstance(expression, exp.Window) and isinstance(expression.this, exp.RowNumber)
+
+
+def _operand(text: str) -> exp.Expr:
+    """Parse an expression, so that it can stand wherever a column does."""
+    parsed = sqlglot.parse_one(text, dialect="duckdb")
+    return parsed if isinstance(parsed, exp.Literal | exp.Column) else exp.paren(parsed, copy=False)
+
+
+@cache
+def _evaluated(text: str) -> float:
+    with duckdb.connect() as con:
+        return float(con.execute(f"SELECT {text}").fetchall()[0][0])
+
+
+def constant(expression: exp.Expr) -> float:
+    """Give the value of an expression without columns.
+
+    Raises:
+        Unsupported: it has columns.
+    """
+    if expression.find(exp.Column) is not None:
+        raise Unsupported
+    return _evaluated(expression.sql("duckdb"))

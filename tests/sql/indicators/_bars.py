@@ -1,0 +1,167 @@
+"""Bars for the tests of indicators, real ones among them, and the three ways to ask for an indicator of them."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pytest
+from duckdb import DuckDBPyConnection
+
+from sql.catalogue import catalogue
+from sql.wide import Request, parse, query
+
+Bars = dict[str, np.ndarray]
+"""Of one symbol: open, high, low, close, volume as float64, NaN where there is none; and, where it matters, date."""
+
+Columns = dict[str, np.ndarray]
+"""Of one symbol: by the name in the result; NaN for NULL."""
+
+Oracle = Callable[[Bars], Columns]
+"""What a request should give for one symbol's bars."""
+
+PRICES = ("open", "high", "low", "close")
+WAYS = ("macro", "partitioned", "streaming")
+
+
+@cache
+def demo_bars() -> dict[str, Bars]:
+    """Give the real bars that the demo shows: AAPL, FB, GOOG, IBM, MSFT, 2000 to 2013; skip where they are absent."""
+    package = importlib.util.find_spec("bokeh_sampledata")
+    if package is None or package.origin is None:
+        pytest.skip("the demo extra is not installed")
+    file = Path(package.origin).parent / "_data" / "stocks.csv.gz"
+    return read(f"SELECT *, Ticker AS symbol FROM read_csv('{file}')")
+
+
+def asx_bars(shared: Path, *symbols: str) -> dict[str, Bars]:
+    """Give real bars of the ASX, 1988 to 2016, with their days without trade, jumps and gaps."""
+    names = ", ".join(f"'{symbol}.AX'" for symbol in symbols)
+    complete = " AND ".join(f"{column} IS NOT NULL" for column in (*PRICES, "volume"))
+    file = shared / "ohlcv" / "asx_yahoo_1988_2016_42sym.parquet"
+    return read(f"SELECT * FROM '{file}' WHERE symbol IN ({names}) AND {complete}")
+
+
+def random_bars(seed: int, rows: int, start: float = 50) -> Bars:
+    """Give a random walk of prices with two decimals, so that some stay the same, and volumes, so that some are 0."""
+    rng = np.random.default_rng(seed)
+    close = np.round(np.maximum(start * np.exp(np.cumsum(rng.normal(0, 0.02, rows))), 0.05), 2)
+    open_ = np.round(close * np.exp(rng.normal(0, 0.01, rows)), 2)
+    high = np.round(np.maximum(open_, close) * (1 + np.abs(rng.normal(0, 0.005, rows))), 2)
+    low = np.round(np.minimum(open_, close) * (1 - np.abs(rng.normal(0, 0.005, rows))), 2)
+    volume = np.maximum(rng.integers(-200, 10_000, rows), 0).astype(np.float64)
+    return {"open": open_, "high": high, "low": low, "close": close, "volume": volume}
+
+
+def flat_bars(close: np.ndarray, volume: float = 1000) -> Bars:
+    """Give bars that opened and closed at a price and traded a tenth of a per cent around it."""
+    return {
+        "open": close, "high": close * 1.001, "low": close * 0.999, "close": close,
+        "volume": np.full(len(close), volume),
+    }  # fmt: skip
+
+
+def rolling(function: Callable[..., np.ndarray], values: np.ndarray, n: int) -> np.ndarray:
+    """Give a function of the last n values, in longdouble; NaN where there are fewer."""
+    found = np.full(len(values), np.nan, dtype=np.longdouble)
+    if len(values) >= n:
+        found[n - 1 :] = function(np.lib.stride_tricks.sliding_window_view(values.astype(np.longdouble), n), axis=-1)
+    return found
+
+
+def days(rows: int) -> np.ndarray:
+    """Give consecutive days from 2000 on."""
+    return np.datetime64("2000-01-01") + np.arange(rows)
+
+
+def connection(symbols: Mapping[str, Bars]) -> DuckDBPyConnection:
+    """Open a connection with the indicators' macros and a table `bars` in no order, NULL for NaN."""
+    con = duckdb.connect()
+    catalogue().install(con)
+    put(con, symbols)
+    return con
+
+
+def put(con: DuckDBPyConnection, symbols: Mapping[str, Bars]) -> None:
+    """Replace the table `bars`."""
+    tables = []
+    for symbol, bars in symbols.items():
+        rows = len(bars["close"])
+        columns = {"symbol": pa.array([symbol] * rows, pa.string()), "date": bars.get("date", days(rows))}
+        columns |= {name: pa.array(bars[name], pa.float64(), from_pandas=True) for name in PRICES}
+        columns["volume"] = pa.array(bars["volume"], pa.float64(), from_pandas=True).cast(pa.int64())
+        tables.append(pa.table(columns))
+    arrow = pa.concat_tables(tables)
+    con.register("arrow", arrow)
+    con.execute("CREATE OR REPLACE TABLE bars AS FROM arrow ORDER BY hash(symbol, date)")
+    con.unregister("arrow")
+
+
+def requests(*texts: str) -> list[Request]:
+    """Understand what is asked for."""
+    return parse(texts, catalogue())
+
+
+def fetch(con: DuckDBPyConnection, texts: Iterable[str], way: str, where: str = "true") -> dict[str, Columns]:
+    """Ask for indicators of the table `bars` in one of `WAYS`: by symbol the columns, and `date`, in order of date.
+
+    `where` filters what comes out. By macro only indicators that leave out the same rows can be asked for together.
+    """
+    asked = requests(*texts)
+    if way == "macro":
+        found: dict[str, Columns] = {}
+        for call in dict.fromkeys(one.call("bars") for one in asked):
+            same = [one for one in asked if one.call("bars") == call]
+            for symbol, columns in _fetch(con, _by_macro(same), where).items():
+                found.setdefault(symbol, {}).update(columns)
+        return found
+    if way == "partitioned":
+        return _fetch(con, query(asked, "bars"), where)
+    # Exactly as many as the longest symbol has: one less would have to show.
+    counted = "SELECT max(bars) FROM (SELECT count(*) AS bars FROM bars GROUP BY symbol)"
+    longest = int(con.execute(counted).fetchall()[0][0] or 1)
+    return _fetch(con, query(asked, "bars", longest=longest), where)
+
+
+def header_number(con: DuckDBPyConnection, request: Request, key: str) -> int:
+    """Give what a header says as an expression of the parameters: the warm-up, or the lookback."""
+    header, numbers = request.indicator.file.header, request.indicator.periods
+    given = [f"{text} AS {name}" for name, text in request.arguments if name in numbers]
+    return int(con.execute(f"SELECT {header[key]} FROM (SELECT {', '.join(given) or 1})").fetchall()[0][0])
+
+
+def _by_macro(same: list[Request]) -> str:
+    columns = ", ".join(f'{one.column} AS "{one.name}"' for one in same)
+    return f"SELECT symbol, date, {columns} FROM {same[0].call('bars')}"
+
+
+def _fetch(con: DuckDBPyConnection, text: str, where: str) -> dict[str, Columns]:
+    rows = con.execute(f"SELECT * FROM ({text}) WHERE {where} ORDER BY symbol, date").fetchnumpy()
+    columns = {name: filled(values) for name, values in rows.items() if name != "symbol"}
+    return _split(np.asarray(rows["symbol"]), columns)
+
+
+def read(text: str) -> dict[str, Bars]:
+    """Give bars of a query."""
+    names = ", ".join(f"CAST({name} AS DOUBLE) AS {name}" for name in (*PRICES, "volume"))
+    rows = duckdb.sql(f"SELECT symbol, date AS date, {names} FROM ({text}) ORDER BY symbol, date").fetchnumpy()
+    return _split(np.asarray(rows.pop("symbol")), {name: filled(values) for name, values in rows.items()})
+
+
+def filled(values: np.ndarray) -> np.ndarray:
+    """Give what DuckDB gave as dates, or as float64 with NaN for NULL."""
+    if values.dtype.kind == "M":
+        return np.asarray(values).astype("datetime64[D]")
+    return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+
+
+def _split(symbols: np.ndarray, columns: Mapping[str, np.ndarray]) -> dict[str, Columns]:
+    starts = np.flatnonzero(symbols[1:] != symbols[:-1]) + 1 if len(symbols) else np.array([], dtype=int)
+    parts = {name: np.split(values, starts) for name, values in columns.items()}
+    firsts = [symbols[at] for at in (0, *starts)] if len(symbols) else []
+    return {str(symbol): {name: part[at] for name, part in parts.items()} for at, symbol in enumerate(firsts)}
