@@ -120,8 +120,10 @@ def import_all() -> None:
     import pipeline.sources.files
     import pipeline.store.folder
     import pipeline.store.s3  # noqa: F401
+    from sql.catalogue import catalogue
 
     boto3.client("s3")
+    catalogue()
 
 
 def trust_extensions() -> None:

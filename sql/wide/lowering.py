@@ -76,16 +76,19 @@ class Streaming:
         if offset == 0:
             return x
         otherwise = f" ELSE {default}" if default else ""
+        return f"CASE WHEN {self.bar} >= {offset} THEN {self._earlier(x, offset)}{otherwise} END"
+
+    def _earlier(self, x: str, offset: int) -> str:
+        """Give the value of so many rows before, of whatever symbol that is."""
         earlier, left = x, offset
         while FARTHEST < left <= 8 * FARTHEST:  # beyond that it materialises all rows once, which is right, too
             earlier, left = self._graph.add(f"lag({earlier}, {FARTHEST}) OVER ()", is_window=True), left - FARTHEST
-        earlier = self._graph.add(f"lag({earlier}, {left}) OVER ()", is_window=True)
-        return f"CASE WHEN {self.bar} >= {offset} THEN {earlier}{otherwise} END"
+        return self._graph.add(f"lag({earlier}, {left}) OVER ()", is_window=True)
 
     def frame(self, function: str, x: str, rows: int) -> str:
         """See `graph.Lowering`."""
         if function in ("min", "max"):
-            return self._extreme("least" if function == "min" else "greatest", x, rows)
+            return self._extreme("<" if function == "min" else ">", x, rows)
         if function == "sum":
             return self._sum(x, rows)
         if function == "avg":
@@ -96,12 +99,16 @@ class Streaming:
             return self._graph.add(f"{self._squares(x, rows)} / {_double(rows)}")
         raise Unsupported
 
-    def _extreme(self, of: str, x: str, rows: int) -> str:
+    def _extreme(self, sign: str, x: str, rows: int) -> str:
         length = 1
         while 2 * length <= rows:
-            x = self._graph.add(f"{of}({x}, {self.lag(x, length, '')})")
+            x = self._farther(sign, x, length)
             length *= 2
-        return x if length == rows else self._graph.add(f"{of}({x}, {self.lag(x, rows - length, '')})")
+        return x if length == rows else self._farther(sign, x, rows - length)
+
+    def _farther(self, sign: str, x: str, offset: int) -> str:
+        earlier = self._earlier(x, offset)  # greatest() costs twice as much
+        return self._graph.add(f"CASE WHEN {self.bar} >= {offset} AND {earlier} {sign} {x} THEN {earlier} ELSE {x} END")
 
     def _sum(self, x: str, rows: int) -> str:
         """Sum what is there of the last rows: 20 of them as 16 and, before these, 4."""
@@ -161,7 +168,7 @@ class Streaming:
         if function == "sum":
             return self._recursion(x, 1.0)
         if function in ("min", "max"):
-            return self._extreme("least" if function == "min" else "greatest", x, self._longest)
+            return self._extreme("<" if function == "min" else ">", x, self._longest)
         raise Unsupported
 
 

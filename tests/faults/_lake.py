@@ -23,6 +23,7 @@ from pipeline.sources import open_source
 from pipeline.steps.consolidate import consolidate
 from pipeline.steps.fetch_batch import fetch_batch
 from pipeline.steps.fetch_metadata import fetch_metadata
+from pipeline.steps.refresh_indicators import refresh_indicators
 from pipeline.steps.resample import resample
 from pipeline.steps.update_symbols import update_symbols
 from sql.loader import views_for
@@ -83,6 +84,7 @@ def publish_all(lake: Lake) -> None:
     """Bring silver up to date, step by step."""
     consolidate({}, lake)
     resample({"intervals": [INTERVAL]}, lake)
+    refresh_indicators({}, lake)
     fetch_metadata({}, lake, None, US)
 
 
@@ -115,7 +117,7 @@ def age(lake: str, days: float, server: S3Server) -> None:
 
 # What is in a lake
 
-VIEWS = ("bars", "latest_bars", "silver_bars", "bars_resampled", "bars_adjusted", "raw_bars", "metadata", "symbols")
+VIEWS = ("bars", "latest_bars", "silver_bars", "bars_resampled", "indicators", "bars_adjusted", "raw_bars", "metadata", "symbols")
 NEEDED = views_for(*(f"views/{name}" for name in VIEWS))
 SEEN = ("bars", "silver_bars", "bars_resampled")
 """What readers look at all the while."""

@@ -23,11 +23,12 @@ pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
         Step("consolidate", "fetched", 3),  # delta, the manifest and the pointer
         Step("consolidate --full", "fetched", 4),  # base, too
         Step("resample", "consolidated", 3),
+        Step("indicators refresh", "consolidated", 3),
         Step("metadata", "consolidated", 3),
         Step("rollback 3", "published", 2),
-        # Five manifests, five files of these and of killed writers, and four batch files.
-        Step("vacuum --raw archive --delete", "old", 3, deletions=14),
-        Step("vacuum --raw remove --delete", "old", 2, deletions=14),
+        # Seven manifests, six files of these and of killed writers, and four batch files.
+        Step("vacuum --raw archive --delete", "old", 3, deletions=17),
+        Step("vacuum --raw remove --delete", "old", 2, deletions=17),
     ],
     ids=lambda step: step.command,
 )
@@ -35,13 +36,14 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
     kill_at_every_write(step)
 
 
-@pytest.mark.parametrize(("state", "day", "puts"), [("empty", FIRST, 8), ("first", SECOND, 12)], ids=["new", "daily"])
+@pytest.mark.parametrize(("state", "day", "puts"), [("empty", FIRST, 8), ("first", SECOND, 15)], ids=["new", "daily"])
 def test_a_run_killed_at_every_write(
     state: str, day: date, puts: int, kill_at_every_write: Kill, tmp_path: Path
 ) -> None:
     """Of a new lake marker, calendar, list, two batches and the first generation; each day list, batches, generations.
 
-    A generation is its file, its manifest and the pointer; there is one of metadata, of bars and of resampled bars.
+    A generation is its file, its manifest and the pointer; there is one of metadata, of bars, of resampled bars and of
+    indicators.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, first=puts))
