@@ -19,7 +19,18 @@ from sql.loader import HOME, SqlFile, read
 FOLDER = HOME / "indicators"
 KERNELS = ("indicators/kernels/at_least_v1", "indicators/kernels/decayed_v1")
 """What the indicators are written with."""
-REQUIRED = ("version", "title", "params", "columns", "returns", "warmup", "lookback", "formula", "reference", "changes")
+REQUIRED = (
+    "version",
+    "title",
+    "params",
+    "columns",
+    "returns",
+    "warmup",
+    "lookback",
+    "formula",
+    "reference",
+    "changes",
+)
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Indicator:
     name: str
     version: int
     family: str
-    file: SqlFile = field(repr=False)
+    file: SqlFile = field(repr=False, compare=False)
 
     @property
     def macro(self) -> str:

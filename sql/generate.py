@@ -74,7 +74,7 @@ def _name(one: Indicator) -> str:
 
 def _index(indicators: tuple[Indicator, ...]) -> str:
     lines = [
-        "| call | columns | formula | warm-up | from TA-Lib at most | reference |",
+        "| call | columns | formula | warm-up | difference | reference |",
         "|---|---|---|---|---|---|",
     ]
     for one in sorted(indicators, key=lambda one: (one.family, one.name)):
@@ -85,7 +85,7 @@ def _index(indicators: tuple[Indicator, ...]) -> str:
             ", ".join(f"`{column}`" for column in one.returns),
             header["formula"],
             header["warmup"],
-            header.get("difference", "not in TA-Lib"),
+            header["difference"],
             header["reference"],
         ]
         lines.append("| " + " | ".join(" ".join(str(cell).split()).replace("|", "\\|") for cell in cells) + " |")

@@ -117,7 +117,10 @@ def age(lake: str, days: float, server: S3Server) -> None:
 
 # What is in a lake
 
-VIEWS = ("bars", "latest_bars", "silver_bars", "bars_resampled", "indicators", "bars_adjusted", "raw_bars", "metadata", "symbols")
+VIEWS = (
+    "bars", "latest_bars", "silver_bars", "bars_resampled", "indicators", "bars_adjusted", "raw_bars", "metadata",
+    "symbols",
+)  # fmt: skip
 NEEDED = views_for(*(f"views/{name}" for name in VIEWS))
 SEEN = ("bars", "silver_bars", "bars_resampled")
 """What readers look at all the while."""

@@ -11,6 +11,7 @@ warmup: n - 1
 lookback: n - 1
 formula: "(price - mean) / (0.015 * mean distance of the last n prices from their mean), price = (high + low + close) / 3;
   0 where none is farther off than rounding"
+difference: 7e-13
 reference: D. Lambert, Commodity Channel Index, Commodities (1980); TA-Lib CCI, whose own default is 14; a list of n prices a
   bar, as their distances are from a mean that differs for each bar, so the wide query joins it by macro
 changes:

@@ -11,6 +11,7 @@ warmup: n
 lookback: n
 formula: "100 * up / (up + down), the sums over the last n bars of price * volume where the price rose and where it fell,
   price = (high + low + close) / 3; 0 where less than 1 was traded at other prices than the bar before"
+difference: 5e-15
 reference: TA-Lib MFI, whose rules for little money and for changes of no more than 1e-14, which count as none, it has
 changes:
   - 2026-11-21 first version

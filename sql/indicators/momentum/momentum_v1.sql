@@ -10,6 +10,7 @@ returns: [momentum]
 warmup: n
 lookback: n
 formula: value - the value n bars before
+difference: 1e-15
 reference: TA-Lib MOM
 changes:
   - 2026-11-21 first version

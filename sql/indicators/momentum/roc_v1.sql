@@ -10,6 +10,7 @@ returns: [roc]
 warmup: n
 lookback: n
 formula: 100 * (value / the value n bars before - 1); 0 where that was 0
+difference: 1e-15
 reference: TA-Lib ROC
 changes:
   - 2026-11-21 first version

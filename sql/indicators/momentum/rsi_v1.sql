@@ -10,6 +10,7 @@ returns: [rsi]
 warmup: n
 lookback: n + 28 * n
 formula: 100 * up / (up + down), the Wilder averages of the rises and of the falls; 0 where the value has never changed
+difference: 4e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib RSI
 changes:
   - 2026-11-21 first version

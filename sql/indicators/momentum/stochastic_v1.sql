@@ -11,6 +11,7 @@ warmup: n + smooth + signal - 3
 lookback: n + smooth + signal - 3
 formula: "fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where they are the same;
   stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; smooth 1 gives the fast oscillator"
+difference: 9e-15
 reference: TA-Lib STOCH with simple averages, whose own defaults are 5, 3, 3; stoch_k is NULL as long as stoch_d is, as there
 changes:
   - 2026-11-21 first version

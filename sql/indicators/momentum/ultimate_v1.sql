@@ -11,6 +11,7 @@ warmup: long
 lookback: long
 formula: "100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), a(n) = sum of buying pressure / sum of true range of the last
   n bars, 0 where none of them moved; pressure = close - the lower of low and the close before, true range as in atr"
+difference: 2e-14
 reference: L. Williams, The Ultimate Oscillator, Technical Analysis of Stocks & Commodities (1985); TA-Lib ULTOSC
 changes:
   - 2026-11-21 first version

@@ -10,6 +10,7 @@ returns: [williams_r]
 warmup: n - 1
 lookback: n - 1
 formula: "-100 * (highest high - close) / (highest high - lowest low) of the last n bars, 0 where they are the same"
+difference: 1e-15
 reference: TA-Lib WILLR
 changes:
   - 2026-11-21 first version

@@ -12,6 +12,7 @@ lookback: 2 * n - 1 + 72 * n
 formula: "plus_di, minus_di = 100 * up (down) / true range, from bar n on, of sums s - s / n + this bar's, the first
   one of bars 1 to n - 1; up, down = how far high and low went beyond those before, the larger counts; adx = Wilder
   average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each 0 where nothing has moved"
+difference: 9e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib ADX, PLUS_DI, MINUS_DI
 changes:
   - 2026-11-21 first version

@@ -11,6 +11,7 @@ warmup: n
 lookback: n
 formula: "100 * (n - bars since the highest high, or the lowest low, of this bar and the n before) / n; of equal ones the
   latest counts"
+difference: 1e-15
 reference: TA-Lib AROON; other sources let the oldest of equal ones count
 changes:
   - 2026-11-21 first version

@@ -10,6 +10,7 @@ returns: [dema]
 warmup: 2 * n - 2
 lookback: 2 * n - 2 + 36 * (n + 1)
 formula: "2 * e1 - e2: e1 = ema(n) of value, e2 = ema(n) of e1, each from the mean of its first n values on"
+difference: 3e-15
 reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); TA-Lib DEMA
 changes:
   - 2026-11-21 first version

@@ -10,6 +10,7 @@ returns: [ema]
 warmup: n - 1
 lookback: n - 1 + 14 * (n + 1)
 formula: ema + 2 / (n + 1) * (value - ema), from the mean of the first n values on
+difference: 2e-14
 reference: TA-Lib EMA
 changes:
   - 2026-11-21 first version

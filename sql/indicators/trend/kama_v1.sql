@@ -11,6 +11,7 @@ warmup: n
 lookback: n + 8192
 formula: "kama + c * (value - kama), from value n - 1 on; c = (efficiency * (2/3 - 2/31) + 2/31)^2, efficiency = |change over
   n bars| / sum of the n changes' sizes, 1 where nothing moves"
+difference: 3e-15
 reference: "P. Kaufman, Trading Systems and Methods (1995); TA-Lib KAMA, whose own default is 30; the recursion
   y = x + q * y, with a q for each bar, by merging 2, 4, 8, … bars into one (x, q): bars 8192 ago count less than 2e-15;
   2,520 bars cost 3 CPU seconds of 500 symbols (0.5 in the wide query) and 0.03 of one"

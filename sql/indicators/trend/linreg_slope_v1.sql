@@ -11,6 +11,7 @@ warmup: n - 1
 lookback: n - 1
 formula: "change of the value a bar by the least-squares line through the last n values, that is the sum of value times the
   distance of its bar from the middle one, / (n * (n * n - 1) / 12)"
+difference: 2e-13
 reference: TA-Lib LINEARREG_SLOPE
 changes:
   - 2026-11-21 first version

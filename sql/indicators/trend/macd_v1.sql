@@ -11,6 +11,7 @@ warmup: slow + signal - 2
 lookback: slow + signal - 2 + 14 * (slow + 1)
 formula: "macd = ema(fast) - ema(slow), both from the mean of their last values at bar slow on; macd_signal = ema(signal) of
   macd; macd_hist = macd - macd_signal"
+difference: 5e-15
 reference: TA-Lib MACD
 changes:
   - 2026-11-21 first version

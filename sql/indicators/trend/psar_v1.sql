@@ -12,6 +12,7 @@ lookback: all
 formula: "psar + a * (extreme - psar), extreme = highest high of a rise or lowest low of a fall, a = step, and step more at
   each new extreme up to most; no higher (lower) than the last two lows (highs); it turns, to the extreme, where a low
   (high) reaches it; a fall at first if the second low fell, and by more than the high rose"
+difference: 1e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib SAR; 2,520 bars cost 4 to 5 CPU seconds of
   500 symbols and 0.08 of one
 changes:

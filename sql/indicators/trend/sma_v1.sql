@@ -10,6 +10,7 @@ returns: [sma]
 warmup: n - 1
 lookback: n - 1
 formula: mean of the last n values
+difference: 9e-15
 reference: TA-Lib SMA
 changes:
   - 2026-11-21 first version

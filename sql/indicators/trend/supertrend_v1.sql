@@ -11,6 +11,7 @@ warmup: n
 lookback: all
 formula: "bands = (high + low) / 2 + and - width * atr(n), which only narrow unless the close before was beyond; direction 1,
   supertrend = lower band, while close > it; -1, supertrend = upper band, while close <= it; at bar n by close >= middle"
+difference: 1e-15
 reference: O. Seban; Skender.Stock.Indicators, while others begin with -1 and do not turn where close = band; 2,520 bars cost
   5 to 6 CPU seconds of 500 symbols and 0.06 of one
 changes:

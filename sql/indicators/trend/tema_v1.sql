@@ -10,6 +10,7 @@ returns: [tema]
 warmup: 3 * n - 3
 lookback: 3 * n - 3 + 54 * (n + 1)
 formula: "3 * e1 - 3 * e2 + e3: e1 = ema(n) of value, e2 of e1, e3 of e2, each from the mean of its first n values on"
+difference: 9e-15
 reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); TA-Lib TEMA
 changes:
   - 2026-11-21 first version

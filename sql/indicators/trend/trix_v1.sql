@@ -11,6 +11,7 @@ warmup: 3 * n - 2
 lookback: 3 * n - 2 + 54 * (n + 1)
 formula: "100 * (e3 / e3 of the bar before - 1): e1 = ema(n) of value, e2 of e1, e3 of e2, each
   from the mean of its first n values on"
+difference: 2e-15
 reference: TA-Lib TRIX, whose own default is 30
 changes:
   - 2026-11-21 first version

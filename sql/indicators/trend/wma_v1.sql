@@ -11,6 +11,7 @@ warmup: n - 1
 lookback: n - 1
 formula: "mean of the last n values with the weights 1, 2, … n; their sum is written as sum of k * value - (k - n) * sum of
   value, k the bar's number"
+difference: 8e-13
 reference: TA-Lib WMA
 changes:
   - 2026-11-21 first version

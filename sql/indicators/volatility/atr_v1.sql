@@ -11,6 +11,7 @@ warmup: n
 lookback: n + 28 * n
 formula: "Wilder average of the true range, from the mean of the first n of them on; true range = the largest of high - low,
   |high - close before| and |low - close before|; the first bar has none"
+difference: 3e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib ATR
 changes:
   - 2026-11-21 first version

@@ -11,6 +11,7 @@ warmup: n - 1
 lookback: n - 1
 formula: "middle = sma(n); upper and lower = middle + and - width * population standard deviation of the last n values;
   percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle"
+difference: 3e-11
 reference: J. Bollinger, Bollinger on Bollinger Bands (2001); TA-Lib BBANDS
 changes:
   - 2026-11-21 first version

@@ -10,6 +10,7 @@ returns: [donchian_upper, donchian_middle, donchian_lower]
 warmup: n - 1
 lookback: n - 1
 formula: upper and lower = highest high and lowest low of the last n bars, this one included; middle = their mean
+difference: 1e-15
 reference: TA-Lib DONCHIAN; where a breakout is looked for compare with the row before, as some sources leave this bar out
 changes:
   - 2026-11-21 first version

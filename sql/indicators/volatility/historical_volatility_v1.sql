@@ -11,6 +11,7 @@ warmup: n
 lookback: n
 formula: "standard deviation (of a sample, by n - 1) of the last n log returns, times sqrt(sessions), the sessions of a
   year; 0.2 is 20 %; NULL where one of the n + 1 values is not positive"
+difference: 2e-14
 reference: J. Hull, Options, Futures and Other Derivatives, estimating volatility from historical data
 changes:
   - 2026-11-21 first version

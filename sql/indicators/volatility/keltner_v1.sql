@@ -10,6 +10,7 @@ returns: [keltner_upper, keltner_middle, keltner_lower]
 warmup: greatest(n - 1, atr_n)
 lookback: greatest(n - 1 + 14 * (n + 1), atr_n + 28 * atr_n)
 formula: middle = ema(n) of value; upper and lower = middle + and - width * atr(atr_n), which is Wilder's as in atr
+difference: 3e-15
 reference: C. Keltner's channels in L. B. Raschke's form, of ema and atr as they are here; TA-Lib KC is of the value
   (high + low + close) / 3 and begins both averages at one bar, which shows in its first few hundred values
 changes:

@@ -10,6 +10,7 @@ returns: [stddev]
 warmup: n - 1
 lookback: n - 1
 formula: square root of the mean squared deviation of the last n values from their mean (population, that is divided by n)
+difference: 9e-10
 reference: TA-Lib STDDEV, which loses digits where the deviation is small beside the value
 changes:
   - 2026-11-21 first version

@@ -12,6 +12,7 @@ warmup: 0
 lookback: all
 formula: "sum since the first bar of the money flow, ((close - low) - (high - close)) / (high - low) * volume, 0 where the
   high is not above the low"
+difference: 1e-15
 reference: M. Chaikin; TA-Lib AD
 changes:
   - 2026-11-21 first version

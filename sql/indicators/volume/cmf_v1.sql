@@ -10,6 +10,7 @@ returns: [cmf]
 warmup: n - 1
 lookback: n - 1
 formula: sum of the money flow (as in ad) of the last n bars, divided by the sum of their volume; 0 where that is 0
+difference: 7e-15
 reference: M. Chaikin; TA-Lib CMF
 changes:
   - 2026-11-21 first version

@@ -11,6 +11,7 @@ carried: [obv]
 warmup: 0
 lookback: all
 formula: sum since the first bar of the volume where the close rose, less that where it fell; the first bar is a rise
+difference: 1e-15
 reference: J. Granville, New Key to Stock Market Profits (1963); TA-Lib OBV
 changes:
   - 2026-11-21 first version

@@ -10,6 +10,7 @@ returns: [vwap_rolling]
 warmup: n - 1
 lookback: n - 1
 formula: sum of (high + low + close) / 3 * volume, divided by the sum of volume, of the last n bars; NULL where that is 0
+difference: 2e-14
 reference: TA-Lib VWMA of the typical price; since the first bar see vwap
 changes:
   - 2026-11-21 first version

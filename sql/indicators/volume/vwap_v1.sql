@@ -13,6 +13,7 @@ warmup: 0
 lookback: all
 formula: "vwap_value = sum of (high + low + close) / 3 * volume, vwap_volume = sum of volume, both since the first bar;
   vwap = vwap_value / vwap_volume, NULL until there is volume"
+difference: 7e-15
 reference: TA-Lib VWAP, which gives 0 until there is volume; of the last n bars see vwap_rolling
 changes:
   - 2026-11-21 first version

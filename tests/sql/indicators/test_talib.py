@@ -62,7 +62,14 @@ def demo() -> tuple[dict[str, Bars], DuckDBPyConnection]:
 
 
 def assert_equal(text: str, way: str, oracle: Oracle, symbols: Mapping[str, Bars], con: DuckDBPyConnection) -> None:
-    columns = {request.name: request.column for request in requests(text)}
+    assert largest_difference(text, way, oracle, symbols, con) <= TOLERANCE
+
+
+def largest_difference(
+    text: str, way: str, oracle: Oracle, symbols: Mapping[str, Bars], con: DuckDBPyConnection
+) -> float:
+    """Give it over all symbols and columns, relative to what SCALES says; fails where NULLs are elsewhere."""
+    largest, columns = 0.0, {request.name: request.column for request in requests(text)}
     found = fetch(con, [text], way)
     assert found.keys() == symbols.keys()
     for symbol, bars in symbols.items():
@@ -73,9 +80,11 @@ def assert_equal(text: str, way: str, oracle: Oracle, symbols: Mapping[str, Bars
             null, absent = np.isnan(got[name]), np.isnan(expected[name])
             np.testing.assert_array_equal(null, absent, f"{symbol} {name}: NULL elsewhere")
             scale = np.maximum(np.abs(expected[name]), SCALES[column](bars) if column in SCALES else 0)
-            off = np.abs(got[name] - expected[name]) > TOLERANCE * scale
-            at = np.flatnonzero(off)
+            off = np.abs(got[name] - expected[name])
+            at = np.flatnonzero(off > TOLERANCE * scale)
             assert not len(at), f"{symbol} {name}, bar {at[0]}: {got[name][at[0]]!r} is not {expected[name][at[0]]!r}"
+            largest = max(largest, float(np.nanmax(off[scale > 0] / scale[scale > 0], initial=0)))
+    return largest
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -105,6 +114,17 @@ def test_days_without_trade_jumps_and_gaps(way: str, shared: Path) -> None:
     con = connection(symbols)
     for text, oracle in ORACLES.items():
         assert_equal(text, way, oracle, symbols, con)
+
+
+def test_the_headers_say_how_far_they_are_from_it(demo: tuple[dict[str, Bars], DuckDBPyConnection]) -> None:
+    """On the demo's bars, in each way and with all of the oracles' parameters."""
+    measured: dict[str, float] = {}
+    for text, oracle in ORACLES.items():
+        name = requests(text)[0].indicator.macro
+        largest = max(largest_difference(text, way, oracle, *demo) for way in WAYS)
+        measured[name] = max(measured.get(name, 0), largest)
+    said = {one.macro: float(one.file.header["difference"]) for one in catalogue().indicators}
+    assert {name: far for name, far in measured.items() if far > said[name]} == {}
 
 
 def test_each_indicator_has_oracles_of_two_sets_of_parameters() -> None:
