@@ -152,10 +152,7 @@ class Streaming:
         return found
 
     def decayed(self, x: str, q: float) -> str:
-        """See `graph.Lowering`."""
-        return self._recursion(x, q)
-
-    def _recursion(self, x: str, q: float) -> str:
+        """See `graph.Lowering`; q = 1 sums all bars so far."""
         offset = 1
         while offset < self._longest and (weight := q**offset) > SMALLEST:
             earlier = self.lag(x, offset, "0e0")
@@ -166,7 +163,7 @@ class Streaming:
     def window(self, function: str, x: str) -> str:
         """See `graph.Lowering`."""
         if function == "sum":
-            return self._recursion(x, 1.0)
+            return self.decayed(x, 1.0)
         if function in ("min", "max"):
             return self._extreme("<" if function == "min" else ">", x, self._longest)
         raise Unsupported
