@@ -633,9 +633,8 @@ def test_a_silver_file_that_is_gone_fails(clean: Lake) -> None:
     assert re.search(rf"bars__unique +fail +error  IO Error: .*{file.key}", ran.stdout)
 
 
+@pytest.mark.parametrize("lake_uri", ["s3"], indirect=True)
 def test_on_s3(published: Lake, s3: S3Server) -> None:
-    if not published.uri.startswith("s3://"):
-        pytest.skip("a folder")
     assert cli("--lake", published.uri).exit_code == 0
     (file,) = head(published).table("bars").delta
     bucket, _, prefix = published.uri.removeprefix("s3://").partition("/")

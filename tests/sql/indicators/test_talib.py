@@ -10,7 +10,6 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from sql.catalogue import catalogue
-from tests.sql.indicators import momentum, trend, volatility, volume
 from tests.sql.indicators._bars import (
     WAYS,
     Bars,
@@ -22,6 +21,7 @@ from tests.sql.indicators._bars import (
     header_number,
     requests,
 )
+from tests.sql.indicators.oracles import momentum, trend, volatility, volume
 
 MODULES = (momentum, trend, volatility, volume)
 ORACLES: dict[str, Oracle] = {text: oracle for module in MODULES for text, oracle in module.ORACLES.items()}
