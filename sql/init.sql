@@ -39,6 +39,7 @@ SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/bars_adjusted.sql
 .read sql/views/bars_as_traded.sql
 .read sql/views/bars_split_adjusted.sql
+.read sql/views/forward_factors.sql
 .read sql/views/read_symbols.sql
 .read sql/views/symbols.sql
 .read sql/views/symbol_changes.sql

@@ -8,7 +8,20 @@ import warnings
 import typer
 from rich.console import Console
 
-from analytics.cli import check, history, indicators, metadata, query, rollback, run, shell, silver, status, vacuum
+from analytics.cli import (
+    backtest,
+    check,
+    history,
+    indicators,
+    metadata,
+    query,
+    rollback,
+    run,
+    shell,
+    silver,
+    status,
+    vacuum,
+)
 from analytics.cli.logs import start_logging
 from sql.errors import StockStreamError
 
@@ -27,6 +40,7 @@ app.command("consolidate")(silver.consolidate)
 app.command("resample")(silver.resample)
 app.command("metadata")(metadata.metadata)
 app.add_typer(indicators.app, name="indicators")
+app.command("backtest")(backtest.backtest)
 app.command("check")(check.check)
 app.command("history")(history.history)
 app.command("rollback")(rollback.rollback)

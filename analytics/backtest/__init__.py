@@ -1,0 +1,48 @@
+"""Backtests of stateful strategies on what queries of a lake give.
+
+from analytics.backtest import MovingAverageCrossover, backtest
+result = backtest(MovingAverageCrossover(fast=20, slow=50), "./lake", symbols=["BHP", "CBA"], start="2020-01-01")
+result.metrics["sharpe"]
+
+strategy.py is what one writes; orders.py and portfolio.py what it sees. query.py writes the one query and feed.py
+streams it; engine.py is the loop; matching.py, broker.py, books.py and costs.py are the rules of the account.
+"""
+
+from analytics.backtest.backtest import backtest
+from analytics.backtest.data import Data
+from analytics.backtest.orders import Action, Order
+from analytics.backtest.portfolio import ClosedPosition, Portfolio, Position, Transaction
+from analytics.backtest.result import Result
+from analytics.backtest.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
+from analytics.backtest.strategies import (
+    BollingerBreakout,
+    BuyAndHold,
+    Momentum,
+    MovingAverageCrossover,
+    PairsTrade,
+    RSIMeanReversion,
+)
+from analytics.backtest.strategy import Strategy
+
+__all__ = [
+    "Action",
+    "BollingerBreakout",
+    "BuyAndHold",
+    "ClosedPosition",
+    "Data",
+    "Momentum",
+    "MovingAverageCrossover",
+    "Order",
+    "PairsTrade",
+    "Portfolio",
+    "Position",
+    "RSIMeanReversion",
+    "Result",
+    "Strategy",
+    "Transaction",
+    "backtest",
+    "fixed_money",
+    "percent_of_equity",
+    "rebalance",
+    "volatility_target",
+]

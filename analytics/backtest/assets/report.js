@@ -1,0 +1,154 @@
+"use strict";
+
+const data = JSON.parse(document.getElementById("data").textContent);
+const days = data.account.days.map((day) => day * 86400);
+const drawn = []; // one function a chart, which draws it anew
+
+const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+const text = (options) => (value) => (value == null ? "–" : value.toLocaleString("en-US", options).replace("-", "−"));
+const money = text({ maximumFractionDigits: 0 });
+const price = text({ minimumFractionDigits: 2, maximumFractionDigits: 4 });
+const mark = text({ notation: "compact", maximumSignificantDigits: 4 });
+const percent = text({ style: "percent", maximumFractionDigits: 1 });
+const percentMark = text({ style: "percent", maximumFractionDigits: 2 });
+
+function options(holder, height, series, axis, extra = {}) {
+  const label = { stroke: colour("muted"), font: "12px system-ui, sans-serif" };
+  const last = days.length - 1;
+  return {
+    width: document.documentElement.classList.contains("print") ? 680 : holder.clientWidth,
+    height,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
+    cursor: { sync: { key: "sessions" }, drag: { x: true, y: false }, y: false },
+    scales: { y: extra.scale ?? {} },
+    axes: [
+      { ...label, space: 80, grid: { show: false }, ticks: { stroke: colour("line"), width: 1, size: 4 } },
+      {
+        ...label,
+        size: 58,
+        grid: { stroke: colour("line"), width: 1 },
+        ticks: { show: false },
+        values: (_, marks) => marks.map((at) => (at == null ? "" : axis(at))),
+      },
+    ],
+    series: [{ label: "Session", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) }, ...series],
+    hooks: {
+      ready: [(plot) => plot.setLegend({ idx: last })],
+      setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: last })],
+      ...extra.hooks,
+    },
+  };
+}
+
+function line(label, stroke, value, extra = {}) {
+  return { label, stroke, width: 1.5, value: (_, at) => value(at), points: { show: false }, ...extra };
+}
+
+// make() gives the height, series, axis format, columns and extras of the chart as things are now
+function chart(id, make) {
+  const holder = document.getElementById(id);
+  if (holder === null) return () => {};
+  let plot = null;
+  const draw = () => {
+    const { height, series, axis, columns, extra } = make();
+    plot?.destroy();
+    plot = new uPlot(options(holder, height, series, axis, extra), [days, ...columns], holder);
+  };
+  new ResizeObserver(() => holder.clientWidth !== plot.width && plot.setSize({ width: holder.clientWidth, height: plot.height })).observe(holder);
+  drawn.push(draw);
+  draw();
+  return draw;
+}
+
+const { equity, benchmark, drawdown, long, short: sold } = data.account;
+const log = document.getElementById("log");
+const isPositive = [...equity, ...(benchmark ?? [])].every((value) => value === null || value > 0);
+log.disabled = !isPositive;
+
+const drawEquity = chart("equity", () => ({
+  height: 340,
+  axis: mark,
+  columns: benchmark ? [benchmark, equity] : [equity],
+  series: [
+    ...(benchmark ? [line(data.benchmark, colour("muted"), money, { width: 1 })] : []),
+    line("Equity", colour("accent"), money),
+  ],
+  extra: { scale: log.checked ? { distr: 3 } : {} },
+}));
+log.addEventListener("change", drawEquity);
+
+chart("drawdown", () => ({
+  height: 170,
+  axis: percentMark,
+  columns: [drawdown],
+  series: [line("Drawdown", colour("loss"), percent, { fill: colour("loss-soft"), width: 1 })],
+}));
+
+chart("exposure", () => ({
+  height: 170,
+  axis: percentMark,
+  columns: sold ? [long, sold, long.map((share, i) => (share === null ? null : share + sold[i]))] : [long],
+  series: [
+    line("Long", colour("accent"), percent, { fill: colour("accent-soft"), width: 1 }),
+    ...(sold ? [line("Short", colour("loss"), percent, { fill: colour("loss-soft"), width: 1 })] : []),
+    ...(sold ? [line("Net", colour("text"), percent, { width: 1 })] : []),
+  ],
+}));
+
+function markers(plot, trades) {
+  const { ctx } = plot;
+  const size = 5 * devicePixelRatio;
+  const { left, top, width, height } = plot.bbox;
+  const point = ([session, close]) => [plot.valToPos(days[session], "x", true), plot.valToPos(close, "y", true)];
+  const shape = (fill, corners) => {
+    ctx.beginPath();
+    corners.forEach(([x, y]) => ctx.lineTo(x, y));
+    ctx.closePath();
+    ctx.fillStyle = fill;
+    ctx.fill();
+  };
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left - size, top, width + 2 * size, height);
+  ctx.clip();
+  for (const [entry, exit, isLong, isWin] of trades) {
+    const [x, y] = point(entry);
+    const stroke = exit === null ? colour("muted") : colour(isWin ? "gain" : "loss");
+    if (exit !== null) {
+      const [toX, toY] = point(exit);
+      ctx.beginPath();
+      ctx.moveTo(x, y);
+      ctx.lineTo(toX, toY);
+      ctx.strokeStyle = stroke;
+      ctx.lineWidth = 1.5 * devicePixelRatio;
+      ctx.setLineDash([4 * devicePixelRatio, 3 * devicePixelRatio]);
+      ctx.stroke();
+      shape(stroke, [[toX - size, toY], [toX, toY - size], [toX + size, toY], [toX, toY + size]]);
+    }
+    const up = isLong ? size : -size;
+    shape(colour("text"), [[x, y - up], [x - size, y + up], [x + size, y + up]]);
+  }
+  ctx.restore();
+}
+
+const symbol = document.getElementById("symbol");
+const drawPrice = chart("price", () => {
+  const { close, trades } = data.traded[Number(symbol.value)];
+  return {
+    height: 340,
+    axis: mark,
+    columns: [close],
+    series: [line("Close", colour("muted"), price, { width: 1 })],
+    extra: { hooks: { draw: [(plot) => markers(plot, trades)] } },
+  };
+});
+symbol?.addEventListener("change", drawPrice);
+
+const drawAll = () => drawn.forEach((draw) => draw());
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+for (const [event, isPrint] of [["beforeprint", true], ["afterprint", false]]) {
+  addEventListener(event, () => {
+    document.documentElement.classList.toggle("print", isPrint);
+    drawAll();
+  });
+}

@@ -1,0 +1,43 @@
+"""Bollinger breakout."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from analytics.backtest.data import Data
+from analytics.backtest.orders import Action
+from analytics.backtest.portfolio import Portfolio
+from analytics.backtest.sizing import percent_of_equity
+from analytics.backtest.strategy import Strategy
+
+
+class BollingerBreakout(Strategy):
+    """Buys on a close above the upper band, and sells on one below the middle.
+
+    Until then a trailing stop `trail` per cent below the highest price protects the position (0 for none).
+    """
+
+    def __init__(self, n: int = 20, width: float = 2, trail: float = 15, percent: float = 95) -> None:
+        self.percent, self.trail = percent, trail
+        self.columns = [f"bollinger({n}, {width:g})"]
+        self._upper, self._middle = f"bollinger_upper_{n}_{width:g}", f"bollinger_middle_{n}_{width:g}"
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        """Divide the money."""
+        self._share = self.percent / len(symbols)
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        """Buy above the band, sell below its middle; protect what was bought."""
+        upper, close = data[self._upper], data.close
+        if upper is None:
+            return None
+        held = portfolio.positions.get(symbol)
+        if held is None:
+            quantity = percent_of_equity(portfolio, symbol, self._share) if close > upper else 0
+            return Action.buy(quantity) if quantity else None
+        if close < data[self._middle]:
+            return Action.close()
+        if self.trail and not portfolio.open_orders(symbol):
+            return Action.sell(held.quantity, trail_percent=self.trail)
+        return None

@@ -1,0 +1,33 @@
+"""Buy and hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from analytics.backtest.data import Data
+from analytics.backtest.orders import Action
+from analytics.backtest.portfolio import Portfolio
+from analytics.backtest.sizing import fixed_money
+from analytics.backtest.strategy import Strategy
+
+
+class BuyAndHold(Strategy):
+    """Buys each symbol on its first bar, with an equal share of `percent` of the initial capital, and holds it."""
+
+    def __init__(self, percent: float = 95) -> None:
+        self.percent = percent
+        self._share = 0.0
+        self._bought: set[str] = set()
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        """Divide the money."""
+        self._share = portfolio.initial_capital * self.percent / 100 / len(symbols)
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        """Buy what has not been bought yet."""
+        if symbol in self._bought:
+            return None
+        self._bought.add(symbol)
+        quantity = fixed_money(portfolio, symbol, self._share)
+        return Action.buy(quantity) if quantity else None

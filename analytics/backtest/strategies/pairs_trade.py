@@ -1,0 +1,60 @@
+"""Pairs trade."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Sequence
+from datetime import date
+from statistics import fmean, pstdev
+
+from analytics.backtest.data import Data
+from analytics.backtest.orders import Action
+from analytics.backtest.portfolio import Portfolio
+from analytics.backtest.sizing import rebalance
+from analytics.backtest.strategy import Strategy
+from sql.errors import UsageError
+
+
+class PairsTrade(Strategy):
+    """Sells the dearer of two symbols short and buys the other, until their ratio is back at its mean.
+
+    Enters where the logarithm of the ratio of their closes is `entry` standard deviations from its mean over `n`
+    sessions, and leaves at `exit`; each leg has half of `percent` of the equity.
+    Gatev, Goetzmann and Rouwenhorst, Pairs Trading (2006).
+    """
+
+    columns = ("adjusted_close",)
+
+    def __init__(self, n: int = 60, entry: float = 2, exit: float = 0.5, percent: float = 80) -> None:
+        self.entry, self.exit, self.percent = entry, exit, percent
+        self._spreads: deque[float] = deque(maxlen=n)
+        self._pair: tuple[str, ...] = ()
+        self._closes: dict[str, float] = {}
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        """Take the two."""
+        if len(symbols) != 2:
+            raise UsageError(f"PairsTrade takes two symbols, not {len(symbols)}: name them with --symbols")
+        self._pair = tuple(symbols)
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        """Take note of the closes."""
+        self._closes[symbol] = data.adjusted_close
+
+    def on_bar_end(self, date: date, portfolio: Portfolio) -> Iterable[Action] | None:
+        """Compare the two, in a session in which both were traded."""
+        closes, self._closes = self._closes, {}
+        if len(closes) < 2:
+            return None
+        first, second = self._pair
+        self._spreads.append(math.log(closes[first] / closes[second]))
+        if len(self._spreads) < (self._spreads.maxlen or 0):
+            return None
+        spread = pstdev(self._spreads)
+        score = (self._spreads[-1] - fmean(self._spreads)) / spread if spread else 0.0
+        held = portfolio.quantity(first)
+        if not held and abs(score) > self.entry:
+            leg = math.copysign(self.percent / 2, score)
+            return rebalance(portfolio, {first: -leg, second: leg})
+        return rebalance(portfolio, {}) if held and abs(score) < self.exit else None

@@ -1,0 +1,156 @@
+"""Results made by hand, without the engine: the SMA crossover on the real GOOG, and thirty symbols that are made up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from functools import cache
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analytics.backtest.charts import PriceHistory
+from analytics.backtest.metrics import summary
+from analytics.backtest.portfolio import ClosedPosition, Position, Transaction
+from analytics.backtest.result import Costs, Curve, Note, Result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CAPITAL, COMMISSION = 100_000.0, 0.001
+NO_COSTS = Costs(0, 0, 0, 0)
+
+
+@cache
+def goog() -> pd.DataFrame:
+    """Give the daily bars that backtesting.py brings along: 2,148 sessions, August 2004 to March 2013."""
+    from backtesting.test import GOOG
+
+    return GOOG
+
+
+def curve(equity: Sequence[float], dates: Sequence[date] | None = None, **columns: np.ndarray) -> Curve:
+    """Give a curve in cash throughout, a session every calendar day from 2020-01-01 unless said otherwise."""
+    money = np.asarray(equity, dtype=np.float64)
+    days = list(dates or [date(2020, 1, 1) + timedelta(days=i) for i in range(len(money))])
+    return replace(Curve(days, money, money, np.zeros_like(money), np.zeros_like(money)), **columns)
+
+
+@cache
+def goog_sma() -> Result:
+    """Give the crossover of 20 and 50 sessions: in on the next open with 95 % of the equity, out likewise."""
+    bars = goog()
+    dates = [day.date() for day in bars.index]
+    opens, closes = bars["Open"].tolist(), bars["Close"].tolist()
+    fast, slow = (bars["Close"].rolling(n).mean().tolist() for n in (20, 50))
+    cash, held, wanted, entry = CAPITAL, 0, 0, 0
+    equity, long = np.zeros(len(dates)), np.zeros(len(dates))
+    fills: list[Transaction] = []
+    trades: list[ClosedPosition] = []
+    for i, (day, price, close) in enumerate(zip(dates, opens, closes, strict=True)):
+        if wanted != held:
+            fee = abs(wanted - held) * price * COMMISSION
+            fills.append(Transaction(day, "GOOG", wanted - held, price, fee, 0, len(fills) + 1, "market"))
+            cash -= (wanted - held) * price + fee
+            if wanted:
+                entry = i
+            else:
+                bought = fills[-2]
+                fees = bought.commission + fee
+                pnl = held * (price - bought.price) - fees
+                paid = held * bought.price
+                trades.append(
+                    ClosedPosition(
+                        "GOOG", held, dates[entry], day, bought.price, price, pnl, 100 * pnl / paid, fees, 0.0, ""
+                    )
+                )
+            held = wanted
+        long[i] = held * close
+        equity[i] = cash + long[i]
+        if i >= 50 and fast[i] > slow[i] and not held:  # as backtesting.py, which starts after the averages do
+            wanted = int(0.95 * equity[i] / close)
+        elif fast[i] < slow[i] and held:
+            wanted = 0
+    made = Curve(dates, equity, equity - long, long, np.zeros_like(long), bars["Close"].to_numpy(np.float64))
+    costs = Costs(sum(fill.commission for fill in fills), 0, 0, 0)
+    return Result(
+        setup={"strategy": "sma_crossover", "parameters": {"fast": 20, "slow": 50, "size": 0.95}, "capital": CAPITAL},
+        provenance={"stock-stream": "0.1.0", "lake": "demo-lake", "generation": 12, "sql": {"sma": "1.0"}},
+        curve=made,
+        closed_positions=trades,
+        open_positions=[Position("GOOG", held, fills[-1].price, dates[entry], held, 0, held * fills[-1].price)],
+        transactions=fills,
+        costs=costs,
+        notes=[],
+        metrics=summary(made, trades, fills, costs),
+    )
+
+
+def goog_prices() -> dict[str, PriceHistory]:
+    return {"GOOG": PriceHistory([day.date() for day in goog().index], goog()["Close"].tolist())}
+
+
+@cache
+def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tuple[Result, dict[str, PriceHistory]]:
+    """Give random trades, long and short, of random walks, with everything that a report has to show.
+
+    Every fifth symbol is delisted before the end; the first ones have names that HTML would take for its own.
+    """
+    rng = np.random.default_rng(7)
+    dates = [date(2021, 1, 4) + timedelta(days=i + 2 * (i // 5)) for i in range(sessions)]
+    names = ["<B&W>", 'Q"UO', *(f"S{i:03}" for i in range(2, symbols))]
+    money = CAPITAL / symbols
+    prices, trades, fills, still_open, notes = {}, [], [], [], [Note(dates[3], None, "rejected: <cash> & margin")]
+    equity, long, short = np.full(sessions, CAPITAL), np.zeros(sessions), np.zeros(sessions)
+    for number, name in enumerate(names):
+        last = sessions - 1 if number % 5 else sessions * 4 // 5
+        close = 20 * np.exp(np.cumsum(rng.normal(0.0004, 0.015, last + 1)))
+        prices[name] = PriceHistory(dates[: last + 1], close.tolist())
+        days = np.sort(rng.choice(np.arange(1, last), 2 * trades_each, replace=False)).tolist()
+        for start, end in list(pairwise(days))[::2]:
+            quantity = round(money / close[start]) * (1 if rng.random() < 0.7 else -1)
+            pnl = float(quantity * (close[end] - close[start])) - 2
+            value = quantity * close[start : end + 1]
+            (long if quantity > 0 else short)[start:end] += value[:-1]
+            equity[start : end + 1] += value - value[0]
+            equity[end + 1 :] += value[-1] - value[0]
+            equity[end:] -= 2
+            for day, sign in ((start, 1), (end, -1)):
+                fills.append(
+                    Transaction(dates[day], name, sign * quantity, float(close[day]), 1, 0.5, len(fills) + 1, "market")
+                )
+            entry, exit_ = float(close[start]), float(close[end])
+            percent = 100 * pnl / abs(quantity * entry)
+            reason = "stop-loss" if rng.random() < 0.2 else ""
+            trades.append(
+                ClosedPosition(name, quantity, dates[start], dates[end], entry, exit_, pnl, percent, 2.0, 0.0, reason)
+            )
+        if last < sessions - 1:
+            notes.append(Note(dates[last], name, "delisted"))
+        elif number % 7 == 1:
+            still_open.append(Position(name, 40, float(close[-5]), dates[-5], 40, 0, 40 * float(close[-5]), 0, 1.0))
+    costs = Costs(float(len(fills)), 0.5 * len(fills), 31.25, 4.5)
+    benchmark = np.r_[np.full(20, np.nan), 50 * np.exp(np.cumsum(rng.normal(0.0003, 0.01, sessions - 20)))]
+    made = Curve(dates, equity, equity - long - short, long, short, benchmark)
+    trades.sort(key=lambda trade: (trade.exit_date, trade.symbol))
+    result = Result(
+        setup={
+            "strategy": 'random <trades> & "noise"',
+            "benchmark": "X&P",
+            "symbols": names,
+            "params": {"seed": 7, "nested": {"threshold": 0.5}, "stop": None},
+            "commission": "0.1% min 1",
+        },
+        provenance={"sql": {"rsi": "1.2.0"}, "generation": 41, "python": "3.11"},
+        curve=made,
+        closed_positions=trades,
+        open_positions=still_open,
+        transactions=fills,
+        costs=costs,
+        notes=notes,
+        metrics=summary(made, trades, fills, costs),
+        error="the strategy raised ValueError: </script><b>&",
+    )
+    return result, prices

@@ -1,0 +1,89 @@
+"""What three libraries give for two real curves of GOOG: bought and held, and the SMA crossover of `_made_up`.
+
+empyrical-reloaded and backtesting.py are also run by the tests. quantstats is not: it brings matplotlib and seaborn
+with it. `python -m tests.analytics.backtest._references`, where quantstats is installed, prints its part anew.
+"""
+
+from __future__ import annotations
+
+EMPYRICAL = {  # 0.7.1
+    "held": {
+        "annual_return": 0.2770806653191571,
+        "volatility": 0.34405786161892116,
+        "sharpe": 0.8815185699129495,
+        "sortino": 1.3541673631507354,
+        "max_drawdown": -0.65294759972499,
+        "calmar": 0.4243536011708422,
+    },
+    "crossover": {
+        "annual_return": 0.11729884314722328,
+        "volatility": 0.22095837742655433,
+        "sharpe": 0.6123376895186494,
+        "sortino": 0.8953972968403741,
+        "max_drawdown": -0.36288632090320005,
+        "calmar": 0.32323853612137876,
+    },
+}
+EMPYRICAL_SHARPE_AT_2_PERCENT = {"held": 0.8233888125927918, "crossover": 0.5218229046395162}
+QUANTSTATS = {  # 0.0.86
+    "held": {
+        "annual_return": 0.2770806653191571,
+        "volatility": 0.34405786161892116,
+        "sharpe": 0.8815185699129492,
+        "sortino": 1.3541673631507347,
+        "max_drawdown": -0.6529475997249901,
+        "calmar": 0.42435360117084214,
+    },
+    "crossover": {
+        "annual_return": 0.11729884314722328,
+        "volatility": 0.22095837742655433,
+        "sharpe": 0.6123376895186499,
+        "sortino": 0.8953972968403747,
+        "max_drawdown": -0.36288632090320005,
+        "calmar": 0.32323853612137876,
+    },
+}
+QUANTSTATS_SHARPE_AT_2_PERCENT = {"held": 0.8239602124699619, "crossover": 0.5227126406258362}
+BACKTESTING = {  # 0.6.6
+    "held": {
+        "total_return": 7.034582419772772,
+        "annual_return": 0.27708066531913023,
+        "cagr": 0.27666694879608357,
+        "max_drawdown": -0.6529475997249897,
+        "calmar": 0.4243536011708013,
+        "longest_drawdown_days": 1784,
+    },
+    "crossover": {
+        "total_return": 1.5727359099999996,
+        "annual_return": 0.11729884314723371,
+        "cagr": 0.11713468454554011,
+        "max_drawdown": -0.3628863209032001,
+        "calmar": 0.3232385361214075,
+        "longest_drawdown_days": 1152,
+        "trades": 20,
+        "win_rate": 0.4,
+        "profit_factor": 2.1080372102843006,
+        "average_win": 30829.667583749997,
+        "average_loss": -9749.880894999998,
+    },
+}
+"""The last three in money, from its trades."""
+
+
+def main() -> None:
+    """Print quantstats' part."""
+    import pandas as pd
+    import quantstats.stats as qs
+
+    from tests.analytics.backtest._made_up import goog, goog_sma
+
+    ours = {"annual_return": "cagr", "volatility": "volatility", "sharpe": "sharpe", "sortino": "sortino"}
+    ours |= {"max_drawdown": "max_drawdown", "calmar": "calmar"}
+    for name, equity in {"held": goog()["Close"], "crossover": goog_sma().curve.equity}.items():
+        returns = pd.Series(equity, goog().index).pct_change().dropna()
+        print(name, {key: float(getattr(qs, theirs)(returns)) for key, theirs in ours.items()})
+        print(name, "at 2 %", float(qs.sharpe(returns, rf=0.02)))
+
+
+if __name__ == "__main__":
+    main()
