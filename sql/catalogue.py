@@ -40,7 +40,7 @@ class Indicator:
     name: str
     version: int
     family: str
-    file: SqlFile = field(repr=False, compare=False)
+    file: SqlFile = field(repr=False)
 
     @property
     def macro(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ class SqlFile:
     """One SQL file: its header (the YAML between `/* ---` and `--- */`) and its text."""
 
     path: Path
-    header: dict[str, Any]
+    header: dict[str, Any] = field(compare=False)
     text: str
 
 

@@ -23,7 +23,7 @@ from analytics.backtest.engine import Account, run
 from analytics.backtest.feed import Feed
 from analytics.backtest.metrics import summary
 from analytics.backtest.portfolio import Portfolio
-from analytics.backtest.query import SOURCE, benchmark, closes_of, open_feed
+from analytics.backtest.query import SOURCE, benchmark, charted_closes, open_feed
 from analytics.backtest.result import Curve, Result
 from analytics.backtest.setup import Setup
 from analytics.backtest.strategy import Strategy
@@ -74,7 +74,7 @@ def backtest(
         (account,) = run([strategy], feed, setup, on_sessions=count)
         result = result_of(account, strategy, setup, feed, provenance(own, src, feed, strategy), closes)
         moved = most_moved(account.portfolio)[:charted]
-        return replace(result, prices=closes_of(own, setup, moved, src)) if moved else result
+        return replace(result, prices=charted_closes(own, setup, moved, src)) if moved else result
 
 
 @contextmanager
@@ -116,7 +116,7 @@ def result_of(
         provenance=provenance,
         curve=curve,
         closed_positions=portfolio.closed_positions,
-        open_positions=list(portfolio.positions.values()),
+        open_positions=[held.valued(portfolio.prices[held.symbol]) for held in portfolio.positions.values()],
         transactions=portfolio.transactions,
         costs=account.broker.books.costs,
         notes=account.broker.notes,

@@ -25,6 +25,11 @@ class Books:
         self._commission = self._slippage = self._borrow = self._interest = 0.0
 
     @property
+    def is_lent(self) -> bool:
+        """Whether shares or money are borrowed."""
+        return self.shorts > 0 or self._portfolio.cash < 0
+
+    @property
     def costs(self) -> Costs:
         """What was paid so far."""
         return Costs(self._commission, self._slippage, self._borrow, self._interest)

@@ -199,8 +199,6 @@ class Broker:
     def call_margin(self, day: date) -> None:
         """Close everything at the next session, where on a session's close too little of the exposure is one's own."""
         portfolio, setup = self._portfolio, self._setup
-        if not portfolio.positions or not (self.books.shorts or portfolio.cash < 0):
-            return
         equity, exposure = portfolio.equity, portfolio.exposure
         if equity < setup.maintenance * exposure:
             text = f"margin call: equity of {equity:,.2f} for an exposure of {exposure:,.2f}"

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from analytics.backtest import returns as of
-from analytics.backtest.portfolio import ClosedPosition, Position
+from analytics.backtest.portfolio import ClosedPosition, OpenPosition
 from analytics.backtest.result import Curve
 from analytics.backtest.returns import Array
 
@@ -51,7 +51,10 @@ def account(curve: Curve) -> dict[str, Any]:
 
 
 def traded(
-    curve: Curve, closed: Sequence[ClosedPosition], still_open: Sequence[Position], prices: Mapping[str, PriceHistory]
+    curve: Curve,
+    closed: Sequence[ClosedPosition],
+    still_open: Sequence[OpenPosition],
+    prices: Mapping[str, PriceHistory],
 ) -> list[dict[str, Any]]:
     """Give the closes and trades of the symbols that won or lost most, as many as a page should hold.
 

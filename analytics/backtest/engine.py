@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import ParamSpec
@@ -19,7 +19,7 @@ from analytics.backtest.orders import Action
 from analytics.backtest.portfolio import Portfolio
 from analytics.backtest.result import Curve
 from analytics.backtest.setup import Setup
-from analytics.backtest.strategy import Actions, Strategy
+from analytics.backtest.strategy import Strategy
 from sql.errors import StockStreamError
 
 P = ParamSpec("P")
@@ -149,29 +149,30 @@ class _Loop:
         except Exception:
             self._symbol = symbols[row]
             raise
-        self._decide(strategy.on_bar_end(day, portfolio), day, None)
-        broker.call_margin(day)
+        if (actions := strategy.on_bar_end(day, portfolio)) is not None:
+            self._decide(actions, day, None)
+        if broker.books.is_lent:
+            broker.call_margin(day)
         self.account.record(day)
 
     def _before(self, block: Block, day: date, first: int, last: int) -> None:
         """Do what is due before the session opens."""
         broker, setup = self.account.broker, self._setup
-        if self._day is not None:
+        if self._day is not None and broker.books.is_lent:
             broker.books.accrue((day - self._day).days, setup.borrow_rate, setup.interest_rate)
         self._day = day
         while self._to_go and self._to_go[-1][0] < day:
             left, symbol = self._to_go.pop()
             broker.delist(symbol, left, day)
-        for row in block.actions[bisect_left(block.actions, first) : bisect_left(block.actions, last)]:
+        actions = block.actions
+        for row in actions[bisect_left(actions, first) : bisect_left(actions, last)] if actions else ():
             symbol, ratio = block.symbols[row], float(block.prices["split_ratio"][row])
             if ratio != 1 and symbol in self.account.portfolio.prices:
                 broker.split(symbol, ratio, day)
             if dividend := float(block.prices["dividend"][row]):
                 broker.books.dividend(symbol, dividend)
 
-    def _decide(self, actions: Actions, day: date, symbol: str | None) -> None:
-        if actions is None:
-            return
+    def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         for action in (actions,) if isinstance(actions, Action) else actions:
             if not isinstance(action, Action):
                 raise OrderError(f"it gave {action!r}: give an Action, several, or None")

@@ -29,6 +29,15 @@ class Position:
     dividends: float = 0.0
     """Received; negative if paid on a short position."""
 
+    def valued(self, price: float) -> OpenPosition:
+        """Give what it is worth at a price."""
+        value = self.quantity * price
+        pnl = self.received + value - self.paid - self.commission + self.dividends
+        return OpenPosition(
+            self.symbol, self.quantity, self.entry_date, self.entry_price, price, value, pnl, self.commission,
+            self.dividends,
+        )  # fmt: skip
+
 
 @dataclass(slots=True, frozen=True)
 class ClosedPosition:
@@ -50,6 +59,26 @@ class ClosedPosition:
     dividends: float
     reason: str
     """Why it was closed, if not by the strategy: stop-loss, take-profit, delisted, margin call, end of run."""
+
+
+@dataclass(slots=True, frozen=True)
+class OpenPosition:
+    """A position that is still held at the end."""
+
+    symbol: str
+    quantity: float
+    """Shares, negative if short."""
+    entry_date: date
+    entry_price: float
+    """Mean price of the shares held, before commission."""
+    price: float
+    """The last close."""
+    value: float
+    """Money, negative if short."""
+    pnl: float
+    """Money earned until now, after commission, with dividends and what was sold already."""
+    commission: float
+    dividends: float
 
 
 @dataclass(slots=True, frozen=True)

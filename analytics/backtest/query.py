@@ -25,16 +25,8 @@ SOURCE = "bars_as_traded"
 ADJUSTED_CLOSE = "adjusted_close"
 GONE = timedelta(days=30)
 """A symbol whose last bar is so much older than the newest of all is delisted, and not halted."""
-ADJUSTED = """
-    CREATE OR REPLACE TEMP VIEW backtest_bars AS
-    SELECT
-        symbol, date,
-        open * price_factor AS open, high * price_factor AS high, low * price_factor AS low,
-        close * price_factor AS close, volume / split_factor AS volume,
-        open AS traded_open, high AS traded_high, low AS traded_low, close AS traded_close, volume AS traded_volume,
-        dividend, split_ratio, price_factor, split_factor
-    FROM forward_factors({src})
-"""
+ADJUSTED = "backtest_bars"
+"""A view of the bars as traded, and of the same adjusted for what splits and dividends there were up to their day."""
 
 
 @dataclass(frozen=True)
@@ -97,30 +89,55 @@ def benchmark(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -> dict[
         UsageError: it has no bars in the range.
     """
     assert setup.benchmark is not None
-    reinvested = setup.model_copy(update={"prices": "adjusted"})
-    if not (found := closes_of(con, reinvested, [setup.benchmark], src)):
+    if not (found := _closes(con, setup, [setup.benchmark], src, "close")):
         raise UsageError(f"no bars of the benchmark {setup.benchmark}{_between(setup)}")
     return found[setup.benchmark]
 
 
-def closes_of(
+def charted_closes(
     con: DuckDBPyConnection, setup: Setup, symbols: Sequence[str], src: str = SOURCE
 ) -> dict[str, dict[date, float]]:
-    """Give closes by symbol and day, in the prices that are traded on."""
-    where = " AND ".join([f"symbol IN ({', '.join(map(quoted, symbols))})", "close IS NOT NULL", *_range(setup)])
-    if setup.prices == "adjusted" and set(ACTIONS) <= set(con.sql(f"FROM {src} LIMIT 0").columns):
-        con.execute(ADJUSTED.format(src=quoted(src)))
-        src = "backtest_bars"
+    """Give closes by symbol and day, in the shares of the last day, as a split is no fall to look at."""
+    shares = "split_factor / arg_max(split_factor, date) OVER (PARTITION BY symbol)"
+    return _closes(con, setup, symbols, src, f"traded_close * {shares}")
+
+
+def _closes(
+    con: DuckDBPyConnection, setup: Setup, symbols: Sequence[str], src: str, close: str
+) -> dict[str, dict[date, float]]:
+    _adjust(con, src)
+    where = " AND ".join([_is_one_of(symbols), "close IS NOT NULL", *_range(setup)])
     found: dict[str, dict[date, float]] = {}
-    for symbol, day, close in con.execute(
-        f"SELECT symbol, date, close FROM {src} WHERE {where} ORDER BY 1, 2"
-    ).fetchall():
-        found.setdefault(symbol, {})[day] = close
+    rows = con.execute(f"SELECT symbol, date, {close} FROM {ADJUSTED} WHERE {where} ORDER BY symbol, date").fetchall()
+    for symbol, day, value in rows:
+        found.setdefault(symbol, {})[day] = value
     return found
 
 
+def _adjust(con: DuckDBPyConnection, src: str) -> None:
+    """Make the view `ADJUSTED` of a table that may know of no splits and dividends."""
+    there = con.sql(f"FROM {src} LIMIT 0").columns
+    if not set(ACTIONS) <= set(there):
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW backtest_source AS SELECT *, 0.0 AS dividend, 1.0 AS split_ratio FROM {src}"
+        )
+        src = "backtest_source"
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP VIEW {ADJUSTED} AS
+        SELECT
+            symbol, date,
+            open * price_factor AS open, high * price_factor AS high, low * price_factor AS low,
+            close * price_factor AS close, volume / split_factor AS volume,
+            open AS traded_open, high AS traded_high, low AS traded_low, close AS traded_close,
+            volume AS traded_volume, dividend, split_ratio, price_factor, split_factor
+        FROM forward_factors({quoted(src)})
+        """
+    )
+
+
 def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
-    where = "true" if setup.symbols is None else f"symbol IN ({', '.join(map(quoted, setup.symbols))})"
+    where = _is_one_of(setup.symbols)
     in_range = " AND ".join(_range(setup)) or "true"
     try:
         there = con.sql(f"FROM {src} LIMIT 0").columns
@@ -168,8 +185,8 @@ def _query(con: DuckDBPyConnection, setup: Setup, requests: Sequence[Request], k
     traded, rest, source = {name: name for name in PRICES}, [], src
     units: Mapping[str, Unit | None] = {}
     if known.has_actions:
-        con.execute(ADJUSTED.format(src=quoted(src)))
-        source = "backtest_bars"
+        _adjust(con, src)
+        source = ADJUSTED
         if setup.prices == "as_traded":
             traded, rest = {name: f"traded_{name}" for name in PRICES}, [*ACTIONS, "price_factor", "split_factor"]
             units = units_of(con, requests)
@@ -178,7 +195,7 @@ def _query(con: DuckDBPyConnection, setup: Setup, requests: Sequence[Request], k
         stream = setup.symbols is None or len(setup.symbols) > FEW
         text = plan(con, requests, source, symbols=setup.symbols, keep=keep, stream=stream, is_unique=True)
     else:
-        where = "true" if setup.symbols is None else f"symbol IN ({', '.join(map(quoted, setup.symbols))})"
+        where = _is_one_of(setup.symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
     found = ["symbol", "date"]
     for name, column in traded.items():
@@ -215,6 +232,10 @@ def _columns_of(con: DuckDBPyConnection, own: str, taken: Iterable[str]) -> list
 
 def _rows(con: DuckDBPyConnection, text: str) -> Iterator[pa.RecordBatch]:
     yield from con.execute(text).to_arrow_reader(BLOCK)
+
+
+def _is_one_of(symbols: Sequence[str] | None) -> str:
+    return "true" if symbols is None else f"symbol IN ({', '.join(map(quoted, symbols))})"
 
 
 def _range(setup: Setup) -> list[str]:

@@ -5,7 +5,7 @@ The charts are drawn by uPlot (MIT), whose released files lie unchanged in asset
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,17 +74,13 @@ GROUPS = {
 
 
 def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
-    """Give the page.
+    """Give the page; of a run that failed before its first session ended, one without figures and charts.
 
     Args:
         result: of a backtest.
         prices: closes by symbol, as they were traded on or adjusted alike; of a symbol that is not there no trades
             are drawn.
     """
-    curve, closed = result.curve, result.closed_positions
-    charts = traded(curve, closed, result.open_positions, prices)
-    months = monthly_returns(curve)
-    largest = sorted(closed, key=lambda trade: -abs(trade.pnl))[:MOST_TRADES]
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
@@ -96,28 +92,34 @@ def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
     return environment.get_template("report.html.jinja").render(
         result=result,
-        curve=curve,
+        curve=result.curve,
         metrics=result.metrics,
-        groups=GROUPS,
         title=result.setup.get("strategy") or "Backtest",
         benchmark=result.setup.get("benchmark") or "Benchmark",
         settings=list(flat(result.setup)),
         provenance=list(flat(result.provenance)),
-        months=months,
-        largest_month=max((abs(value) for row in months.values() for value in row if value is not None), default=0),
-        years=yearly_returns(curve),
-        drawdowns=drawdowns(curve)[:WORST],
-        trades=sorted(largest, key=lambda trade: (trade.exit_date, trade.symbol, trade.entry_date)),
         notes=result.notes[:MOST_NOTES],
-        charts=charts,
-        symbols=len({trade.symbol for trade in closed} | {position.symbol for position in result.open_positions}),
-        data={
-            "account": account(curve),
-            "benchmark": result.setup.get("benchmark") or "Benchmark",
-            "traded": charts,
-        },
         asset=lambda name: Markup((ASSETS / name).read_text(encoding="utf-8")),
+        **(_found(result, prices) if result.curve.dates else {}),
     )
+
+
+def _found(result: Result, prices: Mapping[str, PriceHistory]) -> dict[str, Any]:
+    """Give what the page shows of the sessions."""
+    curve, closed, still_open = result.curve, result.closed_positions, result.open_positions
+    months = monthly_returns(curve)
+    largest = sorted(closed, key=lambda trade: -abs(trade.pnl))[:MOST_TRADES]
+    return {
+        "groups": GROUPS,
+        "months": months,
+        "largest_month": max((abs(value) for row in months.values() for value in row if value is not None), default=0),
+        "years": yearly_returns(curve),
+        "drawdowns": drawdowns(curve)[:WORST],
+        "trades": sorted(largest, key=lambda trade: (trade.exit_date, trade.symbol, trade.entry_date)),
+        "symbols": len({trade.symbol for trade in closed} | {position.symbol for position in still_open}),
+        "account": account(curve),
+        "charts": traded(curve, closed, still_open, prices),
+    }
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
@@ -143,7 +145,7 @@ def percent(value: float | None, digits: int = 2) -> str:
     return "–" if value is None else f"{number(100 * value, digits)}%"
 
 
-FORMATS = {
+FORMATS: dict[str, Callable[[Any], str]] = {
     "number": number,
     "percent": percent,
     "money": lambda value: number(value, 2),

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from analytics.backtest.portfolio import ClosedPosition, Position, Transaction
+from analytics.backtest.portfolio import ClosedPosition, OpenPosition, Transaction
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Result:
     """What it was made of: versions of the indicators' SQL, the lake's generation, versions of packages."""
     curve: Curve
     closed_positions: list[ClosedPosition]
-    open_positions: list[Position]
+    open_positions: list[OpenPosition]
     transactions: list[Transaction]
     costs: Costs
     notes: list[Note]
@@ -67,4 +67,4 @@ class Result:
     error: str | None = None
     """Why it ended early."""
     prices: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
-    """Closes by day of the symbols that won or lost the most, for charts, where they were asked for."""
+    """Closes by day, in the shares of the last day, of the symbols that won or lost the most: for charts."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import sqlglot
 
@@ -26,6 +27,11 @@ def query(
     such rows `by_macros` is right. `longest`: at least as many bars as any symbol has; with it the query streams
     through all symbols in one pass, without it a filter on symbol reaches the scan. `where` picks symbols.
     """
+    return _query(tuple(requests), src, tuple(keep), longest, where)
+
+
+@lru_cache(256)
+def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: int | None, where: str) -> str:
     graph = Graph()
     lowering = Partitioned(graph) if longest is None else Streaming(graph, longest)
     reader = Reader(graph, lowering)
@@ -68,10 +74,15 @@ def _joins(
 
 def filters_of(requests: Sequence[Request]) -> list[str]:
     """Give the conditions of which rows count as bars, over the columns of `src`."""
+    return list(_filters_of(tuple(requests)))
+
+
+@lru_cache(256)
+def _filters_of(requests: Sequence[Request]) -> Sequence[str]:
     graph = Graph()
     reader = Reader(graph, Partitioned(graph))
     _read(reader, requests)
-    return list(reader.filters)
+    return tuple(reader.filters)
 
 
 def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | None]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 import sqlglot
 from sqlglot import exp
@@ -47,6 +48,7 @@ def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
     return list(found.values())
 
 
+@lru_cache(1024)
 def _one(text: str, catalogue: Catalogue) -> list[Request]:
     if numbered := _NUMBERED.match(text):
         return _requests(text, numbered["name"], _numbers(numbered), [], None, catalogue)

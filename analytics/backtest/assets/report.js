@@ -5,14 +5,28 @@ const days = data.account.days.map((day) => day * 86400);
 const drawn = []; // one function a chart, which draws it anew
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const text = (options) => (value) => (value == null ? "–" : value.toLocaleString("en-US", options).replace("-", "−"));
+const text = (options) => (value) =>
+  value == null ? "–" : value.toLocaleString("en-US", options).replace("-", "−");
 const money = text({ maximumFractionDigits: 0 });
 const price = text({ minimumFractionDigits: 2, maximumFractionDigits: 4 });
 const mark = text({ notation: "compact", maximumSignificantDigits: 4 });
 const percent = text({ style: "percent", maximumFractionDigits: 1 });
+const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
 const percentMark = text({ style: "percent", maximumFractionDigits: 2 });
 
-function options(holder, height, series, axis, extra = {}) {
+// uPlot's own logarithmic axis shows whole powers of ten
+function logMarks(_, axis, min, max) {
+  if (max / min > 4) {
+    const powers = Array.from({ length: 30 }, (_, i) => 10 ** (i - 10));
+    return powers.flatMap((power) => [power, 2 * power, 5 * power]).filter((at) => at >= min && at <= max);
+  }
+  const power = 10 ** Math.floor(Math.log10(max - min));
+  const step = power * ([0.2, 0.5].find((part) => (max - min) / (part * power) < 7) ?? 1);
+  const first = Math.ceil(min / step);
+  return Array.from({ length: Math.floor(max / step) - first + 1 }, (_, i) => (first + i) * step);
+}
+
+function options(holder, height, series, axis, isLog = false, onDraw = () => {}) {
   const label = { stroke: colour("muted"), font: "12px system-ui, sans-serif" };
   const last = days.length - 1;
   return {
@@ -20,22 +34,23 @@ function options(holder, height, series, axis, extra = {}) {
     height,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
     cursor: { sync: { key: "sessions" }, drag: { x: true, y: false }, y: false },
-    scales: { y: extra.scale ?? {} },
+    scales: { y: isLog ? { distr: 3, range: (_, min, max) => [min / 1.03, max * 1.03] } : {} },
     axes: [
-      { ...label, space: 80, grid: { show: false }, ticks: { stroke: colour("line"), width: 1, size: 4 } },
+      { ...label, space: 80, size: 44, grid: { show: false }, ticks: { stroke: colour("line"), width: 1, size: 4 } },
       {
         ...label,
         size: 58,
         grid: { stroke: colour("line"), width: 1 },
         ticks: { show: false },
-        values: (_, marks) => marks.map((at) => (at == null ? "" : axis(at))),
+        values: (_, marks) => marks.map(axis),
+        ...(isLog ? { splits: logMarks, filter: (_, marks) => marks } : {}),
       },
     ],
-    series: [{ label: "Session", value: (_, at) => (at == null ? "–" : new Date(at * 1000).toISOString().slice(0, 10)) }, ...series],
+    series: [{ label: "Session", value: (_, at) => (at == null ? "–" : isoDay(at)) }, ...series],
     hooks: {
       ready: [(plot) => plot.setLegend({ idx: last })],
       setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: last })],
-      ...extra.hooks,
+      draw: [onDraw],
     },
   };
 }
@@ -44,17 +59,22 @@ function line(label, stroke, value, extra = {}) {
   return { label, stroke, width: 1.5, value: (_, at) => value(at), points: { show: false }, ...extra };
 }
 
-// make() gives the height, series, axis format, columns and extras of the chart as things are now
+// make() gives the chart's columns, series, axis format and so on, as things are now
 function chart(id, make) {
   const holder = document.getElementById(id);
   if (holder === null) return () => {};
   let plot = null;
   const draw = () => {
-    const { height, series, axis, columns, extra } = make();
+    const { height, series, axis, columns, isLog, onDraw } = make();
+    const part = plot && { min: plot.scales.x.min, max: plot.scales.x.max };
     plot?.destroy();
-    plot = new uPlot(options(holder, height, series, axis, extra), [days, ...columns], holder);
+    plot = new uPlot(options(holder, height, series, axis, isLog, onDraw), [days, ...columns], holder);
+    if (part) plot.setScale("x", part);
   };
-  new ResizeObserver(() => holder.clientWidth !== plot.width && plot.setSize({ width: holder.clientWidth, height: plot.height })).observe(holder);
+  const fit = () => {
+    if (holder.clientWidth !== plot.width) plot.setSize({ width: holder.clientWidth, height: plot.height });
+  };
+  new ResizeObserver(fit).observe(holder);
   drawn.push(draw);
   draw();
   return draw;
@@ -62,8 +82,7 @@ function chart(id, make) {
 
 const { equity, benchmark, drawdown, long, short: sold } = data.account;
 const log = document.getElementById("log");
-const isPositive = [...equity, ...(benchmark ?? [])].every((value) => value === null || value > 0);
-log.disabled = !isPositive;
+log.disabled = [...equity, ...(benchmark ?? [])].some((value) => value !== null && value <= 0);
 
 const drawEquity = chart("equity", () => ({
   height: 340,
@@ -73,7 +92,7 @@ const drawEquity = chart("equity", () => ({
     ...(benchmark ? [line(data.benchmark, colour("muted"), money, { width: 1 })] : []),
     line("Equity", colour("accent"), money),
   ],
-  extra: { scale: log.checked ? { distr: 3 } : {} },
+  isLog: log.checked,
 }));
 log.addEventListener("change", drawEquity);
 
@@ -132,6 +151,7 @@ function markers(plot, trades) {
 }
 
 const symbol = document.getElementById("symbol");
+const priceLog = document.getElementById("price-log");
 const drawPrice = chart("price", () => {
   const { close, trades } = data.traded[Number(symbol.value)];
   return {
@@ -139,10 +159,12 @@ const drawPrice = chart("price", () => {
     axis: mark,
     columns: [close],
     series: [line("Close", colour("muted"), price, { width: 1 })],
-    extra: { hooks: { draw: [(plot) => markers(plot, trades)] } },
+    isLog: priceLog.checked,
+    onDraw: (plot) => markers(plot, trades),
   };
 });
 symbol?.addEventListener("change", drawPrice);
+priceLog?.addEventListener("change", drawPrice);
 
 const drawAll = () => drawn.forEach((draw) => draw());
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);

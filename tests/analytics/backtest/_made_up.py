@@ -80,7 +80,11 @@ def goog_sma() -> Result:
         provenance={"stock-stream": "0.1.0", "lake": "demo-lake", "generation": 12, "sql": {"sma": "1.0"}},
         curve=made,
         closed_positions=trades,
-        open_positions=[Position("GOOG", held, fills[-1].price, dates[entry], held, 0, held * fills[-1].price)],
+        open_positions=[
+            Position("GOOG", held, fills[-1].price, dates[entry], True, held, paid=held * fills[-1].price).valued(
+                closes[-1]
+            )
+        ],
         transactions=fills,
         costs=costs,
         notes=[],
@@ -130,7 +134,8 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
         if last < sessions - 1:
             notes.append(Note(dates[last], name, "delisted"))
         elif number % 7 == 1:
-            still_open.append(Position(name, 40, float(close[-5]), dates[-5], 40, 0, 40 * float(close[-5]), 0, 1.0))
+            held = Position(name, 40, float(close[-5]), dates[-5], True, 40, paid=40 * float(close[-5]), commission=1.0)
+            still_open.append(held.valued(float(close[-1])))
     costs = Costs(float(len(fills)), 0.5 * len(fills), 31.25, 4.5)
     benchmark = np.r_[np.full(20, np.nan), 50 * np.exp(np.cumsum(rng.normal(0.0003, 0.01, sessions - 20)))]
     made = Curve(dates, equity, equity - long - short, long, short, benchmark)

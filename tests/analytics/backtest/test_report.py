@@ -124,6 +124,21 @@ def test_what_is_undefined_is_a_dash() -> None:
     assert "nan" not in soup.find("body").get_text().lower().split()
 
 
+def test_costs(many_page: BeautifulSoup) -> None:
+    costs = many()[0].costs
+    paid = [costs.commission, costs.slippage, costs.borrow, costs.interest]
+    assert [value(cells[0]) for cells in rows(many_page, "costs")] == [*paid, sum(paid)]
+
+
+def test_a_run_that_failed_at_once_has_a_page_too() -> None:
+    empty = curve([])
+    failed = Result({"strategy": "Mine"}, {}, empty, [], [], [], NO_COSTS, [], {}, error="KeyError: 'rsi'")
+    soup = page(failed)
+    assert "KeyError: 'rsi'" in soup.select_one(".error").get_text()
+    assert "Mine" in soup.find(id="settings").get_text()
+    assert soup.find(id="account") is soup.find("script") is None
+
+
 def test_months_and_years(goog_page: BeautifulSoup) -> None:
     made = goog_sma().curve
     months, years = monthly_returns(made), yearly_returns(made)
@@ -227,7 +242,7 @@ def test_names_and_texts_are_escaped(many_page: BeautifulSoup) -> None:
 
 PROBE = """<script>
 addEventListener("load", () => {
-  document.getElementById("log").click();
+  for (const id of ["log", "price-log"]) document.getElementById(id)?.click();
   const symbol = document.getElementById("symbol");
   if (symbol) { symbol.selectedIndex = symbol.length - 1; symbol.dispatchEvent(new Event("change")); }
   dispatchEvent(new Event("beforeprint"));

@@ -1,0 +1,131 @@
+"""Bars written by hand, and a strategy that does on given days what it is told."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from duckdb import DuckDBPyConnection
+
+import analytics
+from analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction, backtest
+
+FIRST = date(2024, 1, 1)
+SRC = "bars_of_mine"
+SCHEMA = pa.schema(
+    [("symbol", pa.string()), ("date", pa.date32())]
+    + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume", "dividend", "split_ratio")]
+)
+FREE: dict[str, Any] = {"initial_capital": 1000, "commission": "zero", "borrow_rate": 0, "interest_rate": 0}
+"""An account without costs, unless a test is about one of them."""
+
+Script = Mapping[int, Action | Sequence[Action]]
+"""Actions by the number of the day on whose close they are decided; of AAA where no symbol is named."""
+
+
+def day(number: int) -> date:
+    """Give a day by its number: the first is 2024-01-01, and each day of the calendar counts."""
+    return FIRST + timedelta(days=number - 1)
+
+
+def number(of: date) -> int:
+    """Give a day's number."""
+    return (of - FIRST).days + 1
+
+
+def table(text: str) -> pa.Table:
+    """Read bars: a line for each with the symbol (AAA if none), the day's number, open, high, low, close and volume.
+
+    `-` is NULL; `dividend=0.5` and `split=2` may follow.
+    """
+    rows = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        words = line.split()
+        symbol = words.pop(0) if words[0].isalpha() else "AAA"
+        told = dict(word.split("=") for word in words if "=" in word)
+        numbers = [None if word == "-" else float(word) for word in words[1:6]]
+        actions = [float(told.get("dividend", 0)), float(told.get("split", 1))]
+        rows.append((symbol, day(int(words[0])), *numbers, *actions))
+    return table_of(rows)
+
+
+def of(symbol: str, bars: str) -> str:
+    """Give the same bars as another symbol's."""
+    return "\n".join(f"{symbol} {line}" for line in filter(None, map(str.strip, bars.splitlines())))
+
+
+def table_of(rows: Iterable[tuple[Any, ...]]) -> pa.Table:
+    """Give a table of rows with the columns of `SCHEMA`."""
+    return pa.table(dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True)), schema=SCHEMA)
+
+
+@cache
+def connection() -> DuckDBPyConnection:
+    """Give a connection to a lake that holds nothing, to put tables of one's own in."""
+    return analytics.connect(str(Path(tempfile.gettempdir()) / "stockstream-no-lake"))
+
+
+class Scripted(Strategy):
+    """Does what it is told; remembers the orders that were filled, and how many were open at each close."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.filled: list[Order] = []
+        self.open: list[int] = []
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        """Decide nothing."""
+
+    def on_bar_end(self, date: date, portfolio: Portfolio) -> list[Action]:
+        """Follow the script."""
+        self.open.append(len(portfolio.orders))
+        told = self.script.get(number(date), ())
+        actions = [told] if isinstance(told, Action) else list(told)
+        for action in actions:
+            action.symbol = action.symbol or "AAA"
+        return actions
+
+    def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:
+        """Remember it."""
+        self.filled.append(order)
+
+
+def trade(strategy: Strategy | Script, bars: str | pa.Table, **given: Any) -> Result:
+    """Run a strategy, or a script, on bars, with `FREE` where nothing else is given."""
+    con = connection()
+    con.register(SRC, table(bars) if isinstance(bars, str) else bars)
+    chosen = strategy if isinstance(strategy, Strategy) else Scripted(strategy)
+    return backtest(chosen, con=con, src=SRC, **{**FREE, **given})
+
+
+def play(strategy: Strategy | Script, bars: str | pa.Table, **given: Any) -> Result:
+    """Run a strategy, or a script, that is to end well."""
+    result = trade(strategy, bars, **given)
+    assert result.error is None, result.error
+    return result
+
+
+def fill(transaction: Transaction) -> tuple[int, float, float]:
+    """Give the day's number, the shares and the price."""
+    return number(transaction.date), transaction.quantity, transaction.price
+
+
+def fills(result: Result, symbol: str = "AAA") -> list[tuple[int, float, float]]:
+    """Give a symbol's fills: the day's number, the shares, the price."""
+    return [fill(one) for one in result.transactions if one.symbol == symbol]
+
+
+def notes(result: Result) -> list[tuple[int, str | None, str]]:
+    """Give the notes: the day's number, the symbol, the text."""
+    return [(number(note.date), note.symbol, note.text) for note in result.notes]
+
+
+def columns(result: Result, name: str) -> list[float]:
+    """Give a column of the curve."""
+    values: list[float] = getattr(result.curve, name).tolist()
+    return values

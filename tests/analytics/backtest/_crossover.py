@@ -1,0 +1,39 @@
+"""The strategy that other engines were given, to the share: SMA 20/50 on the close, long only, from bar 50 on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import date
+
+from analytics.backtest import Action, Data, Portfolio, Strategy
+
+COMMISSION = "0.1%"
+
+
+class Crossover(Strategy):
+    """Alone it buys for 95 % of the equity, among many for half of the capital's equal share."""
+
+    columns = ("sma(20)", "sma(50)")
+
+    def __init__(self) -> None:
+        self._bars: Counter[str] = Counter()
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        self._is_alone = len(symbols) == 1
+        self._money = 0.5 * portfolio.initial_capital / len(symbols)
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        slow = data["sma_50"]
+        if slow is None:
+            return None
+        self._bars[symbol] += 1
+        if self._bars[symbol] == 1:  # bar 49 is the first with an average of 50; the others decide from bar 50 on
+            return None
+        fast = data["sma_20"]
+        if fast > slow and symbol not in portfolio.positions:
+            money = 0.95 * portfolio.equity if self._is_alone else self._money
+            return Action.buy(int(money / data["close"]))
+        if fast < slow and symbol in portfolio.positions:
+            return Action.close()
+        return None

@@ -1,0 +1,216 @@
+"""Cash, positions long and short, margin, what is borrowed, and how many shares the helpers ask for."""
+
+from __future__ import annotations
+
+import pytest
+
+from analytics.backtest import Action, Portfolio, Position, fixed_money, percent_of_equity, rebalance, volatility_target
+from tests.analytics.backtest._bars import FIRST, Scripted, columns, fills, notes, of, play
+
+BARS = """
+    2   10   10   10   10  1000
+    3   10   12   10   12  1000
+    4   12   12    8    8  1000
+    5    6    6    4    4  1000
+    8    5    5    5    5  1000
+"""
+"""Between day 5 and day 8 lies a weekend."""
+
+
+# Long and short
+
+
+def test_a_long_position_earns_what_its_price_rises() -> None:
+    result = play({2: Action.buy(10), 3: Action.close()}, BARS)
+    assert columns(result, "cash") == [1000, 900, 1020, 1020, 1020]
+    assert columns(result, "long") == [0, 120, 0, 0, 0]
+    assert columns(result, "equity") == [1000, 1020, 1020, 1020, 1020]
+    (trade,) = result.closed_positions
+    assert (trade.quantity, trade.entry_price, trade.exit_price, trade.pnl, trade.return_pct) == (10, 10, 12, 20, 20)
+
+
+def test_a_short_position_earns_what_its_price_falls() -> None:
+    result = play({2: Action.sell(10), 4: Action.close()}, BARS)
+    assert columns(result, "cash") == [1000, 1100, 1100, 1040, 1040]
+    assert columns(result, "short") == [0, -120, -80, 0, 0]
+    assert columns(result, "equity") == [1000, 980, 1020, 1040, 1040]
+    (trade,) = result.closed_positions
+    assert (trade.quantity, trade.entry_price, trade.exit_price, trade.pnl, trade.return_pct) == (-10, 10, 6, 40, 40)
+
+
+def test_a_trade_goes_from_flat_to_flat_whatever_is_added_and_sold_in_between() -> None:
+    """Bought 10 at 10 and 5 at 12, sold 6 at 6 and 9 at 5: 160 were paid, 81 received."""
+    result = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6), 5: Action.sell(9)}, BARS)
+    (trade,) = result.closed_positions
+    assert (trade.quantity, trade.pnl) == (15, -79)
+    assert (trade.entry_price, trade.exit_price) == (pytest.approx(160 / 15), pytest.approx(81 / 15))
+    assert ((trade.entry_date - FIRST).days, (trade.exit_date - FIRST).days) == (2, 7)
+    assert trade.return_pct == pytest.approx(100 * -79 / 160)
+
+
+def test_the_entry_price_of_what_is_held_is_the_mean_of_what_was_bought() -> None:
+    (held,) = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6)}, BARS).open_positions
+    assert (held.quantity, held.entry_price) == (9, pytest.approx(160 / 15))
+
+
+def test_an_order_through_zero_closes_one_trade_and_opens_another() -> None:
+    """Fifteen sold at 12 for a fee of 3, two thirds of which belong to the ten that were held."""
+    result = play({2: Action.buy(10), 3: Action.sell(15), 4: Action.close()}, BARS, commission="0.2/share")
+    assert [(trade.quantity, trade.commission) for trade in result.closed_positions] == [
+        (10, pytest.approx(4)),
+        (-5, pytest.approx(2)),
+    ]
+    assert [trade.pnl for trade in result.closed_positions] == pytest.approx([20 - 4, 30 - 2])
+    assert columns(result, "cash")[-1] == pytest.approx(1000 + 16 + 28)
+
+
+def test_short_selling_can_be_forbidden() -> None:
+    script = {2: Action.sell(10), 3: Action.buy(10), 4: [Action.sell(11), Action.sell(10)]}
+    result = play(script, BARS, allow_short=False)
+    assert fills(result) == [(4, 10, 12), (5, -10, 6)]
+    assert notes(result) == [
+        (3, "AAA", "order to sell 10 rejected: selling short is not allowed"),
+        (5, "AAA", "order to sell 11 rejected: selling short is not allowed"),
+    ]
+
+
+# Cash and margin
+
+
+def test_cash_never_goes_below_zero_unless_allowed() -> None:
+    assert fills(play({2: Action.buy(100)}, BARS)) == [(3, 100, 10)]
+    result = play({2: Action.buy(101)}, BARS)
+    assert fills(result) == []
+    assert notes(result) == [(3, "AAA", "order to buy 101 rejected: it costs 1,010.00, and there is 1,000.00")]
+
+
+def test_an_order_is_weighed_at_the_price_of_its_fill_and_not_at_its_decision() -> None:
+    """A hundred shares were worth 800 on the close of day 4, and 1,200 at the open of it."""
+    assert fills(play({3: Action.buy(100)}, BARS)) == []
+    assert fills(play({4: Action.buy(160)}, BARS)) == [(5, 160, 6)]
+
+
+def test_a_rejected_order_is_gone_and_leaves_the_others() -> None:
+    strategy = Scripted({2: [Action.buy(101), Action.buy(1, limit=5)]})
+    assert fills(play(strategy, BARS)) == [(5, 1, 5)]
+    assert strategy.open == [0, 1, 1, 0, 0]
+
+
+def test_leverage_allows_negative_cash_up_to_so_much_exposure() -> None:
+    result = play({2: Action.buy(200)}, BARS, leverage=2)
+    assert fills(result) == [(3, 200, 10)]
+    assert columns(result, "cash")[1] == -1000
+    result = play({2: Action.buy(201)}, BARS, leverage=2)
+    assert notes(result) == [(3, "AAA", "order to buy 201 rejected: exposure would be 2,010.00, and 2 x equity is 2,000.00")]
+
+
+def test_short_positions_count_as_exposure() -> None:
+    """Money received for what is sold short buys nothing beyond the account's own."""
+    bars = BARS + of("BBB", BARS)
+    assert fills(play({2: Action.sell(100)}, bars)) == [(3, -100, 10)]
+    assert fills(play({2: Action.sell(101)}, bars)) == []
+    result = play({2: [Action.sell(60), Action.buy(41, symbol="BBB")]}, bars)
+    assert (fills(result), fills(result, "BBB")) == ([(3, -60, 10)], [])
+    result = play({2: [Action.sell(60), Action.buy(40, symbol="BBB")]}, bars)
+    assert (fills(result), fills(result, "BBB")) == ([(3, -60, 10)], [(3, 40, 10)])
+
+
+def test_what_reduces_a_position_is_always_allowed() -> None:
+    """Sold short at 4, the shares cost 6 each to buy back: more than the account has."""
+    bars = "2 4 4 4 4 9 \n 3 4 4 4 4 9 \n 4 9 9 9 9 9 \n 5 9 9 9 9 9"
+    result = play({2: Action.sell(250), 3: Action.close()}, bars)
+    assert fills(result) == [(3, -250, 4), (4, 250, 9)]
+    assert columns(result, "cash") == [1000, 2000, -250, -250]
+
+
+def test_interest_is_paid_on_negative_cash_by_the_calendar() -> None:
+    """Nothing on the day of the fill, one day's on each session after it, three for the weekend."""
+    result = play({2: Action.buy(200)}, BARS, leverage=2, interest_rate=0.365, maintenance=0)
+    owed = [1000, -1000]
+    for days in (1, 1, 3):
+        owed.append(owed[-1] * (1 + 0.365 * days / 365))
+    assert columns(result, "cash") == pytest.approx(owed)
+    assert result.costs.interest == pytest.approx(-1000 - owed[-1])
+
+
+def test_no_interest_is_paid_on_cash() -> None:
+    assert columns(play({}, BARS, interest_rate=0.365), "cash") == [1000] * 5
+
+
+def test_borrow_cost_is_paid_on_the_value_of_what_is_short_by_the_calendar() -> None:
+    """A thousandth a day of 120 and of 80, then three of 40."""
+    result = play({2: Action.sell(10)}, BARS, borrow_rate=0.365)
+    assert columns(result, "cash") == pytest.approx([1000, 1100, 1100 - 0.12, 1100 - 0.2, 1100 - 0.32])
+    assert (result.costs.borrow, result.costs.interest) == (pytest.approx(0.32), 0)
+
+
+def test_no_borrow_cost_is_paid_on_what_is_long() -> None:
+    assert play({2: Action.buy(10)}, BARS, borrow_rate=0.365).costs.borrow == 0
+
+
+def test_a_margin_call_closes_everything_at_the_next_open() -> None:
+    """150 shares, 500 owed: at a close of 4 that is 100 of 600, at 8 it is 700 of 1,200."""
+    result = play({2: Action.buy(150)}, BARS, leverage=2)
+    assert notes(result) == [(5, None, "margin call: equity of 100.00 for an exposure of 600.00")]
+    assert fills(result) == [(3, 150, 10), (8, -150, 5)]
+    assert [(trade.reason, trade.pnl) for trade in result.closed_positions] == [("margin call", -750)]
+
+
+def test_a_margin_call_comes_where_equity_is_below_the_maintenance() -> None:
+    """A sixth is left on day 5, seven twelfths on day 4."""
+    assert len(fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance=0.16))) == 1
+    assert fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance=0.6))[1] == (5, -150, 6)
+
+
+def test_a_margin_call_closes_short_positions_and_overrules_what_was_decided() -> None:
+    bars = "2 10 10 10 10 9 \n 3 10 18 10 18 9 \n 4 17 17 17 17 9"
+    result = play({2: Action.sell(100), 3: Action.buy(1, limit=1)}, bars)
+    assert notes(result) == [(3, None, "margin call: equity of 200.00 for an exposure of 1,800.00")]
+    assert fills(result) == [(3, -100, 10), (4, 100, 17)]
+
+
+def test_an_account_without_margin_and_short_positions_is_never_called() -> None:
+    assert notes(play({2: Action.buy(100)}, BARS, maintenance=0.99)) == []
+
+
+# How many shares
+
+
+def account(**positions: float) -> Portfolio:
+    """Give an account with 1,000 in cash and shares at 7."""
+    held = {symbol: Position(symbol, shares, 7, FIRST, shares > 0) for symbol, shares in positions.items()}
+    return Portfolio(1000, 1000, positions=held, prices={"AAA": 7.0, "BBB": 7.0})
+
+
+def test_fixed_money_buys_whole_shares() -> None:
+    assert [fixed_money(account(), "AAA", money) for money in (100, 6.99, 0)] == [14, 0, 0]
+
+
+def test_percent_of_equity_counts_positions_and_stays_within_the_buying_power() -> None:
+    assert percent_of_equity(account(), "AAA", 50) == 500 // 7
+    assert percent_of_equity(account(BBB=100), "AAA", 50) == 850 // 7
+    assert percent_of_equity(account(BBB=100), "AAA", 100) == 950 // 7, "a twentieth of the cash is kept back"
+    assert percent_of_equity(account(BBB=-200), "AAA", 100) == 0, "what is short leaves none"
+
+
+def test_percent_of_equity_uses_leverage() -> None:
+    portfolio = account()
+    portfolio.leverage = 2
+    assert (portfolio.buying_power, percent_of_equity(portfolio, "AAA", 150)) == (2000, 1500 // 7)
+
+
+def test_volatility_target_holds_less_of_what_moves_more() -> None:
+    assert volatility_target(account(), "AAA", 40, 10) == 250 // 7
+    assert volatility_target(account(), "AAA", 20, 10) == 500 // 7
+    assert volatility_target(account(), "AAA", 5, 10) == 950 // 7, "no more than all"
+    assert volatility_target(account(), "AAA", 5, 10, most=30) == 300 // 7
+    assert volatility_target(account(), "AAA", 0, 10) == 0
+
+
+def test_rebalance_turns_the_account_into_weights_and_closes_the_rest() -> None:
+    """Equity of 1,700: half of it are 121 shares of BBB."""
+    orders = list(rebalance(account(AAA=100), {"BBB": 50}))
+    assert [(order.symbol, order.quantity) for order in orders] == [("AAA", None), ("BBB", 121)]
+    orders = list(rebalance(account(AAA=100), {"AAA": 20, "BBB": -20}))
+    assert [(order.symbol, order.quantity) for order in orders] == [("AAA", 48 - 100), ("BBB", -48)]
+    assert list(rebalance(account(AAA=100), {"AAA": 41.2})) == [], "nothing to change"

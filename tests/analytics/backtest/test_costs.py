@@ -1,0 +1,132 @@
+"""What a fill costs: commissions, brokers and slippage, in the account and in the sums."""
+
+from __future__ import annotations
+
+import pytest
+
+from analytics.backtest import Action
+from analytics.backtest.costs import BROKERS, commission, slippage
+from sql.errors import UsageError
+from tests.analytics.backtest._bars import columns, fills, play
+
+BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"
+"""Bought for 20 a share on day 3, sold for 20 on day 4."""
+
+
+@pytest.mark.parametrize(
+    ("text", "fee"),
+    [
+        ("0.1%", 0.2),
+        ("1% min 6", 6.0),
+        ("4% min 6", 8.0),
+        ("0.005/share", 0.05),
+        ("0.005/share min 1", 1.0),
+        ("0.2/share min 1", 2.0),
+        ("zero", 0.0),
+        ("commsec", 5.0),
+        ("selfwealth", 9.5),
+        ("ibkr-asx", 6.0),
+        ("ibkr-us", 1.0),
+    ],
+)
+def test_commission_is_paid_on_each_fill(text: str, fee: float) -> None:
+    """Ten shares at 20 are 200."""
+    result = play({2: Action.buy(10), 3: Action.close()}, BARS, commission=text)
+    assert [one.commission for one in result.transactions] == pytest.approx([fee, fee])
+    assert columns(result, "cash") == pytest.approx([1000, 800 - fee, 1000 - 2 * fee])
+    assert result.costs.commission == pytest.approx(2 * fee)
+    (trade,) = result.closed_positions
+    assert (trade.commission, trade.pnl) == pytest.approx((2 * fee, -2 * fee))
+
+
+@pytest.mark.parametrize(
+    ("broker", "shares", "price", "fee"),
+    [
+        ("commsec", 100, 10, 5.0),
+        ("commsec", 100, 10.01, 10.0),
+        ("commsec", 100, 30, 10.0),
+        ("commsec", 100, 100, 19.95),
+        ("commsec", 100, 250, 29.95),
+        ("commsec", 100, 250.5, 25_050 * 0.0012),
+        ("selfwealth", 100_000, 10, 9.5),
+        ("ibkr-asx", 1_000, 10, 8.0),
+        ("ibkr-us", 1_000, 10, 5.0),
+        ("ibkr-us", 100, 0.5, 0.5),  # at most 1 % of the trade
+        ("zero", 1_000, 10, 0.0),
+    ],
+)
+def test_a_broker_charges_by_its_tiers(broker: str, shares: float, price: float, fee: float) -> None:
+    assert BROKERS[broker](shares, price) == pytest.approx(fee)
+
+
+def test_a_minimum_is_paid_for_each_part_of_an_order() -> None:
+    """Each fill is a trade of its own day, as brokers charge it."""
+    result = play({2: Action.buy(10)}, BARS, commission="1% min 6", volume_limit=0.005)
+    assert [(one.quantity, one.commission) for one in result.transactions] == [(5, 6), (5, 6)]
+
+
+@pytest.mark.parametrize(
+    ("text", "worse"),
+    [
+        ("none", 0.0),
+        ("0.05/share", 0.05),
+        ("25bps", 0.05),
+        ("volume-share", 20 * 0.1 * 0.1**2),
+        ("volume-share 0.5", 20 * 0.5 * 0.1**2),
+    ],
+)
+def test_slippage_makes_market_orders_worse(text: str, worse: float) -> None:
+    """A hundred shares are a tenth of the volume."""
+    given = {"slippage": text, "initial_capital": 10_000}
+    result = play({2: Action.buy(100), 3: Action.close()}, BARS, **given)
+    assert [one.price for one in result.transactions] == pytest.approx([20 + worse, 20 - worse])
+    assert [one.slippage for one in result.transactions] == pytest.approx([100 * worse] * 2)
+    assert columns(result, "cash")[-1] == pytest.approx(10_000 - 200 * worse)
+    assert result.costs.slippage == pytest.approx(200 * worse)
+
+
+def test_slippage_makes_stop_orders_worse() -> None:
+    result = play({2: [Action.buy(1, stop=21), Action.sell(2, stop=19)]}, BARS, slippage="0.5/share")
+    assert sorted(fills(result)) == [(3, -2, 18.5), (3, 1, 21.5)]
+
+
+def test_limit_orders_have_no_slippage() -> None:
+    script = {2: [Action.buy(1, limit=19), Action.buy(1, stop=20.5, limit=21)]}
+    result = play(script, BARS, slippage="0.5/share")
+    assert sorted(fills(result)) == [(3, 1, 19), (3, 1, 20.5)]
+    assert result.costs.slippage == 0
+
+
+def test_volume_share_grows_with_the_square_of_the_share_and_stops_at_all() -> None:
+    impact = slippage("volume-share 0.1")
+    assert impact is not None
+    assert [impact(shares, 20, 100) for shares in (10, 20, 100, 200)] == pytest.approx([0.02, 0.08, 2, 2])
+    assert [impact(1, 20, None), impact(1, 20, 0)] == [2, 2]
+
+
+def test_slippage_above_the_price_is_paid_in_full_and_turns_no_price_below_zero() -> None:
+    """As half a spread of a cent does on shares of half a cent."""
+    result = play({2: Action.buy(10), 3: Action.close()}, BARS, slippage="30/share")
+    assert fills(result) == [(3, 10, 50), (4, -10, 0)]
+    assert columns(result, "cash")[-1] == 500
+
+
+def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
+    """Fifty shares at 20 are all there is."""
+    assert fills(play({2: Action.buy(50)}, BARS)) == [(3, 50, 20)]
+    assert fills(play({2: Action.buy(50)}, BARS, commission="0.1%")) == []
+    assert fills(play({2: Action.buy(50)}, BARS, slippage="1bps")) == []
+
+
+@pytest.mark.parametrize("text", ["", "0.1", "1 %/share", "-1%", "0.1% max 3", "nan%", "robinhood"])
+def test_a_commission_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(UsageError, match="write 0.1%"):
+        commission(text)
+    with pytest.raises(UsageError, match="write 0.1%"):
+        play({}, BARS, commission=text)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 %", "-5bps", "volume", "volume-share -1"])
+def test_a_slippage_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
+    with pytest.raises(UsageError, match="write 5bps"):
+        play({}, BARS, slippage=text)

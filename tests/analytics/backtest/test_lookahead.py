@@ -1,0 +1,94 @@
+"""No look-ahead: whatever comes after a day, the decisions up to it are the same; and one who looks is found out."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from analytics.backtest.load import find, make
+from analytics.backtest.lookahead import CUTS, verify
+from analytics.backtest.strategies import SHIPPED
+from tests.analytics.test_cli import run_cli
+
+PEEKING = {
+    "lead() in its own SQL": '''
+        query = "SELECT symbol, date, lead(close) OVER (PARTITION BY symbol ORDER BY date) AS later FROM bars"
+
+        def on_data(self, date, symbol, data, portfolio):
+            return Action.buy(1) if data.later is not None and data.later > 1.02 * data.close else None
+    ''',
+    "prices adjusted back from the last day": '''
+        query = "SELECT symbol, date, close AS today FROM bars_adjusted"
+
+        def on_data(self, date, symbol, data, portfolio):
+            return Action.buy(1) if symbol == "IBM" and data.today < 75 else None
+    ''',
+    "the week's close before it is over": '''
+        query = """
+            SELECT b.symbol, b.date, w.close AS weekly FROM bars AS b
+            JOIN bars_weekly AS w ON w.symbol = b.symbol AND b.date BETWEEN w.first_date AND w.ends_on
+        """
+
+        def on_data(self, date, symbol, data, portfolio):
+            return Action.buy(1) if data.weekly is not None and data.weekly > 1.01 * data.close else None
+    ''',
+    "chance": '''
+        def on_data(self, date, symbol, data, portfolio):
+            import random
+            return Action.buy(1) if random.random() < 0.1 else None
+    ''',
+}  # fmt: skip
+HONEST = """
+        query = "SELECT symbol, date, lag(close) OVER (PARTITION BY symbol ORDER BY date) AS before FROM bars"
+        columns = ["adjusted_close", "psar", "ema(12, volume)"]
+
+        def on_data(self, date, symbol, data, portfolio):
+            if data.before is not None and data.close > 1.02 * data.before and data.close > data.psar:
+                return Action.buy(1 + int(data.adjusted_close))
+"""
+
+
+def strategy_file(folder: Path, body: str) -> str:
+    path = folder / "mine.py"
+    head = "from analytics.backtest import Action, Strategy\n\n\nclass Mine(Strategy):\n"
+    path.write_text(head + textwrap.indent(textwrap.dedent(body), "    "))
+    return f"{path}:Mine"
+
+
+@pytest.mark.parametrize(
+    ("name", "prices"), [*((name, "as_traded") for name in SHIPPED), ("MovingAverageCrossover", "adjusted")]
+)
+def test_no_shipped_strategy_looks_ahead(name: str, prices: str, demo: str) -> None:
+    symbols = ["IBM", "MSFT"] if name == "PairsTrade" else ["AAPL", "GOOG", "IBM", "MSFT"]
+    found = verify(SHIPPED[name], demo, symbols=symbols, prices=prices, start="2004-01-01")
+    assert found.difference is None
+    assert found.decisions >= 4
+    assert len(found.days) == CUTS
+
+
+@pytest.mark.parametrize("how", PEEKING)
+def test_one_who_looks_ahead_is_found_out(how: str, demo: str, tmp_path: Path) -> None:
+    name = strategy_file(tmp_path, PEEKING[how])
+    ran = run_cli("backtest", "--strategy", name, "--lake", demo, "--verify-no-lookahead")
+    assert ran.code == 1
+    assert ran.err.startswith("error: Mine looks ahead: ")
+    assert "Traceback" not in ran.err
+
+
+def test_one_of_ones_own_who_does_not_is_cleared(demo: str, tmp_path: Path) -> None:
+    name = strategy_file(tmp_path, HONEST)
+    ran = run_cli("backtest", "--strategy", name, "--lake", demo, "--verify-no-lookahead", "--json")
+    assert ran.code == 0
+    told = json.loads(ran.out)
+    assert told["difference"] is None
+    assert told["decisions"] > 100
+
+
+def test_the_day_of_the_first_difference_is_named(demo: str, tmp_path: Path) -> None:
+    name = strategy_file(tmp_path, PEEKING["lead() in its own SQL"])
+    found = verify(lambda: make(find(name), {}), demo, symbols=["IBM"])
+    assert found.difference is not None
+    assert str(found.days[0]) in found.difference

@@ -1,0 +1,118 @@
+"""Prices of the day and indicators of adjusted prices, put together without a look at the future."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import polars as pl
+import pytest
+
+import analytics
+from analytics.backtest import Action, Data, Portfolio, Strategy, backtest
+from analytics.backtest.units import Unit, units_of
+from sql.catalogue import catalogue
+from sql.wide import parse
+from tests.random_walks import random_walks
+
+EXPECTED = {
+    "sma": Unit(1, 0), "ema": Unit(1, 0), "wma": Unit(1, 0), "dema": Unit(1, 0), "tema": Unit(1, 0),
+    "kama": Unit(1, 0), "macd": Unit(1, 0), "macd_signal": Unit(1, 0), "bollinger_upper": Unit(1, 0),
+    "bollinger_percent": Unit(0, 0), "bollinger_width": Unit(0, 0), "atr": Unit(1, 0), "keltner_upper": Unit(1, 0),
+    "donchian_lower": Unit(1, 0), "stddev": Unit(1, 0), "psar": Unit(1, 0), "supertrend": Unit(1, 0),
+    "vwap_rolling": Unit(1, 0), "linreg_slope": Unit(1, 0), "momentum": Unit(1, 0), "rsi": Unit(0, 0),
+    "stoch_k": Unit(0, 0), "adx": Unit(0, 0), "cci": Unit(0, 0), "roc": Unit(0, 0), "williams_r": Unit(0, 0),
+    "mfi": Unit(0, 0), "ultimate": Unit(0, 0), "aroon_up": Unit(0, 0), "trix": Unit(0, 0), "cmf": Unit(0, 0),
+    "historical_volatility": Unit(0, 0), "obv": Unit(0, 1), "ad": Unit(0, 1),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory: pytest.TempPathFactory) -> object:
+    with analytics.connect(str(tmp_path_factory.mktemp("lake"))) as con:
+        yield con
+
+
+def test_each_shipped_indicator_has_a_unit(con: object) -> None:
+    names = [column for one in catalogue().newest for column in one.returns]
+    found = units_of(con, parse(names, catalogue()))
+    assert [name for name, unit in found.items() if unit is None] == []
+    assert {name: found[name] for name in EXPECTED} == EXPECTED
+
+
+def test_the_unit_is_that_of_the_value(con: object) -> None:
+    requests = parse(
+        ["sma(20, volume)", "sma(20, close * volume) AS money", "sma(20, close + volume) AS odd"], catalogue()
+    )
+    found = units_of(con, requests)
+    assert found == {"sma_20_volume": Unit(0, 1), "money": Unit(1, 1), "odd": None}
+
+
+class Watching(Strategy):
+    """Notes what it is shown."""
+
+    columns = ("sma(5)", "rsi(5)", "obv", "adjusted_close", "sma(5, volume)")
+
+    def __init__(self) -> None:
+        self.seen: dict[date, dict] = {}
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        self.seen[date] = dict(data)
+        return None
+
+
+def bars_with_actions() -> pl.DataFrame:
+    """Give a symbol as traded: a split of four for one on day 100, a dividend of 3 % on day 160."""
+    bars = random_walks(1).head(250).with_columns(pl.lit(0.0).alias("dividend"), pl.lit(1.0).alias("split_ratio"))
+    bars = bars.with_columns(pl.int_range(pl.len()).alias("n"), pl.col("volume").cast(pl.Float64))
+    prices = ["open", "high", "low", "close"]
+    after = pl.col("n") >= 100
+    bars = bars.with_columns(*(pl.when(after).then(pl.col(p) / 4).otherwise(pl.col(p)).alias(p) for p in prices))
+    return bars.with_columns(
+        pl.when(after).then(pl.col("volume") * 4).otherwise(pl.col("volume")).alias("volume"),
+        pl.when(pl.col("n") == 100).then(4.0).otherwise(1.0).alias("split_ratio"),
+        pl.when(pl.col("n") == 160).then(pl.col("close") * 0.03).otherwise(0.0).alias("dividend"),
+    ).drop("n")
+
+
+def watched(con: object, bars: pl.DataFrame, **settings: str) -> dict[date, dict]:
+    con.register("frame", bars.to_arrow())
+    con.execute("CREATE OR REPLACE TABLE acted AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM frame")
+    strategy = Watching()
+    backtest(strategy, con=con, src="acted", **settings)
+    return strategy.seen
+
+
+def test_a_split_moves_no_indicator(con: object) -> None:
+    """On the day after a split of four an average of five bars is in the prices of that day, not mixed."""
+    bars = bars_with_actions().with_columns(pl.lit(0.0).alias("dividend"))
+    seen = list(watched(con, bars).values())
+    without = list(watched(con, random_walks(1).head(250)).values())
+    for day, (one, other) in enumerate(zip(seen, without, strict=True)):
+        shares = 4 if day >= 100 else 1
+        assert one["close"] == pytest.approx(other["close"] / shares, rel=1e-12)
+        for name, factor in (("sma_5", 1 / shares), ("obv", shares), ("sma_5_volume", shares), ("rsi_5", 1)):
+            expected = None if other[name] is None else pytest.approx(other[name] * factor, rel=1e-9)
+            assert one[name] == expected, (day, name)
+        assert one["adjusted_close"] == pytest.approx(other["close"], rel=1e-12)
+
+
+def test_a_dividend_is_reinvested_from_its_day_on(con: object) -> None:
+    bars = bars_with_actions()
+    seen = watched(con, bars)
+    days, closes = list(seen), bars["close"].to_list()
+    before = days[159], days[160]
+    total_return = seen[before[1]]["adjusted_close"] / seen[before[0]]["adjusted_close"]
+    dividend = bars["dividend"][160]
+    assert total_return == pytest.approx(closes[160] / (closes[159] - dividend), rel=1e-12)
+
+
+def test_what_is_shown_on_a_day_does_not_depend_on_later_bars(con: object) -> None:
+    bars = bars_with_actions()
+    whole, part = watched(con, bars), watched(con, bars.head(130))
+    assert {day: whole[day] for day in part} == part
+
+
+def test_adjusted_prices_are_traded_on_by_choice(con: object) -> None:
+    bars = bars_with_actions()
+    for shown in watched(con, bars, prices="adjusted").values():
+        assert shown["close"] == shown["adjusted_close"]
