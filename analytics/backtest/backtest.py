@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import inspect
 import sys
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,20 +18,19 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+from analytics.backtest.adjusted import SOURCE, benchmark, charted_closes
 from analytics.backtest.engine import Account, run
 from analytics.backtest.feed import Feed
 from analytics.backtest.metrics import summary
 from analytics.backtest.portfolio import Portfolio
-from analytics.backtest.query import SOURCE, benchmark, charted_closes, open_feed
+from analytics.backtest.query import open_feed
 from analytics.backtest.result import Curve, Result
 from analytics.backtest.setup import Setup
 from analytics.backtest.strategy import Strategy
 from analytics.session import AsOf, connect
 from pipeline.settings import settings
-from sql.session import explain, quoted
+from sql.session import explain
 
-MEMORY = "150MB"
-"""What DuckDB may use before it sorts on disk: the loop streams, so that this does not grow with the history."""
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
 
 
@@ -79,15 +77,13 @@ def backtest(
 
 @contextmanager
 def opened(con: DuckDBPyConnection | None, lake: str | None, as_of: AsOf | None) -> Iterator[DuckDBPyConnection]:
-    """Give a connection to trade on: the one that is given, or one on a lake with little memory."""
+    """Give a connection to trade on: the one that is given, or one on a lake."""
     uri = lake or settings().lake_uri
     try:
         if con is not None:
             yield con
             return
-        with tempfile.TemporaryDirectory(prefix="stockstream-") as folder, connect(uri, as_of=as_of) as own:
-            own.execute(f"SET memory_limit = '{MEMORY}'")
-            own.execute(f"SET temp_directory = {quoted(folder)}")
+        with connect(uri, as_of=as_of) as own:
             yield own
     except duckdb.Error as error:
         raise explain(error, uri) from None

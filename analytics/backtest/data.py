@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 
@@ -16,7 +16,7 @@ class Data(Mapping[str, Any]):
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
-        self._columns: Columns = Columns(lambda name: [])
+        self._columns: Mapping[str, list[Any]] = {}
         self._row = 0
 
     def __getitem__(self, name: str) -> Any:
@@ -34,20 +34,6 @@ class Data(Mapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
-
-
-class Columns(dict[str, list[Any]]):
-    """Columns of a block of rows as lists, each made when it is asked for first."""
-
-    __slots__ = ("_make",)
-
-    def __init__(self, make: Callable[[str], list[Any]]) -> None:
-        super().__init__()
-        self._make = make
-
-    def __missing__(self, name: str) -> list[Any]:
-        column = self[name] = self._make(name)
-        return column
 
 
 def moving_view(names: Sequence[str]) -> Data:

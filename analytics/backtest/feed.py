@@ -6,19 +6,17 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
-from analytics.backtest.data import Columns
+from analytics.backtest.arrow import joined, numbers, read, write
 from sql.errors import UsageError
 
 EPOCH = date(1970, 1, 1).toordinal()
-BLOCK = 50_000
-"""Rows."""
 PRICES = ("open", "high", "low", "close", "volume")
 """What each row has of its bar. None is ever NULL: a price that is not known is the close, a volume 0."""
 ACTIONS = ("dividend", "split_ratio")
@@ -65,7 +63,7 @@ class Feed:
             yield from self._block(rest, start, end)
 
     def _block(self, parts: list[pa.RecordBatch], start: date | None, end: date | None) -> Iterator[Block]:
-        rows = parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
+        rows = joined(parts)
         days = numbers(rows, "date")
         first = int(np.searchsorted(days, _day(start))) if start else 0
         last = int(np.searchsorted(days, _day(end), side="right")) if end else len(days)
@@ -74,35 +72,14 @@ class Feed:
 
     def stored(self, path: Path) -> Feed:
         """Give the same feed from a file that many runs and processes can read; writes it."""
-        with pa.OSFile(str(path), "wb") as file:
-            writer = None
-            for batch in self.rows():
-                writer = writer or pa.ipc.new_file(file, batch.schema)
-                writer.write_batch(batch)
-            if writer is not None:
-                writer.close()
-        return replace(self, rows=_File(path))
-
-
-@dataclass(frozen=True)
-class _File:
-    """Rows of an Arrow file, which are mapped into memory and not read."""
-
-    path: Path
-
-    def __call__(self) -> Iterator[pa.RecordBatch]:
-        with pa.memory_map(str(self.path)) as file:
-            reader = pa.ipc.open_file(file)
-            for number in range(reader.num_record_batches):
-                yield reader.get_batch(number)
+        write(self.rows(), path)
+        return replace(self, rows=partial(read, path))
 
 
 class Block:
-    """Rows of whole sessions, by date and symbol; `columns` are lists, with None where SQL has NULL."""
+    """Rows of whole sessions, by date and symbol."""
 
     def __init__(self, rows: pa.RecordBatch, aliases: Mapping[str, str]) -> None:
-        self._rows = rows
-        self._aliases = aliases
         days = numbers(rows, "date")
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         self.dates = [date.fromordinal(EPOCH + day) for day in days[starts].tolist()]
@@ -116,7 +93,7 @@ class Block:
             day = date.fromordinal(EPOCH + int(days[twice[0]]))
             raise UsageError(f"there is more than one row of {self.symbols[twice[0]]} on {day}: one is needed")
         self.close: list[float] = numbers(rows, "close").tolist()
-        self.columns = Columns(self._column)
+        self.columns = Columns(rows, aliases)
         self.prices = {name: numbers(rows, name) for name in PRICES}
         self.actions: list[int] = []
         """The rows of ex-dates."""
@@ -125,8 +102,22 @@ class Block:
             is_action = (self.prices["dividend"] != 0) | (self.prices["split_ratio"] != 1)
             self.actions = np.flatnonzero(is_action).tolist()
 
-    def _column(self, name: str) -> list[Any]:
-        name = self._aliases.get(name, name)
+
+class Columns(dict[str, list[Any]]):
+    """The columns of rows as lists, None where SQL has NULL, each made when it is asked for first."""
+
+    __slots__ = ("_aliases", "_rows")
+
+    def __init__(self, rows: pa.RecordBatch, aliases: Mapping[str, str]) -> None:
+        super().__init__()
+        self._rows = rows
+        self._aliases = aliases
+
+    def __missing__(self, name: str) -> list[Any]:
+        column = self[name] = self._list(self._aliases.get(name, name))
+        return column
+
+    def _list(self, name: str) -> list[Any]:
         array = self._rows.column(name)
         if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
             return array.to_pylist()  # type: ignore[no-any-return]
@@ -136,13 +127,6 @@ class Block:
             for row in np.flatnonzero(bits[array.offset : array.offset + len(array)] == 0).tolist():
                 values[row] = None
         return values
-
-
-def numbers(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """Give a column of numbers or days as it lies in memory: pyarrow's own way imports pandas, which takes a second."""
-    array = rows.column(name)
-    kind = np.dtype(np.int32) if pa.types.is_date32(array.type) else np.dtype(str(array.type))
-    return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def _day(day: date) -> int:

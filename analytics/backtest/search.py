@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from analytics.backtest.adjusted import SOURCE
 from analytics.backtest.backtest import metrics_of, opened
 from analytics.backtest.engine import Account, run
 from analytics.backtest.feed import Feed
 from analytics.backtest.load import find, make
 from analytics.backtest.overfitting import deflated_sharpe
-from analytics.backtest.query import SOURCE, open_feed
+from analytics.backtest.query import open_feed
 from analytics.backtest.returns import returns
 from analytics.backtest.setup import Setup
 from analytics.backtest.strategy import Strategy

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from analytics.backtest import returns as of
+from analytics.backtest.adjusted import SOURCE
 from analytics.backtest.feed import Feed
-from analytics.backtest.query import SOURCE
 from analytics.backtest.search import Factory, Params, Search, Trial, spread, stored, trials_of
 from analytics.backtest.setup import Setup
 from analytics.session import AsOf

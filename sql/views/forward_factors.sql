@@ -13,23 +13,43 @@ changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE MACRO forward_factors(src) AS TABLE
-WITH bars AS (
+WITH closes AS NOT MATERIALIZED (
     SELECT
-        symbol, date, open, high, low, close, volume,
+        symbol, date,
         coalesce(dividend, 0.0) AS dividend,
         coalesce(split_ratio, 1.0) AS split_ratio,
         -- The close before, of as much as is a share on this day.
         lag(close) OVER (PARTITION BY symbol ORDER BY date) / coalesce(split_ratio, 1.0) AS previous_close
     FROM query_table(src)
+),
+ex_dates AS (
+    SELECT
+        symbol, date,
+        lead(date, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY date) AS until,
+        list(split_ratio) OVER so_far AS splits,
+        list(
+            split_ratio / CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END
+        ) OVER so_far AS steps
+    FROM closes
+    WHERE dividend <> 0 OR split_ratio <> 1
+    WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+factors AS (
+    -- One by one: product() groups its factors by where the rows lie, and its last digit would change with later rows.
+    SELECT
+        symbol, date AS since, until,
+        list_reduce(steps, lambda x, y: x * y) AS price_factor,
+        list_reduce(splits, lambda x, y: x * y) AS split_factor
+    FROM ex_dates
 )
 SELECT
-    symbol, date, open, high, low, close, volume, dividend, split_ratio,
-    product(
-        split_ratio / CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END
-    ) OVER so_far AS price_factor,
-    product(split_ratio) OVER so_far AS split_factor
-FROM bars
-WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
+    b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume,
+    coalesce(b.dividend, 0.0) AS dividend,
+    coalesce(b.split_ratio, 1.0) AS split_ratio,
+    coalesce(f.price_factor, 1.0) AS price_factor,
+    coalesce(f.split_factor, 1.0) AS split_factor
+FROM query_table(src) AS b
+LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
 
 COMMENT ON MACRO TABLE forward_factors IS
     'Bars as traded with the splits and dividends up to each bar''s own day as factors, so that no bar knows its future.';

@@ -174,8 +174,8 @@ def test_adjusted_prices_know_dividends_and_credit_none() -> None:
 
 def test_a_volume_limit_on_adjusted_prices_is_of_adjusted_shares() -> None:
     """2,000 shares after the split are 1,000 of those before."""
-    result = play({3: Action.buy(100)}, SPLIT, prices="adjusted", volume_limit=0.05)
-    assert fills(result) == [(4, 50, 10), (5, 50, 12)]
+    result = play({3: Action.buy(60)}, SPLIT, prices="adjusted", volume_limit=0.05)
+    assert fills(result) == [(4, 50, 10), (5, 10, 12)]
 
 
 @pytest.mark.parametrize("prices", ["as_traded", "adjusted"])

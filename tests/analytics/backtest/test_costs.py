@@ -120,9 +120,9 @@ def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
 
 @pytest.mark.parametrize("text", ["", "0.1", "1 %/share", "-1%", "0.1% max 3", "nan%", "robinhood"])
 def test_a_commission_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
-    with pytest.raises(UsageError, match="write 0.1%"):
+    with pytest.raises(UsageError, match=r"write 0\.1%"):
         commission(text)
-    with pytest.raises(UsageError, match="write 0.1%"):
+    with pytest.raises(UsageError, match=r"write 0\.1%"):
         play({}, BARS, commission=text)
 
 

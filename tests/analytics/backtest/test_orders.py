@@ -197,6 +197,7 @@ def test_close_without_a_position_does_nothing() -> None:
 
 def test_one_action_may_be_returned_for_several_symbols() -> None:
     """A strategy that keeps `BUY = Action.buy(1)` buys each symbol that it answers with it for."""
+
     class Constant(Strategy):
         buy = Action.buy(1)
 

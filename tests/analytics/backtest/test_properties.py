@@ -1,0 +1,262 @@
+"""Whatever the bars and the orders: the books can be kept again from what a run tells, and no rule is broken.
+
+A second set of books is kept here, of the transactions, the bars and nothing else of the engine.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+from datetime import date
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction
+from tests.analytics.backtest._bars import FREE, day, play, table_of
+
+CAPITAL = 1000.0
+SYMBOLS = ("AAA", "BBB", "CCC")
+PRICES = [2.0, 4.75, 5.0, 5.25, 8.0, 10.0, 20.0, 37.5]
+GONE = 60
+"""The last day of a run in which what is not traded any more is delisted."""
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A bar, with what happens before it opens."""
+
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    dividend: float
+    split: float
+
+
+def bar_of(prices: tuple[float, float, float, float], volume: float, dividend: float, split: float) -> Bar:
+    return Bar(prices[0], max(prices), min(prices), prices[1], volume, dividend, split)
+
+
+price = st.sampled_from(PRICES)
+bar = st.builds(
+    bar_of,
+    st.tuples(price, price, price, price),
+    st.sampled_from([0.0, 19.0, 100.0, 1000.0]),
+    st.sampled_from([0.0] * 6 + [0.25, 1.0]),
+    st.sampled_from([1.0] * 8 + [2.0, 1.5, 0.1]),
+)
+sessions = st.lists(st.tuples(*[st.one_of(bar, bar, bar, bar, st.none()) for _ in SYMBOLS]), min_size=3, max_size=12)
+
+shares = st.sampled_from([-100, -60, -20, -5, 1, 5, 20, 60, 100, 2.5])
+common = {"quantity": shares, "symbol": st.sampled_from(SYMBOLS), "day": st.booleans()}
+action = st.one_of(
+    st.builds(Action, **common),
+    st.builds(Action, **common, limit=price),
+    st.builds(Action, **common, stop=price),
+    st.builds(Action, **common, stop=price, limit=price),
+    st.builds(Action, **common, trail=st.sampled_from([0.5, 3.0])),
+    st.builds(Action, **common, trail_percent=st.sampled_from([5.0, 30.0])),
+    st.builds(Action, **common, stop_loss=price, take_profit=price),
+    st.builds(Action, **common, limit=price, stop_loss=price),
+    st.builds(Action.close, symbol=common["symbol"]),
+    st.builds(Action.cancel, symbol=common["symbol"]),
+)
+account = st.fixed_dictionaries(
+    {
+        "leverage": st.sampled_from([1, 2]),
+        "allow_short": st.booleans(),
+        "volume_limit": st.sampled_from([None, 0.1, 0.55]),
+        "fill_at": st.sampled_from(["open", "close", "vwap"]),
+        "commission": st.sampled_from(["zero", "0.1%", "0.01/share"]),
+        "slippage": st.sampled_from(["none", "50bps", "0.02/share", "volume-share 0.2"]),
+        "borrow_rate": st.sampled_from([0, 0.1]),
+        "interest_rate": st.sampled_from([0, 0.2]),
+        "at_end": st.sampled_from(["hold", "close"]),
+    }
+)
+
+
+class Random(Strategy):
+    """Decides what it was given for each session; looks at each fill."""
+
+    def __init__(self, script: list[list[Action]]) -> None:
+        self.script = iter(script)
+        self.decided: set[tuple[date, str | None]] = set()
+        self.orders: dict[int, Order] = {}
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        """Decide nothing."""
+
+    def on_bar_end(self, date: date, portfolio: Portfolio) -> list[Action]:
+        """Decide on what has been traded yet."""
+        actions = [one for one in next(self.script, []) if one.symbol in portfolio.prices]
+        self.decided |= {(date, one.symbol) for one in actions}
+        return actions
+
+    def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:
+        """Look at limits, which splits may change later."""
+        self.orders[order.id] = replace(order)  # as it is now: its reason may change
+        done = portfolio.transactions[-1]
+        assert done.order == order.id
+        if order.limit is not None:
+            assert done.price <= order.limit if done.quantity > 0 else done.price >= order.limit
+        assert abs(order.filled) <= abs(order.quantity) + 1e-9
+        assert order.filled * order.quantity > 0
+
+
+@dataclass
+class Books:
+    """The second set of books: cash, shares and last prices."""
+
+    given: dict[str, Any]
+    cash: float = CAPITAL
+    held: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 0.0))
+    prices: dict[str, float] = field(default_factory=dict)
+    ended: list[tuple[str, date, bool]] = field(default_factory=list)
+    """Trades: the symbol, the day on which it was flat again, whether it was long."""
+    borrow: float = 0.0
+    interest: float = 0.0
+
+    def charge(self, days: int) -> None:
+        """Charge for the nights since the last session."""
+        short = -sum(min(shares, 0) * self.prices[symbol] for symbol, shares in self.held.items() if shares)
+        cost = short * self.given["borrow_rate"] * days / 365
+        self.borrow, self.cash = self.borrow + cost, self.cash - cost
+        cost = max(-self.cash, 0) * self.given["interest_rate"] * days / 365
+        self.interest, self.cash = self.interest + cost, self.cash - cost
+
+    def settle(self, symbol: str, shares: float, today: date) -> None:
+        """Turn shares into cash at the last price."""
+        self.cash += shares * self.prices[symbol]
+        self.move(symbol, -shares, today)
+
+    def move(self, symbol: str, shares: float, today: date) -> None:
+        """Change the shares that are held; a trade ends where they become none, or change sides."""
+        before, after = self.held[symbol], self.held[symbol] + shares
+        if abs(after) < 1e-9:
+            after = 0.0
+        if before and before * after <= 0:
+            self.ended.append((symbol, today, before > 0))
+        self.held[symbol] = after
+
+    def split(self, symbol: str, ratio: float, today: date) -> None:
+        """Turn each share into `ratio` shares; whole ones stay whole, and the rest is paid out."""
+        was_whole = self.held[symbol] == round(self.held[symbol])
+        self.held[symbol] *= ratio
+        self.prices[symbol] /= ratio
+        fraction = math.copysign(abs(self.held[symbol]) - math.floor(abs(self.held[symbol]) + 1e-9), self.held[symbol])
+        if was_whole and abs(fraction) > 1e-9:
+            self.settle(symbol, fraction, today)
+
+    def fill(self, done: Transaction) -> None:
+        """Book a fill; with leverage 1 there is cash for whatever adds to a position."""
+        adds = abs(self.held[done.symbol] + done.quantity) > abs(self.held[done.symbol])
+        self.cash -= done.quantity * done.price + done.commission
+        self.move(done.symbol, done.quantity, done.date)
+        if adds and self.given["leverage"] == 1:
+            assert self.cash >= -1e-5
+        if not self.given["allow_short"]:
+            assert self.held[done.symbol] >= 0
+
+    @property
+    def values(self) -> tuple[float, float, float, float]:
+        """Equity, cash, long and short."""
+        values = [shares * self.prices[symbol] for symbol, shares in self.held.items() if shares]
+        long, short = sum(value for value in values if value > 0), sum(value for value in values if value < 0)
+        return self.cash + long + short, self.cash, long, short
+
+
+def assert_allowed(done: Transaction, today: Bar, order: Order, previous: date, strategy: Random) -> None:
+    """Check a fill by its bar and its order."""
+    slipped = math.copysign(done.slippage / abs(done.quantity), done.quantity)
+    assert today.low - 1e-9 <= done.price - slipped <= today.high + 1e-9
+    assert done.slippage >= 0
+    if order.reason in ("stop-loss", "take-profit"):
+        assert order.created <= done.date
+    else:
+        assert order.created < done.date
+        assert order.reason == "margin call" or (order.created, order.symbol) in strategy.decided
+    if order.day:
+        assert order.created == previous
+
+
+def assert_volume(fills: list[Transaction], today: dict[str, Bar], limit: float | None) -> None:
+    for symbol, bar in today.items():
+        traded = sum(abs(one.quantity) for one in fills if one.symbol == symbol)
+        assert limit is None or traded <= math.floor(limit * bar.volume) + 1e-9
+
+
+def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], strategy: Random, given: Any) -> None:
+    books, curve = Books(given), result.curve
+    last_bars = {symbol: max((one for one, bars in days if symbol in bars), default=None) for symbol in SYMBOLS}
+    previous, left = days[0][0], list(result.transactions)
+    assert curve.dates == [one for one, _ in days]
+    for at, (today, bars) in enumerate(days):
+        books.charge((today - previous).days)
+        for symbol, last in last_bars.items():
+            if last is not None and last < today and (days[-1][0] - last).days > 30 and books.held[symbol]:
+                books.settle(symbol, books.held[symbol], today)
+        for symbol, bar in bars.items():
+            if symbol in books.prices:
+                books.split(symbol, bar.split, today)
+            books.cash += books.held[symbol] * bar.dividend
+        fills = [one for one in left if one.date == today]
+        closing = {id(one) for one in fills if strategy.orders[one.order].reason == "end of run"}
+        for done in (one for one in fills if id(one) not in closing):
+            assert_allowed(done, bars[done.symbol], strategy.orders[done.order], previous, strategy)
+            books.fill(done)
+        assert_volume([one for one in fills if id(one) not in closing], bars, given["volume_limit"])
+        books.prices |= {symbol: bar.close for symbol, bar in bars.items()}
+        for done in (one for one in fills if id(one) in closing):
+            assert at == len(days) - 1
+            books.fill(done)
+        found = (curve.equity[at], curve.cash[at], curve.long[at], curve.short[at])
+        assert tuple(map(float, found)) == pytest.approx(books.values, rel=1e-9, abs=1e-6)
+        if given["leverage"] == 1 and not given["allow_short"]:
+            assert books.cash >= -1e-5
+            assert books.interest == books.borrow == 0
+        previous = today
+    assert_sums(result, books)
+
+
+def assert_sums(result: Result, books: Books) -> None:
+    """Trades go from flat to flat, and their profits, less what was borrowed, are the account's."""
+    trades = [(one.symbol, one.exit_date, one.quantity > 0) for one in result.closed_positions]
+    assert sorted(trades) == sorted(books.ended)
+    assert {one.symbol: one.quantity for one in result.open_positions} == pytest.approx(
+        {symbol: shares for symbol, shares in books.held.items() if shares}
+    )
+    earned = sum(one.pnl for one in [*result.closed_positions, *result.open_positions])
+    equity = books.values[0]
+    assert earned - books.borrow - books.interest == pytest.approx(equity - CAPITAL, rel=1e-9, abs=1e-6)
+    costs = result.costs
+    assert (costs.borrow, costs.interest) == pytest.approx((books.borrow, books.interest), abs=1e-9)
+    assert costs.commission == pytest.approx(sum(one.commission for one in result.transactions), abs=1e-9)
+    assert costs.slippage == pytest.approx(sum(one.slippage for one in result.transactions), abs=1e-9)
+
+
+@given(sessions, st.lists(st.lists(action, max_size=3), min_size=3, max_size=12), account, st.booleans())
+@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+def test_the_books_can_be_kept_again_and_no_rule_is_broken(
+    bars: list[tuple[Bar | None, ...]], script: list[list[Action]], account: dict[str, Any], is_late: bool
+) -> None:
+    days = [
+        (day(GONE if is_late and at == len(bars) - 1 else at + 2), dict(zip(SYMBOLS, row, strict=True)))
+        for at, row in enumerate(bars)
+    ]
+    traded = [(one, {symbol: bar for symbol, bar in row.items() if bar}) for one, row in days]
+    traded = [(one, row) for one, row in traded if row]
+    if not traded:
+        return
+    rows = [
+        (symbol, one, bar.open, bar.high, bar.low, bar.close, bar.volume, bar.dividend, bar.split)
+        for one, row in traded
+        for symbol, bar in row.items()
+    ]
+    strategy, given = Random(script), FREE | account
+    result = play(strategy, table_of(rows), **given)
+    assert_reconciles(result, traded, strategy, given)

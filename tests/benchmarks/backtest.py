@@ -1,0 +1,185 @@
+"""Backtests: 500 symbols × ten years beside other engines, the loop alone, one symbol, many runs, memory."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import date
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import polars as pl
+from backtesting.test import GOOG
+
+import analytics
+from analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
+from analytics.backtest.engine import run
+from analytics.backtest.query import open_feed
+from analytics.backtest.search import search
+from analytics.backtest.setup import Setup
+from pipeline.lake import Lake
+from pipeline.market import MARKETS
+from pipeline.steps.consolidate import consolidate
+from tests.analytics.backtest._crossover import COMMISSION, Crossover
+from tests.benchmarks import _engines
+from tests.benchmarks._harness import Figure, Spent, beside, main, spent
+from tests.benchmarks._synthetic import make_bars, sessions, write_history
+from tests.random_walks import random_walks
+
+SLOWEST = {"backtrader": 30, "pybroker": 7, "backtesting": 5}
+"""How many times our CPU each engine is to take at least."""
+ON_FEWER = 50
+"""Symbols that the other engines are given: a tenth, which is what they are slow on."""
+ENVIRONMENT = Path(__file__).parents[2] / ".venv-engines"
+MOST_NANOSECONDS_A_BAR = 1000
+MOST_MICROSECONDS_A_FILL = 10
+MOST_MILLISECONDS = 15
+MOST_MEGABYTES = 450
+
+
+PEAK = """
+import resource, sys
+from analytics.backtest import MovingAverageCrossover, backtest
+backtest(MovingAverageCrossover(), sys.argv[1])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
+"""
+
+
+class Idle(Strategy):
+    """Looks at each bar and trades none."""
+
+    columns = ("sma(20)", "sma(50)")
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        slow = data["sma_50"]
+        return None if slow is None or data["sma_20"] > 0 else Action.buy(1)
+
+
+class Busy(Idle):
+    """Trades each bar."""
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        slow = data["sma_50"]
+        if slow is None or data["sma_20"] < 0:
+            return None
+        return Action.sell(1) if symbol in portfolio.positions else Action.buy(1)
+
+
+def measure(quick: bool) -> Iterator[Figure]:
+    symbols, runs = (20, 1) if quick else (500, 5)
+    with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as made:
+        folder = Path(made)
+        bars, fewer = folder / "bars.parquet", folder / "fewer.parquet"
+        random_walks(symbols).write_parquet(bars)
+        random_walks(min(ON_FEWER, symbols)).write_parquet(fewer)
+        ours = yield from _ours(folder, bars, 200_000.0 * symbols, runs)
+        if not quick:
+            yield from _theirs(ours.cpu / symbols, fewer)
+        yield from _loop(folder, bars, runs)
+        yield from _goog(folder, 3 * runs)
+        yield from _many(folder, quick)
+        yield from _memory(folder, quick)
+
+
+def crossed(lake: str, bars: Path, capital: float) -> float:
+    """Run the crossover from a Parquet file to the metrics; give the final equity."""
+    with analytics.connect(lake) as con:
+        con.execute(f"CREATE VIEW walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
+        result = backtest(Crossover(), con=con, src="walks", initial_capital=capital, commission=COMMISSION)
+    return float(result.curve.equity[-1])
+
+
+def _ours(folder: Path, bars: Path, capital: float, runs: int) -> Iterator[Figure]:
+    work = partial(crossed, str(folder / "none"), bars, capital)
+    (taken,) = beside([(lambda: None, lambda _: work())], runs)
+    yield Figure("bars", pl.scan_parquet(bars).select(pl.len()).collect().item(), "rows")
+    yield Figure("crossover", taken.cpu, "CPU s")
+    yield Figure("crossover", taken.wall, "s")
+    return taken
+
+
+def _theirs(ours_a_symbol: float, fewer: Path) -> Iterator[Figure]:
+    python = _engines.environment(ENVIRONMENT)
+    for engine, times in SLOWEST.items():
+        theirs = _engines.ran(python, engine, fewer, 200_000.0 * ON_FEWER)
+        yield Figure(f"crossover, {engine}, {ON_FEWER} symbols", theirs["cpu"], "CPU s")
+        yield Figure(
+            f"crossover: ours / {engine}, a bar", ours_a_symbol / (theirs["cpu"] / ON_FEWER), "x CPU", 1 / times
+        )
+
+
+def _loop(folder: Path, bars: Path, runs: int) -> Iterator[Figure]:
+    """Measure the loop on rows that are in a file already, so that no query is in it."""
+    with analytics.connect(str(folder / "none")) as con:
+        con.execute(f"CREATE VIEW walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
+        setup = Setup.of(initial_capital=1e9)
+        feed = open_feed(con, setup, Idle.columns, src="walks").stored(folder / "bars.arrow")
+    fills = len(run([Busy()], feed, setup)[0].portfolio.transactions)
+    rows = pl.scan_parquet(bars).select(pl.len()).collect().item()
+    idle, busy = beside([(kind, lambda strategy: run([strategy], feed, setup)) for kind in (Idle, Busy)], runs)
+    yield Figure("loop without trades", 1e9 * idle.cpu / rows, "ns a bar", MOST_NANOSECONDS_A_BAR)
+    yield Figure("a filled order", 1e6 * (busy.cpu - idle.cpu) / fills, "us", MOST_MICROSECONDS_A_FILL)
+
+
+def _goog(folder: Path, runs: int) -> Iterator[Figure]:
+    bars = folder / "goog.parquet"
+    columns = {name.lower(): GOOG[name].to_numpy() for name in GOOG.columns}
+    pl.DataFrame({"symbol": ["GOOG"] * len(GOOG), "date": GOOG.index.to_numpy(), **columns}).write_parquet(bars)
+    with analytics.connect(str(folder / "none")) as con:
+        con.execute(f"CREATE TABLE goog AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
+
+        def once(_: object) -> None:
+            backtest(Crossover(), con=con, src="goog", initial_capital=100_000, commission=COMMISSION)
+
+        once(None)
+        (taken,) = beside([(lambda: None, once)], runs)
+    yield Figure("GOOG alone, 2,148 bars, warm", 1000 * taken.wall, "ms", MOST_MILLISECONDS)
+
+
+def _many(folder: Path, quick: bool) -> Iterator[Figure]:
+    """Compare a search with its runs one by one, on a lake with splits and dividends."""
+    lake = _lake(folder / "lake", 20 if quick else 500, sessions(400 if quick else 2520))
+    combinations = [{"fast": fast, "slow": slow} for fast in (5, 10, 20, 30) for slow in (50, 100)]
+    alone = spent(lambda: _alone(lake))
+    yield Figure("a lake with splits and dividends, one run", alone.cpu, "CPU s")
+    for jobs in (1, 2):
+        taken = spent(lambda jobs=jobs: search("MovingAverageCrossover", combinations, lake, jobs=jobs))
+        yield Figure(
+            f"{len(combinations)} runs in {jobs} processes / one by one", *_share(taken, alone, len(combinations))
+        )
+
+
+def _share(taken: Spent, alone: Spent, runs: int) -> tuple[float, str]:
+    return taken.wall / (alone.wall * runs), "x wall"
+
+
+def _alone(lake: str) -> None:
+    backtest(MovingAverageCrossover(), lake)
+
+
+def _memory(folder: Path, quick: bool) -> Iterator[Figure]:
+    """Measure a fresh process that backtests a lake, and one of twice the history."""
+    counts = (400, 800) if quick else (2520, 5040)
+    symbols = 20 if quick else 500
+    for days, goal in zip(counts, (MOST_MEGABYTES, None), strict=True):
+        lake = _lake(folder / f"lake{days}", symbols, sessions(days))
+        done = subprocess.run([sys.executable, "-c", PEAK, lake], check=True, capture_output=True, text=True)
+        yield Figure(f"peak memory, {symbols * days:,} bars", float(done.stdout), "MB", goal)
+
+
+def _lake(folder: Path, symbols: int, days: Sequence[date]) -> str:
+    if not folder.exists():
+        with duckdb.connect() as con:
+            make_bars(con, symbols, days)
+            write_history(con, folder, days)
+        lake = Lake(str(folder))
+        lake.prepare(MARKETS["ASX"], days[-1])
+        consolidate({}, lake)
+    return str(folder)
+
+
+if __name__ == "__main__":
+    main("Backtests", measure)
