@@ -63,7 +63,7 @@ def open_feed(
         shipped.install(con)
     asked = {text: parse([text], shipped) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)}
     requests = parse(asked, shipped)
-    known = _look(con, setup, src)
+    known = _look(con, setup, _like(src))
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     added = _columns_of(con, own, names) if own is not None else []
     names += added
@@ -87,6 +87,11 @@ def open_feed(
     )
 
 
+def _like(src: str) -> str:
+    """Give what has the same rows and is the cheapest to look at: the views on bars differ in their prices only."""
+    return "bars" if src in VIEWS else src
+
+
 def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
     where = is_one_of(setup.symbols)
     in_range = " AND ".join(in_days(setup)) or "true"
@@ -102,7 +107,7 @@ def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
             f"FROM {src} WHERE {where} AND close IS NOT NULL GROUP BY symbol ORDER BY symbol"
         ).fetchall()
         newest, sessions = con.execute(
-            f"SELECT (SELECT max(date) FROM {'bars' if src in VIEWS else src}), "
+            f"SELECT (SELECT max(date) FROM {src}), "
             f"(SELECT count(DISTINCT date) FROM {src} WHERE {where} AND {in_range} AND close IS NOT NULL)"
         ).fetchall()[0]
     except duckdb.CatalogException:
@@ -165,7 +170,7 @@ def _query(
     keep = [*traded.values(), *rest]
     if requests:
         stream = len(known.symbols) > FEW  # of all: what is computed of a symbol is the same in every part
-        text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=src)
+        text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=_like(src))
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"

