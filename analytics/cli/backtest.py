@@ -9,22 +9,27 @@ import typer
 
 from analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
 
+STRATEGIES = (
+    "MovingAverageCrossover, RSIMeanReversion, BollingerBreakout, Momentum, PairsTrade, BuyAndHold,"
+    " or your own: my.py:MyStrategy."
+)
+
 
 def backtest(
     strategy: Annotated[
-        str | None, typer.Option(help="A shipped one, or your own: my.py:MyStrategy.", show_default="the config's")
+        str | None, typer.Option(metavar="NAME|FILE.py:CLASS", help=STRATEGIES, show_default="the config's")
     ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option(help="fast=10; for many runs fast=5,10,20 or fast=5:50:5. May be repeated."),
     ] = None,
     symbols: Annotated[str | None, typer.Option(help="Separated by commas.", show_default="all with bars")] = None,
-    start: Annotated[str | None, typer.Option("--start-date", "--start", help="First session, YYYY-MM-DD.")] = None,
-    end: Annotated[str | None, typer.Option("--end-date", "--end", help="Last session, YYYY-MM-DD.")] = None,
+    start: Annotated[str | None, typer.Option("--start-date", help="First session, YYYY-MM-DD.")] = None,
+    end: Annotated[str | None, typer.Option("--end-date", help="Last session, YYYY-MM-DD.")] = None,
     initial_capital: Annotated[float | None, typer.Option(help="Cash.", show_default="100000")] = None,
     benchmark: Annotated[str | None, typer.Option(metavar="SYMBOL", help="To compare with.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help='TOML with these settings (fill_at = "close"), and a table [params].')
+        Path | None, typer.Option(help='TOML with these settings (fill_at = "close"), and a table \\[params].')
     ] = None,
     lake: LakeOption = None,
     as_of: AsOfOption = None,

@@ -21,6 +21,7 @@ from tests.analytics.test_cli import Ran, run_cli
 from tests.pipeline.test_consolidate import fetch
 from tests.pipeline.test_refresh_indicators import DAYS
 from tests.pipeline.test_refresh_indicators import bars as rows_of
+from tests.s3_server import S3Server
 
 BARS = """
     2   10   10   10   10  1000
@@ -284,10 +285,12 @@ def test_a_strategy_that_fails_is_exit_1_and_what_was_reached_is_kept(mine: str,
 
 
 def test_a_strategy_that_fails_before_the_first_session_leaves_its_files_too(mine: str, lake: str) -> None:
-    ran = run_backtest("PairsTrade", lake, "--symbols", "AAA")
-    assert ran.code in (1, 2)
+    ran = run_backtest("PairsTrade", lake, "--symbols", "AAA", "-o", "here")
+    assert ran.code == 1
     assert "PairsTrade takes two symbols, not 1" in ran.err
     assert ran.err.count("\n") == 1
+    assert sorted(file.name for file in Path("here").iterdir()) == FILES
+    assert duckdb.sql("FROM 'here/equity.parquet'").fetchall() == []
 
 
 def test_json_is_the_result_and_nothing_else(mine: str, lake: str) -> None:
@@ -312,8 +315,12 @@ def test_a_second_run_gives_the_same_bytes_of_every_file(mine: str, lake: str) -
     ("strategy", "arguments", "words"),
     [
         ("MINE", ["--symbols", "ZZZ"], "no bars of ZZZ"),
-        ("MINE", ["--start", "2021-01-01", "--end", "2020-01-01"], "the range ends (2020-01-01) before it starts"),
-        ("MINE", ["--start", "soon"], "--start-date soon: write a day as YYYY-MM-DD"),
+        (
+            "MINE",
+            ["--start-date", "2021-01-01", "--end-date", "2020-01-01"],
+            "the range ends (2020-01-01) before it starts",
+        ),
+        ("MINE", ["--start-date", "soon"], "--start-date soon: write a day as YYYY-MM-DD"),
         ("MINE", ["--param", "speed=3"], "Mine has no parameter speed: it takes size = 3, fail = False, note = "),
         ("MINE", ["--param", "size=big"], "--param size=big: write a number"),
         ("MINE", ["--param", "fail=perhaps"], "--param fail=perhaps: write true or false"),
@@ -401,7 +408,7 @@ def test_a_text_in_a_configuration_file_is_one_value_and_a_list_several(mine: st
 
 
 def test_the_command_line_wins_over_the_configuration_file(mine: str, lake: str) -> None:
-    asked = ["--symbols", "AAA", "--fill-at", "open", "--param", "size=2", "--start", "2020-06-15", "--json"]
+    asked = ["--symbols", "AAA", "--fill-at", "open", "--param", "size=2", "--start-date", "2020-06-15", "--json"]
     found = json.loads(run_cli("backtest", "--config", configured(mine), "--lake", lake, *asked).out)["setup"]
     assert (found["symbols"], found["fill_at"], found["start"]) == (["AAA"], "open", "2020-06-15")
     assert (found["params"]["size"], found["params"]["note"]) == (2, "slow")
@@ -435,20 +442,21 @@ def test_a_configuration_file_that_cannot_be_is_one_line_and_exit_2(
 # Which lake, and which generation of it
 
 
-def test_as_of_reads_an_earlier_generation_in_a_folder_and_on_s3(lake_uri: str, mine: str) -> None:
+def test_as_of_reads_an_earlier_generation_of_a_lake_on_s3(s3: S3Server, mine: str) -> None:
     """Twenty sessions were published, and ten more are there."""
+    lake_uri = f"s3://{s3.new_bucket()}/lake"
     lake = Lake(lake_uri)
     for number, (first, last) in enumerate([(0, 20), (20, 30)]):
         fetch(lake, number, rows_of("AAA", first, last), through=DAYS[last - 1])
         if number == 0:
             consolidate({}, lake)
-    for asked, sessions in ((["--as-of", "1"], 20), ([], 30)):
-        ran = run_backtest("BuyAndHold", lake_uri, *asked, "--json", "-o", "here")
-        assert ran.code == 0, ran.err
-        found = json.loads(ran.out)["provenance"]
-        assert (found["generation"], found["batch_files_since"]) == (1, 0 if asked else 1)
-        assert duckdb.sql("SELECT count(*) FROM 'here/equity.parquet'").fetchall() == [(sessions,)]
-    assert len(backtest(Answers(None), lake_uri, as_of=1).curve.dates) == 20
+    ran = run_backtest("BuyAndHold", lake_uri, "--as-of", "1", "--json", "-o", "here")
+    assert ran.code == 0, ran.err
+    assert json.loads(ran.out)["provenance"]["generation"] == 1
+    assert duckdb.sql("SELECT count(*) FROM 'here/equity.parquet'").fetchall() == [(20,)]
+    now = backtest(Answers(None), lake_uri)
+    assert len(now.curve.dates) == 30
+    assert (now.provenance["generation"], now.provenance["batch_files_since"]) == (1, 1)
 
 
 def test_a_folder_that_cannot_be_written_to_is_one_line_and_exit_1(mine: str, lake: str) -> None:

@@ -230,7 +230,7 @@ def assert_sums(result: Result, books: Books) -> None:
     assert {one.symbol: one.quantity for one in result.open_positions} == pytest.approx(
         {symbol: shares for symbol, shares in books.held.items() if shares}
     )
-    earned = sum(one.pnl for one in [*result.closed_positions, *result.open_positions])
+    earned = sum(one.pnl for one in result.closed_positions) + sum(one.pnl for one in result.open_positions)
     equity = books.values[0]
     assert earned - books.borrow - books.interest == pytest.approx(equity - CAPITAL, rel=1e-9, abs=1e-6)
     costs = result.costs

@@ -54,7 +54,7 @@ def test_the_best_is_by_the_metric_that_is_asked_for(demo: str) -> None:
 
 def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path) -> None:
     asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5:15:5", "--param", "slow=40,60"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "1", "-o", str(tmp_path)]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "1", "-o", str(tmp_path)]
     ran = run_cli("backtest", *asked, *options)
     assert ran.code == 0, ran.err
     assert "6 runs" in ran.out
@@ -113,7 +113,7 @@ def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> 
 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "2", "-o", str(tmp_path)]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "2", "-o", str(tmp_path)]
     command = [sys.executable, "-c", "from analytics.cli import main; main()", "backtest", *asked, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "fast=" in done.stdout

@@ -33,6 +33,7 @@ from analytics.backtest import (
     Transaction,
     backtest,
 )
+from analytics.backtest.strategies import SHIPPED
 from tests.analytics.backtest._bars import FIRST, SRC, columns, number, play, table_of
 
 BARS = """
@@ -426,3 +427,11 @@ def test_a_shipped_strategy_trades_real_bars_and_never_owes_money(
     strategy: type[Strategy], con: DuckDBPyConnection
 ) -> None:
     assert min(columns(run_demo(con, strategy()), "cash")) >= 0
+
+
+@pytest.mark.parametrize("strategy", SHIPPED.values())
+def test_a_shipped_strategy_that_is_run_again_starts_anew(strategy: type[Strategy], con: DuckDBPyConnection) -> None:
+    """`on_start` prepares for a run; what an object has seen in an earlier one is over."""
+    one, chosen = strategy(), {"symbols": ["IBM", "MSFT"], "start": date(2008, 1, 2)}
+    first = run_demo(con, one, **chosen)
+    assert backtest(one, con=con, **{"end": END, **chosen}).transactions == first.transactions
