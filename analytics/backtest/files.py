@@ -20,15 +20,10 @@ def write(result: Result, folder: Path) -> list[Path]:
     Raises:
         LakeError: the folder cannot be written to.
     """
-    written = []
-    for name, kind, rows in (
-        ("trades", ClosedPosition, result.closed_positions),
-        ("transactions", Transaction, result.transactions),
-    ):
-        types = types_of(kind)
-        written += write_table(
-            [{column: getattr(row, column) for column in types} for row in rows], types, folder / name
-        )
+    trades = [trade._asdict() for trade in result.closed_positions]
+    fills = [fill._asdict() for fill in result.transactions]
+    written = write_table(trades, types_of(ClosedPosition), folder / "trades")
+    written += write_table(fills, types_of(Transaction), folder / "transactions")
     written += _write_equity(result.curve, folder)
     prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
     try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
+from typing import NamedTuple
 
 from analytics.backtest.orders import Order
 
@@ -39,8 +40,7 @@ class Position:
         )  # fmt: skip
 
 
-@dataclass(slots=True, frozen=True)
-class ClosedPosition:
+class ClosedPosition(NamedTuple):
     """A trade: a position from flat to flat."""
 
     symbol: str
@@ -81,8 +81,7 @@ class OpenPosition:
     dividends: float
 
 
-@dataclass(slots=True, frozen=True)
-class Transaction:
+class Transaction(NamedTuple):
     """A fill, in full or in part."""
 
     date: date

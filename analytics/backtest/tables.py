@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 
 import duckdb
 
 from sql.errors import LakeError
 from sql.session import quoted
 
-TYPES = {"bool": "BOOLEAN", "int": "BIGINT", "float": "DOUBLE", "date": "DATE", "str": "VARCHAR"}
+TYPES: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", date: "DATE", str: "VARCHAR"}
 """SQL's by Python's."""
 
 
@@ -42,8 +41,8 @@ def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], ste
 
 
 def types_of(kind: type) -> dict[str, str]:
-    """Give the columns of a dataclass with their types in SQL."""
-    return {field.name: TYPES[str(field.type)] for field in fields(kind)}
+    """Give the columns of a class of rows with their types in SQL."""
+    return {name: TYPES[of] for name, of in get_type_hints(kind).items()}
 
 
 def types_in(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
@@ -51,7 +50,7 @@ def types_in(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     found: dict[str, str] = {}
     for row in rows:
         for name, value in row.items():
-            kind = TYPES.get("date" if isinstance(value, date) else type(value).__name__, "VARCHAR")
+            kind = TYPES.get(type(value), "VARCHAR")
             known = found.get(name)
             if value is None:
                 found.setdefault(name, "DOUBLE")
