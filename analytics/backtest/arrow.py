@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 def numbers(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
     """Give a column of numbers or days as it lies in memory; what is NULL has any value."""
     array = rows.column(name)
-    kind = np.dtype(np.int32) if pa.types.is_date32(array.type) else np.dtype(str(array.type))
+    kind = np.dtype(np.int32) if pa.types.is_date32(array.type) else np.dtype(array.type.to_pandas_dtype())
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 

@@ -6,6 +6,7 @@ import math
 from bisect import insort
 from collections.abc import Callable, Sequence
 from datetime import date
+from numbers import Real
 
 from analytics.backtest.books import NOTHING, Books
 from analytics.backtest.costs import commission, slippage
@@ -44,13 +45,14 @@ class Broker:
         self.books = Books(portfolio)
         self.notes: list[Note] = []
 
-    def submit(self, action: Action, day: date) -> None:
-        """Take an order of a strategy, decided on a session's close.
+    def submit(self, action: Action, symbol: str | None, day: date) -> None:
+        """Take an order of a strategy for a symbol, decided on a session's close.
 
         Raises:
             OrderError: it makes no sense: no shares, a price that is no number, a symbol that has not traded yet.
         """
-        symbol = action.symbol
+        if symbol is None:
+            raise OrderError("an order without a symbol: name it, as in Action.buy(100, symbol=...)")
         if symbol not in self._portfolio.prices:
             raise OrderError(f"an order for {symbol}, of which there has been no bar: is it one of the symbols?")
         if symbol in self._delisted:
@@ -60,7 +62,7 @@ class Broker:
         elif action.quantity is None:
             self.close(symbol, day)
         else:
-            _check(action)
+            _check(action, symbol)
             is_share = action.trail_percent is not None
             trail = action.trail_percent / 100 if action.trail_percent is not None else action.trail
             order = Order(
@@ -126,7 +128,8 @@ class Broker:
             return ()
         slipped = 0.0
         if self._slippage is not None and order.limit is None:
-            slipped = min(self._slippage(abs(quantity), price, bar.volume), price)
+            slipped = self._slippage(abs(quantity), price, bar.volume)
+            slipped = slipped if quantity > 0 else min(slipped, price)
             price += slipped if quantity > 0 else -slipped
         fee = self._commission(abs(quantity), price)
         if refused := self._refusal(order.symbol, quantity, price, fee):
@@ -134,6 +137,7 @@ class Broker:
             side = "buy" if quantity > 0 else "sell"
             self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refused}"))
             return ()
+        before = self._portfolio.quantity(order.symbol)
         self.books.fill(order, quantity, price, fee, slipped * abs(quantity), day)
         if self._setup.volume_limit is not None:
             self._traded[order.symbol] = self._traded.get(order.symbol, 0) + abs(quantity)
@@ -147,8 +151,16 @@ class Broker:
             other.quantity -= quantity
             if abs(other.remaining) < NOTHING:
                 other.status, other.reason = Status.cancelled, f"the {order.reason} was filled"
+        if before and before * self._portfolio.quantity(order.symbol) <= 0:
+            self._drop_exits(order.symbol)
         self._on_filled(order, self._portfolio)
         return self._exits(order, quantity, day)
+
+    def _drop_exits(self, symbol: str) -> None:
+        """Cancel what was to close a position that is closed: the next one has exits of its own."""
+        for order in self._portfolio.orders:
+            if order.symbol == symbol and order.only_reduces and order.status is Status.open:
+                order.status, order.reason = Status.cancelled, "the position is closed"
 
     def _fillable(self, order: Order, bar: Prices) -> float:
         """Give the shares of an order that this bar can fill."""
@@ -159,7 +171,7 @@ class Broker:
                 order.status, order.reason = Status.cancelled, "the position is closed"
                 return 0
             quantity = math.copysign(min(abs(quantity), abs(held)), quantity)
-        if self._setup.volume_limit is not None:
+        if self._setup.volume_limit is not None and bar.volume != math.inf:
             most = math.floor(self._setup.volume_limit * (bar.volume or 0)) - self._traded.get(order.symbol, 0)
             quantity = math.copysign(min(abs(quantity), max(most, 0)), quantity)
         return quantity
@@ -227,26 +239,35 @@ class Broker:
         """Carry a split into the books and into the symbol's open orders."""
         self.books.split(symbol, ratio, day)
         for order in self._portfolio.open_orders(symbol):
-            order.quantity = math.copysign(math.floor(abs(order.quantity * ratio) + NOTHING), order.quantity)
+            left, was_whole = order.remaining * ratio, order.remaining == int(order.remaining)
             order.filled *= ratio
+            if was_whole:
+                left = math.copysign(math.floor(abs(left) + NOTHING), left)
+            order.quantity = order.filled + left
+            if left == 0:
+                order.status, order.reason = Status.cancelled, "a split left no share of it"
             for name in ("limit", "stop", "stop_loss", "take_profit", *(() if order.trail_is_share else ("trail",))):
                 if (price := getattr(order, name)) is not None:
                     setattr(order, name, price / ratio)
+        self._portfolio.orders = [order for order in self._portfolio.orders if order.status is Status.open]
 
     def _next(self) -> int:
         self._orders += 1
         return self._orders
 
 
-def _check(action: Action) -> None:
-    assert action.quantity is not None
-    if not (math.isfinite(action.quantity) and action.quantity != 0):
-        raise OrderError(f"an order for {action.quantity:g} shares of {action.symbol}: ask for more than 0")
+def _check(action: Action, symbol: str) -> None:
+    if not _is_number(action.quantity) or action.quantity == 0:
+        raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: ask for more than 0")
     for name in ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit"):
         price = getattr(action, name)
-        if price is not None and not (math.isfinite(price) and price > 0):
-            raise OrderError(f"an order for {action.symbol} with {name}={price}: it must be above 0")
+        if price is not None and not (_is_number(price) and price > 0):
+            raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
     if action.trail is not None and action.trail_percent is not None:
-        raise OrderError(f"an order for {action.symbol} with trail and trail_percent: name one of them")
+        raise OrderError(f"an order for {symbol} with trail and trail_percent: name one of them")
     if (action.trail or action.trail_percent) and (action.stop or action.limit):
-        raise OrderError(f"an order for {action.symbol} with a trailing stop and another price: name one of them")
+        raise OrderError(f"an order for {symbol} with a trailing stop and another price: name one of them")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)

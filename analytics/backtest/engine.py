@@ -15,7 +15,7 @@ from analytics.backtest.broker import Broker, OrderError
 from analytics.backtest.data import moving_view
 from analytics.backtest.feed import Block, Feed
 from analytics.backtest.matching import Prices
-from analytics.backtest.orders import Action
+from analytics.backtest.orders import Action, Order
 from analytics.backtest.portfolio import Portfolio
 from analytics.backtest.result import Curve
 from analytics.backtest.setup import Setup
@@ -23,7 +23,7 @@ from analytics.backtest.strategy import Strategy
 from sql.errors import StockStreamError
 
 P = ParamSpec("P")
-Decided = Callable[[date, Action], None]
+Decided = Callable[[date, str | None, Action], None]
 
 
 class StrategyError(StockStreamError):
@@ -173,20 +173,23 @@ class _Loop:
                 broker.books.dividend(symbol, dividend)
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
-        for action in (actions,) if isinstance(actions, Action) else actions:
-            if not isinstance(action, Action):
-                raise OrderError(f"it gave {action!r}: give an Action, several, or None")
-            if action.symbol is None:
-                action.symbol = symbol
+        self._symbol = symbol
+        for action in (actions,) if isinstance(actions, Action) else _listed(actions):
+            named = symbol if action.symbol is None else action.symbol
             if self._on_decided is not None:
-                self._on_decided(day, action)
-            self.account.broker.submit(action, day)
+                self._on_decided(day, named, action)
+            self.account.broker.submit(action, named, day)
+        self._symbol = None
 
     def finish(self) -> None:
         """Do what is due after the last session."""
-        if self._setup.at_end == "close" and self.account.portfolio.positions:
-            day = self.account.forget()
-            self.account.broker.liquidate(day, "end of run")
+        if self.account.portfolio.positions and self._day is not None:
+            day, broker = self.account.forget(), self.account.broker
+            for left, symbol in self._to_go:  # nothing was traded after it that would have closed it
+                if self._setup.end is None or left < self._setup.end:
+                    broker.delist(symbol, left, day)
+            if self._setup.at_end == "close":
+                broker.liquidate(day, "end of run")
             self.account.record(day)
         self._strategy.on_finish(self.account.portfolio)
 
@@ -194,16 +197,35 @@ class _Loop:
         """Say which of the strategy's methods failed, and where; an error that is not the strategy's is raised."""
         name = type(self._strategy).__name__
         where = f" on {self._day}" if self._day else ""
-        where += f" at {self._symbol}" if self._symbol else ""
-        if isinstance(error, OrderError):
-            return StrategyError(f"{name}{where}: {error}")
         frames = list(traceback.walk_tb(error.__traceback__))
         own = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self._strategy]
+        orders = [one for at in own for one in frames[at][0].f_locals.values() if isinstance(one, Order)]
+        if symbol := self._symbol or (orders[0].symbol if orders else None):
+            where += f" at {symbol}"
+        if isinstance(error, OrderError):
+            return StrategyError(f"{name}{where}: {error}")
         if not own:
             raise error
         hook, (last, line) = frames[own[0]][0].f_code, frames[own[-1]]
         place = f"{last.f_code.co_filename}, line {line}"
         return StrategyError(f"{name}.{hook.co_name} failed{where}: {type(error).__name__}: {error} ({place})")
+
+
+def _listed(actions: Iterable[Action]) -> list[Action]:
+    """Read the orders that a strategy gave.
+
+    Raises:
+        OrderError: they are none, or cannot be read.
+    """
+    if not isinstance(actions, Iterable):
+        raise OrderError(f"it gave {actions!r}: give an Action, several, or None")
+    try:
+        listed = list(actions)
+    except Exception as error:
+        raise OrderError(f"its orders cannot be read: {type(error).__name__}: {error}") from error
+    if wrong := [one for one in listed if not isinstance(one, Action)]:
+        raise OrderError(f"it gave {wrong[0]!r}: give an Action, several, or None")
+    return listed
 
 
 def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:

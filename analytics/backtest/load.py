@@ -12,6 +12,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from analytics.backtest.setup import Setup
 from analytics.backtest.strategies import SHIPPED
 from analytics.backtest.strategy import Strategy
 from sql.errors import UsageError
@@ -41,10 +42,10 @@ def read_run(config: Path | None, name: str | None, texts: Sequence[str], given:
     if not name:
         raise UsageError("--strategy: name one, such as MovingAverageCrossover, or a file as my.py:MyStrategy")
     strategy = find(name)
-    written = {parameter: _text(value) for parameter, value in told.get("params", {}).items()}
-    asked = [f"{parameter}={text}" for parameter, text in written.items()]
+    params: Mapping[str, Any] = told.get("params", {})
+    choices = {parameter: _choices(strategy, parameter, value) for parameter, value in params.items()}
     settings = {setting: value for setting, value in told.items() if setting not in ("strategy", "params")}
-    return Run(strategy, name, grid(strategy, [*asked, *texts]), settings | dict(given))
+    return Run(strategy, name, grid(strategy, texts, choices), settings | dict(given))
 
 
 def find(name: str) -> type[Strategy]:
@@ -80,13 +81,17 @@ def make(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
         raise UsageError(f"{strategy.__name__}({_shown(params)}) failed: {type(error).__name__}: {error}") from None
 
 
-def grid(strategy: type[Strategy], texts: Sequence[str]) -> list[dict[str, Any]]:
+def grid(
+    strategy: type[Strategy], texts: Sequence[str], choices: Mapping[str, list[Any]] | None = None
+) -> list[dict[str, Any]]:
     """Read parameters: `fast=10`, `fast=5,10,20`, `fast=5:50:5` (to 50 in steps of 5); give every combination of them.
+
+    `choices` has the values of parameters that are not among them.
 
     Raises:
         UsageError: the strategy has no such parameter, or it is no value of its kind.
     """
-    choices: dict[str, list[Any]] = {}
+    choices = dict(choices or {})
     for text in texts:
         name, equals, value = text.partition("=")
         if not equals:
@@ -118,18 +123,26 @@ def _values(strategy: type[Strategy], name: str, text: str) -> list[Any]:
 
 def _config(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        told = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from None
+    known = ("strategy", "params", *Setup.model_fields)
+    if unknown := [name for name in told if name not in known]:
+        raise UsageError(f"{path}: there is no setting {unknown[0]}: there are {', '.join(known)}")
+    if not isinstance(told.get("strategy", ""), str) or not isinstance(told.get("params", {}), dict):
+        raise UsageError(f"{path}: strategy is a text, and params a table")
+    return told
 
 
-def _text(value: Any) -> str:
-    """Write a parameter of a configuration file as on the command line."""
+def _choices(strategy: type[Strategy], name: str, value: Any) -> list[Any]:
+    """Give the values of a parameter in a configuration file: a list is several, and a text of numbers may be."""
     if isinstance(value, list):
-        return ",".join(map(_text, value))
-    return str(value).lower() if isinstance(value, bool) else str(value)
+        return value
+    default = _default(strategy, name)
+    is_range = isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool)
+    return _values(strategy, name, value) if is_range else [value]
 
 
 def _default(strategy: type[Strategy], name: str) -> Any:
@@ -179,7 +192,7 @@ def _module(path: Path) -> Iterable[Any]:
     try:
         spec.loader.exec_module(module)
     except SyntaxError as error:
-        raise UsageError(f"{path}, line {error.lineno}: {error.msg}") from None
+        raise UsageError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from None
     except Exception as error:
         raise UsageError(f"{path} failed: {type(error).__name__}: {error}") from None
     finally:

@@ -67,7 +67,7 @@ def verify(
             if cut is not None:
                 _change_after(con, cut)
             feed = open_feed(con, setup, strategy.columns, strategy.query, sql_path=sql_path)
-            (account,) = run([strategy], feed, setup, on_decided=lambda day, action: found.append((day, _told(action))))
+            (account,) = run([strategy], feed, setup, on_decided=lambda *decision: found.append(_told(*decision)))
         if account.error is not None:
             raise account.error
         runs.append((found, account.dates))
@@ -102,8 +102,8 @@ def _change_after(con: DuckDBPyConnection, cut: date) -> None:
         )
 
 
-def _told(action: Action) -> tuple[Any, ...]:
-    return tuple(asdict(action).values())
+def _told(day: date, symbol: str | None, action: Action) -> Decision:
+    return day, (symbol, *asdict(action).values())
 
 
 def _difference(should: Sequence[Decision], found: Sequence[Decision], cut: date) -> str:
@@ -114,6 +114,7 @@ def _difference(should: Sequence[Decision], found: Sequence[Decision], cut: date
 
 
 def _sentence(decision: Decision) -> str:
-    named: Mapping[str, Any] = dict(zip(Action.__dataclass_fields__, decision[1], strict=True))
+    symbol, *values = decision[1]
+    named: Mapping[str, Any] = dict(zip(Action.__dataclass_fields__, values, strict=True))
     told = ", ".join(f"{name} {value}" for name, value in named.items() if value not in (None, False))
-    return f"({told or 'close'}) on {decision[0]}"
+    return f"({told or 'close'}) at {symbol} on {decision[0]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -58,6 +59,7 @@ class Action:
         bought is sold at whichever of the two prices comes first. `day`: for the next session only, else until
         it is filled or cancelled.
         """
+        quantity = math.nan if quantity is None else quantity  # None would close the position
         return cls(quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
 
     @classmethod

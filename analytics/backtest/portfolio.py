@@ -127,7 +127,10 @@ class Portfolio:
         Raises:
             KeyError: it has not traded yet.
         """
-        return self.prices[symbol]
+        try:
+            return self.prices[symbol]
+        except KeyError:
+            raise KeyError(f"{symbol} has not traded yet") from None
 
     def open_orders(self, symbol: str) -> list[Order]:
         """Give the open orders of a symbol."""

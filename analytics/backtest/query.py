@@ -22,6 +22,8 @@ from sql.errors import UsageError
 from sql.wide import Request, parse, plan
 
 ADJUSTED_CLOSE = "adjusted_close"
+NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
+"""Types of SQL that a strategy sees as DOUBLE: in Python they would be no plain numbers."""
 CELLS = 2_500_000
 """Values that are sorted at a time."""
 GONE = timedelta(days=30)
@@ -65,12 +67,12 @@ def open_feed(
     requests = parse(asked, shipped)
     known = _look(con, setup, _like(src))
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
-    added = _columns_of(con, own, names) if own is not None else []
+    added = _columns_of(con, own, names) if own is not None else {}
     names += added
     parts = _parts(known, CELLS // len(names))
     texts = [_query(con, setup, requests, known, src, part if len(parts) > 1 else setup.symbols) for part in parts]
     if own is not None:
-        theirs = ", ".join(f'"{name}"' for name in added)
+        theirs = ", ".join(added.values())
         texts = [
             f"FROM ({text}) LEFT JOIN (SELECT symbol, date, {theirs} FROM ({own})) USING (symbol, date)"
             for text in texts
@@ -179,7 +181,7 @@ def _query(
         otherwise = "0" if name == "volume" else traded["close"]
         found.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
     found.append(f"{traded['close']}{' * price_factor' if rest else ''} AS {ADJUSTED_CLOSE}")
-    found += ACTIONS if rest else ()
+    found += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if rest]
     found += [_of_the_day(request.name, units.get(request.name)) for request in requests]
     return f"SELECT {', '.join(found)} FROM ({text})"
 
@@ -194,14 +196,20 @@ def _of_the_day(name: str, unit: Unit | None) -> str:
     return f'"{name}"{"".join(factors)} AS "{name}"' if factors else f'"{name}"'
 
 
-def _columns_of(con: DuckDBPyConnection, own: str, taken: Iterable[str]) -> list[str]:
-    """Give the columns that a strategy's own SQL adds."""
+def _columns_of(con: DuckDBPyConnection, own: str, taken: Iterable[str]) -> dict[str, str]:
+    """Give the columns that a strategy's own SQL adds, as they are written in SQL; numbers are DOUBLE or BIGINT."""
     try:
-        columns = con.sql(f"SELECT * FROM ({own}) LIMIT 0").columns
+        rows = con.sql(f"SELECT * FROM ({own}) LIMIT 0")
+        columns = rows.columns
     except duckdb.Error as error:
         raise UsageError(f"the strategy's query: {str(error).splitlines()[0]}") from None
     if not {"symbol", "date"} <= set(columns):
         raise UsageError(f"the strategy's query gives {', '.join(columns)}: it must give symbol and date, too")
     if twice := sorted(set(columns) & set(taken)):
         raise UsageError(f"the strategy's query gives {', '.join(twice)}, which there is already: name it otherwise")
-    return [name for name in columns if name not in ("symbol", "date")]
+    kinds = dict(zip(columns, map(str, rows.types), strict=True))
+    return {
+        name: f'CAST("{name}" AS DOUBLE) AS "{name}"' if kind.startswith(NUMBERS) else f'"{name}"'
+        for name, kind in kinds.items()
+        if name not in ("symbol", "date")
+    }

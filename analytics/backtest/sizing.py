@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from analytics.backtest.orders import Action
 from analytics.backtest.portfolio import Portfolio
@@ -32,12 +32,12 @@ def volatility_target(portfolio: Portfolio, symbol: str, volatility: float, targ
     return percent_of_equity(portfolio, symbol, 100 * share)
 
 
-def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> Iterable[Action]:
+def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action]:
     """Give the orders that turn the account into these weights, in per cent of equity; what is not named is closed."""
     equity = max(portfolio.equity, 0.0)
-    for symbol in sorted(portfolio.positions.keys() - weights.keys()):
-        yield Action.close(symbol=symbol)
+    actions = [Action.close(symbol=symbol) for symbol in sorted(portfolio.positions.keys() - weights.keys())]
     for symbol, percent in weights.items():
         wanted = math.trunc(equity * percent / 100 / portfolio.price(symbol))
         if change := wanted - portfolio.quantity(symbol):
-            yield Action.buy(change, symbol=symbol)
+            actions.append(Action.buy(change, symbol=symbol))
+    return actions

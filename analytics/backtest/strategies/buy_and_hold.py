@@ -17,11 +17,10 @@ class BuyAndHold(Strategy):
 
     def __init__(self, percent: float = 95) -> None:
         self.percent = percent
-        self._share = 0.0
-        self._bought: set[str] = set()
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
         """Divide the money."""
+        self._bought: set[str] = set()
         self._share = portfolio.initial_capital * self.percent / 100 / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:

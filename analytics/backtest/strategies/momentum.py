@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import date
 
 from analytics.backtest.data import Data
@@ -23,6 +23,9 @@ class Momentum(Strategy):
         self.top, self.percent = top, percent
         self.columns = [f"roc({n})"]
         self._roc = f"roc_{n}"
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        """Begin with nothing known."""
         self._rates: dict[str, float] = {}
         self._month = 0
 

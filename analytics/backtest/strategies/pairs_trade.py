@@ -27,16 +27,15 @@ class PairsTrade(Strategy):
     columns = ("adjusted_close",)
 
     def __init__(self, n: int = 60, entry: float = 2, exit: float = 0.5, percent: float = 80) -> None:
-        self.entry, self.exit, self.percent = entry, exit, percent
-        self._spreads: deque[float] = deque(maxlen=n)
-        self._pair: tuple[str, ...] = ()
-        self._closes: dict[str, float] = {}
+        self.n, self.entry, self.exit, self.percent = n, entry, exit, percent
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
         """Take the two."""
         if len(symbols) != 2:
             raise UsageError(f"PairsTrade takes two symbols, not {len(symbols)}: name them with --symbols")
         self._pair = tuple(symbols)
+        self._spreads: deque[float] = deque(maxlen=self.n)
+        self._closes: dict[str, float] = {}
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
         """Take note of the closes."""
@@ -49,7 +48,7 @@ class PairsTrade(Strategy):
             return None
         first, second = self._pair
         self._spreads.append(math.log(closes[first] / closes[second]))
-        if len(self._spreads) < (self._spreads.maxlen or 0):
+        if len(self._spreads) < self.n:
             return None
         spread = pstdev(self._spreads)
         score = (self._spreads[-1] - fmean(self._spreads)) / spread if spread else 0.0

@@ -136,14 +136,6 @@ def test_a_dividend_on_the_day_of_a_split_is_paid_on_each_new_share() -> None:
     assert columns(result, "cash") == [1000, 900, 910, 910]
 
 
-@pytest.mark.parametrize("prices", ["as_traded", "adjusted"])
-def test_what_happens_on_a_day_without_a_close_is_credited_with_the_next_bar(prices: str) -> None:
-    """The day of the split and of the dividend is one on which the symbol is halted."""
-    bars = "2 10 10 10 10 9 \n 3 10 10 10 10 9 \n 4 - - - - - split=2 dividend=0.5 \n 5 4.5 4.5 4.5 4.5 9"
-    result = play({2: Action.buy(10)}, bars, prices=prices)
-    assert columns(result, "equity") == pytest.approx([1000, 1000, 1000])
-
-
 def test_splits_and_dividends_of_the_first_bar_change_nothing() -> None:
     bars = "2 10 10 10 10 9 split=2 dividend=1 \n 3 10 10 10 10 9"
     result = play({2: Action.buy(10)}, bars)

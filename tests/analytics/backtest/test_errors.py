@@ -157,9 +157,9 @@ class Answers(Strategy):
         (Action.buy(5, symbol="ZZZ"), "an order for ZZZ, of which there has been no bar: is it one of the symbols?"),
         (Action.buy(0), "an order for 0 shares of AAA: ask for more than 0"),
         (Action.buy(float("nan")), "an order for nan shares of AAA"),
-        (Action.buy(1, limit=-2), "an order for AAA with limit=-2: it must be above 0"),
-        (Action.buy(1, stop=float("inf")), "an order for AAA with stop=inf: it must be above 0"),
-        (Action.sell(1, take_profit=0), "an order for AAA with take_profit=0: it must be above 0"),
+        (Action.buy(1, limit=-2), "an order for AAA with limit=-2: it must be a number above 0"),
+        (Action.buy(1, stop=float("inf")), "an order for AAA with stop=inf: it must be a number above 0"),
+        (Action.sell(1, take_profit=0), "an order for AAA with take_profit=0: it must be a number above 0"),
         (Action.sell(1, trail=1, trail_percent=1), "an order for AAA with trail and trail_percent: name one of them"),
         (Action.sell(1, trail=1, stop=9), "an order for AAA with a trailing stop and another price: name one of them"),
         (["buy"], "it gave 'buy': give an Action, several, or None"),
@@ -167,7 +167,7 @@ class Answers(Strategy):
         (5, "it gave 5"),
         (Action.buy("5"), "an order for"),  # type: ignore[arg-type]
         (Action.buy(None), "an order for"),  # type: ignore[arg-type]
-        (Action.buy(5, limit="9"), "an order for AAA with limit=9"),  # type: ignore[arg-type]
+        (Action.buy(5, limit="9"), "an order for AAA with limit='9'"),  # type: ignore[arg-type]
     ],
 )
 def test_an_order_that_makes_no_sense_is_one_message_and_the_rest_is_kept(answer: Any, said: str) -> None:
@@ -186,7 +186,7 @@ def outside(portfolio: Portfolio) -> Iterator[Action]:
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        (lambda portfolio: rebalance(portfolio, {"AAA": 10, "ZZZ": 10}), "KeyError: 'ZZZ'"),
+        (lambda portfolio: rebalance(portfolio, {"AAA": 10, "ZZZ": 10}), "ZZZ has not traded yet"),
         (outside, "RuntimeError: no more"),
         (lambda portfolio: (Action.buy(1 / (size - size)) for size in (1,)), "ZeroDivisionError: "),
         (lambda portfolio: Action.buy(5), "an order"),
@@ -421,7 +421,7 @@ def test_the_command_line_wins_over_the_configuration_file(mine: str, lake: str)
     ("text", "words"),
     [
         ("strategy =", "run.toml is no TOML"),
-        ('strategy = "BuyAndHold"\nspeed = 3', "speed: Extra inputs are not permitted"),
+        ('strategy = "BuyAndHold"\nspeed = 3', "there is no setting speed"),
         ('strategy = "BuyAndHold"\n[params]\nspeed = 3', "BuyAndHold has no parameter speed: it takes percent = 95"),
         ('symbols = ["AAA"]', "--strategy: name one"),
         ('strategy = "BuyAndHold"\nstart = "soon"', "start: "),
