@@ -42,6 +42,8 @@ class Broker:
         self._traded: dict[str, float] = {}
         """Of the session, where volume is limited."""
         self._delisted: set[str] = set()
+        self._brackets: set[str] = set()
+        """Symbols that have had exits."""
         self.books = Books(portfolio)
         self.notes: list[Note] = []
 
@@ -151,7 +153,7 @@ class Broker:
             other.quantity -= quantity
             if abs(other.remaining) < NOTHING:
                 other.status, other.reason = Status.cancelled, f"the {order.reason} was filled"
-        if before and before * self._portfolio.quantity(order.symbol) <= 0:
+        if order.symbol in self._brackets and before * self._portfolio.quantity(order.symbol) <= 0:
             self._drop_exits(order.symbol)
         self._on_filled(order, self._portfolio)
         return self._exits(order, quantity, day)
@@ -199,6 +201,9 @@ class Broker:
 
     def _exits(self, order: Order, quantity: float, day: date) -> Sequence[Order]:
         """Give the orders that close what a bracket has just bought, or sold short; each cancels the other."""
+        if order.stop_loss is None and order.take_profit is None:
+            return ()
+        self._brackets.add(order.symbol)
         exits = []
         for reason, stop, limit in (("stop-loss", order.stop_loss, None), ("take-profit", None, order.take_profit)):
             if stop is not None or limit is not None:
@@ -256,10 +261,13 @@ class Broker:
         return self._orders
 
 
+PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")
+
+
 def _check(action: Action, symbol: str) -> None:
     if not _is_number(action.quantity) or action.quantity == 0:
         raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: ask for more than 0")
-    for name in ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit"):
+    for name in PRICES:
         price = getattr(action, name)
         if price is not None and not (_is_number(price) and price > 0):
             raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
@@ -270,4 +278,7 @@ def _check(action: Action, symbol: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    # The plain types first: that it is a number of any other kind takes longer to find out.
+    if isinstance(value, float | int) or isinstance(value, Real):
+        return not isinstance(value, bool) and math.isfinite(value)
+    return False

@@ -232,4 +232,7 @@ def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:
     row = bisect_left(block.symbols, symbol, first, last)
     if row == last or block.symbols[row] != symbol:
         return None
-    return Prices(*(float(block.prices[name][row]) for name in ("open", "high", "low", "close", "volume")))
+    of = block.prices
+    return Prices(
+        of["open"].item(row), of["high"].item(row), of["low"].item(row), block.close[row], of["volume"].item(row)
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 
@@ -17,7 +16,7 @@ class Crossover(Strategy):
     columns = ("sma(20)", "sma(50)")
 
     def __init__(self) -> None:
-        self._bars: Counter[str] = Counter()
+        self._warm: set[str] = set()
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
         self._is_alone = len(symbols) == 1
@@ -27,8 +26,8 @@ class Crossover(Strategy):
         slow = data["sma_50"]
         if slow is None:
             return None
-        self._bars[symbol] += 1
-        if self._bars[symbol] == 1:  # bar 49 is the first with an average of 50; the others decide from bar 50 on
+        if symbol not in self._warm:  # bar 49 is the first with an average of 50; the others decide from bar 50 on
+            self._warm.add(symbol)
             return None
         fast = data["sma_20"]
         if fast > slow and symbol not in portfolio.positions:
