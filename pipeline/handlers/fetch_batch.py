@@ -1,0 +1,33 @@
+"""Step 2 on Lambda, once per batch. The same event again, for the same day and batch, stores only what is still new."""
+
+from __future__ import annotations
+
+from pipeline.errors import OutOfTime, RateLimited
+from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from pipeline.sources import open_source
+from pipeline.steps.fetch_batch import fetch_batch
+from pipeline.steps.summarise import record_batch
+
+RESERVE = 60
+"""Seconds kept for storing what has been fetched."""
+WORTH_ANOTHER_TRY = {error.__name__: error for error in (RateLimited, OutOfTime)}
+
+
+@lambda_handler
+def handler(event: Event, at: Invocation) -> Result:
+    """Take fetch_batch's event and `run`; give numbers, as the symbols of all batches are too much to hand on.
+
+    Raises:
+        RateLimited, OutOfTime: what was had is stored; the state machine asks for the rest after a pause.
+    """
+
+    def in_time(_: int) -> None:
+        if at.seconds_left() < RESERVE:
+            raise OutOfTime(f"less than {RESERVE} s of the function's time were left")
+
+    source = open_source(at.settings.source, at.market, at.settings)
+    result = fetch_batch(event, at.lake, source, at.market, at.now, in_time)
+    record_batch(at.lake, event, result)
+    if error := WORTH_ANOTHER_TRY.get(result["stopped"]):
+        raise error(f"{len(result['missing'])} of {result['symbols']} symbols are still missing")
+    return {**result, "missing": len(result["missing"])}
