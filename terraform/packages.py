@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -118,24 +118,34 @@ def _code(function: str) -> Iterator[tuple[str, bytes]]:
 
 def _layer(name: str, architecture: str, python: str) -> Iterator[tuple[str, bytes]]:
     """Install a layer's libraries, less those of the layers before it."""
-    layers = list(spec()["layers"])
-    below = {one for layer in layers[: layers.index(name)] for one in _closure(layer, architecture, python)}
+    layers = spec()["layers"]
+    below = [one for layer in list(layers)[: list(layers).index(name)] for one in layers[layer]]
     with tempfile.TemporaryDirectory(prefix="stockstream-") as temporary:
-        wanted, target = Path(temporary) / "requirements.txt", Path(temporary) / "installed"
-        wanted.write_text("".join(_locked(_closure(name, architecture, python) - below)))
-        options = ["--no-deps", "--require-hashes", "--no-compile-bytecode", "--link-mode", "copy"]
-        _uv(["pip", "install", *options, "--target", str(target), "-r", str(wanted)], architecture, python)
+        target = Path(temporary) / "python"
+        install(layers[name], target, architecture, python, below)
         for path in sorted(path for path in target.rglob("*") if path.is_file()):
             inside = path.relative_to(target).as_posix()
             if not UNUSED.search(inside):
                 yield f"python/{inside}", path.read_bytes()
 
 
+def install(requirements: Sequence[str], target: Path, architecture: str, python: str, but: Sequence[str] = ()) -> None:
+    """Install libraries and what they need as `requirements.lock` has them, less what others (`but`) bring.
+
+    Raises:
+        PackageError: one cannot be had for this architecture and Python.
+    """
+    names = _closure(tuple(requirements), architecture, python) - _closure(tuple(but), architecture, python)
+    target.mkdir(parents=True, exist_ok=True)
+    options = ["--no-deps", "--require-hashes", "--no-compile-bytecode", "--link-mode", "copy", "--target", str(target)]
+    _uv(["pip", "install", *options, "-r", "-"], architecture, python, "".join(_locked(names)))
+
+
 @cache
-def _closure(layer: str, architecture: str, python: str) -> frozenset[str]:
-    """Give the names of all libraries that a layer's requirements need."""
+def _closure(requirements: tuple[str, ...], architecture: str, python: str) -> frozenset[str]:
+    """Give the names of some libraries and of all that they need."""
     options = ["-c", str(LOCK), "--no-header", "--no-annotate", "--no-emit-index-url", "-"]
-    text = _uv(["pip", "compile", *options], architecture, python, "\n".join(spec()["layers"][layer]))
+    text = _uv(["pip", "compile", *options], architecture, python, "\n".join(requirements))
     return frozenset(re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE))
 
 

@@ -8,8 +8,8 @@ from pipeline.sources import open_source
 from pipeline.steps.fetch_batch import fetch_batch
 from pipeline.steps.summarise import record_batch
 
-RESERVE = 60
-"""Seconds kept for storing what has been fetched."""
+RESERVE = 0.1
+"""Share of the function's time that is kept for storing what has been fetched."""
 WORTH_ANOTHER_TRY = {error.__name__: error for error in (RateLimited, OutOfTime)}
 
 
@@ -21,9 +21,11 @@ def handler(event: Event, at: Invocation) -> Result:
         RateLimited, OutOfTime: what was had is stored; the state machine asks for the rest after a pause.
     """
 
+    whole = at.seconds_left()
+
     def in_time(_: int) -> None:
-        if at.seconds_left() < RESERVE:
-            raise OutOfTime(f"less than {RESERVE} s of the function's time were left")
+        if at.seconds_left() < RESERVE * whole:
+            raise OutOfTime(f"less than {RESERVE:.0%} of the function's {whole:.0f} s were left")
 
     source = open_source(at.settings.source, at.market, at.settings)
     result = fetch_batch(event, at.lake, source, at.market, at.now, in_time)

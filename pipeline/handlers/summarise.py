@@ -10,8 +10,9 @@ from pipeline.steps.summarise import summarise
 
 @lambda_handler
 def handler(event: Event, at: Invocation) -> Result:
-    """Take all that the state machine has come to; a run whose first step failed has no day yet."""
-    told = {**event, "date": event.get("date") or str(at.market.today(at.now))}
+    """Take `{"run", "now", "state"}`, all that the state machine has come to; give what it tells a person."""
+    # A run whose first step failed has its input as its state, and no day yet.
+    told = {"date": str(at.market.today(at.now)), **event["state"], "run": event["run"]}
     summary = summarise(told, at.lake, at.market, at.settings.source, at.settings.environment)
     metrics.add_metric("Symbols", MetricUnit.Count, summary["symbols"])
     metrics.add_metric("MissingSymbols", MetricUnit.Count, summary["missing"])

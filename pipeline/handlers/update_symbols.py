@@ -23,6 +23,7 @@ class Asked(BaseModel):
     start: dt.date | None = None
     end: dt.date | None = None
     acceptSmaller: bool = False  # noqa: N815
+    batchSize: int | None = None  # noqa: N815
 
 
 @lambda_handler
@@ -37,7 +38,7 @@ def handler(event: Event, at: Invocation) -> Result:
     source = open_source(at.settings.source, at.market, at.settings)
     directory = None if asked.symbols else source.directory() or open_directory(at.market, at.settings)
     told = {"date": day, "symbols": asked.symbols, "acceptSmaller": asked.acceptSmaller}
-    update = update_symbols(told, at.lake, directory, at.market, source.batch_size, at.now)
+    update = update_symbols(told, at.lake, directory, at.market, asked.batchSize or source.batch_size, at.now)
     return {
         "run": event.get("run"),
         "now": at.now.isoformat(),
