@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import os
+import platform
 import queue
 import shutil
 import subprocess
@@ -28,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from terraform.packages import PYTHON, install
+from terraform.packages import LOCK, PYTHON, install
 
 BOOT = (
     "import sys; sys.path[:0] = sys.argv[1:3]; sys.path.append(sys.argv[3]);"
@@ -96,6 +97,23 @@ def disk_can_be_read_only() -> bool:
             return False
 
 
+def architecture() -> str:
+    """Give this machine's, as Lambda calls it."""
+    return "arm64" if platform.machine() in ("aarch64", "arm64") else "x86_64"
+
+
+def _runtime_client() -> Path:
+    """Give the folder with awslambdaric alone, installed once."""
+    version = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:16]
+    folder = LOCK.parent / f"build/awslambdaric/{architecture()}-{python()[1]}-{version}"
+    if not folder.exists():
+        aside = folder.with_suffix(".tmp")
+        shutil.rmtree(aside, ignore_errors=True)
+        install(["awslambdaric"], aside, architecture(), python()[1])
+        aside.rename(folder)
+    return folder
+
+
 class Lambdas:
     """All execution environments; each function has as many as it had invocations at once."""
 
@@ -106,8 +124,7 @@ class Lambdas:
         self._root = Path(tempfile.mkdtemp(prefix="stockstream-lambda-"))
         self._idle: dict[str, list[_Sandbox]] = defaultdict(list)
         self._lock = threading.Lock()
-        self._client = self._root / "runtime"
-        install(["awslambdaric"], self._client, "x86_64" if os.uname().machine == "x86_64" else "arm64", python()[1])
+        self._client = _runtime_client()
 
     def invoke(self, function: Function, event: bytes) -> Invoked:
         """Run a function once, in a warm environment where there is one."""
@@ -183,6 +200,7 @@ class _Sandbox:
                 "AWS_LAMBDA_LOG_STREAM_NAME": "loopback",
                 "_HANDLER": function.handler,
                 **environment,
+                "AWS_ACCESS_KEY_ID": function.name,  # the server sees by it whose request it is
                 **function.environment,
             },
             stdout=self._log,

@@ -18,6 +18,7 @@ from typing import Any
 from unittest.mock import patch
 
 import boto3
+from moto.athena.responses import AthenaResponse
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core.config import default_user_config
@@ -45,6 +46,7 @@ class LoopbackAws:
         self.url = self.s3.url
         self.environment = self.s3.environment
         self.lambdas = Lambdas(self.environment)
+        self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
         # moto's interpreter calls Lambda and SNS there.
         self._patches = [patch.dict(os.environ, MOTO_PORT=self.url.rsplit(":", 1)[1])]
@@ -53,14 +55,16 @@ class LoopbackAws:
             patch.object(LambdaFunction, "invoke", self._invoke()),
             patch.object(BaseResponse, "call_action", self._call_action()),
             patch.object(retrier_decl, "time", self),
+            patch.object(BudgetsResponse, "create_budget", self._create_budget()),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]
         for response, name, answer in (
             (StepFunctionResponse, "validate_state_machine_definition", _validate),
             (StepFunctionResponse, "list_state_machine_versions", {"stateMachineVersions": []}),
-            (BudgetsResponse, "describe_subscribers_for_notification", {"Subscribers": []}),
-            (BudgetsResponse, "list_tags_for_resource", {"ResourceTags": []}),
+            (AthenaResponse, "delete_named_query", _delete_named_query),
+            (BudgetsResponse, "describe_subscribers_for_notification", _subscribers),
+            (BudgetsResponse, "list_tags_for_resource", lambda _: {"ResourceTags": self._budget_tags}),
         ):
             self._patches.append(patch.object(response, name, _answering(answer), create=True))
 
@@ -111,6 +115,15 @@ class LoopbackAws:
 
         return invoke
 
+    def _create_budget(self) -> Any:
+        create_budget = BudgetsResponse.create_budget
+
+        def create(response: BudgetsResponse) -> str:
+            self._budget_tags = response._get_param("ResourceTags") or []
+            return str(create_budget(response))
+
+        return create
+
     def _call_action(self) -> Any:
         call_action, missing = BaseResponse.call_action, self.missing
 
@@ -133,6 +146,19 @@ def _answered(headers: dict[str, str], done: Invoked) -> None:
 
 def _answering(answer: Any) -> Any:
     return lambda response: ActionResult(answer(response) if callable(answer) else answer)
+
+
+def _subscribers(response: BudgetsResponse) -> dict[str, Any]:
+    budget = response.backend.budgets[response._get_param("AccountId")][response._get_param("BudgetName")]
+    asked = response._get_param("Notification")
+    same = ("NotificationType", "ComparisonOperator", "Threshold")
+    found = [n for n in budget.notifications if all(n.details[name] == asked[name] for name in same)]
+    return {"Subscribers": found[0].subscribers if found else []}
+
+
+def _delete_named_query(response: AthenaResponse) -> dict[str, Any]:
+    response.athena_backend.named_queries.pop(response._get_param("NamedQueryId"), None)
+    return {}
 
 
 def _validate(response: BaseResponse) -> dict[str, Any]:

@@ -37,6 +37,7 @@ class Terraform:
         self._environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))},
             "TF_IN_AUTOMATION": "1",
+            "TF_CLI_ARGS": "-no-color",
             "CHECKPOINT_DISABLE": "1",
             "TF_CLI_CONFIG_FILE": str(folder / "terraform.tfrc"),
             **environment,
@@ -64,10 +65,10 @@ class Terraform:
 
     def resources(self) -> Iterator[dict[str, Any]]:
         """Give everything in the state: address, type, values."""
-        modules = [json.loads(self.run("show", "-json"))["values"]["root_module"]]
+        modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
         while modules:
             module = modules.pop()
-            yield from module.get("resources", [])
+            yield from (one for one in module.get("resources", []) if one["mode"] == "managed")
             modules += module.get("child_modules", [])
 
     def destroy(self) -> str:
@@ -76,7 +77,7 @@ class Terraform:
     def run(self, *command: str) -> str:
         """Run a command; raise with all that it said when it fails."""
         done = subprocess.run(
-            ["terraform", command[0], "-no-color", *command[1:]],
+            ["terraform", *command],
             cwd=self.folder,
             env=self._environment,
             stdin=subprocess.DEVNULL,
