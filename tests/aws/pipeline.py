@@ -10,13 +10,13 @@ from terraform.packages import ROOT, build, spec
 from tests.aws.lambdas import architecture, python
 from tests.aws.server import LoopbackAws
 
+FOLDER = ROOT / f"build/packages/{architecture()}-{python()[1]}"
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
 def packages() -> dict[str, Path]:
     """Give the zips of every layer and function for this machine, built where they are not yet."""
-    folder = ROOT / f"build/packages/{architecture()}-{python()[1]}"
-    return {name: package.path for name, package in build(folder, architecture(), python()[1]).items()}
+    return {name: package.path for name, package in build(FOLDER, architecture(), python()[1]).items()}
 
 
 def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:

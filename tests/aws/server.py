@@ -38,14 +38,15 @@ RETRY_SCALE = 0.01
 class LoopbackAws:
     """The server, running inside `with`; one at a time in a process."""
 
-    def __init__(self, retry_scale: float = RETRY_SCALE) -> None:
+    def __init__(self, retry_scale: float = RETRY_SCALE, compiled: bool = False) -> None:
+        """`compiled`: see Lambdas."""
         self.missing: list[str] = []
         self.waited: list[float] = []
         """Seconds that Step Functions would have waited before trying again."""
         self.s3 = S3Server()
         self.url = self.s3.url
         self.environment = self.s3.environment
-        self.lambdas = Lambdas(self.environment)
+        self.lambdas = Lambdas(self.environment, compiled)
         self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
         # moto's interpreter calls Lambda and SNS there.

@@ -7,6 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,6 @@ from tests.aws.server import LoopbackAws
 from tests.exchange import Exchange
 from tests.terraform.deployment import Terraform
 from tests.yahoo_replay import YahooReplay
-
-FETCH_SECONDS = 12
-"""The fetcher's timeout: enough for the few symbols of these tests, also on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +47,7 @@ class Deployment:
         self.schedule = aws.client("scheduler").get_schedule(Name=self.outputs["rule_arn"].rsplit("/", 1)[1])
         self._queue = aws.client("sqs").create_queue(QueueName="mailbox")["QueueUrl"]
         arn = self.outputs["topic_arn"].replace(":sns:", ":sqs:").rsplit(":", 1)[0] + ":mailbox"
-        self._mailbox = aws.client("sns").subscribe(
-            TopicArn=self.outputs["topic_arn"], Protocol="sqs", Endpoint=arn, ReturnSubscriptionArn=True
-        )["SubscriptionArn"]
+        aws.client("sns").subscribe(TopicArn=self.outputs["topic_arn"], Protocol="sqs", Endpoint=arn)
 
     def fire(self, **asked: Any) -> Ran:
         """Do what the schedule does: start its target with its input (or another one), and wait for the end."""
@@ -87,9 +83,16 @@ class Deployment:
                 sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
         return found
 
-    def close_mailbox(self) -> None:
-        self.aws.client("sns").unsubscribe(SubscriptionArn=self._mailbox)
-        self.aws.client("sqs").delete_queue(QueueUrl=self._queue)
+    @contextmanager
+    def configured(self, function: str, **changes: Any) -> Iterator[None]:
+        """Have a function deployed with another configuration for a while."""
+        client, name = self.aws.client("lambda"), self.outputs["function_arns"][function].rsplit(":", 1)[1]
+        before = client.get_function_configuration(FunctionName=name)
+        if "Environment" in changes:
+            changes["Environment"] = {"Variables": {**before["Environment"]["Variables"], **changes["Environment"]}}
+        client.update_function_configuration(FunctionName=name, **changes)
+        yield
+        client.update_function_configuration(FunctionName=name, **{key: before[key] for key in changes})
 
     def object(self, key: str) -> Any:
         """Give a JSON object of the lake."""
@@ -106,9 +109,9 @@ def terraform_installed() -> None:
         pytest.skip("terraform is not installed here")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def deployment(terraform_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
-    with LoopbackAws() as aws, Exchange() as exchange, YahooReplay() as yahoo:
+    with LoopbackAws(compiled=True) as aws, Exchange() as exchange, YahooReplay() as yahoo:
         terraform = Terraform(
             tmp_path_factory.mktemp("checkout"),
             aws.environment,
@@ -117,7 +120,6 @@ def deployment(terraform_installed: None, tmp_path_factory: pytest.TempPathFacto
             require_tls=False,
             athena_enabled=True,
             alarm_emails=["ops@example.org"],
-            timeouts={"fetch_batch": FETCH_SECONDS},
             settings={
                 "STOCKSTREAM_ASX_URL": exchange.url,
                 "STOCKSTREAM_ASX_FALLBACK_URLS": "[]",

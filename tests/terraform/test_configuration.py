@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from terraform.packages import spec
 from tests.terraform.deployment import ROOT, Terraform
 
 WORKFLOW = json.loads((ROOT / "terraform/workflow.asl.json").read_text())
+CHECKOV = "checkov==3.3.30"
+"""In an environment of its own: its libraries and ours do not go together."""
 MODULES = sorted(path.name for path in (ROOT / "terraform/modules").iterdir())
 
 
@@ -46,6 +49,17 @@ def test_a_modules_own_tests(module: str, checkout: Terraform) -> None:
     folder = checkout.folder / "modules" / module
     checkout.run(f"-chdir={folder}", "init", "-input=false")
     assert re.search(r"[1-9]\d* passed, 0 failed", checkout.run(f"-chdir={folder}", "test"))
+
+
+def test_checkov_finds_nothing_but_what_is_left_out_for_a_reason() -> None:
+    uv = Path(sys.executable).with_name("uv")
+    checkov = [str(uv), "tool", "run", "--quiet", "--python", sys.executable, CHECKOV]
+    if subprocess.run([*checkov, "--version"], capture_output=True, check=False).returncode:
+        pytest.skip(f"{CHECKOV} cannot be had here")
+    command = [*checkov, "-d", "terraform", "--config-file", "terraform/.checkov.yaml", "--skip-download"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "Failed checks: 0" in done.stdout
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "terraform").rglob("variables.tf")), ids=lambda path: path.parent.name)
