@@ -190,8 +190,7 @@ class _Sandbox:
         self._answers: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._ready = threading.Event()
         handler = type("Handler", (_RuntimeApi,), {"work": self._work, "answers": self._answers, "ready": self._ready})
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._server = _Server(("127.0.0.1", 0), handler)
         threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._seen = 0
@@ -283,6 +282,13 @@ class _Sandbox:
     @staticmethod
     def _failed(kind: str, message: str) -> tuple[bytes, str]:
         return json.dumps({"errorType": kind, "errorMessage": message}).encode(), kind
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *_: object) -> None:
+        """A killed process leaves its connection."""
 
 
 class _RuntimeApi(BaseHTTPRequestHandler):

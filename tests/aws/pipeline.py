@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -55,4 +56,5 @@ def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
 def execute(aws: LoopbackAws, machine: str, asked: Mapping[str, object]) -> str:
     """Start an execution; give its ARN."""
     states = aws.client("stepfunctions")
-    return str(states.start_execution(stateMachineArn=machine, input=json.dumps(asked))["executionArn"])
+    started = states.start_execution(stateMachineArn=machine, input=json.dumps(asked), name=str(uuid.uuid4()))
+    return str(started["executionArn"])

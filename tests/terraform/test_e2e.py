@@ -14,6 +14,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 import time_machine
 
@@ -23,9 +24,10 @@ from pipeline.market import MARKETS
 from pipeline.run import run
 from pipeline.settings import settings
 from pipeline.sources import open_source
+from sql.session import extension
 from terraform.packages import spec
 from tests.terraform.conftest import Deployment
-from tests.terraform.deployment import ROOT, TerraformError
+from tests.terraform.deployment import TerraformError
 from tests.yahoo_replay import RATE_LIMITED, Reply, chart
 
 ASX = MARKETS["ASX"]
@@ -249,7 +251,7 @@ def test_no_policy_says_anything_goes(deployment: Deployment) -> None:
             for action in statement["Action"]:
                 assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), f"{name} may {action}"
             for resource in statement["Resource"]:
-                assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\\*|arn:aws:[^*]+", resource), (
+                assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\*|arn:aws:[^*]+", resource), (
                     f"{name}: {resource}"
                 )
 
@@ -305,15 +307,26 @@ def test_logs_are_json_with_the_run(deployment: Deployment) -> None:
     assert any(json.loads(line).get("correlation_id") for line in lines)
 
 
-def test_the_duckdb_command_opens_the_lake(deployment: Deployment) -> None:
-    """The command of the output as it is, in a shell, with a plain duckdb; its extensions lie beside it here."""
-    command = deployment.outputs["duckdb_command"]
-    shell = Path(sys.executable).with_name("duckdb")
-    command = command.replace(" duckdb ", f" {shell} ") + ' -c "SELECT count(DISTINCT symbol) AS symbols FROM bars"'
-    environment = {**os.environ, **deployment.aws.environment}
-    done = subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Path) -> None:
+    """The command of the output as it is, in a shell, with a plain duckdb that has its extensions installed."""
+    installed = tmp_path / f".duckdb/extensions/v{duckdb.__version__}"
+    installed.mkdir(parents=True)
+    folder = installed / duckdb.sql("PRAGMA platform").fetchall()[0][0]
+    folder.mkdir()
+    for name in ("httpfs", "aws"):
+        (folder / f"{name}.duckdb_extension").symlink_to(extension(name))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        deployment.outputs["duckdb_command"] + ' -csv -c "SELECT count(DISTINCT symbol) AS symbols FROM bars"',
+        shell=True,
+        cwd=deployment.terraform.root,
+        env={**deployment.aws.environment, "PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
-    assert f" {len(SYMBOLS)} " in done.stdout
+    assert done.stdout.splitlines()[-2:] == ["symbols", str(len(SYMBOLS))]
 
 
 def test_a_change_of_one_function_is_a_plan_of_that_function(deployment: Deployment) -> None:
