@@ -1,4 +1,4 @@
-"""What every Lambda shares: its lake and settings, structured logs and metrics, errors of one line."""
+"""What every Lambda shares: its lake and settings, structured logs, errors of one line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import get_parameter
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,10 +30,10 @@ LONGEST_ERROR = 500
 """Characters: the errors of all batches together are handed on by the state machine."""
 
 logger = Logger(service=SERVICE)
-metrics = Metrics(namespace="StockStream", service=SERVICE)
 
-# The folder of the code is read-only on Lambda, and DuckDB spills beside where it is started.
-os.chdir(tempfile.gettempdir())
+if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+    # The folder of the code is read-only, and DuckDB spills beside where it is started.
+    os.chdir(tempfile.gettempdir())
 
 
 @dataclass(frozen=True)
@@ -48,13 +48,11 @@ class Invocation:
 
 
 def lambda_handler(step: Callable[[Event, Invocation], Result]) -> Callable[[Event, LambdaContext], Result]:
-    """Make a Lambda handler: logs as JSON with the run as correlation id, metrics sent, every error one line."""
+    """Make a Lambda handler: logs as JSON with the run as correlation id, every error one line."""
 
     @logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
-    @metrics.log_metrics
     def handler(event: Event, context: LambdaContext) -> Result:
         _log_like_powertools()
-        metrics.set_default_dimensions(environment=settings().environment, market=settings().market)
         try:
             return step(event, _invocation(event, context))
         except Exception as error:
