@@ -15,6 +15,8 @@ from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_
 from tests.aws.pipeline import packages as built
 from tests.s3_server import S3Server
 
+NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
+
 
 @pytest.fixture(scope="module")
 def lambdas(s3_server: S3Server) -> Lambdas:
@@ -43,7 +45,7 @@ def test_too_large_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "packages"
     shutil.copytree(packages.ROOT / f"build/packages/{architecture()}-{python()[1]}", folder)
     monkeypatch.setattr(packages, "UNZIPPED_LIMIT", 200 * 2**20)
-    with pytest.raises(packages.PackageError, match=r"fetch_batch with its layers has 2\d\d\.\d MiB: Lambda takes 200"):
+    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: Lambda takes 200"):
         build(folder, architecture(), python()[1])
 
 
@@ -70,7 +72,7 @@ def test_every_handler_is_a_function() -> None:
 def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
     """In a process that has the package, its layers and the runtime client, no HOME, and a disk that is read-only."""
     lake = f"s3://{s3_server.new_bucket()}"
-    deployed = function(name, spec()["functions"][name]["layers"], STOCKSTREAM_LAKE=lake, STOCKSTREAM_ASX_URL="no-url")
+    deployed = function(name, spec()["functions"][name]["layers"], STOCKSTREAM_LAKE=lake, **NO_EXCHANGE)
     done = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
     told = json.loads(done.answer)
     assert done.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), done.log
