@@ -2,12 +2,14 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+ARCHITECTURE ?= arm64
+LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package lock schema indicators clean
+.PHONY: help install demo test lint format bench package packages e2e lock schema indicators clean
 
 help: ## what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
 
 install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
 
@@ -38,6 +40,12 @@ bench: install ## every benchmark, full size
 
 package: install ## the wheel, in dist/
 	$(BIN)/python -m build --wheel --no-isolation
+
+packages: install ## the Lambda packages, in build/packages/; ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
+	$(BIN)/python -m terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
+
+e2e: install ## the deployment, proved on loopback: apply, run, fail, recover, destroy
+	$(BIN)/python -m pytest -n 0 tests/terraform
 
 lock: ## requirements.lock from pyproject.toml, without a registry's address
 	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \

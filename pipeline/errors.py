@@ -7,6 +7,7 @@ __all__ = [
     "Conflict",
     "DirectoryRefused",
     "LakeError",
+    "OutOfTime",
     "RateLimited",
     "SourceError",
     "StockStreamError",
@@ -32,3 +33,7 @@ class SourceError(StockStreamError):
 
 class RateLimited(SourceError):
     """A source keeps refusing (HTTP 429) after the bounded retries; what is left of the batch is not asked for."""
+
+
+class OutOfTime(SourceError):
+    """A batch has no time left for more symbols; what is left of it is for the next try."""

@@ -21,6 +21,7 @@ MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
 CURRENT = "state/current.json"
 MANIFESTS = "state/manifests/"
+RUNS = "state/runs/"
 SILVER = "silver/"
 RAW = "raw-data/"
 RAW_METADATA = "raw-metadata/"
@@ -50,6 +51,11 @@ def metadata_key(day: date, what: str, part: int = 0) -> str:
 def manifest_key(generation: int) -> str:
     """Name a generation's manifest."""
     return f"{MANIFESTS}{generation:06d}.json"
+
+
+def run_key(day: str, run: str, what: str) -> str:
+    """Name a record of the state machine's run: `summary`, or `batch-3`."""
+    return f"{RUNS}{day}/{run}/{what}.json"
 
 
 def silver_key(table: str, generation: int, role: str, unique: str) -> str:

@@ -20,7 +20,8 @@ from pipeline.steps.fetch_batch import fetch_batch
 from pipeline.steps.fetch_metadata import fetch_metadata
 from pipeline.steps.refresh_indicators import refresh_indicators
 from pipeline.steps.resample import resample
-from pipeline.steps.update_symbols import batches, update_symbols
+from pipeline.steps.summarise import missing_batch, summary_of
+from pipeline.steps.update_symbols import update_symbols
 
 logger = logging.getLogger(__name__)
 
@@ -62,14 +63,10 @@ def run(
     now = datetime.now(UTC)
     day = day or market.today(now)
     size = batch_size or source.batch_size
-    metadata: dict[str, Any] | None = None
-    if symbols is None:
-        directory = source.directory() or open_directory(market, settings())
-        update = update_symbols({"date": str(day), "acceptSmaller": accept_smaller}, lake, directory, market, size, now)
-        work, metadata = update["symbolBatches"], update["metadata"]
-    else:
-        lake.prepare(market, day)
-        work = batches(list(dict.fromkeys(symbols)), size)
+    directory = (source.directory() or open_directory(market, settings())) if symbols is None else None
+    asked = {"date": str(day), "symbols": symbols, "acceptSmaller": accept_smaller}
+    update = update_symbols(asked, lake, directory, market, size, now)
+    work, metadata = update["symbolBatches"], update["metadata"]
 
     base = {"date": str(day), "start": str(start) if start else None, "end": str(end) if end else None}
     on_start(sum(len(batch["symbols"]) for batch in work))
@@ -80,7 +77,7 @@ def run(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches to come
     silver = _publish(lake, market, on_step)
-    summary = _summary(results, metadata, lake, source, market, day)
+    summary = summary_of(results, metadata, lake, source.name, market, str(day))
     summary["status"] = "failed" if silver["refused"] else summary["status"]
     return {**summary, **silver, "seconds": round(time.monotonic() - began, 2)}
 
@@ -111,38 +108,4 @@ def _one_batch(
     except Exception as error:
         reason = f"unexpected {type(error).__name__}: {error}"
         logger.exception("batch %s", event["batchNumber"])
-    missing = [{"symbol": symbol, "reason": reason} for symbol in event["symbols"]]
-    return {"batchNumber": event["batchNumber"], "date": event["date"], "symbols": len(missing), "missing": missing}
-
-
-def _summary(
-    results: list[Result],
-    metadata: dict[str, Any] | None,
-    lake: Lake,
-    source: Source,
-    market: Market,
-    day: date,
-) -> Result:
-    missing = [item for result in results for item in result["missing"]]
-    total = sum(result["symbols"] for result in results)
-    dates = [result[end] for result in results for end in ("firstDate", "lastDate") if result.get(end)]
-    status = "complete" if not missing else "failed" if len(missing) >= total else "partial"
-    if status == "failed" and any(result.get("rows") for result in results):
-        status = "partial"
-    return {
-        "status": status,
-        "lake": lake.uri,
-        "market": market.name,
-        "source": source.name,
-        "date": str(day),
-        "directory": metadata,
-        "symbols": total,
-        "upToDate": sum(result.get("upToDate", 0) for result in results),
-        "batches": len(results),
-        "files": [result["key"] for result in results if result.get("key")],
-        "rows": sum(result.get("rows", 0) for result in results),
-        "firstDate": min(dates, default=None),
-        "lastDate": max(dates, default=None),
-        "openSession": sum(result.get("openSession", 0) for result in results),
-        "missing": missing,
-    }
+    return missing_batch(event, reason)

@@ -62,6 +62,9 @@ class Settings(BaseSettings):
         "https://api.polygon.io", alias="STOCKSTREAM_POLYGON_URL", description="Polygon's REST API"
     )
     polygon_api_key: SecretStr | None = Field(None, alias="POLYGON_API_KEY", description="Polygon's key")
+    polygon_api_key_parameter: str | None = Field(
+        None, alias="POLYGON_API_KEY_PARAMETER", description="The SSM parameter that holds the key, for a Lambda"
+    )
     polygon_calls_per_minute: int = Field(
         5, ge=1, alias="STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", description="The plan's rate limit"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -36,6 +37,8 @@ class Request:
     query: str
     status: int
     sent: int
+    access_key: str
+    """Whose request it was; empty for an unsigned one."""
 
 
 class Quiet(WSGIRequestHandler):
@@ -125,9 +128,15 @@ class S3Server:
 
             body = b"".join(app(environ, started))
             sent = 0 if environ["REQUEST_METHOD"] == "HEAD" else len(body)
+            signed = re.search(r"Credential=([^/]+)/", environ.get("HTTP_AUTHORIZATION", ""))
             self.requests.append(
                 Request(
-                    environ["REQUEST_METHOD"], environ["PATH_INFO"], environ["QUERY_STRING"], int(status[0][:3]), sent
+                    environ["REQUEST_METHOD"],
+                    environ["PATH_INFO"],
+                    environ["QUERY_STRING"],
+                    int(status[0][:3]),
+                    sent,
+                    signed[1] if signed else "",
                 )
             )
             return [body]

@@ -146,6 +146,8 @@ class YahooReplay:
 
     def __init__(self) -> None:
         self.requests: list[Asked] = []
+        self.latency = 0.0
+        """Seconds that every answer takes, beside its own delay."""
         self._scripts: dict[str, list[Reply | Chart]] = {}
         self._lock = Lock()
         handler = type("Handler", (_Handler,), {"replay": self})
@@ -201,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         parts = urlsplit(self.path)
         host = self.headers.get("X-Replay-Host", "")
         reply = self.replay.take(Asked(clock.monotonic(), host, unquote(parts.path), dict(parse_qsl(parts.query))))
-        clock.sleep(reply.delay)
+        clock.sleep(reply.delay + self.replay.latency)
         if reply.drop:
             self.close_connection = True
             self.connection.shutdown(socket.SHUT_RDWR)

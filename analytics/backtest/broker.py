@@ -279,6 +279,6 @@ def _check(action: Action, symbol: str) -> None:
 
 def _is_number(value: object) -> bool:
     # The plain types first: that it is a number of any other kind takes longer to find out.
-    if isinstance(value, float | int) or isinstance(value, Real):
+    if isinstance(value, (float, int, Real)):
         return not isinstance(value, bool) and math.isfinite(value)
     return False

@@ -44,9 +44,10 @@ def fetch_batch(
 
     Only rows that tell something new are stored, in a file of their own (`…-part-1.parquet` and so on when the batch is
     run again on its day); a batch without news writes nothing. Gives `{"batchNumber", "date", "key" (None: nothing
-    written), "rows", "firstDate", "lastDate", "symbols", "upToDate", "openSession", "missing"}`. `missing` lists
-    `{"symbol", "reason"}` where the source failed for a symbol, or gave no close yet for its newest day; whatever else
-    was fetched is stored. `on_symbols` is told how many more symbols are dealt with.
+    written), "rows", "firstDate", "lastDate", "symbols", "upToDate", "openSession", "missing", "stopped"}`.
+    `missing` lists `{"symbol", "reason"}` where the source failed for a symbol, or gave no close yet for its newest
+    day; whatever else was fetched is stored. `stopped` names the error that kept the rest from being asked for (None:
+    all were). `on_symbols` is told how many more symbols are dealt with; a SourceError that it raises stops the batch.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -68,6 +69,7 @@ def fetch_batch(
         "upToDate": 0,
         "openSession": 0,
         "missing": [],
+        "stopped": None,
     }
     with lake.session(no_files, *STEPS) as con:
         con.execute("SET threads = 1")  # several batches run at once, and most of one is statements of milliseconds
@@ -77,7 +79,7 @@ def fetch_batch(
         if not windows:
             return result
         set_variable(con, "batch_symbols", [window.symbol for window in windows])
-        missing = _ask(con, source, windows, on_symbols)
+        missing, result["stopped"] = _ask(con, source, windows, on_symbols)
         result["openSession"] = _settle(con, market.settled_through(day, now))
         narrow = since(min(window.start for window in windows))
         result["key"] = _publish(con, lake, day, event.get("batchNumber"), source, now, narrow)
@@ -101,8 +103,11 @@ def _history(event: Event, market: Market, day: date, now: datetime) -> History:
 
 def _ask(
     con: DuckDBPyConnection, source: Source, windows: Sequence[Window], on_symbols: Callable[[int], None]
-) -> dict[str, str]:
-    """Collect a source's answers in the table `fetched`; give the reason for each symbol that could not be had."""
+) -> tuple[dict[str, str], str | None]:
+    """Collect a source's answers in the table `fetched`; give the reason for each symbol that could not be had.
+
+    And the name of the error that ended it early, if one did.
+    """
     con.execute(load("schema/raw").text)
     con.execute("CREATE TEMP TABLE fetched AS FROM raw")
     con.execute("CREATE TEMP TABLE windows (symbol VARCHAR, start_date DATE, end_date DATE)")
@@ -110,6 +115,7 @@ def _ask(
     con.execute(f"INSERT INTO windows VALUES {rows}")
     open_windows = {window.symbol for window in windows}
     missing: dict[str, str] = {}
+    stopped = None
     try:
         for answer in source.fetch(con, windows):
             _take(con, answer)
@@ -117,12 +123,13 @@ def _ask(
             open_windows -= {*answer.symbols, *answer.failed}
             on_symbols(len(answer.symbols) + len(answer.failed))
     except SourceError as refusal:
-        # Rate limited, or the key refused: what has been fetched is stored, the rest is for the next run.
+        # Rate limited, the key refused, no time: what has been fetched is stored, the rest is for the next run.
+        stopped = type(refusal).__name__
         logger.warning("%s: %s", source.name, refusal)
         missing |= dict.fromkeys(open_windows, str(refusal))
     else:
         missing |= dict.fromkeys(open_windows, f"{source.name} did not answer")
-    return missing
+    return missing, stopped
 
 
 def _take(con: DuckDBPyConnection, answer: Answer) -> None:

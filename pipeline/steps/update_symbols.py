@@ -26,12 +26,18 @@ Event = dict[str, Any]
 
 
 def update_symbols(
-    event: Event, lake: Lake, directory: Directory, market: Market, batch_size: int = 100, now: datetime | None = None
+    event: Event,
+    lake: Lake,
+    directory: Directory | None,
+    market: Market,
+    batch_size: int = 100,
+    now: datetime | None = None,
 ) -> dict[str, Any]:
     """Store today's list of companies and give it, cut into batches.
 
     `event`: `date` (YYYY-MM-DD, the run's day; today on the exchange by default), `acceptSmaller` (true: take a list
-    although it is more than 10 % smaller than the last one). Gives `{"symbols": [...], "symbolBatches": [{"symbols":
+    although it is more than 10 % smaller than the last one). Without a directory `symbols` of the event are taken, each
+    once, nothing is stored, and `metadata` is None. Gives `{"symbols": [...], "symbolBatches": [{"symbols":
     [...], "batchNumber": 0}, ...], "metadata": {...}}`; where the directory was refused the last good list is used,
     and `metadata.refused` says why.
 
@@ -40,6 +46,9 @@ def update_symbols(
     """
     day = date.fromisoformat(event["date"]) if event.get("date") else market.today(now or datetime.now(UTC))
     lake.prepare(market, day)
+    if directory is None:
+        named = list(dict.fromkeys(event["symbols"]))
+        return {"symbols": named, "symbolBatches": batches(named, batch_size), "metadata": None}
     before_day, before = last_list(lake, day)
     refused = None
     try:

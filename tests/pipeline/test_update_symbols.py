@@ -5,9 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -18,40 +16,18 @@ from pipeline.lake import Lake
 from pipeline.market import MARKETS
 from pipeline.settings import settings
 from pipeline.steps.update_symbols import batches, update_symbols
+from tests.exchange import Exchange
 
 ASX = MARKETS["ASX"]
 
 
-class Exchange:
-    """The exchange's server: answers every request with `body`."""
-
-    def __init__(self) -> None:
-        self.status, self.body = 200, b""
-        exchange = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                self.send_response(exchange.status)
-                self.send_header("Content-Length", str(len(exchange.body)))
-                self.end_headers()
-                self.wfile.write(exchange.body)
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/directory"
-
-
 @pytest.fixture
 def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
-    exchange = Exchange()
-    Thread(target=exchange.server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("STOCKSTREAM_ASX_URL", exchange.url)
-    monkeypatch.setenv("STOCKSTREAM_ASX_FALLBACK_URLS", "[]")
-    settings.cache_clear()
-    yield exchange
-    exchange.server.shutdown()
+    with Exchange() as exchange:
+        monkeypatch.setenv("STOCKSTREAM_ASX_URL", exchange.url)
+        monkeypatch.setenv("STOCKSTREAM_ASX_FALLBACK_URLS", "[]")
+        settings.cache_clear()
+        yield exchange
 
 
 def update(lake: str, day: str, **event: Any) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""The Lambda functions, one a file: event → step → result. What they share is `runtime.py`."""

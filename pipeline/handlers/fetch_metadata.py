@@ -1,0 +1,12 @@
+"""Before silver on Lambda."""
+
+from __future__ import annotations
+
+from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from pipeline.steps.fetch_metadata import fetch_metadata
+
+
+@lambda_handler
+def handler(event: Event, at: Invocation) -> Result:
+    """Take and give what the step does."""
+    return fetch_metadata({}, at.lake, None, at.market)

@@ -1,0 +1,12 @@
+"""Step 4 on Lambda."""
+
+from __future__ import annotations
+
+from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from pipeline.steps.resample import resample
+
+
+@lambda_handler
+def handler(event: Event, at: Invocation) -> Result:
+    """Take and give what the step does."""
+    return resample(event, at.lake)

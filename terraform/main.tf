@@ -1,0 +1,77 @@
+# The pipeline on AWS. Each module holds what changes together.
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  name    = "stockstream-${var.environment}"
+  account = data.aws_caller_identity.current.account_id
+}
+
+module "lake" {
+  source = "./modules/lake"
+
+  bucket_name      = coalesce(var.bucket_name, "${local.name}-${local.account}-${var.region}")
+  may_be_destroyed = var.lake_may_be_destroyed
+  require_tls      = var.require_tls
+}
+
+module "functions" {
+  source = "./modules/functions"
+
+  name                      = local.name
+  account                   = local.account
+  region                    = var.region
+  bucket_arn                = module.lake.bucket_arn
+  architecture              = var.architecture
+  python_version            = var.python_version
+  log_retention_days        = var.log_retention_days
+  timeouts                  = var.timeouts
+  polygon_api_key_parameter = var.polygon_api_key_parameter
+
+  environment = merge(var.settings, {
+    STOCKSTREAM_LAKE   = "s3://${module.lake.bucket}"
+    STOCKSTREAM_MARKET = var.market
+    STOCKSTREAM_SOURCE = var.data_source
+    ENVIRONMENT        = var.environment
+    LOG_LEVEL          = var.log_level
+  })
+}
+
+module "workflow" {
+  source = "./modules/workflow"
+
+  name             = local.name
+  environment      = var.environment
+  account          = local.account
+  market           = var.market
+  schedule         = var.schedule
+  schedule_enabled = var.schedule_enabled
+  function_arns    = module.functions.arns
+  alarm_emails     = var.alarm_emails
+}
+
+module "alarms" {
+  source = "./modules/alarms"
+
+  name                 = local.name
+  environment          = var.environment
+  region               = var.region
+  market               = var.market
+  topic_arn            = module.workflow.topic_arn
+  state_machine_arn    = module.workflow.state_machine_arn
+  function_timeouts    = module.functions.timeouts
+  most_missing_symbols = var.most_missing_symbols
+  monthly_budget       = var.monthly_budget
+  alarm_emails         = var.alarm_emails
+}
+
+module "readers" {
+  source = "./modules/readers"
+
+  name                 = local.name
+  bucket               = module.lake.bucket
+  bucket_arn           = module.lake.bucket_arn
+  principals           = length(var.reader_principals) > 0 ? var.reader_principals : ["arn:aws:iam::${local.account}:root"]
+  athena_enabled       = var.athena_enabled
+  athena_scan_limit_gb = var.athena_scan_limit_gb
+}

@@ -1,0 +1,90 @@
+# What each function may do: read the lake, write the prefixes that are its own. None may delete.
+
+locals {
+  commit = ["state/manifests/*", "state/current.json"]
+  writes = {
+    update_symbols     = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch        = ["raw-data/*", "state/runs/*"]
+    fetch_metadata     = concat(["silver/metadata/*"], local.commit)
+    consolidate        = concat(["silver/bars/*"], local.commit)
+    resample           = concat(["silver/bars_*"], local.commit)
+    refresh_indicators = concat(["silver/indicators/*"], local.commit)
+    check              = []
+    summarise          = ["state/runs/*"]
+  }
+  bars = ["raw-data/*", "silver/*", "state/*", "symbols/*"]
+  reads = {
+    update_symbols     = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch        = local.bars
+    fetch_metadata     = concat(local.bars, ["raw-metadata/*"])
+    consolidate        = local.bars
+    resample           = local.bars
+    refresh_indicators = local.bars
+    check              = local.bars
+    summarise          = ["state/*"]
+  }
+  reads_key = {
+    for name in keys(local.packages.functions) :
+    name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch"], name)
+  }
+}
+
+resource "aws_iam_role" "this" {
+  for_each = local.packages.functions
+
+  name = "${var.name}-${replace(each.key, "_", "-")}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { Service = "lambda.amazonaws.com" }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "this" {
+  for_each = local.packages.functions
+
+  name = "lake"
+  role = aws_iam_role.this[each.key].id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = concat(
+      [
+        {
+          Sid      = "Log"
+          Effect   = "Allow"
+          Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+          Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
+        },
+        {
+          Sid      = "List"
+          Effect   = "Allow"
+          Action   = ["s3:ListBucket"]
+          Resource = [var.bucket_arn]
+        },
+        {
+          Sid      = "Read"
+          Effect   = "Allow"
+          Action   = ["s3:GetObject"]
+          Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
+        },
+      ],
+      length(local.writes[each.key]) == 0 ? [] : [{
+        Sid      = "Write"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject"]
+        Resource = [for prefix in local.writes[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      !local.reads_key[each.key] ? [] : [{
+        Sid      = "Key"
+        Effect   = "Allow"
+        Action   = ["ssm:GetParameter"]
+        Resource = ["arn:aws:ssm:${var.region}:${var.account}:parameter${var.polygon_api_key_parameter}"]
+      }],
+    )
+  })
+}

@@ -1,0 +1,37 @@
+# The functions, each with its own role and log group.
+
+resource "aws_cloudwatch_log_group" "this" {
+  for_each = local.packages.functions
+
+  name              = "/aws/lambda/${var.name}-${replace(each.key, "_", "-")}"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_lambda_function" "this" {
+  for_each = local.packages.functions
+
+  function_name    = "${var.name}-${replace(each.key, "_", "-")}"
+  description      = each.value.description
+  role             = aws_iam_role.this[each.key].arn
+  runtime          = "python${var.python_version}"
+  architectures    = [var.architecture]
+  handler          = "pipeline.handlers.${each.key}.handler"
+  filename         = "${local.folder}/${each.key}-${local.function_versions[each.key]}.zip"
+  source_code_hash = local.function_versions[each.key]
+  layers           = [for layer in each.value.layers : aws_lambda_layer_version.this[layer].arn]
+  memory_size      = each.value.memory
+  timeout          = lookup(var.timeouts, each.key, each.value.timeout)
+
+  ephemeral_storage {
+    size = 2048
+  }
+
+  environment {
+    variables = merge(
+      var.environment,
+      local.reads_key[each.key] ? { POLYGON_API_KEY_PARAMETER = var.polygon_api_key_parameter } : {},
+    )
+  }
+
+  depends_on = [aws_cloudwatch_log_group.this, aws_iam_role_policy.this, terraform_data.packages]
+}

@@ -1,0 +1,56 @@
+# The zips: made by `make packages` when what goes into one has changed. Their names hold the checksum of what they are
+# made of, computed here and in packages.py alike, so that a plan knows them before they are built.
+
+locals {
+  root     = "${path.module}/../../.."
+  packages = jsondecode(file("${path.module}/../../packages.json"))
+  folder   = "${local.root}/build/packages/${var.architecture}-${var.python_version}"
+
+  code = [
+    for path in sort(tolist(fileset(local.root, "{pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
+    path if !strcontains(path, "/.")
+  ]
+  handlers = { for name in keys(local.packages.functions) : "pipeline/handlers/${name}.py" => name }
+  checksum = { for path in local.code : path => filesha256("${local.root}/${path}") }
+
+  function_versions = {
+    for name in keys(local.packages.functions) : name => substr(sha256(join("", [
+      for path in local.code : "${path} ${local.checksum[path]}\n" if lookup(local.handlers, path, name) == name
+    ])), 0, 16)
+  }
+  layer_versions = {
+    for name, requirements in local.packages.layers : name => substr(sha256(join(" ", [
+      var.architecture,
+      var.python_version,
+      filesha256("${local.root}/requirements.lock"),
+      filesha256("${path.module}/../../packages.py"),
+      join(",", requirements),
+    ])), 0, 16)
+  }
+}
+
+resource "terraform_data" "packages" {
+  triggers_replace = [local.function_versions, local.layer_versions]
+
+  provisioner "local-exec" {
+    working_dir = local.root
+    command     = "make packages ARCHITECTURE=${var.architecture} LAMBDA_PYTHON=${var.python_version}"
+  }
+}
+
+resource "aws_lambda_layer_version" "this" {
+  for_each = local.layer_versions
+
+  layer_name               = "${var.name}-${each.key}"
+  description              = "Libraries of stockstream, ${each.value}"
+  filename                 = "${local.folder}/${each.key}-${each.value}.zip"
+  source_code_hash         = each.value
+  compatible_architectures = [var.architecture]
+  compatible_runtimes      = ["python${var.python_version}"]
+
+  depends_on = [terraform_data.packages]
+
+  lifecycle {
+    create_before_destroy = true
+  }
+}

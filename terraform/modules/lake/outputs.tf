@@ -1,0 +1,9 @@
+output "bucket" {
+  description = "Name of the bucket, known once all of it is set up."
+  value       = aws_s3_bucket.lake.bucket
+}
+
+output "bucket_arn" {
+  description = "ARN of the bucket."
+  value       = aws_s3_bucket.lake.arn
+}

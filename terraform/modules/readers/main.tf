@@ -1,0 +1,42 @@
+# Who reads the lake, and changes nothing.
+
+locals {
+  prefixes = ["raw-data/*", "raw-metadata/*", "silver/*", "state/*", "symbols/*"]
+}
+
+resource "aws_iam_role" "reader" {
+  name        = "${var.name}-reader"
+  description = "Reads the lake: for analysts"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Action    = "sts:AssumeRole"
+      Principal = { AWS = var.principals }
+    }]
+  })
+}
+
+resource "aws_iam_role_policy" "reader" {
+  name = "read"
+  role = aws_iam_role.reader.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = ["s3:GetBucketLocation", "s3:ListBucket"]
+        Resource = [var.bucket_arn]
+      },
+      {
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = [for prefix in local.prefixes : "${var.bucket_arn}/${prefix}"]
+      },
+    ]
+  })
+}

@@ -1,0 +1,108 @@
+# terraform test: what is asked for, without an AWS.
+
+mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+
+  mock_resource "aws_lambda_function" {
+    defaults = {
+      arn = "arn:aws:lambda:ap-southeast-2:123456789012:function:any"
+    }
+  }
+
+  mock_resource "aws_lambda_layer_version" {
+    defaults = {
+      arn = "arn:aws:lambda:ap-southeast-2:123456789012:layer:any:1"
+    }
+  }
+
+  mock_resource "aws_iam_role" {
+    defaults = {
+      arn = "arn:aws:iam::123456789012:role/any"
+    }
+  }
+
+  mock_resource "aws_sfn_state_machine" {
+    defaults = {
+      arn = "arn:aws:states:ap-southeast-2:123456789012:stateMachine:any"
+    }
+  }
+
+  mock_resource "aws_sns_topic" {
+    defaults = {
+      arn = "arn:aws:sns:ap-southeast-2:123456789012:any"
+    }
+  }
+}
+
+override_resource {
+  target = module.functions.terraform_data.packages
+}
+
+run "defaults" {
+  command = plan
+
+  assert {
+    condition     = output.bucket == "stockstream-dev-123456789012-ap-southeast-2"
+    error_message = "The bucket's name is unique to the account and the region."
+  }
+
+  assert {
+    condition     = output.duckdb_command == "AWS_REGION=ap-southeast-2 STOCKSTREAM_LAKE=s3://stockstream-dev-123456789012-ap-southeast-2 duckdb -init sql/init.sql"
+    error_message = "The command can be pasted as it is."
+  }
+}
+
+run "us_market" {
+  command = plan
+
+  variables {
+    market                    = "US"
+    data_source               = "polygon"
+    polygon_api_key_parameter = "/stockstream/polygon"
+    schedule_enabled          = false
+  }
+}
+
+run "a_secret_is_no_setting" {
+  command = plan
+
+  variables {
+    settings = { POLYGON_API_KEY = "secret" }
+  }
+
+  expect_failures = [var.settings]
+}
+
+run "no_such_market" {
+  command = plan
+
+  variables {
+    market = "LSE"
+  }
+
+  expect_failures = [var.market]
+}
+
+run "no_such_email" {
+  command = plan
+
+  variables {
+    alarm_emails = ["nobody"]
+  }
+
+  expect_failures = [var.alarm_emails]
+}
+
+run "a_timeout_beyond_lambdas" {
+  command = plan
+
+  variables {
+    timeouts = { fetch_batch = 901 }
+  }
+
+  expect_failures = [var.timeouts]
+}

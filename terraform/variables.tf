@@ -1,0 +1,211 @@
+variable "environment" {
+  description = "Name of the deployment, part of every other name: dev, prod."
+  type        = string
+  default     = "dev"
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,15}$", var.environment))
+    error_message = "2 to 16 characters: lower-case letters, digits, hyphens; a letter first."
+  }
+}
+
+variable "region" {
+  description = "AWS region of everything."
+  type        = string
+  default     = "ap-southeast-2"
+}
+
+variable "market" {
+  description = "Market of the lake: ASX or US. A lake holds one."
+  type        = string
+  default     = "ASX"
+
+  validation {
+    condition     = contains(["ASX", "US"], var.market)
+    error_message = "ASX or US."
+  }
+}
+
+variable "data_source" {
+  description = "Where bars come from: yahoo or polygon (US only)."
+  type        = string
+  default     = "yahoo"
+
+  validation {
+    condition     = contains(["yahoo", "polygon"], var.data_source)
+    error_message = "yahoo or polygon."
+  }
+}
+
+variable "polygon_api_key_parameter" {
+  description = "Name of the SSM SecureString parameter with Polygon's key, made by hand: /stockstream/polygon. Never the key."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.polygon_api_key_parameter == null || can(regex("^/[A-Za-z0-9_./-]+$", var.polygon_api_key_parameter))
+    error_message = "The name of a parameter, with a slash first."
+  }
+}
+
+variable "settings" {
+  description = "More settings of the functions, as in README.md: { STOCKSTREAM_TRAILING_SESSIONS = \"5\" }."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for name in keys(var.settings) : startswith(name, "STOCKSTREAM_")])
+    error_message = "Names begin with STOCKSTREAM_; secrets do not belong here."
+  }
+}
+
+variable "log_level" {
+  description = "Least level that the functions log."
+  type        = string
+  default     = "INFO"
+
+  validation {
+    condition     = contains(["DEBUG", "INFO", "WARNING", "ERROR"], var.log_level)
+    error_message = "DEBUG, INFO, WARNING or ERROR."
+  }
+}
+
+variable "log_retention_days" {
+  description = "How long logs are kept."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
+    error_message = "One of the numbers that CloudWatch takes: 7, 14, 30, 60, 90, 180, 365 and so on."
+  }
+}
+
+variable "schedule" {
+  description = "When a run starts (null: the market's hour), as EventBridge Scheduler's cron, in the exchange's time zone."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.schedule == null || can(regex("^(cron|rate)\\(.+\\)$", var.schedule))
+    error_message = "cron(...) or rate(...)."
+  }
+}
+
+variable "schedule_enabled" {
+  description = "Whether runs start by themselves."
+  type        = bool
+  default     = true
+}
+
+variable "architecture" {
+  description = "Processor of the functions: arm64 (cheaper) or x86_64."
+  type        = string
+  default     = "arm64"
+
+  validation {
+    condition     = contains(["arm64", "x86_64"], var.architecture)
+    error_message = "arm64 or x86_64."
+  }
+}
+
+variable "python_version" {
+  description = "Version of the Lambda runtime."
+  type        = string
+  default     = "3.13"
+
+  validation {
+    condition     = can(regex("^3\\.1[1-9]$", var.python_version))
+    error_message = "3.11 or later."
+  }
+}
+
+variable "timeouts" {
+  description = "Seconds for single functions, where packages.json has too few or too many: { fetch_batch = 600 }."
+  type        = map(number)
+  default     = {}
+
+  validation {
+    condition     = alltrue([for seconds in values(var.timeouts) : seconds >= 1 && seconds <= 900])
+    error_message = "1 to 900 seconds."
+  }
+}
+
+variable "bucket_name" {
+  description = "Name of the lake's bucket (null: stockstream-ENVIRONMENT-ACCOUNT-REGION)."
+  type        = string
+  default     = null
+}
+
+variable "lake_may_be_destroyed" {
+  description = "Whether terraform destroy deletes the lake with every version of every object. Leave it false."
+  type        = bool
+  default     = false
+}
+
+variable "require_tls" {
+  description = "Whether the bucket refuses plain HTTP. False only where the endpoint is on loopback."
+  type        = bool
+  default     = true
+}
+
+variable "alarm_emails" {
+  description = "Who is told of failed and incomplete runs, alarms and costs; each has to confirm once."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for address in var.alarm_emails : can(regex("^[^@ ]+@[^@ ]+$", address))])
+    error_message = "E-mail addresses."
+  }
+}
+
+variable "most_missing_symbols" {
+  description = "Alarm when a run misses more symbols than this."
+  type        = number
+  default     = 100
+
+  validation {
+    condition     = var.most_missing_symbols >= 0
+    error_message = "0 or more."
+  }
+}
+
+variable "monthly_budget" {
+  description = "US dollars a month; a mail is sent at 80 % of it, and when the forecast exceeds it."
+  type        = number
+  default     = 10
+
+  validation {
+    condition     = var.monthly_budget > 0
+    error_message = "More than 0."
+  }
+}
+
+variable "reader_principals" {
+  description = "ARNs that may take the analysts' read-only role (empty: whoever this account's own policies allow to)."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for arn in var.reader_principals : startswith(arn, "arn:")])
+    error_message = "ARNs of users, roles or accounts."
+  }
+}
+
+variable "athena_enabled" {
+  description = "Whether there are a Glue table over the raw bars and an Athena workgroup."
+  type        = bool
+  default     = false
+}
+
+variable "athena_scan_limit_gb" {
+  description = "Most that one Athena query may scan."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.athena_scan_limit_gb >= 1
+    error_message = "1 or more."
+  }
+}

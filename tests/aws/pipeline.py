@@ -1,0 +1,60 @@
+"""The pipeline on loopback without Terraform, for what needs only its functions and its state machine."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+
+from terraform.packages import ROOT, build, spec
+from tests.aws.lambdas import architecture, python
+from tests.aws.server import LoopbackAws
+
+FOLDER = ROOT / f"build/packages/{architecture()}-{python()[1]}"
+ROLE = "arn:aws:iam::123456789012:role/any"
+
+
+def packages() -> dict[str, Path]:
+    """Give the zips of every layer and function for this machine, built where they are not yet."""
+    return {name: package.path for name, package in build(FOLDER, architecture(), python()[1]).items()}
+
+
+def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
+    """Upload the packages and the state machine as they are; give the state machine's ARN."""
+    client, zips = aws.client("lambda"), packages()
+    aws.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+    layers = {
+        name: client.publish_layer_version(LayerName=name, Content={"ZipFile": zips[name].read_bytes()})[
+            "LayerVersionArn"
+        ]
+        for name in spec()["layers"]
+    }
+    arns = {
+        name: client.create_function(
+            FunctionName=name,
+            Role=ROLE,
+            Runtime=f"python{python()[1]}",
+            Handler=f"pipeline.handlers.{name}.handler",
+            Code={"ZipFile": zips[name].read_bytes()},
+            Layers=[layers[layer] for layer in one["layers"]],
+            Environment={"Variables": dict(settings)},
+            Timeout=one["timeout"],
+            MemorySize=one["memory"],
+        )["FunctionArn"]
+        for name, one in spec()["functions"].items()
+    }
+    topic = aws.client("sns").create_topic(Name="alarms")["TopicArn"]
+    definition = (ROOT / "terraform/workflow.asl.json").read_text()
+    for name, value in {**arns, "topic": topic, "environment": "loopback"}.items():
+        definition = definition.replace(f"${{{name}}}", value)
+    states = aws.client("stepfunctions")
+    made = states.create_state_machine(name="pipeline", definition=definition, roleArn=ROLE)
+    return str(made["stateMachineArn"])
+
+
+def execute(aws: LoopbackAws, machine: str, asked: Mapping[str, object]) -> str:
+    """Start an execution; give its ARN."""
+    states = aws.client("stepfunctions")
+    started = states.start_execution(stateMachineArn=machine, input=json.dumps(asked), name=str(uuid.uuid4()))
+    return str(started["executionArn"])

@@ -1,0 +1,172 @@
+"""AWS on loopback: moto's server, whose Step Functions execute state machines and whose Lambda runs what is uploaded.
+
+    with LoopbackAws() as aws:
+        terraform apply, with aws.environment
+        aws.client("stepfunctions").start_execution(...)
+
+What moto 5.2.5 lacks is added here, as small as can be; a call that is still not there is refused at once and listed in
+`aws.missing`, where moto's own answer (HTTP 500) would have Terraform try for hours.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import threading
+from typing import Any
+from unittest.mock import patch
+
+import boto3
+from moto.athena.responses import AthenaResponse
+from moto.awslambda.models import LambdaFunction, lambda_backends
+from moto.budgets.responses import BudgetsResponse
+from moto.core.config import default_user_config
+from moto.core.responses import ActionResult, BaseResponse
+from moto.s3.models import FakeDeleteMarker
+from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
+from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
+from moto.stepfunctions.responses import StepFunctionResponse
+
+from tests.aws.lambdas import Function, Invoked, Lambdas
+from tests.s3_server import CREDENTIALS, REGION, S3Server
+
+RETRY_SCALE = 0.01
+"""The state machine waits so much of the seconds between tries that its definition says."""
+
+
+class LoopbackAws:
+    """The server, running inside `with`; one at a time in a process."""
+
+    def __init__(self, retry_scale: float = RETRY_SCALE, compiled: bool = False) -> None:
+        """`compiled`: see Lambdas."""
+        self.missing: list[str] = []
+        self.waited: list[float] = []
+        """Seconds that Step Functions would have waited before trying again."""
+        self.s3 = S3Server()
+        self.url = self.s3.url
+        self.environment = self.s3.environment
+        self.lambdas = Lambdas(self.environment, compiled)
+        self._budget_tags: list[dict[str, str]] = []
+        self._retry_scale = retry_scale
+        # moto's interpreter calls Lambda and SNS there.
+        self._patches = [patch.dict(os.environ, MOTO_PORT=self.url.rsplit(":", 1)[1])]
+        self._patches += [
+            patch.dict(default_user_config["stepfunctions"], execute_state_machine=True),
+            patch.object(LambdaFunction, "invoke", self._invoke()),
+            patch.object(BaseResponse, "call_action", self._call_action()),
+            patch.object(retrier_decl, "time", self),
+            patch.object(BudgetsResponse, "create_budget", self._create_budget()),
+            # Deleting all versions of a bucket with delete markers.
+            patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
+        ]
+        for response, name, answer in (
+            (StepFunctionResponse, "validate_state_machine_definition", _validate),
+            (StepFunctionResponse, "list_state_machine_versions", {"stateMachineVersions": []}),
+            (AthenaResponse, "delete_named_query", _delete_named_query),
+            (BudgetsResponse, "describe_subscribers_for_notification", _subscribers),
+            (BudgetsResponse, "list_tags_for_resource", lambda _: {"ResourceTags": self._budget_tags}),
+        ):
+            self._patches.append(patch.object(response, name, _answering(answer), create=True))
+
+    def __enter__(self) -> LoopbackAws:
+        self.s3.__enter__()
+        for one in self._patches:
+            one.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in reversed(self._patches):
+            one.stop()
+        self.s3.__exit__()
+        self.lambdas.close()
+
+    def client(self, service: str) -> Any:
+        return boto3.client(
+            service,
+            endpoint_url=self.url,
+            region_name=REGION,
+            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
+        )
+
+    def sleep(self, seconds: float) -> None:
+        """Wait before a try, in the place of the interpreter's time.sleep()."""
+        self.waited.append(seconds)
+        threading.Event().wait(seconds * self._retry_scale)
+
+    def _invoke(self) -> Any:
+        lambdas = self.lambdas
+
+        def invoke(function: LambdaFunction, body: Any, request: Any, response: Any) -> bytes:
+            backend = lambda_backends[function.account_id][function.region]
+            layers = [backend.layers_versions_by_arn(layer["Arn"]).code_bytes for layer in function.layers]
+            deployed = Function(
+                function.function_name,
+                function.code_bytes,
+                tuple(layers),
+                function.handler,
+                dict(function.environment_vars or {}),
+                float(function.timeout),
+                function.memory_size,
+            )
+            done = lambdas.invoke(deployed, body if isinstance(body, bytes) else (body or "{}").encode())
+            _answered(response, done)
+            return done.answer
+
+        return invoke
+
+    def _create_budget(self) -> Any:
+        create_budget = BudgetsResponse.create_budget
+
+        def create(response: BudgetsResponse) -> str:
+            self._budget_tags = response._get_param("ResourceTags") or []
+            return str(create_budget(response))
+
+        return create
+
+    def _call_action(self) -> Any:
+        call_action, missing = BaseResponse.call_action, self.missing
+
+        def call(response: BaseResponse) -> Any:
+            try:
+                return call_action(response)
+            except NotImplementedError as error:
+                missing.append(str(error))
+                return 400, {}, json.dumps({"__type": "NotImplementedInMoto", "message": str(error)})
+
+        return call
+
+
+def _answered(headers: dict[str, str], done: Invoked) -> None:
+    if done.error:
+        headers["x-amz-function-error"] = "Unhandled"
+    headers["x-amz-log-result"] = base64.b64encode(done.log.encode()[-4096:]).decode()
+    headers["Content-Length"] = str(len(done.answer))
+
+
+def _answering(answer: Any) -> Any:
+    return lambda response: ActionResult(answer(response) if callable(answer) else answer)
+
+
+def _subscribers(response: BudgetsResponse) -> dict[str, Any]:
+    budget = response.backend.budgets[response._get_param("AccountId")][response._get_param("BudgetName")]
+    asked = response._get_param("Notification")
+    same = ("NotificationType", "ComparisonOperator", "Threshold")
+    found = [n for n in budget.notifications if all(n.details[name] == asked[name] for name in same)]
+    return {"Subscribers": found[0].subscribers if found else []}
+
+
+def _delete_named_query(response: AthenaResponse) -> dict[str, Any]:
+    response.athena_backend.named_queries.pop(response._get_param("NamedQueryId"), None)
+    return {}
+
+
+def _validate(response: BaseResponse) -> dict[str, Any]:
+    """Say of a definition what moto's own parser does."""
+    try:
+        AmazonStateLanguageParser.parse(response._get_param("definition"))
+    except Exception as error:
+        found = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}
+        return {"result": "FAIL", "diagnostics": [found], "truncated": False}
+    return {"result": "OK", "diagnostics": [], "truncated": False}

@@ -1,0 +1,195 @@
+"""The deployment: what the state machine adds to the source's own time, cold starts, and what a month costs.
+
+The functions are the real packages, each in a process of its own under AWS's runtime client, the state machine is the
+real definition; only the source is a replay, with a hundredth of the latency.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from random import Random
+from typing import Any
+
+from terraform.costs import monthly
+from terraform.packages import UNZIPPED_LIMIT, build, spec, unzipped
+from tests.aws.lambdas import Invoked, architecture, python
+from tests.aws.pipeline import FOLDER, deploy, execute
+from tests.aws.server import LoopbackAws
+from tests.benchmarks._harness import Figure, main
+from tests.exchange import Exchange
+from tests.yahoo_replay import YahooReplay, chart
+
+LATENCY, SCALE = 2.0, 0.01
+"""Seconds that the source takes for a symbol; as what part of them it is played."""
+AT_ONCE = 10
+"""Batches, the state machine's MaxConcurrency."""
+FIRST, DAYS = date(2026, 2, 2), (date(2026, 8, 6), date(2026, 8, 7))
+WHOLE_PROCESSOR = 1769
+"""MB of a Lambda's memory with which it has one processor; with less it has as much less."""
+
+ASX, RUNS, SESSIONS, YEARS = 2300, 30, 21, 10
+"""Symbols, runs and sessions a month, and years in the lake, that the costs are for."""
+SECONDS_A_SYMBOL = 2.5
+"""Of waiting for Yahoo: our pause of two seconds and its answer."""
+SEEDS = {"pipeline": 1.41, "all": 7.0}
+"""Dollars a month that the systems before stated, the lower end of 7 to 15 for all."""
+ALARMS, METRICS, DASHBOARDS = 20, 3, 1
+
+
+@dataclass(frozen=True)
+class Run:
+    """An execution: its seconds, and what was invoked and asked for in it."""
+
+    wall: float
+    without_function: float
+    """Seconds of it in which no function ran."""
+    invoked: Sequence[Invoked]
+    requests: Mapping[str, Counter[str]]
+    """S3 requests by function: put or get."""
+
+
+def measure(quick: bool) -> Iterator[Figure]:
+    symbols, size = (4, 2) if quick else (1000, 100)
+    with LoopbackAws(compiled=quick) as aws, Exchange() as exchange, YahooReplay() as yahoo:
+        exchange.lists(names := [f"{n:04d}" for n in range(symbols)])
+        days = [FIRST + timedelta(n) for n in range((DAYS[-1] - FIRST).days + 1)]
+        sessions = [day for day in days if day.weekday() < 5]
+        for name in names:
+            yahoo.script(f"{name}.AX", chart(f"{name}.AX", _bars(name, sessions)))
+        yahoo.latency = LATENCY * SCALE
+        settings = {
+            "STOCKSTREAM_LAKE": f"s3://{aws.s3.new_bucket()}/lake",
+            "STOCKSTREAM_ASX_URL": exchange.url,
+            "STOCKSTREAM_YAHOO_URL": yahoo.url,
+            "STOCKSTREAM_YAHOO_PAUSE": "0",
+            "STOCKSTREAM_START": str(FIRST),
+        }
+        machine = deploy(aws, settings)
+        _execute(aws, machine, DAYS[0], size)
+        first = _stored(aws, settings["STOCKSTREAM_LAKE"])
+        aws.lambdas.forget()
+        daily = _execute(aws, machine, DAYS[1], size)
+        yield from _overhead(daily, symbols, size)
+        yield from _cold_starts(aws)
+        yield from _packages()
+        grown = _stored(aws, settings["STOCKSTREAM_LAKE"]) - first
+    # Ten years of bars, and what a month of runs replaces, as it is kept until somebody calls vacuum.
+    stored = first / (symbols * (len(sessions) - 1)) * ASX * 253 * YEARS + grown / symbols * ASX * RUNS
+    yield from _costs(daily, stored, checked=not quick)
+
+
+def _bars(symbol: str, sessions: Sequence[date]) -> list[tuple[Any, ...]]:
+    """Make a symbol's bars, a random walk: what can be compressed less than real bars can."""
+    random, close, rows = Random(symbol), 10.0, []
+    for day in sessions:
+        before, close = close, close * random.uniform(0.97, 1.03)
+        high, low = max(before, close) * 1.01, min(before, close) * 0.99
+        rows.append((day, before, high, low, close, random.randrange(10**6)))
+    return rows
+
+
+def _stored(aws: LoopbackAws, lake: str) -> int:
+    """Give the bytes of all data in a lake."""
+    return sum(len(data) for key, data in aws.s3.objects(lake).items() if not key.startswith("state/"))
+
+
+def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
+    states = aws.client("stepfunctions")
+    invoked, requests = len(aws.lambdas.invoked), len(aws.s3.requests)
+    began = time.monotonic()
+    arn = execute(aws, machine, {"date": str(day), "batchSize": size})
+    while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        time.sleep(0.02)
+    wall = time.monotonic() - began
+    output = json.loads(told.get("output") or "{}")
+    if output.get("status") != "complete":
+        errors = {one.answer.decode() for one in aws.lambdas.invoked if one.error}
+        raise RuntimeError(f"the run of {day} was not complete: {output.get('message')} {errors}")
+    by_function: dict[str, Counter[str]] = defaultdict(Counter)
+    for request in aws.s3.requests[requests:]:
+        if request.path.startswith("/lake-"):
+            dear = request.method == "PUT" or "list-type" in request.query
+            by_function[request.access_key]["put" if dear else "get"] += 1
+    new = aws.lambdas.invoked[invoked:]
+    return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function)
+
+
+def _covered(spans: Sequence[tuple[float, float]]) -> float:
+    """Give the seconds in which at least one of some spans of time lies."""
+    covered, until = 0.0, float("-inf")
+    for began, ended in sorted(spans):
+        covered += max(0.0, ended - max(began, until))
+        until = max(until, ended)
+    return covered
+
+
+def _overhead(daily: Run, symbols: int, size: int) -> Iterator[Figure]:
+    batches = -(-symbols // size)
+    rounds = -(-batches // AT_ONCE)
+    source = rounds * size * LATENCY
+    yield Figure(f"{symbols:,} symbols in {batches} batches, latency at 1/100: wall", daily.wall, "s")
+    yield Figure("the source's own time in that", source * SCALE, "s")
+    yield Figure("the state machine's own time (no function runs)", daily.without_function, "s")
+    share = 100 * daily.without_function / source
+    yield Figure("the same, of the source's own time at full scale", share, "%", 5)
+    stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in spec()["functions"]}
+    alone = daily.without_function + sum(stages.values())
+    yield Figure("all beyond the source, cold, had each function a processor, of the same", 100 * alone / source, "%")
+
+
+def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
+    """Start each function alone, from nothing to its first result."""
+    event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "intervals": ["3d"], "run": "cold", "state": {}}
+    for name in spec()["functions"]:
+        aws.lambdas.forget()
+        aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({**event, "batchNumber": 0}))
+        one = aws.lambdas.invoked[-1]
+        yield Figure(f"cold start to first result: {name}", one.started + one.ran, "s")
+
+
+def _packages() -> Iterator[Figure]:
+    made = build(FOLDER, architecture(), python()[1])
+    largest = max(unzipped(made, name) for name in spec()["functions"])
+    yield Figure("largest function with its layers, unzipped", largest / 2**20, "MiB", UNZIPPED_LIMIT >> 20)
+
+
+def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
+    """Price a month of 2,300 symbols: every invocation as measured, the fetcher with the real time of waiting."""
+    batches = ASX / 100
+    functions = spec()["functions"]
+    usage: Counter[str] = Counter()
+    measured = Counter(one.function for one in daily.invoked)
+    for one in daily.invoked:
+        memory = functions[one.function]["memory"]
+        times = RUNS * (batches / measured["fetch_batch"] if one.function == "fetch_batch" else 1)
+        waiting = SECONDS_A_SYMBOL * 100 * SESSIONS / RUNS if one.function == "fetch_batch" else 0
+        seconds = waiting + one.cpu * max(1, WHOLE_PROCESSOR / memory)
+        usage["lambda_arm64_gb_second"] += times * seconds * memory / 1024
+        usage["lambda_request"] += times
+        usage["logs_gb"] += times * len(one.log) / 1e9
+    for name, counted in daily.requests.items():
+        times = RUNS * (batches / measured["fetch_batch"] if name == "fetch_batch" else 1)
+        usage["s3_put"] += times * counted["put"]
+        usage["s3_get"] += times * counted["get"]
+    usage["states_transition"] += RUNS * (2 * batches + 30)
+    usage["schedule_invocation"] += RUNS
+    usage["s3_gb_month"] += stored / 1e9
+    pipeline = monthly(usage)
+    watching = monthly({"alarm_metric_month": ALARMS, "custom_metric_month": METRICS, "dashboard_month": DASHBOARDS})
+    for cost in [*pipeline, *watching]:
+        yield Figure(f"a month of {ASX:,} symbols: {cost.what}", cost.dollars, "$ at list price")
+    run, everything = (sum(cost.dollars for cost in some) for some in (pipeline, [*pipeline, *watching]))
+    paid = sum(cost.after_allowance for cost in [*pipeline, *watching])
+    least, most = (SEEDS["pipeline"], SEEDS["all"]) if checked else (None, None)
+    yield Figure("a month, the pipeline alone (before: 1.41)", run, "$ at list price", least)
+    yield Figure("a month, all, alarms and dashboard too (before: 7 to 15)", everything, "$ at list price", most)
+    yield Figure("a month, all, less what AWS always gives for free", paid, "$", least)
+
+
+if __name__ == "__main__":
+    main("The deployment on loopback", measure)

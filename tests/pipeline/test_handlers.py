@@ -1,0 +1,126 @@
+"""The Lambda handlers in this process: what does not need a deployment to be seen. The rest is tests/terraform."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import date
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import boto3
+import pytest
+
+from pipeline.handlers import fetch_batch, update_symbols
+from pipeline.lake import Lake
+from pipeline.market import MARKETS
+from pipeline.settings import settings
+from tests.s3_server import REGION, S3Server
+from tests.yahoo_replay import YahooReplay, chart
+
+DAY = date(2026, 8, 7)
+
+
+@dataclass
+class Context:
+    """What Lambda tells a function of its invocation."""
+
+    seconds: list[float]
+    function_name = "any"
+    memory_limit_in_mb = 512
+    invoked_function_arn = f"arn:aws:lambda:{REGION}:123456789012:function:any"
+    aws_request_id = "one"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self.seconds.pop(0) if len(self.seconds) > 1 else self.seconds[0]))
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    monkeypatch.setenv("STOCKSTREAM_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("STOCKSTREAM_START", "2026-08-03")
+    settings.cache_clear()
+    lake = Lake(str(tmp_path / "lake"))
+    lake.prepare(MARKETS["ASX"], DAY)
+    return lake
+
+
+def known(yahoo: YahooReplay, *symbols: str) -> None:
+    for symbol in symbols:
+        yahoo.script(f"{symbol}.AX", chart(f"{symbol}.AX", [(DAY, 1.0, 2.0, 0.5, 1.5, 10)]))
+
+
+def test_a_batch_without_time_left_stores_what_it_had(lake: Lake, yahoo: YahooReplay) -> None:
+    """And says so by an error, whose name has the state machine ask for the rest."""
+    known(yahoo, "AAA", "BBB", "CCC")
+    event = {"date": "2026-08-07", "batchNumber": 0, "symbols": ["AAA", "BBB", "CCC"], "run": "one"}
+    with pytest.raises(Exception, match="2 of 3 symbols are still missing") as caught:
+        fetch_batch.handler(event, Context([100, 50, 5]))
+    assert type(caught.value).__name__ == "OutOfTime"
+    (record,) = json.loads(lake.store.get("state/runs/2026-08-07/one/batch-0.json").data)  # type: ignore[union-attr]
+    assert (record["rows"], record["stopped"], [one["symbol"] for one in record["missing"]]) == (
+        1,
+        "OutOfTime",
+        ["BBB", "CCC"],
+    )
+    again = fetch_batch.handler(event, Context([100]))
+    assert (again["rows"], again["upToDate"], again["missing"]) == (2, 1, 0)
+
+
+def test_an_executions_input_is_checked(lake: Lake) -> None:
+    with pytest.raises(Exception, match="the execution's input: symbol: Extra inputs are not permitted") as caught:
+        update_symbols.handler({"run": "one", "asked": {"symbol": ["AAA"]}}, Context([100]))
+    assert type(caught.value).__name__ == "UsageError"
+
+
+def test_an_execution_may_name_symbols_and_a_range(lake: Lake) -> None:
+    asked = {"symbols": ["AAA", "BBB", "AAA"], "start": "2026-01-05", "end": "2026-01-09", "batchSize": 1}
+    told = update_symbols.handler({"run": "one", "now": "2026-08-07T20:00:00Z", "asked": asked}, Context([100]))
+    assert told["symbolBatches"] == [{"symbols": ["AAA"], "batchNumber": 0}, {"symbols": ["BBB"], "batchNumber": 1}]
+    assert (told["date"], told["start"], told["end"], told["directory"]) == (
+        "2026-08-08",  # in Sydney
+        "2026-01-05",
+        "2026-01-09",
+        None,
+    )
+    assert told["intervals"] == settings().resample
+
+
+def test_polygons_key_comes_from_ssm(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is asked for by the name of its parameter, decrypted, and used; the environment never has it."""
+    asked: list[str | None] = []
+
+    class Polygon(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Authorization"])
+            body = b'{"status": "OK", "results": []}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Polygon)
+    Thread(target=server.serve_forever, daemon=True).start()
+    boto3.client("ssm").put_parameter(Name="/stockstream/polygon", Type="SecureString", Value="the-key")
+    for name, value in {
+        "STOCKSTREAM_LAKE": str(tmp_path / "lake"),
+        "STOCKSTREAM_MARKET": "US",
+        "STOCKSTREAM_SOURCE": "polygon",
+        "STOCKSTREAM_POLYGON_URL": f"http://127.0.0.1:{server.server_port}",
+        "POLYGON_API_KEY_PARAMETER": "/stockstream/polygon",
+    }.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+    Lake(str(tmp_path / "lake")).prepare(MARKETS["US"], DAY)
+    fetch_batch.handler({"date": str(DAY), "symbols": ["AAPL"], "start": "2026-08-06"}, Context([100]))
+    server.shutdown()
+    assert set(asked) == {"Bearer the-key"}
+
+    monkeypatch.setenv("POLYGON_API_KEY_PARAMETER", "/no/such")
+    settings.cache_clear()
+    with pytest.raises(Exception, match="POLYGON_API_KEY_PARAMETER /no/such cannot be read from SSM"):
+        fetch_batch.handler({"date": str(DAY), "symbols": ["AAPL"]}, Context([100]))

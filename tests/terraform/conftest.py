@@ -1,0 +1,151 @@
+"""One deployment for all tests of this folder: the configuration itself, applied to AWS on loopback."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.aws.lambdas import Invoked, architecture, python
+from tests.aws.server import LoopbackAws
+from tests.exchange import Exchange
+from tests.terraform.deployment import Terraform
+from tests.yahoo_replay import YahooReplay
+
+
+@dataclass(frozen=True)
+class Ran:
+    """An execution that is over."""
+
+    arn: str
+    name: str
+    status: str
+    started: str
+    """The run's clock, as the state machine gave it to the steps."""
+    output: dict[str, Any]
+    payloads: list[int]
+    """Bytes of every input and output of every state."""
+    entered: list[str]
+    """The states, in order."""
+
+
+class Deployment:
+    """The deployed pipeline, the exchange and the Yahoo that it asks, and the mails that it sends."""
+
+    def __init__(self, aws: LoopbackAws, terraform: Terraform, exchange: Exchange, yahoo: YahooReplay) -> None:
+        self.aws, self.terraform, self.exchange, self.yahoo = aws, terraform, exchange, yahoo
+        self.outputs = terraform.outputs()
+        self.lake = f"s3://{self.outputs['bucket']}"
+        self.schedule = aws.client("scheduler").get_schedule(Name=self.outputs["rule_arn"].rsplit("/", 1)[1])
+        self._queue = aws.client("sqs").create_queue(QueueName="mailbox")["QueueUrl"]
+        arn = self.outputs["topic_arn"].replace(":sns:", ":sqs:").rsplit(":", 1)[0] + ":mailbox"
+        aws.client("sns").subscribe(TopicArn=self.outputs["topic_arn"], Protocol="sqs", Endpoint=arn)
+
+    def fire(self, **asked: Any) -> Ran:
+        """Do what the schedule does: start its target with its input (or another one), and wait for the end."""
+        states = self.aws.client("stepfunctions")
+        target = self.schedule["Target"]
+        given = json.dumps({**json.loads(target["Input"]), **asked})
+        started = states.start_execution(stateMachineArn=target["Arn"], input=given, name=str(uuid.uuid4()))
+        arn = started["executionArn"]
+        while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+            time.sleep(0.05)
+        events = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
+        details = [detail for event in events for name, detail in event.items() if name.endswith("Details")]
+        texts = [str(detail[end]) for detail in details for end in ("input", "output", "cause") if detail.get(end)]
+        entered = [event["stateEnteredEventDetails"]["name"] for event in events if "stateEnteredEventDetails" in event]
+        now = next((json.loads(text)["now"] for text in texts if text.startswith('{"run"') and '"now"' in text), "")
+        return Ran(
+            arn,
+            arn.rsplit(":", 1)[1],
+            told["status"],
+            now,
+            json.loads(told.get("output") or "{}"),
+            [len(text.encode()) for text in texts],
+            entered,
+        )
+
+    def mails(self) -> list[dict[str, str]]:
+        """Give what was published to the topic since this was last asked: Subject, Message."""
+        found = []
+        sqs = self.aws.client("sqs")
+        while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
+            for message in messages:
+                found.append(json.loads(message["Body"]))
+                sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
+        return found
+
+    @contextmanager
+    def configured(self, function: str, **changes: Any) -> Iterator[None]:
+        """Have a function deployed with another configuration for a while."""
+        client, name = self.aws.client("lambda"), self.outputs["function_arns"][function].rsplit(":", 1)[1]
+        before = client.get_function_configuration(FunctionName=name)
+        if "Environment" in changes:
+            changes["Environment"] = {"Variables": {**before["Environment"]["Variables"], **changes["Environment"]}}
+        client.update_function_configuration(FunctionName=name, **changes)
+        yield
+        client.update_function_configuration(FunctionName=name, **{key: before[key] for key in changes})
+
+    def object(self, key: str) -> Any:
+        """Give a JSON object of the lake."""
+        body = self.aws.client("s3").get_object(Bucket=self.outputs["bucket"], Key=key)["Body"]
+        return json.loads(body.read())
+
+    def invoked(self, function: str) -> list[Invoked]:
+        return [one for one in self.aws.lambdas.invoked if one.function.endswith(f"-{function.replace('_', '-')}")]
+
+
+@pytest.fixture(scope="session")
+def terraform_installed() -> None:
+    if shutil.which("terraform") is None:
+        pytest.skip("terraform is not installed here")
+
+
+@pytest.fixture(scope="module")
+def deployment(terraform_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    with LoopbackAws(compiled=True) as aws, Exchange() as exchange, YahooReplay() as yahoo:
+        terraform = Terraform(
+            tmp_path_factory.mktemp("checkout"),
+            aws.environment,
+            architecture=architecture(),
+            python_version=python()[1],
+            require_tls=False,
+            athena_enabled=True,
+            alarm_emails=["ops@example.org"],
+            settings={
+                "STOCKSTREAM_ASX_URL": exchange.url,
+                "STOCKSTREAM_ASX_FALLBACK_URLS": "[]",
+                "STOCKSTREAM_YAHOO_URL": yahoo.url,
+                "STOCKSTREAM_YAHOO_PAUSE": "0",
+                "STOCKSTREAM_RETRY_ATTEMPTS": "1",
+                "STOCKSTREAM_RETRY_WAIT": "0.01",
+                "STOCKSTREAM_START": "2026-07-01",
+            },
+        )
+        terraform.init()
+        terraform.apply()
+        yield Deployment(aws, terraform, exchange, yahoo)
+        assert not aws.missing
+
+
+@pytest.fixture
+def local(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
+    """Point this process's settings at what the deployed functions are pointed at."""
+    from pipeline.settings import settings
+
+    for name, value in {**deployment.aws.environment, **deployment.terraform.variables["settings"]}.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
+
+
+def lake_files(folder: Path) -> dict[str, bytes]:
+    """Give a folder lake's objects by key."""
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,0 +1,115 @@
+"""Terraform as a person runs it, in a copy of this checkout, against AWS on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("terraform", "pipeline", "sql", "Makefile", "pyproject.toml", "requirements.lock")
+LINKED = (".venv", "build")
+"""build/ holds packages by their checksums: what one run has built is good for the next."""
+PLUGINS = "*/hashicorp/aws"
+"""Below a folder of provider plugins, whatever the registry is called."""
+
+
+class Terraform:
+    """A working copy; each method is one command."""
+
+    def __init__(self, folder: Path, environment: Mapping[str, str], **variables: Any) -> None:
+        """`variables` are the configuration's; `environment` says where AWS is."""
+        self.root = folder
+        self.folder = folder / "terraform"
+        for name in COPIED:
+            source = ROOT / name
+            copy = shutil.copytree if source.is_dir() else shutil.copy2
+            copy(source, folder / name, **({"ignore": _BUILT} if source.is_dir() else {}))  # type: ignore[operator]
+        (ROOT / "build").mkdir(exist_ok=True)
+        for name in LINKED:
+            (folder / name).symlink_to(ROOT / name)
+        (folder / "terraform.tfrc").write_text(_cli_config())
+        self.variables = variables
+        self._environment = {
+            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "TF_"))},
+            "TF_IN_AUTOMATION": "1",
+            "TF_CLI_ARGS": "-no-color",
+            "CHECKPOINT_DISABLE": "1",
+            "TF_CLI_CONFIG_FILE": str(folder / "terraform.tfrc"),
+            **environment,
+        }
+
+    def init(self) -> None:
+        self.run("init", "-input=false")
+
+    def apply(self, *options: str) -> str:
+        return self.run("apply", "-auto-approve", "-input=false", *options, *self._given())
+
+    def plan(self) -> dict[str, list[str]]:
+        """Give the addresses of what would change, by what would happen: create, update, delete, read."""
+        self.run("plan", "-input=false", "-out=plan", *self._given())
+        shown = json.loads(self.run("show", "-json", "plan"))
+        changes: dict[str, list[str]] = {}
+        for change in shown.get("resource_changes", []):
+            for action in change["change"]["actions"]:
+                if action != "no-op":
+                    changes.setdefault(action, []).append(change["address"])
+        return changes
+
+    def outputs(self) -> dict[str, Any]:
+        return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
+
+    def resources(self) -> Iterator[dict[str, Any]]:
+        """Give everything in the state: address, type, values."""
+        modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
+        while modules:
+            module = modules.pop()
+            yield from (one for one in module.get("resources", []) if one["mode"] == "managed")
+            modules += module.get("child_modules", [])
+
+    def destroy(self) -> str:
+        return self.run("destroy", "-auto-approve", "-input=false", *self._given())
+
+    def run(self, *command: str) -> str:
+        """Run a command; raise with all that it said when it fails."""
+        done = subprocess.run(
+            ["terraform", *command],
+            cwd=self.folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=600,
+            check=False,
+        )
+        if done.returncode:
+            raise TerraformError(f"terraform {' '.join(command)}\n{done.stdout}\n{done.stderr}")
+        return done.stdout
+
+    def _given(self) -> list[str]:
+        return [f"-var={name}={_written(value)}" for name, value in self.variables.items()]
+
+
+class TerraformError(AssertionError):
+    """A command that failed."""
+
+
+_BUILT = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*")
+
+
+def _written(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cli_config() -> str:
+    """Take the provider from a folder of plugins where this machine has one, else from the registry."""
+    home = Path.home() / ".terraform.d"
+    folders = [*Path("/opt").glob(f"*/{PLUGINS}"), *Path("/usr").glob(f"*/*/{PLUGINS}"), *home.glob(f"*/{PLUGINS}")]
+    if not folders:
+        return ""
+    mirror = f'filesystem_mirror {{\n    path = "{folders[0].parents[2]}"\n  }}'
+    return f"provider_installation {{\n  {mirror}\n}}\n"

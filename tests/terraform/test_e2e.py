@@ -1,0 +1,376 @@
+"""The deployment as a whole: one apply, then the days of a pipeline in their order, to the end. `make e2e`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timedelta
+from fnmatch import fnmatch
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import time_machine
+
+from pipeline.lake import Lake
+from pipeline.manifest import Manifest
+from pipeline.market import MARKETS
+from pipeline.run import run
+from pipeline.settings import settings
+from pipeline.sources import open_source
+from sql.session import extension
+from terraform.packages import spec
+from tests.terraform.conftest import Deployment
+from tests.terraform.deployment import TerraformError
+from tests.yahoo_replay import RATE_LIMITED, Reply, chart
+
+ASX = MARKETS["ASX"]
+SYMBOLS = [f"{first}{second}X" for first in "ABCDE" for second in "ABCDEF"]
+BATCH = 10
+FIRST, LAST = date(2026, 7, 6), date(2026, 8, 28)
+LIMIT = 256 * 1024
+"""Bytes that Step Functions hands from state to state."""
+
+pytestmark = pytest.mark.usefixtures("local")
+
+
+def bars(symbol: str, through: date = LAST) -> list[tuple[Any, ...]]:
+    """Make a symbol's bars of every weekday."""
+    days = [FIRST + timedelta(n) for n in range((through - FIRST).days + 1) if (FIRST + timedelta(n)).weekday() < 5]
+    base = 10 + SYMBOLS.index(symbol) if symbol in SYMBOLS else 10
+    return [
+        (d, base + n, base + n + 1, base + n - 1, base + n + 0.5, 1000 + n)
+        for n, d in enumerate(days)
+        if d.weekday() < 5
+    ]
+
+
+def answer_all(deployment: Deployment) -> None:
+    for symbol in SYMBOLS:
+        deployment.yahoo.script(f"{symbol}.AX", chart(f"{symbol}.AX", bars(symbol)))
+
+
+@pytest.fixture(autouse=True)
+def _ordinary_day(deployment: Deployment) -> None:
+    """The exchange lists all symbols, Yahoo knows all their bars, and the mail has been read."""
+    answer_all(deployment)
+    deployment.exchange.lists(SYMBOLS)
+    deployment.mails()
+
+
+def stored(deployment: Deployment, day: str) -> list[str]:
+    """Give the symbols that have a bar of a day, as somebody sees who queries the lake through httpfs."""
+    with Lake(deployment.lake).session() as con:
+        found = con.execute(f"SELECT symbol FROM bars WHERE date = DATE '{day}' ORDER BY symbol").fetchall()
+    return [symbol for (symbol,) in found]
+
+
+def test_the_second_plan_is_empty(deployment: Deployment) -> None:
+    assert deployment.terraform.plan() == {}
+    assert deployment.aws.missing == []
+
+
+def test_without_a_directory_nothing_is_fetched_and_somebody_is_told(deployment: Deployment) -> None:
+    """The lake is empty as yet, so there is no list from before either."""
+    deployment.exchange.status = 500
+    ran = deployment.fire(date="2026-08-07")
+    assert ran.status == "FAILED"
+    assert ran.entered == ["UpdateSymbols", "Summarise", "IsComplete", "Notify", "IsPartial", "Failed"]
+    assert deployment.yahoo.charts() == []
+    (mail,) = deployment.mails()
+    assert mail["Subject"] == "stockstream dev: ASX 2026-08-07 failed"
+    assert "symbols: DirectoryRefused: no believable list of ASX companies" in mail["Message"]
+    summary = deployment.object(f"state/runs/2026-08-07/{ran.name}/summary.json")
+    assert (summary["status"], summary["rows"]) == ("failed", 0)
+    assert len(deployment.aws.waited) == 3, "the directory was asked again three times"
+
+
+def test_a_run_ends_in_the_lake_that_a_local_run_makes(deployment: Deployment, tmp_path: Path) -> None:
+    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
+    assert ran.output["symbols"] == len(SYMBOLS)
+    assert stored(deployment, "2026-08-07") == SYMBOLS
+
+    folder = tmp_path / "lake"
+    with time_machine.travel(datetime.fromisoformat(ran.started), tick=True):
+        result = run(
+            Lake(str(folder)), open_source("yahoo", ASX, settings()), ASX, day=date(2026, 8, 7), batch_size=BATCH
+        )
+    assert result["status"] == "complete"
+    ours, theirs = contents(Lake(str(folder))), contents(Lake(deployment.lake))
+    assert ours.keys() == theirs.keys()
+    assert {key for key in ours if ours[key] != theirs[key]} == set()
+    summary = deployment.object(ran.output["key"])
+    same = (
+        "status",
+        "symbols",
+        "upToDate",
+        "batches",
+        "files",
+        "rows",
+        "firstDate",
+        "lastDate",
+        "openSession",
+        "missing",
+    )
+    assert {name: summary[name] for name in same} == {name: result[name] for name in same}
+    assert summary["directory"] == result["directory"]
+
+
+def contents(lake: Lake) -> dict[str, Any]:
+    """Give what a lake holds: its files' bytes by key, silver's by table and part, whose keys are made up."""
+    found: dict[str, Any] = {
+        key: lake.store.get(key).data  # type: ignore[union-attr]
+        for key in lake.store.list("")
+        if not key.startswith(("silver/", "state/manifests/", "state/current", "state/runs/"))
+    }
+    current = lake.store.get("state/current.json")
+    assert current is not None
+    for name, table in Manifest.model_validate_json(current.data).tables.items():
+        for part in ("base", "delta"):
+            found[f"{name} {part}"] = [file.sha256 for file in getattr(table, part)]
+        found[f"{name} rest"] = (table.moved, table.through, table.settled, table.sql)
+    return found
+
+
+def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
+    before = contents(Lake(deployment.lake))
+    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    assert (ran.status, ran.output["rows"]) == ("SUCCEEDED", 0)
+    assert contents(Lake(deployment.lake)) == before
+
+
+def test_a_poisoned_batch_stops_no_other(deployment: Deployment) -> None:
+    no_number: Any = {"amount": "none"}
+    deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 10): no_number}))
+    ran = deployment.fire(date="2026-08-10", batchSize=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
+    assert ran.entered[-1] == "Partial"
+    assert stored(deployment, "2026-08-10") == SYMBOLS[BATCH:]
+    (mail,) = deployment.mails()
+    assert mail["Subject"] == "stockstream dev: ASX 2026-08-10 partial"
+    assert f"{BATCH} of {len(SYMBOLS)} symbols are missing" in mail["Message"]
+    assert "ConversionException: " in mail["Message"]
+    assert ", ".join(SYMBOLS[:BATCH]) in mail["Message"]
+
+
+def test_a_rate_limit_inside_a_batch_is_waited_for(deployment: Deployment) -> None:
+    deployment.yahoo.script("BBX.AX", RATE_LIMITED, RATE_LIMITED, chart("BBX.AX", bars("BBX")))
+    before = len(deployment.invoked("fetch_batch"))
+    ran = deployment.fire(date="2026-08-11", batchSize=BATCH)
+    assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
+    assert stored(deployment, "2026-08-11") == SYMBOLS
+    tries = deployment.invoked("fetch_batch")[before:]
+    assert sorted(str(one.error) for one in tries) == ["None", "None", "None", "RateLimited"]
+    summary = deployment.object(ran.output["key"])
+    assert (summary["batches"], summary["symbols"], summary["upToDate"]) == (3, len(SYMBOLS), 0)
+    assert summary["rows"] == len(SYMBOLS) + BATCH, (
+        "a bar each, and that of the day before for the batch that was poisoned"
+    )
+
+
+def test_a_timeout_of_one_batch_is_made_up_for_by_the_next_run(deployment: Deployment) -> None:
+    deployment.yahoo.script("CCX.AX", Reply(delay=60))
+    with deployment.configured("fetch_batch", Timeout=6):
+        ran = deployment.fire(date="2026-08-12", batchSize=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
+    slow = SYMBOLS[BATCH : 2 * BATCH]
+    assert "CCX" in slow
+    assert stored(deployment, "2026-08-12") == [symbol for symbol in SYMBOLS if symbol not in slow]
+    (mail,) = deployment.mails()
+    assert "Sandbox.Timedout" in mail["Message"]
+    assert ", ".join(slow) in mail["Message"]
+    answer_all(deployment)
+    again = deployment.fire(date="2026-08-12", batchSize=BATCH)
+    assert (again.status, again.output["status"], again.output["rows"]) == ("SUCCEEDED", "complete", BATCH)
+    assert stored(deployment, "2026-08-12") == SYMBOLS
+
+
+def test_a_batch_can_be_fetched_by_hand(deployment: Deployment) -> None:
+    """Without batch or symbols: all symbols, from the lake's list, in a file without a batch's suffix."""
+    told = deployment.aws.client("lambda").invoke(
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps({"date": "2026-08-13"})
+    )
+    result = json.loads(told["Payload"].read())
+    assert "FunctionError" not in told, result
+    assert (result["key"], result["rows"], result["missing"]) == ("raw-data/2026-08-13.parquet", len(SYMBOLS), 0)
+    assert stored(deployment, "2026-08-13") == SYMBOLS
+
+
+def test_the_same_batch_twice_at_once_stores_every_bar_once(deployment: Deployment) -> None:
+    event = {"date": "2026-08-14", "batchNumber": 0, "symbols": SYMBOLS[:BATCH]}
+    client = deployment.aws.client("lambda")
+
+    def fetch(_: int) -> int:
+        told = client.invoke(FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps(event))
+        return int(json.loads(told["Payload"].read())["rows"])
+
+    with ThreadPoolExecutor() as pool:
+        assert sum(pool.map(fetch, range(3))) == BATCH
+    assert fetch(0) == 0
+
+
+def test_payloads_stay_small_with_5000_symbols_that_all_fail(deployment: Deployment) -> None:
+    """The largest that is handed on: what every one of 50 batches failed of."""
+    many = [f"{n:04d}" for n in range(5000)]
+    deployment.exchange.lists(many)
+    with deployment.configured("fetch_batch", Environment={"STOCKSTREAM_SOURCE": "no source has so long a name" * 20}):
+        ran = deployment.fire(date="2026-08-17")
+    assert (ran.status, ran.entered.count("FetchBatch")) == ("FAILED", 50)
+    (mail,) = deployment.mails()
+    assert "5000 of 5000 symbols are missing" in mail["Message"]
+    assert "UsageError: no source" in mail["Message"]
+    assert max(ran.payloads) < LIMIT
+    print(f"largest payload with 5,000 symbols: {max(ran.payloads) / 1024:.0f} of {LIMIT // 1024} KB")
+
+
+def test_the_schedule_is_the_exchanges_morning(deployment: Deployment) -> None:
+    schedule = deployment.schedule
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 6 * * ? *)",
+        "Australia/Sydney",
+        "ENABLED",
+    )
+
+
+def test_no_policy_says_anything_goes(deployment: Deployment) -> None:
+    """Each action is named, and each resource to its prefix: what a wildcard ends is a folder, or a log group."""
+    found = policies(deployment)
+    assert len(found) == len(spec()["functions"]) + 3, (
+        "the functions', the state machine's, the schedule's, the readers'"
+    )
+    for name, statements in found.items():
+        for statement in statements:
+            assert statement["Effect"] == "Allow"
+            for action in statement["Action"]:
+                assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), f"{name} may {action}"
+            for resource in statement["Resource"]:
+                assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\*|arn:aws:[^*]+", resource), (
+                    f"{name}: {resource}"
+                )
+
+
+def test_every_function_may_do_what_it_did_and_no_more(deployment: Deployment) -> None:
+    """IAM does not decide on loopback: here every request of every function is held against its policy."""
+    bucket = deployment.outputs["bucket"]
+    did: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for request in deployment.aws.s3.requests:
+        path = request.path.strip("/")
+        if request.access_key.startswith("stockstream-dev-") and path.split("/")[0] == bucket:
+            action = "s3:PutObject" if request.method == "PUT" else "s3:GetObject" if "/" in path else "s3:ListBucket"
+            did[request.access_key].add((action, f"arn:aws:s3:::{path}"))
+    assert len(did) == len(spec()["functions"])
+    for name, statements in policies(deployment).items():
+        allowed = [(action, resource) for one in statements for action in one["Action"] for resource in one["Resource"]]
+        for done in did.get(name, ()):
+            assert any(done[0] == action and fnmatch(done[1], resource) for action, resource in allowed), (name, done)
+        for action, resource in allowed:
+            if action == "s3:PutObject":
+                assert any(done[0] == action and fnmatch(done[1], resource) for done in did[name]), (name, resource)
+
+
+def policies(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
+    """Give the statements of every role's policy, by the role."""
+    return {
+        one["values"]["role"]: json.loads(one["values"]["policy"])["Statement"]
+        for one in deployment.terraform.resources()
+        if one["type"] == "aws_iam_role_policy"
+    }
+
+
+def test_what_is_measured_is_what_the_alarm_looks_at(deployment: Deployment) -> None:
+    alarms = deployment.aws.client("cloudwatch").describe_alarms(AlarmNames=["stockstream-dev-missing-symbols"])
+    (alarm,) = alarms["MetricAlarms"]
+    logged = [
+        json.loads(line) for one in deployment.invoked("summarise") for line in one.log.splitlines() if "_aws" in line
+    ]
+    (told,) = logged[-1]["_aws"]["CloudWatchMetrics"]
+    assert told["Namespace"] == alarm["Namespace"]
+    assert alarm["MetricName"] in [metric["Name"] for metric in told["Metrics"]]
+    dimensions = {one["Name"]: one["Value"] for one in alarm["Dimensions"]}
+    assert [sorted(dimensions)] == [sorted(names) for names in told["Dimensions"]]
+    assert {name: logged[-1][name] for name in dimensions} == dimensions
+
+
+def test_logs_are_json_with_the_run(deployment: Deployment) -> None:
+    lines = [line for one in deployment.invoked("fetch_batch") for line in one.log.splitlines() if '"level"' in line]
+    assert lines
+    for line in lines:
+        logged = json.loads(line)
+        assert {"level", "message", "timestamp", "function_name", "function_request_id"} <= logged.keys()
+    assert any(json.loads(line).get("correlation_id") for line in lines)
+
+
+def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Path) -> None:
+    """The command of the output as it is, in a shell, with a plain duckdb that has its extensions installed."""
+    installed = tmp_path / f".duckdb/extensions/v{duckdb.__version__}"
+    installed.mkdir(parents=True)
+    folder = installed / duckdb.sql("PRAGMA platform").fetchall()[0][0]
+    folder.mkdir()
+    for name in ("httpfs", "aws"):
+        (folder / f"{name}.duckdb_extension").symlink_to(extension(name))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    done = subprocess.run(
+        deployment.outputs["duckdb_command"] + ' -csv -c "SELECT count(DISTINCT symbol) AS symbols FROM bars"',
+        shell=True,
+        cwd=deployment.terraform.root,
+        env={**deployment.aws.environment, "PATH": path, "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-2:] == ["symbols", str(len(SYMBOLS))]
+
+
+def test_a_change_of_one_function_is_a_plan_of_that_function(deployment: Deployment) -> None:
+    """Its code, and the build of the packages, as one of them is another."""
+    handler = deployment.terraform.root / "pipeline/handlers/resample.py"
+    before = handler.read_text()
+    handler.write_text(before + "\n# changed\n")
+    changes = deployment.terraform.plan()
+    handler.write_text(before)
+    build = "module.functions.terraform_data.packages"
+    assert changes == {
+        "update": ['module.functions.aws_lambda_function.this["resample"]'],
+        "delete": [build],
+        "create": [build],
+    }
+
+
+def test_destroy_leaves_the_lake_until_it_is_told_not_to(deployment: Deployment) -> None:
+    with pytest.raises(TerraformError, match="BucketNotEmpty"):
+        deployment.terraform.destroy()
+    assert [one["address"] for one in deployment.terraform.resources()] == ["module.lake.aws_s3_bucket.lake"]
+    assert stored(deployment, "2026-08-07") == SYMBOLS
+
+    deployment.terraform.variables["lake_may_be_destroyed"] = True
+    deployment.terraform.apply("-target=module.lake.aws_s3_bucket.lake")
+    deployment.terraform.destroy()
+    assert list(deployment.terraform.resources()) == []
+    assert left_over(deployment) == {}
+
+
+def left_over(deployment: Deployment) -> dict[str, list[str]]:
+    """Ask AWS itself what there still is, by service."""
+    client = deployment.aws.client
+    found = {
+        "buckets": [one["Name"] for one in client("s3").list_buckets()["Buckets"] if "stockstream" in one["Name"]],
+        "functions": client("lambda").list_functions()["Functions"],
+        "layers": client("lambda").list_layers()["Layers"],
+        "state machines": client("stepfunctions").list_state_machines()["stateMachines"],
+        "schedules": client("scheduler").list_schedules()["Schedules"],
+        "topics": client("sns").list_topics()["Topics"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
+        "log groups": client("logs").describe_log_groups()["logGroups"],
+        "roles": [one for one in client("iam").list_roles()["Roles"] if one["RoleName"].startswith("stockstream")],
+        "Glue": client("glue").get_databases()["DatabaseList"],
+    }
+    return {name: list(things) for name, things in found.items() if things}

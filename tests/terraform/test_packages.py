@@ -1,0 +1,99 @@
+"""The Lambda packages: the same bytes every time, within Lambda's limits, and complete without this environment."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from terraform import packages
+from terraform.packages import PLATFORMS, PYTHON, UNZIPPED_LIMIT, ZIPPED_LIMIT, build, spec, unzipped
+from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_only, python
+from tests.aws.pipeline import packages as built
+from tests.s3_server import S3Server
+
+NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
+
+
+@pytest.fixture(scope="module")
+def lambdas(s3_server: S3Server) -> Lambdas:
+    return Lambdas(s3_server.environment)
+
+
+def function(name: str, layers: list[str], **environment: str) -> Function:
+    zips = {one: path.read_bytes() for one, path in built().items()}
+    return Function(
+        name, zips[name], tuple(zips[one] for one in layers), f"pipeline.handlers.{name}.handler", environment, 60, 512
+    )
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_sizes_are_within_the_limits(platform: str) -> None:
+    made = build(packages.ROOT / f"build/packages/{platform}-{PYTHON}", platform)
+    for name in spec()["functions"]:
+        assert unzipped(made, name) <= UNZIPPED_LIMIT
+    assert max(package.zipped for package in made.values()) <= ZIPPED_LIMIT
+    with zipfile.ZipFile(made["engine"].path) as archive:
+        (engine,) = [name for name in archive.namelist() if name.startswith("python/_duckdb.")]
+    assert {"arm64": "aarch64", "x86_64": "x86_64"}[platform] in engine
+
+
+def test_too_large_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "packages"
+    shutil.copytree(packages.ROOT / f"build/packages/{architecture()}-{python()[1]}", folder)
+    monkeypatch.setattr(packages, "UNZIPPED_LIMIT", 200 * 2**20)
+    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: Lambda takes 200"):
+        build(folder, architecture(), python()[1])
+
+
+def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
+    before = built()
+    again = build(tmp_path, architecture(), python()[1])
+    assert {name: one.path.name for name, one in again.items()} == {name: path.name for name, path in before.items()}
+    for name, one in again.items():
+        assert one.path.read_bytes() == before[name].read_bytes(), f"{name} is not reproducible"
+
+
+def test_a_package_holds_no_handler_but_its_own() -> None:
+    with zipfile.ZipFile(built()["resample"]) as archive:
+        handlers = {Path(name).stem for name in archive.namelist() if name.startswith("pipeline/handlers/")}
+    assert handlers == {"__init__", "runtime", "resample"}
+
+
+def test_every_handler_is_a_function() -> None:
+    files = {path.stem for path in (packages.ROOT / "pipeline/handlers").glob("*.py")}
+    assert files - {"__init__", "runtime"} == set(spec()["functions"])
+
+
+@pytest.mark.parametrize("name", spec()["functions"])
+def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
+    """In a process that has the package, its layers and the runtime client, no HOME, and a disk that is read-only."""
+    lake = f"s3://{s3_server.new_bucket()}"
+    deployed = function(name, spec()["functions"][name]["layers"], STOCKSTREAM_LAKE=lake, **NO_EXCHANGE)
+    done = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
+    told = json.loads(done.answer)
+    assert done.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), done.log
+    if done.error:  # each of these says in one line why an empty lake is not enough for it
+        assert done.error in ("DirectoryRefused", "UsageError", "LakeError"), done.log
+        assert len(told["errorMessage"]) <= 500
+    print(f"cold start of {name}: {done.started + done.ran:.1f} s")
+
+
+def test_a_missing_library_is_noticed(lambdas: Lambdas) -> None:
+    done = lambdas.invoke(function("consolidate", ["engine"]), b"{}")
+    assert done.error == "Runtime.ImportModuleError"
+
+
+def test_writing_beside_tmp_is_noticed(lambdas: Lambdas, tmp_path: Path) -> None:
+    if not disk_can_be_read_only():
+        pytest.skip("no mount namespaces here: not root, or not Linux")
+    code = "def handler(event, context):\n    open('written', 'w')\n"
+    zipped = tmp_path / "code.zip"
+    with zipfile.ZipFile(zipped, "w") as archive:
+        archive.writestr("writes.py", code)
+    done = lambdas.invoke(Function("writes", zipped.read_bytes(), (), "writes.handler", {}, 10, 128), b"{}")
+    assert done.error == "OSError"
+    assert "Read-only file system" in done.answer.decode()
