@@ -176,7 +176,7 @@ def _query(
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
-    found = ["symbol", "date"]
+    found = ["symbol", "CAST(date AS DATE) AS date"]
     for name, column in traded.items():
         otherwise = "0" if name == "volume" else traded["close"]
         found.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
