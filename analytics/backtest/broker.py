@@ -152,7 +152,7 @@ class Broker:
         if (other := order.sibling) is not None:
             other.quantity -= quantity
             if abs(other.remaining) < NOTHING:
-                other.status, other.reason = Status.cancelled, f"the {order.reason} was filled"
+                _cancel(other, f"the {order.reason} was filled")
         if order.symbol in self._brackets and before * self._portfolio.quantity(order.symbol) <= 0:
             self._drop_exits(order.symbol)
         self._on_filled(order, self._portfolio)
@@ -162,7 +162,7 @@ class Broker:
         """Cancel what was to close a position that is closed: the next one has exits of its own."""
         for order in self._portfolio.orders:
             if order.symbol == symbol and order.only_reduces and order.status is Status.open:
-                order.status, order.reason = Status.cancelled, "the position is closed"
+                _cancel(order, "the position is closed")
 
     def _fillable(self, order: Order, bar: Prices) -> float:
         """Give the shares of an order that this bar can fill."""
@@ -170,7 +170,7 @@ class Broker:
         if order.only_reduces:
             held = self._portfolio.quantity(order.symbol)
             if held * quantity >= 0:
-                order.status, order.reason = Status.cancelled, "the position is closed"
+                _cancel(order, "the position is closed")
                 return 0
             quantity = math.copysign(min(abs(quantity), abs(held)), quantity)
         if self._setup.volume_limit is not None and bar.volume != math.inf:
@@ -259,6 +259,12 @@ class Broker:
     def _next(self) -> int:
         self._orders += 1
         return self._orders
+
+
+def _cancel(order: Order, reason: str) -> None:
+    """Cancel an order; what has filled a part keeps the reason that the fills were made for."""
+    order.status = Status.cancelled
+    order.reason = order.reason if order.filled else reason
 
 
 PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")

@@ -70,7 +70,10 @@ def open_feed(
     added = _columns_of(con, own, names) if own is not None else {}
     names += added
     parts = _parts(known, CELLS // len(names))
-    texts = [_query(con, setup, requests, known, src, part if len(parts) > 1 else setup.symbols) for part in parts]
+    units = units_of(con, requests) if known.has_actions and setup.prices == "as_traded" else {}
+    texts = [
+        _query(con, setup, requests, units, known, src, part if len(parts) > 1 else setup.symbols) for part in parts
+    ]
     if own is not None:
         theirs = ", ".join(added.values())
         texts = [
@@ -157,18 +160,17 @@ def _query(
     con: DuckDBPyConnection,
     setup: Setup,
     requests: Sequence[Request],
+    units: Mapping[str, Unit | None],
     known: Known,
     src: str,
     symbols: Sequence[str] | None,
 ) -> str:
     """Write the query of some symbols. Indicators are of adjusted prices, and given in the prices of the day."""
     traded, rest, source = {name: name for name in PRICES}, [], src
-    units: Mapping[str, Unit | None] = {}
     if known.has_actions:
         source = adjusted_view(con, src, symbols or known.symbols)
         if setup.prices == "as_traded":
             traded, rest = {name: f"traded_{name}" for name in PRICES}, [*ACTIONS, "price_factor", "split_factor"]
-            units = units_of(con, requests)
     keep = [*traded.values(), *rest]
     if requests:
         stream = len(known.symbols) > FEW  # of all: what is computed of a symbol is the same in every part
