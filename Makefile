@@ -42,7 +42,7 @@ package: install ## the wheel, in dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
 packages: install ## the Lambda packages, in build/packages/; ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
-	$(BIN)/python -m terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
+	$(BIN)/python -m stockstream.terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
 
 e2e: install ## the deployment, proved on loopback: apply, run, fail, recover, destroy
 	$(BIN)/python -m pytest -n 0 tests/terraform
@@ -52,10 +52,10 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 
 schema: install ## sql/schema/*.parquet from sql/schema/*.sql
-	$(BIN)/python -m sql.schema
+	$(BIN)/python -m stockstream.sql.schema
 
 indicators: install ## what follows from sql/indicators/: names without a version, index, lock
-	$(BIN)/python -m sql.generate
+	$(BIN)/python -m stockstream.sql.generate
 
 clean: ## all that was built
 	rm -rf .venv dist build demo-lake .mypy_cache .ruff_cache .pytest_cache .hypothesis

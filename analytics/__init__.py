@@ -1,6 +1,6 @@
 """What runs on a desk: queries on a lake from Python, and the command line.
 
-import analytics
+from stockstream import analytics
 con = analytics.connect("./lake")                # every view of sql/README.md
 con.sql("FROM bars WHERE symbol = 'BHP'").pl()
 analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
@@ -11,22 +11,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analytics.session import connect
+from stockstream.analytics.session import connect
 
 if TYPE_CHECKING:
-    from analytics.aggregator import DataAggregator
-    from analytics.compute import indicators
+    from stockstream.analytics.aggregator import DataAggregator
+    from stockstream.analytics.compute import indicators
 
 __all__ = ["DataAggregator", "connect", "indicators"]
 
 
 def __getattr__(name: str) -> Any:
     if name == "DataAggregator":  # imports polars, which a connection alone does not need
-        from analytics.aggregator import DataAggregator
+        from stockstream.analytics.aggregator import DataAggregator
 
         return DataAggregator
     if name == "indicators":  # imports sqlglot
-        from analytics.compute import indicators
+        from stockstream.analytics.compute import indicators
 
         return indicators
     raise AttributeError(f"module 'analytics' has no attribute {name!r}")

@@ -9,12 +9,12 @@ from pathlib import Path
 import polars as pl
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from analytics.cache import LocalCopies
-from analytics.session import AsOf, generation_of
-from pipeline.lake import Lake, no_files, since
-from pipeline.settings import settings
-from sql.session import (
-    Narrow,
+from stockstream.analytics.cache import LocalCopies
+from stockstream.analytics.session import AsOf, generation_of
+from stockstream.pipeline.lake import Lake, no_files, since
+from stockstream.pipeline.settings import settings
+from stockstream.sql.session import (
+    FileFilter,
     connect,
     files_of,
     pick_files,
@@ -83,7 +83,7 @@ class DataAggregator:
         Batch files that `vacuum` has archived or removed are not looked for: the view `raw_bars` has archived rows.
         """
         wanted = _day(day)
-        con = connect(self._lake.uri, narrow=no_files, generation=self._generation)
+        con = connect(self._lake.uri, file_filter=no_files, generation=self._generation)
         set_silver(con, {})
         set_variable(con, "unconsolidated_files", files_of(con, "raw_files"))
         pick_files(con, self._lake.uri, self._cached(lambda files: (f for f in files if run_date(f) == wanted)))
@@ -108,17 +108,17 @@ class DataAggregator:
         set_variable(con, "batch_symbols", sorted(symbols))
         return con.table("bars").filter(_OF_SYMBOLS).order("symbol, date")
 
-    def _connect(self, narrow: Narrow = lambda files: files) -> DuckDBPyConnection:
-        con = connect(self._lake.uri, narrow=self._cached(narrow), generation=self._generation)
+    def _connect(self, file_filter: FileFilter = lambda files: files) -> DuckDBPyConnection:
+        con = connect(self._lake.uri, file_filter=self._cached(file_filter), generation=self._generation)
         if self._copies is not None:
-            base, delta, moved = silver_of(con, "bars")
-            set_silver(con, {"bars": (self._copies.of(base), self._copies.of(delta), moved)})
+            base, delta, restated = silver_of(con, "bars")
+            set_silver(con, {"bars": (self._copies.of(base), self._copies.of(delta), restated)})
         return con
 
-    def _cached(self, narrow: Narrow) -> Narrow:
-        """Have the batch files that `narrow` picks read from their local copies, where there is a cache."""
+    def _cached(self, file_filter: FileFilter) -> FileFilter:
+        """Have the batch files that `file_filter` picks read from their local copies, where there is a cache."""
         copies = self._copies
-        return narrow if copies is None else lambda files: copies.of(list(narrow(files)))
+        return file_filter if copies is None else lambda files: copies.of(list(file_filter(files)))
 
 
 # Constants reach the scan through the view's window; a sub-query would not.

@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.errors import LakeError
-from pipeline.lake import RAW, Lake
+from stockstream.pipeline.errors import LakeError
+from stockstream.pipeline.lake import RAW, Lake
 
 
 class LocalCopies:

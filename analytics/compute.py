@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from analytics.session import AsOf, connect
-from sql.catalogue import catalogue
-from sql.session import quoted
-from sql.wide import parse, plan
+from stockstream.analytics.session import AsOf, connect
+from stockstream.sql.catalogue import catalogue
+from stockstream.sql.compiler import parse, plan
+from stockstream.sql.session import quoted
 
 if TYPE_CHECKING:
     import polars as pl

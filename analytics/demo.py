@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.console import Console
 
-from sql.session import connect
+from stockstream.sql.session import connect
 
 QUERY = """
 SELECT symbol, count(*) AS bars, min(date) AS first, max(date) AS last,

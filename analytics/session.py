@@ -6,10 +6,10 @@ from datetime import date
 
 from duckdb import DuckDBPyConnection
 
-import sql.session
-from pipeline.lake import Lake
-from pipeline.publish import as_of as find_generation
-from pipeline.settings import settings
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.publish import as_of as find_generation
+from stockstream.pipeline.settings import settings
+from stockstream.sql.session import connect as open_session
 
 AsOf = int | str | date
 """A generation by its number, or by a time: the newest that was published up to then; a day counts whole, in UTC."""
@@ -27,7 +27,7 @@ def connect(lake: str | None = None, *, as_of: AsOf | None = None, verify: bool 
         UsageError: there is no such generation, or it is gone.
     """
     uri = lake or settings().lake_uri
-    return sql.session.connect(uri, generation=generation_of(uri, as_of), verify=verify)
+    return open_session(uri, generation=generation_of(uri, as_of), verify=verify)
 
 
 def generation_of(lake: str, as_of: AsOf | None) -> int | None:

@@ -12,9 +12,9 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from pipeline.errors import CheckFailed, UsageError
-from sql.loader import HOME, read
-from sql.session import explain
+from stockstream.pipeline.errors import CheckFailed, UsageError
+from stockstream.sql.loader import HOME, read
+from stockstream.sql.session import explain
 
 FOLDER = HOME / "checks"
 SEVERITIES = ("fail", "warn")

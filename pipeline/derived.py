@@ -9,9 +9,9 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import Lake
-from pipeline.manifest import DataFile, Manifest, Table
-from pipeline.publish import sql_versions, stage, upload
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.manifest import DataFile, Manifest, Table
+from stockstream.pipeline.publish import sql_versions, stage, upload
 
 
 def checkpoint(before: Manifest, *sql: str, **others: str) -> dict[str, str]:

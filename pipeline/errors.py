@@ -1,12 +1,12 @@
 """Errors of the pipeline, beside those of `sql.errors`."""
 
-from sql.errors import LakeError, StockStreamError, UsageError
+from stockstream.sql.errors import LakeError, StockStreamError, UsageError
 
 __all__ = [
     "CheckFailed",
     "Conflict",
-    "DirectoryRefused",
     "LakeError",
+    "ListingsRefused",
     "OutOfTime",
     "RateLimited",
     "SourceError",
@@ -23,7 +23,7 @@ class CheckFailed(StockStreamError):
     """What was about to be published breaks a data check; the old generation stays."""
 
 
-class DirectoryRefused(StockStreamError):
+class ListingsRefused(StockStreamError):
     """An answer of the exchange's directory that is not a believable list of companies."""
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from pipeline.errors import Conflict, LakeError, UsageError
-from pipeline.market import MARKETS, Market
-from pipeline.store import Stored, open_store
-from sql.loader import load, views_for
-from sql.session import Narrow, connect, normalise, quoted, run_date
+from stockstream.pipeline.errors import Conflict, LakeError, UsageError
+from stockstream.pipeline.market import MARKETS, Market
+from stockstream.pipeline.store import Stored, open_store
+from stockstream.sql.loader import load, views_for
+from stockstream.sql.session import FileFilter, connect, normalise, quoted, run_date
 
 MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
@@ -63,7 +63,7 @@ def silver_key(table: str, generation: int, role: str, unique: str) -> str:
     return f"{SILVER}{table}/{generation:06d}-{role}-{unique}.parquet"
 
 
-def since(day: date) -> Narrow:
+def since(day: date) -> FileFilter:
     """Pick the batch files that may hold bars of `day` and later: no bar is fetched before its day."""
     return lambda files: (file for file in files if (written := run_date(file)) is None or written >= day)
 
@@ -80,12 +80,12 @@ class Lake:
         self.uri = normalise(uri)
         self.store = open_store(self.uri)
 
-    def session(self, narrow: Narrow | None = None, *steps: str) -> DuckDBPyConnection:
+    def session(self, file_filter: FileFilter | None = None, *steps: str) -> DuckDBPyConnection:
         """Open a DuckDB connection with the lake's views, or with those that some steps need ("steps/news").
 
         See `sql.session.connect`.
         """
-        return connect(self.uri, narrow=narrow, only=views_for(*steps) if steps else None)
+        return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
         """Publish an object: `make` gets what is there and gives what is to be there, or None to leave it.

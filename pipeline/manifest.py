@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from datetime import date
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
 
 class _Model(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
 
 class DataFile(_Model):
@@ -30,18 +30,23 @@ class DataFile(_Model):
 
 
 class Table(_Model):
-    """A silver table: what is in `base` for all symbols but the moved ones, and all that is in `delta`.
+    """A silver table: what is in `base` for all symbols but the restated ones, and all that is in `delta`.
 
     `base` is large and seldom written; `delta` has the newest sessions of every symbol, and the whole history of those
-    whose past has changed since `base` was written (`moved`). No row is valid in both, so that reading is no merging.
+    whose past has changed since `base` was written (`restated`). No row is valid in both: reading needs no merge.
     """
 
     base: tuple[DataFile, ...] = ()
     delta: tuple[DataFile, ...] = ()
-    moved: tuple[str, ...] = ()
+    # The stored keys of the first release stay: a reader that does not know a key ignores it in silence.
+    restated: tuple[str, ...] = Field(
+        (), validation_alias=AliasChoices("moved", "restated"), serialization_alias="moved"
+    )
     through: date | None = None
     """The last day that `base` covers, for every symbol."""
-    settled: date | None = None
+    stable_through: date | None = Field(
+        None, validation_alias=AliasChoices("settled", "stable_through"), serialization_alias="settled"
+    )
     """Up to this day, which lies in `delta`, rows of symbols that have not moved stay as they are until `base` is
     written anew: what is computed from them may be kept."""
     made_from: dict[str, str] = {}

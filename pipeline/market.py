@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from pipeline.errors import UsageError
+from stockstream.pipeline.errors import UsageError
 
 SETTLING = timedelta(minutes=30)
 """How long after the close a session's bar is taken as final; sources run up to 20 minutes behind the exchange."""
@@ -30,7 +30,7 @@ class Market:
         """Give the exchange's local date at a moment (aware)."""
         return now.astimezone(ZoneInfo(self.timezone)).date()
 
-    def settled_through(self, day: date, now: datetime) -> date:
+    def complete_through(self, day: date, now: datetime) -> date:
         """Give the last session up to `day` whose bar is final at `now` (aware)."""
         closes = self.schedule(day.year)["close"]
         final = closes[(closes.index.date <= day) & (closes + SETTLING <= now.astimezone(UTC))]

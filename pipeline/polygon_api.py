@@ -20,7 +20,7 @@ from tenacity import (
     wait_random,
 )
 
-from pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
 
 TIMEOUT = (10, 60)
 """Seconds to connect, and seconds without a byte."""

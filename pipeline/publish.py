@@ -20,12 +20,12 @@ import duckdb
 from duckdb import DuckDBPyConnection
 from pydantic import ValidationError
 
-from pipeline.errors import Conflict, LakeError, UsageError
-from pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, silver_key
-from pipeline.manifest import DataFile, Manifest
-from pipeline.store import Stored
-from sql.loader import load
-from sql.session import Narrow, explain, quoted
+from stockstream.pipeline.errors import Conflict, LakeError, UsageError
+from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, silver_key
+from stockstream.pipeline.manifest import DataFile, Manifest
+from stockstream.pipeline.store import Stored
+from stockstream.sql.loader import load
+from stockstream.sql.session import FileFilter, explain, quoted
 
 logger = logging.getLogger(__name__)
 
@@ -132,15 +132,17 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], Manifest | None]) 
     raise LakeError(f"{lake.uri}: others are publishing all the time: run {step} again later")
 
 
-def session_at(lake: Lake, manifest: Manifest, narrow: Narrow | None = None, *steps: str) -> DuckDBPyConnection:
-    """Open a session that sees the newest generation, and of what is newer than that the files that `narrow` picks.
+def session_at(
+    lake: Lake, manifest: Manifest, file_filter: FileFilter | None = None, *steps: str
+) -> DuckDBPyConnection:
+    """Open a session that sees the newest generation, and of newer files those that `file_filter` returns.
 
     Its views are those that `steps` need; all by default.
 
     Raises:
         Conflict: that is no longer the newest.
     """
-    con = lake.session(narrow, *steps)
+    con = lake.session(file_filter, *steps)
     seen = con.execute("SELECT getvariable('manifest').generation").fetchall()[0][0]
     if seen != manifest.generation:
         con.close()
@@ -249,7 +251,7 @@ def _writer() -> str:
 
 
 def _bytes(manifest: Manifest) -> bytes:
-    return (manifest.model_dump_json(indent=1, exclude_none=True) + "\n").encode()
+    return (manifest.model_dump_json(indent=1, exclude_none=True, by_alias=True) + "\n").encode()
 
 
 def _parsed(lake: Lake, key: str, stored: Stored) -> Manifest:

@@ -9,19 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
-from pipeline.directories import open_directory
-from pipeline.errors import StockStreamError
-from pipeline.lake import Lake
-from pipeline.market import Market
-from pipeline.settings import settings
-from pipeline.sources.base import Source
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.fetch_batch import fetch_batch
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.refresh_indicators import refresh_indicators
-from pipeline.steps.resample import resample
-from pipeline.steps.summarise import missing_batch, summary_of
-from pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.errors import StockStreamError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.listings import open_listings
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources.base import Source
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.summarise import missing_batch, summary_of
+from stockstream.pipeline.steps.update_symbols import update_symbols
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def run(
     now = datetime.now(UTC)
     day = day or market.today(now)
     size = batch_size or source.batch_size
-    directory = (source.directory() or open_directory(market, settings())) if symbols is None else None
+    directory = (source.listings() or open_listings(market, settings())) if symbols is None else None
     asked = {"date": str(day), "symbols": symbols, "acceptSmaller": accept_smaller}
     update = update_symbols(asked, lake, directory, market, size, now)
     work, metadata = update["symbolBatches"], update["metadata"]

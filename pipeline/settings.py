@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from pipeline.errors import UsageError
+from stockstream.pipeline.errors import UsageError
 
 
 class Settings(BaseSettings):

@@ -13,8 +13,8 @@ import sqlglot
 from duckdb import DuckDBPyConnection
 from sqlglot import exp
 
-from sql.errors import UsageError
-from sql.loader import HOME, SqlFile, read
+from stockstream.sql.errors import UsageError
+from stockstream.sql.loader import HOME, SqlFile, read
 
 FOLDER = HOME / "indicators"
 KERNELS = ("indicators/kernels/at_least_v1", "indicators/kernels/decayed_v1")

@@ -23,7 +23,7 @@ SELECT CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '.read sql/secre
 -- Views are bound when they are made: without files yet, so that making them opens none.
 SET VARIABLE raw_files = []::VARCHAR[];
 SET VARIABLE fresh_files = []::VARCHAR[];
-SET VARIABLE silver = MAP {}::MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], moved VARCHAR[]));
+SET VARIABLE silver = MAP {}::MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], restated VARCHAR[]));
 SET VARIABLE symbol_files = []::VARCHAR[];
 SET VARIABLE session_files = []::VARCHAR[];
 .read sql/views/read_raw.sql

@@ -56,7 +56,7 @@ SET VARIABLE silver = map_from_entries(list_transform(
         v: {
             base: list_transform(coalesce(t.value.base, []), lambda f: getvariable('lake') || '/' || f.key),
             delta: list_transform(coalesce(t.value.delta, []), lambda f: getvariable('lake') || '/' || f.key),
-            moved: coalesce(t.value.moved, []::VARCHAR[])
+            restated: coalesce(t.value.moved, []::VARCHAR[])
         }
     }
 ));

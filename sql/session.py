@@ -13,12 +13,12 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from sql.errors import LakeError, UsageError
-from sql.loader import HOME, load, macros, views
+from stockstream.sql.errors import LakeError, UsageError
+from stockstream.sql.loader import HOME, load, macros, views
 
 DEFAULT_REGION = "ap-southeast-2"
 LOOKS = 10
-SILVER_TYPE = "MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], moved VARCHAR[]))"
+SILVER_TYPE = "MAP(VARCHAR, STRUCT(base VARCHAR[], delta VARCHAR[], restated VARCHAR[]))"
 """Of the variable `silver`, as `lake.sql` sets it."""
 
 
@@ -64,22 +64,22 @@ def run_date(file: str) -> date | None:
         return None
 
 
-Narrow = Callable[[list[str]], Iterable[str]]
+FileFilter = Callable[[list[str]], Iterable[str]]
 """Picks batch files: is given the URIs of all, gives those to read, which may be copies elsewhere."""
 
 
 def connect(
     lake: str,
     *,
-    narrow: Narrow | None = None,
+    file_filter: FileFilter | None = None,
     verify: bool = True,
     generation: int | None = None,
     only: Sequence[str] | None = None,
 ) -> DuckDBPyConnection:
     """Open a lake: a connection with every view of `sql/README.md` on the files that are there now.
 
-    The views read silver merged with the batch files that are not consolidated yet. Of these `narrow` picks the ones to
-    read, and `verify` opens each once; those that are no readable Parquet are left out, each named by a `LakeWarning`.
+    The views read silver merged with the batch files that are not consolidated yet. `file_filter` returns which of these
+    to read, and `verify` opens each once; unreadable files are left out, each named by a `LakeWarning`.
     With `generation` they read what that generation published, and nothing newer. `only` names the views to make, as
     `loader.views_for` gives them: a tenth of a second less. A missing or empty lake is served as zero rows. One
     connection a thread; a cursor of it does not do.
@@ -102,8 +102,8 @@ def connect(
     for name in macros() if only is None else ():
         con.execute(load(name).text)  # one by one: DuckDB's parser takes two files' windows of a name for the same
     list_files(con, lake)
-    pick_files(con, lake, narrow, verify=verify and (only is None or "views/read_raw" in only))
-    if verify and narrow is None and only is None:
+    pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))
+    if verify and file_filter is None and only is None:
         _open_silver(con, lake)
     return con
 
@@ -131,14 +131,14 @@ def set_generation(con: DuckDBPyConnection, generation: int | None) -> None:
 
 
 Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
-"""Of a silver table: the files of base, the files of delta, and the moved symbols."""
+"""Of a silver table: the files of base, the files of delta, and the restated symbols."""
 
 
 def set_silver(con: DuckDBPyConnection, tables: Mapping[str, Parts]) -> None:
     """Have the views read other silver files than the manifest's, by table."""
 
     def entry(parts: Parts) -> str:
-        names = zip(("base", "delta", "moved"), parts, strict=True)
+        names = zip(("base", "delta", "restated"), parts, strict=True)
         return "{" + ", ".join(f"{name}: {_list(values)}" for name, values in names) + "}"
 
     entries = ", ".join(f"{quoted(table)}: {entry(parts)}" for table, parts in tables.items())
@@ -151,10 +151,12 @@ def silver_of(con: DuckDBPyConnection, table: str) -> Parts:
     return (row[0], row[1], row[2]) if row and row[0] is not None else ([], [], [])
 
 
-def pick_files(con: DuckDBPyConnection, lake: str, narrow: Narrow | None = None, *, verify: bool = True) -> None:
-    """Have the views merge those of the unconsolidated batch files that `narrow` picks; see `connect`."""
+def pick_files(
+    con: DuckDBPyConnection, lake: str, file_filter: FileFilter | None = None, *, verify: bool = True
+) -> None:
+    """Have the views merge those of the unconsolidated batch files that `file_filter` picks; see `connect`."""
     files = files_of(con, "unconsolidated_files")
-    set_variable(con, "fresh_files", sorted(narrow(files)) if narrow is not None else files)
+    set_variable(con, "fresh_files", sorted(file_filter(files)) if file_filter is not None else files)
     if verify:
         _leave_out_unreadable(con, lake)
 

@@ -1,7 +1,8 @@
 """Build the Lambda layers and function packages of `packages.json`: the same inputs give the same bytes.
 
-`python -m terraform.packages` (or `make packages`) writes `build/<architecture>-<python>/`: a layer for each set of
-libraries, pinned and checked by `requirements.lock`, and for each function a zip of our code with its own handler only.
+`python -m stockstream.terraform.packages` (or `make packages`) writes `build/<architecture>-<python>/`: a layer for
+each set of libraries, pinned and checked by `requirements.lock`, and for each function a zip of our code with its own
+handler only.
 """
 
 from __future__ import annotations
@@ -113,7 +114,7 @@ def sources(function: str) -> list[str]:
 
 
 def _code(function: str) -> Iterator[tuple[str, bytes]]:
-    return ((path, (ROOT / path).read_bytes()) for path in sources(function))
+    return ((f"stockstream/{path}", (ROOT / path).read_bytes()) for path in sources(function))
 
 
 def _layer(name: str, architecture: str, python: str) -> Iterator[tuple[str, bytes]]:

@@ -88,9 +88,9 @@ class Runner:
 
 def serve(constants: Mapping[str, float]) -> None:
     """Be the helper: fork the commands that are asked for, one line of JSON a time."""
-    from analytics.cli import main
-    from pipeline.market import MARKETS
-    from pipeline.steps import consolidate
+    from stockstream.analytics.cli import main
+    from stockstream.pipeline.market import MARKETS
+    from stockstream.pipeline.steps import consolidate
 
     for name, value in constants.items():
         setattr(consolidate, name, value)
@@ -117,10 +117,10 @@ def import_all() -> None:
     import boto3
     import exchange_calendars  # noqa: F401
 
-    import pipeline.sources.files
-    import pipeline.store.folder
-    import pipeline.store.s3  # noqa: F401
-    from sql.catalogue import catalogue
+    import stockstream.pipeline.sources.files
+    import stockstream.pipeline.store.folder
+    import stockstream.pipeline.store.s3  # noqa: F401
+    from stockstream.sql.catalogue import catalogue
 
     boto3.client("s3")
     catalogue()
@@ -212,8 +212,8 @@ def kill_at(point: int) -> None:
 
 def meet(folder: Path, number: int, others: int, prefix: str) -> None:
     """Hold this process before its first put of a key with a prefix until all the others have come as far."""
-    from pipeline.store.folder import FolderStore
-    from pipeline.store.s3 import S3Store
+    from stockstream.pipeline.store.folder import FolderStore
+    from stockstream.pipeline.store.s3 import S3Store
 
     def held(put: Callable[..., None]) -> Callable[..., None]:
         def holding(self: Any, key: str, *rest: Any, **more: Any) -> None:

@@ -20,7 +20,7 @@ def test_imports_point_one_way(package: str) -> None:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            ours = {name.split(".")[0] for name in names} & set(MAY_IMPORT)
+            ours = {name.split(".")[1] for name in names if name.startswith("stockstream.")}
             assert ours <= MAY_IMPORT[package], f"{path.relative_to(ROOT)} imports {ours}"
 
 
@@ -28,15 +28,16 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
     """Both are too large to lie beside yfinance in a Lambda."""
     code = (
         "import sys; sys.modules.update(polars=None, pyarrow=None)\n"
-        "import pipeline.run, pipeline.sources.yahoo, pipeline.sources.polygon, pipeline.metadata.polygon\n"
-        "import pipeline.steps.fetch_metadata, pipeline.steps.vacuum, pipeline.steps.rollback\n"
-        "import pipeline.store.s3, pipeline.store.folder"
+        "import stockstream.pipeline.run, stockstream.pipeline.sources.yahoo, stockstream.pipeline.sources.polygon\n"
+        "import stockstream.pipeline.metadata.polygon, stockstream.pipeline.steps.fetch_metadata\n"
+        "import stockstream.pipeline.steps.vacuum, stockstream.pipeline.steps.rollback\n"
+        "import stockstream.pipeline.store.s3, stockstream.pipeline.store.folder"
     )
     subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT)
 
 
 def test_every_setting_is_in_the_readme() -> None:
-    from pipeline.settings import Settings
+    from stockstream.pipeline.settings import Settings
 
     readme = (ROOT / "README.md").read_text()
     for field in Settings.model_fields.values():
@@ -46,7 +47,7 @@ def test_every_setting_is_in_the_readme() -> None:
 
 
 def test_every_view_is_in_its_readme() -> None:
-    from sql.loader import load, views
+    from stockstream.sql.loader import load, views
 
     readme = (ROOT / "sql" / "README.md").read_text()
     for name in views():

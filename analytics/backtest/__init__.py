@@ -1,6 +1,6 @@
 """Backtests of stateful strategies on what queries of a lake give.
 
-from analytics.backtest import MovingAverageCrossover, backtest
+from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 result = backtest(MovingAverageCrossover(fast=20, slow=50), "./lake", symbols=["BHP", "CBA"], start="2020-01-01")
 result.metrics["sharpe"]
 
@@ -8,13 +8,14 @@ strategy.py is what one writes; orders.py and portfolio.py what it sees. query.p
 streams it; engine.py is the loop; matching.py, broker.py, books.py and costs.py are the rules of the account.
 """
 
-from analytics.backtest.backtest import backtest
-from analytics.backtest.data import Data
-from analytics.backtest.orders import Action, Order
-from analytics.backtest.portfolio import ClosedPosition, Portfolio, Position, Transaction
-from analytics.backtest.result import Result
-from analytics.backtest.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
-from analytics.backtest.strategies import (
+from stockstream.analytics.backtest.model.data import Data
+from stockstream.analytics.backtest.model.orders import Action, Order
+from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Portfolio, Position, Transaction
+from stockstream.analytics.backtest.model.result import Result
+from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
+from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.backtest.strategies import (
     BollingerBreakout,
     BuyAndHold,
     Momentum,
@@ -22,7 +23,6 @@ from analytics.backtest.strategies import (
     PairsTrade,
     RSIMeanReversion,
 )
-from analytics.backtest.strategy import Strategy
 
 __all__ = [
     "Action",

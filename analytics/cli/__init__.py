@@ -8,7 +8,7 @@ import warnings
 import typer
 from rich.console import Console
 
-from analytics.cli import (
+from stockstream.analytics.cli import (
     backtest,
     check,
     history,
@@ -22,8 +22,8 @@ from analytics.cli import (
     status,
     vacuum,
 )
-from analytics.cli.logs import start_logging
-from sql.errors import StockStreamError
+from stockstream.analytics.cli.logs import start_logging
+from stockstream.sql.errors import StockStreamError
 
 app = typer.Typer(
     name="stockstream",

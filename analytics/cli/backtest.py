@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
 
 STRATEGIES = (
     "MovingAverageCrossover, RSIMeanReversion, BollingerBreakout, Momentum, PairsTrade, BuyAndHold,"
@@ -66,8 +66,8 @@ def backtest(
     Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start-date 2020-01-01
     """
     # They import numpy and pyarrow, which no other command needs.
-    from analytics.backtest.load import read_run
-    from analytics.cli import backtest_runs as runs
+    from stockstream.analytics.backtest.runs.load import read_run
+    from stockstream.analytics.cli import backtest_runs as runs
 
     picked = [symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()] if symbols else None
     options = {

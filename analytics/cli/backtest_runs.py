@@ -10,20 +10,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from analytics.backtest.backtest import backtest
-from analytics.backtest.charts import MOST_CHARTS
-from analytics.backtest.engine import StrategyError
-from analytics.backtest.files import to_json, write
-from analytics.backtest.load import Run, make
-from analytics.backtest.lookahead import verify as verify_no_lookahead
-from analytics.backtest.report import FORMATS, GROUPS
-from analytics.backtest.result import Result
-from analytics.backtest.search import LUCK, Trial
-from analytics.backtest.search import search as search_all
-from analytics.backtest.tables import types_in, write_table
-from analytics.backtest.walk_forward import walk_forward
-from analytics.cli.options import progress
-from sql.errors import StockStreamError, UsageError
+from stockstream.analytics.backtest.engine.loop import StrategyError
+from stockstream.analytics.backtest.model.result import Result
+from stockstream.analytics.backtest.report.charts import MOST_CHARTS
+from stockstream.analytics.backtest.report.files import to_json, write
+from stockstream.analytics.backtest.report.page import FORMATS, GROUPS
+from stockstream.analytics.backtest.report.tables import types_in, write_table
+from stockstream.analytics.backtest.runs.forward import walk_forward
+from stockstream.analytics.backtest.runs.grid import LUCK, Trial
+from stockstream.analytics.backtest.runs.grid import search as search_all
+from stockstream.analytics.backtest.runs.load import Run, make
+from stockstream.analytics.backtest.runs.lookahead import verify as verify_no_lookahead
+from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.cli.options import progress
+from stockstream.sql.errors import StockStreamError, UsageError
 
 WIDE = 160
 """Of what no terminal's width limits."""

@@ -13,10 +13,10 @@ from duckdb import DuckDBPyConnection
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
-from pipeline.checks import Check, Finding, described, find, run_checks, shipped
-from pipeline.lake import Lake
-from sql.session import LakeWarning
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.checks import Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.session import LakeWarning
 
 SHOWN = 3
 

@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.filesize import decimal
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
-from pipeline.lake import Lake
-from pipeline.publish import history as generations
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.publish import history as generations
 
 LINE = "{:>12}  {:19}  {:>11}  {:>14}  {:>9}  {}"
 

@@ -12,16 +12,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
-from analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
-from analytics.cli.silver import show_refreshed, working
-from analytics.compute import relation
-from analytics.session import connect
-from pipeline.lake import Lake
-from pipeline.steps.refresh_indicators import refresh_indicators
-from sql.catalogue import FOLDER, catalogue
-from sql.errors import UsageError
-from sql.session import explain
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
+from stockstream.analytics.cli.silver import show_refreshed, working
+from stockstream.analytics.compute import relation
+from stockstream.analytics.session import connect
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.sql.catalogue import FOLDER, catalogue
+from stockstream.sql.errors import UsageError
+from stockstream.sql.session import explain
 
 app = typer.Typer(help="Technical indicators: what there is, computed, kept ready, and new ones.", no_args_is_help=True)
 
@@ -160,7 +160,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sql.catalogue import catalogue
+from stockstream.sql.catalogue import catalogue
 
 
 def test_NAME() -> None:

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from pipeline.lake import Lake
-from pipeline.run import Result
-from pipeline.settings import settings
-from pipeline.steps.fetch_metadata import fetch_metadata
-from sql.errors import UsageError
+from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.run import Result
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.sql.errors import UsageError
 
 
 class Source(StrEnum):
@@ -55,7 +55,7 @@ def metadata(
         raise UsageError("--source polygon has the US market only: use --source directory")
     provider = None
     if source is Source.polygon:
-        from pipeline.metadata.polygon import PolygonReference  # takes a while to import
+        from stockstream.pipeline.metadata.polygon import PolygonReference  # takes a while to import
 
         provider = PolygonReference.from_settings(settings())
     day = day_of("--date", date)

@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from pipeline.lake import Lake
-from pipeline.market import Market, market
-from pipeline.settings import settings
-from sql.errors import UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import Market, market
+from stockstream.pipeline.settings import settings
+from stockstream.sql.errors import UsageError
 
 LakeOption = Annotated[
     str | None,

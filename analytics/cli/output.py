@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from sql.errors import LakeError, UsageError
-from sql.session import quoted
+from stockstream.sql.errors import LakeError, UsageError
+from stockstream.sql.session import quoted
 
 
 class Format(StrEnum):

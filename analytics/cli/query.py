@@ -9,11 +9,11 @@ from typing import Annotated
 import duckdb
 import typer
 
-from analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
-from analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
-from analytics.session import generation_of
-from sql.errors import StockStreamError, UsageError
-from sql.session import connect, explain, normalise
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
+from stockstream.analytics.session import generation_of
+from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.session import connect, explain, normalise
 
 
 class QueryError(StockStreamError):

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
-from pipeline.lake import Lake
-from pipeline.steps.rollback import rollback as rollback_step
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.rollback import rollback as rollback_step
 
 SHOWN = 10
 

@@ -14,15 +14,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from analytics.cli.metadata import show_metadata
-from analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
-from pipeline.lake import Lake
-from pipeline.run import Result
-from pipeline.run import run as run_pipeline
-from pipeline.settings import settings
-from pipeline.sources import NAMES, open_source
-from sql.errors import UsageError
+from stockstream.analytics.cli.metadata import show_metadata
+from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from stockstream.analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.run import Result
+from stockstream.pipeline.run import run as run_pipeline
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import NAMES, open_source
+from stockstream.sql.errors import UsageError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
 SHOWN = 10
@@ -132,7 +132,7 @@ def demo(lake: LakeOption = "demo-lake", as_json: JsonOption = False) -> None:
 
     Example: stockstream demo
     """
-    from analytics.demo import show
+    from stockstream.analytics.demo import show
 
     _execute(lake, "demo", "US", as_json, after=show)
 

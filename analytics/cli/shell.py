@@ -14,11 +14,11 @@ from typing import Annotated
 
 import typer
 
-from analytics.cli.options import AsOfOption, LakeOption, lake_uri
-from analytics.session import generation_of
-from sql.errors import UsageError
-from sql.loader import HOME
-from sql.session import connect, extension, normalise, quoted
+from stockstream.analytics.cli.options import AsOfOption, LakeOption, lake_uri
+from stockstream.analytics.session import generation_of
+from stockstream.sql.errors import UsageError
+from stockstream.sql.loader import HOME
+from stockstream.sql.session import connect, extension, normalise, quoted
 
 
 def shell(

@@ -10,11 +10,11 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
-from pipeline.lake import Lake
-from pipeline.run import Result
-from pipeline.steps.consolidate import consolidate as consolidate_step
-from pipeline.steps.resample import resample as resample_step
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.run import Result
+from stockstream.pipeline.steps.consolidate import consolidate as consolidate_step
+from stockstream.pipeline.steps.resample import resample as resample_step
 
 
 def consolidate(
@@ -61,7 +61,7 @@ def show_consolidated(out: Console, result: Result) -> None:
     if result["generation"] is None:
         out.print("silver     up to date: no batch file is new")
         return
-    how = "all written anew" if result["compacted"] else f"{result['moved']} symbols with a changed past"
+    how = "all written anew" if result["compacted"] else f"{result['restated']} symbols with a changed past"
     out.print(
         f"silver     generation {result['generation']}: {result['inputs']} batch files merged, "
         f"{result['rows']:,} rows written ({how})"

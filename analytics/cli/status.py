@@ -9,10 +9,10 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
-from analytics.session import generation_of
-from pipeline.lake import Lake
-from sql.session import connect, explain
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from stockstream.analytics.session import generation_of
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.session import connect, explain
 
 STEPS = """
     SELECT
@@ -65,7 +65,7 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
     session = None
     if market is not None:
         now = datetime.now(UTC)
-        session = market.settled_through(market.today(now), now)
+        session = market.complete_through(market.today(now), now)
     with connect(lake.uri, generation=generation) as con:
         try:
             relation = con.sql("FROM lake_status()")

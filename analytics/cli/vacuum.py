@@ -12,10 +12,10 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
-from analytics.cli.options import JsonOption, LakeOption, lake_uri
-from pipeline.errors import UsageError
-from pipeline.lake import Lake
-from pipeline.steps.vacuum import vacuum as vacuum_step
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.vacuum import vacuum as vacuum_step
 
 
 class Raw(StrEnum):

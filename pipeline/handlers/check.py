@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from pipeline.steps.check import check
+from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.steps.check import check
 
 
 @lambda_handler

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
 
 
 @lambda_handler

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
 
 
 @lambda_handler

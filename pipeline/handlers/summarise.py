@@ -5,8 +5,8 @@ from __future__ import annotations
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from pipeline.handlers.runtime import SERVICE, Event, Invocation, Result, lambda_handler
-from pipeline.steps.summarise import summarise
+from stockstream.pipeline.handlers.runtime import SERVICE, Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.steps.summarise import summarise
 
 metrics = Metrics(namespace="StockStream", service=SERVICE)
 

@@ -6,11 +6,11 @@ import datetime as dt
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pipeline.directories import open_directory
-from pipeline.errors import UsageError
-from pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from pipeline.sources import open_source
-from pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.listings import open_listings
+from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.steps.update_symbols import update_symbols
 
 
 class Asked(BaseModel):
@@ -36,7 +36,7 @@ def handler(event: Event, at: Invocation) -> Result:
         raise UsageError(f"the execution's input: {wrong}") from None
     day = str(asked.date or at.market.today(at.now))
     source = open_source(at.settings.source, at.market, at.settings)
-    directory = None if asked.symbols else source.directory() or open_directory(at.market, at.settings)
+    directory = None if asked.symbols else source.listings() or open_listings(at.market, at.settings)
     told = {"date": day, "symbols": asked.symbols, "acceptSmaller": asked.acceptSmaller}
     update = update_symbols(told, at.lake, directory, at.market, asked.batchSize or source.batch_size, at.now)
     return {

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from pipeline.lake import RAW_METADATA, Lake
-from sql.session import run_date
+from stockstream.pipeline.lake import RAW_METADATA, Lake
+from stockstream.sql.session import run_date
 
 _NAME = re.compile(r"(?:symbols|raw-metadata)/\d{4}-\d\d-\d\d-([a-z-]+?)(?:-part-\d+)?\.(?:csv|parquet)", re.ASCII)
 

@@ -8,12 +8,12 @@ from datetime import date
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import Lake, no_files
-from pipeline.manifest import Table
-from pipeline.metadata.inputs import Inputs
-from pipeline.publish import sql_versions
-from sql.loader import load
-from sql.session import explain, quoted, set_variable
+from stockstream.pipeline.lake import Lake, no_files
+from stockstream.pipeline.manifest import Table
+from stockstream.pipeline.metadata.inputs import Inputs
+from stockstream.pipeline.publish import sql_versions
+from stockstream.sql.loader import load
+from stockstream.sql.session import explain, quoted, set_variable
 
 PERIODS = ("steps/metadata_lists", "steps/metadata_periods")
 LINKS = ("steps/metadata_facts", "steps/metadata_dated", "steps/metadata_turns", "steps/metadata_links")

@@ -9,9 +9,9 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from pipeline.errors import RateLimited, SourceError, UsageError
-from pipeline.polygon_api import GOOD, KeyRefusedError, PolygonApi
-from pipeline.settings import Settings
+from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.polygon_api import GOOD, KeyRefusedError, PolygonApi
+from stockstream.pipeline.settings import Settings
 
 TICKERS = "/v3/reference/tickers"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pipeline.errors import UsageError
-from pipeline.market import Market
-from pipeline.settings import Settings
-from pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.sources.base import Answer, Source, Window
 
 __all__ = ["NAMES", "Answer", "Source", "Window", "open_source"]
 
@@ -29,21 +29,21 @@ def open_source(
     """
     # Each source is imported when it is asked for: a Lambda carries only the packages of its own.
     if name == "yahoo":
-        from pipeline.sources.yahoo import YahooSource
+        from stockstream.pipeline.sources.yahoo import YahooSource
 
         return YahooSource.from_settings(settings, market.yahoo_suffix, market.timezone)
     if name == "polygon":
-        from pipeline.sources.polygon import PolygonSource
+        from stockstream.pipeline.sources.polygon import PolygonSource
 
         if market.name != "US":
             raise UsageError("--source polygon has the US market only: use --market US")
         return PolygonSource.from_settings(settings)
     if name.startswith("files:"):
-        from pipeline.sources.files import FilesSource
+        from stockstream.pipeline.sources.files import FilesSource
 
         return FilesSource(name.removeprefix("files:"), market, prices, columns, derive_actions)
     if name == "demo":
-        from pipeline.sources.demo import DemoSource
+        from stockstream.pipeline.sources.demo import DemoSource
 
         if market.name != "US":
             raise UsageError("--source demo has the US market only: use --market US")

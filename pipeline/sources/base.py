@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from pipeline.directories.base import Directory
+from stockstream.pipeline.listings.base import ListingsSource
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,6 @@ class Source(ABC):
             RateLimited: the source keeps refusing; the windows not answered yet are given up for this run.
         """
 
-    def directory(self) -> Directory | None:
+    def listings(self) -> ListingsSource | None:
         """Give the source's own list of symbols; None where the market's exchange is to be asked."""
         return None

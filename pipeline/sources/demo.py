@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 from pathlib import Path
 
-from pipeline.directories.base import Directory, Listing
-from pipeline.errors import UsageError
-from pipeline.market import Market
-from pipeline.sources.files import FilesSource
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.sources.files import FilesSource
 
 COMPANIES = {
     "AAPL": ("Apple Inc.", "Technology Hardware & Equipment"),
@@ -33,13 +33,13 @@ class DemoSource(FilesSource):
         path = Path(package.origin).parent / "_data" / "stocks.csv.gz"
         super().__init__(str(path), market, prices="as-traded", derive_actions=True)
 
-    def directory(self) -> Directory:
+    def listings(self) -> ListingsSource:
         """Give the companies by name."""
-        return _DemoDirectory()
+        return _DemoListings()
 
 
-class _DemoDirectory:
+class _DemoListings:
     name = "demo"
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         return [Listing(symbol, name, sector) for symbol, (name, sector) in COMPANIES.items()]

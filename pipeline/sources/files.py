@@ -12,13 +12,13 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation, SQLExpression
 
-from pipeline.directories.base import Directory, Listing
-from pipeline.errors import UsageError
-from pipeline.market import Market
-from pipeline.sources.base import Answer, Source, Window
-from sql.loader import load
-from sql.session import quoted
-from sql.session import quoted as literal
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.sql.loader import load
+from stockstream.sql.session import quoted
+from stockstream.sql.session import quoted as literal
 
 # What people call the columns, compared without case, blanks, dots, dashes and underscores.
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -87,9 +87,9 @@ class FilesSource(Source):
         failed = {s: self._bad.get(s, f"not in {self._path}") for s in symbols if s not in known}
         yield Answer(tuple(known), bars, failed)
 
-    def directory(self) -> Directory:
+    def listings(self) -> ListingsSource:
         """Give the symbols of the files."""
-        return _FilesDirectory(self)
+        return _FilesListings(self)
 
     def symbols(self) -> list[str]:
         """Give every symbol that the files have bars of or are named after, sorted."""
@@ -195,14 +195,14 @@ class FilesSource(Source):
         return Path(file).name.split(".")[0].upper()
 
 
-class _FilesDirectory:
+class _FilesListings:
     name = "files"
     concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
 
     def __init__(self, source: FilesSource) -> None:
         self._source = source
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         return [Listing(symbol) for symbol in self._source.symbols()]
 
 

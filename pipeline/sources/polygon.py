@@ -12,11 +12,11 @@ from uuid import uuid4
 
 from duckdb import ConversionException, DuckDBPyConnection, DuckDBPyRelation
 
-from pipeline.directories.polygon import PolygonDirectory
-from pipeline.errors import RateLimited, SourceError, UsageError
-from pipeline.polygon_api import KeyRefusedError, PolygonApi
-from pipeline.settings import Settings
-from pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.listings.polygon import PolygonListings
+from stockstream.pipeline.polygon_api import KeyRefusedError, PolygonApi
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.sources.base import Answer, Source, Window
 
 logger = logging.getLogger(__name__)
 
@@ -115,9 +115,9 @@ class PolygonSource(Source):
             settings.retry_wait_max,
         )
 
-    def directory(self) -> PolygonDirectory:
+    def listings(self) -> PolygonListings:
         """Give Polygon's own list of tickers; it shares the rate limit of this source."""
-        return PolygonDirectory(self._api)
+        return PolygonListings(self._api)
 
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
         """Answer every window once: those had from the whole market's days in one answer, each other one in its own.

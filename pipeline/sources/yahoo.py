@@ -24,9 +24,9 @@ from yfinance._http import new_session
 from yfinance.data import YfData
 from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
 
-from pipeline.errors import RateLimited, SourceError
-from pipeline.settings import Settings
-from pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.errors import RateLimited, SourceError
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.sources.base import Answer, Source, Window
 
 _ONE_AT_A_TIME = Lock()
 """yfinance keeps one session, one crumb and unguarded dictionaries a process: it is not thread-safe."""

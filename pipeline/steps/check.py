@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.checks import Finding, described, run_checks, shipped
-from pipeline.lake import Lake
+from stockstream.pipeline.checks import Finding, described, run_checks, shipped
+from stockstream.pipeline.lake import Lake
 
 Event = dict[str, Any]
 

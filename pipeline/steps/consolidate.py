@@ -9,12 +9,12 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.checks import refuse
-from pipeline.lake import Lake
-from pipeline.manifest import DataFile, Manifest, Table
-from pipeline.publish import publish, session_at, sql_versions, stage, staging, upload
-from sql.loader import load
-from sql.session import files_of, set_silver, set_variable
+from stockstream.pipeline.checks import refuse
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.manifest import DataFile, Manifest, Table
+from stockstream.pipeline.publish import publish, session_at, sql_versions, stage, staging, upload
+from stockstream.sql.loader import load
+from stockstream.sql.session import files_of, set_silver, set_variable
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +38,7 @@ def consolidate(event: Event, lake: Lake) -> dict[str, Any]:
 
     `event`: `full` (true: write all of silver anew, from silver and all batch files that are still there). Gives
     `{"generation" (None: there was nothing to do), "inputs" (batch files), "rows", "bytes" (of the files written),
-    "compacted" (base was written anew), "moved" (symbols whose history lies in delta)}`.
+    "compacted" (base was written anew), "restated" (symbols whose history lies in delta)}`.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -52,7 +52,7 @@ def consolidate(event: Event, lake: Lake) -> dict[str, Any]:
 
     made = publish(lake, "consolidate", make)
     if made is None:
-        return {"generation": None, "inputs": 0, "rows": 0, "bytes": 0, "compacted": False, "moved": 0}
+        return {"generation": None, "inputs": 0, "rows": 0, "bytes": 0, "compacted": False, "restated": 0}
     return {"generation": made.generation, **result}
 
 
@@ -68,18 +68,18 @@ def _make(
         left_out = {*before.set_aside, *(_name(file) for file in files_of(con, "unreadable_files"))}
         set_variable(con, "fresh_files", [f for f in files_of(con, "listed_files") if _name(f) not in left_out])
 
-    compact = full or bars.through is None or bars.settled is None
+    compact = full or bars.through is None or bars.stable_through is None
     if not compact:
-        set_variable(con, "settled", bars.settled or BEGINNING)
-        found = con.execute(load("steps/moved").text).fetchall()
-        moved = tuple(sorted({*bars.moved, *(symbol for (symbol,) in found)}))
-        _rewrite(con, bars.through or BEGINNING, moved)
+        set_variable(con, "stable_through", bars.stable_through or BEGINNING)
+        found = con.execute(load("steps/restated").text).fetchall()
+        restated = tuple(sorted({*bars.restated, *(symbol for (symbol,) in found)}))
+        _rewrite(con, bars.through or BEGINNING, restated)
         compact = _outgrown(con, bars)
     if compact:
         _rewrite(con, BEGINNING, ())
-        table = Table(through=_day_before(con, TAIL), settled=_day_before(con, OPEN))
+        table = Table(through=_day_before(con, TAIL), stable_through=_day_before(con, OPEN))
     else:
-        table = bars.model_copy(update={"moved": moved, "delta": ()})
+        table = bars.model_copy(update={"restated": restated, "delta": ()})
 
     staged = _stage(con, folder, table, compact)
     _verify(con, staged, table, compact)
@@ -93,7 +93,7 @@ def _make(
         "rows": sum(file.rows for file in staged.values()),
         "bytes": sum(file.bytes for file in staged.values()),
         "compacted": compact,
-        "moved": len(table.moved),
+        "restated": len(table.restated),
     }
     return before.model_copy(
         update={
@@ -106,10 +106,10 @@ def _make(
     )
 
 
-def _rewrite(con: DuckDBPyConnection, cut: date, moved: tuple[str, ...]) -> None:
-    """Make the table `rewritten`: the bars after the cut, and all of the moved symbols."""
+def _rewrite(con: DuckDBPyConnection, cut: date, restated: tuple[str, ...]) -> None:
+    """Make the table `rewritten`: the bars after the cut, and all of the restated symbols."""
     set_variable(con, "cut", cut)
-    set_variable(con, "moved", moved)
+    set_variable(con, "restated", restated)
     con.execute(load("steps/consolidate").text)
 
 
@@ -145,13 +145,13 @@ def _verify(con: DuckDBPyConnection, staged: dict[str, DataFile], table: Table, 
     """Run the checks on what is about to be published, as readers would see it.
 
     A base that stays was checked when it was published, and shares no row with a new delta: that has later days only,
-    and all rows of the moved symbols.
+    and all rows of the restated symbols.
 
     Raises:
         CheckFailed: one of them finds bad rows.
     """
     base, delta = ([staged[role].key] if role in staged else [] for role in ("base", "delta"))
-    set_silver(con, {"bars": (base, delta, table.moved)})
+    set_silver(con, {"bars": (base, delta, table.restated)})
     inputs = files_of(con, "fresh_files")
     for variable, files in {"raw_files": inputs, "fresh_files": [], "unreadable_files": []}.items():
         set_variable(con, variable, files)

@@ -10,22 +10,22 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.errors import Conflict, LakeError, SourceError, UsageError
-from pipeline.lake import Lake, no_files, parquet, raw_key, since
-from pipeline.market import Market
-from pipeline.settings import settings
-from pipeline.sources.base import Answer, Source, Window
-from pipeline.steps.update_symbols import last_list
-from pipeline.steps.windows import History, plan
-from sql.loader import load
-from sql.session import Narrow, files_of, list_files, listed_files, pick_files, quoted, set_variable
+from stockstream.pipeline.errors import Conflict, LakeError, SourceError, UsageError
+from stockstream.pipeline.lake import Lake, no_files, parquet, raw_key, since
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.steps.update_symbols import last_list
+from stockstream.pipeline.steps.windows import History, plan
+from stockstream.sql.loader import load
+from stockstream.sql.session import FileFilter, files_of, list_files, listed_files, pick_files, quoted, set_variable
 
 logger = logging.getLogger(__name__)
 
 Event = dict[str, Any]
 
 ATTEMPTS = 20
-STEPS = ("steps/newest_bars", "steps/settle", "steps/news", "steps/waiting")
+STEPS = ("steps/newest_bars", "steps/accept", "steps/news", "steps/waiting")
 
 
 def fetch_batch(
@@ -80,9 +80,9 @@ def fetch_batch(
             return result
         set_variable(con, "batch_symbols", [window.symbol for window in windows])
         missing, result["stopped"] = _ask(con, source, windows, on_symbols)
-        result["openSession"] = _settle(con, market.settled_through(day, now))
-        narrow = since(min(window.start for window in windows))
-        result["key"] = _publish(con, lake, day, event.get("batchNumber"), source, now, narrow)
+        result["openSession"] = _accept(con, market.complete_through(day, now))
+        file_filter = since(min(window.start for window in windows))
+        result["key"] = _publish(con, lake, day, event.get("batchNumber"), source, now, file_filter)
         if result["key"]:
             result["rows"], first, last = con.execute("SELECT count(*), min(date), max(date) FROM news").fetchall()[0]
             result["firstDate"], result["lastDate"] = str(first), str(last)
@@ -94,11 +94,11 @@ def fetch_batch(
 
 
 def _history(event: Event, market: Market, day: date, now: datetime) -> History:
-    settled = market.settled_through(day, now)
+    complete_through = market.complete_through(day, now)
     start = date.fromisoformat(event["start"]) if event.get("start") else settings().start
     if event.get("end"):
-        return History(start, min(date.fromisoformat(event["end"]), settled), whole=True)
-    return History(start, settled)
+        return History(start, min(date.fromisoformat(event["end"]), complete_through), whole=True)
+    return History(start, complete_through)
 
 
 def _ask(
@@ -137,21 +137,29 @@ def _take(con: DuckDBPyConnection, answer: Answer) -> None:
         answer.bars.query("answer", "INSERT INTO fetched BY NAME FROM answer")
 
 
-def _settle(con: DuckDBPyConnection, settled: date) -> int:
-    """Make the table `settled`; count the bars of sessions that are still open, which are not stored."""
-    con.execute(load("steps/settle").text)
-    row = con.execute("SELECT count(*) FROM fetched WHERE date > $settled", {"settled": settled}).fetchone()
+def _accept(con: DuckDBPyConnection, complete_through: date) -> int:
+    """Make the table `accepted`; count the bars of sessions that are still open, which are not stored."""
+    con.execute(load("steps/accept").text)
+    row = con.execute(
+        "SELECT count(*) FROM fetched WHERE date > $complete_through", {"complete_through": complete_through}
+    ).fetchone()
     return int(row[0]) if row else 0
 
 
 def _publish(
-    con: DuckDBPyConnection, lake: Lake, day: date, batch: int | None, source: Source, now: datetime, narrow: Narrow
+    con: DuckDBPyConnection,
+    lake: Lake,
+    day: date,
+    batch: int | None,
+    source: Source,
+    now: datetime,
+    file_filter: FileFilter,
 ) -> str | None:
     """Store the news as a new file; when another run was faster, what is news to what that run has made of the lake."""
     stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
     for _ in range(ATTEMPTS):
         list_files(con, lake.uri)
-        pick_files(con, lake.uri, narrow)
+        pick_files(con, lake.uri, file_filter)
         told = {"fetch_timestamp": stamp, "source": source.name, "basis_is_told": source.basis_is_told}
         con.execute(load("steps/news").text, told)
         if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:

@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
-from pipeline.errors import Conflict, SourceError, UsageError
-from pipeline.lake import Lake, metadata_key, no_files, parquet
-from pipeline.manifest import Manifest, Table
-from pipeline.market import Market
-from pipeline.metadata.inputs import Inputs
-from pipeline.metadata.merge import SQL, is_up_to_date, merge
-from pipeline.publish import head, publish, sql_versions, stage, staging, upload
-from pipeline.steps.update_symbols import believe
-from sql.loader import load
+from stockstream.pipeline.errors import Conflict, SourceError, UsageError
+from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.metadata.inputs import Inputs
+from stockstream.pipeline.metadata.merge import SQL, is_up_to_date, merge
+from stockstream.pipeline.publish import head, publish, sql_versions, stage, staging, upload
+from stockstream.pipeline.steps.update_symbols import believe
+from stockstream.sql.loader import load
 
 if TYPE_CHECKING:  # most runs need no client of Polygon, which takes a while to import
-    from pipeline.metadata.polygon import Page, PolygonReference
+    from stockstream.pipeline.metadata.polygon import Page, PolygonReference
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ def fetch_metadata(
     (both None: stored before), "codes" (symbols asked for), "refused" (why no more; else None)}}`.
 
     Raises:
-        DirectoryRefused: Polygon's list of tickers is not believable.
+        ListingsRefused: Polygon's list of tickers is not believable.
         SourceError: Polygon does not give a whole list.
         LakeError: the lake cannot be read or written.
     """

@@ -9,14 +9,14 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from pipeline import derived
-from pipeline.lake import Lake, no_files
-from pipeline.manifest import Manifest, Table
-from pipeline.publish import publish, session_at, sql_versions, staging
-from sql.catalogue import KERNELS, catalogue
-from sql.loader import HOME, load
-from sql.session import set_variable
-from sql.wide import Request, parse, plan
+from stockstream.pipeline import derived
+from stockstream.pipeline.lake import Lake, no_files
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.publish import publish, session_at, sql_versions, staging
+from stockstream.sql.catalogue import KERNELS, catalogue
+from stockstream.sql.compiler import Request, parse, plan
+from stockstream.sql.loader import HOME, load
+from stockstream.sql.session import set_variable
 
 logger = logging.getLogger(__name__)
 
@@ -87,26 +87,26 @@ def _refreshed(lake: Lake, before: Manifest, requests: list[Request], whole: boo
     through = bars.through or BEGINNING
     with session_at(lake, before, no_files, STEP) as con, staging() as folder:
         since = BEGINNING if whole else through
-        _collect(con, since, 0 if whole else lookback(requests), () if whole else bars.moved)
+        _collect(con, since, 0 if whole else lookback(requests), () if whole else bars.restated)
         _compute(con, requests)
-        set_variable(con, "moved", bars.moved)
-        in_base = f"date <= DATE '{through}' AND NOT list_contains(getvariable('moved'), symbol)" if whole else None
+        set_variable(con, "restated", bars.restated)
+        in_base = f"date <= DATE '{through}' AND NOT list_contains(getvariable('restated'), symbol)" if whole else None
         base, delta = derived.write(con, lake, folder, before, TABLE, "refreshed", in_base, ROW_GROUP)
-    return Table(base=base, delta=delta, moved=bars.moved, through=bars.through)
+    return Table(base=base, delta=delta, restated=bars.restated, through=bars.through)
 
 
-def _collect(con: DuckDBPyConnection, since: date, bars_before: int, moved: tuple[str, ...]) -> None:
+def _collect(con: DuckDBPyConnection, since: date, bars_before: int, restated: tuple[str, ...]) -> None:
     """Make the tables `indicator_bars` and `whole`; see the SQL file."""
     daily = timedelta(days=bars_before * 365 // 240 + 10)  # of who is traded daily
     set_variable(con, "since", since)
     set_variable(con, "cutoff", since if since == BEGINNING else since - daily)
-    set_variable(con, "moved", moved)
+    set_variable(con, "restated", restated)
     con.execute(f"SET VARIABLE lookback = {bars_before}")
     con.execute(load(STEP).text)
 
 
 def _compute(con: DuckDBPyConnection, requests: list[Request]) -> None:
-    """Make the table `refreshed`: of the days after `since`, and of all days of the moved symbols."""
+    """Make the table `refreshed`: of the days after `since`, and of all days of the restated symbols."""
     catalogue().install(con)
     text = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True)
     con.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {text}")
@@ -129,7 +129,7 @@ def _compute(con: DuckDBPyConnection, requests: list[Request]) -> None:
         continued AS (
             SELECT c.* EXCLUDE ({", ".join(carried)}), {moved_on}
             FROM computed AS c LEFT JOIN stored AS s USING (symbol) LEFT JOIN here AS h USING (symbol)
-            WHERE c.date > getvariable('since') OR list_contains(getvariable('moved'), c.symbol)
+            WHERE c.date > getvariable('since') OR list_contains(getvariable('restated'), c.symbol)
         )
         SELECT symbol, date, close, {", ".join(names)} FROM continued
     """)

@@ -11,14 +11,14 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from pipeline import derived
-from pipeline.errors import LakeError, UsageError
-from pipeline.lake import SESSIONS, Lake, no_files
-from pipeline.manifest import Manifest, Table
-from pipeline.publish import publish, session_at, sql_versions, staging
-from pipeline.settings import settings
-from sql.loader import load
-from sql.session import set_variable
+from stockstream.pipeline import derived
+from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.lake import SESSIONS, Lake, no_files
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.publish import publish, session_at, sql_versions, staging
+from stockstream.pipeline.settings import settings
+from stockstream.sql.loader import load
+from stockstream.sql.session import set_variable
 
 logger = logging.getLogger(__name__)
 
@@ -100,29 +100,29 @@ def _one(
     with session_at(lake, before, no_files, *STEPS) as con, staging() as folder:
         set_variable(con, "every", every)
         through = _last_bucket(con, bars) if whole else held.through
-        _resample(con, BEGINNING if whole or through is None else through, () if whole else bars.moved)
-        set_variable(con, "moved", bars.moved)
-        settled = f"ends_on <= DATE '{through}'" if through else "false"
-        in_base = f"{settled} AND NOT list_contains(getvariable('moved'), symbol)" if whole else None
+        _resample(con, BEGINNING if whole or through is None else through, () if whole else bars.restated)
+        set_variable(con, "restated", bars.restated)
+        finished = f"ends_on <= DATE '{through}'" if through else "false"
+        in_base = f"{finished} AND NOT list_contains(getvariable('restated'), symbol)" if whole else None
         base, delta = derived.write(con, lake, folder, before, f"bars_{name}", "resampled_bars", in_base, ROW_GROUP)
     table = Table(
-        base=base, delta=delta, moved=bars.moved, through=through, made_from=made_from, sql=sql_versions(*SQL)
+        base=base, delta=delta, restated=bars.restated, through=through, made_from=made_from, sql=sql_versions(*SQL)
     )
     return table, derived.report(table, whole)
 
 
 def _last_bucket(con: DuckDBPyConnection, bars: Table) -> date | None:
     """Give the last day of the newest bucket kept in base: its bars can change only with their symbol's past."""
-    if bars.through is None or bars.settled is None:
+    if bars.through is None or bars.stable_through is None:
         return None
     set_variable(con, "through", bars.through)
-    set_variable(con, "settled", bars.settled)
+    set_variable(con, "stable_through", bars.stable_through)
     row = con.execute(load("steps/last_bucket").text).fetchone()
     return row[0] if row else None
 
 
-def _resample(con: DuckDBPyConnection, since: date, moved: Sequence[str]) -> None:
-    """Make the table `resampled_bars`: of the days after `since`, and of all days of the moved symbols."""
+def _resample(con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
+    """Make the table `resampled_bars`: of the days after `since`, and of all days of the restated symbols."""
     set_variable(con, "since", since)
-    set_variable(con, "moved", moved)
+    set_variable(con, "restated", restated)
     con.execute(load("steps/resample").text)

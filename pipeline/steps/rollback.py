@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.errors import Conflict, UsageError
-from pipeline.lake import MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
-from pipeline.manifest import Manifest, Table
-from pipeline.publish import generation, publish, session_at
-from sql.session import listed_files
+from stockstream.pipeline.errors import Conflict, UsageError
+from stockstream.pipeline.lake import MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.publish import generation, publish, session_at
+from stockstream.sql.session import listed_files
 
 Event = dict[str, Any]
 

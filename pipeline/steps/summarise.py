@@ -7,8 +7,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.lake import Lake, run_key
-from pipeline.market import Market
+from stockstream.pipeline.lake import Lake, run_key
+from stockstream.pipeline.market import Market
 
 Event = dict[str, Any]
 Result = dict[str, Any]

@@ -11,11 +11,11 @@ from typing import Any
 
 import duckdb
 
-from pipeline.directories.base import Directory, Listing
-from pipeline.errors import DirectoryRefused
-from pipeline.lake import Lake, metadata_key, parquet, symbols_key
-from pipeline.market import Market
-from sql.session import quoted, run_date
+from stockstream.pipeline.errors import ListingsRefused
+from stockstream.pipeline.lake import Lake, metadata_key, parquet, symbols_key
+from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.market import Market
+from stockstream.sql.session import quoted, run_date
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ Event = dict[str, Any]
 def update_symbols(
     event: Event,
     lake: Lake,
-    directory: Directory | None,
+    directory: ListingsSource | None,
     market: Market,
     batch_size: int = 100,
     now: datetime | None = None,
@@ -42,7 +42,7 @@ def update_symbols(
     and `metadata.refused` says why.
 
     Raises:
-        DirectoryRefused: there is neither a believable directory nor a list from before.
+        ListingsRefused: there is neither a believable directory nor a list from before.
     """
     day = date.fromisoformat(event["date"]) if event.get("date") else market.today(now or datetime.now(UTC))
     lake.prepare(market, day)
@@ -52,14 +52,14 @@ def update_symbols(
     before_day, before = last_list(lake, day)
     refused = None
     try:
-        listings = directory.listings()
+        listings = directory.companies()
         believe(len(listings), len(before), accept_smaller=bool(event.get("acceptSmaller")))
         if dates := _listing_dates(listings):
             lake.update(metadata_key(day, "listing-dates"), lambda _: dates)
         lake.update(symbols_key(day), lambda _: _to_csv(listings))
-    except DirectoryRefused as refusal:
+    except ListingsRefused as refusal:
         if not before:
-            raise DirectoryRefused(
+            raise ListingsRefused(
                 f"{refusal}; and {lake.uri} has no list from before: name --symbols, or run again later"
             ) from None
         refused, listings = str(refusal), before
@@ -106,12 +106,12 @@ def believe(count: int, before: int, accept_smaller: bool) -> None:
     """Take a directory of `count` companies for whole, where the last list had `before` (0: there was none).
 
     Raises:
-        DirectoryRefused: it is empty, or has lost too many.
+        ListingsRefused: it is empty, or has lost too many.
     """
     if not count:
-        raise DirectoryRefused("the directory is empty")
+        raise ListingsRefused("the directory is empty")
     if count < (1 - LARGEST_LOSS) * before and not accept_smaller:
-        raise DirectoryRefused(
+        raise ListingsRefused(
             f"the directory has {count} companies, more than {LARGEST_LOSS:.0%} fewer than the {before} "
             "of the last list (if that is true, run with --accept-smaller)"
         )

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from pipeline.errors import Conflict, LakeError, UsageError
-from pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
-from pipeline.manifest import Manifest, Table
-from pipeline.publish import history, publish, session_at, sql_versions, stage, staging, upload
-from pipeline.store import Listed
-from sql.loader import load
-from sql.session import files_of, pick_files, set_variable
+from stockstream.pipeline.errors import Conflict, LakeError, UsageError
+from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.publish import history, publish, session_at, sql_versions, stage, staging, upload
+from stockstream.pipeline.store import Listed
+from stockstream.sql.loader import load
+from stockstream.sql.session import files_of, pick_files, set_variable
 
 logger = logging.getLogger(__name__)
 

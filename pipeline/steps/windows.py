@@ -8,11 +8,11 @@ from datetime import date, timedelta
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import Lake, since
-from pipeline.market import Market
-from pipeline.sources.base import Window
-from sql.loader import load
-from sql.session import pick_files, set_variable
+from stockstream.pipeline.lake import Lake, since
+from stockstream.pipeline.market import Market
+from stockstream.pipeline.sources.base import Window
+from stockstream.sql.loader import load
+from stockstream.sql.session import pick_files, set_variable
 
 RECENT = timedelta(days=45)
 """Most symbols' newest bar is found in the files of so many days: the older ones are opened only for the others."""
@@ -55,10 +55,10 @@ def plan(
 def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day: date) -> dict[str, date]:
     """Give the date of each symbol's newest bar up to a day; symbols without bars are left out."""
     found: dict[str, date] = {}
-    for narrow in (since(day - RECENT), None):
+    for file_filter in (since(day - RECENT), None):
         left = [symbol for symbol in symbols if symbol not in found]
         if left:
-            pick_files(con, lake.uri, narrow)
+            pick_files(con, lake.uri, file_filter)
             set_variable(con, "batch_symbols", left)
             found |= con.execute(load("steps/newest_bars").text, {"day": day}).fetchall()
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pipeline.store.base import Listed, Store, Stored
+from stockstream.pipeline.store.base import Listed, Store, Stored
 
 __all__ = ["Listed", "Store", "Stored", "open_store"]
 
@@ -10,9 +10,9 @@ __all__ = ["Listed", "Store", "Stored", "open_store"]
 def open_store(lake: str) -> Store:
     """Open the store of a lake's URI (normalised: a folder, or s3://bucket/prefix)."""
     if lake.startswith("s3://"):
-        from pipeline.store.s3 import S3Store  # boto3 takes a third of a second to import
+        from stockstream.pipeline.store.s3 import S3Store  # boto3 takes a third of a second to import
 
         return S3Store(lake)
-    from pipeline.store.folder import FolderStore
+    from stockstream.pipeline.store.folder import FolderStore
 
     return FolderStore(lake)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from pipeline.errors import Conflict, LakeError
-from pipeline.store.base import Listed, Stored
+from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.store.base import Listed, Stored
 
 LOCK_SECONDS = 120
 _ASIDE = ".aside-"

@@ -11,8 +11,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from pipeline.errors import Conflict, LakeError
-from pipeline.store.base import Listed, Stored
+from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.store.base import Listed, Stored
 
 # 412: the condition does not hold; 409: another conditional write of this key is under way, which comes to the same.
 _LOST = {409, 412}

@@ -32,6 +32,6 @@ SELECT
 FROM expected
 WHERE (bar_no IS DISTINCT FROM expected_no OR prev_close IS DISTINCT FROM expected_close)
     AND NOT coalesce(
-        is_first AND getvariable('cut') > DATE '0001-01-01' AND NOT list_contains(moved_symbols('bars'), symbol), false
+        is_first AND getvariable('cut') > DATE '0001-01-01' AND NOT list_contains(restated_symbols('bars'), symbol), false
     )
 ORDER BY symbol, date;

@@ -1,8 +1,11 @@
-"""Compile the table definitions: `python -m sql.schema` writes each `schema/NAME.parquet` from `schema/NAME.sql`."""
+"""Compile the table definitions: `python -m stockstream.sql.schema`, or `make schema`.
+
+Writes each `schema/NAME.parquet` from `schema/NAME.sql`.
+"""
 
 import duckdb
 
-from sql.loader import HOME, load
+from stockstream.sql.loader import HOME, load
 
 
 def compile_all() -> list[str]:

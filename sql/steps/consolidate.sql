@@ -4,7 +4,7 @@ title: The bars that are to be written anew, numbered - those after a day, and t
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [latest_bars, silver_bars, the variable cut (DATE), the variable moved (list of symbols)]
+needs: [latest_bars, silver_bars, the variable cut (DATE), the variable restated (list of symbols)]
 returns: temp table rewritten, columns of schema/bars.sql
 changes:
   - 2026-11-21 first version
@@ -14,22 +14,22 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
-WHERE date > getvariable('cut') AND NOT list_contains(getvariable('moved'), symbol)
+WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), symbol)
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
 -- Constants reach the scan; a sub-query would not.
-WHERE symbol BETWEEN list_min(getvariable('moved')) AND list_max(getvariable('moved'))
-    AND list_contains(getvariable('moved'), symbol);
+WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
+    AND list_contains(getvariable('restated'), symbol);
 
 -- Where the numbers of a symbol's rows go on from: the first row that silver has after the cut knows it (and where all
 -- is written anew, they begin anew) ...
 CREATE OR REPLACE TEMP TABLE starts AS
 SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
 FROM silver_bars
-WHERE date > getvariable('cut') AND NOT list_contains(getvariable('moved'), symbol)
+WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), symbol)
     AND getvariable('cut') > DATE '0001-01-01'
 GROUP BY symbol;
 
@@ -38,7 +38,7 @@ SET VARIABLE resumed = (
     SELECT coalesce(list(DISTINCT r.symbol), []::VARCHAR[])
     FROM rows_to_write AS r
     ANTI JOIN starts AS s ON s.symbol = r.symbol
-    WHERE NOT list_contains(getvariable('moved'), r.symbol)
+    WHERE NOT list_contains(getvariable('restated'), r.symbol)
 );
 INSERT INTO starts
 SELECT

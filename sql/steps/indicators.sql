@@ -4,9 +4,9 @@ title: The bars that indicators are to be computed of, and where each symbol's s
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [bars_split_adjusted, silver_bars, indicators, "the variables since, cutoff (DATE), lookback (bars) and moved (list of symbols)"]
+needs: [bars_split_adjusted, silver_bars, indicators, "the variables since, cutoff (DATE), lookback (bars) and restated (list of symbols)"]
 returns: temp tables whole (symbols computed from their first bar on), indicator_bars and carried
-reference: days after `since` are wanted, and all of the moved symbols' days; `cutoff` is so far before `since` that most symbols
+reference: days after `since` are wanted, and all of the restated symbols' days; `cutoff` is so far before `since` that most symbols
   have `lookback` bars in between, and those that have not are computed whole
 changes:
   - 2026-11-21 first version
@@ -14,11 +14,11 @@ changes:
 CREATE OR REPLACE TEMP TABLE whole AS
 SELECT symbol
 FROM silver_bars
-WHERE date > getvariable('cutoff') AND NOT list_contains(getvariable('moved'), symbol)
+WHERE date > getvariable('cutoff') AND NOT list_contains(getvariable('restated'), symbol)
 GROUP BY symbol
 HAVING min(bar_no) > 0 AND count(*) FILTER (WHERE date <= getvariable('since')) < getvariable('lookback')
 UNION ALL
-SELECT unnest(getvariable('moved'));
+SELECT unnest(getvariable('restated'));
 
 CREATE OR REPLACE TEMP TABLE indicator_bars AS
 SELECT symbol, date, open, high, low, close, volume

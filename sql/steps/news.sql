@@ -1,10 +1,10 @@
 /* ---
 name: news
-title: Of the settled rows, those that tell something the lake does not hold yet.
+title: Of the accepted rows, those that tell something the lake does not hold yet.
 status: active
 grain: one row per symbol and date
 params: {fetch_timestamp: ISO 8601 UTC, source: name of the source, basis_is_told: BOOLEAN}
-needs: [settled, latest_bars, split_factors, the variable batch_symbols]
+needs: [accepted, latest_bars, split_factors, the variable batch_symbols]
 returns: temp table news, columns of schema/raw.sql
 reference: storing only news makes a second run change nothing, and the trailing re-fetch cheap
 changes:
@@ -26,7 +26,7 @@ incoming AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.adjusted_close, b.dividend, b.split_ratio,
         b.price_basis, coalesce(f.later_splits, 1.0) AS later_splits
-    FROM settled AS b
+    FROM accepted AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
 ),

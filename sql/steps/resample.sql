@@ -4,7 +4,7 @@ title: The resampled bars that are to be written anew.
 status: active
 grain: one row per symbol and bucket
 params: {}
-needs: [resample, bars_split_adjusted, "the variables since (DATE), moved (list of symbols) and every (sessions, week or month)"]
+needs: [resample, bars_split_adjusted, "the variables since (DATE), restated (list of symbols) and every (sessions, week or month)"]
 returns: temp table resampled_bars, columns of schema/resampled.sql
 changes:
   - 2026-11-21 first version
@@ -12,13 +12,13 @@ changes:
 CREATE OR REPLACE TEMP TABLE bars_to_resample AS
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted
-WHERE date > getvariable('since') AND NOT list_contains(getvariable('moved'), symbol)
+WHERE date > getvariable('since') AND NOT list_contains(getvariable('restated'), symbol)
 UNION ALL
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted
 -- Constants reach the scan; a sub-query would not.
-WHERE symbol BETWEEN list_min(getvariable('moved')) AND list_max(getvariable('moved'))
-    AND list_contains(getvariable('moved'), symbol);
+WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
+    AND list_contains(getvariable('restated'), symbol);
 
 CREATE OR REPLACE TEMP TABLE resampled_bars AS
 SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open

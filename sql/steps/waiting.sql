@@ -4,7 +4,7 @@ title: The symbols whose newest row has no close yet, neither in the answer nor 
 status: active
 grain: one row per symbol
 params: {}
-needs: [settled, bars, the variable batch_symbols]
+needs: [accepted, bars, the variable batch_symbols]
 returns: symbol, date
 changes:
   - 2026-11-21 first version
@@ -12,7 +12,7 @@ changes:
 SELECT newest.symbol, newest.date
 FROM (
     SELECT symbol, max(date) AS date
-    FROM settled
+    FROM accepted
     GROUP BY symbol
     HAVING max(date) > coalesce(max(date) FILTER (WHERE close IS NOT NULL), DATE '0001-01-01')
 ) AS newest

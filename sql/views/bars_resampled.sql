@@ -17,7 +17,7 @@ SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, 
 FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files('bars_' || every, 'base'))
 )
-WHERE NOT list_contains(moved_symbols('bars_' || every), symbol)
+WHERE NOT list_contains(restated_symbols('bars_' || every), symbol)
 UNION ALL
 SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
 FROM read_parquet(

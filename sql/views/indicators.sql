@@ -17,7 +17,7 @@ SELECT
     stoch_k, stoch_d, bollinger_upper, bollinger_middle, bollinger_lower, donchian_upper, donchian_lower,
     atr_14, obv, vwap, vwap_value, vwap_volume
 FROM read_parquet(list_concat([schema_file('indicators')], silver_files('indicators', 'base')))
-WHERE NOT list_contains(moved_symbols('indicators'), symbol)
+WHERE NOT list_contains(restated_symbols('indicators'), symbol)
 UNION ALL
 SELECT
     symbol, date, close, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist,

@@ -20,14 +20,14 @@ CREATE OR REPLACE MACRO silver_files(name, part) AS coalesce(
     []::VARCHAR[]
 );
 
-CREATE OR REPLACE MACRO moved_symbols(name) AS coalesce(getvariable('silver')[name].moved, []::VARCHAR[]);
+CREATE OR REPLACE MACRO restated_symbols(name) AS coalesce(getvariable('silver')[name].restated, []::VARCHAR[]);
 
 CREATE OR REPLACE VIEW silver_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
 FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'base')))
-WHERE NOT list_contains(moved_symbols('bars'), symbol)
+WHERE NOT list_contains(restated_symbols('bars'), symbol)
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,

@@ -17,11 +17,11 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from analytics import DataAggregator
-from pipeline.errors import LakeError
-from pipeline.lake import Lake, raw_key
-from pipeline.publish import head
-from pipeline.steps.consolidate import consolidate
+from stockstream.analytics import DataAggregator
+from stockstream.pipeline.errors import LakeError
+from stockstream.pipeline.lake import Lake, raw_key
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.steps.consolidate import consolidate
 from tests.s3_server import Request, S3Server
 
 SCHEMA = {
@@ -172,7 +172,7 @@ def test_merges_the_batches_of_one_run(day: int, filled: str) -> None:
 
 OUTLIVES = """
 import gc, sys, polars as pl
-from analytics import DataAggregator
+from stockstream.analytics import DataAggregator
 aggregator = DataAggregator(sys.argv[1])
 lazy = aggregator.scan_symbols(["BHP"]).filter(pl.col("close") > 42).select("date", "close")
 del aggregator

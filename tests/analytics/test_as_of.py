@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pytest
 
-import analytics
-from pipeline.errors import UsageError
-from pipeline.lake import RAW, Lake
-from pipeline.manifest import Manifest
-from pipeline.publish import generation, history
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.resample import resample
-from pipeline.steps.vacuum import vacuum
-from sql.loader import HOME
+from stockstream import analytics
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import RAW, Lake
+from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.publish import generation, history
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.sql.loader import HOME
 from tests.analytics.test_cli import process, run_cli
 from tests.pipeline.test_consolidate import DAYS, fetch, row, table
 from tests.pipeline.test_vacuum import RAW_ROWS, add, content, generations, grow_older

@@ -27,8 +27,8 @@ import duckdb
 import polars as pl
 import pytest
 
-import analytics.cli
-from pipeline.settings import settings
+from stockstream.analytics import cli
+from stockstream.pipeline.settings import settings
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
 
 CSV = """symbol,date,open,high,low,close,volume
@@ -37,7 +37,7 @@ BHP,2026-11-17,41,43,40.5,42.5,1100
 CBA,2026-11-16,150,152,149,151,500
 CBA,2026-11-17,151,153,150,152,600
 """
-COMMANDS = [str(command.name) for command in analytics.cli.app.registered_commands]
+COMMANDS = [str(command.name) for command in cli.app.registered_commands]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def run_cli(*arguments: str, stdin: str = "") -> Ran:
             patch.object(boto3, "DEFAULT_SESSION", None),  # else boto3 keeps the first test's credentials
         ):
             try:
-                analytics.cli.main()
+                cli.main()
                 code: Any = 0
             except SystemExit as stop:
                 code = stop.code or 0
@@ -94,7 +94,7 @@ def _own_logging() -> Iterator[None]:
 
 def process(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
     """Run the real command as a process of its own."""
-    command = [sys.executable, "-c", "from analytics.cli import main; main()", *arguments]
+    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", *arguments]
     return subprocess.run(command, text=True, timeout=60, **({"capture_output": True} | more))
 
 
@@ -311,7 +311,7 @@ def test_redirected_output_is_appended_to(lake: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("rows", [1, 1_000_000])
 def test_a_reader_that_goes_away_gets_no_traceback(rows: int, lake: str) -> None:
     """`stockstream query ... | head -1`, both with what fits into the pipe and with what does not."""
-    command = [sys.executable, "-c", "from analytics.cli import main; main()"]
+    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()"]
     command += ["query", f"FROM range({rows})", "--lake", lake, "--format", "csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
         assert running.stdout
@@ -324,7 +324,7 @@ def test_a_reader_that_goes_away_gets_no_traceback(rows: int, lake: str) -> None
 
 
 def test_interrupt_ends_a_command_quietly() -> None:
-    command = [sys.executable, "-c", "from analytics.cli import main; main()", "query", "-"]
+    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "query", "-"]
     with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as running:
         time.sleep(2)  # it waits for the SQL by now
         running.send_signal(signal.SIGINT)

@@ -12,10 +12,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-import analytics
-from pipeline.errors import UsageError
-from pipeline.lake import Lake
-from sql.loader import HOME
+from stockstream import analytics
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.loader import HOME
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch
 from tests.pipeline.test_refresh_indicators import DAYS, bars
@@ -41,7 +41,7 @@ def test_the_shell_python_and_the_command_line_agree(lake: str) -> None:
     assert [float(row["rsi_14"]) for row in rows] == pytest.approx(frame["rsi_14"].to_list(), rel=1e-12)
 
     query = f"SELECT rsi FROM rsi('bars_adjusted', 14) WHERE symbol = 'AAA' AND date >= '{DAYS[280]}' ORDER BY date"
-    shell = [sys.executable, "-c", "from analytics.cli import main; main()", "shell", "--lake", lake]
+    shell = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "shell", "--lake", lake]
     done = subprocess.run([*shell, "--", "-csv", "-c", query], capture_output=True, text=True, check=True)
     values = [float(line) for line in done.stdout.splitlines() if line.replace(".", "", 1).isdigit()]
     assert values == pytest.approx(frame["rsi_14"].to_list(), rel=1e-12)

@@ -20,10 +20,10 @@ import boto3
 import moto.settings
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.steps.consolidate import consolidate
-from sql.loader import HOME, load, views
-from sql.session import extension
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.sql.loader import HOME, load, views
+from stockstream.sql.session import extension
 from tests.analytics.test_cli import Ran, process, run_cli
 from tests.s3_server import REGION, S3Server
 
@@ -90,7 +90,7 @@ def content(body: bytes) -> bytes:
 def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, object]]:
     """Run the same command on both lakes at the same moment; give both summaries."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("pipeline.run.datetime", Clock)
+        patched.setattr("stockstream.pipeline.run.datetime", Clock)
         patched.setattr(Clock, "at", at)
         ran = [run_cli(*arguments, "--json", "--lake", lake) for lake in (twins.folder, twins.s3)]
     assert [each.code for each in ran] in ([0, 0], [3, 3]), ran

@@ -29,7 +29,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from terraform.packages import LOCK, PYTHON, install
+from stockstream.terraform.packages import LOCK, PYTHON, install
 
 BOOT = (
     "import sys; sys.path[:0] = sys.argv[1:3]; sys.path.append(sys.argv[3]);"

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 
-from terraform.packages import ROOT, build, spec
+from stockstream.terraform.packages import ROOT, build, spec
 from tests.aws.lambdas import architecture, python
 from tests.aws.server import LoopbackAws
 
@@ -35,7 +35,7 @@ def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
             FunctionName=name,
             Role=ROLE,
             Runtime=f"python{python()[1]}",
-            Handler=f"pipeline.handlers.{name}.handler",
+            Handler=f"stockstream.pipeline.handlers.{name}.handler",
             Code={"ZipFile": zips[name].read_bytes()},
             Layers=[layers[layer] for layer in one["layers"]],
             Environment={"Variables": dict(settings)},

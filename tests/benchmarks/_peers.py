@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import duckdb
 import pyarrow as pa
 
-from pipeline.lake import SILVER, Lake
-from pipeline.steps.consolidate import consolidate
-from sql.session import connect, extension
+from stockstream.pipeline.lake import SILVER, Lake
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.sql.session import connect, extension
 from tests.benchmarks._harness import Figure, Spent, Work, beside, spent
 from tests.benchmarks._reading import BARS_COLUMNS, reads
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import Lake
-from sql.session import connect
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.session import connect
 from tests.benchmarks._harness import Figure, beside
 from tests.benchmarks._synthetic import copy
 

@@ -11,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from sql.session import connect
+from stockstream.sql.session import connect
 from tests.benchmarks._harness import Figure
 from tests.benchmarks._reading import reads
 from tests.s3_server import Request, S3Server

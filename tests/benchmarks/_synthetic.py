@@ -8,9 +8,9 @@ from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.lake import raw_key
-from pipeline.market import MARKETS
-from sql.loader import load
+from stockstream.pipeline.lake import raw_key
+from stockstream.pipeline.market import MARKETS
+from stockstream.sql.loader import load
 
 LAST_DAY = date(2025, 6, 30)
 BATCH = 100

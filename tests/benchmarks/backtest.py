@@ -14,15 +14,15 @@ import duckdb
 import polars as pl
 from backtesting.test import GOOG
 
-import analytics
-from analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
-from analytics.backtest.engine import run
-from analytics.backtest.query import open_feed
-from analytics.backtest.search import search
-from analytics.backtest.setup import Setup
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.steps.consolidate import consolidate
+from stockstream import analytics
+from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
+from stockstream.analytics.backtest.engine.loop import run
+from stockstream.analytics.backtest.feed.source import open_feed
+from stockstream.analytics.backtest.model.setup import Setup
+from stockstream.analytics.backtest.runs.grid import search
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.steps.consolidate import consolidate
 from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.benchmarks import _engines
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
@@ -43,7 +43,7 @@ MOST_MEGABYTES = 450
 PEAK = """
 import re, sys
 from pathlib import Path
-from analytics.backtest import MovingAverageCrossover, backtest
+from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 backtest(MovingAverageCrossover(), sys.argv[1])
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1.024 / 1000)
 """

@@ -15,8 +15,8 @@ from datetime import date, timedelta
 from random import Random
 from typing import Any
 
-from terraform.costs import monthly
-from terraform.packages import UNZIPPED_LIMIT, build, spec, unzipped
+from stockstream.terraform.costs import monthly
+from stockstream.terraform.packages import UNZIPPED_LIMIT, build, spec, unzipped
 from tests.aws.lambdas import Invoked, architecture, python
 from tests.aws.pipeline import FOLDER, deploy, execute
 from tests.aws.server import LoopbackAws

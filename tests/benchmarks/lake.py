@@ -10,10 +10,10 @@ from pathlib import Path
 
 import duckdb
 
-from pipeline.lake import CURRENT, RAW, Lake
-from pipeline.market import MARKETS
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.lake import CURRENT, RAW, Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.vacuum import vacuum
 from tests.benchmarks import _consolidating, _peers, _reading, _requests
 from tests.benchmarks._harness import Figure, main, spent
 from tests.benchmarks._synthetic import corrections, make_bars, sessions, write_daily, write_day

@@ -17,11 +17,11 @@ import duckdb
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-from pipeline.directories.base import Directory, Listing
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.run import run
-from pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.run import run
+from stockstream.pipeline.sources.base import Answer, Source, Window
 from tests.benchmarks._harness import Figure, Spent, main, spent
 from tests.benchmarks._synthetic import LAST_DAY, copy, make_bars, sessions, write_daily
 
@@ -32,7 +32,7 @@ DAILY_RUNS = 3
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/ohlcv/asx_yahoo_2020_2021.parquet"
 """722,988 real bars, beside the checkout in CI; left out elsewhere."""
-CLI = "from analytics.cli import main; main()"
+CLI = "from stockstream.analytics.cli import main; main()"
 
 
 class MemorySource(Source):
@@ -58,7 +58,7 @@ class MemorySource(Source):
                 self.inside += time.thread_time() - began
             yield answer
 
-    def directory(self) -> Directory:
+    def listings(self) -> ListingsSource:
         return _Listed([Listing(symbol, f"{symbol} Ltd", "Materials", 1_000_000) for symbol in self._first])
 
 
@@ -68,7 +68,7 @@ class _Listed:
     def __init__(self, listings: list[Listing]) -> None:
         self._listings = listings
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         return self._listings
 
 

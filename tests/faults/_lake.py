@@ -14,20 +14,20 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from pipeline.directories.base import Directory, Listing
-from pipeline.lake import MANIFESTS, SILVER, Lake
-from pipeline.manifest import Manifest
-from pipeline.market import MARKETS
-from pipeline.settings import settings
-from pipeline.sources import open_source
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.fetch_batch import fetch_batch
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.refresh_indicators import refresh_indicators
-from pipeline.steps.resample import resample
-from pipeline.steps.update_symbols import update_symbols
-from sql.loader import views_for
-from sql.session import connect, list_files, pick_files
+from stockstream.pipeline.lake import MANIFESTS, SILVER, Lake
+from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.sql.loader import views_for
+from stockstream.sql.session import connect, list_files, pick_files
 from tests.kill_at import Ended
 from tests.s3_server import S3Server
 
@@ -58,7 +58,7 @@ def write_csv(folder: Path, day: Any) -> Path:
     return path
 
 
-class Listed(Directory):
+class Listed(ListingsSource):
     """A directory that lists all symbols but one, and another one each day."""
 
     name = "listed"
@@ -66,7 +66,7 @@ class Listed(Directory):
     def __init__(self, day: Any) -> None:
         self._left = "DDD" if day == FIRST else "NEW"
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         return [Listing(symbol, f"{symbol} Ltd", None, None) for symbol in (*SYMBOLS, "NEW") if symbol != self._left]
 
 

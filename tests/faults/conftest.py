@@ -11,12 +11,12 @@ from itertools import combinations, count
 import duckdb
 import pytest
 
-from pipeline.lake import RAW, Lake
-from pipeline.publish import head
-from pipeline.steps import consolidate as consolidation
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.vacuum import vacuum
-from sql.session import connect
+from stockstream.pipeline.lake import RAW, Lake
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.steps import consolidate as consolidation
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.sql.session import connect
 from tests.faults._lake import (
     FIRST,
     INTERVAL,
@@ -88,7 +88,7 @@ def states(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> dic
         keep("fetched")
         consolidate({}, lake)
         bars = head(lake).table("bars")
-        assert (len(bars.base), len(bars.delta), bars.moved) == (1, 1, ("BBB",))
+        assert (len(bars.base), len(bars.delta), bars.restated) == (1, 1, ("BBB",))
         keep("consolidated")
         publish_all(lake)
         keep("published")

@@ -9,9 +9,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.lake import Lake, parquet
-from sql.loader import load
-from sql.session import LakeWarning
+from stockstream.pipeline.lake import Lake, parquet
+from stockstream.sql.loader import load
+from stockstream.sql.session import LakeWarning
 
 VALUES = {
     "BOOLEAN": "true", "TINYINT": "1", "USMALLINT": "1", "INTEGER": "20240301", "BIGINT": "9e18", "UBIGINT": "1e19",

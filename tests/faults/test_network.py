@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import StockStreamError
-from pipeline.lake import Lake
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.resample import resample
+from stockstream.pipeline.errors import StockStreamError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.resample import resample
 from tests.faults._lake import INTERVAL, SECOND, assert_one_line, content, copy, litter, look, objects, write_csv
 from tests.kill_at import Runner
 from tests.s3_server import S3Server

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.publish import history
-from sql.session import connect
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.publish import history
+from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv
 from tests.faults.conftest import Prepare
 from tests.kill_at import Runner

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.resample import resample
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.resample import resample
 from tests.faults._lake import INTERVAL, copy, look
 from tests.s3_server import S3Server
 

@@ -17,10 +17,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.lake import parquet
-from pipeline.market import MARKETS
-from pipeline.store import open_store
-from sql.session import LakeWarning, connect
+from stockstream.pipeline.lake import parquet
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.store import open_store
+from stockstream.sql.session import LakeWarning, connect
 from tests.kill_at import Ended, Runner
 from tests.s3_server import S3Server
 

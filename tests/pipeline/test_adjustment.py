@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
-from pipeline.sources.base import Answer, Source, Window
-from pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.steps.fetch_batch import fetch_batch
 from tests.yahoo_replay import YahooReplay, chart, recorded
 
 US = MARKETS["US"]

@@ -13,14 +13,14 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.lake import CURRENT, Lake, manifest_key
-from pipeline.market import MARKETS
-from pipeline.publish import head, history
-from pipeline.steps import consolidate as module
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.fetch_batch import fetch_batch
-from pipeline.steps.resample import resample
-from sql.session import LakeWarning
+from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.publish import head, history
+from stockstream.pipeline.steps import consolidate as module
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.resample import resample
+from stockstream.sql.session import LakeWarning
 from tests.pipeline.test_invariants import BLANK, NUMBERS, SYMBOLS, Row, Told
 
 US = MARKETS["US"]
@@ -132,9 +132,9 @@ def test_a_new_day_leaves_base_alone(lake_uri: str) -> None:
     assert [file.last_date for file in base] == [DAYS[5]]
     fetch(lake, 1, [row(symbol, DAYS[12], 30.0) for symbol in SYMBOLS])
     result = consolidate({}, lake)
-    assert (result["compacted"], result["moved"], result["inputs"]) == (False, 0, 1)
+    assert (result["compacted"], result["restated"], result["inputs"]) == (False, 0, 1)
     bars = head(lake).table("bars")
-    assert (bars.base, bars.moved) == (base, ())
+    assert (bars.base, bars.restated) == (base, ())
     assert table(lake, "SELECT bar_no, prev_close FROM silver_bars WHERE symbol = 'AAA'")[-1] == (12, 21.0)
     assert table(lake, "SELECT count(*), sum(close) FROM bars") == [(39, 3 * (sum(range(10, 22)) + 30.0))]
 
@@ -152,7 +152,7 @@ def test_a_changed_past_moves_its_symbol_only(lake_uri: str, what: str) -> None:
     fetch(lake, 1, [new])
     consolidate({}, lake)
     bars = head(lake).table("bars")
-    assert bars.moved == ("BBB",)
+    assert bars.restated == ("BBB",)
     assert bars.delta[0].first_date == DAYS[0]
     assert table(lake, STORED_NUMBERS) == table(lake, NUMBERED)
     assert table(lake, "SELECT count(*) FROM bars WHERE close = " + str(new["close"])) == [(1,)]

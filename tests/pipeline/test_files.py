@@ -9,12 +9,12 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.errors import UsageError
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
 
 ASX = MARKETS["ASX"]
 

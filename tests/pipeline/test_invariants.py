@@ -17,10 +17,10 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.sources.base import Answer, Source, Window
-from pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.steps.fetch_batch import fetch_batch
 
 US = MARKETS["US"]
 SESSIONS = [session.date() for session in US.schedule(2024).loc["2024-03-04":].index[:6]]

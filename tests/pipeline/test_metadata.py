@@ -14,16 +14,16 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.directories.base import Listing
-from pipeline.errors import DirectoryRefused, LakeError
-from pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
-from pipeline.market import MARKETS
-from pipeline.metadata import merge
-from pipeline.publish import head
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.update_symbols import update_symbols
-from sql.loader import views_for
-from sql.session import connect
+from stockstream.pipeline.errors import LakeError, ListingsRefused
+from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
+from stockstream.pipeline.listings.base import Listing
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.metadata import merge
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.sql.loader import views_for
+from stockstream.sql.session import connect
 
 ASX = MARKETS["ASX"]
 MONDAY = date(2024, 3, 4)
@@ -52,9 +52,9 @@ class Told:
     def __init__(self, companies: Companies) -> None:
         self._companies = companies
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         if not self._companies:
-            raise DirectoryRefused("no list today")
+            raise ListingsRefused("no list today")
         return [Listing(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
 
 
@@ -79,7 +79,7 @@ def merged(lake: Lake, **event: Any) -> dict[str, Any]:
 
 
 def query(lake: Lake, sql: str, generation: int | None = None) -> list[tuple[Any, ...]]:
-    with connect(lake.uri, narrow=no_files, generation=generation, only=views_for("views/symbols_on")) as con:
+    with connect(lake.uri, file_filter=no_files, generation=generation, only=views_for("views/symbols_on")) as con:
         return con.sql(sql).fetchall()
 
 
@@ -143,7 +143,7 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
     assert merged(lake)["generation"] is None  # no list at all
     tell(lake, MONDAY, {"A": Company("ALPHA")})
     assert (merged(lake)["generation"], merged(lake)["generation"]) == (1, None)
-    with pytest.raises(DirectoryRefused):
+    with pytest.raises(ListingsRefused):
         update_symbols({"date": str(DAYS[1])}, Lake(str(tmp_path / "other")), Told({}), ASX)
     refused = update_symbols({"date": str(DAYS[1])}, lake, Told({}), ASX)
     assert refused["metadata"]["refused"]

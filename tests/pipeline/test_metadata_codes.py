@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_metadata_polygon import SPRING, TICKERS, TODAY, US, fetch, lists, ticker
 from tests.pipeline.test_polygon import Reply, Vendor, refuse, vendor

@@ -10,10 +10,10 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from analytics.cli.metadata import metadata
-from pipeline.lake import Lake
-from pipeline.settings import settings
-from sql.errors import UsageError
+from stockstream.analytics.cli.metadata import metadata
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.settings import settings
+from stockstream.sql.errors import UsageError
 from tests.pipeline.test_metadata import ALPHA, BETA, DAYS, tell
 from tests.pipeline.test_metadata_polygon import gone, lists, ticker
 from tests.pipeline.test_polygon import KEY, Vendor, vendor

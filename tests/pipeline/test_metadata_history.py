@@ -11,12 +11,12 @@ from typing import NamedTuple
 
 import pytest
 
-from pipeline.directories.asx import parse
-from pipeline.directories.base import Listing
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.listings.asx import parse
+from stockstream.pipeline.listings.base import Listing
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.update_symbols import update_symbols
 from tests.conftest import SHARED
 from tests.pipeline.test_metadata import links, query
 
@@ -32,7 +32,7 @@ class File:
     def __init__(self, path: Path) -> None:
         self.path, self.day = path, date.fromisoformat(path.stem[-10:])
 
-    def listings(self) -> list[Listing]:
+    def companies(self) -> list[Listing]:
         return parse(self.path.read_bytes().decode())
 
 
@@ -85,7 +85,7 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> Lake:
 
 
 def test_every_list_is_what_was_listed_on_its_day(titled: Lake) -> None:
-    told = [(str(file.day), listing.symbol) for file in files("asx_listed/ASX*.csv") for listing in file.listings()]
+    told = [(str(file.day), listing.symbol) for file in files("asx_listed/ASX*.csv") for listing in file.companies()]
     days = sorted({day for day, _ in told})
     shown = " UNION ALL ".join(f"SELECT '{day}' AS day, symbol FROM symbols_on('{day}')" for day in days)
     assert sorted(query(titled, shown)) == sorted(told)
@@ -109,7 +109,7 @@ def test_without_listing_dates_only_a_kept_name_tells_of_a_code_change(titled: L
     The six others since 2016 are not in the records, which end in April 2020: of the same name under both codes, and
     one of them a company that was delisted in 2020 and listed again in 2025 (Virgin Australia).
     """
-    lists = {file.day: {listing.symbol for listing in file.listings()} for file in files("asx_listed/ASX*.csv")}
+    lists = {file.day: {listing.symbol for listing in file.companies()} for file in files("asx_listed/ASX*.csv")}
     found = links(titled)
     visible, told, unrecorded = set(), set(), set()
     for (before, old), (after, new) in pairwise(lists.items()):
@@ -128,7 +128,7 @@ def test_without_listing_dates_only_a_kept_name_tells_of_a_code_change(titled: L
 
 def test_the_listing_date_outlives_the_code() -> None:
     """What the linking by listing dates rests on: of 380 recorded code changes 379 left it as it was."""
-    listed = {listing.symbol: listing for listing in files("asx_directory_api/ASX*.csv")[0].listings()}
+    listed = {listing.symbol: listing for listing in files("asx_directory_api/ASX*.csv")[0].companies()}
     kept = []
     for day, row in records("changed_name"):
         now = listed.get(row[3])
@@ -147,9 +147,9 @@ def test_with_listing_dates_nearly_every_code_change_is_told(dated: Lake) -> Non
     found = {(other, day): code for code, other, day in links(dated)}
     older, linked = [], []
     for before, after in pairwise(directories):
-        held = {listing.symbol for listing in before.listings()}
-        names = {listing.name for listing in before.listings()}
-        for listing in after.listings():
+        held = {listing.symbol for listing in before.companies()}
+        names = {listing.name for listing in before.companies()}
+        for listing in after.companies():
             of_old = listing.listing_date is not None and listing.listing_date < before.day
             if listing.symbol not in held and of_old:
                 second_line = len(listing.symbol) > 3 and listing.name in names

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.lake import Lake
+from stockstream.pipeline.lake import Lake
 from tests.pipeline.test_metadata import ALPHA, BETA, BOUNDS, DAYS, MONDAY, OLD, Companies, Company, links, merged, put
 
 GAMMA = Company("GAMMA LTD", "Energy")

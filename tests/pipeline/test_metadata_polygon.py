@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.errors import DirectoryRefused, RateLimited, SourceError, UsageError
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.metadata.polygon import PolygonReference
-from pipeline.publish import head
-from pipeline.settings import Settings
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.errors import ListingsRefused, RateLimited, SourceError, UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.metadata.polygon import PolygonReference
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.update_symbols import update_symbols
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_polygon import KEY, Reply, Vendor, ok, refuse, source, vendor
 
@@ -195,8 +195,8 @@ def test_a_delisting_long_after_the_lists_lost_the_code_is_somebody_elses(vendor
 @pytest.mark.parametrize(
     ("active", "delisted", "error"),
     [
-        pytest.param(ok([]), ok([]), DirectoryRefused, id="an empty list"),
-        pytest.param(ok([ticker(f"S{n:02}") for n in range(17)]), ok([]), DirectoryRefused, id="a list cut off"),
+        pytest.param(ok([]), ok([]), ListingsRefused, id="an empty list"),
+        pytest.param(ok([ticker(f"S{n:02}") for n in range(17)]), ok([]), ListingsRefused, id="a list cut off"),
         pytest.param(ok([{"name": "none"}]), ok([]), SourceError, id="a row without a ticker"),
         pytest.param(refuse(429, "wait"), ok([]), RateLimited, id="no active"),
         pytest.param(ok([ticker(f"S{n:02}") for n in range(20)]), refuse(500, "down"), SourceError, id="no delisted"),
@@ -227,7 +227,7 @@ def test_the_pipelines_own_lists_and_polygons_are_one_history(vendor: Vendor, tm
             lists(vendor, [ticker("A", "F1"), ticker("B", "F2"), ticker("EARLY")])
         if number == 3:
             lists(vendor, [ticker("A", "F1"), ticker("C")])
-        update_symbols({"date": str(day), "acceptSmaller": True}, lake, source(vendor).directory(), US)
+        update_symbols({"date": str(day), "acceptSmaller": True}, lake, source(vendor).listings(), US)
         fetch_metadata({}, lake, None, US)
     rows = "SELECT symbol, figi, type, currency, source, valid_from, valid_to FROM metadata ORDER BY symbol"
     assert query(lake, rows) == [

@@ -19,10 +19,10 @@ from zoneinfo import ZoneInfo
 import duckdb
 import pytest
 
-from pipeline.errors import DirectoryRefused, RateLimited, SourceError, UsageError
-from pipeline.settings import Settings
-from pipeline.sources.base import Answer, Window
-from pipeline.sources.polygon import PolygonSource
+from stockstream.pipeline.errors import ListingsRefused, RateLimited, SourceError, UsageError
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.sources.base import Answer, Window
+from stockstream.pipeline.sources.polygon import PolygonSource
 
 KEY = "s3cret-Polygon-k3y"
 MOCKS = Path(__file__).parents[3] / "shared" / "data" / "polygon" / "client-python"
@@ -341,7 +341,7 @@ def test_bars_of_another_day_than_asked_for_are_dropped(
     vendor.routes[f"{GROUPED}/{MONDAY}"] = [ok([bar(date(2020, 10, 14), ticker=s) for s in "ABC"])]
     (answer,) = source(vendor).fetch(con, week("A", "B", "C"))
     assert {row["date"] for row in rows(answer)} == {MONDAY + timedelta(n) for n in range(1, 5)}
-    (record,) = [record for record in caplog.records if record.name == "pipeline.sources.polygon"]
+    (record,) = [record for record in caplog.records if record.name == "stockstream.pipeline.sources.polygon"]
     assert record.levelno == logging.WARNING
     assert "3 bars dropped" in record.message
     assert str(MONDAY) in record.message
@@ -498,8 +498,8 @@ def test_the_directory_is_paged_sorted_and_without_repeats(vendor: Vendor) -> No
         if "cursor" in params
         else ok([ticker("ZM"), ticker("A")], next_url="https://api.polygon.io/v3/reference/tickers?cursor=x")
     )
-    directory = source(vendor).directory()
-    listings = directory.listings()
+    directory = source(vendor).listings()
+    listings = directory.companies()
     assert [(listing.symbol, listing.name) for listing in listings] == [
         ("A", "A Inc."),
         ("BRK.B", ""),
@@ -516,8 +516,8 @@ def test_the_directory_is_paged_sorted_and_without_repeats(vendor: Vendor) -> No
 )
 def test_no_believable_directory_is_refused(vendor: Vendor, reply: Reply) -> None:
     vendor.routes["/v3/reference/tickers"] = [reply]
-    with pytest.raises(DirectoryRefused, match="polygon"):
-        source(vendor).directory().listings()
+    with pytest.raises(ListingsRefused, match="polygon"):
+        source(vendor).listings().companies()
 
 
 @pytest.mark.skipif(not MOCKS.is_dir(), reason="the vendor's recorded mocks are not beside the repository")
@@ -568,6 +568,6 @@ class TestVendorsMocks:
         vendor.routes["/v3/reference/tickers"] = lambda params: self.recorded(
             f"v3/reference/{following if params.get('cursor') == cursor else 'tickers.json'}"
         )[0]
-        listings = source(vendor).directory().listings()
+        listings = source(vendor).listings().companies()
         assert [listing.symbol for listing in listings] == ["A", "AA", "AAA", "AAAU"]
         assert listings[0].name == "Agilent Technologies Inc."

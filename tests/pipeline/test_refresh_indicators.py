@@ -12,14 +12,14 @@ from typing import Any
 
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.publish import head
-from pipeline.steps import consolidate as consolidation
-from pipeline.steps import refresh_indicators as step
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.refresh_indicators import columns, refresh_indicators
-from sql.loader import load
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.steps import consolidate as consolidation
+from stockstream.pipeline.steps import refresh_indicators as step
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.refresh_indicators import columns, refresh_indicators
+from stockstream.sql.loader import load
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
 from tests.pipeline.test_invariants import Row
@@ -96,7 +96,7 @@ def test_a_late_correction_recomputes_its_symbol(tmp_path: Path) -> None:
     before = table(lake, query)
     refreshed(lake)
     assert table(lake, query)[:880] != before
-    assert head(lake).table("indicators").moved == ("AAA",)
+    assert head(lake).table("indicators").restated == ("AAA",)
     assert_as_full(lake, tmp_path)
 
 

@@ -10,13 +10,13 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
-from pipeline.errors import LakeError, UsageError
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.publish import head
-from pipeline.settings import settings
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.resample import every, resample
+from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.publish import head
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.resample import every, resample
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
 from tests.pipeline.test_invariants import Row

@@ -13,16 +13,16 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from pipeline.errors import UsageError
-from pipeline.lake import MANIFESTS, RAW, Lake
-from pipeline.publish import head, history
-from pipeline.steps import rollback as module
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.resample import resample
-from pipeline.steps.rollback import rollback
-from pipeline.steps.vacuum import vacuum
-from sql.loader import views_for
-from sql.session import connect
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import MANIFESTS, RAW, Lake
+from stockstream.pipeline.publish import head, history
+from stockstream.pipeline.steps import rollback as module
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.rollback import rollback
+from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.sql.loader import views_for
+from stockstream.sql.session import connect
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import BOUNDS, DAYS, _short_tail, days_of_all, fetch, history_first, row, table
 from tests.pipeline.test_invariants import Model, Row

@@ -18,11 +18,11 @@ import time_machine
 from botocore.exceptions import ConnectionClosedError
 from botocore.httpsession import URLLib3Session
 
-from pipeline.errors import Conflict, LakeError
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.store import Store, Stored, open_store
-from pipeline.store.folder import FolderStore
+from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.store import Store, Stored, open_store
+from stockstream.pipeline.store.folder import FolderStore
 from tests.pipeline.test_invariants import BLANK, SESSIONS, fetch
 from tests.pipeline.test_invariants import stored as stored_bars
 from tests.pipeline.test_vacuum import grow_older
@@ -137,7 +137,7 @@ def test_age_is_by_the_stores_clock(lake_uri: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_deleting_is_final_and_may_be_repeated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipeline.store.s3._PER_DELETE", 3)  # S3 takes 1,000 a request
+    monkeypatch.setattr("stockstream.pipeline.store.s3._PER_DELETE", 3)  # S3 takes 1,000 a request
     keys = [f"raw-data/{number}" for number in range(8)]
     for key in keys:
         store.put(key, b"", replaces=None)
@@ -202,7 +202,7 @@ def test_racing_processes_lose_no_line(tmp_path: Path) -> None:
     """The lock holds between processes too, not only between threads."""
     uri = str(tmp_path / "lake")
     script = (
-        "import sys; from pipeline.lake import Lake\n"
+        "import sys; from stockstream.pipeline.lake import Lake\n"
         "for turn in range(20):\n"
         "    line = f'{sys.argv[2]}-{turn}\\n'.encode()\n"
         "    Lake(sys.argv[1]).update('state/log', lambda before: (before.data if before else b'') + line)\n"
@@ -215,7 +215,7 @@ def test_racing_processes_lose_no_line(tmp_path: Path) -> None:
 
 def test_bytes_are_compared_where_a_version_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Some file systems count time in seconds and give the same inode again: only the size is left to differ."""
-    monkeypatch.setattr("pipeline.store.folder._version", lambda stat: f"{stat.st_size}")
+    monkeypatch.setattr("stockstream.pipeline.store.folder._version", lambda stat: f"{stat.st_size}")
     store = FolderStore(str(tmp_path))
     store.put(KEY, b"1", replaces=None)
     first = read(store)
@@ -263,7 +263,7 @@ def test_a_full_disk_leaves_the_old_object(call: str, tmp_path: Path, monkeypatc
 def test_a_lock_that_another_process_keeps_is_a_lake_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from filelock import FileLock
 
-    monkeypatch.setattr("pipeline.store.folder.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("stockstream.pipeline.store.folder.LOCK_SECONDS", 0.2)
     store = FolderStore(str(tmp_path))
     with FileLock(tmp_path / ".lock"), pytest.raises(LakeError, match="another process has held"):
         store.put(KEY, b"", replaces=None)

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.directories import open_directory
-from pipeline.errors import DirectoryRefused, UsageError
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.settings import settings
-from pipeline.steps.update_symbols import batches, update_symbols
+from stockstream.pipeline.errors import ListingsRefused, UsageError
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.listings import open_listings
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.steps.update_symbols import batches, update_symbols
 from tests.exchange import Exchange
 
 ASX = MARKETS["ASX"]
@@ -31,7 +31,7 @@ def exchange(monkeypatch: pytest.MonkeyPatch) -> Iterator[Exchange]:
 
 
 def update(lake: str, day: str, **event: Any) -> dict[str, Any]:
-    return update_symbols({"date": day, **event}, Lake(lake), open_directory(ASX, settings()), ASX)
+    return update_symbols({"date": day, **event}, Lake(lake), open_listings(ASX, settings()), ASX)
 
 
 def listing(*symbols: str) -> bytes:
@@ -103,7 +103,7 @@ def test_more_than_a_tenth_smaller_is_refused(left: int, refused: bool, exchange
 def test_no_list_uses_the_last_good_one_or_fails_without_one(body: bytes, exchange: Exchange, tmp_path: Path) -> None:
     lake = str(tmp_path / "lake")
     exchange.body = body
-    with pytest.raises(DirectoryRefused, match="no list from before"):
+    with pytest.raises(ListingsRefused, match="no list from before"):
         update(lake, "2026-08-17")
     exchange.body = listing("BHP", "CBA")
     update(lake, "2026-08-17")
@@ -115,7 +115,7 @@ def test_no_list_uses_the_last_good_one_or_fails_without_one(body: bytes, exchan
 
 def test_a_market_without_public_directory_says_what_to_do() -> None:
     with pytest.raises(UsageError, match="--symbols"):
-        open_directory(MARKETS["US"], settings())
+        open_listings(MARKETS["US"], settings())
 
 
 def test_ten_years_of_real_directories(exchange: Exchange, shared: Path, tmp_path: Path) -> None:

@@ -15,15 +15,15 @@ import pytest
 from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
-from pipeline.errors import LakeError, UsageError
-from pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, parquet, silver_key
-from pipeline.manifest import Manifest
-from pipeline.publish import generation, head, history, publish, upload
-from pipeline.steps import consolidate as consolidating
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.rollback import rollback
-from pipeline.steps.vacuum import vacuum
-from sql.session import LakeWarning, connect
+from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, parquet, silver_key
+from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.publish import generation, head, history, publish, upload
+from stockstream.pipeline.steps import consolidate as consolidating
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.rollback import rollback
+from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.sql.session import LakeWarning, connect
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import BARS, DAYS, fetch, history_first, row, table
 

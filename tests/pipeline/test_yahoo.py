@@ -25,10 +25,10 @@ import time_machine
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from yfinance import cache
 
-from pipeline.errors import RateLimited
-from pipeline.settings import Settings
-from pipeline.sources.base import Answer, Window
-from pipeline.sources.yahoo import YahooSource
+from stockstream.pipeline.errors import RateLimited
+from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.sources.base import Answer, Window
+from stockstream.pipeline.sources.yahoo import YahooSource
 from tests.yahoo_replay import (
     BACK_SOON,
     DROPPED,
@@ -405,8 +405,8 @@ def test_yfinances_files_are_in_a_folder_of_this_process(yahoo: YahooReplay, con
 PROGRAM = """
 import sys, duckdb
 from datetime import date
-from pipeline.sources.base import Window
-from pipeline.sources.yahoo import YahooSource
+from stockstream.pipeline.sources.base import Window
+from stockstream.pipeline.sources.yahoo import YahooSource
 source = YahooSource(".AX", "Australia/Sydney", 0, 1, 0, 0, sys.argv[1])
 for answer in source.fetch(duckdb.connect(), [Window(s, date(2026, 8, 3), date(2026, 8, 7)) for s in ("BHP", "SICK")]):
     print(answer.failed or len(answer.bars))

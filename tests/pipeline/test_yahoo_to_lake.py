@@ -9,11 +9,11 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
-from pipeline.lake import Lake
-from pipeline.market import MARKETS
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
 from tests.yahoo_replay import (
     EMPTY_BODY,
     MALFORMED,

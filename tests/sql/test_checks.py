@@ -22,23 +22,23 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from analytics.cli.check import check
-from pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
-from pipeline.errors import CheckFailed, LakeError, UsageError
-from pipeline.lake import SESSIONS, Lake, silver_key
-from pipeline.manifest import DataFile, Manifest, Table
-from pipeline.market import MARKETS
-from pipeline.publish import head, publish
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
-from pipeline.steps import consolidate as module
-from pipeline.steps.consolidate import consolidate
-from pipeline.steps.fetch_metadata import fetch_metadata
-from pipeline.steps.resample import resample
-from pipeline.steps.vacuum import vacuum
-from sql.loader import HOME, SqlFile, load
-from sql.session import LakeWarning, connect, set_silver, set_variable
+from stockstream.analytics.cli.check import check
+from stockstream.pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
+from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
+from stockstream.pipeline.manifest import DataFile, Manifest, Table
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.publish import head, publish
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.steps import consolidate as module
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.sql.loader import HOME, SqlFile, load
+from stockstream.sql.session import LakeWarning, connect, set_silver, set_variable
 from tests.conftest import SHARED
 from tests.s3_server import S3Server
 
@@ -121,7 +121,7 @@ def replaced_calendar(lake: Lake) -> None:
 
 
 def fill(lake: Lake) -> None:
-    """Fill a lake with clean bars: base, delta, a moved symbol, a split, unsettled ones, batch files old, new, gone."""
+    """Fill a lake with clean bars: base, delta, a restated symbol, a split, pending rows, old, new and gone files."""
     lake.prepare(US, date(2024, 1, 19))
     rows = [bar(symbol, day) for symbol in ("AAA", "BBB", "CCC") for day in DAYS[:8]]
     split = [bar("TEN", day, 200.0) for day in DAYS[:5]]
@@ -304,7 +304,7 @@ def test_every_check_has_a_plant_and_is_in_the_readme() -> None:
 def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
     """What the checks pass is no simpler than a real lake."""
     bars = head(clean).table("bars")
-    assert (len(bars.base), len(bars.delta), bars.moved) == (1, 1, ("BBB",))
+    assert (len(bars.base), len(bars.delta), bars.restated) == (1, 1, ("BBB",))
     with clean.session() as con:
         assert con.sql("SELECT count(*) FROM unsettled").fetchall() == [(1,)]
         assert con.sql("SELECT len(raw_files()), len(fresh_files())").fetchall() == [(4, 1)]
@@ -646,7 +646,15 @@ def test_on_s3(published: Lake, s3: S3Server) -> None:
 
 def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
     reads = [text for path in sorted(FOLDER.glob("*.sql")) for text in ("-c", f'.read "{path}"')]
-    command = [sys.executable, "-c", "from analytics.cli import main; main()", "shell", "--lake", clean.uri, "--"]
+    command = [
+        sys.executable,
+        "-c",
+        "from stockstream.analytics.cli import main; main()",
+        "shell",
+        "--lake",
+        clean.uri,
+        "--",
+    ]
     store(clean, [bar("AAA", NEW, -1.0)])
     done = subprocess.run([*command, *reads], capture_output=True, text=True, timeout=60, check=False)
     assert "Error" not in done.stdout + done.stderr

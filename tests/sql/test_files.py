@@ -8,11 +8,11 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from pipeline.checks import SEVERITIES
-from sql.catalogue import catalogue
-from sql.loader import HOME, load, views
-from sql.schema.__main__ import compile_all
-from sql.session import connect
+from stockstream.pipeline.checks import SEVERITIES
+from stockstream.sql.catalogue import catalogue
+from stockstream.sql.loader import HOME, load, views
+from stockstream.sql.schema.__main__ import compile_all
+from stockstream.sql.session import connect
 
 FILES = sorted(
     str(path.relative_to(HOME).with_suffix(""))
@@ -126,7 +126,7 @@ def test_no_view_and_no_check_selects_a_star() -> None:
 @pytest.mark.parametrize("text", ["SELECT 1;", "/* ---\nname: [\n--- */\nSELECT 1"])
 def test_a_file_without_a_good_header_is_named(text: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "broken.sql").write_text(text)
-    monkeypatch.setattr("sql.loader.HOME", tmp_path)
+    monkeypatch.setattr("stockstream.sql.loader.HOME", tmp_path)
     load.cache_clear()
     with pytest.raises(ValueError, match=r"sql/broken\.sql"):
         load("broken")

@@ -13,8 +13,8 @@ from typing import Any
 import duckdb
 import pytest
 
-from pipeline.run import PUBLISHING
-from terraform.packages import spec
+from stockstream.pipeline.run import PUBLISHING
+from stockstream.terraform.packages import spec
 from tests.terraform.deployment import ROOT, Terraform
 
 WORKFLOW = json.loads((ROOT / "terraform/workflow.asl.json").read_text())

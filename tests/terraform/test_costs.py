@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from terraform.costs import PRICES, monthly
+from stockstream.terraform.costs import PRICES, monthly
 
 
 def test_a_months_use_is_priced_and_what_is_free_taken_off() -> None:

@@ -18,14 +18,14 @@ import duckdb
 import pytest
 import time_machine
 
-from pipeline.lake import Lake
-from pipeline.manifest import Manifest
-from pipeline.market import MARKETS
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
-from sql.session import extension
-from terraform.packages import spec
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
+from stockstream.sql.session import extension
+from stockstream.terraform.packages import spec
 from tests.terraform.conftest import Deployment
 from tests.terraform.deployment import TerraformError
 from tests.yahoo_replay import RATE_LIMITED, Reply, chart
@@ -85,7 +85,7 @@ def test_without_a_directory_nothing_is_fetched_and_somebody_is_told(deployment:
     assert deployment.yahoo.charts() == []
     (mail,) = deployment.mails()
     assert mail["Subject"] == "stockstream dev: ASX 2026-08-07 failed"
-    assert "symbols: DirectoryRefused: no believable list of ASX companies" in mail["Message"]
+    assert "symbols: ListingsRefused: no believable list of ASX companies" in mail["Message"]
     summary = deployment.object(f"state/runs/2026-08-07/{ran.name}/summary.json")
     assert (summary["status"], summary["rows"]) == ("failed", 0)
     assert len(deployment.aws.waited) == 3, "the directory was asked again three times"
@@ -135,7 +135,7 @@ def contents(lake: Lake) -> dict[str, Any]:
     for name, table in Manifest.model_validate_json(current.data).tables.items():
         for part in ("base", "delta"):
             found[f"{name} {part}"] = [file.sha256 for file in getattr(table, part)]
-        found[f"{name} rest"] = (table.moved, table.through, table.settled, table.sql)
+        found[f"{name} rest"] = (table.restated, table.through, table.stable_through, table.sql)
     return found
 
 

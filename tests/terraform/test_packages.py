@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from terraform import packages
-from terraform.packages import PLATFORMS, PYTHON, UNZIPPED_LIMIT, ZIPPED_LIMIT, build, spec, unzipped
+from stockstream.terraform import packages
+from stockstream.terraform.packages import PLATFORMS, PYTHON, UNZIPPED_LIMIT, ZIPPED_LIMIT, build, spec, unzipped
 from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_only, python
 from tests.aws.pipeline import packages as built
 from tests.s3_server import S3Server
@@ -26,7 +26,13 @@ def lambdas(s3_server: S3Server) -> Lambdas:
 def function(name: str, layers: list[str], **environment: str) -> Function:
     zips = {one: path.read_bytes() for one, path in built().items()}
     return Function(
-        name, zips[name], tuple(zips[one] for one in layers), f"pipeline.handlers.{name}.handler", environment, 60, 512
+        name,
+        zips[name],
+        tuple(zips[one] for one in layers),
+        f"stockstream.pipeline.handlers.{name}.handler",
+        environment,
+        60,
+        512,
     )
 
 
@@ -77,7 +83,7 @@ def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
     told = json.loads(done.answer)
     assert done.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), done.log
     if done.error:  # each of these says in one line why an empty lake is not enough for it
-        assert done.error in ("DirectoryRefused", "UsageError", "LakeError"), done.log
+        assert done.error in ("ListingsRefused", "UsageError", "LakeError"), done.log
         assert len(told["errorMessage"]) <= 500
     print(f"cold start of {name}: {done.started + done.ran:.1f} s")
 

@@ -1,11 +1,11 @@
 """Strategies that are shipped: one a file, to run and to copy from."""
 
-from analytics.backtest.strategies.bollinger_breakout import BollingerBreakout
-from analytics.backtest.strategies.buy_and_hold import BuyAndHold
-from analytics.backtest.strategies.momentum import Momentum
-from analytics.backtest.strategies.moving_average_crossover import MovingAverageCrossover
-from analytics.backtest.strategies.pairs_trade import PairsTrade
-from analytics.backtest.strategies.rsi_mean_reversion import RSIMeanReversion
+from stockstream.analytics.backtest.strategies.bollinger_breakout import BollingerBreakout
+from stockstream.analytics.backtest.strategies.buy_and_hold import BuyAndHold
+from stockstream.analytics.backtest.strategies.momentum import Momentum
+from stockstream.analytics.backtest.strategies.moving_average_crossover import MovingAverageCrossover
+from stockstream.analytics.backtest.strategies.pairs_trade import PairsTrade
+from stockstream.analytics.backtest.strategies.rsi_mean_reversion import RSIMeanReversion
 
 SHIPPED = {
     strategy.__name__: strategy

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import date
 
-from analytics.backtest.data import Data
-from analytics.backtest.orders import Action
-from analytics.backtest.portfolio import Portfolio
-from analytics.backtest.sizing import rebalance
-from analytics.backtest.strategy import Strategy
+from stockstream.analytics.backtest.model.data import Data
+from stockstream.analytics.backtest.model.orders import Action
+from stockstream.analytics.backtest.model.portfolio import Portfolio
+from stockstream.analytics.backtest.model.sizing import rebalance
+from stockstream.analytics.backtest.model.strategy import Strategy
 
 
 class Momentum(Strategy):

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from statistics import fmean, pstdev
 
-from analytics.backtest.data import Data
-from analytics.backtest.orders import Action
-from analytics.backtest.portfolio import Portfolio
-from analytics.backtest.sizing import rebalance
-from analytics.backtest.strategy import Strategy
-from sql.errors import UsageError
+from stockstream.analytics.backtest.model.data import Data
+from stockstream.analytics.backtest.model.orders import Action
+from stockstream.analytics.backtest.model.portfolio import Portfolio
+from stockstream.analytics.backtest.model.sizing import rebalance
+from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.sql.errors import UsageError
 
 
 class PairsTrade(Strategy):

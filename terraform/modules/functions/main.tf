@@ -15,7 +15,7 @@ resource "aws_lambda_function" "this" {
   role             = aws_iam_role.this[each.key].arn
   runtime          = "python${var.python_version}"
   architectures    = [var.architecture]
-  handler          = "pipeline.handlers.${each.key}.handler"
+  handler          = "stockstream.pipeline.handlers.${each.key}.handler"
   filename         = "${local.folder}/${each.key}-${local.function_versions[each.key]}.zip"
   source_code_hash = local.function_versions[each.key]
   layers           = [for layer in each.value.layers : aws_lambda_layer_version.this[layer].arn]

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
-import analytics
-from analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction, backtest
+from stockstream import analytics
+from stockstream.analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction, backtest
 
 FIRST = date(2024, 1, 1)
 SRC = "bars_of_mine"

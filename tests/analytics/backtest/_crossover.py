@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from analytics.backtest import Action, Data, Portfolio, Strategy
+from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy
 
 COMMISSION = "0.1%"
 

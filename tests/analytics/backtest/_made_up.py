@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analytics.backtest.charts import PriceHistory
-from analytics.backtest.metrics import summary
-from analytics.backtest.portfolio import ClosedPosition, Position, Transaction
-from analytics.backtest.result import Costs, Curve, Note, Result
+from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Position, Transaction
+from stockstream.analytics.backtest.model.result import Costs, Curve, Note, Result
+from stockstream.analytics.backtest.report.charts import PriceHistory
+from stockstream.analytics.backtest.stats.metrics import summary
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline.lake import Lake
-from pipeline.market import market
-from pipeline.run import run
-from pipeline.settings import settings
-from pipeline.sources import open_source
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.market import market
+from stockstream.pipeline.run import run
+from stockstream.pipeline.settings import settings
+from stockstream.pipeline.sources import open_source
 
 
 @pytest.fixture(scope="session")

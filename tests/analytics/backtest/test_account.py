@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.backtest import Action, Portfolio, Position, fixed_money, percent_of_equity, rebalance, volatility_target
+from stockstream.analytics.backtest import (
+    Action,
+    Portfolio,
+    Position,
+    fixed_money,
+    percent_of_equity,
+    rebalance,
+    volatility_target,
+)
 from tests.analytics.backtest._bars import FIRST, Scripted, columns, fills, notes, of, play
 
 BARS = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
-import analytics
-from analytics.backtest import Action, backtest
+from stockstream import analytics
+from stockstream.analytics.backtest import Action, backtest
 from tests.analytics.backtest._bars import FREE, SRC, Scripted, columns, day, fills, notes, of, play, table
 
 SPLIT = """

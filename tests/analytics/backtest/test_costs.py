@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.backtest import Action
-from analytics.backtest.costs import BROKERS, commission, slippage
-from sql.errors import UsageError
+from stockstream.analytics.backtest import Action
+from stockstream.analytics.backtest.model.costs import BROKERS, commission, slippage
+from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import columns, fills, play
 
 BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"

@@ -12,10 +12,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from analytics.backtest import Action, Data, Order, Portfolio, Strategy, backtest, rebalance
-from pipeline.lake import Lake
-from pipeline.steps.consolidate import consolidate
-from sql.errors import UsageError
+from stockstream.analytics.backtest import Action, Data, Order, Portfolio, Strategy, backtest, rebalance
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import columns, connection, fills, play, table, trade
 from tests.analytics.test_cli import Ran, run_cli
 from tests.pipeline.test_consolidate import fetch
@@ -217,7 +217,7 @@ def test_a_column_that_the_bars_do_not_have_is_named() -> None:
 
 MINE = """
 from helper_{n} import SIZE
-from analytics.backtest import Action, Strategy
+from stockstream.analytics.backtest import Action, Strategy
 
 class Mine(Strategy):
     def __init__(self, size: int = SIZE, fail: bool = False, note: str = ""):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from analytics.backtest import Action
+from stockstream.analytics.backtest import Action
 from tests.analytics.backtest._bars import Scripted, columns, fills, notes, of, play
 
 BARS = """

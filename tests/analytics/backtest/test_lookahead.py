@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from analytics.backtest.load import find, make
-from analytics.backtest.lookahead import CUTS, verify
-from analytics.backtest.strategies import SHIPPED
+from stockstream.analytics.backtest.runs.load import find, make
+from stockstream.analytics.backtest.runs.lookahead import CUTS, verify
+from stockstream.analytics.backtest.strategies import SHIPPED
 from tests.analytics.test_cli import run_cli
 
 PEEKING = {
@@ -53,7 +53,7 @@ HONEST = """
 
 def strategy_file(folder: Path, body: str) -> str:
     path = folder / "mine.py"
-    head = "from analytics.backtest import Action, Strategy\n\n\nclass Mine(Strategy):\n"
+    head = "from stockstream.analytics.backtest import Action, Strategy\n\n\nclass Mine(Strategy):\n"
     path.write_text(head + textwrap.indent(textwrap.dedent(body), "    "))
     return f"{path}:Mine"
 

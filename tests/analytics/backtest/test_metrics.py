@@ -15,12 +15,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analytics.backtest import metrics
-from analytics.backtest import returns as of
-from analytics.backtest.metrics import drawdowns, monthly_returns, summary, yearly_returns
-from analytics.backtest.overfitting import deflated_sharpe, expected_maximum, probabilistic_sharpe
-from analytics.backtest.portfolio import ClosedPosition, Transaction
-from analytics.backtest.result import Costs, Curve
+from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Transaction
+from stockstream.analytics.backtest.model.result import Costs, Curve
+from stockstream.analytics.backtest.stats import metrics
+from stockstream.analytics.backtest.stats import series as of
+from stockstream.analytics.backtest.stats.metrics import drawdowns, monthly_returns, summary, yearly_returns
+from stockstream.analytics.backtest.stats.overfitting import deflated_sharpe, expected_maximum, probabilistic_sharpe
 from tests.analytics.backtest import _references as references
 from tests.analytics.backtest._made_up import NO_COSTS, curve, goog, goog_sma
 
@@ -367,7 +367,7 @@ def test_it_is_fast() -> None:
 
 def test_it_imports_nothing_heavy() -> None:
     code = (
-        f"import sys; import {metrics.__name__}, analytics.backtest.overfitting\n"
+        f"import sys; import {metrics.__name__}, stockstream.analytics.backtest.stats.overfitting\n"
         "assert not {'pandas', 'polars', 'scipy', 'jinja2'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

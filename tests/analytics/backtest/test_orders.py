@@ -6,8 +6,8 @@ from datetime import date
 
 import pytest
 
-from analytics.backtest import Action, Data, Portfolio, Strategy
-from analytics.backtest.orders import Status
+from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy
+from stockstream.analytics.backtest.model.orders import Status
 from tests.analytics.backtest._bars import Scripted, fills, of, play
 
 BARS = """

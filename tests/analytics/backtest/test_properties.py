@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction
+from stockstream.analytics.backtest import Action, Data, Order, Portfolio, Result, Strategy, Transaction
 from tests.analytics.backtest._bars import FREE, day, play, table_of
 
 CAPITAL = 1000.0

@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from analytics.backtest.metrics import monthly_returns, summary, yearly_returns
-from analytics.backtest.report import ASSETS, MOST_TRADES, PriceHistory, render
-from analytics.backtest.result import Result
+from stockstream.analytics.backtest.model.result import Result
+from stockstream.analytics.backtest.report.page import ASSETS, MOST_TRADES, PriceHistory, render
+from stockstream.analytics.backtest.stats.metrics import monthly_returns, summary, yearly_returns
 from tests.analytics.backtest._made_up import NO_COSTS, curve, goog_prices, goog_sma, many
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -77,7 +77,7 @@ def test_the_same_result_gives_the_same_bytes() -> None:
     """In another process, too, where sets and hashes are in another order."""
     code = (
         "import hashlib\n"
-        "from analytics.backtest.report import render\n"
+        "from stockstream.analytics.backtest.report.page import render\n"
         "from tests.analytics.backtest._made_up import many\n"
         "print(hashlib.sha256(render(*many()).encode()).hexdigest())"
     )

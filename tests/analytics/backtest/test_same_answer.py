@@ -15,8 +15,8 @@ from backtesting import Backtest
 from backtesting import Strategy as TheirStrategy
 from backtesting.test import GOOG
 
-import analytics
-from analytics.backtest import Result, backtest
+from stockstream import analytics
+from stockstream.analytics.backtest import Result, backtest
 from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.random_walks import random_walks
 

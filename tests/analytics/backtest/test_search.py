@@ -11,11 +11,11 @@ import duckdb
 import numpy as np
 import pytest
 
-from analytics.backtest import MovingAverageCrossover, backtest
-from analytics.backtest.load import grid
-from analytics.backtest.search import search
-from analytics.backtest.walk_forward import walk_forward
-from pipeline.errors import UsageError
+from stockstream.analytics.backtest import MovingAverageCrossover, backtest
+from stockstream.analytics.backtest.runs.forward import walk_forward
+from stockstream.analytics.backtest.runs.grid import search
+from stockstream.analytics.backtest.runs.load import grid
+from stockstream.pipeline.errors import UsageError
 from tests.analytics.test_cli import run_cli
 
 SYMBOLS = ["AAPL", "IBM"]
@@ -72,7 +72,7 @@ def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path)
 
 def test_a_run_that_fails_is_one_row_and_the_others_go_on(demo: str, tmp_path: Path) -> None:
     (tmp_path / "half.py").write_text(
-        "from analytics.backtest import Action, Strategy\n"
+        "from stockstream.analytics.backtest import Action, Strategy\n"
         "class Half(Strategy):\n"
         "    def __init__(self, n: int = 1):\n        self.n = n\n"
         "    def on_data(self, date, symbol, data, portfolio):\n"
@@ -114,7 +114,7 @@ def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
     options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "2", "-o", str(tmp_path)]
-    command = [sys.executable, "-c", "from analytics.cli import main; main()", "backtest", *asked, *options]
+    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "backtest", *asked, *options]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "fast=" in done.stdout
     with duckdb.connect() as con:

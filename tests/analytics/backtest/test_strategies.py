@@ -16,8 +16,8 @@ import talib
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-import analytics
-from analytics.backtest import (
+from stockstream import analytics
+from stockstream.analytics.backtest import (
     Action,
     BollingerBreakout,
     BuyAndHold,
@@ -212,7 +212,7 @@ def wavy_bars(symbols: int, days: int) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    "small", [{"sessions.BLOCK": 2048}, {"query.CELLS": 12_000}, {"sessions.BLOCK": 2048, "query.CELLS": 24_000}]
+    "small", [{"sessions.BLOCK": 2048}, {"source.CELLS": 12_000}, {"sessions.BLOCK": 2048, "source.CELLS": 24_000}]
 )
 def test_a_run_is_the_same_however_its_rows_are_streamed(
     small: dict[str, int], monkeypatch: pytest.MonkeyPatch
@@ -227,7 +227,7 @@ def test_a_run_is_the_same_however_its_rows_are_streamed(
     assert ends == [899, 900], "the last session might go on"
     ends.clear()
     for name, value in small.items():
-        monkeypatch.setattr(f"analytics.backtest.{name}", value)
+        monkeypatch.setattr(f"stockstream.analytics.backtest.feed.{name}", value)
     many = play(Turning(), bars, initial_capital=100_000, on_sessions=told)
     assert ends != [899, 900]
     assert ends[-1] == 900

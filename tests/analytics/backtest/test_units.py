@@ -7,11 +7,11 @@ from datetime import date
 import polars as pl
 import pytest
 
-import analytics
-from analytics.backtest import Action, Data, Portfolio, Strategy, backtest
-from analytics.backtest.units import Unit, units_of
-from sql.catalogue import catalogue
-from sql.wide import parse
+from stockstream import analytics
+from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy, backtest
+from stockstream.analytics.backtest.feed.units import Unit, units_of
+from stockstream.sql.catalogue import catalogue
+from stockstream.sql.compiler import parse
 from tests.random_walks import random_walks
 
 EXPECTED = {

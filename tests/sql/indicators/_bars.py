@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from sql.catalogue import catalogue
-from sql.wide import Request, parse, query
+from stockstream.sql.catalogue import catalogue
+from stockstream.sql.compiler import Request, parse, query
 
 Bars = dict[str, np.ndarray]
 """Of one symbol: open, high, low, close, volume as float64, NaN where there is none; and, where it matters, date."""

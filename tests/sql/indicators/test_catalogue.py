@@ -7,9 +7,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from sql import generate
-from sql.catalogue import FOLDER, catalogue
-from sql.errors import UsageError
+from stockstream.sql import generate
+from stockstream.sql.catalogue import FOLDER, catalogue
+from stockstream.sql.errors import UsageError
 from tests.analytics.test_cli import run_cli
 
 SMA = (FOLDER / "trend/sma_v1.sql").read_text(encoding="utf-8")

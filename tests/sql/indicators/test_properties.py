@@ -12,8 +12,8 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sql.catalogue import Indicator, catalogue
-from sql.wide import by_macros
+from stockstream.sql.catalogue import Indicator, catalogue
+from stockstream.sql.compiler import by_macros
 from tests.sql.indicators._bars import (
     PRICES,
     WAYS,

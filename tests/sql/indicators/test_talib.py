@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from duckdb import DuckDBPyConnection
 
-from sql.catalogue import catalogue
+from stockstream.sql.catalogue import catalogue
 from tests.sql.indicators._bars import (
     WAYS,
     Bars,

@@ -1,0 +1,66 @@
+"""How indicators grow with prices and with volumes: found by computing them of prices, and of volumes, twice as high.
+
+Indicators are computed of adjusted prices, in which a split is no fall. To be compared with the prices of the day an
+average has to be brought back to these, and an RSI has not. No list says which is which, and none needs to be kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
+
+from stockstream.sql.compiler import Request, by_macros
+
+SHORTEST = 300
+"""Bars to compute of: enough for the shipped indicators' defaults, and more where longer periods are asked for."""
+POWERS = {2.0**power: power for power in range(-4, 5)}
+
+
+class Unit(NamedTuple):
+    """A column is in price ** prices * volume ** volumes: (1, 0) is a price, (0, 0) a ratio."""
+
+    prices: int
+    volumes: int
+
+
+def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[str, Unit | None]:
+    """Give the unit of each request's column, by its name; None where there is none, as of a price plus a volume."""
+    if not requests:
+        return {}
+    numbers = [float(text) for r in requests for name, text in r.arguments if name in r.indicator.periods]
+    bars = int(max(SHORTEST, 4 * max(numbers, default=0)))
+    con.execute(
+        f"""
+        CREATE OR REPLACE TEMP TABLE units AS
+        WITH closes AS (
+            SELECT i, 50 + 10 * sin(i / 9) + hash(i) % 100 / 50 AS close FROM range({bars}) AS bars (i)
+        )
+        SELECT
+            symbol, DATE '2000-01-01' + i::INTEGER AS date,
+            p * close * (1 + (hash(i, 3) % 9 - 4.0) / 800) AS open,
+            p * close * (1 + (1 + hash(i, 1) % 9) / 200) AS high,
+            p * close * (1 - (1 + hash(i, 2) % 9) / 200) AS low,
+            p * close AS close,
+            v * (1000 + hash(i, 4) % 1000)::BIGINT AS volume
+        FROM closes CROSS JOIN (VALUES ('as it is', 1, 1), ('prices', 2, 1), ('volumes', 1, 2)) AS twice (symbol, p, v)
+        """
+    )
+    columns = con.sql(f"FROM ({by_macros(requests, 'units')}) ORDER BY symbol, date").fetchnumpy()
+    con.execute("DROP TABLE units")
+    return {request.name: _unit(np.ma.filled(columns[request.name].astype(float), np.nan)) for request in requests}
+
+
+def _unit(values: NDArray[np.float64]) -> Unit | None:
+    once, prices, volumes = np.split(values, 3)
+    powers = _power(once, prices), _power(once, volumes)
+    return None if powers[0] is None or powers[1] is None else Unit(powers[0], powers[1])
+
+
+def _power(once: NDArray[np.float64], twice: NDArray[np.float64]) -> int | None:
+    is_known = np.isfinite(once) & (np.abs(once) > 1e-6)
+    ratios = np.unique(np.round(twice[is_known] / once[is_known], 6))
+    return POWERS.get(ratios[0]) if len(ratios) == 1 else None

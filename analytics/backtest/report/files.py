@@ -1,0 +1,58 @@
+"""The files of a backtest: the same result, the same bytes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Transaction
+from stockstream.analytics.backtest.model.result import Curve, Result
+from stockstream.analytics.backtest.report.charts import PriceHistory
+from stockstream.analytics.backtest.report.page import render
+from stockstream.analytics.backtest.report.tables import types_of, write_table
+from stockstream.sql.errors import LakeError
+
+
+def write(result: Result, folder: Path) -> list[Path]:
+    """Write report.html, result.json, and trades, transactions and equity as CSV and Parquet; give their paths.
+
+    Raises:
+        LakeError: the folder cannot be written to.
+    """
+    trades = [trade._asdict() for trade in result.closed_positions]
+    fills = [fill._asdict() for fill in result.transactions]
+    written = write_table(trades, types_of(ClosedPosition), folder / "trades")
+    written += write_table(fills, types_of(Transaction), folder / "transactions")
+    written += _write_equity(result.curve, folder)
+    prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
+    try:
+        for name, text in (("result.json", to_json(result)), ("report.html", render(result, prices))):
+            (folder / name).write_text(text, encoding="utf-8")
+            written.append(folder / name)
+    except OSError as error:
+        raise LakeError(f"cannot write to {folder}: {error.strerror or error}") from None
+    return written
+
+
+def _write_equity(curve: Curve, folder: Path) -> list[Path]:
+    columns = {name: getattr(curve, name).tolist() for name in ("equity", "cash", "long", "short")}
+    if curve.benchmark is not None:
+        columns["benchmark"] = [None if value != value else value for value in curve.benchmark.tolist()]
+    types = {"date": "DATE", **dict.fromkeys(columns, "DOUBLE")}
+    rows = zip(curve.dates, *columns.values(), strict=True)
+    return write_table([dict(zip(types, row, strict=True)) for row in rows], types, folder / "equity")
+
+
+def to_json(result: Result) -> str:
+    """Give all but the curve and the trades, which have files of their own."""
+    told = {
+        "setup": result.setup,
+        "metrics": result.metrics,
+        "costs": asdict(result.costs),
+        "open_positions": [asdict(position) for position in result.open_positions],
+        "notes": [asdict(note) for note in result.notes],
+        "error": result.error,
+        "provenance": result.provenance,
+    }
+    return json.dumps(told, indent=2, default=str) + "\n"

@@ -1,0 +1,77 @@
+"""Looks at the rows that indicators are to be computed of, and writes the query that is right and fast for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.sql.compiler.requests import Request
+from stockstream.sql.compiler.writer import by_macros, columns_of, filters_of, query
+from stockstream.sql.errors import UsageError
+from stockstream.sql.session import quoted
+
+
+def plan(
+    con: DuckDBPyConnection,
+    requests: Sequence[Request],
+    src: str,
+    *,
+    symbols: Sequence[str] | None = None,
+    keep: Sequence[str] = (),
+    stream: bool = True,
+    is_unique: bool = False,
+    like: str | None = None,
+) -> str:
+    """Write the query that gives symbol, date, `keep` and the columns asked for, one row per row of `src`, in no order.
+
+    `stream`: in one pass through all symbols, else each by itself, which is faster for a few. `is_unique`: no symbol of
+    `src` has a day twice, so that this need not be looked for. `like`: a table that has the same rows as `src` and the
+    same NULLs, and is cheaper to look at.
+
+    Raises:
+        UsageError: there is no such table, it lacks a column, or has a day of a symbol twice; a parameter is wrong.
+    """
+    _check_columns(con, requests, src)
+    where = "true" if symbols is None else _is_one_of(symbols)
+    longest, incomplete = _look(con, requests, like or src, where, is_unique)
+    complete = f"{where} AND NOT {_is_one_of(incomplete)}" if incomplete else where
+    text = query(requests, src, keep=keep, where=complete, longest=longest if stream else None)
+    if incomplete:
+        text = f"({text}) UNION ALL BY NAME ({by_macros(requests, src, keep=keep, where=_is_one_of(incomplete))})"
+    return text
+
+
+def _is_one_of(symbols: Sequence[str]) -> str:
+    return f"symbol IN ({', '.join(map(quoted, symbols))})" if symbols else "false"
+
+
+def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: str) -> None:
+    try:
+        columns = set(con.sql(f"FROM {src} LIMIT 0").columns)
+    except duckdb.CatalogException as error:
+        raise UsageError(f"there is no table {src} to compute from: {str(error).splitlines()[0]}") from None
+    for request in requests:
+        lacking = sorted(({"symbol", "date"} | columns_of([request])) - columns)
+        if lacking:
+            raise UsageError(f"{request.name} needs the columns {', '.join(lacking)}, which {src} has not")
+
+
+def _look(
+    con: DuckDBPyConnection, requests: Sequence[Request], src: str, where: str, is_unique: bool
+) -> tuple[int, list[str]]:
+    """Give more bars than any symbol has, and the symbols with rows that are no bars to some of the indicators."""
+    is_bar = " AND ".join(f"({condition})" for condition in filters_of(requests)) or "true"
+    days = "count(*)" if is_unique else "count(DISTINCT date)"
+    try:
+        longest, incomplete, twice = con.execute(
+            "SELECT max(bars), list(symbol) FILTER (NOT complete), min(symbol) FILTER (bars > days) FROM ("
+            f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and({is_bar}) AS complete "
+            f"FROM {src} WHERE {where} GROUP BY symbol)"
+        ).fetchall()[0]
+    except duckdb.InvalidInputException as error:  # of at_least_v1
+        raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
+    if twice is not None:
+        raise UsageError(f"{src} has a day of {twice} more than once: an indicator needs one row a symbol and day")
+    return (longest or 0) + 1, incomplete or []

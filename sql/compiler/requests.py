@@ -1,0 +1,92 @@
+"""What may be asked for: `rsi_14`, `macd`, `bollinger_upper_20_2.5`, `ema(12, volume)`, `sma(20, high + low) AS x`."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import sqlglot
+from sqlglot import exp
+
+from stockstream.sql.catalogue import Catalogue, Indicator
+from stockstream.sql.errors import UsageError
+from stockstream.sql.session import quoted
+
+_NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")
+
+
+@dataclass(frozen=True)
+class Request:
+    """One column of one indicator with its parameters."""
+
+    indicator: Indicator
+    arguments: tuple[tuple[str, str], ...]
+    """By parameter its text in SQL."""
+    column: str
+    """Of what the indicator gives."""
+    name: str
+    """In the result."""
+
+    def call(self, src: str) -> str:
+        """Give the call of its macro in SQL."""
+        return f"{self.indicator.macro}({', '.join((quoted(src), *(text for _, text in self.arguments)))})"
+
+
+def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
+    """Understand what is asked for; asked for by an indicator's name all of its columns are meant.
+
+    Raises:
+        UsageError: something is no request, or there is no such indicator, or it takes no such parameters.
+    """
+    found: dict[str, Request] = {}
+    for text in texts:
+        for request in _one(text.strip(), catalogue):
+            if found.setdefault(request.name, request) != request:
+                raise UsageError(f"two columns would be called {request.name}: name one of them, as in {text} AS other")
+    return list(found.values())
+
+
+@lru_cache(1024)
+def _one(text: str, catalogue: Catalogue) -> list[Request]:
+    if numbered := _NUMBERED.match(text):
+        return _requests(text, numbered["name"], _numbers(numbered), [], None, catalogue)
+    named = re.match(r"[A-Za-z]\w*", text)
+    try:
+        # Under another name, as sqlglot knows some of ours and takes them for its own.
+        call = sqlglot.parse_one(re.sub(r"^\w+(?=\s*\()", "request", text), dialect="duckdb")
+    except sqlglot.errors.SqlglotError:
+        call = None
+    alias = call.alias if isinstance(call, exp.Alias) else None
+    call = call.unalias() if call is not None else None
+    if isinstance(call, exp.Column) and alias and (numbered := _NUMBERED.match(call.name)):
+        return _requests(text, numbered["name"], _numbers(numbered), [], alias, catalogue)
+    if not isinstance(call, exp.Anonymous) or named is None:
+        raise UsageError(f"{text} is no indicator: write rsi_14, macd or ema(12, volume)")
+    is_number = {part: isinstance(part, exp.Literal) and part.is_number for part in call.expressions}
+    numbers = [part.sql() for part in call.expressions if is_number[part]]
+    values = [part.sql("duckdb") for part in call.expressions if not is_number[part]]
+    return _requests(text, named.group().lower(), numbers, values, alias, catalogue)
+
+
+def _numbers(numbered: re.Match[str]) -> list[str]:
+    return [number for number in numbered["numbers"].split("_") if number]
+
+
+def _requests(
+    text: str, name: str, numbers: list[str], values: list[str], alias: str | None, catalogue: Catalogue
+) -> list[Request]:
+    one, columns = catalogue.find(name)
+    if len(numbers) > len(one.periods) or len(values) > len(one.values):
+        takes = ", ".join(f"{name} = {default}" for name, default in one.params.items()) or "no parameters"
+        raise UsageError(f"{text}: {one.name} takes {takes}")
+    periods = dict(one.periods) | dict(zip(one.periods, numbers, strict=False))
+    given = dict(one.values) | dict(zip(one.values, values, strict=False))
+    arguments = tuple((parameter, str((periods | given)[parameter])) for parameter in one.params)
+    if alias is not None and len(columns) > 1:
+        raise UsageError(f"{text}: {name} has the columns {', '.join(columns)}: ask for each by its name")
+    if any(not re.fullmatch(r"\w+", value) for value in values) and alias is None:
+        raise UsageError(f"{text}: the column needs a name: write {text} AS something")
+    suffix = "".join(f"_{part}" for part in (*numbers, *values))
+    return [Request(one, arguments, column, alias or f"{column}{suffix}") for column in columns]

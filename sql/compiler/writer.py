@@ -1,0 +1,108 @@
+"""Write the query for a set of requests."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import sqlglot
+
+from stockstream.sql.compiler.graph import Graph, Reader, Relation, Unsupported
+from stockstream.sql.compiler.lowering import Partitioned, Streaming
+from stockstream.sql.compiler.requests import Request
+from stockstream.sql.compiler.stages import render
+
+
+def query(
+    requests: Sequence[Request],
+    src: str,
+    *,
+    keep: Sequence[str] = (),
+    longest: int | None = None,
+    where: str = "true",
+) -> str:
+    """Write the query that gives symbol, date, the columns `keep` of `src` and those asked for, in no order of rows.
+
+    `src` is the name of a table, view or CTE; rows that are no bars by `filters_of` are left out, so where there are
+    such rows `by_macros` is right. `longest`: at least as many bars as any symbol has; with it the query streams
+    through all symbols in one pass, without it a filter on symbol reaches the scan. `where` picks symbols.
+    """
+    return _query(tuple(requests), src, tuple(keep), longest, where)
+
+
+@lru_cache(256)
+def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: int | None, where: str) -> str:
+    graph = Graph()
+    lowering = Partitioned(graph) if longest is None else Streaming(graph, longest)
+    reader = Reader(graph, lowering)
+    relations = _read(reader, requests)
+    outputs = {name: graph.column(name) for name in keep}
+    joined = []
+    for request in requests:
+        if (relation := relations[request.call(src="")]) is None:
+            joined.append(request)
+        else:
+            outputs[request.name] = relation[request.column]
+    columns = sorted({"symbol", "date"} | graph.columns)
+    picked = " AND ".join(f"({condition})" for condition in [where, *reader.filters])
+    rows = f"SELECT {', '.join(columns)} FROM {src} WHERE {picked}"
+    found = render(graph, outputs, lowering.base(rows, columns))
+    if not joined:
+        return found
+    return f"WITH wide AS ({found})\nSELECT {_joins(requests, keep, joined, 'wide', src, where)}"
+
+
+def by_macros(requests: Sequence[Request], src: str, *, keep: Sequence[str] = (), where: str = "true") -> str:
+    """Write the same query by the indicators' macros: slower, and right for rows that lack a value, too."""
+    return (
+        f"WITH rows AS (SELECT {', '.join(('symbol', 'date', *keep))} FROM {src} WHERE {where})\n"
+        f"SELECT {_joins(requests, keep, requests, 'rows', src, where)}"
+    )
+
+
+def _joins(
+    requests: Sequence[Request], keep: Sequence[str], joined: Sequence[Request], first: str, src: str, where: str
+) -> str:
+    calls = {call: f"j{at}" for at, call in enumerate(dict.fromkeys(request.call(src) for request in joined))}
+    names = [f'{calls[r.call(src)]}.{r.column} AS "{r.name}"' if r in joined else f'"{r.name}"' for r in requests]
+    joins = [
+        f"LEFT JOIN (SELECT * FROM {call} WHERE {where}) AS {alias} USING (symbol, date)"
+        for call, alias in calls.items()
+    ]
+    return f"{', '.join(('symbol', 'date', *keep, *names))} FROM {first}\n" + "\n".join(joins)
+
+
+def filters_of(requests: Sequence[Request]) -> list[str]:
+    """Give the conditions of which rows count as bars, over the columns of `src`."""
+    return list(_filters_of(tuple(requests)))
+
+
+@lru_cache(256)
+def _filters_of(requests: Sequence[Request]) -> Sequence[str]:
+    graph = Graph()
+    reader = Reader(graph, Partitioned(graph))
+    _read(reader, requests)
+    return tuple(reader.filters)
+
+
+def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | None]:
+    """Read the indicators that are asked for, each once: their columns by their calls, None where it is Unsupported."""
+    found: dict[str, Relation | None] = {}
+    for request in requests:
+        if (call := request.call(src="")) not in found:
+            try:
+                found[call] = reader.columns(request.indicator.query, dict(request.arguments))
+            except Unsupported:
+                found[call] = None
+    return found
+
+
+def columns_of(requests: Sequence[Request]) -> set[str]:
+    """Give the columns of `src` that are needed, beside symbol and date."""
+    found = set()
+    for request in requests:
+        texts = [text for name, text in request.arguments if name in request.indicator.values]
+        own = [name for name in request.indicator.file.header["columns"] if name not in request.indicator.values]
+        for text in (*texts, *own):
+            found |= {column.name for column in sqlglot.parse_one(text, dialect="duckdb").find_all(sqlglot.exp.Column)}
+    return found

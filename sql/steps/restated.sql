@@ -1,0 +1,25 @@
+/* ---
+name: restated
+title: The symbols whose consolidated past is no longer true, as the new batch files tell.
+status: active
+grain: one row per symbol
+params: {}
+needs: [read_raw, silver_bars, "the variable stable_through (DATE: the last day whose rows others may have computed with)"]
+returns: symbol
+reference: a split changes every adjusted price before it, so its symbol counts as changed too
+changes:
+  - 2026-11-21 first version
+--- */
+WITH fresh AS (
+    SELECT symbol, date, coalesce(split_ratio, 1.0) AS split_ratio FROM read_raw(fresh_files())
+),
+retracted AS (
+    SELECT s.symbol
+    FROM silver_bars AS s
+    JOIN fresh AS f ON f.symbol = s.symbol AND f.date = s.date
+    WHERE s.split_ratio <> 1.0 AND f.split_ratio <> s.split_ratio
+)
+SELECT symbol FROM fresh WHERE date <= getvariable('stable_through') OR split_ratio <> 1.0
+UNION
+SELECT symbol FROM retracted
+ORDER BY symbol
