@@ -78,8 +78,8 @@ def connect(
 ) -> DuckDBPyConnection:
     """Open a lake: a connection with every view of `sql/README.md` on the files that are there now.
 
-    The views read silver merged with the batch files that are not consolidated yet. `file_filter` returns which of these
-    to read, and `verify` opens each once; unreadable files are left out, each named by a `LakeWarning`.
+    The views read silver merged with the batch files that are not consolidated yet. `file_filter` returns those of
+    them to read, and `verify` opens each once; unreadable files are left out, each named by a `LakeWarning`.
     With `generation` they read what that generation published, and nothing newer. `only` names the views to make, as
     `loader.views_for` gives them: a tenth of a second less. A missing or empty lake is served as zero rows. One
     connection a thread; a cursor of it does not do.
