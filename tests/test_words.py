@@ -49,7 +49,7 @@ def prose_of_sql(text: str) -> Iterator[tuple[int, str]]:
     """Yield line number and text of the lines of the header, of comments and of COMMENT statements."""
     in_header = False
     for number, line in enumerate(text.splitlines(), 1):
-        in_header = in_header and not line.startswith("--- */") or line.startswith("/* ---")
+        in_header = (in_header and not line.startswith("--- */")) or line.startswith("/* ---")
         comment = re.search(r"--\s(.*)|COMMENT ON .*", line)
         if in_header:
             yield number, line

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-import analytics
+from stockstream import analytics
 from tests.analytics.test_cli import run_cli
 from tests.lakes import SUMMED, VIEWS, read
 
