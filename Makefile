@@ -6,7 +6,7 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package packages e2e lock schema indicators clean
+.PHONY: help install demo test lint format bench package packages e2e lock sql indicators clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -51,11 +51,10 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 
-schema: install ## sql/schema/*.parquet from sql/schema/*.sql
-	$(BIN)/python -m stockstream.sql.schema
-
-indicators: install ## what follows from sql/indicators/: names without a version, index, lock
+sql: install ## what follows from the SQL files: init.sql, tables of sql/README.md, schema/*.parquet, versions.lock
 	$(BIN)/python -m stockstream.sql.generate
+
+indicators: sql
 
 clean: ## all that was built
 	rm -rf .venv dist build demo-lake .mypy_cache .ruff_cache .pytest_cache .hypothesis

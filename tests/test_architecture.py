@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -44,11 +43,3 @@ def test_every_setting_is_in_the_readme() -> None:
         name = str(field.alias)
         stem = name.removeprefix("STOCKSTREAM_RETRY")
         assert name in readme or f"…{stem}" in readme, f"{name} is not in README.md"
-
-
-def test_every_view_is_in_its_readme() -> None:
-    from stockstream.sql.loader import load, views
-
-    readme = (ROOT / "sql" / "README.md").read_text()
-    for name in views():
-        assert re.search(rf"`{load(name).header['name']}[`(]", readme), f"{name} is not in sql/README.md"

@@ -155,8 +155,8 @@ def _verify(con: DuckDBPyConnection, staged: dict[str, DataFile], table: Table, 
     inputs = files_of(con, "fresh_files")
     for variable, files in {"raw_files": inputs, "fresh_files": [], "unreadable_files": []}.items():
         set_variable(con, variable, files)
-    consolidated = "list_transform(raw_files(), lambda f: parse_filename(f))"
-    con.execute(f"SET VARIABLE manifest = struct_update(getvariable('manifest'), consolidated := {consolidated})")
+    set_variable(con, "consolidated", [_name(file) for file in inputs])
+    con.execute(load("steps/candidate").text)
     refuse(con)
 
 

@@ -101,7 +101,7 @@ def _collect(con: DuckDBPyConnection, since: date, bars_before: int, restated: t
     set_variable(con, "since", since)
     set_variable(con, "cutoff", since if since == BEGINNING else since - daily)
     set_variable(con, "restated", restated)
-    con.execute(f"SET VARIABLE lookback = {bars_before}")
+    set_variable(con, "lookback", bars_before)
     con.execute(load(STEP).text)
 
 

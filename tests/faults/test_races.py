@@ -17,7 +17,7 @@ from tests.faults.conftest import Prepare
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.mark.parametrize(

@@ -284,7 +284,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::sql.session.LakeWarning")
+@pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
     plant(clean)

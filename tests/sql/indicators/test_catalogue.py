@@ -22,13 +22,13 @@ def own(folder: Path, text: str, name: str = "mine_v1") -> Path:
 
 def test_what_is_generated_is_up_to_date() -> None:
     for path, text in generate.generated().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make indicators` and commit"
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make sql` and commit"
 
 
 def test_no_released_file_was_edited() -> None:
     now = generate.checksums()
     assert {name: now.get(name) for name in generate.released()} == generate.released()
-    assert now.keys() == generate.released().keys(), "run `make indicators`: a file is not in versions.lock"
+    assert now.keys() == generate.released().keys(), "run `make sql`: a file is not in versions.lock"
 
 
 def test_layout_and_comments_of_a_released_file_may_change_and_nothing_else(tmp_path: Path) -> None:
