@@ -6,7 +6,7 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package packages e2e lock schema indicators clean
+.PHONY: help install demo test lint format bench package packages e2e lock schema sql clean
 
 help: ## what there is
 	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
@@ -54,7 +54,7 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 schema: install ## sql/schema/*.parquet from sql/schema/*.sql
 	$(BIN)/python -m stockstream.sql.schema
 
-indicators: install ## what follows from sql/indicators/: names without a version, index, lock
+sql: install ## the generated SQL files and pages: indicators without a version, index, lock
 	$(BIN)/python -m stockstream.sql.generate
 
 clean: ## all that was built

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.checks import SEVERITIES
-from stockstream.sql.catalogue import catalogue
+from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.loader import HOME, load, views
 from stockstream.sql.schema.__main__ import compile_all
 from stockstream.sql.session import connect
