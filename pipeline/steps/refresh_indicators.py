@@ -13,8 +13,9 @@ from stockstream.pipeline import derived
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.manifest import Manifest, Table
 from stockstream.pipeline.publish import publish, session_at, sql_versions, staging
-from stockstream.sql.catalogue import KERNELS, catalogue
 from stockstream.sql.compiler import Request, parse, plan
+from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.indicator_kernels import KERNELS
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
 

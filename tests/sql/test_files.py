@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.checks import SEVERITIES
-from stockstream.sql.catalogue import catalogue
+from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.loader import HOME, SqlFile, load, views
 from stockstream.sql.schema.compiler import compiled
 from stockstream.sql.session import connect

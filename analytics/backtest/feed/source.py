@@ -17,9 +17,9 @@ from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
 from stockstream.analytics.backtest.model.setup import Setup
 from stockstream.analytics.compute import FEW, VIEWS
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import catalogue
 
 ADJUSTED_CLOSE = "adjusted_close"
 NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")

@@ -1,4 +1,4 @@
-"""Any set of indicators in one query: names, sharing, pruning, any table, and errors."""
+"""The compiler: any set of indicators in one query; names, shared values, any table, and errors."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import by_macros, parse, plan, query
 from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import catalogue
 
 SEEDS = [
     "sma_20", "sma_50", "ema_12", "ema_26", "rsi_14", "macd", "macd_signal", "bollinger_upper", "bollinger_lower",
@@ -49,19 +49,20 @@ def test_the_names_of_the_seeds_are_columns(con: duckdb.DuckDBPyConnection) -> N
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("rsi", [("rsi", "rsi", "rsi_v1('bars', 14, close)")]),
-        ("rsi_21", [("rsi_21", "rsi", "rsi_v1('bars', 21, close)")]),
-        ("rsi(21)", [("rsi_21", "rsi", "rsi_v1('bars', 21, close)")]),
-        ("RSI(21, volume)", [("rsi_21_volume", "rsi", "rsi_v1('bars', 21, volume)")]),
+        ("rsi", [("rsi", "rsi", "rsi_v2('bars', 14, close)")]),
+        ("rsi_21", [("rsi_21", "rsi", "rsi_v2('bars', 21, close)")]),
+        ("rsi(21)", [("rsi_21", "rsi", "rsi_v2('bars', 21, close)")]),
+        ("RSI(21, volume)", [("rsi_21_volume", "rsi", "rsi_v2('bars', 21, volume)")]),
+        ("RSI_21", [("rsi_21", "rsi", "rsi_v2('bars', 21, close)")]),
         ("rsi_v1(5)", [("rsi_5", "rsi", "rsi_v1('bars', 5, close)")]),
-        ("macd_signal_5_35_4", [("macd_signal_5_35_4", "macd_signal", "macd_v1('bars', 5, 35, 4, close)")]),
+        ("macd_signal_5_35_4", [("macd_signal_5_35_4", "macd_signal", "macd_v2('bars', 5, 35, 4, close)")]),
         (
             "bollinger_upper_20_2.5",
-            [("bollinger_upper_20_2.5", "bollinger_upper", "bollinger_v1('bars', 20, 2.5, close)")],
+            [("bollinger_upper_20_2.5", "bollinger_upper", "bollinger_v2('bars', 20, 2.5, close)")],
         ),
-        ("sma(9, (high + low) / 2) AS mid", [("mid", "sma", "sma_v1('bars', 9, (high + low) / 2)")]),
-        ("ema_9 AS fast", [("fast", "ema", "ema_v1('bars', 9, close)")]),
-        ("obv", [("obv", "obv", "obv_v1('bars')")]),
+        ("sma(9, (high + low) / 2) AS mid", [("mid", "sma", "sma_v2('bars', 9, (high + low) / 2)")]),
+        ("ema_9 AS fast", [("fast", "ema", "ema_v2('bars', 9, close)")]),
+        ("obv", [("obv", "obv", "obv_v2('bars')")]),
     ],
 )
 def test_what_is_asked_for(text: str, expected: list[tuple[str, str, str]]) -> None:
@@ -125,16 +126,21 @@ def test_rows_without_a_value_are_left_out_of_it_and_nothing_else(con: duckdb.Du
     ("texts", "src", "words"),
     [
         (["rsii_14"], "bars", "there is no indicator rsii: is rsi"),
+        (["rsi14"], "bars", "there is no indicator rsi14: is rsi_14 meant?"),
+        (["RSI14"], "bars", "there is no indicator rsi14: is rsi_14 meant?"),
+        (["rsi-14"], "bars", "rsi-14 is not an indicator: is rsi_14 meant?"),
+        (["rsi 14"], "bars", "rsi 14 is not an indicator: is rsi_14 meant?"),
+        (["rsj14"], "bars", "is rsi_14 meant?"),
         (["close"], "bars", "there is no indicator close"),
         (["sma_1"], "bars", "the period n of sma is 1: a whole number from 2 on is needed"),
         (["sma(2.5)"], "bars", "the period n of sma is 2.5"),
         (["macd_26_12"], "bars", "slow of macd is 12"),
         (["sma_20_3"], "bars", "sma takes n = 20, value = close"),
         (["sma(20, high + low)"], "bars", "the column needs a name"),
-        (["bollinger AS x"], "bars", "ask for each by its name"),
+        (["bollinger AS x"], "bars", "request each by its name"),
         (["sma_5 AS x", "sma_6 AS x"], "bars", "two columns would be called x"),
-        (["sma 20"], "bars", "is no indicator"),
-        (["rsi; DROP TABLE bars"], "bars", "is no indicator"),
+        (["sma 20"], "bars", "is not an indicator"),
+        (["rsi; DROP TABLE bars"], "bars", "is not an indicator"),
         (["rsi"], "nothing", "there is no table nothing"),
         (["atr"], "(SELECT symbol, date, close FROM bars)", "atr needs the columns high, low"),
         (["sma(5, turnover)"], "bars", "sma_5_turnover needs the columns turnover"),
