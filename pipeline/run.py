@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
+from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.errors import StockStreamError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.market import Market
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources.base import Source
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.pipeline.steps.resample import run as resample
 from stockstream.pipeline.steps.summarise import missing_batch, summary_of
 from stockstream.pipeline.steps.update_symbols import update_symbols
 
@@ -29,7 +30,7 @@ BATCHES_AT_ONCE = 10
 
 Result = dict[str, Any]
 
-PUBLISHING: dict[str, Callable[[Lake, Market], Result]] = {
+PUBLISHING: dict[str, Callable[[Lake, Market], Mapping[str, Any]]] = {
     "metadata": lambda lake, market: fetch_metadata({}, lake, None, market),
     "consolidate": lambda lake, _: consolidate({}, lake),
     "resample": lambda lake, _: resample({}, lake),
@@ -85,7 +86,9 @@ def run(
 def _publish(lake: Lake, market: Market, on_step: Callable[[str], None]) -> Result:
     """Bring silver up to date, a step at a time; the first that fails ends it, as each needs the one before."""
     done: Result = {"refused": None}
-    for name, step in PUBLISHING.items():
+    modules = {name: module for name, module in step_modules().items() if name not in PUBLISHING}
+    derived = {name: lambda lake, _, run=module.run: run({}, lake) for name, module in modules.items()}
+    for name, step in {**PUBLISHING, **derived}.items():
         on_step(name)
         try:
             done[name] = step(lake, market)

@@ -16,7 +16,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stockstream.analytics.cli.metadata import show_metadata
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from stockstream.analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
+from stockstream.analytics.cli.silver import show_consolidated, show_derived, show_refreshed, show_resampled
+from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.run import Result
 from stockstream.pipeline.run import run as run_pipeline
@@ -215,6 +216,7 @@ def show_result(result: Result) -> None:
         show_resampled(out, result["resample"])
     if "indicators" in result:
         show_refreshed(out, result["indicators"])
+    show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)

@@ -21,7 +21,7 @@ import moto.settings
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.loader import HOME, load, views
 from stockstream.sql.session import extension
 from tests.analytics.test_cli import Ran, process, run_cli

@@ -12,10 +12,11 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL, consolidate
+from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.benchmarks._harness import Figure, Spent, spent
 from tests.benchmarks._reading import SYMBOL
 from tests.benchmarks._synthetic import corrections, restated, write_day, write_history

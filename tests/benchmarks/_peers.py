@@ -14,7 +14,7 @@ import duckdb
 import pyarrow as pa
 
 from stockstream.pipeline.lake import SILVER, Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import connect, extension
 from tests.benchmarks._harness import Figure, Spent, Work, beside, spent
 from tests.benchmarks._reading import BARS_COLUMNS, reads

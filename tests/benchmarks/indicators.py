@@ -15,8 +15,8 @@ import talib
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.compiler import parse, plan
 from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import connect

@@ -12,8 +12,8 @@ import duckdb
 
 from stockstream.pipeline.lake import CURRENT, RAW, Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.benchmarks import _consolidating, _peers, _reading, _requests
 from tests.benchmarks._harness import Figure, main, spent
 from tests.benchmarks._synthetic import corrections, make_bars, sessions, write_daily, write_day
@@ -51,7 +51,7 @@ def _year(s3: S3Server, lake: Path, symbols: int, count: int, runs: int) -> Gene
     yield from _reading.consolidated("a year", lake, days[-1], runs, MAX_OVER_PLAIN)
     _requests.upload(s3, lake, uri)
     yield from _requests.consolidated("a year", s3, uri, days[-1], sent)
-    archiving = {"delete": True, "raw": "archive", "rawOlderThanDays": 0}
+    archiving = {"delete": True, "raw": "archive", "raw_older_than_days": 0}
     yield Figure("a year: archived at once", spent(lambda: vacuum(archiving, Lake(str(lake)))).cpu, "CPU s")
     yield Figure("a year, archived: manifest", (lake / CURRENT).stat().st_size, "bytes")
     yield from _requests.consolidated("a year, archived", s3, _requests.uploaded(s3, lake), days[-1], sent)

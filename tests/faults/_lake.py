@@ -20,11 +20,11 @@ from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.pipeline.steps.resample import run as resample
 from stockstream.pipeline.steps.update_symbols import update_symbols
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect, list_files, pick_files

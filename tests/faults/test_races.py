@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from stockstream.pipeline.generations import history
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import history
 from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv
 from tests.faults.conftest import Prepare

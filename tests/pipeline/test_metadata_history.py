@@ -15,7 +15,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.asx import parse
 from stockstream.pipeline.listings.base import Listing
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from stockstream.pipeline.steps.update_symbols import update_symbols
 from tests.conftest import SHARED
 from tests.pipeline.test_metadata import links, query

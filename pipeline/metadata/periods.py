@@ -1,4 +1,4 @@
-"""Merging lists of companies into periods: the new lists into what is known, or all of them from the beginning."""
+"""Merging lists of companies into periods: the new lists into the existing table, or all of them from the beginning."""
 
 from __future__ import annotations
 
@@ -11,44 +11,45 @@ from duckdb import DuckDBPyConnection
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.manifest import Table
 from stockstream.pipeline.metadata.inputs import Inputs
-from stockstream.pipeline.publish import sql_versions
+from stockstream.pipeline.publishing import sql_versions
 from stockstream.sql.loader import load
 from stockstream.sql.session import explain, quoted, set_variable
 
 PERIODS = ("steps/metadata_lists", "steps/metadata_periods")
 LINKS = ("steps/metadata_facts", "steps/metadata_dated", "steps/metadata_turns", "steps/metadata_links")
 SQL = (*PERIODS, *LINKS, "views/read_symbols")
-"""What decides the rows: when one of these changes, everything is made anew."""
+"""The SQL files that decide the rows: when one of them changes, everything is merged again."""
 AT_ONCE = 100
-"""Lists: so many of 10,000 tickers take 600 MB. Adding them part by part ends the same."""
+"""Lists that are merged together: so many lists of 10,000 tickers need 600 MB. The result does not depend on it."""
 BEGINNING = date(1, 1, 1)
 
 
-def is_up_to_date(held: Table, inputs: Inputs) -> bool:
-    """Say whether a table holds all that the lake has been told."""
+def is_up_to_date(table: Table, inputs: Inputs) -> bool:
+    """Return whether a table includes all lists and facts of the lake."""
     days = inputs.days
     return not days or (
-        held.through == days[-1] and held.made_from == inputs.checkpoint(days[-1]) and held.sql == sql_versions(*SQL)
+        table.through == days[-1] and table.made_from == inputs.checkpoint(days[-1]) and table.sql == sql_versions(*SQL)
     )
 
 
-def merge(lake: Lake, held: Table, inputs: Inputs, whole: bool = False) -> tuple[DuckDBPyConnection, int]:
-    """Open a session with the temp table `metadata`, and say how many lists were merged into what `held` has.
+def merge(lake: Lake, table: Table, inputs: Inputs, whole: bool = False) -> tuple[DuckDBPyConnection, int]:
+    """Open a session with the temp table `metadata`; return it with the number of lists that were merged.
 
-    All of them are merged from the beginning if that is asked for (`whole`), if one that `held` was made of has changed
-    or gone or a day before its last was added, or if the SQL is another.
+    The new lists are merged into the rows of `table`. All lists are merged from the beginning with `whole`, if a list
+    that `table` was made from has changed or is gone, if a list of a day before its last was added, or if the SQL has
+    changed.
 
     Raises:
         LakeError: a file cannot be read.
     """
-    known = inputs.checkpoint(held.through or BEGINNING)["lists"] == held.made_from.get("lists")
-    if whole or not known or held.sql != sql_versions(*SQL):
-        held = Table()
-    days = [day for day in inputs.days if held.through is None or day > held.through]
+    is_same = inputs.checkpoint(table.through or BEGINNING)["lists"] == table.made_from.get("lists")
+    if whole or not is_same or table.sql != sql_versions(*SQL):
+        table = Table()
+    days = [day for day in inputs.days if table.through is None or day > table.through]
     con = lake.session(no_files, *PERIODS, *LINKS)
     try:
-        _start(con, lake, held, inputs)
-        through = held.through or BEGINNING
+        _start(con, lake, table, inputs)
+        through = table.through or BEGINNING
         for last in sorted({*days[AT_ONCE - 1 :: AT_ONCE], *days[-1:]}) or [through]:
             _add(con, lake, inputs.between(through, last), through)
             through = last
@@ -60,17 +61,17 @@ def merge(lake: Lake, held: Table, inputs: Inputs, whole: bool = False) -> tuple
     return con, len(days)
 
 
-def _start(con: DuckDBPyConnection, lake: Lake, held: Table, inputs: Inputs) -> None:
-    """Make the tables `periods`, as they are known, and `answers`, with what is said of single companies."""
+def _start(con: DuckDBPyConnection, lake: Lake, table: Table, inputs: Inputs) -> None:
+    """Make the temp tables `periods`, with the existing rows, and `answers`, with the facts about single companies."""
     con.execute(load("schema/metadata").text)
     con.execute("CREATE TEMP TABLE periods AS FROM metadata")
-    _insert(con, lake, "periods", [file.key for file in held.base])
+    _insert(con, lake, "periods", [file.key for file in table.base])
     con.execute(load("steps/metadata_answers").text)
     _insert(con, lake, "answers", inputs.keys("polygon-delisted", "polygon-events"))
 
 
 def _add(con: DuckDBPyConnection, lake: Lake, new: Inputs, through: date) -> None:
-    """Bring `periods`, which know the lists up to a day, up to some lists that are newer."""
+    """Merge newer lists into `periods`, which has the lists up to a day."""
     con.execute("CREATE OR REPLACE TEMP TABLE before AS FROM periods")
     _insert(con, lake, "answers", new.keys("polygon-tickers"))
     set_variable(con, "list_files", [lake.store.uri(key) for key in new.keys("symbols")])
