@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.status import Status
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.pipeline.events import Result
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.run import Result
 from stockstream.pipeline.steps.consolidate import consolidate as consolidate_step
 from stockstream.pipeline.steps.resample import resample as resample_step
 

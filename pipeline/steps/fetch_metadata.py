@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from stockstream.pipeline.companies import believe
 from stockstream.pipeline.errors import Conflict, SourceError, UsageError
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet
 from stockstream.pipeline.manifest import Manifest, Table
@@ -17,7 +18,6 @@ from stockstream.pipeline.market import Market
 from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.metadata.merge import SQL, is_up_to_date, merge
 from stockstream.pipeline.publish import head, publish, sql_versions, stage, staging, upload
-from stockstream.pipeline.steps.update_symbols import believe
 from stockstream.sql.loader import load
 
 if TYPE_CHECKING:  # most runs need no client of Polygon, which takes a while to import

@@ -65,20 +65,20 @@ def test_a_batch_without_time_left_stores_what_it_had(lake: Lake, yahoo: YahooRe
         ["BBB", "CCC"],
     )
     again = fetch_batch.handler(event, Context([100]))
-    assert (again["rows"], again["upToDate"], again["missing"]) == (2, 1, 0)
+    assert (again["rows"], again["up_to_date"], again["missing"]) == (2, 1, 0)
 
 
 def test_an_executions_input_is_checked(lake: Lake) -> None:
     with pytest.raises(Exception, match="the execution's input: symbol: Extra inputs are not permitted") as caught:
-        update_symbols.handler({"run": "one", "asked": {"symbol": ["AAA"]}}, Context([100]))
+        update_symbols.handler({"run": "one", "input": {"symbol": ["AAA"]}}, Context([100]))
     assert type(caught.value).__name__ == "UsageError"
 
 
 def test_an_execution_may_name_symbols_and_a_range(lake: Lake) -> None:
     asked = {"symbols": ["AAA", "BBB", "AAA"], "start": "2026-01-05", "end": "2026-01-09", "batchSize": 1}
-    told = update_symbols.handler({"run": "one", "now": "2026-08-07T20:00:00Z", "asked": asked}, Context([100]))
+    told = update_symbols.handler({"run": "one", "now": "2026-08-07T20:00:00Z", "input": asked}, Context([100]))
     assert told["symbolBatches"] == [{"symbols": ["AAA"], "batchNumber": 0}, {"symbols": ["BBB"], "batchNumber": 1}]
-    assert (told["date"], told["start"], told["end"], told["directory"]) == (
+    assert (told["date"], told["start"], told["end"], told["listings"]) == (
         "2026-08-08",  # in Sydney
         "2026-01-05",
         "2026-01-09",

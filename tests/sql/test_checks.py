@@ -29,7 +29,7 @@ from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
 from stockstream.pipeline.manifest import DataFile, Manifest, Table
 from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.publish import head, publish
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module

@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from stockstream.pipeline.run import PUBLISHING
+from stockstream.pipeline.runner import PUBLISHING
 from stockstream.terraform.packages import spec
 from tests.terraform.deployment import ROOT, Terraform
 

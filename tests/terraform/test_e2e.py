@@ -21,7 +21,7 @@ import time_machine
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.sql.session import extension
@@ -92,7 +92,7 @@ def test_without_a_directory_nothing_is_fetched_and_somebody_is_told(deployment:
 
 
 def test_a_run_ends_in_the_lake_that_a_local_run_makes(deployment: Deployment, tmp_path: Path) -> None:
-    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert ran.output["symbols"] == len(SYMBOLS)
     assert stored(deployment, "2026-08-07") == SYMBOLS
@@ -110,17 +110,17 @@ def test_a_run_ends_in_the_lake_that_a_local_run_makes(deployment: Deployment, t
     same = (
         "status",
         "symbols",
-        "upToDate",
+        "up_to_date",
         "batches",
         "files",
         "rows",
-        "firstDate",
-        "lastDate",
-        "openSession",
+        "first_date",
+        "last_date",
+        "open_session",
         "missing",
     )
     assert {name: summary[name] for name in same} == {name: result[name] for name in same}
-    assert summary["directory"] == result["directory"]
+    assert summary["listings"] == result["listings"]
 
 
 def contents(lake: Lake) -> dict[str, Any]:
@@ -141,7 +141,7 @@ def contents(lake: Lake) -> dict[str, Any]:
 
 def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
     before = contents(Lake(deployment.lake))
-    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["rows"]) == ("SUCCEEDED", 0)
     assert contents(Lake(deployment.lake)) == before
 
@@ -149,7 +149,7 @@ def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
 def test_a_poisoned_batch_stops_no_other(deployment: Deployment) -> None:
     no_number: Any = {"amount": "none"}
     deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 10): no_number}))
-    ran = deployment.fire(date="2026-08-10", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-10", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
     assert ran.entered[-1] == "Partial"
     assert stored(deployment, "2026-08-10") == SYMBOLS[BATCH:]
@@ -163,13 +163,13 @@ def test_a_poisoned_batch_stops_no_other(deployment: Deployment) -> None:
 def test_a_rate_limit_inside_a_batch_is_waited_for(deployment: Deployment) -> None:
     deployment.yahoo.script("BBX.AX", RATE_LIMITED, RATE_LIMITED, chart("BBX.AX", bars("BBX")))
     before = len(deployment.invoked("fetch_batch"))
-    ran = deployment.fire(date="2026-08-11", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-11", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert stored(deployment, "2026-08-11") == SYMBOLS
     tries = deployment.invoked("fetch_batch")[before:]
     assert sorted(str(one.error) for one in tries) == ["None", "None", "None", "RateLimited"]
     summary = deployment.object(ran.output["key"])
-    assert (summary["batches"], summary["symbols"], summary["upToDate"]) == (3, len(SYMBOLS), 0)
+    assert (summary["batches"], summary["symbols"], summary["up_to_date"]) == (3, len(SYMBOLS), 0)
     assert summary["rows"] == len(SYMBOLS) + BATCH, (
         "a bar each, and that of the day before for the batch that was poisoned"
     )
@@ -178,7 +178,7 @@ def test_a_rate_limit_inside_a_batch_is_waited_for(deployment: Deployment) -> No
 def test_a_timeout_of_one_batch_is_made_up_for_by_the_next_run(deployment: Deployment) -> None:
     deployment.yahoo.script("CCX.AX", Reply(delay=60))
     with deployment.configured("fetch_batch", Timeout=6):
-        ran = deployment.fire(date="2026-08-12", batchSize=BATCH)
+        ran = deployment.fire(date="2026-08-12", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
     slow = SYMBOLS[BATCH : 2 * BATCH]
     assert "CCX" in slow
@@ -187,7 +187,7 @@ def test_a_timeout_of_one_batch_is_made_up_for_by_the_next_run(deployment: Deplo
     assert "Sandbox.Timedout" in mail["Message"]
     assert ", ".join(slow) in mail["Message"]
     answer_all(deployment)
-    again = deployment.fire(date="2026-08-12", batchSize=BATCH)
+    again = deployment.fire(date="2026-08-12", batch_size=BATCH)
     assert (again.status, again.output["status"], again.output["rows"]) == ("SUCCEEDED", "complete", BATCH)
     assert stored(deployment, "2026-08-12") == SYMBOLS
 
