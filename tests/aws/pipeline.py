@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 from stockstream.terraform.packages import ROOT, build, handler, spec
-from tests.aws.lambdas import architecture, python
+from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 
 FOLDER = ROOT / f"build/packages/{architecture()}-{python()[1]}"

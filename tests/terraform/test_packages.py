@@ -20,8 +20,9 @@ from stockstream.terraform.packages import (
     spec,
     unzipped,
 )
-from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_only, python
+from tests.aws.lambdas import Lambdas
 from tests.aws.pipeline import packages as built
+from tests.aws.sandbox import Function, architecture, disk_can_be_read_only, python
 from tests.s3_server import S3Server
 
 NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
