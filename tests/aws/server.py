@@ -4,8 +4,8 @@
         terraform apply, with aws.environment
         aws.client("stepfunctions").start_execution(...)
 
-Calls that moto 5.2.5 does not implement are added here in their simplest form. Any other missing call is refused at once
-and listed in `aws.missing`: Terraform would retry moto's own answer (HTTP 500) for hours.
+Calls that moto 5.2.5 does not implement are added here in their simplest form. Any other missing call is refused and
+listed in `aws.missing`: Terraform would retry moto's own answer (HTTP 500) for hours.
 """
 
 from __future__ import annotations

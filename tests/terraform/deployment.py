@@ -22,7 +22,7 @@ class Terraform:
     """A working copy of the configuration; each method is one Terraform command."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], **variables: Any) -> None:
-        """Copy the checkout to `folder`. `variables` are those of the configuration, `environment` those of the process."""
+        """Copy the checkout to `folder`. `variables` are the configuration's, `environment` the process's."""
         self.root = folder
         self.folder = folder / "terraform"
         for name in COPIED:
@@ -90,7 +90,7 @@ class Terraform:
             raise TerraformError(f"terraform {' '.join(command)}\n{process.stdout}\n{process.stderr}")
         return process.stdout
 
-    def _given(self) -> list[str]:
+    def _variables(self) -> list[str]:
         return [f"-var={name}={_written(value)}" for name, value in self.variables.items()]
 
 
