@@ -6,10 +6,10 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package packages e2e lock terraform-lock schema indicators clean
+.PHONY: help install demo test lint format bench package packages e2e lock terraform-lock steps schema indicators clean
 
 help: ## what there is
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
 
@@ -54,6 +54,9 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 terraform-lock: ## terraform/.terraform.lock.hcl: hashes of the AWS provider for the usual platforms
 	terraform -chdir=terraform providers lock -platform=linux_amd64 -platform=linux_arm64 \
 		-platform=darwin_amd64 -platform=darwin_arm64
+
+steps: install ## the table of steps in pipeline/README.md
+	$(BIN)/python -m stockstream.pipeline.document
 
 schema: install ## sql/schema/*.parquet from sql/schema/*.sql
 	$(BIN)/python -m stockstream.sql.schema
