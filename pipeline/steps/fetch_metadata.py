@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import duckdb
 
+from stockstream.pipeline.companies import believe
 from stockstream.pipeline.errors import Conflict, SourceError, UsageError
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult, PolygonReport
 from stockstream.pipeline.generations import head
@@ -20,7 +21,6 @@ from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.metadata.periods import SQL, is_up_to_date, merge
 from stockstream.pipeline.publishing import publish, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
-from stockstream.pipeline.steps.update_symbols import believe
 from stockstream.sql.loader import load
 
 if TYPE_CHECKING:  # most runs need no client of Polygon, which takes a while to import

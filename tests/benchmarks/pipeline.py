@@ -20,7 +20,7 @@ from duckdb import DuckDBPyConnection
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.base import Listing, ListingsSource
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from tests.benchmarks._harness import Figure, Spent, main, spent
 from tests.benchmarks._synthetic import LAST_DAY, copy, make_bars, sessions, write_daily

@@ -17,7 +17,7 @@ from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.metadata.polygon import PolygonReference
 from stockstream.pipeline.settings import Settings
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_polygon import KEY, Reply, Vendor, ok, refuse, source, vendor
 
@@ -227,7 +227,7 @@ def test_the_pipelines_own_lists_and_polygons_are_one_history(vendor: Vendor, tm
             lists(vendor, [ticker("A", "F1"), ticker("B", "F2"), ticker("EARLY")])
         if number == 3:
             lists(vendor, [ticker("A", "F1"), ticker("C")])
-        update_symbols({"date": str(day), "acceptSmaller": True}, lake, source(vendor).listings(), US)
+        update_symbols({"date": str(day), "accept_smaller": True}, lake, source(vendor).listings(), US)
         fetch_metadata({}, lake, None, US)
     rows = "SELECT symbol, figi, type, currency, source, valid_from, valid_to FROM metadata ORDER BY symbol"
     assert query(lake, rows) == [

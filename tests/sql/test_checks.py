@@ -30,7 +30,7 @@ from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
 from stockstream.pipeline.manifest import Change, DataFile, Table
 from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.publishing import publish
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module
