@@ -54,5 +54,10 @@ def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = 
     rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ?", [list(symbols)]).fetchall()
     unknown = [symbol for symbol in symbols if (symbol,) not in rows]
     if unknown:
-        names = [name for (name,) in con.execute(f"SELECT DISTINCT symbol FROM {src} ORDER BY symbol").fetchall()]
-        raise UsageError(f"no bars of {', '.join(unknown)} in {src}{did_you_mean(unknown[0], names)}")
+        near = did_you_mean(unknown[0], all_symbols(con, src))
+        raise UsageError(f"no bars of {', '.join(unknown)} in {src}{near}")
+
+
+def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:
+    """Return the symbols that a table or view has rows of, sorted."""
+    return [symbol for (symbol,) in con.execute(f"SELECT DISTINCT symbol FROM {src} ORDER BY symbol").fetchall()]

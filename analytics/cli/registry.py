@@ -82,6 +82,7 @@ class _Command(TyperCommand):
         try:
             return super().parse_args(ctx, args)
         except typer.BadParameter as error:
+            error.message = error.message.removeprefix("Value error, ")  # pydantic's, which Typer passes on
             if match := re.search(r"'(.*)' is not one of (.+)\.$", error.message):
                 error.message += did_you_mean(match[1], re.findall(r"'([^']+)'", match[2])).replace("; did", " Did")
             raise
