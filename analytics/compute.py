@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from stockstream.analytics.session import AsOf, connect
+from stockstream.analytics.session import AsOf, connect, known_symbols
 from stockstream.sql.compiler import parse, plan
 from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import quoted
@@ -28,8 +29,8 @@ def indicators(
     *,
     src: str = "bars_adjusted",
     symbols: Sequence[str] | None = None,
-    start: str | None = None,
-    end: str | None = None,
+    start: date | str | None = None,
+    end: date | str | None = None,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
 ) -> pl.DataFrame:
@@ -55,8 +56,8 @@ def relation(
     *,
     src: str = "bars_adjusted",
     symbols: Sequence[str] | None = None,
-    start: str | None = None,
-    end: str | None = None,
+    start: date | str | None = None,
+    end: date | str | None = None,
     sql_path: Sequence[str | Path] = (),
 ) -> DuckDBPyRelation:
     """Return the same as a DuckDB relation on an existing connection; `src` may be a table of that connection."""
@@ -72,5 +73,6 @@ def relation(
         stream=symbols is None or len(symbols) > FEW,
         is_unique=src in VIEWS,
     )
-    days = [f"date {sign} DATE {quoted(day)}" for sign, day in ((">=", start), ("<=", end)) if day is not None]
+    known_symbols(con, symbols or (), "bars" if src in VIEWS else src)
+    days = [f"date {sign} DATE {quoted(str(day))}" for sign, day in ((">=", start), ("<=", end)) if day is not None]
     return con.sql(f"SELECT * FROM ({text}) WHERE {' AND '.join(days) or 'true'} ORDER BY symbol, date")

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from stockstream.pipeline.errors import UsageError
+from stockstream.sql.errors import UsageError, did_you_mean
 
 SETTLING = timedelta(minutes=30)
 """How long after the close a session's bar is taken as final; sources run up to 20 minutes behind the exchange."""
@@ -73,4 +73,5 @@ def market(name: str) -> Market:
     try:
         return MARKETS[name.upper()]
     except KeyError:
-        raise UsageError(f"no market {name}: there are {', '.join(MARKETS)}") from None
+        near = did_you_mean(name, MARKETS)
+        raise UsageError(f"no market {name}: there are {', '.join(MARKETS)}{near}") from None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.market import Market
 from stockstream.pipeline.settings import Settings
 from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.sql.errors import UsageError, did_you_mean
 
 __all__ = ["NAMES", "Answer", "Source", "Window", "open_source"]
 
@@ -48,4 +48,4 @@ def open_source(
         if market.name != "US":
             raise UsageError("--source demo has the US market only: use --market US")
         return DemoSource(market)
-    raise UsageError(f"no source {name}: there are {NAMES}")
+    raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, NAMES.split(', '))}")

@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner, Result
 
-from stockstream.analytics.cli.metadata import metadata
+from stockstream.analytics.cli.commands.metadata import metadata_command
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.settings import settings
 from stockstream.sql.errors import UsageError
@@ -21,7 +21,7 @@ from tests.pipeline.test_polygon import KEY, Vendor, vendor
 __all__ = ["vendor"]
 
 app = typer.Typer()
-app.command()(metadata)
+app.command()(metadata_command)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
-from stockstream.analytics.cli.check import check
+from stockstream.analytics.cli.commands.check import check_command
 from stockstream.pipeline.checks import FOLDER, MAX_ROWS, Check, Finding, described, find, run_checks, shipped
 from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
 from stockstream.pipeline.generations import head
@@ -505,7 +505,7 @@ def test_a_broken_step_is_not_published(
 
 def cli(*arguments: str) -> Result:
     app = typer.Typer()
-    app.command()(check)
+    app.command()(check_command)
     return CliRunner().invoke(app, list(arguments))
 
 

@@ -17,8 +17,9 @@ from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
 from stockstream.analytics.backtest.model.setup import Setup
 from stockstream.analytics.compute import FEW, VIEWS
+from stockstream.analytics.session import all_symbols
 from stockstream.sql.compiler import Request, parse, plan
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import UsageError, did_you_mean
 from stockstream.sql.indicator_catalogue import catalogue
 
 ADJUSTED_CLOSE = "adjusted_close"
@@ -120,7 +121,8 @@ def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
     of = {symbol: f"{symbol} has bars from {first} to {last}" for symbol, first, last, *_ in rows}
     for symbol in setup.symbols or ():
         if not any(row[0] == symbol and row[3] for row in rows):
-            raise UsageError(f"no bars of {symbol}{between(setup)}: {of.get(symbol, 'there are none at all')}")
+            absent = f"there are none at all{did_you_mean(symbol, all_symbols(con, src))}"
+            raise UsageError(f"no bars of {symbol}{between(setup)}: {of.get(symbol, absent)}")
     if not sessions:
         raise UsageError(f"no bars{between(setup)} in {src}")
     traded = [row for row in rows if row[3]]

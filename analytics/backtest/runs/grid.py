@@ -26,7 +26,7 @@ from stockstream.analytics.backtest.runs.single import metrics_of, opened
 from stockstream.analytics.backtest.stats.overfitting import deflated_sharpe
 from stockstream.analytics.backtest.stats.series import returns
 from stockstream.analytics.session import AsOf
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import UsageError, did_you_mean
 
 TOGETHER = 16
 """Runs that read the bars in step, so that a column is made into a list once for all of them."""
@@ -106,7 +106,7 @@ def search(
         found: dict[int, list[Trial]] = {}
         for number, trials in spread(trials_of, [(strategy, part, feed, setup) for part in parts], jobs):
             if rank not in (known := trials[0].metrics) and known:
-                raise UsageError(f"no metric {rank}: there are {', '.join(known)}")
+                raise UsageError(f"no metric {rank}: there are {', '.join(known)}{did_you_mean(rank, known)}")
             found[number] = trials
             on_runs(len(trials))
     return Search([trial for number in sorted(found) for trial in found[number]], rank)

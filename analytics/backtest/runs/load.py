@@ -15,7 +15,7 @@ from typing import Any
 from stockstream.analytics.backtest.model.setup import Setup
 from stockstream.analytics.backtest.model.strategy import Strategy
 from stockstream.analytics.backtest.strategies import SHIPPED
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import UsageError, did_you_mean
 
 
 @dataclass
@@ -58,7 +58,8 @@ def find(name: str) -> type[Strategy]:
     if not path.endswith(".py"):
         if name in SHIPPED:
             return SHIPPED[name]
-        raise UsageError(f"no strategy {name}: there are {', '.join(SHIPPED)}, or name a file as my.py:MyStrategy")
+        names = f"{', '.join(SHIPPED)}, or name a file as my.py:MyStrategy{did_you_mean(name, SHIPPED)}"
+        raise UsageError(f"no strategy {name}: there are {names}")
     found: dict[str, type[Strategy]] = {one.__name__: one for one in _module(Path(path)) if _is_own(one)}
     if wanted and wanted not in found:
         raise UsageError(f"{path} has no strategy {wanted}: it has {', '.join(found) or 'none'}")

@@ -320,7 +320,7 @@ def test_a_second_run_gives_the_same_bytes_of_every_file(mine: str, lake: str) -
             ["--start-date", "2021-01-01", "--end-date", "2020-01-01"],
             "the range ends (2020-01-01) before it starts",
         ),
-        ("MINE", ["--start-date", "soon"], "--start-date soon: write a day as YYYY-MM-DD"),
+        ("MINE", ["--start-date", "soon"], "--start soon: write a day as YYYY-MM-DD"),
         ("MINE", ["--param", "speed=3"], "Mine has no parameter speed: it takes size = 3, fail = False, note = "),
         ("MINE", ["--param", "size=big"], "--param size=big: write a number"),
         ("MINE", ["--param", "fail=perhaps"], "--param fail=perhaps: write true or false"),

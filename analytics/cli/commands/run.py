@@ -1,22 +1,38 @@
-"""`stockstream run`, `backfill` and `demo`: the pipeline from the command line."""
+"""`stockstream run`, `backfill` and `demo`: run the pipeline."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import sys
 from collections.abc import Callable
+from datetime import date
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stockstream.analytics.cli.metadata import show_metadata
-from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from stockstream.analytics.cli.silver import show_consolidated, show_derived, show_refreshed, show_resampled
+from stockstream.analytics.cli.commands.metadata import show_metadata
+from stockstream.analytics.cli.commands.silver import (
+    show_consolidated,
+    show_derived,
+    show_refreshed,
+    show_resampled,
+)
+from stockstream.analytics.cli.options import (
+    JsonOption,
+    LakeOption,
+    MarketOption,
+    Symbols,
+    check_range,
+    day_option,
+    lake_uri,
+    market_of,
+    progress_bar,
+    symbols_option,
+)
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.events import CheckResult, Result
 from stockstream.pipeline.lake import Lake
@@ -31,15 +47,8 @@ SHOWN = 10
 SourceOption = Annotated[
     str | None, typer.Option(help=f"Where bars come from: {NAMES}.", show_default="$STOCKSTREAM_SOURCE or yahoo")
 ]
-MarketOption = Annotated[
-    str | None, typer.Option(help="ASX or US.", show_default="the lake's, or $STOCKSTREAM_MARKET or ASX")
-]
-SymbolsOption = Annotated[
-    str | None, typer.Option(help="Only these, separated by commas.", show_default="all listed companies")
-]
-DateOption = Annotated[
-    str | None, typer.Option(help="The run's day, YYYY-MM-DD.", show_default="today on the exchange")
-]
+SymbolsOption = Annotated[Symbols | None, symbols_option("Only these.", default="all listed companies")]
+DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
     str,
     typer.Option(
@@ -47,26 +56,27 @@ PricesOption = Annotated[
     ),
 ]
 ColumnOption = Annotated[
-    list[str] | None, typer.Option("--column", help="files: what a column is called, e.g. close=Last. May be repeated.")
+    list[str] | None, typer.Option("--column", help="files: name of a column, e.g. close=Last. May be repeated.")
 ]
 DeriveOption = Annotated[
-    bool, typer.Option("--derive-actions", help="files: tell dividends and splits from the adjusted close.")
+    bool, typer.Option("--derive-actions", help="files: derive dividends and splits from the adjusted close.")
 ]
 SmallerOption = Annotated[
-    bool, typer.Option("--accept-smaller", help="Take a directory that lost more than 10 % of its companies.")
+    bool, typer.Option("--accept-smaller", help="Accept a list of companies that lost more than 10 % of them.")
 ]
-BatchOption = Annotated[int | None, typer.Option(min=1, help="Symbols a batch.", show_default="100")]
+BatchOption = Annotated[int | None, typer.Option(min=1, help="Symbols per batch.", show_default="100")]
 
 
-def run(
+@command("run", Panel.PIPELINE, 20)
+def run_command(
     lake: LakeOption = None,
     source: SourceOption = None,
     market: MarketOption = None,
     symbols: SymbolsOption = None,
     date: DateOption = None,
     start: Annotated[
-        str | None,
-        typer.Option(help="First day of a new symbol's history.", show_default="$STOCKSTREAM_START or 2000-01-01"),
+        date | None,
+        day_option("--start", "First day of a new symbol's history.", default="$STOCKSTREAM_START or 2000-01-01"),
     ] = None,
     prices: PricesOption = "adjusted",
     column: ColumnOption = None,
@@ -75,7 +85,7 @@ def run(
     batch_size: BatchOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch what the lake does not hold yet: the daily pipeline, in one process.
+    """Fetch the bars that the lake does not hold yet: the daily pipeline, in one process.
 
     Example: stockstream run --source yahoo --symbols BHP,CBA --start 2020-01-01
     """
@@ -85,17 +95,18 @@ def run(
         market,
         as_json,
         files=_files_options(prices, column, derive_actions),
-        symbols=_symbols(symbols),
-        day=day_of("--date", date),
-        start=day_of("--start", start),
+        symbols=symbols,
+        day=date,
+        start=start,
         accept_smaller=accept_smaller,
         batch_size=batch_size,
     )
 
 
-def backfill(
-    start: Annotated[str, typer.Option(help="First day, YYYY-MM-DD.")],
-    end: Annotated[str | None, typer.Option(help="Last day, YYYY-MM-DD.", show_default="the last session")] = None,
+@command("backfill", Panel.PIPELINE, 30)
+def backfill_command(
+    start: Annotated[date, day_option("--start", "First day.")],
+    end: Annotated[date | None, day_option("--end", "Last day.", default="the last session")] = None,
     lake: LakeOption = None,
     source: SourceOption = None,
     market: MarketOption = None,
@@ -107,29 +118,28 @@ def backfill(
     batch_size: BatchOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fetch a range of days for every symbol, whatever the lake holds already.
+    """Fetch a range of days for every symbol, also those that the lake holds already.
 
     Example: stockstream backfill --start 2015-01-01 --source files:my-bars.csv --prices as-traded
     """
-    first, last = day_of("--start", start), day_of("--end", end or "9999-12-31")
-    if first and last and last < first:
-        raise UsageError(f"--end {last} is before --start {first}")
+    check_range(start, end)
     _execute(
         lake,
         source,
         market,
         as_json,
         files=_files_options(prices, column, derive_actions),
-        symbols=_symbols(symbols),
-        start=first,
-        end=last,
+        symbols=symbols,
+        start=start,
+        end=end or date.max,
         accept_smaller=accept_smaller,
         batch_size=batch_size,
     )
 
 
-def demo(lake: LakeOption = "demo-lake", as_json: JsonOption = False) -> None:
-    """Make a lake of real bars without network: five companies, 2000 to 2013, and query it.
+@command("demo", Panel.PIPELINE, 10)
+def demo_command(lake: LakeOption = "demo-lake", as_json: JsonOption = False) -> None:
+    """Make a lake of real bars without a network (five companies, 2000 to 2013), and query it.
 
     Example: stockstream demo
     """
@@ -145,26 +155,18 @@ def _execute(
     as_json: bool,
     files: dict[str, Any] | None = None,
     after: Callable[[str], None] = lambda lake: None,
-    **asked: Any,
+    **arguments: Any,
 ) -> None:
-    """Run the pipeline with a progress bar on standard error (which a pipe or a log does not see); print, exit."""
+    """Run the pipeline with a progress bar, print the result and exit with its code."""
     opened_lake = Lake(lake_uri(lake))
     market = market_of(opened_lake, market_name)
     opened = open_source(source or settings().source, market, settings(), **(files or {}))
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
+    bar = progress_bar()
 
     def interrupted(*_: object) -> None:
-        # At once, whatever the batches are waiting for: nothing is lost by it.
+        # Exit at once, even while batches wait for an answer: stored files are complete, so nothing is lost.
         bar.stop()
-        print("interrupted: what was stored stays, the same command goes on from there", file=sys.stderr)
+        print("interrupted: the stored bars stay, and the same command continues from there", file=sys.stderr)
         os._exit(130)
 
     signal.signal(signal.SIGINT, interrupted)
@@ -177,7 +179,7 @@ def _execute(
             on_start=lambda symbols: bar.update(task, total=symbols),
             on_symbols=lambda count: bar.advance(task, count),
             on_step=lambda step: bar.update(task, description=step),
-            **asked,
+            **arguments,
         )
     if as_json:
         print(json.dumps(result))
@@ -225,22 +227,12 @@ def show_result(result: Result) -> None:
 
 
 def show_checked(out: Console, result: CheckResult) -> None:
-    """Print the findings of the data checks for a person."""
+    """Print the findings of the data checks as text."""
     counts = f"{len(result['failed'])} failed, {len(result['warned'])} with warnings"
     out.print(f"checks     {result['checks']}, {counts}")
     for report in [*result["failed"], *result["warned"]]:
         text = f"{report['check']}: {report['bad_rows']:,} bad rows, the first: {report['first']}"
         out.print(f"           {text}", markup=False)
-
-
-def _symbols(text: str | None) -> list[str] | None:
-    if text is None:
-        return None
-    symbols = [symbol.strip().upper() for symbol in text.split(",") if symbol.strip()]
-    wrong = [symbol for symbol in symbols if not re.fullmatch(r"[A-Z0-9][A-Z0-9.\-]{0,11}", symbol)]
-    if wrong or not symbols:
-        raise UsageError(f"--symbols {text}: {wrong[0] if wrong else 'nothing'} is no symbol; write e.g. BHP,CBA")
-    return symbols
 
 
 def _files_options(prices: str, column: list[str] | None, derive_actions: bool) -> dict[str, Any]:

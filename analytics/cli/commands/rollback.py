@@ -1,4 +1,4 @@
-"""`stockstream rollback`: go back to an earlier generation."""
+"""`stockstream rollback`: goes back to an earlier generation."""
 
 from __future__ import annotations
 
@@ -9,20 +9,22 @@ import typer
 from rich.console import Console
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.rollback import run as rollback_step
 
 SHOWN = 10
 
 
-def rollback(
-    generation: Annotated[int, typer.Argument(help="The number of a generation of `stockstream history`.")],
+@command("rollback", Panel.UPKEEP, 20)
+def rollback_command(
+    generation: Annotated[int, typer.Argument(help="Number of the generation, see `stockstream history`.")],
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Publish the tables of an earlier generation once more; undo it by rolling back to the one before.
+    """Publish the tables of an earlier generation again. Undo it by rolling back to the generation before.
 
-    Batch files that it does not hold are set aside: the next run asks its source again for what is missing then.
+    Batch files that are not part of it are set aside. The next run fetches from its source what is then missing.
 
     Example: stockstream rollback 41
     """

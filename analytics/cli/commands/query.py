@@ -1,4 +1,4 @@
-"""`stockstream query`: one SQL text on a lake."""
+"""`stockstream query`: runs one SQL text on a lake."""
 
 from __future__ import annotations
 
@@ -10,30 +10,32 @@ import duckdb
 import typer
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
-from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import generation_of
 from stockstream.sql.errors import StockStreamError, UsageError
 from stockstream.sql.session import connect, explain, normalise
 
 
 class QueryError(StockStreamError):
-    """The SQL is wrong, or what it asks for cannot be computed."""
+    """The SQL is wrong, or its result cannot be computed."""
 
 
-def query(
-    sql: Annotated[str, typer.Argument(help="SQL, the name of a .sql file, or - for standard input.")],
+@command("query", Panel.QUERY, 10)
+def query_command(
+    sql: Annotated[str, typer.Argument(help="SQL text, the name of a .sql file, or - for standard input.")],
     lake: LakeOption = None,
     as_of: AsOfOption = None,
     format: FormatOption = Format.table,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Run one SQL text on a lake, with the views of FROM lake_help().
+    """Run one SQL text on a lake; `FROM lake_help()` lists the views.
 
     Example: stockstream query "SELECT symbol, max(date) FROM bars GROUP BY symbol" --format csv
     """
     text = _text(sql)
-    format = chosen(format, as_json, output)
+    format = result_format(format, as_json, output)
     uri = lake_uri(lake)
     with connect(uri, generation=generation_of(uri, as_of)) as con:
         try:
@@ -42,7 +44,7 @@ def query(
                 return
             show(con, result, format, output)
         except duckdb.Error as error:
-            # What else the SQL reads or writes (COPY ... TO) is not the lake's fault.
+            # An error in another file that the SQL reads or writes (COPY ... TO) is not reported as the lake's.
             of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and normalise(uri) in str(error)
             raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
 

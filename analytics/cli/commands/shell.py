@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from stockstream.analytics.cli.options import AsOfOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import generation_of
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME
@@ -22,12 +23,13 @@ from stockstream.sql.session import connect, normalise, quoted
 from stockstream.sql.variables import assignment
 
 
-def shell(
-    arguments: Annotated[list[str] | None, typer.Argument(help="Passed on to duckdb, after --.")] = None,
+@command("shell", Panel.QUERY, 20)
+def shell_command(
+    arguments: Annotated[list[str] | None, typer.Argument(help="Arguments for duckdb, after --.")] = None,
     lake: LakeOption = None,
     as_of: AsOfOption = None,
 ) -> None:
-    """Start the duckdb shell with the lake's views; FROM lake_help() lists them.
+    """Start the duckdb shell with the lake's views; `FROM lake_help()` lists them.
 
     Example: stockstream shell --lake s3://bucket/prefix -- -c "FROM lake_status()"
     """

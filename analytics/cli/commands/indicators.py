@@ -14,9 +14,18 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
-from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, chosen, show
-from stockstream.analytics.cli.silver import show_refreshed, working
+from stockstream.analytics.cli.commands.silver import show_refreshed, working
+from stockstream.analytics.cli.options import (
+    AsOfOption,
+    JsonOption,
+    LakeOption,
+    Symbols,
+    day_option,
+    lake_uri,
+    symbols_option,
+)
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.compute import relation
 from stockstream.analytics.session import connect
 from stockstream.pipeline.lake import Lake
@@ -29,6 +38,7 @@ from stockstream.sql.session import explain
 app = typer.Typer(
     help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
 )
+command("indicators", Panel.ANALYSIS, 10)(app)
 
 PathOption = Annotated[
     list[Path] | None,
@@ -84,14 +94,12 @@ def show_one(
 def compute(
     requests: Annotated[list[str], typer.Argument(help="rsi_14, macd, bollinger_upper, 'ema(12, volume)', …")],
     lake: LakeOption = None,
-    symbols: Annotated[
-        str | None, typer.Option(metavar="A,B,…", help="Only these symbols.", show_default="all")
-    ] = None,
+    symbols: Annotated[Symbols | None, symbols_option("Only these symbols.", default="all")] = None,
     src: Annotated[
         str, typer.Option(help="View or table with symbol, date and the columns that are read.")
     ] = "bars_adjusted",
-    start: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="First day of the result.")] = None,
-    end: Annotated[str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day of the result.")] = None,
+    start: Annotated[date | None, day_option("--start", "First day of the result.")] = None,
+    end: Annotated[date | None, day_option("--end", "Last day of the result.")] = None,
     as_of: AsOfOption = None,
     sql_path: PathOption = None,
     format: FormatOption = Format.table,
@@ -102,15 +110,11 @@ def compute(
 
     Example: stockstream indicators compute rsi_14 macd "sma(20, volume)" --symbols BHP,CBA --start 2026-01-01
     """
-    format = chosen(format, as_json, output)
-    day_of("--start", start), day_of("--end", end)
-    chosen_symbols = [symbol.strip().upper() for symbol in symbols.split(",")] if symbols else None
+    format = result_format(format, as_json, output)
     uri = lake_uri(lake)
     with connect(uri, as_of=as_of) as con:
         try:
-            result = relation(
-                con, requests, src=src, symbols=chosen_symbols, start=start, end=end, sql_path=sql_path or ()
-            )
+            result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
             show(con, result, format, output)
         except duckdb.Error as error:
             raise explain(error, uri) from None

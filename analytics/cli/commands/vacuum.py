@@ -1,4 +1,4 @@
-"""`stockstream vacuum`: free what no reader can come to any more."""
+"""`stockstream vacuum`: deletes files that no reader can reach any more."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
 from stockstream.pipeline.lake import Lake
@@ -20,26 +21,28 @@ from stockstream.pipeline.steps.vacuum import run as vacuum_step
 
 
 class Raw(StrEnum):
-    """What is done with old batch files."""
+    """What happens to old batch files."""
 
     keep = "keep"
     archive = "archive"
     remove = "remove"
 
 
-def vacuum(
+@command("vacuum", Panel.UPKEEP, 30)
+def vacuum_command(
     lake: LakeOption = None,
-    delete: Annotated[bool, typer.Option("--delete", help="Do it; without, only say what would go.")] = False,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, print what would be deleted.")] = False,
     retention: Annotated[
-        str, typer.Option(help="How long a generation that was replaced is kept: 7d, 36h. At least 1h.")
+        str, typer.Option(help="How long replaced generations are kept: 7d, 36h. At least 1h.")
     ] = "7d",
     raw: Annotated[
-        Raw, typer.Option(help="Old batch files that are consolidated: archive keeps their rows in silver/raw.")
+        Raw,
+        typer.Option(help="What to do with old consolidated batch files; archive keeps their rows in silver/raw."),
     ] = Raw.keep,
-    raw_older_than: Annotated[int, typer.Option(min=0, help="How old these must be, in days.")] = 30,
+    raw_older_than: Annotated[int, typer.Option(min=0, help="Minimum age of these batch files in days.")] = 30,
     as_json: JsonOption = False,
 ) -> None:
-    """Delete generations that were replaced long ago, their files, and those of crashed runs. A dry run by default.
+    """Delete generations that were replaced long ago, their files, and files of crashed runs. A dry run by default.
 
     Example: stockstream vacuum --retention 14d --raw archive --delete
     """
@@ -50,7 +53,7 @@ def vacuum(
         "raw_older_than_days": raw_older_than,
     }
     opened = Lake(lake_uri(lake))
-    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking what can go"):
+    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
         result = vacuum_step(event, opened)
     if as_json:
         print(json.dumps(result))
@@ -70,7 +73,7 @@ def _show(out: Console, result: VacuumResult) -> None:
         out.print(f"raw-data   {would} {decimal(raw['bytes'])}: {raw['files']} batch files, {what}")
     out.print(f"kept       generations {_range(result['kept']) or 'none'}")
     if result["dry_run"]:
-        out.print("nothing was deleted: --delete does it")
+        out.print("nothing was deleted: run it with --delete")
 
 
 def _range(numbers: list[int]) -> str:
@@ -80,7 +83,7 @@ def _range(numbers: list[int]) -> str:
 
 
 def _hours(text: str) -> int:
-    found = re.fullmatch(r"(\d+)([dh])", text)
-    if found is None:
+    match = re.fullmatch(r"(\d+)([dh])", text)
+    if match is None:
         raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
-    return int(found[1]) * {"d": 24, "h": 1}[found[2]]
+    return int(match[1]) * {"d": 24, "h": 1}[match[2]]

@@ -1,4 +1,4 @@
-"""`stockstream consolidate` and `resample`: the steps after the fetch, by themselves."""
+"""`stockstream consolidate` and `resample`: run a step of the pipeline that follows the fetch by itself."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from rich.console import Console
 from rich.status import Status
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.events import ConsolidateResult, DeriveResult, RefreshIndicatorsResult, ResampleResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate_step
 from stockstream.pipeline.steps.resample import run as resample_step
 
 
-def consolidate(
+@command("consolidate", Panel.PIPELINE, 50)
+def consolidate_command(
     lake: LakeOption = None,
-    full: Annotated[bool, typer.Option("--full", help="Write all of silver anew, not only what is new.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Rewrite the whole table, not only the new rows.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Merge the batch files that are new into the silver bars, and publish them as a generation.
+    """Merge the new batch files into the consolidated bars, and publish them as a generation.
 
     Example: stockstream consolidate --lake s3://bucket/prefix
     """
@@ -36,15 +38,16 @@ def consolidate(
         show_consolidated(Console(soft_wrap=True, highlight=False), result)
 
 
-def resample(
+@command("resample", Panel.PIPELINE, 60)
+def resample_command(
     lake: LakeOption = None,
     interval: Annotated[
         list[str] | None,
-        typer.Option(help="3d, 34d, weekly, monthly. May be repeated.", show_default="$STOCKSTREAM_RESAMPLE"),
+        typer.Option(help="3d, 34d, weekly or monthly. May be repeated.", show_default="$STOCKSTREAM_RESAMPLE"),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the bars of several sessions up to date with the consolidated bars, several intervals at once.
+    """Update the resampled bars from the consolidated bars, all intervals at once.
 
     Example: stockstream resample --interval 5d --interval weekly
     """
@@ -97,5 +100,5 @@ def show_derived(out: Console, results: Mapping[str, DeriveResult]) -> None:
 
 
 def working(what: str) -> Status:
-    """Show a spinner on a terminal; nothing in a pipe or a log."""
+    """Return a spinner that is shown at a terminal only."""
     return Console(stderr=True, quiet=not sys.stderr.isatty()).status(what)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, day_of, lake_uri
+from stockstream.analytics.cli.options import (
+    AsOfOption,
+    JsonOption,
+    LakeOption,
+    Symbols,
+    day_option,
+    lake_uri,
+    symbols_option,
+)
+from stockstream.analytics.cli.registry import Panel, command
 
 STRATEGIES = (
     "MovingAverageCrossover, RSIMeanReversion, BollingerBreakout, Momentum, PairsTrade, BuyAndHold,"
@@ -15,7 +25,8 @@ STRATEGIES = (
 )
 
 
-def backtest(
+@command("backtest", Panel.ANALYSIS, 20)
+def backtest_command(
     strategy: Annotated[
         str | None, typer.Option(metavar="NAME|FILE.py:CLASS", help=STRATEGIES, show_default="the config's")
     ] = None,
@@ -23,9 +34,9 @@ def backtest(
         list[str] | None,
         typer.Option(help="fast=10; for many runs fast=5,10,20 or fast=5:50:5. May be repeated."),
     ] = None,
-    symbols: Annotated[str | None, typer.Option(help="Separated by commas.", show_default="all with bars")] = None,
-    start: Annotated[str | None, typer.Option("--start-date", help="First session, YYYY-MM-DD.")] = None,
-    end: Annotated[str | None, typer.Option("--end-date", help="Last session, YYYY-MM-DD.")] = None,
+    symbols: Annotated[Symbols | None, symbols_option("Only these.", default="all with bars")] = None,
+    start: Annotated[date | None, day_option("--start", "First session.")] = None,
+    end: Annotated[date | None, day_option("--end", "Last session.")] = None,
     initial_capital: Annotated[float | None, typer.Option(help="Cash.", show_default="100000")] = None,
     benchmark: Annotated[str | None, typer.Option(metavar="SYMBOL", help="To compare with.")] = None,
     config: Annotated[
@@ -63,15 +74,14 @@ def backtest(
 ) -> None:
     """Run a strategy on the bars of a lake, and write its trades, equity curve and report.
 
-    Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start-date 2020-01-01
+    Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start 2020-01-01
     """
     # They import numpy and pyarrow, which no other command needs.
     from stockstream.analytics.backtest.runs.load import read_run
     from stockstream.analytics.cli import backtest_runs as runs
 
-    picked = [symbol.strip().upper() for symbol in symbols.split(",") if symbol.strip()] if symbols else None
     options = {
-        "symbols": picked, "start": day_of("--start-date", start), "end": day_of("--end-date", end),
+        "symbols": symbols, "start": start, "end": end,
         "initial_capital": initial_capital, "benchmark": benchmark, "prices": prices, "fill_at": fill_at,
         "commission": commission, "slippage": slippage, "volume_limit": volume_limit, "leverage": leverage,
         "allow_short": allow_short, "maintenance": maintenance, "borrow_rate": borrow_rate,

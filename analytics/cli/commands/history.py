@@ -1,4 +1,4 @@
-"""`stockstream history`: the generations that are kept."""
+"""`stockstream history`: lists the generations of a lake."""
 
 from __future__ import annotations
 
@@ -9,13 +9,15 @@ from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.generations import history as generations
 from stockstream.pipeline.lake import Lake
 
 LINE = "{:>12}  {:19}  {:>11}  {:>14}  {:>9}  {}"
 
 
-def history(lake: LakeOption = None, as_json: JsonOption = False) -> None:
+@command("history", Panel.QUERY, 40)
+def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> None:
     """List the generations that are kept, the newest first: when and by which step each was published, and its size.
 
     Example: stockstream history --lake s3://bucket/prefix --json

@@ -1,15 +1,17 @@
-"""`stockstream metadata`: who was listed when, and under which code."""
+"""`stockstream metadata`: updates which companies were listed when, and under which code."""
 
 from __future__ import annotations
 
 import json
+from datetime import date
 from enum import StrEnum
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.settings import settings
@@ -18,48 +20,45 @@ from stockstream.sql.errors import UsageError
 
 
 class Source(StrEnum):
-    """What tells of companies."""
+    """Where listings come from."""
 
-    directory = "directory"
+    listings = "listings"
     polygon = "polygon"
 
 
-def metadata(
+@command("metadata", Panel.PIPELINE, 40)
+def metadata_command(
     lake: LakeOption = None,
     source: Annotated[
         Source,
-        typer.Option(help="directory: the lists of companies that the lake has; polygon: its tickers too, US only."),
-    ] = Source.directory,
-    market: Annotated[
-        str | None, typer.Option(help="ASX or US.", show_default="the lake's, or $STOCKSTREAM_MARKET or ASX")
-    ] = None,
+        typer.Option(help="listings: the lists of companies in the lake; polygon: Polygon's tickers too, US only."),
+    ] = Source.listings,
+    market: MarketOption = None,
     date: Annotated[
-        str | None,
-        typer.Option(help="polygon: the tickers of a past day, YYYY-MM-DD.", show_default="today on the exchange"),
+        date | None, day_option("--date", "polygon: the tickers of a past day.", default="today on the exchange")
     ] = None,
     accept_smaller: Annotated[
-        bool, typer.Option("--accept-smaller", help="polygon: take a list that lost more than 10 % of its tickers.")
+        bool, typer.Option("--accept-smaller", help="polygon: accept a list that lost more than 10 % of its tickers.")
     ] = False,
-    full: Annotated[bool, typer.Option("--full", help="Make everything anew, from all that the lake keeps.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Rebuild the whole table from the stored lists.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the view `metadata` up to date: listings, delistings and changes of codes, period by period.
+    """Update the view `metadata`: listings, delistings and code changes, one row per period.
 
     Example: stockstream metadata --source polygon --date 2015-06-30
     """
     opened = Lake(lake_uri(lake))
     of = market_of(opened, market)
-    if source is Source.directory and date:
-        raise UsageError("--date is for --source polygon: a list of companies in the lake has its own day")
+    if source is Source.listings and date:
+        raise UsageError("--date is for --source polygon: each list of companies in the lake has its own day")
     if source is Source.polygon and of.name != "US":
-        raise UsageError("--source polygon has the US market only: use --source directory")
+        raise UsageError("--source polygon has the US market only: use --source listings")
     provider = None
     if source is Source.polygon:
         from stockstream.pipeline.metadata.polygon import PolygonReference  # takes a while to import
 
         provider = PolygonReference.from_settings(settings())
-    day = day_of("--date", date)
-    event: FetchMetadataEvent = {"date": str(day) if day else None, "accept_smaller": accept_smaller, "full": full}
+    event: FetchMetadataEvent = {"date": str(date) if date else None, "accept_smaller": accept_smaller, "full": full}
     result = run_step(event, opened, provider, of)
     if as_json:
         print(json.dumps(result))

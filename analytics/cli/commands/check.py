@@ -1,9 +1,8 @@
-"""`stockstream check`: SQL that returns bad rows, on a lake."""
+"""`stockstream check`: runs SQL that returns bad rows on a lake."""
 
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,9 +10,9 @@ from typing import Annotated, Any
 import typer
 from duckdb import DuckDBPyConnection
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri, progress_bar
+from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.checks import Check, Finding, described, find, run_checks, shipped
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import LakeWarning
@@ -21,25 +20,28 @@ from stockstream.sql.session import LakeWarning
 SHOWN = 3
 
 
-def check(
+@command("check", Panel.UPKEEP, 10)
+def check_command(
     paths: Annotated[
-        list[Path] | None, typer.Argument(help="SQL files, or folders of them.", show_default="those that we ship")
+        list[Path] | None, typer.Argument(help="SQL files, or folders of them.", show_default="the shipped checks")
     ] = None,
-    sql: Annotated[str | None, typer.Option("--sql", help="A query of your own: every row of it is bad.")] = None,
+    sql: Annotated[
+        str | None, typer.Option("--sql", help="Another check: each row that this query returns is bad.")
+    ] = None,
     lake: LakeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run data checks: SQL that returns the bad rows. Exit code 1 if one of severity fail has any, or cannot be run.
+    """Run data checks. Exit code 1 if a check of severity fail returns rows, or cannot be run.
 
     Example: stockstream check --sql "SELECT symbol, date FROM bars WHERE volume IS NULL"
     """
-    own = [Check("--sql", sql)] if sql is not None else []
-    checks = find(paths) if paths else [] if own else shipped()
+    query = [Check("--sql", sql)] if sql is not None else []
+    checks = find(paths) if paths else [] if query else shipped()
     opened = Lake(lake_uri(lake))
     with opened.session() as con:
         if con.execute("SELECT len(raw_files()) + cardinality(getvariable('silver'))").fetchall() == [(0,)]:
-            warnings.warn(f"{opened.uri} holds no bars: the checks have nothing to look at", LakeWarning, stacklevel=1)
-        findings = _run(con, [*checks, *own])
+            warnings.warn(f"{opened.uri} holds no bars: there is nothing to check", LakeWarning, stacklevel=1)
+        findings = _run(con, [*checks, *query])
     failed = any(finding.failed for finding in findings)
     if as_json:
         result = {"lake": opened.uri, "status": "failed" if failed else "ok", "checks": list(map(_as_json, findings))}
@@ -50,22 +52,13 @@ def check(
 
 
 def _run(con: DuckDBPyConnection, checks: list[Check]) -> list[Finding]:
-    """Run them with a progress bar on standard error, which a pipe or a log does not see."""
-    bar = Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=Console(stderr=True),
-        disable=not sys.stderr.isatty(),
-        transient=True,
-    )
-    with bar:
+    """Run the checks with a progress bar."""
+    with progress_bar() as bar:
         return list(bar.track(run_checks(con, checks), total=len(checks), description="checking"))
 
 
 def _as_json(finding: Finding) -> dict[str, Any]:
-    """Give a finding for a machine: always the same keys."""
+    """Return a finding as JSON; the keys are always the same."""
     return {
         "check": finding.check.name,
         "severity": finding.check.severity,
@@ -79,7 +72,7 @@ def _as_json(finding: Finding) -> dict[str, Any]:
 
 
 def _show(findings: list[Finding]) -> None:
-    """Print a line for each check, with its first bad rows below each other, for a person."""
+    """Print one line per check, followed by its first bad rows."""
     out = Console(soft_wrap=True, highlight=False)
     width = max(len("check"), *(len(finding.check.name) for finding in findings))
 
@@ -98,5 +91,5 @@ def _show(findings: list[Finding]) -> None:
         for text in shown[1:]:
             line("", "", "", text)
     words = {"fail": "failed", "error": "could not be run", "warn": "warned"}
-    counts = {said: sum(finding.status == status for finding in findings) for status, said in words.items()}
-    out.print(", ".join([f"{len(findings)} checks", *(f"{count} {said}" for said, count in counts.items() if count)]))
+    counts = {word: sum(finding.status == status for finding in findings) for status, word in words.items()}
+    out.print(", ".join([f"{len(findings)} checks", *(f"{count} {word}" for word, count in counts.items() if count)]))
