@@ -1,4 +1,4 @@
-"""No look-ahead: whatever comes after a day, the decisions up to it are the same; and one who looks is found out."""
+"""No shipped strategy looks ahead, and a strategy that does is detected."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from stockstream.analytics.backtest.runs.load import find, make
-from stockstream.analytics.backtest.runs.lookahead import CUTS, verify
+from stockstream.analytics.backtest.runs import CUTS, find_strategy, make_strategy, verify
 from stockstream.analytics.backtest.strategies import SHIPPED
-from tests.analytics.test_cli import run_cli
+from tests.analytics.backtest._command import run_cli
 
 PEEKING = {
     "lead() in its own SQL": '''
@@ -89,6 +88,6 @@ def test_one_of_ones_own_who_does_not_is_cleared(demo: str, tmp_path: Path) -> N
 
 def test_the_day_of_the_first_difference_is_named(demo: str, tmp_path: Path) -> None:
     name = strategy_file(tmp_path, PEEKING["lead() in its own SQL"])
-    found = verify(lambda: make(find(name), {}), demo, symbols=["IBM"])
+    found = verify(lambda: make_strategy(find_strategy(name), {}), demo, symbols=["IBM"])
     assert found.difference is not None
     assert str(found.days[0]) in found.difference

@@ -1,10 +1,8 @@
-"""Many runs: a grid, a walk forward, what is written of them, and the warning of luck."""
+"""Parameter searches and walk-forward runs: their results, their files, and the warning of luck."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import duckdb
@@ -12,35 +10,35 @@ import numpy as np
 import pytest
 
 from stockstream.analytics.backtest import MovingAverageCrossover, backtest
-from stockstream.analytics.backtest.runs.forward import walk_forward
-from stockstream.analytics.backtest.runs.grid import search
-from stockstream.analytics.backtest.runs.load import grid
+from stockstream.analytics.backtest.runs import Search, parameter_grid, search, walk_forward
 from stockstream.pipeline.errors import UsageError
-from tests.analytics.test_cli import run_cli
+from tests.analytics.backtest._command import run_cli
 
 SYMBOLS = ["AAPL", "IBM"]
 START = "2008-01-02"
 COMBINATIONS = [{"fast": fast, "slow": slow} for fast in (5, 10, 20) for slow in (40, 60)]
 
 
-def test_a_grid_gives_what_each_run_gives_alone(demo: str) -> None:
-    found = search("MovingAverageCrossover", COMBINATIONS, demo, jobs=2, symbols=SYMBOLS, start=START)
-    assert [trial.params for trial in found.trials] == COMBINATIONS
-    for trial in found.trials:
+@pytest.fixture(scope="module")
+def result(demo: str) -> Search:
+    """Return the trials of all combinations, run in two processes."""
+    return search("MovingAverageCrossover", COMBINATIONS, demo, jobs=2, symbols=SYMBOLS, start=START)
+
+
+def test_a_trial_of_a_search_equals_the_run_alone(result: Search, demo: str) -> None:
+    assert [trial.params for trial in result.trials] == COMBINATIONS
+    for trial in result.trials[::2]:
         alone = backtest(MovingAverageCrossover(**trial.params), demo, symbols=SYMBOLS, start=START)
         assert dict(trial.metrics) == dict(alone.metrics)
         assert (trial.equity == alone.curve.equity).all()
 
 
-def test_processes_make_no_difference(demo: str) -> None:
-    found = [
-        search("MovingAverageCrossover", COMBINATIONS, demo, jobs=jobs, symbols=SYMBOLS, start=START).rows()
-        for jobs in (1, 2)
-    ]
-    assert found[0] == found[1]
+def test_the_number_of_processes_makes_no_difference(result: Search, demo: str) -> None:
+    alone = search("MovingAverageCrossover", COMBINATIONS, demo, jobs=1, symbols=SYMBOLS, start=START)
+    assert alone.rows() == result.rows()
 
 
-def test_the_best_is_by_the_metric_that_is_asked_for(demo: str) -> None:
+def test_the_best_is_by_x(demo: str) -> None:
     for rank in ("sharpe", "max_drawdown"):
         found = search(MovingAverageCrossover, COMBINATIONS, demo, rank=rank, jobs=1, symbols=SYMBOLS, start=START)
         assert found.best is not None
@@ -53,9 +51,9 @@ def test_the_best_is_by_the_metric_that_is_asked_for(demo: str) -> None:
 
 
 def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path) -> None:
-    asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5:15:5", "--param", "slow=40,60"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "1", "-o", str(tmp_path)]
-    ran = run_cli("backtest", *asked, *options)
+    arguments = ["--strategy", "MovingAverageCrossover", "--param", "fast=5:15:5", "--param", "slow=40,60"]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "1", "-o", str(tmp_path)]
+    ran = run_cli("backtest", *arguments, *options)
     assert ran.code == 0, ran.err
     assert "6 runs" in ran.out
     assert "deflated Sharpe ratio of the best: 0." in ran.out
@@ -63,7 +61,7 @@ def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path)
         rows = con.execute(f"SELECT fast, slow, sharpe, error FROM '{tmp_path}/results.parquet'").fetchall()
     assert [row[:2] for row in rows] == [(fast, slow) for fast in (5, 10, 15) for slow in (40, 60)]
     first = (tmp_path / "results.parquet").read_bytes()
-    told = json.loads(run_cli("backtest", *asked, *options, "--json").out)
+    told = json.loads(run_cli("backtest", *arguments, *options, "--json").out)
     assert [trial["metrics"]["sharpe"] for trial in told["trials"]] == [row[2] for row in rows]
     assert 0 <= told["deflated_sharpe"] <= 1
     assert told["best"] == max(told["trials"], key=lambda trial: trial["metrics"]["sharpe"])["params"]
@@ -112,16 +110,16 @@ def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> 
 
 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
-    asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "2", "-o", str(tmp_path)]
-    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "backtest", *asked, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "fast=" in done.stdout
+    arguments = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "1", "-o", str(tmp_path)]
+    ran = run_cli("backtest", *arguments, *options)
+    assert ran.code == 0, ran.err
+    assert "fast=" in ran.out
     with duckdb.connect() as con:
         rows = con.execute(f"SELECT test_from, fast, trained_sharpe, sharpe FROM '{tmp_path}/walk_forward.parquet'")
         assert len(rows.fetchall()) == 3
-    for wrong, words in (("10", "write sessions"), ("9000:10", "needs 9010 sessions")):
-        ran = run_cli("backtest", *asked[:-1], wrong, *options[:-4], "-o", str(tmp_path))
+    for wrong, words in (("10", "write the numbers of"), ("9000:10", "needs 9010 sessions")):
+        ran = run_cli("backtest", *arguments[:-1], wrong, *options[:-4], "-o", str(tmp_path))
         assert (ran.code, words in ran.err) == (2, True), ran.err
 
 
@@ -137,7 +135,7 @@ def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     ],
 )
 def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list[dict]) -> None:
-    assert grid(MovingAverageCrossover, texts) == expected
+    assert parameter_grid(MovingAverageCrossover, texts) == expected
 
 
 @pytest.mark.parametrize(
@@ -152,4 +150,4 @@ def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list
 )
 def test_parameters_that_are_none_are_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        grid(MovingAverageCrossover, [text])
+        parameter_grid(MovingAverageCrossover, [text])

@@ -1,4 +1,4 @@
-"""Prices of the day and indicators of adjusted prices, put together without a look at the future."""
+"""Prices of the day, and indicators of adjusted prices on the same scale, without look-ahead."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 
 from stockstream import analytics
 from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy, backtest
-from stockstream.analytics.backtest.feed.units import Unit, units_of
+from stockstream.analytics.backtest.feed import Unit, units_of
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse
 from tests.random_walks import random_walks
@@ -48,7 +48,7 @@ def test_the_unit_is_that_of_the_value(con: object) -> None:
 
 
 class Watching(Strategy):
-    """Notes what it is shown."""
+    """Records the data of each bar."""
 
     columns = ("sma(5)", "rsi(5)", "obv", "adjusted_close", "sma(5, volume)")
 
@@ -61,7 +61,7 @@ class Watching(Strategy):
 
 
 def bars_with_actions() -> pl.DataFrame:
-    """Give a symbol as traded: a split of four for one on day 100, a dividend of 3 % on day 160."""
+    """Return the bars of a symbol as traded, with a four-for-one split on day 100 and a dividend of 3 % on day 160."""
     bars = random_walks(1).head(250).with_columns(pl.lit(0.0).alias("dividend"), pl.lit(1.0).alias("split_ratio"))
     bars = bars.with_columns(pl.int_range(pl.len()).alias("n"), pl.col("volume").cast(pl.Float64))
     prices = ["open", "high", "low", "close"]
@@ -83,7 +83,7 @@ def watched(con: object, bars: pl.DataFrame, **settings: str) -> dict[date, dict
 
 
 def test_a_split_moves_no_indicator(con: object) -> None:
-    """On the day after a split of four an average of five bars is in the prices of that day, not mixed."""
+    """After a four-for-one split an average of five bars is wholly on the scale of the new prices."""
     bars = bars_with_actions().with_columns(pl.lit(0.0).alias("dividend"))
     seen = list(watched(con, bars).values())
     without = list(watched(con, random_walks(1).head(250)).values())
