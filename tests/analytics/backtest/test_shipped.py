@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +17,7 @@ import talib
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+import stockstream.analytics.backtest
 from stockstream import analytics
 from stockstream.analytics.backtest import (
     BollingerBreakout,
@@ -27,7 +30,10 @@ from stockstream.analytics.backtest import (
     Strategy,
     Transaction,
     backtest,
+    strategies,
 )
+from stockstream.analytics.backtest.strategies import SHIPPED
+from stockstream.analytics.cli.backtest import backtest_command
 from tests.analytics.backtest._bars import columns
 
 NAMES = ["AAPL", "GOOG", "IBM", "MSFT"]
@@ -217,9 +223,24 @@ def test_a_shipped_strategy_on_all_its_money_never_owes_any(con: DuckDBPyConnect
     assert any("rejected: it costs" in note.text for note in result.notes)
 
 
-@pytest.mark.parametrize("strategy", [BuyAndHold, Momentum, PairsTrade])
-def test_a_shipped_strategy_that_is_run_again_starts_anew(strategy: type[Strategy], con: DuckDBPyConnection) -> None:
-    """`on_start` prepares for a run; what an object has seen in an earlier one is over."""
-    one, chosen = strategy(), {"symbols": ["IBM", "MSFT"], "start": date(2009, 1, 2)}
-    first = run_demo(con, one, **chosen)
-    assert backtest(one, con=con, **{"end": END, **chosen}).transactions == first.transactions
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_second_run_of_the_same_object_has_the_same_result(name: str, con: DuckDBPyConnection) -> None:
+    """`on_start` resets the state of the run before."""
+    strategy, settings = SHIPPED[name](), {"symbols": ["IBM", "MSFT"], "start": date(2009, 1, 2)}
+    first = run_demo(con, strategy, **settings)
+    assert backtest(strategy, con=con, **{"end": END, **settings}).transactions == first.transactions
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_file_in_the_folder_is_all_that_a_strategy_needs(name: str) -> None:
+    """It is exported, has a docstring, can be made without parameters, and is in the command's help."""
+    strategy = getattr(stockstream.analytics.backtest, name)
+    assert strategy is SHIPPED[name]
+    assert strategy.__doc__
+    assert strategy().params.keys() == inspect.signature(strategy).parameters.keys()
+    assert name in inspect.signature(backtest_command).parameters["strategy"].annotation.__metadata__[0].help
+
+
+def test_every_file_in_the_folder_has_a_strategy() -> None:
+    files = {path.stem for path in Path(strategies.__file__).parent.glob("*.py")} - {"__init__"}
+    assert {strategy.__module__.rpartition(".")[2] for strategy in SHIPPED.values()} == files
