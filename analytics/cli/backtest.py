@@ -20,7 +20,7 @@ PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
 
 
 def read_setting(name: str, value: Any) -> Any:
-    """Return the value of an option for `Setup`: symbols and dates are read here, the rest is as typer made it."""
+    """Return the value of an option for `Setup`: symbols and dates are parsed here, the rest by typer."""
     kinds = _kinds(name)
     if date in kinds:
         return day_of(_flag(name), value)
@@ -32,7 +32,7 @@ def read_setting(name: str, value: Any) -> Any:
 def setup_options() -> list[inspect.Parameter]:
     """Return one option per field of `Setup`. None are required: the file or the field's default decides.
 
-    A former name is a hidden option of its own.
+    A former name is a separate hidden option.
     """
     parameters = []
     for name, option in OPTIONS.items():

@@ -122,10 +122,10 @@ class Portfolio:
         return position.quantity if position is not None else 0
 
     def price(self, symbol: str) -> float:
-        """Give the last close of a symbol, at which orders are thought of.
+        """Return the last close of a symbol, the scale of the prices in orders.
 
         Raises:
-            KeyError: it has not traded yet.
+            KeyError: the symbol has not traded yet.
         """
         try:
             return self.prices[symbol]
@@ -140,13 +140,13 @@ class Portfolio:
     def equity(self) -> float:
         """Cash plus all positions at their last close."""
         prices = self.prices
-        return self.cash + sum([held.quantity * prices[held.symbol] for held in self.positions.values()])
+        return self.cash + sum([item.quantity * prices[item.symbol] for item in self.positions.values()])
 
     @property
     def exposure(self) -> float:
         """Gross market value: long positions plus the absolute value of short ones."""
         prices = self.prices
-        return sum([abs(held.quantity) * prices[held.symbol] for held in self.positions.values()])
+        return sum([abs(item.quantity) * prices[item.symbol] for item in self.positions.values()])
 
     @property
     def buying_power(self) -> float:

@@ -54,9 +54,9 @@ def test_json_is_the_result_and_nothing_else(mine: str, lake: str) -> None:
     ran = run_backtest(mine, lake, "--json", "--initial-capital", "5000")
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == Path("backtests/Mine/result.json").read_text()
-    found = json.loads(ran.out)
-    assert found["setup"]["params"] == {"size": 3, "fail": False, "note": ""}
-    assert (found["setup"]["initial_capital"], found["setup"]["symbols"]) == (5000, ["AAA", "BBB"])
+    document = json.loads(ran.out)
+    assert document["setup"]["params"] == {"size": 3, "fail": False, "note": ""}
+    assert (document["setup"]["initial_capital"], document["setup"]["symbols"]) == (5000, ["AAA", "BBB"])
 
 
 def test_a_second_run_gives_the_same_bytes_of_every_file(mine: str, lake: str) -> None:

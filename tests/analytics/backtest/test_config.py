@@ -38,7 +38,7 @@ def configured(mine: str, text: str = CONFIG) -> str:
 def test_a_configuration_file_is_a_whole_run(mine: str, lake: str) -> None:
     ran = run_cli("backtest", "--config", configured(mine), "--lake", lake, "--json")
     assert ran.code == 0, ran.err
-    found = json.loads(ran.out)["setup"]
+    setup = json.loads(ran.out)["setup"]
     expected = {
         "symbols": ["BBB"],
         "start": "2020-06-10",
@@ -46,23 +46,23 @@ def test_a_configuration_file_is_a_whole_run(mine: str, lake: str) -> None:
         "fill_at": "close",
         "commission": "zero",
     }
-    assert {name: found[name] for name in expected} == expected
-    assert found["params"] == {"size": 7, "fail": False, "note": "slow"}
+    assert {name: setup[name] for name in expected} == expected
+    assert setup["params"] == {"size": 7, "fail": False, "note": "slow"}
 
 
 def test_a_text_in_a_configuration_file_is_one_value_and_a_list_several(mine: str, lake: str) -> None:
     text = configured(mine, CONFIG.replace('"slow"', '"slow, then fast"'))
-    found = json.loads(run_cli("backtest", "--config", text, "--lake", lake, "--json").out)
-    assert "setup" in found, "it was taken for two runs"
-    assert found["setup"]["params"]["note"] == "slow, then fast"
+    document = json.loads(run_cli("backtest", "--config", text, "--lake", lake, "--json").out)
+    assert "setup" in document, "one run, not two"
+    assert document["setup"]["params"]["note"] == "slow, then fast"
 
 
 def test_the_command_line_wins_over_the_configuration_file(mine: str, lake: str) -> None:
-    asked = ["--symbols", "AAA", "--fill-at", "open", "--param", "size=2", "--start", "2020-06-15", "--json"]
-    found = json.loads(run_cli("backtest", "--config", configured(mine), "--lake", lake, *asked).out)["setup"]
-    assert (found["symbols"], found["fill_at"], found["start"]) == (["AAA"], "open", "2020-06-15")
-    assert (found["params"]["size"], found["params"]["note"]) == (2, "slow")
-    assert (found["end"], found["commission"]) == ("2020-07-10", "zero"), "what is not said stays"
+    arguments = ["--symbols", "AAA", "--fill-at", "open", "--param", "size=2", "--start", "2020-06-15", "--json"]
+    setup = json.loads(run_cli("backtest", "--config", configured(mine), "--lake", lake, *arguments).out)["setup"]
+    assert (setup["symbols"], setup["fill_at"], setup["start"]) == (["AAA"], "open", "2020-06-15")
+    assert (setup["params"]["size"], setup["params"]["note"]) == (2, "slow")
+    assert (setup["end"], setup["commission"]) == ("2020-07-10", "zero"), "the rest is the file's"
     ran = run_cli("backtest", "--config", configured(mine), "--strategy", "BuyAndHold", "--lake", lake)
     assert "BuyAndHold has no parameter " in ran.err
 
@@ -91,12 +91,12 @@ def test_a_configuration_file_that_cannot_be_is_one_line_and_exit_2(
 
 def test_the_settings_of_a_run_are_enough_to_run_it_again(mine: str, lake: str) -> None:
     """The `setup` of `result.json`, written as TOML, is a configuration file of the same run."""
-    found = json.loads(run_backtest("BuyAndHold", lake, "--symbols", "AAA", "--json").out)["setup"]
-    lines = [f"{name} = {json.dumps(value)}" for name, value in found.items() if value is not None and name != "params"]
-    text = "\n".join([*lines, "[params]", *(f"{name} = {value}" for name, value in found["params"].items())])
+    setup = json.loads(run_backtest("BuyAndHold", lake, "--symbols", "AAA", "--json").out)["setup"]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in setup.items() if value is not None and name != "params"]
+    text = "\n".join([*lines, "[params]", *(f"{name} = {value}" for name, value in setup["params"].items())])
     assert tomllib.loads(text)["strategy"] == "BuyAndHold"
     again = run_cli("backtest", "--config", configured(mine, text), "--lake", lake, "--json")
-    assert json.loads(again.out)["setup"] == found
+    assert json.loads(again.out)["setup"] == setup
 
 
 # One definition of each setting

@@ -103,7 +103,7 @@ class Raising(Strategy):
 
 
 @pytest.mark.parametrize(
-    ("where", "said", "sessions"),
+    ("where", "message", "sessions"),
     [
         ("on_start", "Raising.on_start failed: ZeroDivisionError: division by zero", 0),
         ("on_data", "Raising.on_data failed on 2024-01-04 at BBB: ZeroDivisionError: division by zero", 2),
@@ -113,11 +113,11 @@ class Raising(Strategy):
     ],
 )
 def test_a_strategy_that_raises_is_told_with_its_bar_and_symbol_and_the_rest_is_kept(
-    where: str, said: str, sessions: int
+    where: str, message: str, sessions: int
 ) -> None:
     result = trade(Raising(where), BARS)
     assert result.error is not None
-    assert result.error.startswith(said)
+    assert result.error.startswith(message)
     assert "test_errors.py, line" in result.error
     assert columns(result, "cash") == [1000, 890, 770][:sessions]
     assert fills(result) == ([(3, 10, 11), (4, 10, 12)] if sessions else [])
@@ -142,7 +142,7 @@ class Answers(Strategy):
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (Action.buy(5, symbol="ZZZ"), "an order for ZZZ, which has had no bar so far: is it one of the symbols?"),
         (Action.buy(0), "an order for 0 shares of AAA: the number must be above 0"),
@@ -160,10 +160,10 @@ class Answers(Strategy):
         (Action.buy(5, limit="9"), "an order for AAA with limit='9'"),  # type: ignore[arg-type]
     ],
 )
-def test_an_order_that_makes_no_sense_is_one_message_and_the_rest_is_kept(answer: Any, said: str) -> None:
+def test_an_order_that_makes_no_sense_is_one_message_and_the_rest_is_kept(answer: Any, message: str) -> None:
     result = trade(Answers(answer), BARS)
     assert result.error is not None
-    assert result.error.startswith(f"Answers on 2024-01-03 at AAA: {said}")
+    assert result.error.startswith(f"Answers on 2024-01-03 at AAA: {message}")
     assert (columns(result, "cash"), fills(result)) == ([1000], [(3, 1, 11)])
 
 
@@ -174,7 +174,7 @@ def outside(portfolio: Portfolio) -> Iterator[Action]:
 
 
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("answer", "message"),
     [
         (lambda portfolio: rebalance(portfolio, {"AAA": 10, "ZZZ": 10}), "ZZZ has not traded yet"),
         (outside, "RuntimeError: no more"),
@@ -182,13 +182,13 @@ def outside(portfolio: Portfolio) -> Iterator[Action]:
         (lambda portfolio: Action.buy(5), "an order"),
     ],
 )
-def test_what_fails_while_its_orders_are_read_is_the_strategys_error(answer: Any, said: str) -> None:
+def test_what_fails_while_its_orders_are_read_is_the_strategys_error(answer: Any, message: str) -> None:
     """A generator runs only when the engine iterates over it."""
     result = trade(Answers(answer, at_end=True), BARS)
     assert result.error is not None
     assert result.error.startswith("Answers")
     assert "2024-01-03" in result.error
-    assert said in result.error
+    assert message in result.error
     assert (columns(result, "cash"), fills(result)) == ([1000], [(3, 1, 11)])
 
 

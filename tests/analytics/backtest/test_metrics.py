@@ -40,28 +40,28 @@ def of_equity(*equity: float) -> dict[str, float | None]:
 
 def test_trades() -> None:
     trades = [trade(100, 10), trade(-50, 20), trade(200, 30), trade(0, 40), trade(-25, 50)]
-    found = summary(curve([1000, 1225]), trades, [], Costs(1, 2, 4, 8))
-    assert found["trades"] == 5
-    assert found["win_rate"] == 0.4
-    assert found["profit_factor"] == 4
-    assert (found["average_win"], found["average_loss"]) == (150, -37.5)
-    assert found["win_loss_ratio"] == 4
-    assert found["expectancy"] == 45
-    assert found["average_holding_days"] == 30
-    assert [found[k] for k in ("commission", "slippage", "borrow", "interest", "costs")] == [1, 2, 4, 8, 15]
+    figures = summary(curve([1000, 1225]), trades, [], Costs(1, 2, 4, 8))
+    assert figures["trades"] == 5
+    assert figures["win_rate"] == 0.4
+    assert figures["profit_factor"] == 4
+    assert (figures["average_win"], figures["average_loss"]) == (150, -37.5)
+    assert figures["win_loss_ratio"] == 4
+    assert figures["expectancy"] == 45
+    assert figures["average_holding_days"] == 30
+    assert [figures[k] for k in ("commission", "slippage", "borrow", "interest", "costs")] == [1, 2, 4, 8, 15]
 
 
 def test_only_wins_have_no_profit_factor() -> None:
-    found = summary(curve([1000, 1100]), [trade(60), trade(40)], [], NO_COSTS)
-    assert found["win_rate"] == 1
-    assert found["profit_factor"] is found["average_loss"] is found["win_loss_ratio"] is None
+    figures = summary(curve([1000, 1100]), [trade(60), trade(40)], [], NO_COSTS)
+    assert figures["win_rate"] == 1
+    assert figures["profit_factor"] is figures["average_loss"] is figures["win_loss_ratio"] is None
 
 
 def test_exposure_counts_long_and_short() -> None:
-    made = curve([100, 100, 100, 100], long=np.array([0, 50, 0, 100.0]), short=np.array([0, 0, -50.0, -100]))
-    found = summary(made, [], [], NO_COSTS)
-    assert found["time_in_market"] == 0.75
-    assert found["mean_exposure"] == (0 + 0.5 + 0.5 + 2) / 4
+    account = curve([100, 100, 100, 100], long=np.array([0, 50, 0, 100.0]), short=np.array([0, 0, -50.0, -100]))
+    figures = summary(account, [], [], NO_COSTS)
+    assert figures["time_in_market"] == 0.75
+    assert figures["mean_exposure"] == (0 + 0.5 + 0.5 + 2) / 4
 
 
 def test_turnover_is_one_where_all_is_bought_and_sold_once_a_year() -> None:
@@ -71,32 +71,32 @@ def test_turnover_is_one_where_all_is_bought_and_sold_once_a_year() -> None:
 
 
 def test_drawdowns() -> None:
-    made = curve([100, 100, 90, 95, 100, 120, 60, 90, 130, 117, 129])
-    found = drawdowns(made)
-    day = made.dates
-    assert [fall.depth for fall in found] == pytest.approx([-0.5, -0.1, -0.1])
-    assert [(fall.peak, fall.trough, fall.recovery) for fall in found] == [
+    account = curve([100, 100, 90, 95, 100, 120, 60, 90, 130, 117, 129])
+    falls = drawdowns(account)
+    day = account.dates
+    assert [fall.depth for fall in falls] == pytest.approx([-0.5, -0.1, -0.1])
+    assert [(fall.peak, fall.trough, fall.recovery) for fall in falls] == [
         (day[5], day[6], day[8]),
         (day[1], day[2], day[4]),
         (day[8], day[9], None),
     ]
-    assert [fall.days for fall in found] == [3, 3, 2]
-    assert min(series.drawdown(made.equity)) == -0.5
+    assert [fall.days for fall in falls] == [3, 3, 2]
+    assert min(series.drawdown(account.equity)) == -0.5
 
 
 def test_the_deepest_drawdown_may_not_be_the_longest() -> None:
-    found = of_equity(100, 99, 99, 99, 100, 50, 100)
-    assert (found["max_drawdown_days"], found["longest_drawdown_days"]) == (2, 4)
+    figures = of_equity(100, 99, 99, 99, 100, 50, 100)
+    assert (figures["max_drawdown_days"], figures["longest_drawdown_days"]) == (2, 4)
 
 
 def test_months_and_years() -> None:
     days = [date(2020, 11, 30), date(2020, 12, 1), date(2020, 12, 31), date(2021, 2, 1), date(2021, 2, 26)]
-    made = curve([100, 110, 120, 90, 60], days)
-    assert monthly_returns(made) == {
+    account = curve([100, 110, 120, 90, 60], days)
+    assert monthly_returns(account) == {
         2020: [*[None] * 11, pytest.approx(0.2)],
         2021: [None, pytest.approx(-0.5), *[None] * 10],
     }
-    assert yearly_returns(made) == pytest.approx({2020: 0.2, 2021: -0.5})
+    assert yearly_returns(account) == pytest.approx({2020: 0.2, 2021: -0.5})
     idle = curve([100, 110], [date(2020, 6, 1), date(2022, 6, 1)])
     assert yearly_returns(idle) == {2020: None, 2021: None, 2022: pytest.approx(0.1)}
 
@@ -104,29 +104,29 @@ def test_months_and_years() -> None:
 def test_a_benchmark_that_starts_later() -> None:
     """All figures that involve the benchmark cover only its sessions."""
     equity = np.array([100, 300, 100, 110, 99, 108.9])
-    made = curve(equity, benchmark=np.array([np.nan, np.nan, 10, 10.5, 9.975, 10.47375]))
-    found = summary(made, [], [], NO_COSTS)
-    assert found["benchmark_return"] == pytest.approx(0.047375)
-    assert found["beta"] == pytest.approx(2)
-    assert found["alpha"] == pytest.approx(0, abs=1e-12)
-    assert found["correlation"] == pytest.approx(1)
-    assert found["benchmark_max_drawdown"] == pytest.approx(-0.05)
+    account = curve(equity, benchmark=np.array([np.nan, np.nan, 10, 10.5, 9.975, 10.47375]))
+    figures = summary(account, [], [], NO_COSTS)
+    assert figures["benchmark_return"] == pytest.approx(0.047375)
+    assert figures["beta"] == pytest.approx(2)
+    assert figures["alpha"] == pytest.approx(0, abs=1e-12)
+    assert figures["correlation"] == pytest.approx(1)
+    assert figures["benchmark_max_drawdown"] == pytest.approx(-0.05)
 
 
 def test_without_a_benchmark_its_figures_are_none() -> None:
-    for made in (curve([100, 101, 100]), curve([100, 101, 100], benchmark=np.full(3, np.nan))):
-        found = summary(made, [], [], NO_COSTS)
-        assert found["sharpe"] is not None
-        assert {found[key] for key in found if key.startswith("benchmark")} == {None}
-        assert found["beta"] is found["alpha"] is found["correlation"] is None
+    for account in (curve([100, 101, 100]), curve([100, 101, 100], benchmark=np.full(3, np.nan))):
+        figures = summary(account, [], [], NO_COSTS)
+        assert figures["sharpe"] is not None
+        assert {figures[key] for key in figures if key.startswith("benchmark")} == {None}
+        assert figures["beta"] is figures["alpha"] is figures["correlation"] is None
 
 
 # What is undefined
 
 
 def test_one_session() -> None:
-    found = of_equity(100)
-    assert (found["total_return"], found["max_drawdown"], found["trades"]) == (0, 0, 0)
+    figures = of_equity(100)
+    assert (figures["total_return"], figures["max_drawdown"], figures["trades"]) == (0, 0, 0)
     missing = [
         "annual_return",
         "cagr",
@@ -147,26 +147,27 @@ def test_one_session() -> None:
         "average_holding_days",
         "beta",
     ]
-    assert {found[key] for key in missing} == {None}
+    assert {figures[key] for key in missing} == {None}
 
 
 def test_no_volatility_has_no_ratio() -> None:
     """Not even if rounding makes a steady growth look volatile."""
     steady = 100 * 1.001 ** np.arange(300)
     assert series.returns(steady).std() > 0
-    for found in (of_equity(*[100.0] * 300), of_equity(*steady)):
-        assert found["sharpe"] is found["sortino"] is None
-        assert found["volatility"] == pytest.approx(0, abs=1e-12)
+    for figures in (of_equity(*[100.0] * 300), of_equity(*steady)):
+        assert figures["sharpe"] is figures["sortino"] is None
+        assert figures["volatility"] == pytest.approx(0, abs=1e-12)
     flat = summary(curve(steady, benchmark=np.full(300, 5.0)), [], [], NO_COSTS)
     assert flat["beta"] is flat["correlation"] is None
 
 
 def test_a_ruined_account_has_no_ratios() -> None:
     for equity in ([100, 50, 0, 0], [100, 50, -20, 10]):
-        found = of_equity(*equity)
-        assert found["total_return"] == equity[-1] / 100 - 1
-        assert found["max_drawdown"] == pytest.approx(min(equity) / 100 - 1)
-        assert found["sharpe"] is found["annual_return"] is found["volatility"] is found["mean_exposure"] is None
+        figures = of_equity(*equity)
+        assert figures["total_return"] == equity[-1] / 100 - 1
+        assert figures["max_drawdown"] == pytest.approx(min(equity) / 100 - 1)
+        undefined = ("sharpe", "annual_return", "volatility", "mean_exposure")
+        assert {figures[name] for name in undefined} == {None}
 
 
 MONEY = st.lists(st.floats(1e-3, 1e12), min_size=1, max_size=60)
@@ -179,13 +180,13 @@ def test_whatever_the_curve_a_figure_is_finite_or_none(
 ) -> None:
     market = np.full(len(equity), np.nan)
     market[-len(benchmark) :] = benchmark[-len(equity) :]
-    made = curve(equity, benchmark=market)
-    found = summary(made, [trade(money) for money in pnl], [], NO_COSTS, risk_free=risk_free)
-    assert all(value is None or math.isfinite(value) for value in found.values())
-    assert found["max_drawdown"] is not None
-    assert -1 <= found["max_drawdown"] <= 0
-    assert found["correlation"] is None or abs(found["correlation"]) <= 1 + 1e-9
-    assert list(found) == list(of_equity(1, 2))
+    account = curve(equity, benchmark=market)
+    figures = summary(account, [trade(money) for money in pnl], [], NO_COSTS, risk_free=risk_free)
+    assert all(value is None or math.isfinite(value) for value in figures.values())
+    assert figures["max_drawdown"] is not None
+    assert -1 <= figures["max_drawdown"] <= 0
+    assert figures["correlation"] is None or abs(figures["correlation"]) <= 1 + 1e-9
+    assert list(figures) == list(of_equity(1, 2))
 
 
 @given(equity=st.lists(st.integers(50, 150), min_size=3, max_size=60), scale=st.sampled_from([1e-3, 7.0, 1e6]))
@@ -200,11 +201,11 @@ def test_the_currency_does_not_matter(equity: list[int], scale: float) -> None:
 @given(equity=st.lists(st.floats(1, 1000), min_size=1, max_size=60))
 @settings(max_examples=100, deadline=None)
 def test_every_session_is_at_its_peak_or_in_one_drawdown(equity: list[float]) -> None:
-    made = curve(equity)
-    found = drawdowns(made)
-    below = sum((((fall.recovery or made.dates[-1] + timedelta(days=1)) - fall.peak).days - 1) for fall in found)
-    assert below == np.count_nonzero(series.drawdown(made.equity) < 0)
-    assert (found[0].depth if found else 0) == series.max_drawdown(made.equity)
+    account = curve(equity)
+    falls = drawdowns(account)
+    below = sum((((fall.recovery or account.dates[-1] + timedelta(days=1)) - fall.peak).days - 1) for fall in falls)
+    assert below == np.count_nonzero(series.drawdown(account.equity) < 0)
+    assert (falls[0].depth if falls else 0) == series.max_drawdown(account.equity)
 
 
 # Cost

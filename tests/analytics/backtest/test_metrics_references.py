@@ -20,17 +20,17 @@ from tests.analytics.backtest import _references as references
 from tests.analytics.backtest._made_up import NO_COSTS, curve, goog, goog_sma
 
 
-def held() -> Curve:
+def buy_and_hold() -> Curve:
     """Return the curve of holding GOOG."""
     bars = goog()
     return curve(bars["Close"].tolist(), [day.date() for day in bars.index])
 
 
-CURVES = {"held": held, "crossover": lambda: goog_sma().curve}
+CURVES = {"held": buy_and_hold, "crossover": lambda: goog_sma().curve}
 
 
 def figures(name: str) -> dict[str, float | None]:
-    return summary(held(), [], [], NO_COSTS) if name == "held" else dict(goog_sma().metrics)
+    return summary(buy_and_hold(), [], [], NO_COSTS) if name == "held" else dict(goog_sma().metrics)
 
 
 @pytest.mark.parametrize("name", CURVES)
@@ -42,8 +42,8 @@ def test_the_references(library: dict[str, dict[str, float]], name: str) -> None
 
 @pytest.mark.parametrize("name", CURVES)
 def test_empyrical_today(name: str) -> None:
-    made = CURVES[name]()
-    returns = pd.Series(made.equity, pd.DatetimeIndex(made.dates)).pct_change().dropna()
+    account = CURVES[name]()
+    returns = pd.Series(account.equity, pd.DatetimeIndex(account.dates)).pct_change().dropna()
     theirs = {
         "annual_return": empyrical.annual_return(returns),
         "volatility": empyrical.annual_volatility(returns),
@@ -55,22 +55,22 @@ def test_empyrical_today(name: str) -> None:
     ours = figures(name)
     assert {key: ours[key] for key in theirs} == pytest.approx(theirs, rel=1e-10)
     monthly = empyrical.aggregate_returns(returns, "monthly").to_dict()
-    table = monthly_returns(made)
+    table = monthly_returns(account)
     assert {(y, m): table[y][m - 1] for y, m in monthly} == pytest.approx(monthly, rel=1e-9)
     assert sum(value is not None for row in table.values() for value in row) == len(monthly)
     yearly = empyrical.aggregate_returns(returns, "yearly").to_dict()
-    assert yearly_returns(made) == pytest.approx(yearly, rel=1e-9)
+    assert yearly_returns(account) == pytest.approx(yearly, rel=1e-9)
 
 
 def test_empyrical_today_against_a_benchmark() -> None:
-    made = goog_sma().curve
-    own, market = series.returns(made.equity), series.returns(made.benchmark)
+    account = goog_sma().curve
+    returns, market = series.returns(account.equity), series.returns(account.benchmark)
     rf = 0.02 / 252
-    ours = summary(made, [], [], NO_COSTS, risk_free=0.02)
-    assert ours["beta"] == pytest.approx(empyrical.beta(own, market, rf), rel=1e-10)
-    assert ours["alpha"] == pytest.approx(empyrical.alpha(own, market, rf), rel=1e-9)
-    assert ours["correlation"] == pytest.approx(np.corrcoef(own, market)[0, 1], rel=1e-10)
-    assert ours["sortino"] == pytest.approx(empyrical.sortino_ratio(own, rf), rel=1e-10)
+    ours = summary(account, [], [], NO_COSTS, risk_free=0.02)
+    assert ours["beta"] == pytest.approx(empyrical.beta(returns, market, rf), rel=1e-10)
+    assert ours["alpha"] == pytest.approx(empyrical.alpha(returns, market, rf), rel=1e-9)
+    assert ours["correlation"] == pytest.approx(np.corrcoef(returns, market)[0, 1], rel=1e-10)
+    assert ours["sortino"] == pytest.approx(empyrical.sortino_ratio(returns, rf), rel=1e-10)
     assert ours["benchmark_sharpe"] == pytest.approx(empyrical.sharpe_ratio(market, rf), rel=1e-10)
 
 

@@ -22,25 +22,25 @@ def test_the_deflated_sharpe_ratio_of_the_paper() -> None:
     assert probabilistic_sharpe(2.5 / math.sqrt(250), luck, 1250, -3, 10) == pytest.approx(0.9004, abs=5e-5)
 
 
-def test_the_best_of_many_strategies_without_skill_is_seldom_believed() -> None:
+def test_the_best_of_many_strategies_without_skill_seldom_passes() -> None:
     rng = np.random.default_rng(1)
     searches = [rng.normal(0, 0.01, (50, 500)) for _ in range(200)]
 
-    def believed(skill: float) -> tuple[float, float]:
+    def pass_rates(skill: float) -> tuple[float, float]:
         """Return the fraction of the searches whose best passes: deflated, and as if it were the only trial."""
         deflated = naive = 0
-        for found in searches:
-            found = found + skill * (np.arange(50) == 7)[:, None]
-            sharpes = [series.sharpe(returns) for returns in found]
+        for trials in searches:
+            trials = trials + skill * (np.arange(50) == 7)[:, None]
+            sharpes = [series.sharpe(returns) for returns in trials]
             best = int(np.argmax(sharpes))
-            deflated += deflated_sharpe(found[best], sharpes) > 0.95
+            deflated += deflated_sharpe(trials[best], sharpes) > 0.95
             naive += probabilistic_sharpe(sharpes[best] / math.sqrt(252), 0, 500, 0, 3) > 0.95
         return deflated / len(searches), naive / len(searches)
 
-    deflated, naive = believed(0)
+    deflated, naive = pass_rates(0)
     assert deflated < 0.05
     assert naive > 0.9
-    assert believed(0.0035)[0] > 0.9  # one of them has a Sharpe ratio of 5.6 a year
+    assert pass_rates(0.0035)[0] > 0.9  # one of them has an annual Sharpe ratio of 5.6
 
 
 def test_too_few_trials_are_not_deflated() -> None:

@@ -29,8 +29,8 @@ UPLOT = {  # of the npm package uplot 1.6.32
 
 def bare(*equity: float) -> Result:
     """Return a result that has only a curve."""
-    made = curve(equity)
-    return Result({}, {}, made, [], [], [], NO_COSTS, [], summary(made, [], [], NO_COSTS))
+    account_curve = curve(equity)
+    return Result({}, {}, account_curve, [], [], [], NO_COSTS, [], summary(account_curve, [], [], NO_COSTS))
 
 
 def page(result: Result, prices: dict[str, PriceHistory] | None = None) -> BeautifulSoup:
@@ -140,8 +140,8 @@ def test_a_run_that_failed_at_once_has_a_page_too() -> None:
 
 
 def test_months_and_years(goog_page: BeautifulSoup) -> None:
-    made = goog_sma().curve
-    months, years = monthly_returns(made), yearly_returns(made)
+    account_curve = goog_sma().curve
+    months, years = monthly_returns(account_curve), yearly_returns(account_curve)
     shown = rows(goog_page, "months")
     assert len(shown) == len(months)
     for cells, (year, returns) in zip(shown, months.items(), strict=True):
@@ -169,8 +169,8 @@ def test_trades_drawdowns_positions_and_notes(goog_page: BeautifulSoup, many_pag
 
 def test_the_curves(many_page: BeautifulSoup) -> None:
     result = many()[0]
-    account, made = data(many_page)["account"], result.curve
-    assert account["equity"] == pytest.approx(made.equity.tolist(), rel=1e-5)
+    account, account_curve = data(many_page)["account"], result.curve
+    assert account["equity"] == pytest.approx(account_curve.equity.tolist(), rel=1e-5)
     assert min(account["drawdown"]) == pytest.approx(result.metrics["max_drawdown"], rel=1e-5)
     assert account["benchmark"][:20] == [None] * 20
     assert account["benchmark"][20] == account["equity"][20]
@@ -260,13 +260,13 @@ addEventListener("load", () => {
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 @pytest.mark.parametrize("kind", ["goog", "many", "bare", "lost"])
 def test_a_browser_draws_every_chart_and_complains_of_nothing(kind: str, tmp_path: Path) -> None:
-    made = {
+    pages = {
         "goog": lambda: render(goog_sma(), goog_prices()),
         "many": lambda: render(*many()),
         "bare": lambda: render(bare(100.0), {}),
         "lost": lambda: render(bare(100.0, 50.0, -20.0, 10.0), {}),
     }
-    (tmp_path / "page.html").write_text(made[kind]() + PROBE, encoding="utf-8")
+    (tmp_path / "page.html").write_text(pages[kind]() + PROBE, encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=2000"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,2000", "--dump-dom"]
     command = [str(CHROMIUM), *options, (tmp_path / "page.html").as_uri()]

@@ -78,22 +78,22 @@ def test_a_run_that_fails_is_one_row_and_the_others_go_on(demo: str, tmp_path: P
         "        if self.n == 2: raise ValueError('two')\n"
         "        return Action.buy(self.n) if symbol not in portfolio.positions else None\n"
     )
-    found = search(f"{tmp_path}/half.py", [{"n": n} for n in (1, 2, 3)], demo, jobs=2, symbols=["IBM"])
-    assert [bool(trial.error) for trial in found.trials] == [False, True, False]
-    assert "ValueError: two" in (found.trials[1].error or "")
-    assert found.best is not None
-    assert found.best.params in ({"n": 1}, {"n": 3})
+    result = search(f"{tmp_path}/half.py", [{"n": n} for n in (1, 2, 3)], demo, jobs=2, symbols=["IBM"])
+    assert [bool(trial.error) for trial in result.trials] == [False, True, False]
+    assert "ValueError: two" in (result.trials[1].error or "")
+    assert result.best is not None
+    assert result.best.params in ({"n": 1}, {"n": 3})
 
 
-def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> None:
-    found = walk_forward(MovingAverageCrossover, COMBINATIONS, 504, 252, demo, jobs=1, symbols=SYMBOLS, start=START)
+def test_walk_forward_chooses_on_the_past_and_tests_on_what_follows(demo: str) -> None:
+    walk = walk_forward(MovingAverageCrossover, COMBINATIONS, 504, 252, demo, jobs=1, symbols=SYMBOLS, start=START)
     days = backtest(MovingAverageCrossover(), demo, symbols=SYMBOLS, start=START).curve.dates
-    for number, step in enumerate(found.steps):
+    for number, step in enumerate(walk.steps):
         window = step.window
         first = number * 252
         assert (window.train_from, window.train_to) == (days[first], days[first + 503])
         assert (window.test_from, window.test_to) == (days[first + 504], days[min(first + 755, len(days) - 1)])
-    step = found.steps[1]
+    step = walk.steps[1]
     settings = {"symbols": SYMBOLS, "at_end": "close"}
     trained = search(
         MovingAverageCrossover, COMBINATIONS, demo, jobs=1,
@@ -106,8 +106,8 @@ def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> 
         start=step.window.train_to, end=step.window.test_to, **settings,
     )  # fmt: skip
     assert (alone.curve.equity == step.tested.equity).all()
-    chained = np.prod([1 + step.tested.metrics["total_return"] for step in found.steps])
-    assert found.metrics["total_return"] == pytest.approx(chained - 1, rel=1e-9)
+    chained = np.prod([1 + step.tested.metrics["total_return"] for step in walk.steps])
+    assert walk.metrics["total_return"] == pytest.approx(chained - 1, rel=1e-9)
 
 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:

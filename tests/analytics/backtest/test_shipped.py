@@ -66,7 +66,7 @@ def con(demo: str) -> Iterator[DuckDBPyConnection]:
 
 @pytest.fixture(scope="module")
 def real(con: DuckDBPyConnection) -> dict[str, Real]:
-    found = {}
+    bars_by_symbol = {}
     for symbol in NAMES:
         rows = con.execute(
             "SELECT close * price_factor, date, close, open, high, split_factor "
@@ -74,8 +74,8 @@ def real(con: DuckDBPyConnection) -> dict[str, Real]:
         ).fetchall()
         adjusted = np.array([row[0] for row in rows])
         days, close, opened, high, splits = map(list, zip(*(row[1:] for row in rows if row[1] >= START), strict=True))
-        found[symbol] = Real(days, close, opened, high, adjusted, splits)
-    return found
+        bars_by_symbol[symbol] = Real(days, close, opened, high, adjusted, splits)
+    return bars_by_symbol
 
 
 def run_demo(con: DuckDBPyConnection, strategy: Strategy, **given: Any) -> Result:
@@ -87,8 +87,8 @@ def run_demo(con: DuckDBPyConnection, strategy: Strategy, **given: Any) -> Resul
 
 def entries_and_exits(result: Result, symbol: str) -> tuple[list[date], list[date]]:
     """Return the days of the purchases and the sales of a symbol that is never sold short."""
-    found = [one for one in result.transactions if one.symbol == symbol]
-    return [one.date for one in found if one.quantity > 0], [one.date for one in found if one.quantity < 0]
+    fills = [fill for fill in result.transactions if fill.symbol == symbol]
+    return [fill.date for fill in fills if fill.quantity > 0], [fill.date for fill in fills if fill.quantity < 0]
 
 
 def held_by_rule(days: Sequence[date], buys: Iterable[bool], sells: Iterable[bool]) -> tuple[list[date], list[date]]:
@@ -211,9 +211,9 @@ def test_a_pairs_trade_is_short_of_the_dearer_and_long_of_the_cheaper_until_they
     assert len(seen) > 10
 
 
-def batched(found: Sequence[Transaction]) -> Iterable[tuple[Transaction, Transaction]]:
+def batched(fills: Sequence[Transaction]) -> Iterable[tuple[Transaction, Transaction]]:
     """Yield pairs."""
-    return zip(found[::2], found[1::2], strict=True)
+    return zip(fills[::2], fills[1::2], strict=True)
 
 
 def test_a_shipped_strategy_on_all_its_money_never_owes_any(con: DuckDBPyConnection) -> None:

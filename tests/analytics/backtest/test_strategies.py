@@ -100,60 +100,60 @@ class Recorder(Strategy):
 
 
 def test_data_has_the_bar_and_the_columns_asked_for_by_name_and_as_attributes() -> None:
-    seen = Recorder()
-    play(seen, BARS)
-    assert list(seen.bars[0]) == [
+    recorder = Recorder()
+    play(recorder, BARS)
+    assert list(recorder.bars[0]) == [
         "open", "high", "low", "close", "volume", "adjusted_close", "sma_2", "rsi_2", "ema_2_volume",
     ]  # fmt: skip
-    assert [bar["open"] for bar in seen.bars] == [10, 11, 12, 9]
-    assert [bar["volume"] for bar in seen.bars] == [1000, 1100, 0, 1300]
-    assert [bar["sma_2"] for bar in seen.bars] == [None, 11, 10.5, 8.5]
+    assert [bar["open"] for bar in recorder.bars] == [10, 11, 12, 9]
+    assert [bar["volume"] for bar in recorder.bars] == [1000, 1100, 0, 1300]
+    assert [bar["sma_2"] for bar in recorder.bars] == [None, 11, 10.5, 8.5]
 
 
 def test_data_is_none_while_an_indicator_warms_up() -> None:
-    seen = Recorder()
-    play(seen, BARS)
-    assert [bar["rsi_2"] is None for bar in seen.bars] == [True, True, False, False]
+    recorder = Recorder()
+    play(recorder, BARS)
+    assert [bar["rsi_2"] is None for bar in recorder.bars] == [True, True, False, False]
 
 
 def test_an_indicator_is_warm_at_the_start_date_where_there_are_bars_before() -> None:
-    seen = Recorder()
-    play(seen, BARS, start=date(2024, 1, 4))
-    assert [bar["sma_2"] for bar in seen.bars] == [10.5, 8.5]
+    recorder = Recorder()
+    play(recorder, BARS, start=date(2024, 1, 4))
+    assert [bar["sma_2"] for bar in recorder.bars] == [10.5, 8.5]
 
 
 def test_data_moves_on_and_a_dict_of_it_stays() -> None:
-    seen = Recorder()
-    play(seen, BARS)
-    assert seen.views[0] is seen.views[-1]
-    assert [bar["close"] for bar in seen.bars] == [10, 12, 9, 8]
+    recorder = Recorder()
+    play(recorder, BARS)
+    assert recorder.views[0] is recorder.views[-1]
+    assert [bar["close"] for bar in recorder.bars] == [10, 12, 9, 8]
 
 
 @pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL(9, 2)"])
-def test_a_query_of_ones_own_adds_numbers_whatever_their_type_in_sql(kind: str) -> None:
-    class Own(Strategy):
+def test_a_query_adds_numbers_whatever_their_type_in_sql(kind: str) -> None:
+    class Query(Strategy):
         query = f"SELECT symbol, date, (2 * close)::{kind} AS twice FROM {SRC} WHERE date > '2024-01-02'"
-        found: list[Any] = []  # noqa: RUF012
+        values: list[Any] = []  # noqa: RUF012
 
         def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-            self.found.append(None if data.twice is None else 0.5 * data.twice)
+            self.values.append(None if data.twice is None else 0.5 * data.twice)
 
-    strategy = Own()
+    strategy = Query()
     play(strategy, BARS)
-    assert strategy.found == [None, 12, 9, 8]
+    assert strategy.values == [None, 12, 9, 8]
 
 
-def test_a_query_of_ones_own_adds_texts_days_and_truths() -> None:
-    class Own(Strategy):
+def test_a_query_adds_texts_dates_and_booleans() -> None:
+    class Query(Strategy):
         query = f"SELECT symbol, date, date - 1 AS eve, close > 9 AS dear, 'x' || volume AS text FROM {SRC}"
-        found: list[Any] = []  # noqa: RUF012
+        values: list[Any] = []  # noqa: RUF012
 
         def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-            self.found.append((data.eve, data.dear, data.text))
+            self.values.append((data.eve, data.dear, data.text))
 
-    strategy = Own()
+    strategy = Query()
     play(strategy, BARS)
-    assert strategy.found[1:3] == [(date(2024, 1, 2), True, "x1100.0"), (date(2024, 1, 3), False, None)]
+    assert strategy.values[1:3] == [(date(2024, 1, 2), True, "x1100.0"), (date(2024, 1, 3), False, None)]
 
 
 def test_a_strategy_remembers_its_parameters_with_their_defaults() -> None:

@@ -57,15 +57,15 @@ def test_a_run_is_the_same_however_its_rows_are_streamed(
     """2,048 rows of seven symbols are no whole number of sessions; 12,000 values are those of a symbol or two."""
     bars, ends = wavy_bars(7, 900), []
 
-    def told(done: int, of: int) -> None:
+    def count(done: int, of: int) -> None:
         ends.append(done)
 
-    one = play(Turning(), bars, initial_capital=100_000, on_sessions=told)
+    one = play(Turning(), bars, initial_capital=100_000, on_sessions=count)
     assert ends == [899, 900], "the last session might go on"
     ends.clear()
     for name, value in small.items():
         monkeypatch.setattr(f"stockstream.analytics.backtest.feed.{name}", value)
-    many = play(Turning(), bars, initial_capital=100_000, on_sessions=told)
+    many = play(Turning(), bars, initial_capital=100_000, on_sessions=count)
     assert ends != [899, 900]
     assert ends[-1] == 900
     assert one.transactions == many.transactions
