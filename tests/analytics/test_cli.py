@@ -239,7 +239,7 @@ def test_the_old_name_of_the_listings_is_the_same_source(lake: str) -> None:
         (["run", "--market", "AXS"], "did you mean ASX?"),
         (["run", "--source", "yaho"], "did you mean yahoo?"),
         (["backtest", "--strategy", "buyandhold"], "did you mean BuyAndHold?"),
-        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "no bars of BPH: there are none at all"),
+        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "no bars of BPH: there is no such symbol"),
         (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "did you mean BHP?"),
         (["indicators", "compute", "sma_2", "--symbols", "bph"], "no bars of BPH in bars; did you mean BHP?"),
     ],
