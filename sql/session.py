@@ -98,14 +98,19 @@ def connect(
     for variable in ("raw_files", "fresh_files", "symbol_files", "session_files"):
         set_variable(con, variable, [])
     con.execute(f"SET VARIABLE silver = MAP {{}}::{SILVER_TYPE}")
-    con.execute("".join(load(name).text for name in (views() if only is None else only)))
-    for name in macros() if only is None else ():
-        con.execute(load(name).text)  # one by one: DuckDB's parser takes two files' windows of a name for the same
+    define(con, only)
     list_files(con, lake)
     pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))
     if verify and file_filter is None and only is None:
         _open_silver(con, lake)
     return con
+
+
+def define(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
+    """Create the views that `only` names; None: all views and the macros of the indicators."""
+    con.execute("".join(load(name).text for name in (views() if only is None else only)))
+    for name in macros() if only is None else ():
+        con.execute(load(name).text)  # one by one: DuckDB's parser takes two files' windows of a name for the same
 
 
 def list_files(con: DuckDBPyConnection, lake: str) -> None:

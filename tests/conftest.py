@@ -11,6 +11,7 @@ import pytest
 
 from stockstream.pipeline.settings import settings
 from tests.s3_server import S3Server
+from tests.templates import use_templates
 from tests.yahoo_replay import YahooReplay
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -28,6 +29,7 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
     monkeypatch.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
     monkeypatch.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
+    use_templates(monkeypatch)
     settings.cache_clear()
     yield
     settings.cache_clear()

@@ -6,9 +6,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import combinations
 
-import duckdb
 import pytest
 
 from stockstream.pipeline.lake import RAW, Lake
@@ -37,7 +36,7 @@ from tests.faults._lake import (
     objects,
     publish_all,
 )
-from tests.kill_at import Runner, trust_extensions
+from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
 Prepare = Callable[[str, str], str]
@@ -52,11 +51,15 @@ def short_tail() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(duckdb, "connect", duckdb.connect)
-    trust_extensions()
+def _short_tail() -> Iterator[None]:
     with short_tail():
         yield
+
+
+@pytest.fixture(params=["kinds", pytest.param("all", marks=pytest.mark.faults)])
+def sweep(request: pytest.FixtureRequest) -> bool:
+    """Return whether to try a fault at every moment (`make test-faults`), or once per kind of moment (`make test`)."""
+    return bool(request.param == "all")
 
 
 @pytest.fixture(scope="session")
@@ -120,8 +123,10 @@ class Step:
     state: str
     puts: int
     deletions: int = 0
-    first: int = 0
-    """Killed no later than at so many puts, and only in the middle of each; 0: killed at all moments."""
+    kinds: tuple[int, ...] = ()
+    """The moments of writing puts that stand for all of their kind."""
+    before_only: bool = False
+    """Kill the command before each put is complete, and not after it too."""
 
     def on(self, lake: str) -> list[str]:
         return [*self.command.split(), "--lake", lake]
@@ -132,9 +137,16 @@ class Step:
 
     @property
     def moments(self) -> dict[str, int]:
-        """So many moments of writing it has on S3 and in a folder: see `kill_at`."""
+        """The number of moments of writing, on S3 and in a folder: see `kill_at`."""
         requests = self.puts + (2 if self.deletions else 0)  # up to a thousand deletions are one; manifests, then files
         return {"s3": 2 * requests, "folder": 2 * self.puts + self.deletions}
+
+    def points(self, place: str, sweep: bool) -> list[int]:
+        """Return the moments at which to kill the command: all of them, or those that stand for a kind."""
+        first, last = 2 * self.puts + 1, self.moments[place]
+        if sweep:
+            return [*range(1, last + 1, 2 if self.before_only else 1)]
+        return [*self.kinds, *sorted({first, (first + last) // 2, last} if self.deletions else ())]
 
 
 Kill = Callable[[Step], None]
@@ -142,9 +154,9 @@ Kill = Callable[[Step], None]
 
 @pytest.fixture
 def kill_at_every_write(
-    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, tried: Counter[str]
+    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, sweep: bool, tried: Counter[str]
 ) -> Kill:
-    """Give what kills a command at every write, and looks at what it leaves and at what a re-run makes of that."""
+    """Return a function that kills a command while it writes, and checks what it leaves and what a re-run does."""
     place = "s3" if lake_uri.startswith("s3://") else "folder"
 
     def between(undisturbed: str, state: str) -> set[State]:
@@ -169,15 +181,13 @@ def kill_at_every_write(
         expected, complete = content(undisturbed), {before, look(undisturbed)}
         if step.name == "run":
             complete |= between(undisturbed, step.state)
-        for point in range(1, 2 * step.first, 2) if step.first else count(1):
+        for point in step.points(place, sweep):
             lake = prepare(step.state, point)
             there = immutable(objects(lake, s3_server))
             with connect(lake, only=NEEDED) as con:
                 with Reader(con, complete, pause=0.2):
                     (ended,) = runner.run(step.on(lake), kill_at=point)
-                if not ended.killed:
-                    assert (ended.code, point - 1) == (0, step.moments[place]), ended
-                    break
+                assert ended.killed, ended
                 tried[f"killed at a write: {step.name} ({place})"] += 1
                 left = objects(lake, s3_server)
                 litter(left)
@@ -189,5 +199,8 @@ def kill_at_every_write(
                 age(lake, 10, s3_server)
                 vacuum({"delete": True}, Lake(lake))
                 assert (looked_again(con), litter(objects(lake, s3_server))) == (expected, set())
+        if sweep and not step.before_only:
+            (ended,) = runner.run(step.on(prepare(step.state, "last")), kill_at=step.moments[place] + 1)
+            assert ended.code == 0, f"there are more moments of writing than expected: {ended}"
 
     return kill

@@ -17,7 +17,7 @@ from tests.faults.conftest import Prepare
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,13 @@ pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
     ids=lambda value: ", ".join(value) if isinstance(value, list) else value,
 )
 def test_commands_at_once(
-    state: str, commands: Sequence[str], prepare: Prepare, runner: Runner, s3_server: S3Server, tried: Counter[str]
+    state: str,
+    commands: Sequence[str],
+    prepare: Prepare,
+    runner: Runner,
+    s3_server: S3Server,
+    sweep: bool,
+    tried: Counter[str],
 ) -> None:
     """They end as they would have one after the other, in some order, and a reader sees no other state on the way."""
 
@@ -52,7 +58,7 @@ def test_commands_at_once(
             assert runner.run([*command.split(), "--lake", lake])[0].code == 0
             complete.add(look(lake))
         ends.append(content(lake))
-    for turn in range(2):
+    for turn in range(4 if sweep else 1):
         lake = prepared(f"raced-{turn}")
         with Reader(lake, complete):
             ended = runner.run(*asked(lake), meet="state/manifests/")

@@ -15,6 +15,7 @@ from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_
 from tests.aws.pipeline import packages as built
 from tests.s3_server import S3Server
 
+pytestmark = pytest.mark.e2e
 NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
 
 
