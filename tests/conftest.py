@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from stockstream.pipeline.settings import settings
+from tests.fixtures.recordings import write_recordings
 from tests.s3_server import S3Server
 from tests.templates import use_templates
 from tests.yahoo_replay import YahooReplay
@@ -36,11 +37,19 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
 
 
 @pytest.fixture
-def shared() -> Path:
-    """Give the folder of recorded data; skip where it is absent."""
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return the folder of recorded data; skip the test where it is absent.
+
+    With `@made_up_too` the test runs on recordings of our own making as well, which every checkout has.
+    """
+    if getattr(request, "param", "recorded") == "made up":
+        return write_recordings(tmp_path / "recordings")
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     return SHARED
+
+
+made_up_too = pytest.mark.parametrize("shared", ["made up", "recorded"], indirect=True)
 
 
 @pytest.fixture(scope="session")

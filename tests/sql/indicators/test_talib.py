@@ -10,6 +10,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.catalogue import catalogue
+from tests.conftest import made_up_too
 from tests.sql.indicators._bars import (
     WAYS,
     Bars,
@@ -106,6 +107,7 @@ def test_all_at_once(way: str, demo: tuple[dict[str, Bars], DuckDBPyConnection])
                     np.testing.assert_allclose(found[symbol][name], values, rtol=1e-12, atol=1e-12)
 
 
+@made_up_too
 @pytest.mark.parametrize("way", WAYS)
 def test_days_without_trade_jumps_and_gaps(way: str, shared: Path) -> None:
     """Of the ASX: from one bar a month in 1988 on, hundreds of days without volume or range, closes that double."""
