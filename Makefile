@@ -10,10 +10,11 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 # Bytecode is cached: the tests start hundreds of processes, and each would compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo quick test test-faults e2e test-wheels lint format bench package packages lock schema indicators clean
+.PHONY: help install demo test lint format bench package packages e2e lock schema indicators clean
+.PHONY: quick test-faults test-wheels
 
 help: ## list the targets
-	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
 

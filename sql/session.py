@@ -98,7 +98,7 @@ def connect(
     for variable in ("raw_files", "fresh_files", "symbol_files", "session_files"):
         set_variable(con, variable, [])
     con.execute(f"SET VARIABLE silver = MAP {{}}::{SILVER_TYPE}")
-    define(con, only)
+    _create_views(con, only)
     list_files(con, lake)
     pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))
     if verify and file_filter is None and only is None:
@@ -106,7 +106,7 @@ def connect(
     return con
 
 
-def define(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
+def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
     """Create the views that `only` names; None: all views and the macros of the indicators."""
     con.execute("".join(load(name).text for name in (views() if only is None else only)))
     for name in macros() if only is None else ():

@@ -18,8 +18,11 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.sql import session
 
-_bind = session.define
+_create = session._create_views
 _connect = duckdb.connect
+
+_variables = getattr(session, "empty_variables", str)
+"""The statements that set the variables of a connection, which are not part of a database."""
 
 
 class Templates:
@@ -30,15 +33,16 @@ class Templates:
         self._files: dict[tuple[str, ...] | None, Path] = {}
         self._lock = threading.Lock()
 
-    def define(self, con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
-        """Create the views that `only` names, as `session.define` does."""
+    def create_views(self, con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
+        """Create the views that `only` names, as `session._create_views` does."""
         key = None if only is None else tuple(only)
         with self._lock:  # a file is attached by one connection at a time
             if key in self._files:
                 con.execute(f"ATTACH '{self._files[key]}' AS template (READ_ONLY)")
                 con.execute("COPY FROM DATABASE template TO memory")
+                con.execute(_variables())
             else:
-                _bind(con, only)
+                _create(con, only)
                 file = Path(self._folder.name) / f"{len(self._files)}.duckdb"
                 con.execute(f"ATTACH '{file}' AS template")
                 con.execute("COPY FROM DATABASE memory TO template")
@@ -56,5 +60,5 @@ TEMPLATES = Templates()
 
 def use_templates(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have all connections of this process copy their views, and trust the extensions."""
-    monkeypatch.setattr(session, "define", TEMPLATES.define)
+    monkeypatch.setattr(session, "_create_views", TEMPLATES.create_views)
     monkeypatch.setattr(duckdb, "connect", connect_trusting)

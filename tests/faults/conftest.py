@@ -1,4 +1,4 @@
-"""What all tests of faults share: the command line in processes of their own, and lakes in the states before a step."""
+"""Fixtures of the tests of faults: the command line in separate processes, and lakes in the states before a step."""
 
 from __future__ import annotations
 
@@ -71,10 +71,11 @@ def runner(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def states(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give a lake in each state of its life, in folders.
+    """Return the folder of a lake per state.
 
-    `empty`: nothing is in it. `first`: a day's bars, published. `fetched`: a second day's bars, not published.
-    `consolidated`: these merged, not resampled. `published`: all done. `old`: the same, with litter, long ago.
+    `empty`: no objects. `first`: the bars of one day, published. `fetched`: the bars of a second day, not published.
+    `consolidated`: these merged, not resampled. `published`: all steps done. `old`: the same 40 days ago, with files
+    that killed writers left.
     """
     folder = tmp_path_factory.mktemp("states")
     (folder / "empty").mkdir()
@@ -104,7 +105,7 @@ def states(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 @pytest.fixture
 def prepare(states: dict[str, str], lake_uri: str, s3_server: S3Server) -> Prepare:
-    """Give what makes a copy of a lake in some state, under a name of its own, in a folder and on S3 in turn."""
+    """Return a function that copies the lake of a state under a name, in a folder and on S3 in turn."""
 
     def prepared(state: str, name: object) -> str:
         lake = copy(states[state], f"{lake_uri}-{name}", s3_server)
@@ -117,7 +118,7 @@ def prepare(states: dict[str, str], lake_uri: str, s3_server: S3Server) -> Prepa
 
 @dataclass(frozen=True)
 class Step:
-    """A command, the state of the lake before it (`states`), and how many objects it puts and then deletes."""
+    """A command, the state of the lake before it (`states`), and the number of objects it puts and then deletes."""
 
     command: str
     state: str
@@ -160,7 +161,7 @@ def kill_at_every_write(
     place = "s3" if lake_uri.startswith("s3://") else "folder"
 
     def between(undisturbed: str, state: str) -> set[State]:
-        """Give what readers may see while a run goes on: each of its batches or not, then all of them merged."""
+        """Return what readers may see during a run: any subset of its batches, then all of them merged."""
         after = objects(undisturbed, s3_server)
         held = objects(prepare(state, "held"), s3_server)
         batches = [key for key in after if key.startswith(RAW) and key not in held]
@@ -191,11 +192,11 @@ def kill_at_every_write(
                 tried[f"killed at a write: {step.name} ({place})"] += 1
                 left = objects(lake, s3_server)
                 litter(left)
-                assert step.deletions or there <= immutable(left), "what was published is gone, or not as it was"
+                assert step.deletions or there <= immutable(left), "published objects are gone or have changed"
 
                 assert [ended.code for ended in runner.run(step.on(lake))] == [0]
                 idle = vacuum({"delete": True}, Lake(lake))
-                assert (idle["files"], idle["orphans"], idle["manifests"]) == (0, 0, []), "what is young was deleted"
+                assert (idle["files"], idle["orphans"], idle["manifests"]) == (0, 0, []), "young objects were deleted"
                 age(lake, 10, s3_server)
                 vacuum({"delete": True}, Lake(lake))
                 assert (looked_again(con), litter(objects(lake, s3_server))) == (expected, set())

@@ -1,4 +1,4 @@
-"""A disk that is full after so many blocks more: a command says so in one line, and goes on once there is room."""
+"""A disk becomes full: a command reports it in one line, and a re-run succeeds once there is room."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BLOCK = 4096
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a folder on a disk of its own, of no size yet."""
+    """Return a folder that is a small disk of its own."""
     folder = tmp_path / "disk"
     folder.mkdir()
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", folder], capture_output=True).returncode:

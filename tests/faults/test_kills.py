@@ -1,4 +1,4 @@
-"""Steps killed at every write: readers see the old state or the new one, and a re-run ends as if undisturbed."""
+"""Steps killed while they write: readers see the old state or the new one, and a re-run ends as if undisturbed."""
 
 from __future__ import annotations
 
@@ -45,17 +45,17 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
 def test_a_run_killed_at_every_write(
     state: str, day: date, puts: int, kinds: tuple[int, ...], kill_at_every_write: Kill, tmp_path: Path
 ) -> None:
-    """Of a new lake marker, calendar, list, two batches and the first generation; each day list, batches, generations.
+    """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and generations.
 
-    A generation is its file, its manifest and the pointer; there is one of metadata, of bars, of resampled bars and of
-    indicators.
+    A generation is three puts, its file, its manifest and the pointer; there is one each of metadata, bars, resampled
+    bars and indicators.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, kinds=kinds, before_only=True))
 
 
 def test_killed_at_random_under_load(prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
-    """Three commands at once, killed at any moment, again and again, with a reader all the while."""
+    """Three concurrent commands are killed at random moments, three times, with a reader in the background."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     dice = random.Random(seed)

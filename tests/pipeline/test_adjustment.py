@@ -164,7 +164,11 @@ DAYS = st.lists(
 )
 
 
-@examples(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=examples.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(days=DAYS, fetched_on=st.sets(st.integers(0, len(SESSIONS) - 1), max_size=4))
 def test_any_history_of_fetches_equals_one_fetch_at_the_end(
     days: list[tuple[float, float, float]], fetched_on: set[int], tmp_path_factory: pytest.TempPathFactory
