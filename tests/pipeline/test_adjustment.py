@@ -22,6 +22,7 @@ from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from tests.conftest import made_up_too
 from tests.yahoo_replay import YahooReplay, chart, recorded
 
 US = MARKETS["US"]
@@ -48,6 +49,7 @@ def assert_same_prices(left: DuckDBPyConnection, right: DuckDBPyConnection, view
     return len(ours)
 
 
+@made_up_too
 def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path, tmp_path: Path) -> None:
     """NVDA split 4 for 1 on 2021-07-20: one lake was filled before it and then daily, the other all at once after."""
     body = recorded(shared / "yahoo_chart" / "historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json")
@@ -84,6 +86,7 @@ def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path
     assert all(told[row[0]][0] == pytest.approx(row[4], rel=1e-9) for row in before)
 
 
+@made_up_too
 @pytest.mark.parametrize(
     ("symbol", "recording"),
     [("MSFT", "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json")],
@@ -161,7 +164,11 @@ DAYS = st.lists(
 )
 
 
-@examples(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=examples.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(days=DAYS, fetched_on=st.sets(st.integers(0, len(SESSIONS) - 1), max_size=4))
 def test_any_history_of_fetches_equals_one_fetch_at_the_end(
     days: list[tuple[float, float, float]], fetched_on: set[int], tmp_path_factory: pytest.TempPathFactory

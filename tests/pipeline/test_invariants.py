@@ -31,7 +31,12 @@ Row = dict[str, Any]
 BLANK: Row = dict.fromkeys((*NUMBERS, "volume", "dividend", "split_ratio")) | {"price_basis": SESSIONS[-1]}
 # Not shrunk: a failure is told in seconds, and not after hundreds of runs.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-BOUNDS = examples(deadline=None, max_examples=15, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+BOUNDS = examples(
+    deadline=None,
+    max_examples=examples.default.max_examples // 10,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 class Told(Source):

@@ -30,7 +30,12 @@ MONDAY = date(2024, 3, 4)
 DAYS = [MONDAY + timedelta(days) for days in range(8)]
 OLD = date(1999, 12, 31)
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-BOUNDS = examples(deadline=None, max_examples=8, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+BOUNDS = examples(
+    deadline=None,
+    max_examples=examples.default.max_examples // 12,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
 class Company(NamedTuple):

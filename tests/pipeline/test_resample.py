@@ -27,6 +27,13 @@ DAYS = [session.date() for session in US.schedule(2024).loc["2023-06-01":].index
 Bar = tuple[Any, ...]
 
 
+@pytest.fixture(autouse=True)
+def _all_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the suite's own setting, which saves time elsewhere."""
+    monkeypatch.delenv("STOCKSTREAM_RESAMPLE")
+    settings.cache_clear()
+
+
 def bars(symbol: str, first: int, last: int) -> list[Row]:
     return [row(symbol, DAYS[at], 100.0 + (7 * at) % 11) for at in range(first, last)]
 

@@ -221,7 +221,7 @@ operations = st.one_of(
 
 
 @given(st.lists(operations, min_size=4, max_size=9), st.data())
-@examples(BOUNDS, max_examples=4)
+@examples(BOUNDS, max_examples=examples.default.max_examples // 20)
 def test_kept_generations_stay_as_they_were_and_no_bar_is_lost(
     work: list[tuple[str, Any]], data: st.DataObject
 ) -> None:

@@ -360,7 +360,11 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[
 
 
 @given(versions, st.lists(changes, min_size=1, max_size=2))
-@examples(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    deadline=None,
+    max_examples=examples.default.max_examples // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_silver_is_compared_by_the_order_of_the_merge(
     empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
 ) -> None:

@@ -37,7 +37,7 @@ FIRST, LAST = date(2026, 7, 6), date(2026, 8, 28)
 LIMIT = 256 * 1024
 """Maximum bytes that Step Functions passes from state to state."""
 
-pytestmark = pytest.mark.usefixtures("local")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("local")]
 
 
 def bars(symbol: str, through: date = LAST) -> list[tuple[Any, ...]]:

@@ -25,6 +25,7 @@ from tests.aws.pipeline import packages as built
 from tests.aws.sandbox import Function, architecture, disk_can_be_read_only, python
 from tests.s3_server import S3Server
 
+pytestmark = pytest.mark.e2e
 NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
 
 

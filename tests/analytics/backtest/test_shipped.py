@@ -33,7 +33,7 @@ from stockstream.analytics.backtest import (
     strategies,
 )
 from stockstream.analytics.backtest.strategies import SHIPPED
-from stockstream.analytics.cli.backtest import backtest_command
+from stockstream.analytics.cli.commands.backtest import backtest_command
 from tests.analytics.backtest._bars import columns
 
 NAMES = ["AAPL", "GOOG", "IBM", "MSFT"]

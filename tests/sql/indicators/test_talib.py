@@ -11,6 +11,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.sql.indicator_catalogue import Indicator, catalogue
 from stockstream.sql.indicator_header import Scale
+from tests.conftest import made_up_too
 from tests.sql.indicators._bars import WAYS, Bars, asx_bars, connection, demo_bars, fetch, header_number
 from tests.sql.indicators.oracles import Case, all_cases, cases_of
 
@@ -75,6 +76,7 @@ def test_all_at_once(way: str, demo: tuple[dict[str, Bars], DuckDBPyConnection])
                 np.testing.assert_allclose(together[symbol][f"{name}_{at}"], alone[symbol][name], 1e-12, 1e-12)
 
 
+@made_up_too
 @pytest.mark.parametrize("way", WAYS)
 def test_days_without_trade_jumps_and_gaps(way: str, shared: Path) -> None:
     """The ASX: one bar per month from 1988 on, hundreds of days without volume or range, closes that double."""
