@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
 from typing import Any
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import StockStreamError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Source
 from stockstream.pipeline.steps.consolidate import consolidate
 from stockstream.pipeline.steps.fetch_batch import fetch_batch

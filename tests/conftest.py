@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from tests.s3_server import S3Server
 from tests.yahoo_replay import YahooReplay
 

@@ -89,7 +89,7 @@ class Runner:
 def serve(constants: Mapping[str, float]) -> None:
     """Be the helper: fork the commands that are asked for, one line of JSON a time."""
     from stockstream.analytics.cli import main
-    from stockstream.pipeline.market import MARKETS
+    from stockstream.pipeline.markets import MARKETS
     from stockstream.pipeline.steps import consolidate
 
     for name, value in constants.items():

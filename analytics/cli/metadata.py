@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.run import Result
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
 from stockstream.sql.errors import UsageError
 

@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import Market, market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market, market
 from stockstream.sql.errors import UsageError
 
 LakeOption = Annotated[

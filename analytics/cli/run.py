@@ -17,10 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from stockstream.analytics.cli.metadata import show_metadata
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
 from stockstream.analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.run import Result
 from stockstream.pipeline.run import run as run_pipeline
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import NAMES, open_source
 from stockstream.sql.errors import UsageError
 

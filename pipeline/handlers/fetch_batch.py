@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
-
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import OutOfTime, RateLimited
 from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.sources import open_source, preload
 from stockstream.pipeline.steps.fetch_batch import fetch_batch
 from stockstream.pipeline.steps.summarise import record_batch
 
 RESERVE = 0.1
 """Share of the function's time that is kept for storing what has been fetched."""
-SOURCES = ("yahoo", "polygon")
 WORTH_ANOTHER_TRY = {error.__name__: error for error in (RateLimited, OutOfTime)}
 
 # While Lambda starts the environment it gives it a whole processor: the time for the libraries is not the batch's then.
-if settings().source in SOURCES:
-    importlib.import_module(f"stockstream.pipeline.sources.{settings().source}")
+preload(settings().source)
 
 
 @lambda_handler

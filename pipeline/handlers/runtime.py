@@ -16,10 +16,10 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import SecretStr
 
+from stockstream.pipeline.configuration import Settings, settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS, Market
-from stockstream.pipeline.settings import Settings, settings
+from stockstream.pipeline.markets import MARKETS, Market
 
 Event = dict[str, Any]
 Result = dict[str, Any]

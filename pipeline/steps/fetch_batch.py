@@ -10,10 +10,10 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import Conflict, LakeError, SourceError, UsageError
 from stockstream.pipeline.lake import Lake, no_files, parquet, raw_key, since
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.steps.update_symbols import last_list
 from stockstream.pipeline.steps.windows import History, plan
@@ -160,7 +160,7 @@ def _publish(
     for _ in range(ATTEMPTS):
         list_files(con, lake.uri)
         pick_files(con, lake.uri, file_filter)
-        told = {"fetch_timestamp": stamp, "source": source.name, "basis_is_told": source.basis_is_told}
+        told = {"fetch_timestamp": stamp, "source": source.name, "basis_is_declared": source.basis_is_declared}
         con.execute(load("steps/news").text, told)
         if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:
             return None

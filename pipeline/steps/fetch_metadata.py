@@ -13,7 +13,7 @@ import duckdb
 from stockstream.pipeline.errors import Conflict, SourceError, UsageError
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet
 from stockstream.pipeline.manifest import Manifest, Table
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.metadata.merge import SQL, is_up_to_date, merge
 from stockstream.pipeline.publish import head, publish, sql_versions, stage, staging, upload

@@ -12,11 +12,11 @@ from typing import Any
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline import derived
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import LakeError, UsageError
 from stockstream.pipeline.lake import SESSIONS, Lake, no_files
 from stockstream.pipeline.manifest import Manifest, Table
 from stockstream.pipeline.publish import publish, session_at, sql_versions, staging
-from stockstream.pipeline.settings import settings
 from stockstream.sql.loader import load
 from stockstream.sql.session import set_variable
 

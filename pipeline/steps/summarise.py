@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from stockstream.pipeline.lake import Lake, run_key
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 
 Event = dict[str, Any]
 Result = dict[str, Any]

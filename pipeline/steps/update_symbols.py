@@ -13,8 +13,8 @@ import duckdb
 
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.lake import Lake, metadata_key, parquet, symbols_key
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.listings.base import Company, ListingsSource
+from stockstream.pipeline.markets import Market
 from stockstream.sql.session import quoted, run_date
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ def batches(symbols: Sequence[str], size: int = 100) -> list[dict[str, Any]]:
     ]
 
 
-def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
+def last_list(lake: Lake, day: date) -> tuple[date | None, list[Company]]:
     """Give the newest list of companies stored for `day` or before, and its day; (None, []) where there is none."""
     for key in reversed(lake.store.list("symbols/")):
         listed_on = run_date(key)
@@ -117,7 +117,7 @@ def believe(count: int, before: int, accept_smaller: bool) -> None:
         )
 
 
-def _to_csv(listings: list[Listing]) -> bytes:
+def _to_csv(listings: list[Company]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["symbol", "name", "sector", "market_cap"])
@@ -125,10 +125,10 @@ def _to_csv(listings: list[Listing]) -> bytes:
     return text.getvalue().encode()
 
 
-def _from_csv(text: str) -> list[Listing]:
+def _from_csv(text: str) -> list[Company]:
     rows = csv.DictReader(io.StringIO(text))
     return [
-        Listing(row["symbol"], row.get("name") or "", row.get("sector") or "", _cap(row.get("market_cap")))
+        Company(row["symbol"], row.get("name") or "", row.get("sector") or "", _cap(row.get("market_cap")))
         for row in rows
         if row.get("symbol")
     ]
@@ -141,7 +141,7 @@ def _cap(text: str | None) -> int | None:
         return None
 
 
-def _listing_dates(listings: list[Listing]) -> bytes | None:
+def _listing_dates(listings: list[Company]) -> bytes | None:
     """Give the listing dates as a Parquet file, columns symbol and listing_date; None where the directory has none."""
     rows = [f"({quoted(item.symbol)}, DATE '{item.listing_date}')" for item in listings if item.listing_date]
     if not rows:

@@ -3,7 +3,7 @@ name: news
 title: Of the accepted rows, those that tell something the lake does not hold yet.
 status: active
 grain: one row per symbol and date
-params: {fetch_timestamp: ISO 8601 UTC, source: name of the source, basis_is_told: BOOLEAN}
+params: {fetch_timestamp: ISO 8601 UTC, source: name of the source, basis_is_declared: BOOLEAN}
 needs: [accepted, latest_bars, split_factors, the variable batch_symbols]
 returns: temp table news, columns of schema/raw.sql
 reference: storing only news makes a second run change nothing, and the trailing re-fetch cheap
@@ -51,7 +51,7 @@ compared AS (
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
                 -- The same values in another basis, with a split between the two: a person who says so means it;
                 -- a vendor has listed the split and not restated its prices yet.
-                OR ($basis_is_told AND i.later_splits <> s.later_splits)
+                OR ($basis_is_declared AND i.later_splits <> s.later_splits)
             )
         ) AS is_news
     FROM incoming AS i

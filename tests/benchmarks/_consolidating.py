@@ -13,7 +13,7 @@ from typing import NamedTuple
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publish import head
 from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL, consolidate
 from tests.benchmarks._harness import Figure, Spent, spent

@@ -15,10 +15,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.steps.fetch_batch import fetch_batch

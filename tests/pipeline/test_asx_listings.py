@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.listings.asx import AsxListings, parse, parse_csv
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.listings.base import Company
 
 TITLED = """ASX listed companies as at Mon Feb 01 22:29:37 EST 2016\r
 \r
@@ -39,21 +39,21 @@ PAGE = """<!doctype html><html><body><table><tr><th>Index</th><th>Level</th></tr
 <tr><td>4</td><td>NEW</td><td>New</td><td>Energy</td><td>--</td></tr></table></td></tr></table></body></html>"""
 
 FROM_TITLED = [
-    Listing("BHP", "BHP GROUP LIMITED", "Materials"),
-    Listing("Z1P", "ZIP CO LIMITED.", "Diversified Financials"),
+    Company("BHP", "BHP GROUP LIMITED", "Materials"),
+    Company("Z1P", "ZIP CO LIMITED.", "Diversified Financials"),
 ]
 FROM_API = [
-    Listing("14D", "1414 DEGREES LIMITED", "Capital Goods", 10685244),
-    Listing("AAA", 'A "QUOTED" NAME', "Food, Beverage & Tobacco"),
-    Listing("CELDB", "NEW", "Not Applic"),
-    Listing("GAP", "NO CAP"),
-    Listing("ZNO", "ZOONO GROUP LIMITED", "Materials", 9116528),
+    Company("14D", "1414 DEGREES LIMITED", "Capital Goods", 10685244),
+    Company("AAA", 'A "QUOTED" NAME', "Food, Beverage & Tobacco"),
+    Company("CELDB", "NEW", "Not Applic"),
+    Company("GAP", "NO CAP"),
+    Company("ZNO", "ZOONO GROUP LIMITED", "Materials", 9116528),
 ]
 FROM_PAGE = [
-    Listing("AAA", "Small", "Energy", 950_500),
-    Listing("BHP", "BHP Group", "Materials", 1_230_000_000),
-    Listing("CBA", "Commonwealth & Bank", "", 180_500_000_000),
-    Listing("NEW", "New", "Energy"),
+    Company("AAA", "Small", "Energy", 950_500),
+    Company("BHP", "BHP Group", "Materials", 1_230_000_000),
+    Company("CBA", "Commonwealth & Bank", "", 180_500_000_000),
+    Company("NEW", "New", "Energy"),
 ]
 
 Answer = tuple[int, str] | tuple[int, str, int]  # status, body, and how many bytes more than that are announced
@@ -110,7 +110,7 @@ def exchange(running: Exchange) -> Exchange:
 
 
 @pytest.mark.parametrize(("body", "expected"), [(TITLED, FROM_TITLED), (API, FROM_API), (PAGE, FROM_PAGE)])
-def test_each_form_is_read(exchange: Exchange, body: str, expected: list[Listing]) -> None:
+def test_each_form_is_read(exchange: Exchange, body: str, expected: list[Company]) -> None:
     assert exchange.serve(csv=[(200, body)], never=[(500, "")]).companies() == expected
     assert exchange.asked == ["/csv"]
     assert exchange.agents == {"Mozilla/5.0 (compatible; stock-stream)"}
@@ -199,7 +199,7 @@ def test_what_is_no_whole_list_is_refused(text: str, reason: str) -> None:
 
 WORDS = st.text(st.characters(exclude_categories=["C"]), max_size=20).map(lambda text: " ".join(text.split()))
 LISTING = st.builds(
-    Listing,
+    Company,
     st.from_regex(r"[A-Z0-9]{1,6}", fullmatch=True),
     WORDS,
     WORDS.map(lambda text: text.replace('"', "")),  # no industry group holds a quote: a cut behind one would look whole
@@ -208,17 +208,17 @@ LISTING = st.builds(
 LISTINGS = st.lists(LISTING, min_size=1, max_size=6, unique_by=lambda listing: listing.symbol)
 
 
-def by_symbol(listings: list[Listing]) -> list[Listing]:
+def by_symbol(listings: list[Company]) -> list[Company]:
     return sorted(listings, key=lambda listing: listing.symbol)
 
 
-def as_titled(listings: list[Listing]) -> str:
+def as_titled(listings: list[Company]) -> str:
     rows = io.StringIO()
     csv.writer(rows, quoting=csv.QUOTE_ALL).writerows([each.name, each.symbol, each.sector] for each in listings)
     return f"ASX listed companies as at now\n\nCompany name,ASX code,GICS industry group\n{rows.getvalue()}"
 
 
-def as_api(listings: list[Listing]) -> str:
+def as_api(listings: list[Company]) -> str:
     rows = io.StringIO()
     writer = csv.writer(rows, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["ASX code", "Company name", "GICs industry group", "Listing date", "Market Cap"])
@@ -228,13 +228,13 @@ def as_api(listings: list[Listing]) -> str:
     return rows.getvalue().removesuffix("\n")
 
 
-def without_caps(listings: list[Listing]) -> list[Listing]:
-    return [Listing(each.symbol, each.name, each.sector) for each in listings]
+def without_caps(listings: list[Company]) -> list[Company]:
+    return [Company(each.symbol, each.name, each.sector) for each in listings]
 
 
 @settings(deadline=None)
 @given(LISTINGS)
-def test_what_is_written_is_read(listings: list[Listing]) -> None:
+def test_what_is_written_is_read(listings: list[Company]) -> None:
     assert parse_csv(as_api(listings)) == by_symbol(listings)
     assert parse_csv(as_titled(listings)) == by_symbol(without_caps(listings))
 
@@ -242,7 +242,7 @@ def test_what_is_written_is_read(listings: list[Listing]) -> None:
 @settings(deadline=None)
 @given(LISTINGS, st.sampled_from([as_api, as_titled]), st.data())
 def test_a_cut_list_is_refused_or_is_whole_rows(
-    listings: list[Listing], write: Callable[[list[Listing]], str], data: st.DataObject
+    listings: list[Company], write: Callable[[list[Company]], str], data: st.DataObject
 ) -> None:
     body = write(listings).encode()
     cut = body[: data.draw(st.integers(0, len(body) - 1))].decode(errors="replace")

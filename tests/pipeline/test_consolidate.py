@@ -14,7 +14,7 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publish import head, history
 from stockstream.pipeline.steps import consolidate as module
 from stockstream.pipeline.steps.consolidate import consolidate

@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 
 ASX = MARKETS["ASX"]

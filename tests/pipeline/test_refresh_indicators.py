@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publish import head
 from stockstream.pipeline.steps import consolidate as consolidation
 from stockstream.pipeline.steps import refresh_indicators as step

@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from tests.yahoo_replay import (
     EMPTY_BODY,

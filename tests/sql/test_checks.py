@@ -24,13 +24,13 @@ from typer.testing import CliRunner, Result
 
 from stockstream.analytics.cli.check import check
 from stockstream.pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
 from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
 from stockstream.pipeline.manifest import DataFile, Manifest, Table
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publish import head, publish
 from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module
 from stockstream.pipeline.steps.consolidate import consolidate

@@ -28,7 +28,7 @@ from stockstream.analytics.backtest.model.setup import Setup
 from stockstream.analytics.backtest.model.strategy import Strategy
 from stockstream.analytics.backtest.stats.metrics import summary
 from stockstream.analytics.session import AsOf, connect
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from stockstream.sql.session import explain
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import market
+from stockstream.pipeline.markets import market
 from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 
 
