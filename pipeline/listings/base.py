@@ -1,4 +1,4 @@
-"""The interface of lists of companies, whoever publishes them."""
+"""The interface of every list of companies."""
 
 from __future__ import annotations
 

@@ -1,13 +1,13 @@
 /* ---
 name: metadata_facts
-title: "What Polygon says of single symbols: the codes that a company had in turn, and when a symbol was delisted."
+title: "Facts from Polygon about single symbols: the codes of a company, in order, and when a symbol was delisted."
 status: active
 grain: one row per company and code in codes, per symbol and day in delisted
 params: {}
 needs: [the temp table answers]
 returns: temp tables codes (figi, symbol, since, next_symbol, next_since) and delisted (symbol, name, type, exchange,
   currency, figi, delisting_date)
-reference: "of a company that was asked for twice the newest answer counts"
+reference: of several answers about one company, the newest one counts
 changes:
   - 2026-11-21 first version
 --- */
@@ -35,10 +35,10 @@ changes AS (
     WHERE event ->> '$.type' = 'ticker_change'
 )
 SELECT
-    figi, symbol, since, lead(symbol) OVER in_turn AS next_symbol, lead(since) OVER in_turn AS next_since
+    figi, symbol, since, lead(symbol) OVER by_date AS next_symbol, lead(since) OVER by_date AS next_since
 FROM changes
 WHERE symbol <> '' AND since IS NOT NULL
-WINDOW in_turn AS (PARTITION BY id ORDER BY since, symbol);
+WINDOW by_date AS (PARTITION BY id ORDER BY since, symbol);
 
 CREATE OR REPLACE TEMP TABLE delisted AS
 WITH tickers AS (
@@ -46,7 +46,7 @@ WITH tickers AS (
     FROM answers
     WHERE kind = 'delisted'
 ),
-told AS (
+delistings AS (
     SELECT
         ticker ->> '$.ticker' AS symbol, nullif(ticker ->> '$.name', '') AS name, ticker ->> '$.type' AS type,
         ticker ->> '$.primary_exchange' AS exchange, upper(ticker ->> '$.currency_name') AS currency,
@@ -54,7 +54,7 @@ told AS (
     FROM tickers
 )
 SELECT symbol, name, type, exchange, currency, figi, delisting_date
-FROM told
+FROM delistings
 WHERE symbol <> '' AND delisting_date IS NOT NULL
 QUALIFY row_number() OVER (
     PARTITION BY symbol, delisting_date

@@ -1,12 +1,12 @@
 /* ---
 name: metadata_lists
-title: "Lists of all companies with what each says of them: the exchange's directory, and Polygon's tickers of a day."
+title: "All companies of all lists with their attributes: the listings of the exchange, and Polygon's tickers of a day."
 status: active
 grain: one row per list and symbol
 params: {}
 needs: [read_symbols, "the variables list_files and date_files", the temp table answers]
-returns: temp table observed, the columns of schema/metadata.sql that a list can tell, and day
-reference: "of a day that has both, Polygon's list is read: it covers the same companies and tells more of each"
+returns: temp table observed, the columns of schema/metadata.sql that a list can have, and day
+reference: "if a day has both, Polygon's list is read: it has the same companies with more attributes"
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,7 +23,7 @@ listing_dates AS (
         union_by_name = true, filename = true
     )
 ),
-told AS (
+entries AS (
     SELECT
         s.listed_on AS day, s.symbol, nullif(s.name, '') AS name, nullif(s.sector, '') AS sector,
         CAST(NULL AS VARCHAR) AS type, CAST(NULL AS VARCHAR) AS exchange, CAST(NULL AS VARCHAR) AS currency,
@@ -39,9 +39,9 @@ told AS (
     FROM tickers
 )
 SELECT day, symbol, name, sector, type, exchange, currency, figi, listing_date, source
-FROM told
+FROM entries
 WHERE symbol <> ''
--- A list that names a symbol twice says one thing of it, whatever the order of its rows.
+-- One row per symbol if a list has it twice, independent of the order of the rows.
 QUALIFY row_number() OVER (
     PARTITION BY day, symbol
     ORDER BY name NULLS LAST, figi NULLS LAST, sector NULLS LAST, type NULLS LAST, exchange NULLS LAST,

@@ -1,12 +1,12 @@
 /* ---
 name: metadata_unexplained
-title: "The symbols that came with a list from which another went, where nothing tells if that is one company: to ask for."
+title: "Symbols that appeared in a list when others disappeared, without evidence of a code change: to request."
 status: active
 grain: one row per symbol
 params: {}
 needs: [metadata_links, the temp table answers]
-returns: symbol, the newest first and those asked for least; none that was answered, or refused three times
-reference: two FIGIs that differ are two securities, so that only a turn without a FIGI is unexplained
+returns: symbol, those with the fewest requests first, then the newest; none that was answered or refused three times
+reference: two different FIGIs are two securities, so that only a turn without a FIGI is unexplained
 changes:
   - 2026-11-21 first version
 --- */
