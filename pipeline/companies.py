@@ -10,14 +10,14 @@ import duckdb
 
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.lake import Lake, metadata_key, parquet, symbols_key
-from stockstream.pipeline.listings.base import Listing
+from stockstream.pipeline.listings.base import Company
 from stockstream.sql.session import quoted, run_date
 
 LARGEST_LOSS = 0.10
 """A list that has lost more than this share of its companies since the last one is refused as incomplete."""
 
 
-def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
+def last_list(lake: Lake, day: date) -> tuple[date | None, list[Company]]:
     """Return the newest list stored for `day` or before, with its day; (None, []) if there is none."""
     for key in reversed(lake.store.list("symbols/")):
         listed_on = run_date(key)
@@ -27,7 +27,7 @@ def last_list(lake: Lake, day: date) -> tuple[date | None, list[Listing]]:
     return None, []
 
 
-def store_list(lake: Lake, day: date, listings: list[Listing]) -> None:
+def store_list(lake: Lake, day: date, listings: list[Company]) -> None:
     """Store a day's list as CSV, and the listing dates as a Parquet file if the source reports them."""
     if dates := _listing_dates(listings):
         lake.update(metadata_key(day, "listing-dates"), lambda _: dates)
@@ -49,7 +49,7 @@ def believe(count: int, before: int, accept_smaller: bool) -> None:
         )
 
 
-def _to_csv(listings: list[Listing]) -> bytes:
+def _to_csv(listings: list[Company]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["symbol", "name", "sector", "market_cap"])
@@ -57,10 +57,10 @@ def _to_csv(listings: list[Listing]) -> bytes:
     return text.getvalue().encode()
 
 
-def _from_csv(text: str) -> list[Listing]:
+def _from_csv(text: str) -> list[Company]:
     rows = csv.DictReader(io.StringIO(text))
     return [
-        Listing(row["symbol"], row.get("name") or "", row.get("sector") or "", _market_cap(row.get("market_cap")))
+        Company(row["symbol"], row.get("name") or "", row.get("sector") or "", _market_cap(row.get("market_cap")))
         for row in rows
         if row.get("symbol")
     ]
@@ -73,7 +73,7 @@ def _market_cap(text: str | None) -> int | None:
         return None
 
 
-def _listing_dates(listings: list[Listing]) -> bytes | None:
+def _listing_dates(listings: list[Company]) -> bytes | None:
     """Return a Parquet file with the columns symbol and listing_date; None if the source reports no dates."""
     rows = [f"({quoted(item.symbol)}, DATE '{item.listing_date}')" for item in listings if item.listing_date]
     if not rows:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
 
 if TYPE_CHECKING:
-    from stockstream.pipeline.market import Market
+    from stockstream.pipeline.markets import Market
 
 Event = Mapping[str, Any]
 """The event of any step."""

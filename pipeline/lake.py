@@ -12,7 +12,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.errors import Conflict, LakeError, UsageError
-from stockstream.pipeline.market import MARKETS, Market
+from stockstream.pipeline.markets import MARKETS, Market
 from stockstream.pipeline.store import Stored, open_store
 from stockstream.sql.loader import load, views_for
 from stockstream.sql.session import FileFilter, connect, normalise, quoted, run_date

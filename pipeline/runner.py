@@ -11,13 +11,13 @@ from types import ModuleType
 from typing import Any
 
 from stockstream.pipeline.attempts import failed_batch
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.errors import StockStreamError
 from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, Event, FetchBatchEvent, Result
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Source
 from stockstream.pipeline.steps import fetch_batch, load_step, update_symbols
 from stockstream.pipeline.steps.summarise import summarised

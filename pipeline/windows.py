@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import Lake, since
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Window
 from stockstream.sql.loader import load
 from stockstream.sql.session import pick_files, set_variable

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings as hypothesis_settings
 
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from tests.fixtures.recordings import write_recordings
 from tests.s3_server import S3Server
 from tests.templates import use_templates

@@ -93,7 +93,7 @@ class Runner:
 def serve(constants: Mapping[str, float]) -> None:
     """Run the helper: read one task per line (JSON), fork its commands, and print their exit codes."""
     from stockstream.analytics.cli import main
-    from stockstream.pipeline.market import MARKETS
+    from stockstream.pipeline.markets import MARKETS
     from stockstream.pipeline.steps import consolidate
 
     for name, value in constants.items():

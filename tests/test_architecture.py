@@ -36,7 +36,7 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
 
 
 def test_every_setting_is_in_the_readme() -> None:
-    from stockstream.pipeline.settings import Settings
+    from stockstream.pipeline.configuration import Settings
 
     readme = (ROOT / "README.md").read_text()
     for field in Settings.model_fields.values():

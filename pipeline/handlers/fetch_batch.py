@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import importlib
-
 from stockstream.pipeline.attempts import record_attempt
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import OutOfTime, RateLimited
 from stockstream.pipeline.events import FetchBatchEvent, Result
 from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.sources import open_source, preload
 from stockstream.pipeline.steps import fetch_batch
 
 RESERVE = 0.1
 """Share of the function's time that is reserved for storing what has been fetched."""
-SOURCES = ("yahoo", "polygon")
 RETRIED = {error.__name__: error for error in (RateLimited, OutOfTime)}
 """Errors after which the state machine invokes the function again for the rest of the batch."""
 
 # While Lambda initialises an environment, a function has a whole processor: import the libraries then.
-if settings().source in SOURCES:
-    importlib.import_module(f"stockstream.pipeline.sources.{settings().source}")
+preload(settings().source)
 
 
 @lambda_handler

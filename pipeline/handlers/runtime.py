@@ -15,11 +15,11 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import SecretStr
 
+from stockstream.pipeline.configuration import Settings
+from stockstream.pipeline.configuration import settings as read_settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS, Market
-from stockstream.pipeline.settings import Settings
-from stockstream.pipeline.settings import settings as read_settings
+from stockstream.pipeline.markets import MARKETS, Market
 
 SERVICE = "stockstream"
 KEY_SECONDS = 3600

@@ -10,7 +10,7 @@ from importlib import import_module
 
 from stockstream.pipeline.events import REFRESHES, Event, Result
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 
 
 def load_step(name: str) -> Callable[[Event, Lake, Market], Result]:

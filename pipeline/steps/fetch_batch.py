@@ -10,11 +10,11 @@ from itertools import count
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.companies import last_list
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import Conflict, LakeError, SourceError, UsageError
 from stockstream.pipeline.events import BatchResult, FetchBatchEvent
 from stockstream.pipeline.lake import Lake, no_files, parquet, raw_key, since
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.windows import FetchRange, plan_windows
 from stockstream.sql.loader import load
@@ -153,7 +153,7 @@ def _store(
     If another run has stored a file meanwhile, the new rows are computed again against the files of that run.
     """
     stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    parameters = {"fetch_timestamp": stamp, "source": source.name, "basis_is_told": source.basis_is_told}
+    parameters = {"fetch_timestamp": stamp, "source": source.name, "basis_is_declared": source.basis_is_declared}
     for _ in range(MAX_ATTEMPTS):
         list_files(con, lake.uri)
         pick_files(con, lake.uri, file_filter)

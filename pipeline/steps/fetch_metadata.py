@@ -16,7 +16,7 @@ from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult,
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet
 from stockstream.pipeline.manifest import Change, Manifest, Table
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.metadata.periods import SQL, is_up_to_date, merge
 from stockstream.pipeline.publishing import publish, sql_versions

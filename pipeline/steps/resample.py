@@ -9,12 +9,12 @@ from datetime import date
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import DerivedTable, refresh
 from stockstream.pipeline.errors import LakeError, UsageError
 from stockstream.pipeline.events import ResampleEvent, ResampleResult
 from stockstream.pipeline.lake import SESSIONS, Lake
 from stockstream.pipeline.manifest import Table
-from stockstream.pipeline.settings import settings
 from stockstream.sql.loader import load, views_for
 from stockstream.sql.session import set_variable
 

@@ -18,7 +18,7 @@ from stockstream.pipeline.events import (
     Summary,
 )
 from stockstream.pipeline.lake import Lake, run_key
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 
 MAX_SYMBOLS, MAX_REASONS = 100, 50
 """Symbols per reason, and reasons, in a message; the summary in the lake has all of them."""

@@ -11,7 +11,7 @@ from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.events import Batch, SymbolsUpdate, UpdateSymbolsEvent
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.base import ListingsSource
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.markets import Market
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ import pytest
 
 from stockstream.analytics import cli
 from stockstream.analytics.cli import registry
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
 
 CSV = """symbol,date,open,high,low,close,volume
@@ -304,7 +304,7 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--source", "bloomberg"], ["no source bloomberg", "yahoo, polygon, files:PATH, demo"]),
+        (["run", "--source", "bloomberg"], ["no source bloomberg", "demo, files:PATH, polygon, yahoo"]),
         (["run", "--source", "files:nowhere.csv"], ["nowhere.csv", "no such file"]),
         (["run", "--source", "polygon"], ["polygon has the US market only"]),
         (["run", "--market", "LSE"], ["no market LSE", "ASX, US"]),

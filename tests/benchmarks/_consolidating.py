@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.benchmarks._harness import Figure, Spent, spent

@@ -9,7 +9,7 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import raw_key
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.sql.loader import load
 
 LAST_DAY = date(2025, 6, 30)

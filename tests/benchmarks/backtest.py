@@ -21,7 +21,7 @@ from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.backtest.runs import search
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.benchmarks import _engines

@@ -14,7 +14,7 @@ import polars_talib as plta
 import talib
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.compiler import parse, plan

@@ -11,7 +11,7 @@ from pathlib import Path
 import duckdb
 
 from stockstream.pipeline.lake import CURRENT, RAW, Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.benchmarks import _consolidating, _peers, _reading, _requests

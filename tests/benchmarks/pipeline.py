@@ -18,8 +18,8 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.listings.base import Company, ListingsSource
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from tests.benchmarks._harness import Figure, Spent, main, spent
@@ -59,16 +59,16 @@ class MemorySource(Source):
             yield answer
 
     def listings(self) -> ListingsSource:
-        return _Listed([Listing(symbol, f"{symbol} Ltd", "Materials", 1_000_000) for symbol in self._first])
+        return _Listed([Company(symbol, f"{symbol} Ltd", "Materials", 1_000_000) for symbol in self._first])
 
 
 class _Listed:
     name = "memory"
 
-    def __init__(self, listings: list[Listing]) -> None:
+    def __init__(self, listings: list[Company]) -> None:
         self._listings = listings
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         return self._listings
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import MANIFESTS, SILVER, Lake
-from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.listings.base import Company, ListingsSource
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
@@ -66,8 +66,8 @@ class Listed(ListingsSource):
     def __init__(self, day: Any) -> None:
         self._left = "DDD" if day == FIRST else "NEW"
 
-    def companies(self) -> list[Listing]:
-        return [Listing(symbol, f"{symbol} Ltd", None, None) for symbol in (*SYMBOLS, "NEW") if symbol != self._left]
+    def companies(self) -> list[Company]:
+        return [Company(symbol, f"{symbol} Ltd", None, None) for symbol in (*SYMBOLS, "NEW") if symbol != self._left]
 
 
 def fetch(lake: Lake, folder: Path, day: Any) -> None:

@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.lake import parquet
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.store import open_store
 from stockstream.sql.session import LakeWarning, connect
 from tests.kill_at import Ended, Runner

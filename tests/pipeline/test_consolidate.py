@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps import consolidate as module
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch

@@ -13,10 +13,10 @@ from threading import Thread
 import boto3
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.handlers import fetch_batch, runtime, steps, update_symbols
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from tests.s3_server import REGION, S3Server
 from tests.yahoo_replay import YahooReplay, chart
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from stockstream.pipeline.errors import LakeError, ListingsRefused
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.metadata import periods as module
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from stockstream.pipeline.steps.update_symbols import run as update_symbols
@@ -38,7 +38,7 @@ BOUNDS = examples(
 )
 
 
-class Company(NamedTuple):
+class Entry(NamedTuple):
     """What a list says of a symbol."""
 
     name: str
@@ -46,7 +46,7 @@ class Company(NamedTuple):
     listing_date: date | None = None
 
 
-Companies = Mapping[str, Company]
+Companies = Mapping[str, Entry]
 
 
 class Told:
@@ -57,10 +57,10 @@ class Told:
     def __init__(self, companies: Companies) -> None:
         self._companies = companies
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         if not self._companies:
             raise ListingsRefused("no list today")
-        return [Listing(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
+        return [Company(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
 
 
 def tell(lake: Lake, day: date, companies: Companies) -> None:
@@ -103,14 +103,14 @@ def links(lake: Lake) -> set[tuple[str, str, date]]:
 def test_a_life_on_the_exchange(lake_uri: str) -> None:
     """Listed, renamed, reclassified, another code, delisted, and the code used again by somebody else."""
     lake = Lake(lake_uri)
-    others = {"BHP": Company("BHP GROUP LIMITED")}
+    others = {"BHP": Entry("BHP GROUP LIMITED")}
     lives = [
-        {"OLD": Company("OLDCO LIMITED")},
-        {"OLD": Company("OLDER LTD")},
-        {"OLD": Company("OLDER LTD", "Energy")},
-        {"NEW": Company("OLDER LIMITED", "Energy")},
+        {"OLD": Entry("OLDCO LIMITED")},
+        {"OLD": Entry("OLDER LTD")},
+        {"OLD": Entry("OLDER LTD", "Energy")},
+        {"NEW": Entry("OLDER LIMITED", "Energy")},
         {},
-        {"OLD": Company("ANOTHER NL")},
+        {"OLD": Entry("ANOTHER NL")},
     ]
     for day, life in zip(DAYS, lives, strict=False):
         tell(lake, day, {**others, **life})
@@ -146,13 +146,13 @@ def test_a_life_on_the_exchange(lake_uri: str) -> None:
 def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     assert merged(lake)["generation"] is None  # no list at all
-    tell(lake, MONDAY, {"A": Company("ALPHA")})
+    tell(lake, MONDAY, {"A": Entry("ALPHA")})
     assert (merged(lake)["generation"], merged(lake)["generation"]) == (1, None)
     with pytest.raises(ListingsRefused):
         update_symbols({"date": str(DAYS[1])}, Lake(str(tmp_path / "other")), Told({}), ASX)
     refused = update_symbols({"date": str(DAYS[1])}, lake, Told({}), ASX)
     assert refused["metadata"]["refused"]
-    smaller = {f"S{n}": Company(f"COMPANY {n}") for n in range(20)}
+    smaller = {f"S{n}": Entry(f"COMPANY {n}") for n in range(20)}
     tell(lake, DAYS[1], smaller)
     assert merged(lake)["lists"] == 1
     cut = update_symbols({"date": str(DAYS[2])}, lake, Told(dict(list(smaller.items())[:9])), ASX)
@@ -168,7 +168,7 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
     }
 
 
-ALPHA, BETA = Company("ALPHA LIMITED"), Company("BETA NL")
+ALPHA, BETA = Entry("ALPHA LIMITED"), Entry("BETA NL")
 
 
 def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
@@ -190,7 +190,7 @@ def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
 
 
 company = st.builds(
-    Company,
+    Entry,
     st.sampled_from(["", "ALPHA LIMITED", "BETA NL", "GAMMA LTD"]),
     st.sampled_from(["", "Energy", "Materials"]),
     st.sampled_from([None, OLD, date(2001, 2, 3)]),

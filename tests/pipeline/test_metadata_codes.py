@@ -12,9 +12,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_metadata_polygon import SPRING, TICKERS, TODAY, US, fetch, lists, ticker
-from tests.pipeline.test_polygon import Reply, Vendor, refuse, vendor
-
-__all__ = ["vendor"]
+from tests.polygon_vendor import Reply, Vendor, refuse
 
 
 def codes(vendor: Vendor, symbol: str, *changes: tuple[date, str], figi: str | None = None) -> None:
@@ -69,7 +67,7 @@ def test_only_what_no_figi_explains_is_asked_for_and_not_for_ever(vendor: Vendor
         vendor.routes[f"{events}{symbol}/events"] = [refuse(404, "Not found")]
     results = [fetch(lake, vendor, day, codes=2)["polygon"]["codes"] for day in days[1:]]
     assert results == [2, 2, 2, 2]
-    asked = [path for path, _ in vendor.asked if path.startswith(events)]
+    asked = [path for path, _ in vendor.requests if path.startswith(events)]
     assert sorted(asked) == sorted(
         [f"{events}N{n}/events" for n in (1, 2, 3)] * 2 + [f"{events}N{n}/events" for n in (1, 2)]
     )

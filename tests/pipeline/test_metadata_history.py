@@ -13,8 +13,8 @@ import pytest
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.asx import parse
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.conftest import SHARED
@@ -32,7 +32,7 @@ class File:
     def __init__(self, path: Path) -> None:
         self.path, self.day = path, date.fromisoformat(path.stem[-10:])
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         return parse(self.path.read_bytes().decode())
 
 

@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import ListingsRefused, RateLimited, SourceError, UsageError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.metadata.polygon import PolygonReference
-from stockstream.pipeline.settings import Settings
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.pipeline.test_metadata import links, query
-from tests.pipeline.test_polygon import KEY, Reply, Vendor, ok, refuse, source, vendor
-
-__all__ = ["vendor"]
+from tests.polygon_vendor import KEY, Reply, Vendor, ok, refuse, source
 
 US = MARKETS["US"]
 TICKERS = "/v3/reference/tickers"
@@ -111,7 +109,7 @@ def test_the_vendors_recorded_answers(lake_uri: str, vendor: Vendor, shared: Pat
         stored = {answer for (answer,) in con.sql(f"SELECT answer FROM read_parquet({files})").fetchall()}
     assert {meta, first.read_text()} <= stored
     assert KEY not in "".join(stored)
-    assert set(vendor.signed) == {f"Bearer {KEY}"}
+    assert set(vendor.authorizations) == {f"Bearer {KEY}"}
 
 
 def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor: Vendor, tmp_path: Path) -> None:
@@ -125,7 +123,7 @@ def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor:
         assert fetch(lake, vendor, day, accept_smaller=True)["lists"] == 1
         asked = len(vendor.asked)
         again = fetch(lake, vendor, day)
-        assert (again["generation"], again["polygon"]["tickers"], len(vendor.asked)) == (None, None, asked)
+        assert (again["generation"], again["polygon"]["tickers"], len(vendor.requests)) == (None, None, asked)
     rows = (
         "SELECT symbol, figi, renamed_from, renamed_to, delisting_date, valid_from, valid_to FROM metadata ORDER BY ALL"
     )
@@ -145,7 +143,7 @@ def test_delistings_and_lists_far_apart(vendor: Vendor, tmp_path: Path) -> None:
     lake, then, middle = Lake(str(tmp_path)), date(2015, 6, 30), date(2018, 3, 2)
     lists(vendor, [ticker("A", "F1"), ticker("GONE", "F2"), ticker("USED", "F3"), ticker("ODD", "F5")])
     assert fetch(lake, vendor, date=str(then))["polygon"]["delisted"] is None
-    assert vendor.asked[0][1]["date"] == str(then)
+    assert vendor.requests[0][1]["date"] == str(then)
     lists(
         vendor,
         [ticker("A", "F1"), ticker("USED", "F4")],
@@ -244,7 +242,7 @@ def test_a_market_or_day_that_polygon_has_not(vendor: Vendor, tmp_path: Path) ->
     lake.prepare(MARKETS["ASX"], TODAY)
     with pytest.raises(UsageError, match="holds the ASX market"):
         fetch(lake, vendor)
-    assert vendor.asked == []
+    assert vendor.requests == []
 
 
 def test_settings_make_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps import consolidate as consolidation
 from stockstream.pipeline.steps import refresh_indicators as step
 from stockstream.pipeline.steps.consolidate import run as consolidate

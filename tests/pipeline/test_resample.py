@@ -10,11 +10,11 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import LakeError, UsageError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.resample import every
 from stockstream.pipeline.steps.resample import run as resample

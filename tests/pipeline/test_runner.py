@@ -12,11 +12,11 @@ import pytest
 
 from stockstream.pipeline import document
 from stockstream.pipeline.attempts import attempts_of, record_attempt
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import REFRESHES, STEPS, Summary
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import check, summarise
 

@@ -20,7 +20,7 @@ from botocore.httpsession import URLLib3Session
 
 from stockstream.pipeline.errors import Conflict, LakeError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.store import Store, Stored, open_store
 from stockstream.pipeline.store.folder import FolderStore
 from tests.pipeline.test_invariants import BLANK, SESSIONS, fetch

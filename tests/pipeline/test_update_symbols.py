@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import ListingsRefused, UsageError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.update_symbols import batches
 from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.exchange import Exchange

@@ -24,14 +24,14 @@ from typer.testing import CliRunner, Result
 
 from stockstream.analytics.cli.commands.check import check_command
 from stockstream.pipeline.checks import FOLDER, MAX_ROWS, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
 from stockstream.pipeline.manifest import Change, DataFile, Table
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publishing import publish
 from stockstream.pipeline.runner import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module
 from stockstream.pipeline.steps.consolidate import run as consolidate

@@ -139,7 +139,7 @@ def deployment(terraform_installed: None, tmp_path_factory: pytest.TempPathFacto
 @pytest.fixture
 def local(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
     """Use the settings of the deployed functions in this process."""
-    from stockstream.pipeline.settings import settings
+    from stockstream.pipeline.configuration import settings
 
     for name, value in {**deployment.aws.environment, **deployment.terraform.variables["settings"]}.items():
         monkeypatch.setenv(name, value)

@@ -18,10 +18,10 @@ import duckdb
 import pytest
 import time_machine
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.sql.session import extension
 from stockstream.terraform.packages import spec

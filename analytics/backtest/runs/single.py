@@ -23,7 +23,7 @@ from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, 
 from stockstream.analytics.backtest.model import Curve, Portfolio, Result, Setup, Strategy
 from stockstream.analytics.backtest.stats import summary
 from stockstream.analytics.session import AsOf, connect
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from stockstream.sql.session import explain
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.steps.fetch_metadata import run as run_step
 from stockstream.sql.errors import UsageError
 

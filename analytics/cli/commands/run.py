@@ -33,11 +33,11 @@ from stockstream.analytics.cli.options import (
     symbols_option,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.events import CheckResult, Result
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import NAMES, open_source
 from stockstream.sql.errors import UsageError
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import market
+from stockstream.pipeline.markets import market
 from stockstream.pipeline.runner import run
-from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from tests.analytics.backtest._command import MINE, write_small_lake
 

@@ -1,4 +1,4 @@
-"""Markets: an exchange's calendar, time zone and how sources write its codes."""
+"""Markets: an exchange's trading calendar, time zone, and the suffix of its codes at Yahoo."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from zoneinfo import ZoneInfo
 
 from stockstream.sql.errors import UsageError, did_you_mean
 
-SETTLING = timedelta(minutes=30)
-"""How long after the close a session's bar is taken as final; sources run up to 20 minutes behind the exchange."""
+FINAL_AFTER = timedelta(minutes=30)
+"""Time from the close until a session's bar is final; sources lag the exchange by up to 20 minutes."""
 FIRST_YEAR = 1950
-"""Calendars reach back to here; earlier bars are stored, but not resampled, and no gap is known before."""
+"""First year of the calendars. Earlier bars are stored, but not resampled, and `gaps` does not look there."""
 
 
 @dataclass(frozen=True)
@@ -22,28 +22,30 @@ class Market:
 
     name: str
     calendar: str
-    """ISO 10383 code, as exchange_calendars has it."""
+    """The exchange's ISO 10383 code, as in exchange_calendars."""
     timezone: str
+    """IANA name."""
     yahoo_suffix: str
+    """What Yahoo appends to the exchange's own code."""
 
     def today(self, now: datetime) -> date:
-        """Give the exchange's local date at a moment (aware)."""
+        """Return the exchange's local date at a moment (aware)."""
         return now.astimezone(ZoneInfo(self.timezone)).date()
 
     def complete_through(self, day: date, now: datetime) -> date:
-        """Give the last session up to `day` whose bar is final at `now` (aware)."""
+        """Return the last session up to `day` whose bar is final at `now` (aware)."""
         closes = self.schedule(day.year)["close"]
-        final = closes[(closes.index.date <= day) & (closes + SETTLING <= now.astimezone(UTC))]
+        final = closes[(closes.index.date <= day) & (closes + FINAL_AFTER <= now.astimezone(UTC))]
         return final.index[-1].date()  # type: ignore[no-any-return]
 
     def sessions_back(self, day: date, count: int) -> date:
-        """Give the session `count` sessions before the one at or before `day`."""
+        """Return the session `count` sessions before the last one up to `day`."""
         sessions = self.schedule(day.year).index
         at = sessions.searchsorted(str(day), side="right") - 1
         return sessions[max(at - count, 0)].date()  # type: ignore[no-any-return]
 
     def schedule(self, through_year: int) -> Any:
-        """Give every session from FIRST_YEAR through a year: a pandas frame by session, columns open and close, UTC."""
+        """Return the sessions from FIRST_YEAR through a year: a pandas frame by session, with open and close in UTC."""
         return _schedule(self.calendar, through_year)
 
 
@@ -51,8 +53,8 @@ class Market:
 def _schedule(calendar: str, through_year: int) -> Any:
     import exchange_calendars  # imports pandas: only where a calendar is needed
 
-    known = exchange_calendars.get_calendar(calendar, start=f"{FIRST_YEAR}-01-01", end=f"{through_year}-12-31")
-    return known.schedule[["open", "close"]]
+    exchange = exchange_calendars.get_calendar(calendar, start=f"{FIRST_YEAR}-01-01", end=f"{through_year}-12-31")
+    return exchange.schedule[["open", "close"]]
 
 
 MARKETS = {
@@ -62,10 +64,11 @@ MARKETS = {
         Market("US", "XNYS", "America/New_York", ""),
     )
 }
+"""The markets by name. The module of listings/ with a market's name reads its list of companies."""
 
 
 def market(name: str) -> Market:
-    """Give a market by name.
+    """Return a market by its name, in upper or lower case.
 
     Raises:
         UsageError: there is no such market.
