@@ -41,11 +41,11 @@ def run_once(lake: Lake, source: str, **options: Any) -> dict[str, Any]:
 
 
 def damage(lake: Lake) -> None:
-    """Add a batch file with bad prices, as another program may do."""
+    """Add a batch file with a column of another type, as another program may do."""
     path = Path(lake.uri, "raw-data/2026-08-06-batch-7.parquet")
     (original,) = Path(lake.uri, "raw-data").glob("*.parquet")
     with duckdb.connect() as con:
-        rows = f"SELECT * REPLACE (CAST(-1 AS DOUBLE) AS low) FROM '{original}'"
+        rows = f"SELECT * REPLACE (CAST(low AS DECIMAL(4, 2)) AS low) FROM '{original}'"
         con.execute(f"COPY ({rows}) TO '{path}' (FORMAT parquet)")
 
 
@@ -84,7 +84,7 @@ def test_a_step_that_fails_is_the_last_one(lake: Lake, bars: str) -> None:
     damage(lake)
     result = run_once(lake, bars)
     assert (result["status"], list(result)[-2:]) == ("failed", ["metadata", "seconds"])
-    assert result["refused"].startswith("consolidate: nothing was published, as bars__price_sanity finds")
+    assert result["refused"].startswith("consolidate: nothing was published, as files__schema finds")
 
 
 def test_attempts_are_summed_without_counting_twice(lake: Lake) -> None:

@@ -41,11 +41,11 @@ def function(name: str, layers: list[str], **environment: str) -> Function:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_sizes_are_within_the_limits(platform: str) -> None:
-    made = build(packages.ROOT / f"build/packages/{platform}-{PYTHON}", platform)
+    built_for = build(packages.ROOT / f"build/packages/{platform}-{PYTHON}", platform)
     for name in spec()["functions"]:
-        assert unzipped(made, name) <= UNZIPPED_LIMIT
-    assert max(package.zipped for package in made.values()) <= ZIPPED_LIMIT
-    with zipfile.ZipFile(made["engine"].path) as archive:
+        assert unzipped(built_for, name) <= UNZIPPED_LIMIT
+    assert max(package.zipped for package in built_for.values()) <= ZIPPED_LIMIT
+    with zipfile.ZipFile(built_for["engine"].path) as archive:
         (engine,) = [name for name in archive.namelist() if name.startswith("python/_duckdb.")]
     assert {"arm64": "aarch64", "x86_64": "x86_64"}[platform] in engine
 
@@ -78,21 +78,21 @@ def test_a_package_has_no_step_or_handler_of_another_function(name: str) -> None
 
 @pytest.mark.parametrize("name", spec()["functions"])
 def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
-    """In a process that has the package, its layers and the runtime client, no HOME, and a disk that is read-only."""
+    """In a process with the package, its layers and the runtime client, without HOME, on a read-only disk."""
     lake = f"s3://{s3_server.new_bucket()}"
     deployed = function(name, spec()["functions"][name]["layers"], STOCKSTREAM_LAKE=lake, **NO_EXCHANGE)
-    done = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
-    told = json.loads(done.answer)
-    assert done.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), done.log
-    if done.error:  # each of these says in one line why an empty lake is not enough for it
-        assert done.error in ("ListingsRefused", "UsageError", "LakeError"), done.log
-        assert len(told["errorMessage"]) <= 500
-    print(f"cold start of {name}: {done.started + done.ran:.1f} s")
+    invoked = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
+    answer = json.loads(invoked.answer)
+    assert invoked.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), invoked.log
+    if invoked.error:  # the error states in one line why an empty lake is not sufficient for the step
+        assert invoked.error in ("ListingsRefused", "UsageError", "LakeError"), invoked.log
+        assert len(answer["errorMessage"]) <= 500
+    print(f"cold start of {name}: {invoked.started + invoked.ran:.1f} s")
 
 
 def test_a_missing_library_is_noticed(lambdas: Lambdas) -> None:
-    done = lambdas.invoke(function("consolidate", ["engine"]), b"{}")
-    assert done.error == "Runtime.ImportModuleError"
+    invoked = lambdas.invoke(function("consolidate", ["engine"]), b"{}")
+    assert invoked.error == "Runtime.ImportModuleError"
 
 
 def test_writing_beside_tmp_is_noticed(lambdas: Lambdas, tmp_path: Path) -> None:
@@ -102,6 +102,6 @@ def test_writing_beside_tmp_is_noticed(lambdas: Lambdas, tmp_path: Path) -> None
     zipped = tmp_path / "code.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("writes.py", code)
-    done = lambdas.invoke(Function("writes", zipped.read_bytes(), (), "writes.handler", {}, 10, 128), b"{}")
-    assert done.error == "OSError"
-    assert "Read-only file system" in done.answer.decode()
+    invoked = lambdas.invoke(Function("writes", zipped.read_bytes(), (), "writes.handler", {}, 10, 128), b"{}")
+    assert invoked.error == "OSError"
+    assert "Read-only file system" in invoked.answer.decode()

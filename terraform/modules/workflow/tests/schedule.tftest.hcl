@@ -38,7 +38,7 @@ variables {
   schedule_enabled = true
   alarm_emails     = ["a@example.org", "b@example.org"]
   function_arns = {
-    for name in ["update_symbols", "fetch_batch", "fetch_metadata", "consolidate", "resample", "refresh_indicators", "check", "summarise"] :
+    for name in keys(jsondecode(file("../../packages.json")).functions) :
     name => "arn:aws:lambda:ap-southeast-2:123456789012:function:${name}"
   }
 }
