@@ -1,13 +1,13 @@
 /* ---
 name: indicators
-title: The bars that the ready-made indicators are computed from.
+title: The bars that indicators are to be computed of, and where each symbol's sums stood.
 status: active
 grain: one row per symbol and date
 params: {}
 needs: [bars_split_adjusted, silver_bars, indicators, "the variables since, cutoff (DATE), lookback (bars) and restated (list of symbols)"]
-returns: temp tables whole (symbols that are computed from their first bar) and indicator_bars (columns of bars_split_adjusted)
-reference: the rows after `since` are to be computed, and all rows of the restated symbols; `cutoff` is so long before `since`
-  that most symbols have `lookback` bars in between, and the other symbols are computed from their first bar
+returns: temp tables whole (symbols computed from their first bar on), indicator_bars and carried
+reference: days after `since` are wanted, and all of the restated symbols' days; `cutoff` is so far before `since` that most symbols
+  have `lookback` bars in between, and those that have not are computed whole
 changes:
   - 2026-11-21 first version
 --- */

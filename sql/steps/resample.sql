@@ -1,6 +1,6 @@
 /* ---
 name: resample
-title: The resampled bars that must be written again.
+title: The resampled bars that are to be written anew.
 status: active
 grain: one row per symbol and bucket
 params: {}
