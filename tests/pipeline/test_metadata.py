@@ -19,7 +19,7 @@ from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
 from stockstream.pipeline.listings.base import Listing
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.metadata import merge
+from stockstream.pipeline.metadata import periods as module
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from stockstream.pipeline.steps.update_symbols import update_symbols
 from stockstream.sql.loader import views_for
@@ -201,7 +201,7 @@ arrivals = st.lists(st.tuples(st.sampled_from(DAYS), some_list, st.booleans()), 
 def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -> None:
     """In whatever order they come: a list of a day that has one replaces it."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "AT_ONCE", 2)  # many lists are merged part by part
+        patch.setattr(module, "AT_ONCE", 2)  # many lists are merged part by part
         lake, lists = Lake(folder), dict[date, Companies]()
         for day, companies, now in sorted(coming, key=lambda told: told[0]) if in_order else coming:
             put(lake, day, companies)
@@ -210,7 +210,7 @@ def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -
                 merged(lake)
         merged(lake)
         held = periods(lake)
-        patch.setattr(merge, "AT_ONCE", 100)
+        patch.setattr(module, "AT_ONCE", 100)
         assert merged(lake, full=True)["lists"] == len(lists)
         assert periods(lake) == held
         assert_shows(lake, lists)
