@@ -80,8 +80,8 @@ def refresh(
 ) -> Published[dict[str, TableReport]]:
     """Publish a generation with those of the tables that are out of date, several of them computed at once.
 
-    With `full` all of them are computed from the beginning. `inputs` are the checksums of what else they are computed
-    from, by name. Reports the tables that were written.
+    With `full` all of them are computed from the beginning. `inputs` are checksums of their other inputs, by name.
+    Reports the tables that were written.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -114,7 +114,7 @@ def step_modules() -> dict[str, ModuleType]:
 
 
 def _checkpoint(before: Manifest, table: DerivedTable, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Return what a table would be computed from now: the bars' files, other inputs and SQL files by checksum."""
+    """Return the present inputs of a table: the files of the bars, and checksums of other inputs and of SQL files."""
     bars = before.table("bars")
     files = {part: " ".join(file.key for file in of) for part, of in (("base", bars.base), ("delta", bars.delta))}
     return {**files, **inputs, **sql_versions(*table.sql)}

@@ -43,9 +43,9 @@ def symbols_key(day: date) -> str:
     return f"symbols/{day}-symbols.csv"
 
 
-def metadata_key(day: date, what: str, part: int = 0) -> str:
+def metadata_key(day: date, kind: str, part: int = 0) -> str:
     """Return the key of a source's answers about companies on a day; see `pipeline.metadata`."""
-    return f"{RAW_METADATA}{day}-{what}{f'-part-{part}' if part else ''}.parquet"
+    return f"{RAW_METADATA}{day}-{kind}{f'-part-{part}' if part else ''}.parquet"
 
 
 def manifest_key(generation: int) -> str:
@@ -53,9 +53,9 @@ def manifest_key(generation: int) -> str:
     return f"{MANIFESTS}{generation:06d}.json"
 
 
-def run_key(day: str, run: str, what: str) -> str:
+def run_key(day: str, run: str, record: str) -> str:
     """Return the key of a record of a run of the state machine: `summary`, or `batch-3`."""
-    return f"{RUNS}{day}/{run}/{what}.json"
+    return f"{RUNS}{day}/{run}/{record}.json"
 
 
 def silver_key(table: str, generation: int, role: str, unique: str) -> str:
@@ -88,7 +88,7 @@ class Lake:
         return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
-        """Replace an object by what `make` returns for its present version; keep it if that is None.
+        """Replace an object by the bytes that `make` returns for its present version; keep it if that is None.
 
         When another writer changes the object at the same time, `make` is called again with its version, so that no
         change is lost. Returns whether anything was written.

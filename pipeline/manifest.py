@@ -60,8 +60,8 @@ class Table(_Model):
     stable_through: date | None = Field(
         None, validation_alias=AliasChoices("settled", "stable_through"), serialization_alias="settled"
     )
-    """Rows of `delta` up to this day do not change until `base` is written again, unless their symbol is restated: what
-    is computed from them may be kept."""
+    """Rows of `delta` up to this day do not change until `base` is written again, unless their symbol is
+    restated: rows that are computed from them may be kept."""
     made_from: dict[str, str] = {}
     """The checkpoint: the inputs that the table was computed from. A step that finds the same inputs does nothing."""
     sql: dict[str, str] = {}

@@ -47,7 +47,7 @@ class PolygonReference(PolygonApi):
 
         Raises:
             KeyRefusedError: the key is wrong, or its plan does not include this.
-            RateLimited: Polygon keeps answering 429.
+            RateLimited: Polygon still answers 429 after all retries.
         """
         path = f"/vX/reference/tickers/{quote(symbol, safe='')}/events"
         try:

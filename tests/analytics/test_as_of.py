@@ -1,4 +1,4 @@
-"""Time travel: every way in reads what a generation published, and nothing newer."""
+"""Time travel: every way to read a lake returns what a generation published, and nothing newer."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def test_all_views_follow(tmp_path: Path) -> None:
 
 
 def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> None:
-    """What is archived by a later generation is still what the earlier one was made of."""
+    """Rows that a later generation has archived are still read by the earlier generations."""
     lake = generations(str(tmp_path), [40, 35, 10, 2])
 
     def raw(number: int) -> list[object]:
@@ -121,7 +121,7 @@ def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> N
 
 
 def redated(lake: Lake, times: list[str]) -> None:
-    """Give the generations' manifests other times of publication."""
+    """Set other times of publication in the manifests."""
     for manifest, at in zip(reversed(history(lake)), times, strict=True):
         key = f"state/manifests/{manifest.generation:06d}.json"
         changed: Manifest = manifest.model_copy(update={"created_at": at})

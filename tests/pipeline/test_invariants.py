@@ -1,4 +1,4 @@
-"""Properties of any sequence of fetches: one row a bar, the last told, never lost, never NaN; twice changes nothing."""
+"""Properties of any sequence of fetches: one row per bar, the newest answer, no loss, no NaN, idempotent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ BOUNDS = examples(
 
 
 class Told(Source):
-    """Answers whatever it was given, in one relation, whether it was asked for or not."""
+    """A source that returns its rows in one relation, also for symbols that were not requested."""
 
     name = "told"
 
@@ -59,7 +59,7 @@ class Told(Source):
 
 @dataclass
 class Model:
-    """What the lake is to hold: of each bar the last answer with a close, else the last without one."""
+    """The expected content of the lake: per bar the last answer with a close, otherwise the last one without."""
 
     rows: dict[Key, Row] = field(default_factory=dict)
 
@@ -95,7 +95,7 @@ def is_silent(row: Row) -> bool:
 
 
 def fetch(lake: Lake, number: int, rows: Sequence[Row]) -> dict[str, Any]:
-    """Fetch as the `number`-th run, an hour after the one before, each on the evening of the last session or later."""
+    """Fetch as run number `number`, an hour after the run before, on the evening of the last session or later."""
     now = datetime(2024, 3, 12, 12, tzinfo=UTC) + timedelta(hours=number)
     event = {
         "symbols": list(SYMBOLS),
@@ -161,7 +161,7 @@ def test_the_lake_holds_what_was_told_last_and_forgets_nothing(answers: list[lis
 @given(st.lists(st.lists(bar, max_size=12), min_size=1, max_size=3), st.randoms(use_true_random=False))
 @BOUNDS
 def test_the_same_fetch_again_writes_nothing(answers: list[list[Row]], shuffled: Any) -> None:
-    """Also where a source gives two rows for a day, in whatever order they come."""
+    """Also if a source returns two rows for a day, in any order."""
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
         for number, rows in enumerate(answers):
@@ -179,7 +179,7 @@ def test_the_same_fetch_again_writes_nothing(answers: list[list[Row]], shuffled:
     ("splits", "ratio", "told_late"), [([3], 2.0, True), ([2, 3], 4.0, False), ([1, 4], 0.1, True)]
 )
 def test_a_restated_history_is_the_last_told(splits: list[int], ratio: float, told_late: bool, tmp_path: Path) -> None:
-    """After each split the source restates all that was before it; told late: it lists the split only the day after."""
+    """After each split the source restates all earlier bars; if late, it lists the split only on the day after."""
     lake, number, listed = Lake(str(tmp_path)), 0, set[int]()
     for last in range(len(SESSIONS)):
         happened = {split for split in splits if split <= last}
@@ -214,7 +214,7 @@ def test_a_restated_history_is_the_last_told(splits: list[int], ratio: float, to
 @given(st.lists(st.lists(st.sampled_from(SYMBOLS), unique=True), min_size=2, max_size=5))
 @BOUNDS
 def test_fewer_symbols_or_days_take_nothing_away(runs: list[list[str]]) -> None:
-    """Each run tells one session more, of some symbols only, and nothing of the sessions before."""
+    """Each run adds one session, for some symbols only, without the sessions before."""
     with tempfile.TemporaryDirectory() as folder:
         lake, keys = Lake(folder), set[Key]()
         for number, symbols in enumerate(runs):

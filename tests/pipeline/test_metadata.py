@@ -1,4 +1,4 @@
-"""Metadata from lists of companies: periods, code changes, survivorship; one list at a time ends as all at once."""
+"""Metadata from lists of companies: periods, code changes, survivorship; merging lists one by one or all at once."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ Companies = Mapping[str, Entry]
 
 
 class Told:
-    """A directory that gives what it was given."""
+    """A listings source that returns the companies of its constructor."""
 
     name = "told"
 
@@ -68,7 +68,7 @@ def tell(lake: Lake, day: date, companies: Companies) -> None:
 
 
 def put(lake: Lake, day: date, companies: Companies) -> None:
-    """Store a list as `tell` does, in a tenth of the time; in the place of one that is there."""
+    """Store a list as `tell` does, in a tenth of the time; replace an existing one."""
     text = "".join(f"{symbol},{each.name},{each.sector},\n" for symbol, each in companies.items())
     lake.update(symbols_key(day), lambda _: f"symbol,name,sector,market_cap\n{text}".encode())
     dates = ", ".join(f"('{symbol}', DATE '{each.listing_date or OLD}')" for symbol, each in companies.items())
@@ -93,7 +93,7 @@ def periods(lake: Lake) -> list[tuple[Any, ...]]:
 
 
 def links(lake: Lake) -> set[tuple[str, str, date]]:
-    """Give old code, new code and day of each code change, told alike by both of its periods."""
+    """Return the old code, the new code and the day of each code change, in which both of its periods agree."""
     there = set(query(lake, "SELECT symbol, renamed_to, valid_to FROM metadata WHERE renamed_to IS NOT NULL"))
     back = set(query(lake, "SELECT renamed_from, symbol, valid_from FROM metadata WHERE renamed_from IS NOT NULL"))
     assert there == back
@@ -101,7 +101,7 @@ def links(lake: Lake) -> set[tuple[str, str, date]]:
 
 
 def test_a_life_on_the_exchange(lake_uri: str) -> None:
-    """Listed, renamed, reclassified, another code, delisted, and the code used again by somebody else."""
+    """Listed, renamed, reclassified, another code, delisted, and the code reused by another company."""
     lake = Lake(lake_uri)
     others = {"BHP": Entry("BHP GROUP LIMITED")}
     lives = [
@@ -172,7 +172,7 @@ ALPHA, BETA = Entry("ALPHA LIMITED"), Entry("BETA NL")
 
 
 def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
-    """Listing dates that only a later form of the directory gives still tell what the code was before."""
+    """Listing dates, which only the later form of the list has, still show the former code."""
     lake = Lake(str(tmp_path))
     lists = [
         {"A": ALPHA._replace(listing_date=OLD)},
@@ -197,14 +197,14 @@ company = st.builds(
 )
 some_list = st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), company, min_size=1)
 Arrivals = list[tuple[date, Companies, bool]]
-"""Lists in the order in which they come, each of a day; whether metadata are merged then."""
+"""Lists in the order in which they arrive, each with its day, and whether metadata are merged after it."""
 arrivals = st.lists(st.tuples(st.sampled_from(DAYS), some_list, st.booleans()), min_size=2, max_size=6)
 
 
 @given(arrivals, st.booleans())
 @BOUNDS
 def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -> None:
-    """In whatever order they come: a list of a day that has one replaces it."""
+    """In any order: a second list of a day replaces the first one."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "AT_ONCE", 2)  # many lists are merged part by part
         lake, lists = Lake(folder), dict[date, Companies]()
@@ -222,7 +222,7 @@ def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -
 
 
 def assert_shows(lake: Lake, lists: Mapping[date, Companies]) -> None:
-    """What the lists tell is what the view shows, on their days and between them."""
+    """The view shows the content of the lists, on their days and in between."""
     assert query(
         lake,
         "SELECT a.symbol FROM metadata AS a JOIN metadata AS b ON b.symbol = a.symbol AND b.valid_from > a.valid_from "

@@ -1,4 +1,4 @@
-"""The codes that a company had in turn, which Polygon is asked for where lists and FIGIs do not tell."""
+"""The codes that a company had, requested from Polygon where lists and FIGIs do not show them."""
 
 from __future__ import annotations
 

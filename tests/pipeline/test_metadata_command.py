@@ -1,4 +1,4 @@
-"""`stockstream metadata`, as a person runs it."""
+"""The command `stockstream metadata`."""
 
 from __future__ import annotations
 

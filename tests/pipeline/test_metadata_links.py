@@ -1,4 +1,4 @@
-"""What is a code change, and what is one company that goes and another that comes."""
+"""A change of code, as opposed to one company that disappears and another that appears."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_is_a_code_change(
 @given(st.data())
 @BOUNDS
 def test_companies_keep_their_codes_apart(data: st.DataObject) -> None:
-    """Of companies with names of their own exactly those are linked that left one code and took one that was free."""
+    """Among companies with unique names, exactly those are linked that left one code and took a free one."""
     names = [f"COMPANY {word} LIMITED" for word in ("ALPHA", "BETA", "GAMMA", "DELTA")]
     codes = st.permutations(["A", "B", "C", "D", "E", None]).map(lambda order: dict(zip(names, order, strict=False)))
     lists = [

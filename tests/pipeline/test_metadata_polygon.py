@@ -1,4 +1,4 @@
-"""Metadata from Polygon, against a server on the loopback that answers as the vendor recorded it."""
+"""Metadata from Polygon, with a server on the loopback that returns recorded answers."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor:
 
 
 def test_delistings_and_lists_far_apart(vendor: Vendor, tmp_path: Path) -> None:
-    """A list of 2015 and one of today: in between a day tells who was delisted when, and a code is used again."""
+    """A list of 2015 and one of today: delistings in between have their day, and a code is reused."""
     lake, then, middle = Lake(str(tmp_path)), date(2015, 6, 30), date(2018, 3, 2)
     lists(vendor, [ticker("A", "F1"), ticker("GONE", "F2"), ticker("USED", "F3"), ticker("ODD", "F5")])
     assert fetch(lake, vendor, date=str(then))["polygon"]["delisted"] is None
@@ -216,7 +216,7 @@ def test_what_is_no_whole_list_publishes_nothing(
 
 
 def test_the_pipelines_own_lists_and_polygons_are_one_history(vendor: Vendor, tmp_path: Path) -> None:
-    """The daily list has names only: it neither ends a period nor makes what is known unknown."""
+    """The daily list has names only: it neither ends a period nor removes known attributes."""
     lake, days = Lake(str(tmp_path)), [SPRING + timedelta(n) for n in range(4)]
     lists(vendor, [ticker("A", "F1"), ticker("B", "F2", type="ETF")])
     for number, day in enumerate(days):

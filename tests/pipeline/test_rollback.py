@@ -1,4 +1,4 @@
-"""History and rollback: every kept generation stays what it was, and can become what everybody reads again."""
+"""History and rollback: a kept generation does not change, and readers can be brought back to it."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_fetch_asks_again_for_what_was_set_aside(lake_uri: str) -> None:
 
 
 def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
-    """The tables go back together; archived rows are nowhere else, so that their table does not."""
+    """All tables go back, except the archive, whose rows exist nowhere else."""
     lake = Lake(str(tmp_path))
     add(lake, 0)
     resample({"intervals": ["3d"]}, lake)
@@ -101,7 +101,7 @@ def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
 
 
 def test_a_file_with_the_name_of_one_that_is_gone_is_another_one(tmp_path: Path) -> None:
-    """Generation 1 names a file that was removed; a later one has got its name, and is not in generation 1."""
+    """Generation 1 names a file that was removed; a later file with the same name is not in generation 1."""
     lake = generations(str(tmp_path), [3, 2])
     (first, second) = (manifest.inputs[0] for manifest in reversed(history(lake)))
     stored = lake.store.get(f"{RAW}{second}")
@@ -129,7 +129,7 @@ def test_what_is_gone_is_refused_and_what_is_there_named(lake_uri: str) -> None:
 
 
 def test_a_rollback_and_a_consolidation_at_once_both_count(lake_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The consolidation commits while the rollback is under way: it is made again, and sets that file aside, too."""
+    """The consolidation commits during the rollback, which starts again and sets the new file aside, too."""
     lake = generations(lake_uri, [3, 2])
     add(lake, 2, consolidated=False)
     before, checked, done = content(lake, 1), module._require_all_files, []
@@ -225,7 +225,7 @@ operations = st.one_of(
 def test_kept_generations_stay_as_they_were_and_no_bar_is_lost(
     work: list[tuple[str, Any]], data: st.DataObject
 ) -> None:
-    """Against what a plain dictionary of the told closes says, for the newest state and for each generation kept."""
+    """Compared with a dictionary of the closes, for the newest state and for each kept generation."""
     with tempfile.TemporaryDirectory() as folder:
         lake, model, number = Lake(folder), Model(), 0
         published: dict[int, dict[Any, Row]] = {}
@@ -261,7 +261,7 @@ def kept(lake: Lake) -> list[int]:
 
 
 def closes(lake: Lake, generation: int | None = None) -> list[Any]:
-    """Give what `told` says, of what is there now or of a generation."""
+    """Return the closes in the lake, of the newest state or of a generation, in the form of `told`."""
     with connect(lake.uri, generation=generation, only=views_for("views/latest_bars")) as con:
         return con.sql(f"{CLOSES} ORDER BY ALL").fetchall()
 

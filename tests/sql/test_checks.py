@@ -52,7 +52,7 @@ Plant = Callable[[Lake], None]
 
 
 def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST, **other: Any) -> Row:
-    """Give a row of a batch file: a day without movement, unless it is told otherwise."""
+    """Return a row of a batch file: a day without movement, unless other values are given."""
     prices = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), close)
     rest = {"volume": 100, "dividend": 0.0, "split_ratio": 1.0, "source": "test", "price_basis": day}
     return {"symbol": symbol, "date": day, **prices, "fetch_timestamp": fetched, **rest, **other}
@@ -60,14 +60,14 @@ def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST
 
 @cache
 def workshop() -> duckdb.DuckDBPyConnection:
-    """Give a connection with the table `raw`, to make Parquet files."""
+    """Return a connection with the table `raw`, to make Parquet files."""
     con = duckdb.connect()
     con.execute(load("schema/raw").text)
     return con
 
 
 def parquet(rows: list[Row], columns: str = "*") -> bytes:
-    """Give batch file rows as Parquet, or what a SELECT list makes of them."""
+    """Return rows of a batch file as Parquet, or the result of a SELECT list on them."""
     con = workshop()
     con.execute("TRUNCATE raw")
     for row in rows:
@@ -87,7 +87,7 @@ def told(*rows: Row, columns: str = "*") -> Plant:
 
 
 def silver(query: str, table: str = "bars") -> Plant:
-    """Plant what a query makes of silver as a table of one file, which nobody has checked."""
+    """Plant the result of a query on silver as a table of one file that has not been checked."""
 
     def plant(lake: Lake) -> None:
         with lake.session() as con, tempfile.TemporaryDirectory() as folder:
@@ -151,7 +151,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clean(filled: Path, tmp_path: Path) -> Lake:
-    """Give a copy of the clean lake."""
+    """Return a copy of the clean lake."""
     return Lake(str(shutil.copytree(filled, tmp_path / "lake")))
 
 
@@ -300,7 +300,7 @@ def test_every_check_has_a_plant_and_is_in_the_readme() -> None:
 
 
 def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
-    """What the checks pass is no simpler than a real lake."""
+    """The clean lake has everything that a real lake has."""
     bars = head(clean).table("bars")
     assert (len(bars.base), len(bars.delta), bars.restated) == (1, 1, ("BBB",))
     with clean.session() as con:
@@ -310,7 +310,7 @@ def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
 
 
 def test_the_other_tables_pass(clean: Lake) -> None:
-    """Resampled bars, metadata, and archived batch files that are no longer there."""
+    """Resampled bars, metadata, and archived batch files that no longer exist."""
     clean.store.put("symbols/2024-01-19-symbols.csv", b"symbol,name,sector,market_cap\nAAA,Aaa,,\n", replaces=None)
     consolidate({}, clean)
     resample({"intervals": ["3d"]}, clean)
@@ -340,7 +340,7 @@ changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]
 
 
 def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[Row]) -> bool:
-    """Say whether the check finds silver wanting; it is to do so if, and only if, merging again would change it."""
+    """Return whether the check finds a bad row; it must do so if, and only if, merging again would change silver."""
     key = {"symbol": "AAA", "date": DAYS[0]}
     (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
     numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
@@ -368,7 +368,7 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[
 def test_silver_is_compared_by_the_order_of_the_merge(
     empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
 ) -> None:
-    """The check has the order written once more: it finds a row if, and only if, merging again would change silver."""
+    """The check repeats the order of the merge: it finds a row if, and only if, merging again would change silver."""
     is_found(empty, tmp_path, held, [held | {name: row[name] for name in names} for row, names in changed])
 
 
@@ -387,7 +387,7 @@ def test_each_column_decides_where_those_before_it_are_equal(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a session that reads whatever its variables are set to, and keeps nothing of a file that is replaced."""
+    """Return a session that reads the files in its variables, and caches nothing of a file that is replaced."""
     with connect(str(tmp_path_factory.mktemp("empty"))) as con:
         con.execute("SET parquet_metadata_cache = false; SET enable_external_file_cache = false")
         yield con
@@ -398,7 +398,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
 
 @pytest.fixture
 def published(lake_uri: str) -> Lake:
-    """Give a lake with one generation."""
+    """Return a lake with one generation."""
     lake = Lake(lake_uri)
     lake.prepare(US, date(2024, 1, 19))
     store(lake, [bar(symbol, day) for symbol in ("AAA", "BBB") for day in DAYS[:8]], "2024-01-19-batch-0")
@@ -432,7 +432,7 @@ def test_a_bad_row_is_not_published_and_the_old_generation_stays(published: Lake
 
 
 def test_a_correction_is_the_way_out(clean: Lake, tmp_path: Path) -> None:
-    """As the message says."""
+    """The advice of the message works."""
     before = head(clean).generation
     store(clean, [bar("AAA", NEW, -1.0), bar("BBB", NEW)])
     with pytest.raises(CheckFailed):
@@ -464,7 +464,7 @@ def test_a_first_generation_is_refused_too(tmp_path: Path) -> None:
 
 
 def test_a_batch_file_that_would_be_read_wrong_is_refused(clean: Lake) -> None:
-    """Days that are no days would be left out of silver, and their file taken as done with."""
+    """Rows with an invalid date would be missing in silver, although their file counts as consolidated."""
     store(clean, [ROW], columns="* REPLACE ('19/01/2024' AS date)")
     with pytest.raises(CheckFailed, match=r"files__schema finds 1 bad rows \(.*batch-0\.parquet date DATE is declared"):
         consolidate({}, clean)
@@ -489,7 +489,7 @@ BROKEN = [
 def test_a_broken_step_is_not_published(
     name: str, before: str, after: str, full: bool, clean: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The step itself, with a fault in its SQL: what it writes is looked at, and not only what it is given."""
+    """The step itself has a fault in its SQL: the checks look at its output, and not only at its input."""
 
     def broken(step: str) -> SqlFile:
         file = load(step)
@@ -668,7 +668,7 @@ def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
-    """Give a lake of a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
+    """Return a lake with a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     recorded = f"{SHARED}/ohlcv/asx_yahoo_2020_2021.parquet"
