@@ -6,10 +6,10 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package packages e2e lock schema sql clean
+.PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
 
 help: ## what there is
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
 
@@ -51,10 +51,12 @@ lock: ## requirements.lock from pyproject.toml, without a registry's address
 	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 
-schema: install ## sql/schema/*.parquet from sql/schema/*.sql
-	$(BIN)/python -m stockstream.sql.schema
+terraform-lock: ## terraform/.terraform.lock.hcl: hashes of the AWS provider for the usual platforms
+	terraform -chdir=terraform providers lock -platform=linux_amd64 -platform=linux_arm64 \
+		-platform=darwin_amd64 -platform=darwin_arm64
 
-sql: install ## the generated SQL files and pages: indicators without a version, index, lock
+sql: install ## what is generated from headers and lists: init.sql, tables of the READMEs, schema/*.parquet, versions.lock
+	$(BIN)/python -m stockstream.pipeline.document
 	$(BIN)/python -m stockstream.sql.generate
 
 clean: ## all that was built

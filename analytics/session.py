@@ -6,8 +6,8 @@ from datetime import date
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.generations import as_of as find_generation
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import as_of as find_generation
 from stockstream.pipeline.settings import settings
 from stockstream.sql.session import connect as open_session
 

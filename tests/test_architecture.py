@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -28,7 +27,7 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
     """Both are too large to lie beside yfinance in a Lambda."""
     code = (
         "import sys; sys.modules.update(polars=None, pyarrow=None)\n"
-        "import stockstream.pipeline.run, stockstream.pipeline.sources.yahoo, stockstream.pipeline.sources.polygon\n"
+        "import stockstream.pipeline.runner, stockstream.pipeline.sources.yahoo, stockstream.pipeline.sources.polygon\n"
         "import stockstream.pipeline.metadata.polygon, stockstream.pipeline.steps.fetch_metadata\n"
         "import stockstream.pipeline.steps.vacuum, stockstream.pipeline.steps.rollback\n"
         "import stockstream.pipeline.store.s3, stockstream.pipeline.store.folder"
@@ -44,11 +43,3 @@ def test_every_setting_is_in_the_readme() -> None:
         name = str(field.alias)
         stem = name.removeprefix("STOCKSTREAM_RETRY")
         assert name in readme or f"…{stem}" in readme, f"{name} is not in README.md"
-
-
-def test_every_view_is_in_its_readme() -> None:
-    from stockstream.sql.loader import load, views
-
-    readme = (ROOT / "sql" / "README.md").read_text()
-    for name in views():
-        assert re.search(rf"`{load(name).header['name']}[`(]", readme), f"{name} is not in sql/README.md"

@@ -20,7 +20,7 @@ from stockstream.analytics.cli.silver import show_refreshed, working
 from stockstream.analytics.compute import relation
 from stockstream.analytics.session import connect
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.errors import UsageError
 from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files

@@ -16,10 +16,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from stockstream.analytics.cli.metadata import show_metadata
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_of, lake_uri, market_of
-from stockstream.analytics.cli.silver import show_consolidated, show_refreshed, show_resampled
+from stockstream.analytics.cli.silver import show_consolidated, show_derived, show_refreshed, show_resampled
+from stockstream.pipeline.derived import step_modules
+from stockstream.pipeline.events import CheckResult, Result
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.run import Result
-from stockstream.pipeline.run import run as run_pipeline
+from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import NAMES, open_source
 from stockstream.sql.errors import UsageError
@@ -187,21 +188,21 @@ def _execute(
 
 
 def show_result(result: Result) -> None:
-    """Print what a run did, for a person."""
+    """Print the result of a run for a person."""
     out = Console(soft_wrap=True, highlight=False)
-    directory = result["directory"]
-    if directory and directory["refused"]:
-        out.print(
-            f"directory refused: {directory['refused']}; the list of {directory['listOf']} was used", markup=False
-        )
-    elif directory:
-        changes = f", {len(directory['added'])} added, {len(directory['removed'])} removed"
-        out.print(f"directory  {directory['count']} companies ({directory['directory']}){changes}")
-    out.print(f"symbols    {result['symbols']} in {result['batches']} batches, {result['upToDate']} up to date already")
-    dates = f", {result['firstDate']} to {result['lastDate']}" if result["rows"] else ""
+    listings = result["listings"]
+    if listings and listings["refused"]:
+        out.print(f"directory refused: {listings['refused']}; the list of {listings['list_of']} was used", markup=False)
+    elif listings:
+        changes = f", {len(listings['added'])} added, {len(listings['removed'])} removed"
+        out.print(f"directory  {listings['count']} companies ({listings['source']}){changes}")
+    out.print(
+        f"symbols    {result['symbols']} in {result['batches']} batches, {result['up_to_date']} up to date already"
+    )
+    dates = f", {result['first_date']} to {result['last_date']}" if result["rows"] else ""
     out.print(f"stored     {result['rows']:,} rows in {len(result['files'])} files{dates}")
-    if result["openSession"]:
-        out.print(f"held back  {result['openSession']} bars of a session that is still open")
+    if result["open_session"]:
+        out.print(f"held back  {result['open_session']} bars of a session that is still open")
     out.print(f"missing    {len(result['missing'])} symbols")
     for item in result["missing"][:SHOWN]:
         out.print(f"           {item['symbol']}: {item['reason']}", markup=False)
@@ -215,9 +216,21 @@ def show_result(result: Result) -> None:
         show_resampled(out, result["resample"])
     if "indicators" in result:
         show_refreshed(out, result["indicators"])
+    show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
+    if "check" in result:
+        show_checked(out, result["check"])
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)
+
+
+def show_checked(out: Console, result: CheckResult) -> None:
+    """Print the findings of the data checks for a person."""
+    counts = f"{len(result['failed'])} failed, {len(result['warned'])} with warnings"
+    out.print(f"checks     {result['checks']}, {counts}")
+    for report in [*result["failed"], *result["warned"]]:
+        text = f"{report['check']}: {report['bad_rows']:,} bad rows, the first: {report['first']}"
+        out.print(f"           {text}", markup=False)
 
 
 def _symbols(text: str | None) -> list[str] | None:

@@ -1,13 +1,13 @@
 /* ---
 name: signals
-title: Crossovers, oversold and overbought turns, and breakouts, on the days they happen.
+title: Crossovers, oversold and overbought turns, and breakouts, on the days on which they happen.
 status: active
 grain: one row per symbol, date and signal
 needs: [indicators]
 returns: symbol, date, signal (golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up, breakout_down,
   above_bands, below_bands), close
-reference: a signal is the day a condition becomes true; oversold and overbought are RSI 14 below 30 and above 70; a breakout
-  is a close beyond the extremes of the 20 sessions before (Donchian)
+reference: a signal falls on the day on which its condition becomes true; oversold and overbought are RSI 14 below 30 and
+  above 70; a breakout is a close beyond the extremes of the previous 20 sessions (Donchian)
 example: FROM signals WHERE date = (SELECT max(date) FROM indicators) ORDER BY signal, symbol
 changes:
   - 2026-11-21 first version
@@ -47,5 +47,3 @@ named AS (
     FROM turns
 )
 SELECT symbol, date, signal, close FROM named WHERE signal IS NOT NULL;
-
-COMMENT ON VIEW signals IS 'Crossovers, oversold and overbought turns, and breakouts, on the days they happen.';

@@ -15,12 +15,12 @@ import pytest
 
 from stockstream import analytics
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.generations import generation, history
 from stockstream.pipeline.lake import RAW, Lake
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.publish import generation, history
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import HOME
 from tests.analytics.test_cli import process, run_cli
 from tests.pipeline.test_consolidate import DAYS, fetch, row, table
@@ -125,7 +125,7 @@ def redated(lake: Lake, times: list[str]) -> None:
     for manifest, at in zip(reversed(history(lake)), times, strict=True):
         key = f"state/manifests/{manifest.generation:06d}.json"
         changed: Manifest = manifest.model_copy(update={"created_at": at})
-        lake.store.put(key, changed.model_dump_json(exclude_none=True).encode(), replaces=lake.store.get(key))
+        lake.store.put(key, changed.to_json(), replaces=lake.store.get(key))
 
 
 TIMES = ["2026-11-18T23:59:59.999999Z", "2026-11-20T08:00:00.000000Z", "2026-11-20T20:00:00.000000Z"]

@@ -22,7 +22,7 @@ from stockstream.analytics.backtest.model.setup import Setup
 from stockstream.analytics.backtest.runs.grid import search
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.benchmarks import _engines
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent

@@ -17,8 +17,9 @@ from typing import Any
 
 from stockstream.terraform.costs import monthly
 from stockstream.terraform.packages import UNZIPPED_LIMIT, build, spec, unzipped
-from tests.aws.lambdas import Invoked, architecture, python
+from tests.aws.lambdas import Invoked
 from tests.aws.pipeline import FOLDER, deploy, execute
+from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 from tests.benchmarks._harness import Figure, main
 from tests.exchange import Exchange
@@ -102,7 +103,7 @@ def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
     states = aws.client("stepfunctions")
     invoked, requests = len(aws.lambdas.invoked), len(aws.s3.requests)
     began = time.monotonic()
-    arn = execute(aws, machine, {"date": str(day), "batchSize": size})
+    arn = execute(aws, machine, {"date": str(day), "batch_size": size})
     while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(0.02)
     wall = time.monotonic() - began

@@ -1,4 +1,4 @@
-"""Each benchmark runs and prints what it should; how fast things are is no matter of the suite."""
+"""Each benchmark runs and prints its figures; the suite asserts no speed."""
 
 from __future__ import annotations
 

@@ -20,12 +20,12 @@ from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect, list_files, pick_files
 from tests.kill_at import Ended
@@ -73,7 +73,7 @@ class Listed(ListingsSource):
 def fetch(lake: Lake, folder: Path, day: Any) -> None:
     """Store what the source has on a day: the list, and two batches of all its history; nothing is published."""
     now = datetime(day.year, day.month, day.day, 23, tzinfo=UTC)
-    update_symbols({"date": str(day), "acceptSmaller": True}, lake, Listed(day), US, 2, now)
+    update_symbols({"date": str(day), "accept_smaller": True}, lake, Listed(day), US, 2, now)
     source = open_source(f"files:{write_csv(folder, day)}", US, settings())
     for number, batch in enumerate(BATCHES):
         event = {"symbols": list(batch), "batchNumber": number, "date": str(day)}

@@ -11,11 +11,11 @@ from itertools import combinations, count
 import duckdb
 import pytest
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import RAW, Lake
-from stockstream.pipeline.publish import head
 from stockstream.pipeline.steps import consolidate as consolidation
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.session import connect
 from tests.faults._lake import (
     FIRST,

@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.errors import LakeError
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import Lake, parquet
-from stockstream.pipeline.publish import head, history
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import LakeWarning
 from tests.faults._lake import content
 from tests.faults.conftest import Prepare
@@ -76,7 +76,7 @@ def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Co
 def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
     """Generations go by their numbers, and vacuum by the store's clock: what is young stays."""
     lake = prepare("fetched", "clock")
-    clock = (at, "stockstream.pipeline.publish.datetime")
+    clock = (at, "stockstream.pipeline.manifest.datetime")
     ended = runner.run(["consolidate", "--lake", lake], clock=clock) + runner.run(["resample", "--lake", lake])
     assert [each.code for each in ended] == [0, 0]
     made = history(Lake(lake))

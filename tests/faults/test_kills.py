@@ -14,7 +14,7 @@ from tests.faults._lake import FIRST, SECOND, Reader, content, look, write_csv
 from tests.faults.conftest import Kill, Prepare, Step
 from tests.kill_at import Runner
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,8 @@ import pytest
 
 from stockstream.pipeline.errors import StockStreamError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._lake import INTERVAL, SECOND, assert_one_line, content, copy, litter, look, objects, write_csv
 from tests.kill_at import Runner
 from tests.s3_server import S3Server

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from stockstream.pipeline.generations import history
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import history
 from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv
 from tests.faults.conftest import Prepare
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.mark.parametrize(

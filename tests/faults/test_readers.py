@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._lake import INTERVAL, copy, look
 from tests.s3_server import S3Server
 

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Source, Window
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from tests.yahoo_replay import YahooReplay, chart, recorded
 
 US = MARKETS["US"]

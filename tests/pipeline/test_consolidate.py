@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head, history
 from stockstream.pipeline.steps import consolidate as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from stockstream.pipeline.steps.resample import run as resample
 from stockstream.sql.session import LakeWarning
 from tests.pipeline.test_invariants import BLANK, NUMBERS, SYMBOLS, Row, Told
 

@@ -12,7 +12,7 @@ import pytest
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 
@@ -45,7 +45,7 @@ def test_a_folder_of_downloads_named_after_their_symbols(lake: Lake, tmp_path: P
     for name in ("BHP.AX.csv", "CBA.AX.csv"):
         (folder / name).write_text(YAHOO_DOWNLOAD)
     result = load(lake, folder)
-    assert (result["status"], result["rows"], result["directory"]["count"]) == ("complete", 4, 2)
+    assert (result["status"], result["rows"], result["listings"]["count"]) == ("complete", 4, 2)
     assert bars(lake, "symbol, date::VARCHAR, close, adjusted_close, volume, price_basis::VARCHAR")[:2] == [
         ("BHP", "2020-02-03", 10.5, 10.0, 1000, "2020-02-05"),
         ("BHP", "2020-02-05", 11.5, 11.0, 2000, "2020-02-05"),

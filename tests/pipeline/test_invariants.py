@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
 from stockstream.pipeline.sources.base import Answer, Source, Window
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 
 US = MARKETS["US"]
 SESSIONS = [session.date() for session in US.schedule(2024).loc["2024-03-04":].index[:6]]
@@ -246,9 +246,9 @@ def test_the_session_still_open_and_days_not_asked_for_are_not_stored(tmp_path: 
     event = {"symbols": ["AAA"], "date": "2024-03-06", "start": str(SESSIONS[1])}
     result = fetch_batch(event, lake, Told(rows), US, now)
     assert list(stored(lake)) == [("AAA", SESSIONS[1])]
-    assert result["openSession"] == 4
+    assert result["open_session"] == 4
     result = fetch_batch(event, lake, Told(rows), US, now + timedelta(hours=1))
-    assert (result["lastDate"], result["openSession"]) == (str(SESSIONS[2]), 3)
+    assert (result["last_date"], result["open_session"]) == (str(SESSIONS[2]), 3)
     assert max(stored(lake)) == ("AAA", SESSIONS[2])
 
 

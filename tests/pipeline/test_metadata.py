@@ -15,13 +15,12 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.errors import LakeError, ListingsRefused
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
 from stockstream.pipeline.listings.base import Listing
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.metadata import merge
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect
 
@@ -59,7 +58,7 @@ class Told:
 
 
 def tell(lake: Lake, day: date, companies: Companies) -> None:
-    update_symbols({"date": str(day), "acceptSmaller": True}, lake, Told(companies), ASX)
+    update_symbols({"date": str(day), "accept_smaller": True}, lake, Told(companies), ASX)
 
 
 def put(lake: Lake, day: date, companies: Companies) -> None:
@@ -158,7 +157,7 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
         "lists": 2,
         "rows": 21,
         "listed": 20,
-        "codeChanges": 0,
+        "code_changes": 0,
         "polygon": None,
     }
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_metadata_polygon import SPRING, TICKERS, TODAY, US, fetch, lists, ticker
 from tests.pipeline.test_polygon import Reply, Vendor, refuse, vendor
@@ -42,7 +42,7 @@ def test_former_codes_that_no_list_shows(vendor: Vendor, tmp_path: Path) -> None
     later = TODAY + timedelta(7)
     known = ((later, "ZED"), (TODAY, "THREE"), (date(2020, 2, 3), "TWO"), (date(2012, 5, 20), "ONE"))
     codes(vendor, "ZED", *known, figi="F1")
-    assert fetch(lake, vendor, later)["codeChanges"] == 3
+    assert fetch(lake, vendor, later)["code_changes"] == 3
     told = query(lake, rows)
     assert told[0] == ("ONE", None, "TWO", "polygon-events", date(2012, 5, 20), date(2020, 2, 3))
     fetch_metadata({"full": True}, lake, None, US)

@@ -52,7 +52,7 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
         "lists": 2,
         "rows": 3,
         "listed": 2,
-        "codeChanges": 1,
+        "code_changes": 1,
         "polygon": None,
     }
 
@@ -79,7 +79,7 @@ def test_polygon_is_asked_by_the_settings(lake: Lake, vendor: Vendor, monkeypatc
     settings.cache_clear()
     lists(vendor, [ticker("A"), ticker("B")], [gone("C", DAYS[0])])
     shown = run("--source", "polygon", "--market", "US").stdout
-    assert "polygon    tickers 2, delisted 1, 0 asked for their codes\nmetadata   generation 1: 1 lists merged" in shown
+    assert "polygon    tickers 2, delisted 1, codes of 0 symbols requested\nmetadata   generation 1: 1 lists" in shown
     assert "tickers stored before, delisted stored before" in run("--source", "polygon").stdout  # the lake's market
     assert "lists merged" in run("--source", "polygon", "--date", "2015-06-30").stdout
     assert vendor.asked[-1][1]["date"] == "2015-06-30"

@@ -15,8 +15,8 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.asx import parse
 from stockstream.pipeline.listings.base import Listing
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.conftest import SHARED
 from tests.pipeline.test_metadata import links, query
 
@@ -67,7 +67,7 @@ def filled(folder: Path, directories: list[File]) -> Lake:
     """Give a lake that was told the lists one by one."""
     lake = Lake(str(folder))
     for directory in directories:
-        update_symbols({"date": str(directory.day), "acceptSmaller": True}, lake, directory, ASX)
+        update_symbols({"date": str(directory.day), "accept_smaller": True}, lake, directory, ASX)
         assert fetch_metadata({}, lake, None, ASX)["lists"] == 1
     return lake
 

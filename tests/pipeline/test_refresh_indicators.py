@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
 from stockstream.pipeline.steps import consolidate as consolidation
 from stockstream.pipeline.steps import refresh_indicators as step
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.refresh_indicators import columns, refresh_indicators
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_indicators import columns
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.loader import load
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
@@ -117,7 +118,8 @@ def test_a_split_recomputes_its_symbol(tmp_path: Path) -> None:
 
 def test_another_version_of_an_indicator_computes_all_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = lake_of(tmp_path / "lake")
-    monkeypatch.setattr(step, "SQL", (*step.SQL, "views/bars"))
+    files = step.TABLE.sql
+    monkeypatch.setattr(step.ReadyMadeIndicators, "sql", property(lambda table: (*files, "views/gaps")))
     assert refresh_indicators({}, lake)["whole"]
 
 

@@ -11,12 +11,13 @@ import pandas as pd
 import pytest
 
 from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
 from stockstream.pipeline.settings import settings
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import every, resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import every
+from stockstream.pipeline.steps.resample import run as resample
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
 from tests.pipeline.test_invariants import Row

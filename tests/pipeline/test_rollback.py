@@ -14,13 +14,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import MANIFESTS, RAW, Lake
-from stockstream.pipeline.publish import head, history
 from stockstream.pipeline.steps import rollback as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.rollback import rollback
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect
 from tests.analytics.test_cli import run_cli
@@ -47,8 +47,8 @@ def test_going_back_gives_exactly_what_was(lake_uri: str) -> None:
     assert result == {
         "generation": 4,
         "restores": 1,
-        "setAside": sorted([unconsolidated, *others]),
-        "takenBack": [],
+        "set_aside": sorted([unconsolidated, *others]),
+        "taken_back": [],
     }
     assert content(lake) == before
     assert {one[4].rsplit("/", 1)[-1] for one in table(lake, RAW_ROWS)} == {first}
@@ -60,7 +60,7 @@ def test_going_back_gives_exactly_what_was(lake_uri: str) -> None:
     assert made.set_aside == tuple(sorted([unconsolidated, *others]))
 
     undone = rollback({"generation": 3}, lake)
-    assert (undone["setAside"], undone["takenBack"]) == ([], sorted(others))
+    assert (undone["set_aside"], undone["taken_back"]) == ([], sorted(others))
     assert content(lake) == content(lake, 3)
     assert content(lake) == [bar for bar in everything if bar[1] != DAYS[14]]
     assert head(lake).set_aside == (unconsolidated,)
@@ -90,7 +90,7 @@ def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
     resample({"intervals": ["3d"]}, lake)
     after, raw = [table(lake, "FROM bars_3d"), content(lake)], table(lake, RAW_ROWS)
     grow_older(lake.uri, timedelta(hours=2))
-    event = {"raw": "archive", "rawOlderThanDays": 0, "delete": True, "retentionHours": 10}
+    event = {"raw": "archive", "raw_older_than_days": 0, "delete": True, "retention_hours": 10}
     assert vacuum(event, lake)["raw"]["files"] == 1
     assert rollback({"generation": 2}, lake)["generation"] == 6
     assert [table(lake, "FROM bars_3d"), content(lake)] == before
@@ -109,7 +109,7 @@ def test_a_file_with_the_name_of_one_that_is_gone_is_another_one(tmp_path: Path)
     lake.store.delete([f"{RAW}{first}"])
     lake.store.put(f"{RAW}{first}", stored.data, replaces=None)
     before = content(lake, 1)
-    assert rollback({"generation": 1}, lake)["setAside"] == sorted([first, second])
+    assert rollback({"generation": 1}, lake)["set_aside"] == sorted([first, second])
     assert content(lake) == before
 
 
@@ -132,14 +132,14 @@ def test_a_rollback_and_a_consolidation_at_once_both_count(lake_uri: str, monkey
     """The consolidation commits while the rollback is under way: it is made again, and sets that file aside, too."""
     lake = generations(lake_uri, [3, 2])
     add(lake, 2, consolidated=False)
-    before, checked, done = content(lake, 1), module._have_all_files, []
+    before, checked, done = content(lake, 1), module._require_all_files, []
 
     def slow(*arguments: Any) -> None:
         checked(*arguments)
         if not done:
             done.append(consolidate({}, Lake(lake_uri))["generation"])
 
-    monkeypatch.setattr(module, "_have_all_files", slow)
+    monkeypatch.setattr(module, "_require_all_files", slow)
     assert rollback({"generation": 1}, lake)["generation"] == done[0] + 1 == 4
     assert content(lake) == before
 
@@ -202,7 +202,7 @@ def test_the_command_says_what_it_sets_aside(tmp_path: Path) -> None:
     assert ran.out.startswith("generation 4 has the tables of generation 1\nset aside  2 batch files\n           2024-")
     assert "nothing was changed" in run_cli("rollback", "1", "--lake", lake.uri).out
     undone = json.loads(run_cli("rollback", "3", "--lake", lake.uri, "--json").out)
-    assert len(undone["takenBack"]) == 2
+    assert len(undone["taken_back"]) == 2
 
 
 # Anything, in any order
@@ -239,7 +239,7 @@ def test_kept_generations_stay_as_they_were_and_no_bar_is_lost(
             elif what == "wait":
                 grow_older(folder, how)
             elif what == "vacuum":
-                made = vacuum({"delete": True, "raw": how, "rawOlderThanDays": 1}, lake)
+                made = vacuum({"delete": True, "raw": how, "raw_older_than_days": 1}, lake)
                 if made["generation"]:
                     published[made["generation"]] = published[made["generation"] - 1]
                 assert how == "remove" or table(lake, RAW_ROWS) == raw

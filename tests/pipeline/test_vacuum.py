@@ -16,13 +16,15 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.generations import generation, head, history
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, parquet, silver_key
-from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.publish import generation, head, history, publish, upload
+from stockstream.pipeline.manifest import Change, Manifest
+from stockstream.pipeline.publishing import publish
+from stockstream.pipeline.staging import upload
 from stockstream.pipeline.steps import consolidate as consolidating
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.rollback import rollback
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.session import LakeWarning, connect
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import BARS, DAYS, fetch, history_first, row, table
@@ -136,10 +138,10 @@ def test_a_dry_run_says_what_goes_and_changes_nothing(lake_uri: str) -> None:
     before, bytes_before = lake.store.list(""), size(lake)
     said = vacuum({}, lake)
     assert lake.store.list("") == before
-    assert (said["dryRun"], said["manifests"], said["kept"], said["generation"]) == (True, [1, 2], [3], None)
+    assert (said["dry_run"], said["manifests"], said["kept"], said["generation"]) == (True, [1, 2], [3], None)
     done = vacuum({"delete": True}, lake)
     assert bytes_before - size(lake) == said["bytes"] > 0
-    assert {**said, "dryRun": False, "kept": [3, 4], "generation": 4} == done
+    assert {**said, "dry_run": False, "kept": [3, 4], "generation": 4} == done
     assert vacuum({"delete": True}, lake)["generation"] is None, "nothing more can go, so nothing is published"
 
 
@@ -240,11 +242,11 @@ def test_a_rollback_to_what_is_being_deleted_is_refused(lake_uri: str) -> None:
     lake = generations(lake_uri, [30, 20, 10])
     bars, attempts = content(lake), []
 
-    def make(before: Manifest) -> Manifest:
+    def make(before: Manifest) -> tuple[Change, None]:
         target = generation(lake, 1)
         attempts.append(before.generation)
         vacuum({"delete": True}, Lake(lake_uri))
-        return before.model_copy(update={"tables": target.tables})
+        return Change(tables=target.tables), None
 
     with pytest.raises(UsageError, match=r"no generation 1: it has generations 3 to 4"):
         publish(lake, "rollback", make)
@@ -259,9 +261,9 @@ def test_a_rollback_that_was_faster_keeps_its_files(lake_uri: str, monkeypatch: 
     def after(*arguments: Any) -> None:
         delete(*arguments)
         if not done:  # the manifests are gone; a rollback that had read one before commits now
-            done.append(publish(Lake(lake_uri), "rollback", lambda before: before.model_copy(update=restored)))
+            done.append(publish(Lake(lake_uri), "rollback", lambda before: (restored, None)))
 
-    restored = {"tables": generation(lake, 1).tables, "restores": 1}
+    restored = Change(tables=generation(lake, 1).tables, restores=1)
     monkeypatch.setattr(type(lake.store), "delete", after)
     vacuum({"delete": True}, lake)
     assert done[0].generation == 4
@@ -340,7 +342,7 @@ def test_what_a_kept_generation_does_not_hold_stays(tmp_path: Path) -> None:
     grow_older(lake.uri, timedelta(days=40), f"{RAW}2024-02-12-batch-1")
     consolidate({}, lake)
     grow_older(lake.uri, timedelta(days=6))
-    event = {"raw": "remove", "delete": True, "rawOlderThanDays": 10}
+    event = {"raw": "remove", "delete": True, "raw_older_than_days": 10}
     assert (vacuum(event, lake)["raw"]["files"], raw_names(lake)) == (1, ["1"])
     rollback({"generation": 1}, lake)
     grow_older(lake.uri, timedelta(days=100))
@@ -351,7 +353,7 @@ def test_what_a_kept_generation_does_not_hold_stays(tmp_path: Path) -> None:
 def test_a_later_file_of_the_same_name_is_not_what_older_generations_hold(tmp_path: Path) -> None:
     """Generation 1 names a file that was removed; the one that has its name now came into silver with generation 4."""
     lake = generations(str(tmp_path), [8, 7])
-    event = {"raw": "remove", "delete": True, "rawOlderThanDays": 2, "retentionHours": 24 * 10}
+    event = {"raw": "remove", "delete": True, "raw_older_than_days": 2, "retention_hours": 24 * 10}
     assert vacuum(event, lake)["raw"]["files"] == 1
     add(lake, 2)  # the name is free from here on
     fetch(lake, 3, [row("CCC", DAYS[14], 77.0)])
@@ -376,15 +378,15 @@ def test_files_that_are_not_whole_stay(mode: str, old_lake: Lake) -> None:
         lake.store.put(key, data, replaces=lake.store.get(key))
         grow_older(lake.uri, timedelta(days=35), key)
     with pytest.warns(LakeWarning, match="batch-0"):
-        result = vacuum({"raw": mode, "delete": True, "rawOlderThanDays": 10}, lake)
+        result = vacuum({"raw": mode, "delete": True, "raw_older_than_days": 10}, lake)
     assert (result["raw"]["files"], raw_names(lake)) == (1, ["0-part-1", "0", "1"])
 
 
 def test_nothing_is_taken_that_silver_lacks(old_lake: Lake) -> None:
     lake = old_lake
     name = next(key for key in lake.store.list(RAW) if "part-1" in key).removeprefix(RAW)
-    wrong = {"consolidated": (*head(lake).consolidated, name)}
-    publish(lake, "consolidate", lambda before: before.model_copy(update=wrong))
+    wrong = Change(tables={}, consolidated=(*head(lake).consolidated, name))
+    publish(lake, "consolidate", lambda before: (wrong, None))
     grow_older(lake.uri, timedelta(days=40))
     before = lake.store.list(RAW)
     for mode in ("archive", "remove"):
@@ -411,7 +413,8 @@ def test_ended_before_archived_files_are_deleted_no_row_is_there_twice(
     assert table(lake, RAW_ROWS) == raw
     consolidate({"full": True}, lake)
     assert table(lake, RAW_ROWS) == raw
-    assert vacuum({"raw": again, "delete": True, "rawOlderThanDays": 30}, lake)["raw"]["files"] == 2 * (again != "keep")
+    result = vacuum({"raw": again, "delete": True, "raw_older_than_days": 30}, lake)
+    assert result["raw"]["files"] == 2 * (again != "keep")
     assert table(lake, RAW_ROWS) == raw
     assert len(head(lake).table("raw").base) == 1
 

@@ -11,7 +11,7 @@ import time_machine
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from tests.yahoo_replay import (
@@ -73,7 +73,7 @@ def test_second_run_asks_nothing_and_changes_nothing(yahoo: YahooReplay, lake_ur
     fetch(lake_uri, "BHP")
     before, asked = Lake(lake_uri).store.list(""), len(yahoo.charts())
     again = fetch(lake_uri, "BHP")
-    assert (again["status"], again["rows"], again["upToDate"]) == ("complete", 0, 1)
+    assert (again["status"], again["rows"], again["up_to_date"]) == ("complete", 0, 1)
     assert (Lake(lake_uri).store.list(""), len(yahoo.charts())) == (before, asked)
 
 

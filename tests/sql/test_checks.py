@@ -23,20 +23,21 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from stockstream.analytics.cli.check import check
-from stockstream.pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.checks import FOLDER, MAX_ROWS, Check, Finding, described, find, run_checks, shipped
 from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
-from stockstream.pipeline.manifest import DataFile, Manifest, Table
+from stockstream.pipeline.manifest import Change, DataFile, Table
 from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head, publish
-from stockstream.pipeline.run import run
+from stockstream.pipeline.publishing import publish
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import HOME, SqlFile, load
 from stockstream.sql.session import LakeWarning, connect, set_silver, set_variable
 from tests.conftest import SHARED
@@ -96,10 +97,7 @@ def silver(query: str, table: str = "bars") -> Plant:
         lake.store.put(key, data, replaces=None)
         planted = Table(delta=(DataFile(key=key, rows=0, bytes=0, sha256="", symbols=0),))
 
-        def name_it(before: Manifest) -> Manifest:
-            return before.model_copy(update={"tables": {**before.tables, table: planted}})
-
-        publish(lake, "planted", name_it)
+        publish(lake, "planted", lambda before: (Change(tables={table: planted}), None))
 
     return plant
 
@@ -284,7 +282,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::sql.session.LakeWarning")
+@pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
     plant(clean)
@@ -317,7 +315,7 @@ def test_the_other_tables_pass(clean: Lake) -> None:
     consolidate({}, clean)
     resample({"intervals": ["3d"]}, clean)
     fetch_metadata({"date": "2024-01-19"}, clean, None, US)
-    vacuum({"delete": True, "raw": "archive", "rawOlderThanDays": 0}, clean)
+    vacuum({"delete": True, "raw": "archive", "raw_older_than_days": 0}, clean)
     assert head(clean).tables.keys() == {"bars", "bars_3d", "metadata", "raw"}
     assert {name: finding.rows for name, finding in findings(clean).items() if finding.status != "ok"} == {}
 
@@ -571,8 +569,8 @@ def test_what_json_cannot_write_is_text(clean: Lake) -> None:
 
 
 def test_all_bad_rows_are_counted_and_the_first_are_given(clean: Lake) -> None:
-    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * KEPT + 5})")])["many"]
-    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * KEPT + 5, KEPT, {"n": KEPT - 1})
+    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * MAX_ROWS + 5})")])["many"]
+    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * MAX_ROWS + 5, MAX_ROWS, {"n": MAX_ROWS - 1})
 
 
 def test_files_and_folders_of_a_persons_own(clean: Lake, tmp_path: Path) -> None:

@@ -10,9 +10,19 @@ from pathlib import Path
 import pytest
 
 from stockstream.terraform import packages
-from stockstream.terraform.packages import PLATFORMS, PYTHON, UNZIPPED_LIMIT, ZIPPED_LIMIT, build, spec, unzipped
-from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_only, python
+from stockstream.terraform.packages import (
+    PLATFORMS,
+    PYTHON,
+    UNZIPPED_LIMIT,
+    ZIPPED_LIMIT,
+    build,
+    handler,
+    spec,
+    unzipped,
+)
+from tests.aws.lambdas import Lambdas
 from tests.aws.pipeline import packages as built
+from tests.aws.sandbox import Function, architecture, disk_can_be_read_only, python
 from tests.s3_server import S3Server
 
 NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
@@ -24,16 +34,8 @@ def lambdas(s3_server: S3Server) -> Lambdas:
 
 
 def function(name: str, layers: list[str], **environment: str) -> Function:
-    zips = {one: path.read_bytes() for one, path in built().items()}
-    return Function(
-        name,
-        zips[name],
-        tuple(zips[one] for one in layers),
-        f"stockstream.pipeline.handlers.{name}.handler",
-        environment,
-        60,
-        512,
-    )
+    code, *libraries = (built()[one].read_bytes() for one in (name, *layers))
+    return Function(name, code, tuple(libraries), handler(name), environment, 60, 512)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -51,7 +53,7 @@ def test_too_large_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "packages"
     shutil.copytree(packages.ROOT / f"build/packages/{architecture()}-{python()[1]}", folder)
     monkeypatch.setattr(packages, "UNZIPPED_LIMIT", 200 * 2**20)
-    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: Lambda takes 200"):
+    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: the limit of Lambda is 200"):
         build(folder, architecture(), python()[1])
 
 
@@ -63,15 +65,14 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
         assert one.path.read_bytes() == before[name].read_bytes(), f"{name} is not reproducible"
 
 
-def test_a_package_holds_no_handler_but_its_own() -> None:
-    with zipfile.ZipFile(built()["resample"]) as archive:
-        handlers = {Path(name).stem for name in archive.namelist() if name.startswith("pipeline/handlers/")}
-    assert handlers == {"__init__", "runtime", "resample"}
-
-
-def test_every_handler_is_a_function() -> None:
-    files = {path.stem for path in (packages.ROOT / "pipeline/handlers").glob("*.py")}
-    assert files - {"__init__", "runtime"} == set(spec()["functions"])
+@pytest.mark.parametrize("name", ["resample", "summarise"])
+def test_a_package_has_no_step_or_handler_of_another_function(name: str) -> None:
+    with zipfile.ZipFile(built()[name]) as archive:
+        files = {path.removeprefix("stockstream/pipeline/") for path in archive.namelist()}
+    for folder in ("handlers", "steps"):
+        modules = {Path(file).stem for file in files if file.startswith(f"{folder}/")}
+        assert modules & set(spec()["functions"]) <= {name}
+    assert {f"steps/{name}.py", "steps/__init__.py", "handlers/runtime.py"} <= files
 
 
 @pytest.mark.parametrize("name", spec()["functions"])

@@ -6,7 +6,7 @@ import pytest
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.market import market
-from stockstream.pipeline.run import run
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.settings import settings
 from stockstream.pipeline.sources import open_source
 

@@ -14,7 +14,7 @@ import pytest
 
 from stockstream.analytics.backtest import Action, Data, Order, Portfolio, Strategy, backtest, rebalance
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import columns, connection, fills, play, table, trade
 from tests.analytics.test_cli import Ran, run_cli

@@ -12,7 +12,7 @@ import pytest
 from stockstream.sql.errors import UsageError
 from stockstream.sql.indicator_catalogue import FOLDER, Indicator, catalogue, check_macro
 from stockstream.sql.indicator_kernels import KERNELS, kernel_files
-from stockstream.sql.indicator_pages import checksum_of, checksums, edited, generated_pages, locked, released
+from stockstream.sql.indicator_pages import checksum_of, checksums, edited, locked, released
 from stockstream.sql.indicator_skeleton import is_checkout, repository_files
 from stockstream.sql.loader import HOME, SqlFile
 from tests.analytics.test_cli import run_cli
@@ -25,11 +25,6 @@ MINE = SMA.replace("sma", "mine")
 def own(folder: Path, text: str, name: str = "mine_v1") -> Path:
     (folder / f"{name}.sql").write_text(text, encoding="utf-8")
     return folder
-
-
-def test_the_generated_files_are_current() -> None:
-    for path, text in generated_pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make sql` and commit"
 
 
 def test_no_released_file_was_edited() -> None:
