@@ -7,6 +7,7 @@ files, `indicators/README.md` describes each indicator, and sql/README.md has th
 from __future__ import annotations
 
 import hashlib
+import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -68,16 +69,32 @@ def checksums() -> dict[str, str]:
     return {name: checksum_of(HOME / f"{name}.sql") for name in sorted(names)}
 
 
-def released() -> dict[str, str]:
+def locked() -> dict[str, str]:
     """Return the checksums in `versions.lock`, by path below `sql/`."""
-    lines = LOCK.read_text(encoding="utf-8").splitlines() if LOCK.exists() else []
-    return dict(line.split() for line in lines if line and not line.startswith("#"))
+    return _parse_lock(LOCK.read_text(encoding="utf-8"))
+
+
+def released() -> dict[str, str]:
+    """Return the checksums in the committed `versions.lock`, so that a file may be edited until it is committed.
+
+    Without git it is the file as it is.
+    """
+    try:
+        command = ["git", "show", f"HEAD:./{LOCK.name}"]
+        shown = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return locked()
+    return _parse_lock(shown.stdout)
 
 
 def edited() -> list[str]:
     """Return the released files that were edited or are gone, by their path below `sql/`."""
     existing = checksums()
     return [name for name, checksum in released().items() if existing.get(name) != checksum]
+
+
+def _parse_lock(text: str) -> dict[str, str]:
+    return dict(line.split() for line in text.splitlines() if line and not line.startswith("#"))
 
 
 def _lines(lines: Iterable[str]) -> str:

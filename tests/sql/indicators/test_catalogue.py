@@ -12,7 +12,7 @@ import pytest
 from stockstream.sql.errors import UsageError
 from stockstream.sql.indicator_catalogue import FOLDER, Indicator, catalogue, check_macro
 from stockstream.sql.indicator_kernels import KERNELS, kernel_files
-from stockstream.sql.indicator_pages import checksum_of, checksums, edited, released
+from stockstream.sql.indicator_pages import checksum_of, checksums, edited, locked, released
 from stockstream.sql.indicator_skeleton import is_checkout, repository_files
 from stockstream.sql.loader import HOME, SqlFile
 from tests.analytics.test_cli import run_cli
@@ -29,7 +29,8 @@ def own(folder: Path, text: str, name: str = "mine_v1") -> Path:
 
 def test_no_released_file_was_edited() -> None:
     assert edited() == []
-    assert checksums().keys() == released().keys(), "run `make sql`: a file is not in versions.lock"
+    assert checksums() == locked(), "run `make sql`: versions.lock is not current"
+    assert released().items() <= locked().items()
 
 
 @pytest.mark.parametrize("one", catalogue().indicators, ids=lambda one: one.macro)
@@ -127,11 +128,11 @@ def test_a_newer_version_is_what_the_name_means(tmp_path: Path) -> None:
 
 
 def test_new_writes_an_indicator_and_a_test_that_passes(tmp_path: Path) -> None:
-    ran = run_cli("indicators", "new", "my_average", "--sql-path", str(tmp_path))
-    assert ran.out.split() == [f"{tmp_path}/my_average_v1.sql", f"{tmp_path}/test_my_average.py"]
+    ran = run_cli("indicators", "new", "my_mean", "--sql-path", str(tmp_path))
+    assert ran.out.split() == [f"{tmp_path}/my_mean_v1.sql", f"{tmp_path}/test_my_mean.py"]
     assert pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", ran.out.split()[1]]) == 0
-    assert "my_average(20)" in run_cli("indicators", "list", "--sql-path", str(tmp_path)).out
-    again = run_cli("indicators", "new", "my_average", "--sql-path", str(tmp_path))
+    assert "my_mean(20)" in run_cli("indicators", "list", "--sql-path", str(tmp_path)).out
+    again = run_cli("indicators", "new", "my_mean", "--sql-path", str(tmp_path))
     assert (again.code, "exists already" in again.err) == (2, True)
     assert run_cli("indicators", "new", "My-Average", "--sql-path", str(tmp_path)).code == 2
 
@@ -140,18 +141,18 @@ def test_new_outside_the_repository_writes_to_the_folder_indicators(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = run_cli("indicators", "new", "my_average")
-    assert ran.out.split() == ["indicators/my_average_v1.sql", "indicators/test_my_average.py"]
+    ran = run_cli("indicators", "new", "my_mean")
+    assert ran.out.split() == ["indicators/my_mean_v1.sql", "indicators/test_my_mean.py"]
     assert [path.name for path in tmp_path.iterdir()] == ["indicators"]
 
 
 def test_new_in_the_repository_writes_the_sql_file_and_its_oracle() -> None:
     """The recipe as a whole, in a copy of the repository, is followed by tests/test_recipes.py."""
-    files = repository_files("my_average", "trend", date(2026, 11, 26))
+    files = repository_files("my_mean", "trend", date(2026, 11, 26))
     root = HOME.resolve().parent
     assert [str(path.relative_to(root)) for path in files] == [
-        "sql/indicators/trend/my_average_v1.sql",
-        "tests/sql/indicators/oracles/my_average.py",
+        "sql/indicators/trend/my_mean_v1.sql",
+        "tests/sql/indicators/oracles/my_mean.py",
     ]
     assert is_checkout(root / "sql")
     assert not is_checkout(root.parent)
