@@ -107,7 +107,8 @@ ex_dates AS (
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
-    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last digit.
+    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last
+    -- digit.
     SELECT
         symbol, date AS since, until,
         list_reduce(steps, lambda x, y: x * y) AS price_factor,
@@ -316,7 +317,8 @@ FROM read_parquet(list_concat(
 COMMENT ON VIEW raw_bars IS 'Every stored row, all fetches of every bar: what was known at which time.';
 
 -- sql/views/read_merged.sql
--- The message is the name of a file that does not exist: with error() DuckDB could not drop a branch that reads no file.
+-- The message is the name of a file that does not exist: with error() DuckDB could not drop a branch that reads no
+-- file.
 CREATE OR REPLACE MACRO fresh_files() AS coalesce(
     getvariable('fresh_files'),
     ['this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake']
@@ -468,8 +470,9 @@ COMMENT ON MACRO TABLE resample IS 'Bars of n sessions, of weeks or of months, f
 CREATE OR REPLACE VIEW signals AS
 WITH today AS (
     SELECT
-        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up, rsi_14 < 30 AS is_oversold,
-        rsi_14 > 70 AS is_overbought, close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
+        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up,
+        rsi_14 < 30 AS is_oversold, rsi_14 > 70 AS is_overbought,
+        close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
         close > lag(donchian_upper) OVER w AS is_high, close < lag(donchian_lower) OVER w AS is_low
     FROM indicators
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
@@ -2699,7 +2702,8 @@ FROM (
 WHERE newer.format > getvariable('manifests')[-1].format;
 -- The generation that was requested, otherwise the newest.
 SET VARIABLE manifest = coalesce(
-    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1], getvariable('manifests')[1]
+    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
+    getvariable('manifests')[1]
 );
 -- Archives only grow, so that all generations read the archive of the newest.
 SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];

@@ -4,8 +4,8 @@ title: List the files of the lake, and set the variables that the views read.
 status: active
 needs: []
 variables: [lake, sql_home, generation]
-sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver, listed_files,
-  used_names, raw_files, unconsolidated_files, fresh_files, symbol_files]
+sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
+  listed_files, used_names, raw_files, unconsolidated_files, fresh_files, symbol_files]
 reference: run it again to see files that were written since; sql/variables.py says what each variable is
 changes:
   - 2026-11-21 first version
@@ -60,7 +60,8 @@ FROM (
 WHERE newer.format > getvariable('manifests')[-1].format;
 -- The generation that was requested, otherwise the newest.
 SET VARIABLE manifest = coalesce(
-    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1], getvariable('manifests')[1]
+    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
+    getvariable('manifests')[1]
 );
 -- Archives only grow, so that all generations read the archive of the newest.
 SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];

@@ -7,7 +7,8 @@ blocking: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
-reference: only what no market can produce; an open of 0, which old bars of some sources have, is for bars__price_suspicious
+reference: only what no market can produce; an open of 0, which old bars of some sources have, is for
+  bars__price_suspicious
 fix: "find the file of a row with `FROM raw_bars`; move it away, or store a correction, which wins as the
   latest fetch, with `stockstream backfill --source files:FILE`"
 changes:

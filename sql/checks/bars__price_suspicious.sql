@@ -6,8 +6,8 @@ severity: warn
 grain: one row per symbol, date and reason
 needs: [bars, bars_adjusted]
 returns: symbol, date, detail
-reference: adjusted closes are compared. Of 722,988 bars of Yahoo, 519 lie outside low and high, and 60 steps are tenfold,
-  nearly all of them wrong units, or consolidations of shares that are not reported as splits
+reference: adjusted closes are compared. Of 722,988 bars of Yahoo, 519 lie outside low and high, and 60 steps are
+  tenfold, nearly all of them wrong units, or consolidations of shares that are not reported as splits
 fix: "compare with another source; a correction is stored with `stockstream backfill --source files:FILE`"
 changes:
   - 2026-11-21 first version

@@ -28,7 +28,8 @@ WITH finite AS (
     FROM fetched
 )
 SELECT
-    f.symbol, f.date, f.open, f.high, f.low, f.close, f.volume, f.adjusted_close, f.dividend, f.split_ratio, f.price_basis
+    f.symbol, f.date, f.open, f.high, f.low, f.close, f.volume, f.adjusted_close,
+    f.dividend, f.split_ratio, f.price_basis
 FROM finite AS f
 JOIN windows AS w ON w.symbol = f.symbol AND f.date >= w.start_date AND f.date <= w.end_date
 -- An empty row (a holiday that the source lists) is neither a bar nor pending.

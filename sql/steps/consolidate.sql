@@ -8,8 +8,8 @@ needs: [latest_bars, silver_bars]
 variables: [cut, restated]
 sets: [resumed]
 makes:
-  rewritten: symbol, close, date, open, high, low, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
-    price_basis, bar_no, prev_close
+  rewritten: symbol, close, date, open, high, low, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
+    source, price_basis, bar_no, prev_close
 returns: temp table rewritten, the columns of schema/bars.sql
 changes:
   - 2026-11-21 first version
@@ -29,8 +29,8 @@ FROM latest_bars
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 
--- Where the numbering of a symbol's rows continues: the first row that silver has after the cut contains it (if everything
--- is written again, the numbering starts again) ...
+-- Where the numbering of a symbol's rows continues: the first row that silver has after the cut contains it (if
+-- everything is written again, the numbering starts again) ...
 CREATE OR REPLACE TEMP TABLE starts AS
 SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
 FROM silver_bars

@@ -7,8 +7,8 @@ params: {}
 needs: []
 variables: [sql_home, fresh_files]
 returns: file, reason
-reference: read_raw casts each column to its type in schema/raw.sql; DuckDB reports what it cannot cast only when it reads,
-  and then for all files at once; tests/faults/test_foreign.py tries every type in every column
+reference: read_raw casts each column to its type in schema/raw.sql; DuckDB reports what it cannot cast only when it
+  reads, and then for all files at once; tests/faults/test_foreign.py tries every type in every column
 changes:
   - 2026-11-21 first version
 --- */

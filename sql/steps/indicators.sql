@@ -4,12 +4,12 @@ title: The bars that the indicators are computed from.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [bars_split_adjusted, silver_bars]
+needs: [bars_split_adjusted, silver_bars, indicators]
 variables: [since, cutoff, lookback, restated]
 makes: {whole: symbol, indicator_bars: "symbol, date, open, high, low, close, volume"}
 returns: temp tables whole (symbols that are computed from their first bar on) and indicator_bars
-reference: days after `since` are to be computed, and all days of the restated symbols. `cutoff` lies so far before `since`
-  that most symbols have `lookback` bars in between; those that do not are computed from their first bar on
+reference: days after `since` are to be computed, and all days of the restated symbols. `cutoff` lies so far before
+  `since` that most symbols have `lookback` bars in between; those that do not are computed from their first bar on
 changes:
   - 2026-11-21 first version
 --- */

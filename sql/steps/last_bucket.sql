@@ -7,8 +7,8 @@ params: {}
 needs: [session_buckets]
 variables: [every, through, stable_through]
 returns: last_day (the last day that belongs to the bucket)
-reference: a bucket that ends between through and stable_through (pipeline/manifest.py) is computed from delta alone from
-  the next bar on; for any other, base has to be read
+reference: a bucket that ends between through and stable_through (pipeline/manifest.py) is computed from delta alone
+  from the next bar on; for any other, base has to be read
 changes:
   - 2026-11-21 first version
 --- */

@@ -6,9 +6,11 @@ grain: one row per symbol and period
 params: {}
 needs: [steps/metadata_periods, steps/metadata_facts]
 makes:
-  dated: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, source, valid_from, valid_to
+  dated: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, source, valid_from,
+    valid_to
 returns: temp table dated, the columns of schema/metadata.sql without renamed_from and renamed_to
-reference: a period that lists show is never cut or joined; a fact about a time for which lists say otherwise is left out
+reference: a period that lists show is never cut or joined; a fact about a time for which lists say otherwise is
+  left out
 changes:
   - 2026-11-21 first version
 --- */

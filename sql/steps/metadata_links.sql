@@ -7,11 +7,12 @@ params: {}
 needs: [steps/metadata_turns]
 makes:
   links: from_id, to_id, evidence
-  metadata: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
-    source, valid_from, valid_to
+  metadata: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from,
+    renamed_to, source, valid_from, valid_to
 returns: temp tables links and metadata, the latter with the columns of schema/metadata.sql
 reference: "evidence: 1 Polygon's events, 2 the same FIGI, and from one list to the next 3 the same name, 4 the same
-  listing date and sector, 5 the same listing date; a pair that is the best for both sides, without an equal, is a code change"
+  listing date and sector, 5 the same listing date; a pair that is the best for both sides, without an equal, is a
+  code change"
 changes:
   - 2026-11-21 first version
 --- */

@@ -8,7 +8,8 @@ needs: [steps/metadata_dated]
 makes:
   numbered: id, symbol, sector, figi, listing_date, valid_from, valid_to, is_listed, company
   turns: id, symbol, sector, figi, listing_date, company, day, turn
-returns: temp tables numbered (dated, with a number and the plain name of the company) and turns (turn is ended or begun)
+returns: temp tables numbered (dated, with a number and the plain name of the company) and turns (turn is ended or
+  begun)
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,6 +1,6 @@
 /* ---
 name: metadata_unexplained
-title: The symbols that appeared with the list from which another disappeared, where no source says whether they are one company.
+title: The symbols that replaced others from one list to the next while no source says whether it is the same company.
 status: active
 grain: one row per symbol
 params: {}

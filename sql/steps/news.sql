@@ -3,11 +3,15 @@ name: news
 title: The accepted rows that contain something the lake does not have yet.
 status: active
 grain: one row per symbol and date
-params: {fetch_timestamp: VARCHAR (ISO 8601 UTC), source: VARCHAR, basis_is_declared: BOOLEAN (a person has given the price basis)}
+params:
+  fetch_timestamp: VARCHAR, ISO 8601 UTC
+  source: VARCHAR
+  basis_is_declared: BOOLEAN, whether a person has given the price basis
 needs: [latest_bars, split_factors, steps/accept]
 variables: [batch_symbols]
 makes:
-  news: symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source, price_basis
+  news: symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
+    source, price_basis
 returns: temp table news, the columns of schema/raw.sql
 reference: storing only what is new makes a second run change nothing, and fetching the last days again cheap
 changes:
@@ -52,8 +56,8 @@ compared AS (
                 OR coalesce(i.adjusted_close, s.adjusted_close) IS DISTINCT FROM s.adjusted_close
                 OR coalesce(i.dividend, s.dividend) IS DISTINCT FROM s.dividend
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
-                -- The same values in another price basis, with a split in between: a person who gives the basis means it,
-                -- but a vendor has listed the split and not restated its prices yet.
+                -- The same values in another price basis, with a split in between: a person who gives the basis means
+                -- it, but a vendor has listed the split and not restated its prices yet.
                 OR ($basis_is_declared AND i.later_splits <> s.later_splits)
             )
         ) AS is_news

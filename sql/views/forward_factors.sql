@@ -3,10 +3,10 @@ name: forward_factors
 title: Bars as traded, with factors for the splits and dividends up to each bar's day. No bar depends on later ones.
 status: active
 grain: one row per symbol and date
-params: {src: "name of a table or view with symbol, date, open, high, low, close, volume, dividend, split_ratio, as traded"}
+params: {src: "name of a table of bars as traded, with dividend and split_ratio"}
 needs: []
-returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor moves as the
-  total return), split_factor (shares of the first day = shares / split_factor)
+returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor
+  moves as the total return), split_factor (shares of the first day = shares / split_factor)
 reference: as bars_adjusted, but adjusted forward from the first bar instead of back from the last
 example: FROM forward_factors('bars_as_traded') WHERE symbol = 'BHP'
 changes:
@@ -35,7 +35,8 @@ ex_dates AS (
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
-    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last digit.
+    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last
+    -- digit.
     SELECT
         symbol, date AS since, until,
         list_reduce(steps, lambda x, y: x * y) AS price_factor,

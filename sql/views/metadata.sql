@@ -8,7 +8,7 @@ variables: [sql_home]
 returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
   source, valid_from, valid_to
 reference: schema/metadata.sql describes the columns; computed from the lists of companies in the lake
-example: SELECT symbol, name, valid_from, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to
+example: SELECT symbol, name, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to
 changes:
   - 2026-11-21 first version
 --- */

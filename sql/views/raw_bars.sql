@@ -6,8 +6,8 @@ grain: one row per symbol, date and fetch
 needs: [read_raw]
 variables: [archive_files, lake, sql_home]
 returns: the columns of schema/raw.sql, then file and file_row
-reference: batch files, and the archive into which `stockstream vacuum --raw archive` moves them; archived rows name their
-  batch file. Batch files that a rollback has set aside are left out
+reference: batch files, and the archive into which `stockstream vacuum --raw archive` moves them; archived rows name
+  their batch file. Batch files that a rollback has set aside are left out
 example: FROM raw_bars WHERE symbol = 'BHP' AND date = '2026-11-20' ORDER BY fetch_timestamp
 changes:
   - 2026-11-21 first version

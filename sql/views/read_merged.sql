@@ -12,7 +12,8 @@ example: FROM read_merged(fresh_files()) WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
--- The message is the name of a file that does not exist: with error() DuckDB could not drop a branch that reads no file.
+-- The message is the name of a file that does not exist: with error() DuckDB could not drop a branch that reads no
+-- file.
 CREATE OR REPLACE MACRO fresh_files() AS coalesce(
     getvariable('fresh_files'),
     ['this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake']

@@ -3,7 +3,7 @@ name: resample
 title: "Bars of n sessions, of weeks or of months, from any table of daily bars."
 status: active
 grain: one row per symbol and bucket
-params: {src: "name of a table or view with symbol, date, open, high, low, close, volume", n: "sessions, 'week' or 'month'"}
+params: {src: name of a table or view of daily bars, n: "number of sessions, 'week' or 'month'"}
 needs: [session_buckets]
 returns: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
 reference: schema/resampled.sql describes the columns; prices must have one basis, as in bars_split_adjusted and

@@ -6,8 +6,8 @@ grain: one row per day of the calendar
 params: {n: "a number of sessions, 'week' or 'month'"}
 needs: [sessions]
 returns: day, ends_on (the bucket's last session)
-reference: sessions are counted from the first of the calendar, so that buckets do not change as days arrive; a day without
-  a session belongs to the session before it
+reference: sessions are counted from the first of the calendar, so that buckets do not change as days arrive; a day
+  without a session belongs to the session before it
 example: FROM session_buckets(5) WHERE day >= '2026-11-01' LIMIT 10
 changes:
   - 2026-11-21 first version

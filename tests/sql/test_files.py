@@ -154,7 +154,7 @@ def prepare(con: duckdb.DuckDBPyConnection, file: SqlFile) -> None:
 
 def run(con: duckdb.DuckDBPyConnection, file: SqlFile) -> list[str]:
     """Run a step; return the columns of its rows."""
-    types = {name: str(kind).split()[0] for name, kind in file.header["params"].items()}
+    types = {name: str(kind).split(",")[0] for name, kind in file.header["params"].items()}
     con.execute(file.text, {name: ARGUMENTS[kind] for name, kind in types.items()} or None)
     return [column[0] for column in con.description or ()]
 
