@@ -190,7 +190,7 @@ GONE = "2 10 10 10 10 9 \n 3 11 11 11 11 9 \n 4 8 8 8 8 9"
 OTHER = "\n".join(f"{number} 1 1 1 1 9" for number in (2, 3, 4, 5, 40))
 
 
-def test_a_delisted_symbol_is_closed_at_its_last_price_and_said_so() -> None:
+def test_a_delisted_symbol_is_closed_at_its_last_price_with_a_note() -> None:
     result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), commission="1/share")
     assert notes(result) == [(5, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
     (trade,) = result.closed_positions
@@ -229,7 +229,7 @@ def test_a_run_that_ends_before_a_delisting_does_not_know_of_it() -> None:
     assert (notes(result), columns(result, "long")) == ([], [0, 110])
 
 
-def test_a_delisted_symbol_that_is_traded_alone_is_closed_and_said_so() -> None:
+def test_a_delisted_symbol_that_is_traded_alone_is_closed_with_a_note() -> None:
     """No other symbol has a session after its last bar."""
     result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), symbols=["AAA"])
     assert [text for _, _, text in notes(result)] == [f"delisted after {day(4)}: 10 shares closed at 8"]

@@ -112,7 +112,7 @@ class Raising(Strategy):
         ("on_finish", "Raising.on_finish failed", 3),
     ],
 )
-def test_a_strategy_that_raises_is_told_with_its_bar_and_symbol_and_the_rest_is_kept(
+def test_an_exception_names_its_method_day_and_symbol_and_the_result_up_to_it_is_kept(
     where: str, message: str, sessions: int
 ) -> None:
     result = trade(Raising(where), BARS)

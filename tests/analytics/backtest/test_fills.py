@@ -178,7 +178,7 @@ def test_of_two_orders_the_older_is_filled_first() -> None:
     assert notes(result) == [(3, "AAA", "order to buy 60 rejected: it costs 660.00, and there is 450.00")]
 
 
-# Days without a bar, and prices that are not known
+# Days without a bar, and unknown prices
 
 HALTED = "2 10 10 10 10 1 \n 3 11 11 11 11 1 \n 6 7 7 7 7 1"
 TRADED = "2 1 1 1 1 1 \n 3 1 1 1 1 1 \n 4 1 1 1 1 1 \n 5 1 1 1 1 1 \n 6 1 1 1 1 1"
@@ -209,7 +209,7 @@ def test_a_bar_without_a_close_is_no_bar() -> None:
     assert fills(play({2: Action.buy(10)}, bars)) == [(4, 10, 12)]
 
 
-def test_a_price_that_is_not_known_is_the_close() -> None:
+def test_an_unknown_price_is_the_close() -> None:
     bars = "2 10 10 10 10 1 \n 3 - - - 12 -"
     assert fills(play({2: [Action.buy(10), Action.buy(5, limit=11)]}, bars)) == [(3, 10, 12)]
 

@@ -124,9 +124,7 @@ def test_rsi_mean_reversion_buys_what_is_oversold_and_sells_what_is_overbought(
         assert entries_and_exits(result, symbol) == expected
 
 
-def test_rsi_mean_reversion_has_a_stop_loss_where_one_is_asked_for(
-    con: DuckDBPyConnection, real: dict[str, Real]
-) -> None:
+def test_rsi_mean_reversion_may_have_a_stop_loss(con: DuckDBPyConnection, real: dict[str, Real]) -> None:
     result = run_demo(con, RSIMeanReversion(14, oversold=35, overbought=65, stop_loss=5, percent=60))
     stopped = [trade for trade in result.closed_positions if trade.reason == "stop-loss"]
     assert len(stopped) > 5

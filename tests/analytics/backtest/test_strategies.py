@@ -99,7 +99,7 @@ class Recorder(Strategy):
         self.views.append(data)
 
 
-def test_data_has_the_bar_and_the_columns_asked_for_by_name_and_as_attributes() -> None:
+def test_data_has_the_bar_and_the_strategys_columns_by_name_and_as_attributes() -> None:
     recorder = Recorder()
     play(recorder, BARS)
     assert list(recorder.bars[0]) == [
