@@ -59,15 +59,16 @@ class Source(ABC):
     """Symbols per batch."""
 
     @classmethod
-    @abstractmethod
     def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
         """Return the source for a market. `argument` is what follows the colon in `--source name:argument`.
 
         `options` are the options of `stockstream run` that name a source in their help; ignore those of other sources.
+        A source without settings need not override this.
 
         Raises:
             UsageError: a setting is missing, or the argument or an option is wrong.
         """
+        return cls()
 
     @abstractmethod
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
