@@ -22,7 +22,7 @@ SMA = SMA.replace("version: 2", "version: 1")
 MINE = SMA.replace("sma", "mine")
 
 
-def own(folder: Path, text: str, name: str = "mine_v1") -> Path:
+def folder_with(folder: Path, text: str, name: str = "mine_v1") -> Path:
     (folder / f"{name}.sql").write_text(text, encoding="utf-8")
     return folder
 
@@ -102,19 +102,19 @@ def test_layout_and_comments_of_a_released_file_may_change_and_nothing_else(tmp_
 )
 def test_an_error_names_the_file_and_the_field(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words) as raised:
-        catalogue(own(tmp_path, text))
+        catalogue(folder_with(tmp_path, text))
     assert "mine_v1.sql" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
 def test_a_shipped_version_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="has the same name and version"):
-        catalogue(own(tmp_path, SMA, "sma_v1"))
+        catalogue(folder_with(tmp_path, SMA, "sma_v1"))
 
 
 def test_a_newer_version_is_what_the_name_means(tmp_path: Path) -> None:
     text = SMA.replace("sma_v1", "sma_v3").replace("version: 1", "version: 3").replace("n: 20", "n: 30")
-    indicators = catalogue(own(tmp_path, text, "sma_v3"))
+    indicators = catalogue(folder_with(tmp_path, text, "sma_v3"))
     assert [one.version for one in indicators.newest if one.name == "sma"] == [3]
     with duckdb.connect() as con:
         indicators.install(con)

@@ -30,13 +30,13 @@ def con() -> Iterator[duckdb.DuckDBPyConnection]:
         yield con
 
 
-def assert_same(found: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
-    assert len(found) == len(expected) > 0
-    for one, other in zip(found, expected, strict=True):
+def assert_same(rows: list[tuple[Any, ...]], expected: list[tuple[Any, ...]]) -> None:
+    assert len(rows) == len(expected) > 0
+    for one, other in zip(rows, expected, strict=True):
         assert one == tuple(pytest.approx(value, rel=1e-9) if isinstance(value, float) else value for value in other)
 
 
-def asked(*texts: str) -> list[tuple[str, str, str]]:
+def calls_of(*texts: str) -> list[tuple[str, str, str]]:
     return [(one.name, one.column, one.call("bars")) for one in parse(texts, catalogue())]
 
 
@@ -65,16 +65,16 @@ def test_the_names_of_the_seeds_are_columns(con: duckdb.DuckDBPyConnection) -> N
         ("obv", [("obv", "obv", "obv_v2('bars')")]),
     ],
 )
-def test_what_is_asked_for(text: str, expected: list[tuple[str, str, str]]) -> None:
-    assert asked(text) == expected
+def test_requests_are_parsed(text: str, expected: list[tuple[str, str, str]]) -> None:
+    assert calls_of(text) == expected
 
 
 def test_an_indicators_name_means_all_its_columns() -> None:
-    names = [name for name, *_ in asked("bollinger_10_3")]
+    names = [name for name, *_ in calls_of("bollinger_10_3")]
     assert names == [f"bollinger_{of}_10_3" for of in ("upper", "middle", "lower", "percent", "width")]
 
 
-def test_nothing_unasked_is_computed_and_what_is_shared_is_computed_once() -> None:
+def test_only_what_is_needed_is_computed_and_shared_values_once() -> None:
     def windows(*texts: str) -> int:
         return query(parse(texts, catalogue()), "bars", longest=300).count(" OVER ()")
 
@@ -92,11 +92,11 @@ def test_any_table_with_the_columns_that_are_needed(src: str, con: duckdb.DuckDB
     con.execute("CREATE OR REPLACE VIEW shares AS SELECT symbol, date, close FROM bars")
     con.execute("CREATE OR REPLACE TABLE mine.prices AS FROM shares")
     con.execute('CREATE OR REPLACE TABLE "odd name" AS FROM shares')
-    found = con.sql(f"FROM ({plan(con, parse(['rsi', 'ema_5'], catalogue()), src)}) ORDER BY symbol, date").fetchall()
+    rows = con.sql(f"FROM ({plan(con, parse(['rsi', 'ema_5'], catalogue()), src)}) ORDER BY symbol, date").fetchall()
     macros = (
         "SELECT symbol, date, rsi, ema FROM rsi('bars') JOIN ema('bars', 5) USING (symbol, date) ORDER BY symbol, date"
     )
-    assert_same(found, con.sql(macros).fetchall())
+    assert_same(rows, con.sql(macros).fetchall())
 
 
 def test_a_cte_is_a_table_to_a_macro(con: duckdb.DuckDBPyConnection) -> None:
@@ -107,7 +107,7 @@ def test_a_cte_is_a_table_to_a_macro(con: duckdb.DuckDBPyConnection) -> None:
     )
 
 
-def test_rows_without_a_value_are_left_out_of_it_and_nothing_else(con: duckdb.DuckDBPyConnection) -> None:
+def test_a_row_is_left_out_only_for_the_indicators_that_lack_a_value(con: duckdb.DuckDBPyConnection) -> None:
     con.execute("CREATE OR REPLACE TABLE holes AS FROM bars")
     con.execute("UPDATE holes SET high = NULL WHERE symbol = 'A' AND day(date) = 9")
     requests = parse(["atr_14", "sma_20", "psar"], catalogue())
@@ -147,9 +147,7 @@ def test_rows_without_a_value_are_left_out_of_it_and_nothing_else(con: duckdb.Du
         (["sma_5"], "(FROM bars UNION ALL FROM bars)", "has a day of A more than once"),
     ],
 )
-def test_what_cannot_be_is_said_in_a_line(
-    texts: list[str], src: str, words: str, con: duckdb.DuckDBPyConnection
-) -> None:
+def test_an_error_is_one_line(texts: list[str], src: str, words: str, con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(UsageError) as raised:
         plan(con, parse(texts, catalogue()), src)
     assert words in str(raised.value)

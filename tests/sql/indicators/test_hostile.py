@@ -212,9 +212,9 @@ def million() -> Iterator[tuple[DuckDBPyConnection, Exact]]:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_million_bars_of_one_symbol(way: str, million: tuple[DuckDBPyConnection, Exact]) -> None:
     con, exact = million
-    found = fetch(con, ["ema", "rsi", "wma", "bollinger"], way)["A"]
-    assert all(np.isfinite(found[name][100:]).all() for name in ("ema", "rsi", "wma", "bollinger_width"))
-    assert_exact(found, exact)
+    columns = fetch(con, ["ema", "rsi", "wma", "bollinger"], way)["A"]
+    assert all(np.isfinite(columns[name][100:]).all() for name in ("ema", "rsi", "wma", "bollinger_width"))
+    assert_exact(columns, exact)
 
 
 def test_rsi_of_a_price_that_changed_years_ago() -> None:
@@ -233,9 +233,9 @@ def test_gaps_in_the_dates_change_nothing(macro: str, way: str) -> None:
     with connection({"A": bars}) as con:
         expected = fetch(con, [macro], way)["A"]
         put(con, {"A": bars | {"date": np.datetime64("1950-01-01") + gaps}})
-        found = fetch(con, [macro], way)["A"]
+        columns = fetch(con, [macro], way)["A"]
     for name in expected.keys() - {"date"}:
-        np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_array_equal(columns[name], expected[name])
 
 
 def columns_of(macro: str) -> list[str]:
@@ -282,12 +282,12 @@ def test_rows_with_null_are_left_out(macro: str, way: str) -> None:
         with connection({"A": gone}) as con:
             expected = fetch(con, [macro], way)["A"]
             put(con, {"A": bars | {column: np.where(lacking, np.nan, bars[column])}})
-            found = fetch(con, [macro], way)["A"]
-        kept = np.isin(found["date"], expected["date"])
+            columns = fetch(con, [macro], way)["A"]
+        present = np.isin(columns["date"], expected["date"])
         for name in expected:
-            np.testing.assert_array_equal(found[name][kept], expected[name])
+            np.testing.assert_array_equal(columns[name][present], expected[name])
             # A column that is joined by its macro leaves the rows in, with NULL.
-            assert name == "date" or np.isnan(found[name][~kept]).all()
+            assert name == "date" or np.isnan(columns[name][~present]).all()
 
 
 @pytest.mark.parametrize("macro", MACROS)
@@ -308,10 +308,10 @@ def test_log_returns_need_positive_prices(way: str) -> None:
     bars = random_bars(9, 100)
     bars["close"][[40, 60]] = 0, -1
     with connection({"A": bars}) as con:
-        found = fetch(con, ["historical_volatility_10"], way)["A"]["historical_volatility_10"]
+        columns = fetch(con, ["historical_volatility_10"], way)["A"]["historical_volatility_10"]
     null = np.arange(100) < 10
     null[40:51] = null[60:71] = True
-    np.testing.assert_array_equal(np.isnan(found), null)
+    np.testing.assert_array_equal(np.isnan(columns), null)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -319,8 +319,8 @@ def test_no_volume(way: str) -> None:
     bars = random_bars(10, 100)
     bars["volume"] = np.where(np.arange(100) < 30, 0, 5)
     with connection({"A": bars}) as con:
-        found = fetch(con, ["vwap", "vwap_rolling_10", "cmf_10"], way)["A"]
-    assert np.isnan(found["vwap"][:30]).all()
-    assert np.isnan(found["vwap_rolling_10"][:30]).all()
-    assert not np.isnan([found["vwap"][30:], found["vwap_rolling_10"][30:]]).any()
-    assert (found["cmf_10"][9:30] == 0).all()
+        columns = fetch(con, ["vwap", "vwap_rolling_10", "cmf_10"], way)["A"]
+    assert np.isnan(columns["vwap"][:30]).all()
+    assert np.isnan(columns["vwap_rolling_10"][:30]).all()
+    assert not np.isnan([columns["vwap"][30:], columns["vwap_rolling_10"][30:]]).any()
+    assert (columns["cmf_10"][9:30] == 0).all()
