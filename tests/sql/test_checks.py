@@ -51,7 +51,7 @@ Plant = Callable[[Lake], None]
 
 
 def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST, **other: Any) -> Row:
-    """Give a row of a batch file: a day without movement, unless it is told otherwise."""
+    """Return a row of a batch file: a day without movement, unless other values are given."""
     prices = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), close)
     rest = {"volume": 100, "dividend": 0.0, "split_ratio": 1.0, "source": "test", "price_basis": day}
     return {"symbol": symbol, "date": day, **prices, "fetch_timestamp": fetched, **rest, **other}
@@ -59,14 +59,14 @@ def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST
 
 @cache
 def workshop() -> duckdb.DuckDBPyConnection:
-    """Give a connection with the table `raw`, to make Parquet files."""
+    """Return a connection with the table `raw`, to make Parquet files."""
     con = duckdb.connect()
     con.execute(load("schema/raw").text)
     return con
 
 
 def parquet(rows: list[Row], columns: str = "*") -> bytes:
-    """Give batch file rows as Parquet, or what a SELECT list makes of them."""
+    """Return batch file rows as Parquet, or what a SELECT list makes of them."""
     con = workshop()
     con.execute("TRUNCATE raw")
     for row in rows:
@@ -80,7 +80,7 @@ def store(lake: Lake, rows: list[Row], name: str = "2024-02-01-batch-0", columns
     lake.store.put(f"raw-data/{name}.parquet", parquet(rows, columns), replaces=None)
 
 
-def told(*rows: Row, columns: str = "*") -> Plant:
+def fresh(*rows: Row, columns: str = "*") -> Plant:
     """Plant rows in a batch file that is not consolidated."""
     return lambda lake: store(lake, list(rows), columns=columns)
 
@@ -111,13 +111,13 @@ def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2
 
 
 def replaced_calendar(lake: Lake) -> None:
-    held = lake.store.get(SESSIONS)
+    stored = lake.store.get(SESSIONS)
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
-        Path(folder, "sessions.parquet").write_bytes(held.data if held else b"")
+        Path(folder, "sessions.parquet").write_bytes(stored.data if stored else b"")
         con.sql(f"SELECT * REPLACE (date::VARCHAR AS date) FROM '{folder}/sessions.parquet'").to_parquet(
             f"{folder}/new"
         )
-        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=held)
+        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=stored)
 
 
 def fill(lake: Lake) -> None:
@@ -153,7 +153,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clean(filled: Path, tmp_path: Path) -> Lake:
-    """Give a copy of the clean lake."""
+    """Return a copy of the clean lake."""
     return Lake(str(shutil.copytree(filled, tmp_path / "lake")))
 
 
@@ -205,14 +205,14 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__price_sanity",
-        told(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
+        fresh(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
         [f"S{number} {NEW} {what}" for number, what in enumerate(IMPOSSIBLE)],
     ),
     ("bars__price_sanity", silver_with("close", "'nan'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     ("bars__price_sanity", silver_with("adjusted_close", "'inf'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     (
         "bars__price_suspicious",
-        told(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
+        fresh(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
         [
             f"AAA {NEW} open 0 is below low 10",
             f"BBB {NEW} close 10 is above high 9.9",
@@ -252,7 +252,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__missing_sessions",  # the market has no session 8, and NEW has no session 7 besides
-        told(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
+        fresh(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
         [f"{DAYS[8]} 4 of 5 symbols have no bar", f"NEW {DAYS[7]} 1 sessions without a bar, the last {DAYS[7]}"],
     ),
     (
@@ -322,7 +322,7 @@ def test_the_other_tables_pass(clean: Lake) -> None:
     assert {name: finding.rows for name, finding in findings(clean).items() if finding.status != "ok"} == {}
 
 
-def test_a_split_is_no_jump_unless_it_is_not_told(clean: Lake) -> None:
+def test_a_split_is_a_jump_only_if_it_is_not_reported(clean: Lake) -> None:
     store(clean, [bar("TEN", DAYS[5], 10.0, LATER, split_ratio=1.0)])
     (row,) = findings(clean)["bars__price_suspicious"].rows
     assert (row["symbol"], row["date"]) == ("TEN", str(DAYS[5]))
@@ -341,12 +341,12 @@ versions = st.fixed_dictionaries(
 changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]), max_size=2))
 
 
-def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[Row]) -> bool:
+def is_found(con: duckdb.DuckDBPyConnection, folder: Path, stored: Row, raw: list[Row]) -> bool:
     """Say whether the check finds silver wanting; it is to do so if, and only if, merging again would change it."""
     key = {"symbol": "AAA", "date": DAYS[0]}
     (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
     numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
-    (folder / "silver.parquet").write_bytes(parquet([key | held], numbered))
+    (folder / "silver.parquet").write_bytes(parquet([key | stored], numbered))
     set_silver(con, {"bars": ([], [f"{folder}/silver.parquet"], [])})
     set_variable(con, "raw_files", [f"{folder}/raw.parquet"])
     con.execute(
@@ -364,10 +364,10 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[
 @given(versions, st.lists(changes, min_size=1, max_size=2))
 @examples(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_silver_is_compared_by_the_order_of_the_merge(
-    empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
+    empty: duckdb.DuckDBPyConnection, tmp_path: Path, stored: Row, changed: list[tuple[Row, set[str]]]
 ) -> None:
     """The check has the order written once more: it finds a row if, and only if, merging again would change silver."""
-    is_found(empty, tmp_path, held, [held | {name: row[name] for name in names} for row, names in changed])
+    is_found(empty, tmp_path, stored, [stored | {name: row[name] for name in names} for row, names in changed])
 
 
 @pytest.mark.parametrize("name", list(bar("", DAYS[0]))[2:])
@@ -385,7 +385,7 @@ def test_each_column_decides_where_those_before_it_are_equal(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a session that reads whatever its variables are set to, and keeps nothing of a file that is replaced."""
+    """Return a session that reads whatever its variables are set to, and keeps nothing of a file that is replaced."""
     with connect(str(tmp_path_factory.mktemp("empty"))) as con:
         con.execute("SET parquet_metadata_cache = false; SET enable_external_file_cache = false")
         yield con
@@ -396,7 +396,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
 
 @pytest.fixture
 def published(lake_uri: str) -> Lake:
-    """Give a lake with one generation."""
+    """Return a lake with one generation."""
     lake = Lake(lake_uri)
     lake.prepare(US, date(2024, 1, 19))
     store(lake, [bar(symbol, day) for symbol in ("AAA", "BBB") for day in DAYS[:8]], "2024-01-19-batch-0")
@@ -547,7 +547,7 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "code", "said"),
+    ("sql", "code", "message"),
     [
         ("SELECT symbol, date FROM bars WHERE volume < 0", 0, "1 checks\n"),
         ("FROM bars WHERE symbol = 'TEN'", 1, "1 failed"),
@@ -559,9 +559,9 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
         ("SELECT 1; CREATE TABLE t (a INT)", 1, "does not end with a SELECT"),
     ],
 )
-def test_sql_of_a_persons_own(sql: str, code: int, said: str, clean: Lake) -> None:
+def test_sql_of_the_user(sql: str, code: int, message: str, clean: Lake) -> None:
     ran = cli("--lake", clean.uri, "--sql", sql)
-    assert (ran.exit_code, said in ran.stdout) == (code, True), ran.stdout
+    assert (ran.exit_code, message in ran.stdout) == (code, True), ran.stdout
 
 
 def test_what_json_cannot_write_is_text(clean: Lake) -> None:
@@ -598,7 +598,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("none.sql", None, "cannot read the check .*none.sql: No such file"),
         ("folder/none", "", "no .sql file"),
@@ -609,7 +609,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
         ("a.sql", "\udcff", "cannot read the check .*a.sql"),
     ],
 )
-def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, said: str, tmp_path: Path) -> None:
+def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     if text is not None:
@@ -617,10 +617,10 @@ def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None,
     ran = cli("--lake", str(tmp_path / "lake"), str(path.parent if "/" in name and not text else path))
     assert isinstance(ran.exception, UsageError)
     assert ran.exception.exit_code == 2
-    assert re.search(said, str(ran.exception))
+    assert re.search(message, str(ran.exception))
 
 
-def test_a_lake_without_bars_is_told(tmp_path: Path) -> None:
+def test_a_lake_without_bars_is_reported(tmp_path: Path) -> None:
     with pytest.warns(LakeWarning, match="holds no bars"):
         assert cli("--lake", str(tmp_path / "typo")).exit_code == 0
 
@@ -666,7 +666,7 @@ def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
-    """Give a lake of a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
+    """Return a lake of a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     recorded = f"{SHARED}/ohlcv/asx_yahoo_2020_2021.parquet"
