@@ -342,7 +342,7 @@ changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]
 
 
 def is_found(con: duckdb.DuckDBPyConnection, folder: Path, stored: Row, raw: list[Row]) -> bool:
-    """Say whether the check finds silver wanting; it is to do so if, and only if, merging again would change it."""
+    """Return whether the check reports silver, which it must do if, and only if, merging again would change it."""
     key = {"symbol": "AAA", "date": DAYS[0]}
     (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
     numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
