@@ -1,7 +1,7 @@
-"""What runs on a desk: queries on a lake from Python, and the command line.
+"""Queries on a lake from Python, indicators, backtests, and the command line.
 
 from stockstream import analytics
-con = analytics.connect("./lake")                # every view of sql/README.md
+con = analytics.connect("./lake")  # a DuckDB connection with every view of sql/README.md
 con.sql("FROM bars WHERE symbol = 'BHP'").pl()
 analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
 analytics.indicators(["rsi_14", "macd"], "./lake", symbols=["BHP"])
@@ -29,4 +29,8 @@ def __getattr__(name: str) -> Any:
         from stockstream.analytics.compute import indicators
 
         return indicators
-    raise AttributeError(f"module 'analytics' has no attribute {name!r}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,4 +1,4 @@
-"""Bars as polars frames: the whole lake, a day, a range, some symbols."""
+"""Bars as polars frames: of the whole lake, of one day, of a range of days, or of some symbols."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from stockstream.analytics.cache import LocalCopies
 from stockstream.analytics.session import AsOf, generation_of
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake, no_files, since
-from stockstream.pipeline.settings import settings
 from stockstream.sql.session import (
     FileFilter,
     connect,
@@ -28,16 +28,19 @@ Day = date | str
 
 
 class DataAggregator:
-    """Reads the bars of a lake, consolidated and newer ones, and of these only the files and rows asked for.
+    """Reads the bars of a lake into polars; opens only the files and rows that a call needs.
 
-    Every `load_` method gives a polars DataFrame with the columns of the view `bars`, sorted by symbol and date; the
-    `scan_` method of the same name gives a LazyFrame, for what does not fit into memory. Days are dates or
-    YYYY-MM-DD. `cache` names a folder in which the files of an S3 lake are kept whole, for development. `as_of` is a
-    generation of `stockstream history` to read and nothing newer: its number, or the newest one of a time.
+    Every `load_` method returns a DataFrame with the columns of the view `bars`, sorted by symbol and date. The `scan_`
+    method of the same name returns a LazyFrame, for data that does not fit into memory. Days are dates or text of the
+    form YYYY-MM-DD.
+
+    `lake` is a folder or s3://bucket/prefix (default `STOCKSTREAM_LAKE`). `cache` is a folder that keeps copies of the
+    files of an S3 lake, for development. `as_of` is a generation of `stockstream history` to read instead of the
+    newest: its number, or a time in UTC for the newest one published up to then.
 
     Raises:
         LakeError: the lake cannot be listed or read.
-        UsageError: there is no such generation, or it is gone.
+        UsageError: there is no such generation, or it was deleted.
         ValueError: a day is not YYYY-MM-DD, or a range ends before it starts.
     """
 
@@ -50,48 +53,48 @@ class DataAggregator:
         self._generation = generation_of(self._lake.uri, as_of)
 
     def load_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.DataFrame:
-        """Give all bars; of the lake in s3://bucket/prefix where a bucket is named."""
+        """Return all bars; with `bucket` those of the lake s3://bucket/prefix."""
         return self._all(bucket, prefix).pl()
 
     def scan_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.LazyFrame:
-        """Give all bars, lazily."""
+        """Return all bars, lazily."""
         return self._all(bucket, prefix).pl(lazy=True)
 
     def load_date(self, day: Day) -> pl.DataFrame:
-        """Give the bars of one session; of the batch files reads only those written on that day or later."""
+        """Return the bars of one session; reads only batch files that were written on that day or later."""
         return self.load_date_range(day, day)
 
     def load_date_range(self, start: Day, end: Day) -> pl.DataFrame:
-        """Give the bars of the sessions from start to end, both included; and of the batch files reads those since."""
+        """Return the bars from start to end, both included; reads only batch files written since the first day."""
         return self._range(start, end).pl()
 
     def scan_date_range(self, start: Day, end: Day) -> pl.LazyFrame:
-        """Give the bars of the sessions from start to end, both included, lazily."""
+        """Return the bars from start to end, both included, lazily."""
         return self._range(start, end).pl(lazy=True)
 
     def load_symbols(self, symbols: Sequence[str]) -> pl.DataFrame:
-        """Give all bars of some symbols; of each file only the row groups that hold them are read."""
+        """Return all bars of some symbols; reads only the row groups that may contain them."""
         return self._symbols(symbols).pl()
 
     def scan_symbols(self, symbols: Sequence[str]) -> pl.LazyFrame:
-        """Give all bars of some symbols, lazily."""
+        """Return all bars of some symbols, lazily."""
         return self._symbols(symbols).pl(lazy=True)
 
     def merge_daily_batches(self, day: Day) -> pl.DataFrame:
-        """Give what the batch files of one run hold, merged: whatever sessions that run fetched.
+        """Return the merged rows of the batch files of one run, of all sessions that the run fetched.
 
-        Batch files that `vacuum` has archived or removed are not looked for: the view `raw_bars` has archived rows.
+        Batch files that `vacuum` has archived or removed are not read; the view `raw_bars` has the archived rows.
         """
-        wanted = _day(day)
+        run_day = _day(day)
         con = connect(self._lake.uri, file_filter=no_files, generation=self._generation)
         set_silver(con, {})
         set_variable(con, "unconsolidated_files", files_of(con, "raw_files"))
-        pick_files(con, self._lake.uri, self._cached(lambda files: (f for f in files if run_date(f) == wanted)))
+        pick_files(con, self._lake.uri, self._cached(lambda files: (f for f in files if run_date(f) == run_day)))
         return con.table("bars").order("symbol, date").pl()
 
     def _all(self, bucket: str | None, prefix: str) -> DuckDBPyRelation:
         if bucket is not None:
-            # The seeds' callers name the folder of the batch files; a lake is what that folder lies in.
+            # Callers may name the folder of the batch files, as before version 0.1.0; the lake is its parent.
             lake = f"s3://{bucket}/{prefix.strip('/').removesuffix('raw-data')}"
             return DataAggregator(lake, self._cache, as_of=self._as_of)._all(None, "")
         return self._connect().table("bars").order("symbol, date")
@@ -116,12 +119,12 @@ class DataAggregator:
         return con
 
     def _cached(self, file_filter: FileFilter) -> FileFilter:
-        """Have the batch files that `file_filter` picks read from their local copies, where there is a cache."""
+        """Return a filter that replaces the files of `file_filter` by their local copies, if there is a cache."""
         copies = self._copies
         return file_filter if copies is None else lambda files: copies.of(list(file_filter(files)))
 
 
-# Constants reach the scan through the view's window; a sub-query would not.
+# DuckDB pushes constants through the view's window into the scan, but not a sub-query.
 _OF_SYMBOLS = """
     symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
     AND list_contains(getvariable('batch_symbols'), symbol)

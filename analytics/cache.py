@@ -1,4 +1,4 @@
-"""Local copies of an S3 lake's files, for development: each version is downloaded once."""
+"""A local cache of an S3 lake's files, for development: each version of a file is downloaded once."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from stockstream.pipeline.lake import RAW, Lake
 
 
 class LocalCopies:
-    """Copies of a lake's files below a folder, which may be deleted at any time."""
+    """Copies of a lake's files in a folder, which may be deleted at any time."""
 
     def __init__(self, lake: Lake, folder: Path) -> None:
         self._lake = lake
         self._folder = folder / hashlib.sha256(lake.uri.encode()).hexdigest()[:12]
 
     def of(self, files: Sequence[str]) -> list[str]:
-        """Give the paths of the copies of some files, by their URIs; downloads those that are not there yet.
+        """Return the paths of the local copies of files, given their URIs; download the copies that are missing.
 
         Raises:
-            LakeError: the lake cannot be read, or a file is gone.
+            LakeError: the lake cannot be read, or a file was deleted.
         """
         keys = [file.removeprefix(f"{self._lake.uri}/") for file in files]
-        # A batch file that somebody has replaced is another version; no name of silver is ever used twice.
+        # A batch file may have been replaced, so its ETag tells versions apart; names of silver files are never reused.
         versions = self._lake.store.list(RAW) if any(key.startswith(RAW) for key in keys) else {}
         return [str(self._copy(key, versions[key].etag if key in versions else "")) for key in keys]
 
@@ -36,7 +36,7 @@ class LocalCopies:
             if stored is None:
                 raise LakeError(f"{self._lake.store.uri(key)} was deleted in the meantime: connect again")
             path.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as aside:
-                aside.write(stored.data)
-            Path(aside.name).replace(path)  # whole or not at all, also with two processes at it
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as temporary:
+                temporary.write(stored.data)
+            Path(temporary.name).replace(path)  # atomic, also when two processes download the same file
         return path

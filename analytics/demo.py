@@ -1,4 +1,4 @@
-"""What the demo shows after its run: a first query with its result, and what to try next."""
+"""The end of `stockstream demo`: a first query with its result, and the next commands to try."""
 
 from __future__ import annotations
 

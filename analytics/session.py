@@ -1,35 +1,63 @@
-"""The analyst's connection to a lake."""
+"""Connections to a lake for analysts."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.generations import as_of as find_generation
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import as_of as find_generation
-from stockstream.pipeline.settings import settings
+from stockstream.sql.errors import UsageError, did_you_mean
 from stockstream.sql.session import connect as open_session
 
 AsOf = int | str | date
-"""A generation by its number, or by a time: the newest that was published up to then; a day counts whole, in UTC."""
+"""A generation: its number, or a time in UTC for the newest one published up to then (a day includes all of it)."""
 
 
 def connect(lake: str | None = None, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
-    """Open a lake (a folder or s3://bucket/prefix; `STOCKSTREAM_LAKE` by default) with its views.
+    """Return a DuckDB connection with the views of a lake (a folder or s3://bucket/prefix; default `STOCKSTREAM_LAKE`).
 
-    The connection sees the files that were there when it was made; with `as_of` what a generation of
-    `stockstream history` had published, and nothing newer. `verify` leaves unreadable batch files out, each named by a
-    warning, at the price of opening all of them first. Use one connection a thread.
+    The connection reads the files that existed when it was opened. With `as_of` it reads what a generation of
+    `stockstream history` published, and nothing newer. `verify` opens every batch file first, and leaves out the
+    unreadable ones with a warning for each. Use one connection per thread; `con.cursor()` does not inherit the lake's
+    variables.
 
     Raises:
-        LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
-        UsageError: there is no such generation, or it is gone.
+        LakeError: the lake cannot be listed: missing or wrong credentials, no such bucket, no connection.
+        UsageError: there is no such generation, or it was deleted.
     """
     uri = lake or settings().lake_uri
     return open_session(uri, generation=generation_of(uri, as_of), verify=verify)
 
 
 def generation_of(lake: str, as_of: AsOf | None) -> int | None:
-    """Give the number of the generation that is meant; None: the newest, with what has been fetched since."""
+    """Return the number of a generation; None means the newest one, with the bars fetched since.
+
+    Raises:
+        UsageError: there is no such generation, or it was deleted.
+    """
     return None if as_of is None else find_generation(Lake(lake), str(as_of))
+
+
+def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars") -> None:
+    """Check that a table or view has rows of every one of these symbols.
+
+    Raises:
+        UsageError: it has none of a symbol; the message names the nearest symbols that it has.
+        duckdb.Error: there is no such table, or it has no column `symbol`.
+    """
+    if not symbols:
+        return
+    rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ?", [list(symbols)]).fetchall()
+    unknown = [symbol for symbol in symbols if (symbol,) not in rows]
+    if unknown:
+        near = did_you_mean(unknown[0], all_symbols(con, src))
+        raise UsageError(f"no bars of {', '.join(unknown)} in {src}{near}")
+
+
+def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:
+    """Return the symbols that a table or view has rows of, sorted."""
+    return [symbol for (symbol,) in con.execute(f"SELECT DISTINCT symbol FROM {src} ORDER BY symbol").fetchall()]

@@ -736,6 +736,26 @@ pow(q, k % block_v1(q)) * sum(x * pow(q, -(k % block_v1(q)))) OVER (
     PARTITION BY symbol ORDER BY k // block_v1(q) RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING
 ), 0);
 
+-- sql/indicators/kernels/is_finite_v1.sql
+CREATE OR REPLACE MACRO is_finite_v1(x) AS isfinite(CAST(x AS DOUBLE));
+
+-- sql/indicators/kernels/true_range_v1.sql
+CREATE OR REPLACE MACRO true_range_v1(h, l, before) AS
+CASE WHEN before IS NULL THEN 0e0 ELSE greatest(h - l, abs(h - before), abs(l - before)) END;
+
+-- sql/indicators/kernels/average_of_v1.sql
+CREATE OR REPLACE MACRO average_of_v1(x, weight, n, first, k) AS
+CASE WHEN k >= first THEN decayed_v1(
+    CASE WHEN k > first THEN weight * x WHEN k > first - n THEN x * pow(1 - weight, k - first) / n ELSE 0e0 END,
+    1 - weight, k
+) END;
+
+-- sql/indicators/kernels/ema_of_v1.sql
+CREATE OR REPLACE MACRO ema_of_v1(x, n, first, k) AS average_of_v1(x, 2e0 / (n + 1), n, first, k);
+
+-- sql/indicators/kernels/wilder_of_v1.sql
+CREATE OR REPLACE MACRO wilder_of_v1(x, n, first, k) AS average_of_v1(x, 1e0 / n, n, first, k);
+
 -- sql/indicators/momentum/cci_v1.sql
 CREATE OR REPLACE MACRO cci_v1(src, n) AS TABLE
 WITH bars AS (
@@ -757,6 +777,30 @@ SELECT symbol, date,
     CASE WHEN k >= n - 1 THEN
         CASE WHEN distance <= 1e-14 * abs(mean) THEN 0e0 ELSE (price - mean) / (15e-3 * distance) END END AS cci
 FROM distances;
+
+-- sql/indicators/momentum/cci_v2.sql
+CREATE OR REPLACE MACRO cci_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of cci')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+means AS (
+    SELECT symbol, date, k, price, avg(price) OVER w AS mean, list(price) OVER w AS prices
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+deviations AS (
+    SELECT symbol, date, k, price, mean,
+        list_avg(list_transform(prices, LAMBDA one: abs(one - mean))) AS deviation
+    FROM means
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN
+        CASE WHEN deviation <= 1e-14 * abs(mean) THEN 0e0 ELSE (price - mean) / (15e-3 * deviation) END END AS cci
+FROM deviations;
 
 -- sql/indicators/momentum/mfi_v1.sql
 CREATE OR REPLACE MACRO mfi_v1(src, n) AS TABLE
@@ -788,6 +832,36 @@ SELECT symbol, date,
     CASE WHEN k >= n THEN CASE WHEN up + down < 1 THEN 0e0 ELSE 100 * up / (up + down) END END AS mfi
 FROM sums;
 
+-- sql/indicators/momentum/mfi_v2.sql
+CREATE OR REPLACE MACRO mfi_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+        AND at_least_v1(n, 2, 'the period n of mfi')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+changes AS (
+    SELECT symbol, date, k, price, price * v AS money, lag(price) OVER w AS before
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+flows AS (
+    SELECT symbol, date, k,
+        CASE WHEN price - before >= 1e-14 * (abs(price) + abs(before)) AND price > before THEN money ELSE 0e0 END AS up,
+        CASE WHEN before - price >= 1e-14 * (abs(price) + abs(before)) AND price < before THEN money ELSE 0e0 END AS down
+    FROM changes
+),
+sums AS (
+    SELECT symbol, date, k, sum(up) OVER w AS up, sum(down) OVER w AS down
+    FROM flows
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n THEN CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * up / (up + down) END END AS mfi
+FROM sums;
+
 -- sql/indicators/momentum/momentum_v1.sql
 CREATE OR REPLACE MACRO momentum_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -799,12 +873,34 @@ WITH bars AS (
 SELECT symbol, date, x - before AS momentum
 FROM bars;
 
+-- sql/indicators/momentum/momentum_v2.sql
+CREATE OR REPLACE MACRO momentum_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, lag(CAST(value AS DOUBLE), n) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 1, 'the period n of momentum')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, x - before AS momentum
+FROM bars;
+
 -- sql/indicators/momentum/roc_v1.sql
 CREATE OR REPLACE MACRO roc_v1(src, n, value) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(value AS DOUBLE) AS x, lag(CAST(value AS DOUBLE), n) OVER w AS before
     FROM query_table(src)
     WHERE value IS NOT NULL AND at_least_v1(n, 1, 'the period n of roc')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN before = 0 THEN 0e0 ELSE 100 * (x / before - 1) END AS roc
+FROM bars;
+
+-- sql/indicators/momentum/roc_v2.sql
+CREATE OR REPLACE MACRO roc_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, lag(CAST(value AS DOUBLE), n) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 1, 'the period n of roc')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 )
 SELECT symbol, date, CASE WHEN before = 0 THEN 0e0 ELSE 100 * (x / before - 1) END AS roc
@@ -838,6 +934,27 @@ SELECT symbol, date,
     CASE WHEN k >= n THEN CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * up / (up + down) END END AS rsi
 FROM averaged;
 
+-- sql/indicators/momentum/rsi_v2.sql
+CREATE OR REPLACE MACRO rsi_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of rsi')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k,
+        CASE WHEN change > 0 THEN change ELSE 0e0 END AS up, CASE WHEN change < 0 THEN -change ELSE 0e0 END AS down
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, wilder_of_v1(up, n, n, k) AS up, wilder_of_v1(down, n, n, k) AS down
+    FROM moves
+)
+SELECT symbol, date, CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * up / (up + down) END AS rsi
+FROM averages;
+
 -- sql/indicators/momentum/stochastic_v1.sql
 CREATE OR REPLACE MACRO stochastic_v1(src, n, smooth, signal) AS TABLE
 WITH bars AS (
@@ -845,6 +962,38 @@ WITH bars AS (
         row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL
+        AND at_least_v1(n, 2, 'the period n of stochastic') AND at_least_v1(smooth, 1, 'smooth of stochastic')
+        AND at_least_v1(signal, 1, 'signal of stochastic')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    SELECT symbol, date, k, x, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+places AS (
+    SELECT symbol, date, k,
+        CASE WHEN highest = lowest THEN 0e0 ELSE 100 * (x - lowest) / (highest - lowest) END AS fast
+    FROM extremes
+),
+smoothed AS (
+    SELECT symbol, date, k, avg(fast) OVER w AS slow
+    FROM places
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN smooth - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n + smooth + signal - 3 THEN slow END AS stoch_k,
+    CASE WHEN k >= n + smooth + signal - 3 THEN avg(slow) OVER w END AS stoch_d
+FROM smoothed
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN signal - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/momentum/stochastic_v2.sql
+CREATE OR REPLACE MACRO stochastic_v2(src, n, smooth, signal) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
         AND at_least_v1(n, 2, 'the period n of stochastic') AND at_least_v1(smooth, 1, 'smooth of stochastic')
         AND at_least_v1(signal, 1, 'signal of stochastic')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
@@ -904,6 +1053,38 @@ SELECT symbol, date,
     ) / 7 END AS ultimate
 FROM sums;
 
+-- sql/indicators/momentum/ultimate_v2.sql
+CREATE OR REPLACE MACRO ultimate_v2(src, short, medium, long) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(short, 1, 'short of ultimate')
+        AND at_least_v1(medium, short, 'medium of ultimate') AND at_least_v1(long, medium, 'long of ultimate')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k,
+        CASE WHEN k > 0 THEN x - least(l, before) ELSE 0e0 END AS pressure, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+sums AS (
+    SELECT symbol, date, k,
+        sum(pressure) OVER s AS pressure_s, sum(true_range) OVER s AS range_s,
+        sum(pressure) OVER m AS pressure_m, sum(true_range) OVER m AS range_m,
+        sum(pressure) OVER l AS pressure_l, sum(true_range) OVER l AS range_l
+    FROM ranges
+    WINDOW s AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN short - 1 PRECEDING AND CURRENT ROW),
+        m AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN medium - 1 PRECEDING AND CURRENT ROW),
+        l AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN long - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= long THEN 100 * (
+        4 * coalesce(pressure_s / nullif(range_s, 0), 0) + 2 * coalesce(pressure_m / nullif(range_m, 0), 0)
+        + coalesce(pressure_l / nullif(range_l, 0), 0)
+    ) / 7 END AS ultimate
+FROM sums;
+
 -- sql/indicators/momentum/williams_r_v1.sql
 CREATE OR REPLACE MACRO williams_r_v1(src, n) AS TABLE
 WITH bars AS (
@@ -911,6 +1092,26 @@ WITH bars AS (
         row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL
+        AND at_least_v1(n, 2, 'the period n of williams_r')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    SELECT symbol, date, k, x, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN
+        CASE WHEN highest = lowest THEN 0e0 ELSE -100 * (highest - x) / (highest - lowest) END END AS williams_r
+FROM extremes;
+
+-- sql/indicators/momentum/williams_r_v2.sql
+CREATE OR REPLACE MACRO williams_r_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
         AND at_least_v1(n, 2, 'the period n of williams_r')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
@@ -974,12 +1175,65 @@ SELECT symbol, date,
     CASE WHEN k >= n THEN minus END AS minus_di
 FROM averages;
 
+-- sql/indicators/trend/adx_v2.sql
+CREATE OR REPLACE MACRO adx_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        lag(CAST(close AS DOUBLE)) OVER w AS before,
+        CAST(high AS DOUBLE) - lag(CAST(high AS DOUBLE)) OVER w AS up,
+        lag(CAST(low AS DOUBLE)) OVER w - CAST(low AS DOUBLE) AS down
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of adx')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k, true_range_v1(h, l, before) AS true_range,
+        CASE WHEN up > 0 AND up > down THEN up ELSE 0e0 END AS up,
+        CASE WHEN down > 0 AND down > up THEN down ELSE 0e0 END AS down
+    FROM bars
+),
+averages AS (
+    -- Bar 0, which has no previous bar, counts with 0.
+    SELECT symbol, date, k, wilder_of_v1(true_range, n, n - 1, k) AS true_range,
+        wilder_of_v1(up, n, n - 1, k) AS up, wilder_of_v1(down, n, n - 1, k) AS down
+    FROM moves
+),
+directions AS (
+    SELECT symbol, date, k,
+        CASE WHEN true_range = 0 THEN 0e0 ELSE 100 * up / true_range END AS plus,
+        CASE WHEN true_range = 0 THEN 0e0 ELSE 100 * down / true_range END AS minus,
+        CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * abs(up - down) / (up + down) END AS strength
+    FROM averages
+)
+SELECT symbol, date, wilder_of_v1(strength, n, 2 * n - 1, k) AS adx,
+    CASE WHEN k >= n THEN plus END AS plus_di, CASE WHEN k >= n THEN minus END AS minus_di
+FROM directions;
+
 -- sql/indicators/trend/aroon_v1.sql
 CREATE OR REPLACE MACRO aroon_v1(src, n) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND at_least_v1(n, 2, 'the period n of aroon')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    -- Pairs compare by the price, then by the bar: the latest is the largest, and with its sign turned the smallest.
+    SELECT symbol, date, k, max({'price': h, 'bar': k}) OVER w AS highest, min({'price': l, 'bar': -k}) OVER w AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n THEN 100e0 * (n - k + struct_extract(highest, 'bar')) / n END AS aroon_up,
+    CASE WHEN k >= n THEN 100e0 * (n - k - struct_extract(lowest, 'bar')) / n END AS aroon_down
+FROM extremes;
+
+-- sql/indicators/trend/aroon_v2.sql
+CREATE OR REPLACE MACRO aroon_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(n, 2, 'the period n of aroon')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 extremes AS (
@@ -1019,6 +1273,21 @@ seeded_2 AS (
 SELECT symbol, date, CASE WHEN k >= 2 * n - 2 THEN 2 * e1 - decayed_v1(x, 1 - 2e0 / (n + 1), k) END AS dema
 FROM seeded_2;
 
+-- sql/indicators/trend/dema_v2.sql
+CREATE OR REPLACE MACRO dema_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of dema')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+once AS (
+    SELECT symbol, date, k, ema_of_v1(x, n, n - 1, k) AS e1
+    FROM bars
+)
+SELECT symbol, date, 2 * e1 - ema_of_v1(e1, n, 2 * n - 2, k) AS dema
+FROM once;
+
 -- sql/indicators/trend/ema_v1.sql
 CREATE OR REPLACE MACRO ema_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -1035,6 +1304,17 @@ weighted AS (
 )
 SELECT symbol, date, CASE WHEN k >= n - 1 THEN decayed_v1(x, 1 - 2e0 / (n + 1), k) END AS ema
 FROM weighted;
+
+-- sql/indicators/trend/ema_v2.sql
+CREATE OR REPLACE MACRO ema_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of ema')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, ema_of_v1(x, n, n - 1, k) AS ema
+FROM bars;
 
 -- sql/indicators/trend/kama_v1.sql
 CREATE OR REPLACE MACRO kama_v1(src, n, value) AS TABLE
@@ -1086,12 +1366,78 @@ d8192 AS (SELECT symbol, date, k, y + q * lag(y, 4096, 0e0) OVER w AS y, q * lag
 SELECT symbol, date, CASE WHEN k >= n THEN y END AS kama
 FROM d8192;
 
+-- sql/indicators/trend/kama_v2.sql
+CREATE OR REPLACE MACRO kama_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k,
+        abs(CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w) AS step,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE), n) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of kama')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+paths AS (
+    SELECT symbol, date, k, x, change, sum(step) OVER w AS path
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+speeds AS (
+    SELECT symbol, date, k, x,
+        CASE WHEN k < n THEN 1e0 ELSE pow(CASE WHEN path <= change OR path = 0 THEN 1e0
+            ELSE abs(change) / path END * (2 / 3e0 - 2 / 31e0) + 2 / 31e0, 2) END AS c
+    FROM paths
+),
+-- The recursion y = c * x + (1 - c) * y, whose c differs per bar, by doubling: after the step dN a row holds, for the last N
+-- bars, the sum y of what they contribute and the product q of their (1 - c).
+d2 AS (SELECT symbol, date, k, c * x + (1 - c) * lag(c * x, 1, 0e0) OVER w AS y, (1 - c) * lag(1 - c, 1, 0e0) OVER w AS q
+    FROM speeds WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d4 AS (SELECT symbol, date, k, y + q * lag(y, 2, 0e0) OVER w AS y, q * lag(q, 2, 0e0) OVER w AS q
+    FROM d2 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d8 AS (SELECT symbol, date, k, y + q * lag(y, 4, 0e0) OVER w AS y, q * lag(q, 4, 0e0) OVER w AS q
+    FROM d4 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d16 AS (SELECT symbol, date, k, y + q * lag(y, 8, 0e0) OVER w AS y, q * lag(q, 8, 0e0) OVER w AS q
+    FROM d8 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d32 AS (SELECT symbol, date, k, y + q * lag(y, 16, 0e0) OVER w AS y, q * lag(q, 16, 0e0) OVER w AS q
+    FROM d16 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d64 AS (SELECT symbol, date, k, y + q * lag(y, 32, 0e0) OVER w AS y, q * lag(q, 32, 0e0) OVER w AS q
+    FROM d32 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d128 AS (SELECT symbol, date, k, y + q * lag(y, 64, 0e0) OVER w AS y, q * lag(q, 64, 0e0) OVER w AS q
+    FROM d64 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d256 AS (SELECT symbol, date, k, y + q * lag(y, 128, 0e0) OVER w AS y, q * lag(q, 128, 0e0) OVER w AS q
+    FROM d128 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d512 AS (SELECT symbol, date, k, y + q * lag(y, 256, 0e0) OVER w AS y, q * lag(q, 256, 0e0) OVER w AS q
+    FROM d256 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d1024 AS (SELECT symbol, date, k, y + q * lag(y, 512, 0e0) OVER w AS y, q * lag(q, 512, 0e0) OVER w AS q
+    FROM d512 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d2048 AS (SELECT symbol, date, k, y + q * lag(y, 1024, 0e0) OVER w AS y, q * lag(q, 1024, 0e0) OVER w AS q
+    FROM d1024 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d4096 AS (SELECT symbol, date, k, y + q * lag(y, 2048, 0e0) OVER w AS y, q * lag(q, 2048, 0e0) OVER w AS q
+    FROM d2048 WINDOW w AS (PARTITION BY symbol ORDER BY date)),
+d8192 AS (SELECT symbol, date, k, y + q * lag(y, 4096, 0e0) OVER w AS y, q * lag(q, 4096, 0e0) OVER w AS q
+    FROM d4096 WINDOW w AS (PARTITION BY symbol ORDER BY date))
+SELECT symbol, date, CASE WHEN k >= n THEN y END AS kama
+FROM d8192;
+
 -- sql/indicators/trend/linreg_slope_v1.sql
 CREATE OR REPLACE MACRO linreg_slope_v1(src, n, value) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of linreg_slope')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN
+        (sum(k * x) OVER w - (k - (n - 1) / 2e0) * sum(x) OVER w) * 12e0 / (n * (n * n - 1e0)) END AS linreg_slope
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/trend/linreg_slope_v2.sql
+CREATE OR REPLACE MACRO linreg_slope_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of linreg_slope')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 )
 SELECT symbol, date,
@@ -1137,6 +1483,27 @@ SELECT symbol, date,
     CASE WHEN k >= slow + signal - 2 THEN average END AS macd_signal,
     CASE WHEN k >= slow + signal - 2 THEN line - average END AS macd_hist
 FROM averaged;
+
+-- sql/indicators/trend/macd_v2.sql
+CREATE OR REPLACE MACRO macd_v2(src, fast, slow, signal, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(fast, 2, 'fast of macd') AND at_least_v1(signal, 2, 'signal of macd')
+        AND at_least_v1(slow, fast + 1, 'slow of macd')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+lines AS (
+    SELECT symbol, date, k, ema_of_v1(x, fast, slow - 1, k) - ema_of_v1(x, slow, slow - 1, k) AS line
+    FROM bars
+),
+signals AS (
+    SELECT symbol, date, k, line, ema_of_v1(line, signal, slow + signal - 2, k) AS average
+    FROM lines
+)
+SELECT symbol, date,
+    CASE WHEN k >= slow + signal - 2 THEN line END AS macd, average AS macd_signal, line - average AS macd_hist
+FROM signals;
 
 -- sql/indicators/trend/psar_v1.sql
 CREATE OR REPLACE MACRO psar_v1(src, step, most) AS TABLE
@@ -1192,12 +1559,87 @@ folded AS (
 SELECT symbol, unnest(dates) AS date, unnest(flatten(list_transform(parts, LAMBDA part: part.found))) AS psar
 FROM folded;
 
+-- sql/indicators/trend/psar_v2.sql
+CREATE OR REPLACE MACRO psar_v2(src, acceleration, maximum) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k,
+        coalesce(lag(CAST(high AS DOUBLE)) OVER w, lead(CAST(high AS DOUBLE)) OVER w) AS high_1,
+        coalesce(lag(CAST(low AS DOUBLE)) OVER w, lead(CAST(low AS DOUBLE)) OVER w) AS low_1
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+-- Each bar's state follows from the previous one, so the list of a symbol's bars is folded: s is the previous state, b the
+-- bar. A state holds the trend (up), the extreme of it, the acceleration factor (a) and the stop of the next bar (next).
+--   up, and low > next: the rise goes on; a new high is the new extreme and increases a.
+--   up, and low <= next: the trend turns down; the stop jumps to the extreme, and a starts again.
+--   down: the same with high and low exchanged.
+-- The stop stays outside the range of the last two bars (lowest, highest). The fold runs in parts of 128 bars, because it
+-- copies the stops so far at each bar. Bar 0 is a part of its own and holds the first state.
+parts AS (
+    SELECT symbol, (k + 127) // 128 AS part, list(date ORDER BY k) AS dates, list({
+        'h': h, 'l': l, 'highest': CASE WHEN k = 1 THEN h ELSE greatest(h, high_1) END,
+        'lowest': CASE WHEN k = 1 THEN l ELSE least(l, low_1) END,
+        'up': l - low_1 <= greatest(high_1 - h, 0), 'a': CAST(acceleration AS DOUBLE),
+        'extreme': CASE WHEN l - low_1 <= greatest(high_1 - h, 0) THEN high_1 ELSE low_1 END,
+        'next': CASE WHEN l - low_1 <= greatest(high_1 - h, 0) THEN l ELSE h END,
+        'stops': CASE WHEN k = 0 THEN [CAST(NULL AS DOUBLE)] WHEN k % 128 = 1 THEN [] END
+    } ORDER BY k) AS bars
+    FROM bars
+    GROUP BY symbol, (k + 127) // 128
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts FROM parts GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'h': b.h, 'l': b.l, 'highest': b.highest, 'lowest': b.lowest,
+            'up': CASE WHEN s.up THEN b.l > s.next ELSE b.h >= s.next END,
+            'a': CASE WHEN s.up AND b.l > s.next AND b.h > s.extreme OR NOT s.up AND b.h < s.next AND b.l < s.extreme
+                    THEN least(s.a + acceleration, maximum)
+                WHEN s.up AND b.l > s.next OR NOT s.up AND b.h < s.next THEN s.a ELSE CAST(acceleration AS DOUBLE) END,
+            'extreme': CASE WHEN s.up AND b.l > s.next OR NOT s.up AND b.h >= s.next
+                THEN greatest(s.extreme, b.h) ELSE least(s.extreme, b.l) END,
+            'next': CASE
+                -- The rise goes on, the fall goes on.
+                WHEN s.up AND b.l > s.next THEN least(b.lowest, s.next + (greatest(s.extreme, b.h) - s.next)
+                    * CASE WHEN b.h > s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
+                WHEN NOT s.up AND b.h < s.next THEN greatest(b.highest, s.next + (least(s.extreme, b.l) - s.next)
+                    * CASE WHEN b.l < s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
+                -- It turns down, it turns up.
+                WHEN s.up THEN greatest(b.highest, greatest(s.extreme, b.highest)
+                    + acceleration * (b.l - greatest(s.extreme, b.highest)))
+                ELSE least(b.lowest, least(s.extreme, b.lowest)
+                    + acceleration * (b.h - least(s.extreme, b.lowest))) END,
+            'stops': list_append(coalesce(b.stops, s.stops),
+                CASE WHEN s.up AND b.l > s.next OR NOT s.up AND b.h < s.next THEN s.next
+                    WHEN s.up THEN greatest(s.extreme, b.highest) ELSE least(s.extreme, b.lowest) END)
+        }
+    ))) AS parts
+    FROM symbols
+)
+SELECT symbol, unnest(dates) AS date, unnest(flatten(list_transform(parts, LAMBDA part: part.stops))) AS psar
+FROM folded;
+
 -- sql/indicators/trend/sma_v1.sql
 CREATE OR REPLACE MACRO sma_v1(src, n, value) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of sma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN avg(x) OVER w END AS sma
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/trend/sma_v2.sql
+CREATE OR REPLACE MACRO sma_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of sma')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 )
 SELECT symbol, date, CASE WHEN k >= n - 1 THEN avg(x) OVER w END AS sma
@@ -1269,6 +1711,68 @@ SELECT symbol, date, struct_extract(found, 'line') AS supertrend,
     CASE WHEN struct_extract(found, 'up') THEN 1e0 WHEN NOT struct_extract(found, 'up') THEN -1e0 END AS supertrend_direction
 FROM listed;
 
+-- sql/indicators/trend/supertrend_v2.sql
+CREATE OR REPLACE MACRO supertrend_v2(src, n, multiplier) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of supertrend')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, x, before, (h + l) / 2e0 AS middle, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+bands AS (
+    SELECT symbol, date, k, x, before, middle, multiplier * wilder_of_v1(true_range, n, n, k) AS distance
+    FROM ranges
+),
+-- Each bar's state follows from the previous one, so the list of a symbol's bars is folded: s is the previous state, b the
+-- bar. A state holds both bands and the direction (up).
+--   A band keeps its place while it is nearer to the price than the bar's own band and the previous close is inside it.
+--   up, and close > lower band: goes on; otherwise it turns down. Down, and close > upper band: it turns up.
+-- The fold runs in parts of 128 bars, because it copies the lines so far at each bar, and a bar adds the line of the one
+-- before it. Bar 0 is a part of its own.
+parts AS (
+    SELECT symbol, (k + 127) // 128 AS part, list(date ORDER BY k) AS dates, list({
+        'x': x, 'before': before, 'upper': middle + distance, 'lower': middle - distance,
+        'up': CASE WHEN k = n THEN x >= middle END,
+        'lines': CASE WHEN k % 128 = 1 THEN CAST([] AS STRUCT(line DOUBLE, up BOOLEAN)[]) END
+    } ORDER BY k) AS bars
+    FROM bands
+    GROUP BY symbol, (k + 127) // 128
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts FROM parts GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'x': b.x, 'before': b.before,
+            'upper': CASE WHEN s.upper BETWEEN b.before AND b.upper THEN s.upper ELSE b.upper END,
+            'lower': CASE WHEN s.lower BETWEEN b.lower AND b.before THEN s.lower ELSE b.lower END,
+            'up': b.x > CASE WHEN coalesce(s.up, b.up)
+                THEN CASE WHEN s.lower BETWEEN b.lower AND b.before THEN s.lower ELSE b.lower END
+                ELSE CASE WHEN s.upper BETWEEN b.before AND b.upper THEN s.upper ELSE b.upper END END,
+            'lines': list_append(coalesce(b.lines, s.lines),
+                {'line': CASE WHEN s.up THEN s.lower ELSE s.upper END, 'up': s.up})
+        }
+    ))) AS parts
+    FROM symbols
+),
+listed AS (
+    SELECT symbol, unnest(dates) AS date, unnest(list_append(
+        flatten(list_transform(parts[2:], LAMBDA part: part.lines)),
+        {'line': CASE WHEN parts[-1].up THEN parts[-1].lower ELSE parts[-1].upper END, 'up': parts[-1].up}
+    )) AS one
+    FROM folded
+)
+SELECT symbol, date, struct_extract(one, 'line') AS supertrend,
+    CASE WHEN struct_extract(one, 'up') THEN 1e0 WHEN NOT struct_extract(one, 'up') THEN -1e0 END AS supertrend_direction
+FROM listed;
+
 -- sql/indicators/trend/tema_v1.sql
 CREATE OR REPLACE MACRO tema_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -1304,6 +1808,25 @@ seeded_3 AS (
 SELECT symbol, date,
     CASE WHEN k >= 3 * n - 3 THEN 3 * e1 - 3 * e2 + decayed_v1(x, 1 - 2e0 / (n + 1), k) END AS tema
 FROM seeded_3;
+
+-- sql/indicators/trend/tema_v2.sql
+CREATE OR REPLACE MACRO tema_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of tema')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+once AS (
+    SELECT symbol, date, k, ema_of_v1(x, n, n - 1, k) AS e1
+    FROM bars
+),
+twice AS (
+    SELECT symbol, date, k, e1, ema_of_v1(e1, n, 2 * n - 2, k) AS e2
+    FROM once
+)
+SELECT symbol, date, 3 * e1 - 3 * e2 + ema_of_v1(e2, n, 3 * n - 3, k) AS tema
+FROM twice;
 
 -- sql/indicators/trend/trix_v1.sql
 CREATE OR REPLACE MACRO trix_v1(src, n, value) AS TABLE
@@ -1349,12 +1872,53 @@ SELECT symbol, date,
     CASE WHEN k >= 3 * n - 2 THEN CASE WHEN before = 0 THEN 0e0 ELSE 100 * (e3 / before - 1) END END AS trix
 FROM steps;
 
+-- sql/indicators/trend/trix_v2.sql
+CREATE OR REPLACE MACRO trix_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of trix')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+once AS (
+    SELECT symbol, date, k, ema_of_v1(x, n, n - 1, k) AS e1
+    FROM bars
+),
+twice AS (
+    SELECT symbol, date, k, ema_of_v1(e1, n, 2 * n - 2, k) AS e2
+    FROM once
+),
+thrice AS (
+    SELECT symbol, date, k, ema_of_v1(e2, n, 3 * n - 3, k) AS e3
+    FROM twice
+),
+steps AS (
+    SELECT symbol, date, e3, lag(e3) OVER w AS before
+    FROM thrice
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN before = 0 THEN 0e0 ELSE 100 * (e3 / before - 1) END AS trix
+FROM steps;
+
 -- sql/indicators/trend/wma_v1.sql
 CREATE OR REPLACE MACRO wma_v1(src, n, value) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of wma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN (sum(k * x) OVER w - (k - n) * sum(x) OVER w) * 2e0 / (n * (n + 1)) END AS wma
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/trend/wma_v2.sql
+CREATE OR REPLACE MACRO wma_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of wma')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 )
 SELECT symbol, date,
@@ -1385,6 +1949,22 @@ weighted AS (
 SELECT symbol, date, CASE WHEN k >= n THEN decayed_v1(x, 1 - 1e0 / n, k) END AS atr
 FROM weighted;
 
+-- sql/indicators/volatility/atr_v2.sql
+CREATE OR REPLACE MACRO atr_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of atr')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, true_range_v1(h, l, before) AS true_range
+    FROM bars
+)
+SELECT symbol, date, wilder_of_v1(true_range, n, n, k) AS atr
+FROM ranges;
+
 -- sql/indicators/volatility/bollinger_v1.sql
 CREATE OR REPLACE MACRO bollinger_v1(src, n, width, value) AS TABLE
 WITH bars AS (
@@ -1408,12 +1988,56 @@ SELECT symbol, date,
     2 * deviation / nullif(middle, 0) AS bollinger_width
 FROM spread;
 
+-- sql/indicators/volatility/bollinger_v2.sql
+CREATE OR REPLACE MACRO bollinger_v2(src, n, deviations, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of bollinger')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+spread AS (
+    SELECT symbol, date, x,
+        CASE WHEN k >= n - 1 THEN avg(x) OVER w END AS middle,
+        CASE WHEN k >= n - 1 THEN deviations * stddev_pop(x) OVER w END AS distance
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    middle + distance AS bollinger_upper,
+    middle AS bollinger_middle,
+    middle - distance AS bollinger_lower,
+    (x - middle + distance) / nullif(2 * distance, 0) AS bollinger_percent,
+    2 * distance / nullif(middle, 0) AS bollinger_width
+FROM spread;
+
 -- sql/indicators/volatility/donchian_v1.sql
 CREATE OR REPLACE MACRO donchian_v1(src, n) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND at_least_v1(n, 2, 'the period n of donchian')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    SELECT symbol, date,
+        CASE WHEN k >= n - 1 THEN max(h) OVER w END AS highest,
+        CASE WHEN k >= n - 1 THEN min(l) OVER w END AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    highest AS donchian_upper,
+    (highest + lowest) / 2e0 AS donchian_middle,
+    lowest AS donchian_lower
+FROM extremes;
+
+-- sql/indicators/volatility/donchian_v2.sql
+CREATE OR REPLACE MACRO donchian_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(n, 2, 'the period n of donchian')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 extremes AS (
@@ -1450,6 +2074,27 @@ SELECT symbol, date,
 FROM returns
 WINDOW w AS (PARTITION BY symbol ORDER BY date);
 
+-- sql/indicators/volatility/historical_volatility_v2.sql
+CREATE OR REPLACE MACRO historical_volatility_v2(src, n, sessions, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(value AS DOUBLE) AS x,
+        lag(CAST(value AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of historical_volatility')
+        AND at_least_v1(sessions, 1, 'sessions of historical_volatility')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+returns AS (
+    SELECT symbol, date, k, x, CASE WHEN x > 0 AND before > 0 THEN ln(x / before) ELSE 0e0 END AS change
+    FROM bars
+)
+SELECT symbol, date,
+    CASE WHEN k >= n AND min(x) OVER p > 0
+        THEN sqrt(sessions * n / (n - 1e0)) * stddev_pop(change) OVER w END AS historical_volatility
+FROM returns
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW),
+    p AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n PRECEDING AND CURRENT ROW);
+
 -- sql/indicators/volatility/keltner_v1.sql
 CREATE OR REPLACE MACRO keltner_v1(src, n, atr_n, width, value) AS TABLE
 WITH bars AS (
@@ -1485,12 +2130,50 @@ SELECT symbol, date,
     middle - deviation AS keltner_lower
 FROM averaged;
 
+-- sql/indicators/volatility/keltner_v2.sql
+CREATE OR REPLACE MACRO keltner_v2(src, n, atr_n, multiplier, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(value AS DOUBLE) AS x,
+        CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(value)
+        AND at_least_v1(n, 2, 'the period n of keltner') AND at_least_v1(atr_n, 2, 'the period atr_n of keltner')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, x, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date,
+        CASE WHEN k >= greatest(n - 1, atr_n) THEN ema_of_v1(x, n, n - 1, k) END AS middle,
+        multiplier * wilder_of_v1(true_range, atr_n, atr_n, k) AS distance
+    FROM ranges
+)
+SELECT symbol, date,
+    middle + distance AS keltner_upper,
+    middle AS keltner_middle,
+    middle - distance AS keltner_lower
+FROM averages;
+
 -- sql/indicators/volatility/stddev_v1.sql
 CREATE OR REPLACE MACRO stddev_v1(src, n, value) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE value IS NOT NULL AND at_least_v1(n, 2, 'the period n of stddev')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN stddev_pop(x) OVER w END AS stddev
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/volatility/stddev_v2.sql
+CREATE OR REPLACE MACRO stddev_v2(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of stddev')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 )
 SELECT symbol, date, CASE WHEN k >= n - 1 THEN stddev_pop(x) OVER w END AS stddev
@@ -1513,6 +2196,22 @@ SELECT symbol, date,
     sum(flow) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ad
 FROM flows;
 
+-- sql/indicators/volume/ad_v2.sql
+CREATE OR REPLACE MACRO ad_v2(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CAST(volume AS DOUBLE) AS v
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+),
+flows AS (
+    SELECT symbol, date, CASE WHEN h > l THEN ((x - l) - (h - x)) / (h - l) * v ELSE 0e0 END AS flow
+    FROM bars
+)
+SELECT symbol, date,
+    sum(flow) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ad
+FROM flows;
+
 -- sql/indicators/volume/cmf_v1.sql
 CREATE OR REPLACE MACRO cmf_v1(src, n) AS TABLE
 WITH bars AS (
@@ -1520,6 +2219,28 @@ WITH bars AS (
         CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL AND volume IS NOT NULL
+        AND at_least_v1(n, 2, 'the period n of cmf')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+flows AS (
+    SELECT symbol, date, k, v, CASE WHEN h > l THEN ((x - l) - (h - x)) / (h - l) * v ELSE 0e0 END AS flow
+    FROM bars
+),
+sums AS (
+    SELECT symbol, date, k, sum(flow) OVER w AS flow, sum(v) OVER w AS v
+    FROM flows
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN CASE WHEN v = 0 THEN 0e0 ELSE flow / v END END AS cmf
+FROM sums;
+
+-- sql/indicators/volume/cmf_v2.sql
+CREATE OR REPLACE MACRO cmf_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
         AND at_least_v1(n, 2, 'the period n of cmf')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
@@ -1552,6 +2273,23 @@ SELECT symbol, date,
     sum(v) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS obv
 FROM signed;
 
+-- sql/indicators/volume/obv_v2.sql
+CREATE OR REPLACE MACRO obv_v2(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before,
+        CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND is_finite_v1(volume)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+signed AS (
+    SELECT symbol, date, CASE WHEN k = 0 OR x > before THEN v WHEN x < before THEN -v ELSE 0e0 END AS v
+    FROM bars
+)
+SELECT symbol, date,
+    sum(v) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS obv
+FROM signed;
+
 -- sql/indicators/volume/vwap_rolling_v1.sql
 CREATE OR REPLACE MACRO vwap_rolling_v1(src, n) AS TABLE
 WITH bars AS (
@@ -1559,6 +2297,24 @@ WITH bars AS (
         (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
     FROM query_table(src)
     WHERE high IS NOT NULL AND low IS NOT NULL AND close IS NOT NULL AND volume IS NOT NULL
+        AND at_least_v1(n, 2, 'the period n of vwap_rolling')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+traded AS (
+    SELECT symbol, date, k, v, price * v AS money
+    FROM bars
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN sum(money) OVER w / nullif(sum(v) OVER w, 0) END AS vwap_rolling
+FROM traded
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/volume/vwap_rolling_v2.sql
+CREATE OR REPLACE MACRO vwap_rolling_v2(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
         AND at_least_v1(n, 2, 'the period n of vwap_rolling')
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
@@ -1589,291 +2345,311 @@ totals AS (
 )
 SELECT symbol, date, money / nullif(v, 0) AS vwap, money AS vwap_value, v AS vwap_volume
 FROM totals;
+
+-- sql/indicators/volume/vwap_v2.sql
+CREATE OR REPLACE MACRO vwap_v2(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+),
+traded AS (
+    SELECT symbol, date, v, price * v AS money
+    FROM bars
+),
+totals AS (
+    SELECT symbol, date, sum(money) OVER w AS money, sum(v) OVER w AS v
+    FROM traded
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, money / nullif(v, 0) AS vwap, money AS vwap_value, v AS vwap_volume
+FROM totals;
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cci
-    FROM cci_v1(src, n)
+    FROM cci_v2(src, n)
 );
 COMMENT ON MACRO TABLE cci IS 'Commodity channel index.';
 
 CREATE OR REPLACE MACRO mfi
 (src, n := 14) AS TABLE (
     SELECT symbol, date, mfi
-    FROM mfi_v1(src, n)
+    FROM mfi_v2(src, n)
 );
 COMMENT ON MACRO TABLE mfi IS 'Money flow index.';
 
 CREATE OR REPLACE MACRO momentum
 (src, n := 10) AS TABLE (
     SELECT symbol, date, momentum
-    FROM momentum_v1(src, n, close)
+    FROM momentum_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, momentum
-    FROM momentum_v1(src, n, value)
+    FROM momentum_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE momentum IS 'Momentum.';
 
 CREATE OR REPLACE MACRO roc
 (src, n := 10) AS TABLE (
     SELECT symbol, date, roc
-    FROM roc_v1(src, n, close)
+    FROM roc_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, roc
-    FROM roc_v1(src, n, value)
+    FROM roc_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE roc IS 'Rate of change.';
 
 CREATE OR REPLACE MACRO rsi
 (src, n := 14) AS TABLE (
     SELECT symbol, date, rsi
-    FROM rsi_v1(src, n, close)
+    FROM rsi_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, rsi
-    FROM rsi_v1(src, n, value)
+    FROM rsi_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE rsi IS 'Relative strength index.';
 
 CREATE OR REPLACE MACRO stochastic
 (src, n := 14, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, stoch_k, stoch_d
-    FROM stochastic_v1(src, n, smooth, signal)
+    FROM stochastic_v2(src, n, smooth, signal)
 );
 COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.';
 
 CREATE OR REPLACE MACRO ultimate
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate
-    FROM ultimate_v1(src, short, medium, long)
+    FROM ultimate_v2(src, short, medium, long)
 );
 COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.';
 
 CREATE OR REPLACE MACRO williams_r
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r
-    FROM williams_r_v1(src, n)
+    FROM williams_r_v2(src, n)
 );
 COMMENT ON MACRO TABLE williams_r IS 'Williams %R.';
 
 CREATE OR REPLACE MACRO adx
 (src, n := 14) AS TABLE (
     SELECT symbol, date, adx, plus_di, minus_di
-    FROM adx_v1(src, n)
+    FROM adx_v2(src, n)
 );
 COMMENT ON MACRO TABLE adx IS 'Average directional movement index.';
 
 CREATE OR REPLACE MACRO aroon
 (src, n := 14) AS TABLE (
     SELECT symbol, date, aroon_up, aroon_down
-    FROM aroon_v1(src, n)
+    FROM aroon_v2(src, n)
 );
 COMMENT ON MACRO TABLE aroon IS 'Aroon up and down.';
 
 CREATE OR REPLACE MACRO dema
 (src, n := 20) AS TABLE (
     SELECT symbol, date, dema
-    FROM dema_v1(src, n, close)
+    FROM dema_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, dema
-    FROM dema_v1(src, n, value)
+    FROM dema_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE dema IS 'Double exponential moving average.';
 
 CREATE OR REPLACE MACRO ema
 (src, n := 20) AS TABLE (
     SELECT symbol, date, ema
-    FROM ema_v1(src, n, close)
+    FROM ema_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, ema
-    FROM ema_v1(src, n, value)
+    FROM ema_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE ema IS 'Exponential moving average.';
 
 CREATE OR REPLACE MACRO kama
 (src, n := 10) AS TABLE (
     SELECT symbol, date, kama
-    FROM kama_v1(src, n, close)
+    FROM kama_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, kama
-    FROM kama_v1(src, n, value)
+    FROM kama_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE kama IS 'Kaufman''s adaptive moving average.';
 
 CREATE OR REPLACE MACRO linreg_slope
 (src, n := 14) AS TABLE (
     SELECT symbol, date, linreg_slope
-    FROM linreg_slope_v1(src, n, close)
+    FROM linreg_slope_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, linreg_slope
-    FROM linreg_slope_v1(src, n, value)
+    FROM linreg_slope_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the straight line through the last values.';
+COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.';
 
 CREATE OR REPLACE MACRO macd
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
     SELECT symbol, date, macd, macd_signal, macd_hist
-    FROM macd_v1(src, fast, slow, signal, close)
+    FROM macd_v2(src, fast, slow, signal, close)
 ),
 (src, fast, slow, signal, value) AS TABLE (
     SELECT symbol, date, macd, macd_signal, macd_hist
-    FROM macd_v1(src, fast, slow, signal, value)
+    FROM macd_v2(src, fast, slow, signal, value)
 );
 COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.';
 
 CREATE OR REPLACE MACRO psar
-(src, step := 0.02, most := 0.2) AS TABLE (
+(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
     SELECT symbol, date, psar
-    FROM psar_v1(src, step, most)
+    FROM psar_v2(src, acceleration, maximum)
 );
 COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
 
 CREATE OR REPLACE MACRO sma
 (src, n := 20) AS TABLE (
     SELECT symbol, date, sma
-    FROM sma_v1(src, n, close)
+    FROM sma_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, sma
-    FROM sma_v1(src, n, value)
+    FROM sma_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
 
 CREATE OR REPLACE MACRO supertrend
-(src, n := 10, width := 3) AS TABLE (
+(src, n := 10, multiplier := 3) AS TABLE (
     SELECT symbol, date, supertrend, supertrend_direction
-    FROM supertrend_v1(src, n, width)
+    FROM supertrend_v2(src, n, multiplier)
 );
 COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
     SELECT symbol, date, tema
-    FROM tema_v1(src, n, close)
+    FROM tema_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, tema
-    FROM tema_v1(src, n, value)
+    FROM tema_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE tema IS 'Triple exponential moving average.';
 
 CREATE OR REPLACE MACRO trix
 (src, n := 15) AS TABLE (
     SELECT symbol, date, trix
-    FROM trix_v1(src, n, close)
+    FROM trix_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, trix
-    FROM trix_v1(src, n, value)
+    FROM trix_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE trix IS 'Rate of change of a triple exponential average.';
 
 CREATE OR REPLACE MACRO wma
 (src, n := 20) AS TABLE (
     SELECT symbol, date, wma
-    FROM wma_v1(src, n, close)
+    FROM wma_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, wma
-    FROM wma_v1(src, n, value)
+    FROM wma_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE wma IS 'Weighted moving average.';
 
 CREATE OR REPLACE MACRO atr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, atr
-    FROM atr_v1(src, n)
+    FROM atr_v2(src, n)
 );
 COMMENT ON MACRO TABLE atr IS 'Average true range.';
 
 CREATE OR REPLACE MACRO bollinger
-(src, n := 20, width := 2) AS TABLE (
+(src, n := 20, deviations := 2) AS TABLE (
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
-    FROM bollinger_v1(src, n, width, close)
+    FROM bollinger_v2(src, n, deviations, close)
 ),
-(src, n, width, value) AS TABLE (
+(src, n, deviations, value) AS TABLE (
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
-    FROM bollinger_v1(src, n, width, value)
+    FROM bollinger_v2(src, n, deviations, value)
 );
 COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.';
 
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
-    FROM donchian_v1(src, n)
+    FROM donchian_v2(src, n)
 );
 COMMENT ON MACRO TABLE donchian IS 'Donchian channels.';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (
     SELECT symbol, date, historical_volatility
-    FROM historical_volatility_v1(src, n, sessions, close)
+    FROM historical_volatility_v2(src, n, sessions, close)
 ),
 (src, n, sessions, value) AS TABLE (
     SELECT symbol, date, historical_volatility
-    FROM historical_volatility_v1(src, n, sessions, value)
+    FROM historical_volatility_v2(src, n, sessions, value)
 );
-COMMENT ON MACRO TABLE historical_volatility IS 'Historical volatility, a year''s.';
+COMMENT ON MACRO TABLE historical_volatility IS 'Annualised historical volatility.';
 
 CREATE OR REPLACE MACRO keltner
-(src, n := 20, atr_n := 10, width := 2) AS TABLE (
+(src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
-    FROM keltner_v1(src, n, atr_n, width, close)
+    FROM keltner_v2(src, n, atr_n, multiplier, close)
 ),
-(src, n, atr_n, width, value) AS TABLE (
+(src, n, atr_n, multiplier, value) AS TABLE (
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
-    FROM keltner_v1(src, n, atr_n, width, value)
+    FROM keltner_v2(src, n, atr_n, multiplier, value)
 );
 COMMENT ON MACRO TABLE keltner IS 'Keltner channels.';
 
 CREATE OR REPLACE MACRO stddev
 (src, n := 20) AS TABLE (
     SELECT symbol, date, stddev
-    FROM stddev_v1(src, n, close)
+    FROM stddev_v2(src, n, close)
 ),
 (src, n, value) AS TABLE (
     SELECT symbol, date, stddev
-    FROM stddev_v1(src, n, value)
+    FROM stddev_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.';
 
 CREATE OR REPLACE MACRO ad
 (src) AS TABLE (
     SELECT symbol, date, ad
-    FROM ad_v1(src)
+    FROM ad_v2(src)
 );
 COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.';
 
 CREATE OR REPLACE MACRO cmf
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cmf
-    FROM cmf_v1(src, n)
+    FROM cmf_v2(src, n)
 );
 COMMENT ON MACRO TABLE cmf IS 'Chaikin money flow.';
 
 CREATE OR REPLACE MACRO obv
 (src) AS TABLE (
     SELECT symbol, date, obv
-    FROM obv_v1(src)
+    FROM obv_v2(src)
 );
 COMMENT ON MACRO TABLE obv IS 'On-balance volume.';
 
 CREATE OR REPLACE MACRO vwap_rolling
 (src, n := 20) AS TABLE (
     SELECT symbol, date, vwap_rolling
-    FROM vwap_rolling_v1(src, n)
+    FROM vwap_rolling_v2(src, n)
 );
 COMMENT ON MACRO TABLE vwap_rolling IS 'Volume-weighted average price of the last bars.';
 
 CREATE OR REPLACE MACRO vwap
 (src) AS TABLE (
     SELECT symbol, date, vwap, vwap_value, vwap_volume
-    FROM vwap_v1(src)
+    FROM vwap_v2(src)
 );
 COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.';
 

@@ -87,6 +87,7 @@ def connect(
 
 
 def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
+    """Create the views that `only` names; None: all views and the macros of the indicators."""
     con.execute(empty_variables())
     files = [load(name) for name in (views() if only is None else only)]
     con.execute("".join(file.text + file.comments for file in files))

@@ -27,7 +27,7 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
     """Both are too large to lie beside yfinance in a Lambda."""
     code = (
         "import sys; sys.modules.update(polars=None, pyarrow=None)\n"
-        "import stockstream.pipeline.run, stockstream.pipeline.sources.yahoo, stockstream.pipeline.sources.polygon\n"
+        "import stockstream.pipeline.runner, stockstream.pipeline.sources.yahoo, stockstream.pipeline.sources.polygon\n"
         "import stockstream.pipeline.metadata.polygon, stockstream.pipeline.steps.fetch_metadata\n"
         "import stockstream.pipeline.steps.vacuum, stockstream.pipeline.steps.rollback\n"
         "import stockstream.pipeline.store.s3, stockstream.pipeline.store.folder"
@@ -36,7 +36,7 @@ def test_the_steps_need_neither_polars_nor_pyarrow() -> None:
 
 
 def test_every_setting_is_in_the_readme() -> None:
-    from stockstream.pipeline.settings import Settings
+    from stockstream.pipeline.configuration import Settings
 
     readme = (ROOT / "README.md").read_text()
     for field in Settings.model_fields.values():

@@ -1,54 +1,52 @@
-"""The command line: one command a module, the same options, messages and exit codes in all of them."""
+"""The command line: `stockstream COMMAND`. Every command has the same options, messages and exit codes.
+
+A command is a module in `commands/`, found by itself: see `registry.command`.
+"""
 
 from __future__ import annotations
 
 import sys
 import warnings
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from stockstream.analytics.cli import (
-    backtest,
-    check,
-    history,
-    indicators,
-    metadata,
-    query,
-    rollback,
-    run,
-    shell,
-    silver,
-    status,
-    vacuum,
-)
+from stockstream.analytics.cli import commands
 from stockstream.analytics.cli.logs import start_logging
+from stockstream.analytics.cli.options import OLD_NAMES
+from stockstream.analytics.cli.registry import add_commands
 from stockstream.sql.errors import StockStreamError
 
 app = typer.Typer(
     name="stockstream",
-    help="A lake of stock bars, fetched daily, stored as Parquet, queried in place with DuckDB.",
     epilog="Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 some symbols missing.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={
+        "help_option_names": ["-h", "--help"],
+        "token_normalize_func": lambda name: OLD_NAMES.get(name, name),
+    },
 )
-app.command("run")(run.run)
-app.command("backfill")(run.backfill)
-app.command("consolidate")(silver.consolidate)
-app.command("resample")(silver.resample)
-app.command("metadata")(metadata.metadata)
-app.add_typer(indicators.app, name="indicators")
-app.command("backtest")(backtest.backtest)
-app.command("check")(check.check)
-app.command("history")(history.history)
-app.command("rollback")(rollback.rollback)
-app.command("vacuum")(vacuum.vacuum)
-app.command("query")(query.query)
-app.command("status")(status.status)
-app.command("shell")(shell.shell)
-app.command("demo")(run.demo)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"stockstream {version('stock-stream')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """A lake of stock bars, fetched daily, stored as Parquet, queried in place with DuckDB."""
+
+
+add_commands(app, commands)
 
 
 def main() -> None:
@@ -58,7 +56,7 @@ def main() -> None:
     )
     try:
         start_logging()
-        app()
+        app(prog_name="stockstream")
     except StockStreamError as error:
         Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
         sys.exit(error.exit_code)

@@ -1,4 +1,4 @@
-"""Logs on standard error: a line of JSON each, or for a person at a terminal warnings in plain words."""
+"""Logs on standard error: one line of JSON per record, or plain text for warnings at a terminal."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pythonjsonlogger.json import JsonFormatter
 from rich.logging import RichHandler
 
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 
 
 def start_logging() -> None:
@@ -26,6 +26,6 @@ def start_logging() -> None:
             )
         )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Below INFO these write whole requests, with the tokens that are in them; at INFO where credentials were found.
+    # Below INFO these log whole requests with their tokens; at INFO they log where credentials were found.
     for noisy in ("sqlglot", "urllib3", "botocore", "boto3", "s3transfer"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

@@ -1,4 +1,4 @@
-"""How commands write a result: a table for people, else CSV, JSON or Parquet, to standard output or a file."""
+"""Output of query results: a table, CSV, JSON or Parquet, to standard output or a file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from stockstream.sql.session import quoted
 
 
 class Format(StrEnum):
-    """How a result is written."""
+    """Format of a result."""
 
     table = "table"
     csv = "csv"
@@ -24,8 +24,10 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-FormatOption = Annotated[Format, typer.Option(help="How to write the result.")]
-OutputOption = Annotated[Path | None, typer.Option("--output", "-o", help="A file, else standard output.")]
+FormatOption = Annotated[Format, typer.Option(help="Format of the result.")]
+OutputOption = Annotated[
+    Path | None, typer.Option("--output", "-o", help="Write to this file.", show_default="standard output")
+]
 
 _COPY = {
     Format.csv: "FORMAT csv, HEADER true",
@@ -34,11 +36,11 @@ _COPY = {
 }
 
 
-def chosen(format: Format, as_json: bool, output: Path | None) -> Format:
-    """Give the format that is meant.
+def result_format(format: Format, as_json: bool, output: Path | None) -> Format:
+    """Return the format that `--format` and `--json` select.
 
     Raises:
-        UsageError: it is none for where it is to go.
+        UsageError: the result is Parquet, and standard output is a terminal.
     """
     format = Format.json if as_json else format
     if format is Format.parquet and output is None and sys.stdout.isatty():
@@ -64,9 +66,9 @@ def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, outp
 
 
 def _rendered(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format) -> bytes:
-    # By way of a file: DuckDB can write to /dev/stdout, but cuts off what a redirected one holds already.
+    # Through a file: DuckDB can write to /dev/stdout, but truncates the file that it is redirected to.
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
         path = Path(folder) / "result"
-        # Not result.query(): it binds, which asks S3, while it holds the GIL.
+        # Not result.query(): it holds the GIL while it binds, which may send requests to S3.
         con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
         return path.read_bytes()

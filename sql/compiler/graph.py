@@ -16,6 +16,8 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from stockstream.sql.indicator_kernels import expand_kernels
+
 REF = re.compile(r"⟦(\d+)⟧")
 """How the text of a node names another node."""
 
@@ -104,6 +106,7 @@ class Reader:
         """
         values = {name: _operand(text) for name, text in arguments.items()}
         body = body.copy()
+        expand_kernels(body)
         for column in list(body.find_all(exp.Column)):
             if not column.table and column.name in values:
                 column.replace(values[column.name].copy())

@@ -67,7 +67,7 @@ def _look(
     try:
         longest, incomplete, twice = con.execute(
             "SELECT max(bars), list(symbol) FILTER (NOT complete), min(symbol) FILTER (bars > days) FROM ("
-            f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and({is_bar}) AS complete "
+            f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and(coalesce({is_bar}, false)) AS complete "
             f"FROM {src} WHERE {where} GROUP BY symbol)"
         ).fetchall()[0]
     except duckdb.InvalidInputException as error:  # of at_least_v1

@@ -16,7 +16,7 @@ CREATE OR REPLACE TEMP TABLE answers (
     day      DATE,     -- that the answer is about
     symbol   VARCHAR,  -- whose events were requested
     path     VARCHAR,  -- of the request, without host and key
-    asked_at VARCHAR,  -- ISO 8601 UTC with microseconds
-    answer   VARCHAR,  -- JSON; NULL: refused
-    refused  VARCHAR   -- the reason
+    asked_at VARCHAR,  -- time of the request, ISO 8601 UTC with microseconds
+    answer   VARCHAR,  -- JSON; NULL if refused
+    refused  VARCHAR   -- the reason, if refused
 );

@@ -14,6 +14,7 @@ reference: a period that lists show is never cut or joined; a fact about a time 
 changes:
   - 2026-11-21 first version
 --- */
+-- The periods from lists, and those of former codes from events where no list has a period of the code.
 CREATE OR REPLACE TEMP TABLE traced AS
 WITH former AS (
     SELECT c.symbol, c.figi, c.since, c.next_since

@@ -37,10 +37,10 @@ changes AS (
     WHERE event ->> '$.type' = 'ticker_change'
 )
 SELECT
-    figi, symbol, since, lead(symbol) OVER in_turn AS next_symbol, lead(since) OVER in_turn AS next_since
+    figi, symbol, since, lead(symbol) OVER by_date AS next_symbol, lead(since) OVER by_date AS next_since
 FROM changes
 WHERE symbol <> '' AND since IS NOT NULL
-WINDOW in_turn AS (PARTITION BY id ORDER BY since, symbol);
+WINDOW by_date AS (PARTITION BY id ORDER BY since, symbol);
 
 CREATE OR REPLACE TEMP TABLE delisted AS
 WITH tickers AS (

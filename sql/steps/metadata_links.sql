@@ -23,7 +23,7 @@ WITH reported AS (
     JOIN numbered AS a ON a.symbol = c.symbol AND (a.valid_from <= c.next_since OR a.valid_from IS NULL)
     JOIN numbered AS b ON b.symbol = c.next_symbol AND (b.valid_to > c.next_since OR b.valid_to IS NULL)
     WHERE a.symbol <> b.symbol AND (a.valid_to <= b.valid_to OR b.valid_to IS NULL AND a.valid_to IS NOT NULL)
-    -- The code's last period that had begun by the change, and the next code's first that ended after it.
+    -- The last period of the old code that began by the change, and the first of the new code that ended after it.
     QUALIFY row_number() OVER (
         PARTITION BY c.symbol, c.next_symbol, c.next_since ORDER BY a.valid_from DESC NULLS LAST, b.valid_to NULLS LAST
     ) = 1
@@ -35,7 +35,7 @@ same_security AS (
         lead(valid_from) OVER in_turn AS next_from
     FROM numbered
     WHERE figi IS NOT NULL
-    WINDOW in_turn AS (PARTITION BY figi ORDER BY valid_to NULLS LAST, valid_from NULLS FIRST, symbol)
+    WINDOW by_end AS (PARTITION BY figi ORDER BY valid_to NULLS LAST, valid_from NULLS FIRST, symbol)
 ),
 same_company AS (
     SELECT

@@ -53,11 +53,11 @@ filled AS (
 changed AS (
     SELECT
         symbol, source, since, no, island, name, sector, type, exchange, currency, figi, listing_date,
-        name <> lag(name) OVER in_turn OR sector <> lag(sector) OVER in_turn OR type <> lag(type) OVER in_turn
-            OR exchange <> lag(exchange) OVER in_turn OR currency <> lag(currency) OVER in_turn
-            OR figi <> lag(figi) OVER in_turn OR listing_date <> lag(listing_date) OVER in_turn AS is_change
+        name <> lag(name) OVER by_list OR sector <> lag(sector) OVER by_list OR type <> lag(type) OVER by_list
+            OR exchange <> lag(exchange) OVER by_list OR currency <> lag(currency) OVER by_list
+            OR figi <> lag(figi) OVER by_list OR listing_date <> lag(listing_date) OVER by_list AS is_change
     FROM filled
-    WINDOW in_turn AS (PARTITION BY symbol, island ORDER BY no)
+    WINDOW by_list AS (PARTITION BY symbol, island ORDER BY no)
 ),
 versions AS (
     SELECT

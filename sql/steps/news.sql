@@ -6,7 +6,7 @@ grain: one row per symbol and date
 params:
   fetch_timestamp: VARCHAR, ISO 8601 UTC
   source: VARCHAR
-  basis_is_told: BOOLEAN, whether a person has given the price basis
+  basis_is_declared: BOOLEAN, whether a person has given the price basis
 needs: [latest_bars, split_factors, steps/accept]
 variables: [batch_symbols]
 makes:
@@ -58,7 +58,7 @@ compared AS (
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
                 -- The same values in another price basis, with a split in between: a person who gives the basis means
                 -- it, but a vendor has listed the split and not restated its prices yet.
-                OR ($basis_is_told AND i.later_splits <> s.later_splits)
+                OR ($basis_is_declared AND i.later_splits <> s.later_splits)
             )
         ) AS is_news
     FROM incoming AS i

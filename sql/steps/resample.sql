@@ -8,8 +8,8 @@ needs: [resample, bars_split_adjusted]
 variables: [since, restated, every]
 makes:
   bars_to_resample: symbol, date, open, high, low, close, volume
-  resampled_bars: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
-returns: temp table resampled_bars, the columns of schema/resampled.sql
+  derived_rows: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+returns: temp table derived_rows, the columns of schema/resampled.sql
 changes:
   - 2026-11-21 first version
 --- */
@@ -24,6 +24,6 @@ FROM bars_split_adjusted
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 
-CREATE OR REPLACE TEMP TABLE resampled_bars AS
+CREATE OR REPLACE TEMP TABLE derived_rows AS
 SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
 FROM resample('bars_to_resample', getvariable('every'));

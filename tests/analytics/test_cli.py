@@ -1,4 +1,4 @@
-"""The command line: exit codes, one line for each error, what goes to which stream, settings, odd paths."""
+"""The command line: help, exit codes, one line per error, output streams, settings, unusual paths."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import date
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -28,7 +28,8 @@ import polars as pl
 import pytest
 
 from stockstream.analytics import cli
-from stockstream.pipeline.settings import settings
+from stockstream.analytics.cli import registry
+from stockstream.pipeline.configuration import settings
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
 
 CSV = """symbol,date,open,high,low,close,volume
@@ -37,7 +38,12 @@ BHP,2026-11-17,41,43,40.5,42.5,1100
 CBA,2026-11-16,150,152,149,151,500
 CBA,2026-11-17,151,153,150,152,600
 """
-COMMANDS = [str(command.name) for command in cli.app.registered_commands]
+COMMANDS = [str(command.name) for command in cli.app.registered_commands] + [
+    f"{group.name} {command.name}"
+    for group in cli.app.registered_groups
+    for command in group.typer_instance.registered_commands  # type: ignore[union-attr]
+]
+WITHOUT_DATA = ("shell", "indicators new")
 
 
 @dataclass(frozen=True)
@@ -136,18 +142,123 @@ def assert_one_error(ran: Ran, code: int, *words: str) -> None:
         assert word in ran.messages[0]
 
 
+# --- help, version, completion
+
+
 @pytest.mark.parametrize("command", COMMANDS)
-def test_help_shows_an_example(command: str) -> None:
-    ran = run_cli(command, "--help")
+def test_help_shows_an_example_and_json(command: str) -> None:
+    ran = run_cli(*command.split(), "--help")
     assert ran.code == 0
     assert f"Example: stockstream {command}" in ran.out
+    assert ("--json" in ran.out) == (command not in WITHOUT_DATA)
     assert "\x1b" not in ran.out
 
 
 def test_help_lists_every_command_and_the_exit_codes() -> None:
     ran = run_cli("--help")
     assert "0 complete, 1 failed, 2 wrong usage, 3 some symbols missing" in " ".join(ran.out.split())
-    assert set(COMMANDS) <= set(ran.out.split())
+    assert {command.split()[0] for command in COMMANDS} <= set(ran.out.split())
+
+
+def test_help_shows_the_panels_in_order() -> None:
+    titles = re.findall(r"╭─ (.+?) ─+╮", run_cli("--help").out)
+    assert titles == ["Options", *(panel.value for panel in registry.Panel)]
+
+
+def test_two_commands_cannot_have_the_same_place() -> None:
+    with pytest.raises(ValueError, match="place 10 in the panel Query"):
+        registry.command("another", registry.Panel.QUERY, 10)(lambda: None)
+    with pytest.raises(ValueError, match="query: another command has this name"):
+        registry.command("query", registry.Panel.QUERY, 11)(lambda: None)
+
+
+def test_version_is_the_package_s() -> None:
+    assert run_cli("--version") == Ran(0, f"stockstream {metadata.version('stock-stream')}\n", "")
+
+
+NAMED_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+"""Typer's own switch: the options for completion take the shell's name instead of looking at the parent process."""
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_script_is_shown(shell: str) -> None:
+    done = process("--show-completion", shell, env=os.environ | NAMED_SHELL)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"_STOCKSTREAM_COMPLETE=complete_{shell}" in done.stdout
+
+
+def test_completion_is_installed(tmp_path: Path) -> None:
+    environment = os.environ | NAMED_SHELL | {"HOME": str(tmp_path)}
+    done = process("--install-completion", "bash", env=environment)
+    assert done.returncode == 0, done
+    assert "_STOCKSTREAM_COMPLETE" in (tmp_path / ".bash_completions/stockstream.sh").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "completions"),
+    [
+        ("stockstream back", {"backfill", "backtest"}),
+        ("stockstream query --format ", {"table", "csv", "json", "parquet"}),
+        ("stockstream indicators re", {"refresh"}),
+    ],
+)
+def test_completion_completes_commands_and_values(words: str, completions: set[str]) -> None:
+    place = str(len(words.split(" ")) - 1)
+    variables = {"_STOCKSTREAM_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": place}
+    assert set(process(env=os.environ | variables).stdout.split()) == completions
+
+
+# --- names: old ones, and mistyped ones
+
+
+@pytest.mark.parametrize("command", [name for name in COMMANDS if "--start" in run_cli(*name.split(), "--help").out])
+def test_the_old_names_of_days_work_and_are_hidden(command: str) -> None:
+    """`--start-date` is refused for its value, and so is known."""
+    help_text = run_cli(*command.split(), "--help").out
+    assert "--end" in help_text or command == "run"
+    assert "-date" not in help_text.replace("--date", "")
+    required = {"indicators compute": ["rsi_14"], "backtest": ["--strategy", "BuyAndHold"]}.get(command, [])
+    ran = run_cli(*command.split(), *required, "--start-date", "soon")
+    assert_one_error(ran, 2, "--start soon: write a day as YYYY-MM-DD")
+
+
+def test_the_old_name_of_the_listings_is_the_same_source(lake: str) -> None:
+    assert "generation" in run_cli("metadata", "--source", "listings", "--lake", lake).out
+    ran = run_cli("metadata", "--source", "directory", "--lake", lake)
+    assert (ran.code, ran.out.split(":")[0]) == (0, "metadata   up to date")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "near"),
+    [
+        (["stauts"], "'status'"),
+        (["indicators", "comptue"], "'compute'"),
+        (["query", "--formt", "csv", "FROM bars"], "--format"),
+        (["query", "--format", "jsn", "FROM bars"], "Did you mean json?"),
+        (["vacuum", "--raw", "archiv"], "Did you mean archive?"),
+        (["run", "--market", "AXS"], "did you mean ASX?"),
+        (["run", "--source", "yaho"], "did you mean yahoo?"),
+        (["backtest", "--strategy", "buyandhold"], "did you mean BuyAndHold?"),
+        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "no bars of BPH: there is no such symbol"),
+        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "did you mean BHP?"),
+        (["indicators", "compute", "sma_2", "--symbols", "bph"], "no bars of BPH in bars; did you mean BHP?"),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_the_near_ones(
+    arguments: list[str], near: str, lake: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STOCKSTREAM_LAKE", lake)
+    ran = run_cli(*arguments)
+    assert (ran.code, ran.out) == (2, "")
+    assert near in " ".join(ran.err.replace("│", " ").split())
+
+
+def test_symbols_are_upper_case_and_counted_once(lake: str) -> None:
+    ran = run_cli(
+        *("indicators", "compute", "sma_2", "--symbols", "cba, bhp,CBA", "--start", "2026-11-17", "--format", "csv"),
+        *("--lake", lake),
+    )
+    assert (ran.code, ran.out) == (0, "symbol,date,close,sma_2\nBHP,2026-11-17,42.5,42.0\nCBA,2026-11-17,152.0,151.5\n")
 
 
 # --- exit codes of run
@@ -193,12 +304,16 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--source", "bloomberg"], ["no source bloomberg", "yahoo, polygon, files:PATH, demo"]),
+        (["run", "--source", "bloomberg"], ["no source bloomberg", "demo, files:PATH, polygon, yahoo"]),
         (["run", "--source", "files:nowhere.csv"], ["nowhere.csv", "no such file"]),
         (["run", "--source", "polygon"], ["polygon has the US market only"]),
         (["run", "--market", "LSE"], ["no market LSE", "ASX, US"]),
         (["run", "--date", "18.11.2026"], ["--date 18.11.2026", "YYYY-MM-DD"]),
         (["run", "--start", "2026-02-30"], ["--start 2026-02-30", "YYYY-MM-DD"]),
+        (["run", "--start", "20260203"], ["--start 20260203", "YYYY-MM-DD"]),
+        (["indicators", "compute", "rsi", "--end", "today"], ["--end today", "YYYY-MM-DD"]),
+        (["indicators", "compute", "rsi", "--symbols", "B HP"], ["B HP is no symbol"]),
+        (["backtest", "--strategy", "BuyAndHold", "--symbols", ","], ["nothing is no symbol"]),
         (["backfill", "--start", "2026-02-02", "--end", "2026-02-01"], ["--end 2026-02-01 is before"]),
         (["run", "--symbols", "BHP,B/HP"], ["B/HP is no symbol"]),
         (["run", "--symbols", " , "], ["nothing is no symbol"]),
@@ -324,11 +439,14 @@ def test_a_reader_that_goes_away_gets_no_traceback(rows: int, lake: str) -> None
 
 
 def test_interrupt_ends_a_command_quietly() -> None:
-    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "query", "-"]
-    with subprocess.Popen(command, stdin=-1, stdout=-1, stderr=-1, text=True) as running:
-        time.sleep(2)  # it waits for the SQL by now
+    os.mkfifo("waiting.sql")
+    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "query", "waiting.sql"]
+    with (
+        subprocess.Popen(command, stdout=-1, stderr=-1, text=True) as running,
+        Path("waiting.sql").open("w"),  # opened as soon as the command reads its SQL
+    ):
         running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=20)
+        out, err = running.communicate(timeout=60)
     assert (running.returncode, out) == (130, "")
     assert "Traceback" not in err
 

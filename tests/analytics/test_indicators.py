@@ -65,32 +65,33 @@ def test_days_are_picked_after_they_are_computed(lake: str) -> None:
 
 
 def test_any_view_and_a_folder_of_ones_own(lake: str, tmp_path: Path) -> None:
-    text = (HOME / "indicators/trend/sma_v1.sql").read_text(encoding="utf-8")
-    (tmp_path / "twice_v1.sql").write_text(text.replace("sma", "twice").replace("THEN avg(x)", "THEN 2 * avg(x)"))
+    text = (HOME / "indicators/trend/sma_v2.sql").read_text(encoding="utf-8")
+    (tmp_path / "twice_v2.sql").write_text(text.replace("sma", "twice").replace("THEN avg(x)", "THEN 2 * avg(x)"))
     frame = analytics.indicators(["twice_5", "sma_5"], lake, src="resample('bars', 5)", sql_path=[tmp_path])
     assert frame["twice_5"].drop_nulls().to_list() == pytest.approx((2 * frame["sma_5"].drop_nulls()).to_list())
     listed = json.loads(run_cli("indicators", "list", "--sql-path", str(tmp_path), "--json").out)
-    assert {"name": "twice", "version": 1} in [{key: one[key] for key in ("name", "version")} for one in listed]
+    assert {"name": "twice", "version": 2} in [{key: one[key] for key in ("name", "version")} for one in listed]
     with pytest.raises(UsageError, match="no indicator twice"):
         analytics.indicators(["twice_5"], lake)
 
 
 def test_show_prints_the_file_and_its_header() -> None:
-    assert run_cli("indicators", "show", "macd_signal").out == (HOME / "indicators/trend/macd_v1.sql").read_text()
+    assert run_cli("indicators", "show", "macd_signal").out == (HOME / "indicators/trend/macd_v2.sql").read_text()
     shown = json.loads(run_cli("indicators", "show", "rsi", "--json").out)
     assert shown["formula"].startswith("100 * up / (up + down)")
-    assert shown["sql"].startswith("CREATE OR REPLACE MACRO rsi_v1(src, n, value)")
+    assert shown["sql"].startswith("CREATE OR REPLACE MACRO rsi_v2(src, n, value)")
 
 
 @pytest.mark.parametrize(
     ("asked", "words"),
     [
         (("rsii",), "there is no indicator rsii: is rsi"),
+        (("rsi14",), "there is no indicator rsi14: is rsi_14 meant?"),
         (("sma_1",), "the period n of sma is 1"),
         (("rsi", "--src", "nothing"), "there is no table nothing"),
         (("atr", "--src", "symbols"), "atr needs the columns"),
         (("rsi", "--start", "yesterday"), "--start yesterday: write a day as YYYY-MM-DD"),
-        (("rsi", "--sql-path", "nowhere"), "nowhere is no folder of indicators"),
+        (("rsi", "--sql-path", "nowhere"), "nowhere is not a folder of indicators"),
     ],
 )
 def test_what_cannot_be_is_one_line_and_exit_code_2(asked: tuple[str, ...], words: str, lake: str) -> None:

@@ -21,7 +21,7 @@ import moto.settings
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.loader import HOME, load, views
 from stockstream.sql.session import extension
 from tests.analytics.test_cli import Ran, process, run_cli
@@ -89,7 +89,7 @@ def content(body: bytes) -> bytes:
 def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, object]]:
     """Run the same command on both lakes at the same moment; give both summaries."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stockstream.pipeline.run.datetime", Clock)
+        patched.setattr("stockstream.pipeline.runner.datetime", Clock)
         patched.setattr(Clock, "at", at)
         ran = [run_cli(*arguments, "--json", "--lake", lake) for lake in (twins.folder, twins.s3)]
     assert [each.code for each in ran] in ([0, 0], [3, 3]), ran

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.checks import SEVERITIES
-from stockstream.sql.catalogue import catalogue
+from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.loader import HOME, SqlFile, load, views
 from stockstream.sql.schema.compiler import compiled
 from stockstream.sql.session import connect
@@ -43,8 +43,11 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
 def columns_of(returns: str) -> list[str]:
     """Read a header's `returns`: names with explanations in parentheses, or the columns of something else."""
     text = re.sub(r"\([^()]*\)", "", returns.split(";")[0])
-    raw = duckdb.sql(f"FROM '{HOME}/schema/raw.parquet'").columns
-    text = re.sub(r"the columns of (schema/raw\.sql|bars)", ", ".join(raw), text)
+
+    def columns(match: re.Match[str]) -> str:
+        return ", ".join(duckdb.sql(f"FROM '{HOME}/schema/{match[1] or 'raw'}.parquet'").columns)
+
+    text = re.sub(r"the columns of (?:schema/(\w+)\.sql|bars)", columns, text)
     return [name for part in re.split(r", then | and |,", text) if (name := part.strip())]
 
 
@@ -160,8 +163,9 @@ def run(con: duckdb.DuckDBPyConnection, file: SqlFile) -> list[str]:
 def test_step_returns_and_makes_what_its_header_says(name: str, tmp_path: Path) -> None:
     file = load(name)
     with connect(str(tmp_path)) as con:
-        if name == "steps/foreign_files":  # reads the columns of files, of which an empty lake has none
-            set_variable(con, "fresh_files", [str(HOME / "schema/session.parquet")])
+        if name in ("steps/foreign_files", "steps/complete_files"):  # they need a file, and an empty lake has none
+            for variable, file_name in {"fresh_files": "session", "raw_files": "raw"}.items():
+                set_variable(con, variable, [str(HOME / f"schema/{file_name}.parquet")])
         prepare(con, file)
         assert set(re.findall(r"\$(\w+)", file.body)) == set(file.header["params"])
         columns = run(con, file)

@@ -1,4 +1,4 @@
-"""The deployment as a whole: one apply, then the days of a pipeline in their order, to the end. `make e2e`."""
+"""The deployment as a whole: one apply, then the days of a pipeline in order, then destroy. Run it by `make e2e`."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import duckdb
 import pytest
 import time_machine
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.sql.session import extension
 from stockstream.terraform.packages import spec
 from tests.terraform.conftest import Deployment
 from tests.terraform.deployment import TerraformError
+from tests.terraform.evidence import contents, left_over, policies, stored
 from tests.yahoo_replay import RATE_LIMITED, Reply, chart
 
 ASX = MARKETS["ASX"]
@@ -35,13 +35,13 @@ SYMBOLS = [f"{first}{second}X" for first in "ABCDE" for second in "ABCDEF"]
 BATCH = 10
 FIRST, LAST = date(2026, 7, 6), date(2026, 8, 28)
 LIMIT = 256 * 1024
-"""Bytes that Step Functions hands from state to state."""
+"""Maximum bytes that Step Functions passes from state to state."""
 
-pytestmark = pytest.mark.usefixtures("local")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("local")]
 
 
 def bars(symbol: str, through: date = LAST) -> list[tuple[Any, ...]]:
-    """Make a symbol's bars of every weekday."""
+    """Return bars of a symbol for every weekday."""
     days = [FIRST + timedelta(n) for n in range((through - FIRST).days + 1) if (FIRST + timedelta(n)).weekday() < 5]
     base = 10 + SYMBOLS.index(symbol) if symbol in SYMBOLS else 10
     return [
@@ -58,17 +58,10 @@ def answer_all(deployment: Deployment) -> None:
 
 @pytest.fixture(autouse=True)
 def _ordinary_day(deployment: Deployment) -> None:
-    """The exchange lists all symbols, Yahoo knows all their bars, and the mail has been read."""
+    """Let the exchange list all symbols and Yahoo have all their bars; empty the mailbox."""
     answer_all(deployment)
     deployment.exchange.lists(SYMBOLS)
     deployment.mails()
-
-
-def stored(deployment: Deployment, day: str) -> list[str]:
-    """Give the symbols that have a bar of a day, as somebody sees who queries the lake through httpfs."""
-    with Lake(deployment.lake).session() as con:
-        found = con.execute(f"SELECT symbol FROM bars WHERE date = DATE '{day}' ORDER BY symbol").fetchall()
-    return [symbol for (symbol,) in found]
 
 
 def test_the_second_plan_is_empty(deployment: Deployment) -> None:
@@ -92,7 +85,7 @@ def test_without_a_directory_nothing_is_fetched_and_somebody_is_told(deployment:
 
 
 def test_a_run_ends_in_the_lake_that_a_local_run_makes(deployment: Deployment, tmp_path: Path) -> None:
-    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert ran.output["symbols"] == len(SYMBOLS)
     assert stored(deployment, "2026-08-07") == SYMBOLS
@@ -110,38 +103,23 @@ def test_a_run_ends_in_the_lake_that_a_local_run_makes(deployment: Deployment, t
     same = (
         "status",
         "symbols",
-        "upToDate",
+        "up_to_date",
         "batches",
         "files",
         "rows",
-        "firstDate",
-        "lastDate",
-        "openSession",
+        "first_date",
+        "last_date",
+        "open_session",
         "missing",
     )
     assert {name: summary[name] for name in same} == {name: result[name] for name in same}
-    assert summary["directory"] == result["directory"]
-
-
-def contents(lake: Lake) -> dict[str, Any]:
-    """Give what a lake holds: its files' bytes by key, silver's by table and part, whose keys are made up."""
-    found: dict[str, Any] = {
-        key: lake.store.get(key).data  # type: ignore[union-attr]
-        for key in lake.store.list("")
-        if not key.startswith(("silver/", "state/manifests/", "state/current", "state/runs/"))
-    }
-    current = lake.store.get("state/current.json")
-    assert current is not None
-    for name, table in Manifest.model_validate_json(current.data).tables.items():
-        for part in ("base", "delta"):
-            found[f"{name} {part}"] = [file.sha256 for file in getattr(table, part)]
-        found[f"{name} rest"] = (table.restated, table.through, table.stable_through, table.sql)
-    return found
+    assert summary["listings"] == result["listings"]
+    assert summary["check"] == result["check"]
 
 
 def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
     before = contents(Lake(deployment.lake))
-    ran = deployment.fire(date="2026-08-07", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["rows"]) == ("SUCCEEDED", 0)
     assert contents(Lake(deployment.lake)) == before
 
@@ -149,7 +127,7 @@ def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
 def test_a_poisoned_batch_stops_no_other(deployment: Deployment) -> None:
     no_number: Any = {"amount": "none"}
     deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 10): no_number}))
-    ran = deployment.fire(date="2026-08-10", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-10", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
     assert ran.entered[-1] == "Partial"
     assert stored(deployment, "2026-08-10") == SYMBOLS[BATCH:]
@@ -163,13 +141,13 @@ def test_a_poisoned_batch_stops_no_other(deployment: Deployment) -> None:
 def test_a_rate_limit_inside_a_batch_is_waited_for(deployment: Deployment) -> None:
     deployment.yahoo.script("BBX.AX", RATE_LIMITED, RATE_LIMITED, chart("BBX.AX", bars("BBX")))
     before = len(deployment.invoked("fetch_batch"))
-    ran = deployment.fire(date="2026-08-11", batchSize=BATCH)
+    ran = deployment.fire(date="2026-08-11", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert stored(deployment, "2026-08-11") == SYMBOLS
     tries = deployment.invoked("fetch_batch")[before:]
     assert sorted(str(one.error) for one in tries) == ["None", "None", "None", "RateLimited"]
     summary = deployment.object(ran.output["key"])
-    assert (summary["batches"], summary["symbols"], summary["upToDate"]) == (3, len(SYMBOLS), 0)
+    assert (summary["batches"], summary["symbols"], summary["up_to_date"]) == (3, len(SYMBOLS), 0)
     assert summary["rows"] == len(SYMBOLS) + BATCH, (
         "a bar each, and that of the day before for the batch that was poisoned"
     )
@@ -178,7 +156,7 @@ def test_a_rate_limit_inside_a_batch_is_waited_for(deployment: Deployment) -> No
 def test_a_timeout_of_one_batch_is_made_up_for_by_the_next_run(deployment: Deployment) -> None:
     deployment.yahoo.script("CCX.AX", Reply(delay=60))
     with deployment.configured("fetch_batch", Timeout=6):
-        ran = deployment.fire(date="2026-08-12", batchSize=BATCH)
+        ran = deployment.fire(date="2026-08-12", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
     slow = SYMBOLS[BATCH : 2 * BATCH]
     assert "CCX" in slow
@@ -187,7 +165,7 @@ def test_a_timeout_of_one_batch_is_made_up_for_by_the_next_run(deployment: Deplo
     assert "Sandbox.Timedout" in mail["Message"]
     assert ", ".join(slow) in mail["Message"]
     answer_all(deployment)
-    again = deployment.fire(date="2026-08-12", batchSize=BATCH)
+    again = deployment.fire(date="2026-08-12", batch_size=BATCH)
     assert (again.status, again.output["status"], again.output["rows"]) == ("SUCCEEDED", "complete", BATCH)
     assert stored(deployment, "2026-08-12") == SYMBOLS
 
@@ -275,15 +253,6 @@ def test_every_function_may_do_what_it_did_and_no_more(deployment: Deployment) -
                 assert any(done[0] == action and fnmatch(done[1], resource) for done in did[name]), (name, resource)
 
 
-def policies(deployment: Deployment) -> dict[str, list[dict[str, Any]]]:
-    """Give the statements of every role's policy, by the role."""
-    return {
-        one["values"]["role"]: json.loads(one["values"]["policy"])["Statement"]
-        for one in deployment.terraform.resources()
-        if one["type"] == "aws_iam_role_policy"
-    }
-
-
 def test_what_is_measured_is_what_the_alarm_looks_at(deployment: Deployment) -> None:
     alarms = deployment.aws.client("cloudwatch").describe_alarms(AlarmNames=["stockstream-dev-missing-symbols"])
     (alarm,) = alarms["MetricAlarms"]
@@ -329,16 +298,17 @@ def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Pat
     assert done.stdout.splitlines()[-2:] == ["symbols", str(len(SYMBOLS))]
 
 
-def test_a_change_of_one_function_is_a_plan_of_that_function(deployment: Deployment) -> None:
-    """Its code, and the build of the packages, as one of them is another."""
-    handler = deployment.terraform.root / "pipeline/handlers/resample.py"
+@pytest.mark.parametrize("module", ["steps/resample", "handlers/summarise"])
+def test_a_change_of_one_function_replaces_that_function_only(module: str, deployment: Deployment) -> None:
+    """The plan has the function and the build of the packages, as one package is new."""
+    handler = deployment.terraform.root / f"pipeline/{module}.py"
     before = handler.read_text()
     handler.write_text(before + "\n# changed\n")
     changes = deployment.terraform.plan()
     handler.write_text(before)
     build = "module.functions.terraform_data.packages"
     assert changes == {
-        "update": ['module.functions.aws_lambda_function.this["resample"]'],
+        "update": [f'module.functions.aws_lambda_function.this["{Path(module).name}"]'],
         "delete": [build],
         "create": [build],
     }
@@ -355,22 +325,3 @@ def test_destroy_leaves_the_lake_until_it_is_told_not_to(deployment: Deployment)
     deployment.terraform.destroy()
     assert list(deployment.terraform.resources()) == []
     assert left_over(deployment) == {}
-
-
-def left_over(deployment: Deployment) -> dict[str, list[str]]:
-    """Ask AWS itself what there still is, by service."""
-    client = deployment.aws.client
-    found = {
-        "buckets": [one["Name"] for one in client("s3").list_buckets()["Buckets"] if "stockstream" in one["Name"]],
-        "functions": client("lambda").list_functions()["Functions"],
-        "layers": client("lambda").list_layers()["Layers"],
-        "state machines": client("stepfunctions").list_state_machines()["stateMachines"],
-        "schedules": client("scheduler").list_schedules()["Schedules"],
-        "topics": client("sns").list_topics()["Topics"],
-        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
-        "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
-        "log groups": client("logs").describe_log_groups()["logGroups"],
-        "roles": [one for one in client("iam").list_roles()["Roles"] if one["RoleName"].startswith("stockstream")],
-        "Glue": client("glue").get_databases()["DatabaseList"],
-    }
-    return {name: list(things) for name, things in found.items() if things}

@@ -1,0 +1,173 @@
+"""`stockstream backtest`: run a strategy on the bars of a lake: once, with many parameters, or walking forward."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+import typer
+
+from stockstream.analytics.backtest.model import OPTIONS, Setup
+from stockstream.analytics.backtest.strategies import SHIPPED
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri, parse_day, parse_symbols
+from stockstream.analytics.cli.registry import Panel, command
+
+PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
+"""The panels of the help, in their order; the options that all commands have come last."""
+
+
+def read_setting(name: str, value: Any) -> Any:
+    """Return the value of an option for `Setup`: symbols and dates are parsed here, the rest by typer."""
+    kinds = _kinds(name)
+    if date in kinds:
+        return parse_day(_flag(name), value)
+    if tuple in (get_origin(kind) for kind in kinds):
+        return parse_symbols(value)
+    return value
+
+
+def setup_options() -> list[inspect.Parameter]:
+    """Return one option per field of `Setup`. None are required: the file or the field's default decides."""
+    parameters = []
+    for name, option in OPTIONS.items():
+        kind = next((kind for kind in _kinds(name) if kind in (float, bool)), str)
+        choices = next((get_args(kind) for kind in _kinds(name) if get_origin(kind) is Literal), ())
+        shown: dict[str, Any] = {
+            "help": Setup.model_fields[name].description,
+            "rich_help_panel": option.panel,
+            "metavar": option.metavar or "|".join(choices) or None,
+            "show_default": option.default or _default_text(Setup.model_fields[name].default),
+        }
+        flag = _flag(name) + (f"/{option.negative}" if option.negative else "")
+        parameters.append(_parameter(name, kind, typer.Option(flag, **shown)))
+    return parameters
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _default_text(default: Any) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _kinds(name: str) -> tuple[Any, ...]:
+    """Return the types of a field of `Setup` without None."""
+    annotation = Setup.model_fields[name].annotation
+    if isinstance(annotation, type) or get_origin(annotation) is Literal:
+        return (annotation,)
+    return tuple(kind for kind in get_args(annotation) if kind is not NoneType)
+
+
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    option = get_args(parameter.annotation)[-1]
+    return PANELS.index(option.rich_help_panel) if option.rich_help_panel in PANELS else len(PANELS)
+
+
+def _with_setup_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter **settings of a command by the options of `Setup`, sorted by the help's panels."""
+    signature = inspect.signature(function, eval_str=True)
+    explicit = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
+    parameters = sorted([*explicit, *setup_options()], key=_panel)
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return function
+
+
+@command("backtest", Panel.ANALYSIS, 20)
+@_with_setup_options
+def backtest_command(
+    *,
+    strategy: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py:CLASS",
+            help=f"{', '.join(SHIPPED)}, or your own: my.py:MyStrategy.",
+            show_default="the file's",
+            rich_help_panel="Strategy",
+        ),
+    ] = None,
+    param: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
+            rich_help_panel="Strategy",
+        ),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help='TOML file with these settings (fill_at = "close"), strategy, and a table \\[params].',
+            rich_help_panel="Strategy",
+        ),
+    ] = None,
+    sql_path: Annotated[
+        list[Path] | None, typer.Option(help="Folder with further indicators.", rich_help_panel="Strategy")
+    ] = None,
+    lake: LakeOption = None,
+    as_of: AsOfOption = None,
+    walk_forward: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TRAIN:TEST",
+            help="Choose parameters on TRAIN sessions, test them on the next TEST sessions, and move on by these.",
+            rich_help_panel="Runs",
+        ),
+    ] = None,
+    rank: Annotated[
+        str,
+        typer.Option(
+            metavar="METRIC", help="Metric that decides which of many runs is the best.", rich_help_panel="Runs"
+        ),
+    ] = "sharpe",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes for many runs.", show_default="one per core", rich_help_panel="Runs"),
+    ] = None,
+    verify_no_lookahead: Annotated[
+        bool,
+        typer.Option(
+            "--verify-no-lookahead",
+            help="Change the bars after some days, and check that the decisions before them stay the same.",
+            rich_help_panel="Runs",
+        ),
+    ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the files.", show_default="backtests/STRATEGY", rich_help_panel="Output"
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+    **settings: Any,
+) -> None:
+    """Run a strategy on the bars of a lake, and write its trades, equity curve and report.
+
+    Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start 2020-01-01
+    """
+    # These import numpy and pyarrow, which no other command needs.
+    from stockstream.analytics.backtest.runs import read_run
+    from stockstream.analytics.cli import backtest_runs as runs
+
+    values = {name: read_setting(name, value) for name, value in settings.items() if value is not None}
+    run = read_run(config, strategy, param or [], values)
+    run.settings |= {"lake": lake_uri(lake), "as_of": as_of, "sql_path": sql_path or ()}
+    folder = output or Path("backtests") / run.strategy.__name__
+    if verify_no_lookahead:
+        runs.print_verdict(run, as_json)
+    elif walk_forward is not None:
+        runs.run_walk_forward(run, walk_forward, rank, jobs, folder, as_json)
+    elif len(run.combinations) > 1:
+        runs.run_search(run, rank, jobs, folder, as_json)
+    else:
+        runs.run_once(run, folder, as_json)

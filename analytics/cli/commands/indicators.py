@@ -1,0 +1,175 @@
+"""`stockstream indicators`: list, show and compute indicators, refresh the stored ones, start a new one."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stockstream.analytics.cli.commands.silver import show_refreshed, working
+from stockstream.analytics.cli.options import (
+    AsOfOption,
+    JsonOption,
+    LakeOption,
+    Symbols,
+    day_option,
+    lake_uri,
+    symbols_option,
+)
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.compute import relation
+from stockstream.analytics.session import connect
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files
+from stockstream.sql.session import explain
+
+app = typer.Typer(
+    help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
+)
+command("indicators", Panel.ANALYSIS, 10)(app)
+
+PathOption = Annotated[
+    list[Path] | None,
+    typer.Option("--sql-path", metavar="FOLDER", help="Folder of your own indicators. May be repeated."),
+]
+
+
+@app.command("list")
+def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
+    """List the indicators with their parameters and columns; superseded versions are left out.
+
+    Example: stockstream indicators list
+    """
+    indicators = sorted(catalogue(*(sql_path or ())).active, key=lambda one: (one.family, one.name, one.version))
+    if as_json:
+        rows = [
+            {
+                "name": one.name,
+                "version": one.version,
+                "family": one.family,
+                "params": one.params,
+                "columns": one.returns,
+            }
+            for one in indicators
+        ]
+        print(json.dumps(rows))
+        return
+    table = Table("family", "indicator", "", "columns", box=None, pad_edge=False)
+    for one in indicators:
+        call = f"{one.name}({', '.join(map(str, one.periods.values()))})"
+        table.add_row(one.family, call, one.header.title.rstrip("."), ", ".join(one.returns))
+    Console(soft_wrap=True, highlight=False).print(table, soft_wrap=False)
+
+
+@app.command("show")
+def show_one(
+    name: Annotated[str, typer.Argument(help="Name, name and version, or a column: rsi, rsi_v1, macd_signal.")],
+    sql_path: PathOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Print an indicator's file: its header, with formula, warm-up and reference, and its SQL.
+
+    Example: stockstream indicators show rsi
+    """
+    one, _ = catalogue(*(sql_path or ())).find(name)
+    if as_json:
+        print(json.dumps({**one.file.header, "sql": one.file.text.split("--- */", 1)[1].strip()}, default=str))
+    else:
+        print(one.file.text, end="")
+
+
+@app.command("compute")
+def compute(
+    requests: Annotated[list[str], typer.Argument(help="rsi_14, macd, bollinger_upper, 'ema(12, volume)', …")],
+    lake: LakeOption = None,
+    symbols: Annotated[Symbols | None, symbols_option("Only these symbols.", default="all")] = None,
+    src: Annotated[
+        str, typer.Option(help="View or table with symbol, date and the columns that are read.")
+    ] = "bars_adjusted",
+    start: Annotated[date | None, day_option("--start", "First day of the result.")] = None,
+    end: Annotated[date | None, day_option("--end", "Last day of the result.")] = None,
+    as_of: AsOfOption = None,
+    sql_path: PathOption = None,
+    format: FormatOption = Format.table,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Compute any set of indicators of any table, with one query.
+
+    Example: stockstream indicators compute rsi_14 macd "sma(20, volume)" --symbols BHP,CBA --start 2026-01-01
+    """
+    format = result_format(format, as_json, output)
+    uri = lake_uri(lake)
+    with connect(uri, as_of=as_of) as con:
+        try:
+            result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
+            show(con, result, format, output)
+        except duckdb.Error as error:
+            raise explain(error, uri) from None
+
+
+@app.command("refresh")
+def refresh(
+    lake: LakeOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Recompute all days, not only new ones.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Update the stored table of the view `indicators` from the consolidated bars.
+
+    Example: stockstream indicators refresh --lake s3://bucket/prefix
+    """
+    opened = Lake(lake_uri(lake))
+    with working("computing indicators"):
+        result = refresh_indicators({"full": full}, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_refreshed(Console(soft_wrap=True, highlight=False), result)
+
+
+@app.command("new")
+def new(
+    name: Annotated[str, typer.Argument(help="Lower case with underscores: my_average.")],
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--sql-path",
+            metavar="FOLDER",
+            help="Folder of your own indicators.",
+            show_default="the repository when run inside it, else indicators",
+        ),
+    ] = None,
+    family: Annotated[str, typer.Option(help="Folder below sql/indicators, in the repository.")] = "trend",
+) -> None:
+    """Write the skeleton of a new indicator: its SQL file and its test.
+
+    Example: stockstream indicators new my_average --sql-path indicators
+    """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name) or re.search(r"_v\d+$", name):
+        raise UsageError(f"{name} cannot be an indicator: use lower case with underscores, such as my_average")
+    in_repository = folder is None and is_checkout(Path.cwd())
+    if in_repository:
+        files = repository_files(name, family, date.today())
+    else:
+        files = personal_files(name, folder or Path("indicators"), date.today())
+    for path in files:
+        if path.exists():
+            raise UsageError(f"{path} exists already")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        print(path)
+    if in_repository:
+        print("Next: edit both, run `make sql`, then pytest tests/sql/indicators", file=sys.stderr)

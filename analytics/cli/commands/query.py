@@ -1,0 +1,60 @@
+"""`stockstream query`: runs one SQL text on a lake."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import duckdb
+import typer
+
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.session import generation_of
+from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.session import connect, explain, normalise
+
+
+class QueryError(StockStreamError):
+    """The SQL is wrong, or its result cannot be computed."""
+
+
+@command("query", Panel.QUERY, 10)
+def query_command(
+    sql: Annotated[str, typer.Argument(help="SQL text, the name of a .sql file, or - for standard input.")],
+    lake: LakeOption = None,
+    as_of: AsOfOption = None,
+    format: FormatOption = Format.table,
+    as_json: JsonOption = False,
+    output: OutputOption = None,
+) -> None:
+    """Run one SQL text on a lake; `FROM lake_help()` lists the views.
+
+    Example: stockstream query "SELECT symbol, max(date) FROM bars GROUP BY symbol" --format csv
+    """
+    text = _text(sql)
+    format = result_format(format, as_json, output)
+    uri = lake_uri(lake)
+    with connect(uri, generation=generation_of(uri, as_of)) as con:
+        try:
+            result = con.sql(text)
+            if result is None:  # a statement without rows, such as COPY
+                return
+            show(con, result, format, output)
+        except duckdb.Error as error:
+            # An error in another file that the SQL reads or writes (COPY ... TO) is not reported as the lake's.
+            of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and normalise(uri) in str(error)
+            raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
+
+
+def _text(sql: str) -> str:
+    if sql == "-":
+        return sys.stdin.read()
+    if sql.endswith(".sql"):
+        try:
+            return Path(sql).read_text(encoding="utf-8")
+        except OSError as error:
+            raise UsageError(f"cannot read {sql}: {error.strerror}") from None
+    return sql

@@ -1,0 +1,104 @@
+"""`stockstream consolidate` and `resample`: run a step of the pipeline that follows the fetch by itself."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.status import Status
+
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.events import ConsolidateResult, DeriveResult, RefreshIndicatorsResult, ResampleResult
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import run as consolidate_step
+from stockstream.pipeline.steps.resample import run as resample_step
+
+
+@command("consolidate", Panel.PIPELINE, 50)
+def consolidate_command(
+    lake: LakeOption = None,
+    full: Annotated[bool, typer.Option("--full", help="Rewrite the whole table, not only the new rows.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Merge the new batch files into the consolidated bars, and publish them as a generation.
+
+    Example: stockstream consolidate --lake s3://bucket/prefix
+    """
+    opened = Lake(lake_uri(lake))
+    with working("consolidating"):
+        result = consolidate_step({"full": full}, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_consolidated(Console(soft_wrap=True, highlight=False), result)
+
+
+@command("resample", Panel.PIPELINE, 60)
+def resample_command(
+    lake: LakeOption = None,
+    interval: Annotated[
+        list[str] | None,
+        typer.Option(help="3d, 34d, weekly or monthly. May be repeated.", show_default="$STOCKSTREAM_RESAMPLE"),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Update the resampled bars from the consolidated bars, all intervals at once.
+
+    Example: stockstream resample --interval 5d --interval weekly
+    """
+    opened = Lake(lake_uri(lake))
+    with working("resampling"):
+        result = resample_step({"intervals": interval}, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        show_resampled(Console(soft_wrap=True, highlight=False), result)
+
+
+def show_consolidated(out: Console, result: ConsolidateResult) -> None:
+    """Print the result of a consolidation as text."""
+    if result["generation"] is None:
+        out.print("silver     up to date: no batch file is new")
+        return
+    how = "all written anew" if result["compacted"] else f"{result['restated']} symbols with a changed past"
+    out.print(
+        f"silver     generation {result['generation']}: {result['inputs']} batch files merged, "
+        f"{result['rows']:,} rows written ({how})"
+    )
+
+
+def show_resampled(out: Console, result: ResampleResult) -> None:
+    """Print the result of a resampling as text."""
+    if result["generation"] is None:
+        out.print("resampled  up to date")
+        return
+    tables = ", ".join(name.removeprefix("bars_") for name in result["tables"])
+    rows = sum(table["rows"] for table in result["tables"].values())
+    out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
+
+
+def show_refreshed(out: Console, result: RefreshIndicatorsResult) -> None:
+    """Print the result of a refresh of the indicators as text."""
+    if result["generation"] is None:
+        out.print("indicators up to date")
+        return
+    how = "all days" if result["whole"] else "the newest days"
+    out.print(f"indicators generation {result['generation']}: {result['rows']:,} rows written ({how})")
+
+
+def show_derived(out: Console, results: Mapping[str, DeriveResult]) -> None:
+    """Print the results of the other derived tables of a run as text."""
+    for name, result in results.items():
+        for report in result["tables"].values():
+            how = "all rows" if report["whole"] else "the newest rows"
+            out.print(f"{name:<10} generation {result['generation']}: {report['rows']:,} rows written ({how})")
+
+
+def working(what: str) -> Status:
+    """Return a spinner that is shown at a terminal only."""
+    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(what)

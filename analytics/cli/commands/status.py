@@ -1,0 +1,90 @@
+"""`stockstream status`: prints what a lake holds."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import duckdb
+from rich.console import Console
+
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.session import generation_of
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.session import connect, explain
+
+STEPS = """
+    SELECT
+        step,
+        count(*) AS symbols,
+        max(w.last_date) AS through,
+        (SELECT count(*) FROM watermarks WHERE step = 'fetch')
+            - count(*) FILTER (WHERE w.last_date >= f.last_date) AS behind
+    FROM watermarks AS w
+    JOIN (SELECT symbol, last_date FROM watermarks WHERE step = 'fetch') AS f ON f.symbol = w.symbol
+    GROUP BY step
+    ORDER BY CASE step WHEN 'fetch' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, length(step), step
+"""
+"""Steps with their symbols; behind: the number of symbols whose newest bar the step has not processed yet."""
+
+
+@command("status", Panel.QUERY, 30)
+def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: JsonOption = False) -> None:
+    """Print what the lake holds: symbols, bars, dates, gaps and unreadable files.
+
+    Example: stockstream status --lake s3://bucket/prefix --json
+    """
+    uri = lake_uri(lake)
+    answer = lake_status(Lake(uri), generation_of(uri, as_of))
+    if as_json:
+        print(json.dumps(answer, default=str))
+        return
+    out = Console(highlight=False, soft_wrap=True)
+    if not answer["batch_files"] and not answer["bars"]:
+        out.print(f"{answer['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
+        return
+    out.print(f"lake        {answer['lake']} ({answer['market'] or 'no market'})", markup=False)
+    out.print(f"listed      {answer['listed']} companies on {answer['listed_on'] or 'no list yet'}")
+    out.print(
+        f"bars        {answer['bars']:,} of {answer['symbols']} symbols, "
+        f"{answer['first_date']} to {answer['last_date']}"
+    )
+    out.print(f"up to date  {answer['up_to_date']} symbols have the last session, {answer['last_session']}")
+    out.print(f"gaps        {answer['gaps']:,} sessions without a bar inside a symbol's history")
+    out.print(f"pending     {answer['unsettled']} rows without a close yet")
+    out.print(f"files       {answer['batch_files']} batch files, {answer['unreadable_files']} unreadable")
+    out.print(f"last fetch  {answer['last_fetch']}")
+    out.print(f"silver      generation {answer['generation']}, {answer['fresh_files']} batch files newer than it")
+    for step in answer["steps"]:
+        behind = f", {step['behind']} symbols behind" if step["behind"] else ""
+        out.print(f"            {step['step']}: {step['symbols']} symbols through {step['through']}{behind}")
+
+
+def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
+    """Return the row of `lake_status()` with the market, its last session, the symbols that have it, gaps and steps.
+
+    Raises:
+        LakeError: the lake, its calendar or its list of companies cannot be read.
+    """
+    market = lake.market()
+    session = None
+    if market is not None:
+        now = datetime.now(UTC)
+        session = market.complete_through(market.today(now), now)
+    with connect(lake.uri, generation=generation) as con:
+        try:
+            relation = con.sql("FROM lake_status()")
+            answer: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+            answer["market"] = market.name if market else None
+            answer["last_session"] = session
+            answer["gaps"], answer["up_to_date"] = con.sql(
+                "SELECT (SELECT count(*) FROM gaps),"
+                f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
+            ).fetchall()[0]
+            names = ("step", "symbols", "through", "behind")
+            answer["steps"] = [dict(zip(names, row, strict=True)) for row in con.sql(STEPS).fetchall()]
+        except duckdb.Error as error:  # a damaged calendar or list of companies, or S3 became unreachable
+            raise explain(error, lake.uri) from None
+    return answer

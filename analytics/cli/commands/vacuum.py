@@ -1,0 +1,89 @@
+"""`stockstream vacuum`: deletes files that no reader can reach any more."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.filesize import decimal
+
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.events import VacuumEvent, VacuumResult
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.vacuum import run as vacuum_step
+
+
+class Raw(StrEnum):
+    """What happens to old batch files."""
+
+    keep = "keep"
+    archive = "archive"
+    remove = "remove"
+
+
+@command("vacuum", Panel.UPKEEP, 30)
+def vacuum_command(
+    lake: LakeOption = None,
+    delete: Annotated[bool, typer.Option("--delete", help="Delete; without it, print what would be deleted.")] = False,
+    retention: Annotated[
+        str, typer.Option(help="How long replaced generations are kept: 7d, 36h. At least 1h.")
+    ] = "7d",
+    raw: Annotated[
+        Raw,
+        typer.Option(help="What to do with old consolidated batch files; archive keeps their rows in silver/raw."),
+    ] = Raw.keep,
+    raw_older_than: Annotated[int, typer.Option(min=0, help="Minimum age of these batch files in days.")] = 30,
+    as_json: JsonOption = False,
+) -> None:
+    """Delete generations that were replaced long ago, their files, and files of crashed runs. A dry run by default.
+
+    Example: stockstream vacuum --retention 14d --raw archive --delete
+    """
+    event: VacuumEvent = {
+        "delete": delete,
+        "retention_hours": _hours(retention),
+        "raw": raw.value,
+        "raw_older_than_days": raw_older_than,
+    }
+    opened = Lake(lake_uri(lake))
+    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
+        result = vacuum_step(event, opened)
+    if as_json:
+        print(json.dumps(result))
+    else:
+        _show(Console(highlight=False, soft_wrap=True), result)
+
+
+def _show(out: Console, result: VacuumResult) -> None:
+    would, raw = ("would free" if result["dry_run"] else "freed"), result["raw"]
+    gone = f"generations {_range(result['manifests'])}" if result["manifests"] else "no generation"
+    out.print(
+        f"silver     {would} {decimal(result['bytes'])}: {result['files']} files of {gone}, "
+        f"{result['orphans']} of crashed runs"
+    )
+    if raw["mode"] != "keep":
+        what = {"archive": "archived in silver/raw", "remove": "removed"}[raw["mode"]]
+        out.print(f"raw-data   {would} {decimal(raw['bytes'])}: {raw['files']} batch files, {what}")
+    out.print(f"kept       generations {_range(result['kept']) or 'none'}")
+    if result["dry_run"]:
+        out.print("nothing was deleted: run it with --delete")
+
+
+def _range(numbers: list[int]) -> str:
+    if len(numbers) < 2:
+        return "".join(map(str, numbers))
+    return f"{numbers[0]} to {numbers[-1]}"
+
+
+def _hours(text: str) -> int:
+    match = re.fullmatch(r"(\d+)([dh])", text)
+    if match is None:
+        raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
+    return int(match[1]) * {"d": 24, "h": 1}[match[2]]
