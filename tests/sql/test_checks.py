@@ -81,7 +81,7 @@ def store(lake: Lake, rows: list[Row], name: str = "2024-02-01-batch-0", columns
     lake.store.put(f"raw-data/{name}.parquet", parquet(rows, columns), replaces=None)
 
 
-def told(*rows: Row, columns: str = "*") -> Plant:
+def fresh(*rows: Row, columns: str = "*") -> Plant:
     """Plant rows in a batch file that is not consolidated."""
     return lambda lake: store(lake, list(rows), columns=columns)
 
@@ -109,13 +109,13 @@ def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2
 
 
 def replaced_calendar(lake: Lake) -> None:
-    held = lake.store.get(SESSIONS)
+    stored = lake.store.get(SESSIONS)
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
-        Path(folder, "sessions.parquet").write_bytes(held.data if held else b"")
+        Path(folder, "sessions.parquet").write_bytes(stored.data if stored else b"")
         con.sql(f"SELECT * REPLACE (date::VARCHAR AS date) FROM '{folder}/sessions.parquet'").to_parquet(
             f"{folder}/new"
         )
-        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=held)
+        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=stored)
 
 
 def fill(lake: Lake) -> None:
@@ -203,14 +203,14 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__price_sanity",
-        told(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
+        fresh(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
         [f"S{number} {NEW} {what}" for number, what in enumerate(IMPOSSIBLE)],
     ),
     ("bars__price_sanity", silver_with("close", "'nan'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     ("bars__price_sanity", silver_with("adjusted_close", "'inf'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     (
         "bars__price_suspicious",
-        told(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
+        fresh(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
         [
             f"AAA {NEW} open 0 is below low 10",
             f"BBB {NEW} close 10 is above high 9.9",
@@ -250,7 +250,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__missing_sessions",  # the market has no session 8, and NEW has no session 7 besides
-        told(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
+        fresh(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
         [f"{DAYS[8]} 4 of 5 symbols have no bar", f"NEW {DAYS[7]} 1 sessions without a bar, the last {DAYS[7]}"],
     ),
     (
@@ -320,7 +320,7 @@ def test_the_other_tables_pass(clean: Lake) -> None:
     assert {name: finding.rows for name, finding in findings(clean).items() if finding.status != "ok"} == {}
 
 
-def test_a_split_is_no_jump_unless_it_is_not_told(clean: Lake) -> None:
+def test_a_split_is_a_jump_only_if_it_is_not_reported(clean: Lake) -> None:
     store(clean, [bar("TEN", DAYS[5], 10.0, LATER, split_ratio=1.0)])
     (row,) = findings(clean)["bars__price_suspicious"].rows
     assert (row["symbol"], row["date"]) == ("TEN", str(DAYS[5]))
@@ -339,12 +339,12 @@ versions = st.fixed_dictionaries(
 changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]), max_size=2))
 
 
-def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[Row]) -> bool:
+def is_found(con: duckdb.DuckDBPyConnection, folder: Path, stored: Row, raw: list[Row]) -> bool:
     """Return whether the check finds a bad row; it must do so if, and only if, merging again would change silver."""
     key = {"symbol": "AAA", "date": DAYS[0]}
     (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
     numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
-    (folder / "silver.parquet").write_bytes(parquet([key | held], numbered))
+    (folder / "silver.parquet").write_bytes(parquet([key | stored], numbered))
     set_silver(con, {"bars": ([], [f"{folder}/silver.parquet"], [])})
     set_variable(con, "raw_files", [f"{folder}/raw.parquet"])
     con.execute(
@@ -366,10 +366,10 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_silver_is_compared_by_the_order_of_the_merge(
-    empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
+    empty: duckdb.DuckDBPyConnection, tmp_path: Path, stored: Row, changed: list[tuple[Row, set[str]]]
 ) -> None:
     """The check repeats the order of the merge: it finds a row if, and only if, merging again would change silver."""
-    is_found(empty, tmp_path, held, [held | {name: row[name] for name in names} for row, names in changed])
+    is_found(empty, tmp_path, stored, [stored | {name: row[name] for name in names} for row, names in changed])
 
 
 @pytest.mark.parametrize("name", list(bar("", DAYS[0]))[2:])
@@ -549,7 +549,7 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "code", "said"),
+    ("sql", "code", "message"),
     [
         ("SELECT symbol, date FROM bars WHERE volume < 0", 0, "1 checks\n"),
         ("FROM bars WHERE symbol = 'TEN'", 1, "1 failed"),
@@ -561,9 +561,9 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
         ("SELECT 1; CREATE TABLE t (a INT)", 1, "does not end with a SELECT"),
     ],
 )
-def test_sql_of_a_persons_own(sql: str, code: int, said: str, clean: Lake) -> None:
+def test_sql_of_the_user(sql: str, code: int, message: str, clean: Lake) -> None:
     ran = cli("--lake", clean.uri, "--sql", sql)
-    assert (ran.exit_code, said in ran.stdout) == (code, True), ran.stdout
+    assert (ran.exit_code, message in ran.stdout) == (code, True), ran.stdout
 
 
 def test_what_json_cannot_write_is_text(clean: Lake) -> None:
@@ -600,7 +600,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("none.sql", None, "cannot read the check .*none.sql: No such file"),
         ("folder/none", "", "no .sql file"),
@@ -611,7 +611,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
         ("a.sql", "\udcff", "cannot read the check .*a.sql"),
     ],
 )
-def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, said: str, tmp_path: Path) -> None:
+def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     if text is not None:
@@ -619,10 +619,10 @@ def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None,
     ran = cli("--lake", str(tmp_path / "lake"), str(path.parent if "/" in name and not text else path))
     assert isinstance(ran.exception, UsageError)
     assert ran.exception.exit_code == 2
-    assert re.search(said, str(ran.exception))
+    assert re.search(message, str(ran.exception))
 
 
-def test_a_lake_without_bars_is_told(tmp_path: Path) -> None:
+def test_a_lake_without_bars_is_reported(tmp_path: Path) -> None:
     with pytest.warns(LakeWarning, match="holds no bars"):
         assert cli("--lake", str(tmp_path / "typo")).exit_code == 0
 
