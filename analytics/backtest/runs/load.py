@@ -52,10 +52,10 @@ def read_run(config: Path | None, name: str | None, texts: Sequence[str], settin
         UsageError: the file or the strategy does not exist, no strategy is named, or it has no such parameter.
     """
     configuration = _configuration(config) if config is not None else {}
-    name = name or configuration.pop("strategy", None)
+    configured = configuration.pop("strategy", None)
+    name = name or configured
     if not name:
         raise UsageError("--strategy: name one, such as MovingAverageCrossover, or a file as my.py:MyStrategy")
-    configuration.pop("strategy", None)
     strategy = find_strategy(name)
     params: Mapping[str, Any] = configuration.pop("params", {})
     choices = {parameter: configured_values(strategy, parameter, value) for parameter, value in params.items()}

@@ -38,7 +38,7 @@ def backtest(
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
     charted: int = 0,
-    on_sessions: Callable[[int, int], None] = lambda done, of: None,
+    on_sessions: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> Result:
     """Run a strategy on the bars of a lake.

@@ -214,6 +214,7 @@ def test_volatility_target_holds_less_of_what_moves_more() -> None:
     assert volatility_target(account(), "AAA", 20, 10) == 500 // 7
     assert volatility_target(account(), "AAA", 5, 10) == 950 // 7, "no more than all"
     assert volatility_target(account(), "AAA", 5, 10, max_percent=30) == 300 // 7
+    assert volatility_target(account(), "AAA", 5, 10, most=30) == 300 // 7, "the former name"
     assert volatility_target(account(), "AAA", 0, 10) == 0
 
 
