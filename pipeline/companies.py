@@ -41,10 +41,10 @@ def believe(count: int, before: int, accept_smaller: bool) -> None:
         ListingsRefused: The list is empty, or has lost too many companies.
     """
     if not count:
-        raise ListingsRefused("the directory is empty")
+        raise ListingsRefused("the list of companies is empty")
     if count < (1 - LARGEST_LOSS) * before and not accept_smaller:
         raise ListingsRefused(
-            f"the directory has {count} companies, more than {LARGEST_LOSS:.0%} fewer than the {before} "
+            f"the list has {count} companies, more than {LARGEST_LOSS:.0%} fewer than the {before} "
             "of the last list (if that is true, run with --accept-smaller)"
         )
 

@@ -112,7 +112,8 @@ def _message(summary: Summary, run: str, uri: str) -> str:
     if summary["refused"]:
         lines.append(f"Failed: {summary['refused']}")
     if (listings := summary["listings"]) and listings["refused"]:
-        lines.append(f"The directory was refused, the list of {listings['list_of']} was used: {listings['refused']}")
+        used = f"that of {listings['list_of']} was used"
+        lines.append(f"The list of companies was refused, {used}: {listings['refused']}")
     lines.append(
         f"{len(summary['missing'])} of {summary['symbols']} symbols are missing, {summary['rows']} rows stored."
     )

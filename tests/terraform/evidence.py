@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
+
+import duckdb
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Manifest
+from stockstream.sql.session import extension
 from tests.terraform.conftest import Deployment
 
 
@@ -59,3 +66,23 @@ def left_over(deployment: Deployment) -> dict[str, list[str]]:
         "Glue": client("glue").get_databases()["DatabaseList"],
     }
     return {name: list(items) for name, items in things.items() if items}
+
+
+def output_of_duckdb(deployment: Deployment, query: str, home: Path) -> list[str]:
+    """Run the output `duckdb_command` as it is, in a shell, with a plain duckdb whose extensions are in `home`."""
+    installed = home / f".duckdb/extensions/v{duckdb.__version__}" / duckdb.sql("PRAGMA platform").fetchall()[0][0]
+    installed.mkdir(parents=True)
+    for name in ("httpfs", "aws"):
+        (installed / f"{name}.duckdb_extension").symlink_to(extension(name))
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    process = subprocess.run(
+        deployment.outputs["duckdb_command"] + f' -csv -c "{query}"',
+        shell=True,
+        cwd=deployment.terraform.root,
+        env={**deployment.aws.environment, "PATH": path, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert process.returncode == 0, process.stderr
+    return process.stdout.splitlines()
