@@ -52,7 +52,7 @@ class DerivedTable:
     @property
     def sql(self) -> tuple[str, ...]:
         """The SQL files that decide the rows: when one of them changes, the whole table is computed again."""
-        return (self.step, *views_for(self.step))
+        return (*self.steps, *views_for(*self.steps))
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from stockstream.pipeline.errors import LakeError, UsageError
 from stockstream.pipeline.events import ResampleEvent, ResampleResult
 from stockstream.pipeline.lake import SESSIONS, Lake
 from stockstream.pipeline.manifest import Table
-from stockstream.sql.loader import load, views_for
+from stockstream.sql.loader import load
 from stockstream.sql.session import set_variable
 
 LAST_BUCKET = "steps/last_bucket"
@@ -30,11 +30,6 @@ class ResampledBars(DerivedTable):
     """The interval as `resample()` in SQL takes it."""
 
     ends_on = "ends_on"
-
-    @property
-    def sql(self) -> tuple[str, ...]:
-        """The SQL files that decide the rows."""
-        return (*self.steps, *views_for(*self.steps))
 
     @property
     def steps(self) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ status: active
 grain: one row per row of a batch file
 params: {}
 needs: [read_raw]
-returns: the columns of schema/archive.sql
+returns: the columns of schema/raw.sql, then file and file_row
+reference: schema/archive.sql is the format
 changes:
   - 2026-11-26 first version; it was part of pipeline/steps/vacuum.py
 --- */

@@ -12,8 +12,9 @@ tables:
   stored_sums: symbol VARCHAR, date DATE, sums DOUBLE[]
 makes: {missing_sums: "symbol, amounts", continued: "symbol, date, close, amounts"}
 returns: temp view continued, columns of computed, then amounts (DOUBLE[] in the order of sums; NULL where nothing is added)
-reference: a computation that begins in the middle of the history gives sums (OBV, VWAP) that begin there too; on the last day
-  that is stored the difference to the stored sum is what is missing
+reference: the caller's views computed_sums and stored_sums have the columns that are such sums, as a list. A computation
+  that begins in the middle of the history gives sums (OBV, VWAP) that begin there, too. On the last day that is stored
+  the difference to the stored sum is the amount that is missing
 changes:
   - 2026-11-26 first version; it was part of pipeline/steps/refresh_indicators.py
 --- */
