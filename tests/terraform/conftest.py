@@ -141,6 +141,7 @@ def local(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
     """Point this process's settings at what the deployed functions are pointed at."""
     from stockstream.pipeline.settings import settings
 
+    monkeypatch.delenv("STOCKSTREAM_RESAMPLE")  # the deployed functions resample to all intervals
     for name, value in {**deployment.aws.environment, **deployment.terraform.variables["settings"]}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
