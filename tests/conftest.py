@@ -48,20 +48,33 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker("slow")
 
 
-@pytest.fixture(autouse=True)
-def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Remove the developer's settings and credentials, and do not wait or compute more than a test needs."""
+def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
+    """Remove the developer's settings and credentials; do not wait, and do not compute more than a test needs."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")) or name in ("LOG_LEVEL", "ENVIRONMENT"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
-    monkeypatch.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
-    monkeypatch.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
-    monkeypatch.setenv("STOCKSTREAM_RESAMPLE", '["3d", "weekly"]')
-    use_templates(monkeypatch)
+            patched.delenv(name)
+    patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patched.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
+    patched.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
+    patched.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
+    patched.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
+    patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "weekly"]')
     settings.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set up the process before the fixtures of sessions and modules, which build lakes too."""
+    with pytest.MonkeyPatch.context() as patched:
+        _set_up(patched, tmp_path_factory.mktemp("aws"))
+        use_templates(patched)
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Set up the process again, as a fixture of a module may have set other variables."""
+    _set_up(monkeypatch, tmp_path)
     yield
     settings.cache_clear()
 

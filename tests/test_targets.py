@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.conftest import SLOW
+
 ROOT = Path(__file__).parents[1]
 PYTEST = re.compile(r"^(?P<target>[\w-]+):.*\n\t\$\(BIN\)/python -m pytest (?P<options>.*)$", re.MULTILINE)
 MARKED = re.compile(r'-m (?:"(?P<quoted>[^"]*)"|(?P<word>\w+))')
@@ -51,6 +53,10 @@ def test_every_test_file_is_collected() -> None:
     assert not re.search(r"--ignore|--deselect|-k |tests/", options + CONFIGURATION["addopts"])
     for folder in ("sql", "pipeline", "analytics", "terraform"):
         assert not list((ROOT / folder).rglob("test_*.py"))
+
+
+def test_what_is_named_slow_exists() -> None:
+    assert [name for name in SLOW if not (ROOT / "tests" / name).exists()] == []
 
 
 def test_ci_runs_every_target() -> None:

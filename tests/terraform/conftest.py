@@ -141,6 +141,7 @@ def local(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
     """Use the settings of the deployed functions in this process."""
     from stockstream.pipeline.configuration import settings
 
+    monkeypatch.delenv("STOCKSTREAM_RESAMPLE")  # the deployed functions resample to all intervals
     for name, value in {**deployment.aws.environment, **deployment.terraform.variables["settings"]}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
