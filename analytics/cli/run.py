@@ -21,15 +21,14 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.run import Result
 from stockstream.pipeline.run import run as run_pipeline
-from stockstream.pipeline.sources import NAMES, open_source
+from stockstream.pipeline.sources import HELP as SOURCES_HELP
+from stockstream.pipeline.sources import open_source
 from stockstream.sql.errors import UsageError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
 SHOWN = 10
 
-SourceOption = Annotated[
-    str | None, typer.Option(help=f"Where bars come from: {NAMES}.", show_default="$STOCKSTREAM_SOURCE or yahoo")
-]
+SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_default="$STOCKSTREAM_SOURCE or yahoo")]
 MarketOption = Annotated[
     str | None, typer.Option(help="ASX or US.", show_default="the lake's, or $STOCKSTREAM_MARKET or ASX")
 ]
