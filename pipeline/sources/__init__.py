@@ -14,7 +14,7 @@ from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.errors import UsageError, did_you_mean
 
-__all__ = ["NAMES", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
+__all__ = ["HELP", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
 
 _FIRST_LINE = re.compile(r'"""`(?P<syntax>[a-z0-9_]+(:[A-Z]+)?)`: (?P<summary>.+)$')
 
@@ -33,6 +33,7 @@ def _summaries() -> Iterator[tuple[str, str]]:
 SUMMARIES: dict[str, str] = dict(_summaries())
 """Summary of each source by what is written after `--source`, such as `files:PATH`."""
 NAMES = ", ".join(SUMMARIES)
+HELP = "Where bars come from. " + " ".join(f"{syntax}: {summary}." for syntax, summary in SUMMARIES.items())
 
 
 def open_source(name: str, market: Market, settings: Settings, **options: Any) -> Source:

@@ -38,15 +38,14 @@ from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.events import CheckResult, Result
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
-from stockstream.pipeline.sources import NAMES, open_source
+from stockstream.pipeline.sources import HELP as SOURCES_HELP
+from stockstream.pipeline.sources import open_source
 from stockstream.sql.errors import UsageError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
 SHOWN = 10
 
-SourceOption = Annotated[
-    str | None, typer.Option(help=f"Where bars come from: {NAMES}.", show_default="$STOCKSTREAM_SOURCE or yahoo")
-]
+SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_default="$STOCKSTREAM_SOURCE or yahoo")]
 SymbolsOption = Annotated[Symbols | None, symbols_option("Only these.", default="all listed companies")]
 DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
