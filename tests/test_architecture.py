@@ -66,7 +66,7 @@ def texts_of_the_repository() -> list[Path]:
 def test_nothing_imports_a_folder_of_the_root_by_its_bare_name() -> None:
     paths = texts_of_the_repository()
     assert len(paths) > 100
-    for path in paths:
+    for path in set(paths) - {Path(__file__)}:  # which has the examples below
         text = path.read_text(encoding="utf-8", errors="replace")
         if path.suffix == ".ipynb":
             cells = ("".join(cell["source"]) for cell in json.loads(text)["cells"])

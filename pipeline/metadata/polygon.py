@@ -40,7 +40,7 @@ class PolygonReference(PolygonApi):
         """
         if settings.polygon_api_key is None:
             raise UsageError(
-                "--source polygon needs POLYGON_API_KEY (environment or .env); --source directory needs no key"
+                "--source polygon needs POLYGON_API_KEY (environment or .env); --source listings needs no key"
             )
         return cls(
             settings.polygon_api_key.get_secret_value().strip(),

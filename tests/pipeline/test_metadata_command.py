@@ -60,8 +60,8 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "polygon", "--market", "US"], "needs POLYGON_API_KEY .*; --source directory needs no key"),
-        (["--source", "polygon"], "--source polygon has the US market only: use --source directory"),
+        (["--source", "polygon", "--market", "US"], "needs POLYGON_API_KEY .*; --source listings needs no key"),
+        (["--source", "polygon"], "--source polygon has the US market only: use --source listings"),
         (["--date", "2020-01-02"], "--date is for --source polygon"),
         (["--market", "NOWHERE"], "no market NOWHERE"),
     ],
