@@ -77,7 +77,7 @@ def run(
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
     results, failures = _refresh(lake, market, on_step)
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures)
-    return {**summary, "seconds": round(time.monotonic() - began, 2)}
+    return {**summary, **results, "seconds": round(time.monotonic() - began, 2)}
 
 
 def _refresh(lake: Lake, market: Market, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:

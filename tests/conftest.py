@@ -16,6 +16,8 @@ from tests.s3_server import S3Server
 from tests.templates import use_templates
 from tests.yahoo_replay import YahooReplay
 
+collect_ignore = ["recipes"]  # files of tests/test_recipes.py, at home in a copy of the repository
+
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recorded data beside a checkout; tests that need it are skipped where it is absent."""
 
