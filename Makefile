@@ -6,10 +6,15 @@ ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
-.PHONY: help install demo test lint format bench package packages e2e lock schema indicators clean
 
-help: ## what there is
-	@grep -hE '^[a-z0-9]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9]+):[^#]*## /  make \1\t/' | expand -t 18
+# Bytecode is cached: the tests start hundreds of processes, and each would compile all that it imports.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
+.PHONY: quick test-faults test-wheels
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
 install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
 
@@ -23,8 +28,20 @@ install: .venv/.installed ## everything into .venv, with the command .venv/bin/s
 demo: install ## a lake of real bars in demo-lake/, and a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
-test: install ## the whole suite
-	$(BIN)/python -m pytest
+quick: install ## the fast tests of all areas, in under two minutes: to run while editing
+	$(BIN)/python -m pytest -m "not slow and not faults and not e2e and not wheels" --hypothesis-profile quick
+
+test: install ## the suite; each kind of fault is tried once
+	$(BIN)/python -m pytest -m "not faults and not e2e and not wheels"
+
+test-faults: install ## the full sweep of faults: kills at every write, failures of every request
+	$(BIN)/python -m pytest -m "faults and not e2e and not wheels"
+
+e2e: install ## the deployment on loopback: packages, apply, run, fail, recover, destroy
+	$(BIN)/python -m pytest -n 0 -m "e2e and not wheels"
+
+test-wheels: install ## the wheel in empty environments, beside other packages
+	$(BIN)/python -m pytest -n 0 -m wheels
 
 lint: install ## style, types
 	$(BIN)/ruff check .
@@ -44,17 +61,16 @@ package: install ## the wheel, in dist/
 packages: install ## the Lambda packages, in build/packages/; ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
 	$(BIN)/python -m stockstream.terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
 
-e2e: install ## the deployment, proved on loopback: apply, run, fail, recover, destroy
-	$(BIN)/python -m pytest -n 0 tests/terraform
-
 lock: ## requirements.lock from pyproject.toml, without a registry's address
 	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 
-schema: install ## sql/schema/*.parquet from sql/schema/*.sql
-	$(BIN)/python -m stockstream.sql.schema
+terraform-lock: ## terraform/.terraform.lock.hcl: hashes of the AWS provider for the usual platforms
+	terraform -chdir=terraform providers lock -platform=linux_amd64 -platform=linux_arm64 \
+		-platform=darwin_amd64 -platform=darwin_arm64
 
-indicators: install ## what follows from sql/indicators/: names without a version, index, lock
+sql: install ## what is generated from headers and lists: init.sql, tables of the READMEs, schema/*.parquet, versions.lock
+	$(BIN)/python -m stockstream.pipeline.document
 	$(BIN)/python -m stockstream.sql.generate
 
 clean: ## all that was built

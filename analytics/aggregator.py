@@ -11,8 +11,8 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from stockstream.analytics.cache import LocalCopies
 from stockstream.analytics.session import AsOf, generation_of
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake, no_files, since
-from stockstream.pipeline.settings import settings
 from stockstream.sql.session import (
     FileFilter,
     connect,

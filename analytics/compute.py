@@ -1,4 +1,4 @@
-"""Indicators of any columns of any table, for people: computed by one query, whatever is asked for."""
+"""Compute any set of indicators of any table with one query: what people call from Python."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from stockstream.analytics.session import AsOf, connect, known_symbols
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse, plan
+from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import quoted
 
 if TYPE_CHECKING:
     import polars as pl
 
 VIEWS = ("bars", "bars_adjusted", "bars_split_adjusted", "bars_as_traded")
-"""These are one row a symbol and day: `bars__unique` is checked before anything is published."""
+"""Views with one row per symbol and day: the check `bars__unique` is run before anything is published."""
 FEW = 50
-"""Up to so many symbols each is read by itself; the whole table is streamed through for more."""
+"""Up to this number of symbols, each is read separately; for more, the query streams through the whole table."""
 
 
 def indicators(
@@ -36,13 +36,14 @@ def indicators(
 ) -> pl.DataFrame:
     """Compute indicators: `indicators(["rsi_14", "macd", "ema(12, volume)"], symbols=["BHP"])`.
 
-    Gives symbol, date, close and a column for each request (`stockstream indicators list`), by symbol
-    and date. All bars of a symbol are computed from; `start` and `end` (YYYY-MM-DD) only pick what is given. `src` is
-    any view or table of the lake with symbol, date, close and what the indicators need. `sql_path`: folders of
-    indicators of your own.
+    Returns one row per symbol and date, sorted by both: symbol, date, close and one column per request (see
+    `stockstream indicators list`). The indicators are computed from all bars of a symbol; `start` and `end`
+    (YYYY-MM-DD, inclusive) only filter the result. `src` is a view or table of the lake with symbol, date, close and
+    the columns that the indicators read. `sql_path`: folders of your own indicators.
 
     Raises:
-        UsageError: there is no such indicator or table, or it lacks a column, or has a day of a symbol twice.
+        UsageError: there is no such indicator or table, the table lacks a column, or it has two rows for a symbol and
+            day.
         LakeError: the lake cannot be read.
     """
     with connect(lake, as_of=as_of) as con:
@@ -59,13 +60,13 @@ def relation(
     end: date | str | None = None,
     sql_path: Sequence[str | Path] = (),
 ) -> DuckDBPyRelation:
-    """Give the same as a DuckDB relation, on a connection of your own; `src` may be a table of it."""
-    own = catalogue(*map(Path, sql_path))
+    """Return the same as a DuckDB relation on an existing connection; `src` may be a table of that connection."""
+    available = catalogue(*map(Path, sql_path))
     if sql_path:
-        own.install(con)
+        available.install(con)
     text = plan(
         con,
-        parse(requests, own),
+        parse(requests, available),
         src,
         symbols=symbols,
         keep=["close"],

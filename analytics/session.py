@@ -7,9 +7,9 @@ from datetime import date
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.generations import as_of as find_generation
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import as_of as find_generation
-from stockstream.pipeline.settings import settings
 from stockstream.sql.errors import UsageError, did_you_mean
 from stockstream.sql.session import connect as open_session
 from stockstream.sql.session import quoted

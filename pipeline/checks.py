@@ -1,4 +1,4 @@
-"""Data checks: SQL that returns the bad rows, run on a lake, or on what is about to be published."""
+"""Data checks: SQL that returns bad rows, run on a lake, or on files that are about to be published."""
 
 from __future__ import annotations
 
@@ -18,61 +18,61 @@ from stockstream.sql.session import explain
 
 FOLDER = HOME / "checks"
 SEVERITIES = ("fail", "warn")
-KEPT = 10_000
-"""So many bad rows of a check are given as rows; all are counted."""
-NAMED = 3
-"""So many are named in the message of a refused publication."""
+MAX_ROWS = 10_000
+"""Bad rows that a finding has as rows; all of them are counted."""
+MAX_NAMED = 3
+"""Bad rows in the message of a refused publication."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """A query that returns bad rows; without severity `fail` they are only a warning."""
+    """A query that returns bad rows, which are a failure or, with severity `warn`, a warning."""
 
     name: str
     sql: str
     severity: str = "fail"
     title: str = ""
     fix: str = ""
-    """What a person can do about its bad rows."""
+    """What to do about bad rows."""
     blocking: bool = False
-    """Whether it is run before a generation is published, and a bad row keeps that from happening."""
+    """Whether it runs before a generation is published, and a bad row prevents the publication."""
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found: how many bad rows, the first KEPT of them, or why it could not be run."""
+    """The result of a check: the number of bad rows and the first MAX_ROWS of them, or why it could not run."""
 
     check: Check
     bad_rows: int
     rows: Sequence[dict[str, Any]]
-    """Columns by name, as JSON has them: days are texts, numbers that are not finite too."""
+    """Values by column, as JSON has them: dates are texts, and so are numbers that are not finite."""
     error: str | None = None
 
     @property
     def status(self) -> str:
-        """Give ok, warn, fail, or error for a check that could not be run."""
+        """Return ok, warn, fail, or error for a check that could not run."""
         if self.error is not None:
             return "error"
         return self.check.severity if self.bad_rows else "ok"
 
     @property
     def failed(self) -> bool:
-        """Tell whether that is a failure; a check that cannot be run has not passed."""
+        """Return whether this is a failure; a check that could not run has not passed."""
         return self.status in ("fail", "error")
 
 
 def shipped() -> list[Check]:
-    """Give the checks of `sql/checks`."""
+    """Return the checks of `sql/checks`."""
     return find([FOLDER])
 
 
 def find(paths: Iterable[Path]) -> list[Check]:
-    """Give the checks of .sql files and of folders with such files, each folder's by name.
+    """Return the checks in .sql files and in folders of such files, sorted by name within a folder.
 
-    A header is optional: without one a file is a check of severity `fail`, named after the file.
+    A header is optional: a file without one is a check of severity `fail` with the name of the file.
 
     Raises:
-        UsageError: there is no such file or folder, none in the folder, or its header is wrong.
+        UsageError: a file or folder does not exist, a folder has no check, or a header is wrong.
     """
     checks = []
     for path in paths:
@@ -84,7 +84,7 @@ def find(paths: Iterable[Path]) -> list[Check]:
 
 
 def run_checks(con: DuckDBPyConnection, checks: Iterable[Check]) -> Iterator[Finding]:
-    """Run checks in their order on a lake's session, and give what each finds.
+    """Run checks in their order on a session of a lake; yields the finding of each.
 
     Raises:
         LakeError: S3 cannot be read.
@@ -100,24 +100,24 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check]) -> Iterator[Fin
 
 
 def refuse(con: DuckDBPyConnection) -> None:
-    """Run the blocking checks on a session that sees what is about to be published.
+    """Run the blocking checks on a session that reads the files that are about to be published.
 
     Raises:
-        CheckFailed: one of them finds bad rows, or cannot be run.
+        CheckFailed: one of them finds bad rows, or cannot run.
     """
     for finding in run_checks(con, [check for check in shipped() if check.blocking]):
         if finding.failed:
-            what = finding.error or "; ".join(map(described, finding.rows[:NAMED]))
-            more = ", ..." if finding.bad_rows > NAMED else ""
+            details = finding.error or "; ".join(map(described, finding.rows[:MAX_NAMED]))
+            more = ", ..." if finding.bad_rows > MAX_NAMED else ""
             raise CheckFailed(
-                f"nothing was published, as {finding.check.name} finds {finding.bad_rows} bad rows ({what}{more}): "
+                f"nothing was published, as {finding.check.name} finds {finding.bad_rows} bad rows ({details}{more}): "
                 f"{finding.check.fix}; then run `stockstream consolidate`. Until then the views serve the old "
                 "generation and the new batch files"
             )
 
 
 def described(row: dict[str, Any]) -> str:
-    """Give a bad row in words: its values, without those that are NULL."""
+    """Return a bad row as text: its values, without those that are NULL."""
     return " ".join(str(value) for value in row.values() if value is not None)
 
 
@@ -147,9 +147,9 @@ def _run(con: DuckDBPyConnection, check: Check) -> Finding:
     for statement in statements:
         con.execute(statement)
     names = [column[0] for column in con.description or ()]
-    rows = [dict(zip(names, map(_plain, row), strict=True)) for row in con.fetchmany(KEPT)]
+    rows = [dict(zip(names, map(_plain, row), strict=True)) for row in con.fetchmany(MAX_ROWS)]
     bad_rows = len(rows)
-    while more := con.fetchmany(KEPT):
+    while more := con.fetchmany(MAX_ROWS):
         bad_rows += len(more)
     return Finding(check, bad_rows, rows)
 

@@ -1,59 +1,162 @@
-"""Tables made of the consolidated bars: what they were made of, and which part of them has to be made anew.
+"""Silver tables that are computed from the consolidated bars: when they are out of date, and how they are written.
 
-A derived table follows the parts of the bars: its base stays as long as the bars' base does, its delta is made anew.
+A derived table has the same parts as the bars. Its base stays as long as the bars' base stays; its delta is computed
+again with each new delta of the bars. A step module declares its table as `TABLE`, which is all that `stockstream run`
+needs to keep it up to date: see CONTRIBUTING.md.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
+import pkgutil
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import date
+from importlib import import_module
+from types import ModuleType
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.manifest import DataFile, Manifest, Table
-from stockstream.pipeline.publish import sql_versions, stage, upload
+from stockstream.pipeline import steps
+from stockstream.pipeline.events import TableReport
+from stockstream.pipeline.lake import Lake, no_files
+from stockstream.pipeline.manifest import Change, DataFile, Manifest, Table
+from stockstream.pipeline.publishing import Published, publish, session_at, sql_versions
+from stockstream.pipeline.staging import stage, staging_folder, upload
+from stockstream.sql.loader import load, views_for
+from stockstream.sql.session import set_variable
+
+AT_ONCE = 6
+"""Tables that are computed at the same time."""
+ROW_GROUP = 61_440
+"""Rows per row group."""
+BEGINNING = date(1, 1, 1)
 
 
-def checkpoint(before: Manifest, *sql: str, **others: str) -> dict[str, str]:
-    """Give what a table made now would be made of: the bars' files, SQL files by name, and other inputs' checksums."""
+@dataclass(frozen=True)
+class DerivedTable:
+    """A table with columns symbol and date as its key, computed by an SQL file from the consolidated bars.
+
+    The SQL file makes the temp table `derived_rows`: all rows of the symbols in the variable `restated`, and for the
+    other symbols the rows after the day in the variable `since`.
+    """
+
+    name: str
+    """Of the table, of `sql/schema/NAME.sql` and of the view."""
+    step: str
+    """The SQL file below `sql/`: `steps/NAME`."""
+
+    ends_on = "date"
+    """The column with the last day of the bars that a row is computed from."""
+
+    @property
+    def sql(self) -> tuple[str, ...]:
+        """The SQL files that decide the rows: when one of them changes, the whole table is computed again."""
+        return (*self.steps, *views_for(*self.steps))
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """The SQL files that `last_day` and `compute` execute."""
+        return (self.step,)
+
+    def last_day(self, con: DuckDBPyConnection, bars: Table) -> date | None:
+        """Return the last day of the rows that go into base when the whole table is computed; None: no row does."""
+        return bars.through
+
+    def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
+        """Make the temp table `derived_rows`; `since` is BEGINNING, and `restated` empty, for the whole table."""
+        set_variable(con, "since", since)
+        set_variable(con, "restated", restated)
+        con.execute(load(self.step).text)
+
+
+def refresh(
+    lake: Lake,
+    step: str,
+    tables: Iterable[DerivedTable],
+    *,
+    full: bool = False,
+    inputs: Mapping[str, str] | None = None,
+) -> Published[dict[str, TableReport]]:
+    """Publish a generation with those of the tables that are out of date, several of them computed at once.
+
+    With `full` all of them are computed from the beginning. `inputs` are checksums of their other inputs, by name.
+    Reports the tables that were written.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+    tables = list(tables)
+
+    def make(before: Manifest) -> tuple[Change | None, dict[str, TableReport]]:
+        if not before.table("bars").files:
+            return None, {}
+        checkpoints = {table: _checkpoint(before, table, inputs or {}) for table in tables}
+        stale = [table for table in tables if full or checkpoints[table] != before.table(table.name).made_from]
+        if not stale:
+            return None, {}
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            jobs = {
+                table.name: pool.submit(_computed, lake, before, table, checkpoints[table], full) for table in stale
+            }
+            results = {name: job.result() for name, job in jobs.items()}
+        change = Change(tables={name: table for name, (table, _) in results.items()})
+        return change, {name: report for name, (_, report) in results.items()}
+
+    return publish(lake, step, make)
+
+
+def step_modules() -> dict[str, ModuleType]:
+    """Return the modules of `pipeline/steps` that declare a derived table as `TABLE`, by the table's name."""
+    modules = (import_module(f"{steps.__name__}.{module.name}") for module in pkgutil.iter_modules(steps.__path__))
+    tables = ((getattr(module, "TABLE", None), module) for module in modules)
+    return {table.name: module for table, module in tables if isinstance(table, DerivedTable)}
+
+
+def _checkpoint(before: Manifest, table: DerivedTable, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the present inputs of a table: the files of the bars, and checksums of other inputs and of SQL files."""
     bars = before.table("bars")
     files = {part: " ".join(file.key for file in of) for part, of in (("base", bars.base), ("delta", bars.delta))}
-    return {**files, **others, **sql_versions(*sql)}
+    return {**files, **inputs, **sql_versions(*table.sql)}
 
 
-def is_whole(held: Table, made_from: dict[str, str]) -> bool:
-    """Say whether all of a table has to be made anew, as more than the bars' delta is other than it was."""
-    return not held.made_from or any(
-        held.made_from.get(part) != of for part, of in made_from.items() if part != "delta"
+def _is_whole(existing: Table, made_from: Mapping[str, str]) -> bool:
+    """Return whether the whole table must be computed, as more than the bars' delta differs from its checkpoint."""
+    return not existing.made_from or any(
+        existing.made_from.get(part) != of for part, of in made_from.items() if part != "delta"
     )
 
 
-def write(
-    con: DuckDBPyConnection,
-    lake: Lake,
-    folder: Path,
-    before: Manifest,
-    table: str,
-    rows: str,
-    in_base: str | None,
-    row_group: int,
-) -> tuple[tuple[DataFile, ...], tuple[DataFile, ...]]:
-    """Put a relation's rows into the lake as a table's base and delta; give their files.
-
-    `in_base`: the condition of the rows that go into base, all others go into delta; None: base stays as it is.
-    """
-    kept = before.table(table).base if in_base is None else ()
-    parts = {"base": in_base, "delta": f"({in_base}) IS NOT TRUE" if in_base else "true"}
-    files = {"base": kept, "delta": ()}
-    for role, condition in parts.items():
-        if condition and con.execute(f"SELECT count(*) FROM {rows} WHERE {condition}").fetchall() != [(0,)]:
-            query = f"FROM {rows} WHERE {condition} ORDER BY symbol, date"
-            staged = stage(con, query, folder / f"{role}.parquet", row_group)
-            files[role] = upload(lake, [staged], table, role, before.generation + 1)
-    return files["base"], files["delta"]
-
-
-def report(table: Table, whole: bool) -> dict[str, int | bool]:
-    """Give what a step tells of a table that it wrote: rows and bytes, and whether all was made anew."""
-    files = table.files if whole else table.delta
-    return {"rows": sum(file.rows for file in files), "bytes": sum(file.bytes for file in files), "whole": whole}
+def _computed(
+    lake: Lake, before: Manifest, table: DerivedTable, made_from: dict[str, str], full: bool
+) -> tuple[Table, TableReport]:
+    """Compute a table and upload its new files; its base stays unless the whole table must be computed."""
+    bars, existing = before.table("bars"), before.table(table.name)
+    whole = full or _is_whole(existing, made_from)
+    with session_at(lake, before, no_files, *table.steps) as con, staging_folder() as folder:
+        last_day = table.last_day(con, bars) if whole else existing.through
+        table.compute(con, BEGINNING if whole or last_day is None else last_day, () if whole else bars.restated)
+        set_variable(con, "restated", bars.restated)
+        finished = f"{table.ends_on} <= DATE '{last_day}'" if last_day else "false"
+        conditions = {"delta": "true"}
+        if whole:
+            in_base = f"{finished} AND NOT list_contains(getvariable('restated'), symbol)"
+            conditions = {"base": in_base, "delta": f"({in_base}) IS NOT TRUE"}
+        files: dict[str, tuple[DataFile, ...]] = {"base": () if whole else existing.base, "delta": ()}
+        for role, condition in conditions.items():
+            if con.execute(f"SELECT count(*) FROM derived_rows WHERE {condition}").fetchall() != [(0,)]:
+                query = f"FROM derived_rows WHERE {condition} ORDER BY symbol, date"
+                staged = stage(con, query, folder / f"{role}.parquet", ROW_GROUP)
+                files[role] = upload(lake, [staged], table.name, role, before.generation + 1)
+    written = files["base"] + files["delta"] if whole else files["delta"]
+    return (
+        Table(
+            base=files["base"],
+            delta=files["delta"],
+            restated=bars.restated,
+            through=last_day,
+            made_from=made_from,
+            sql=sql_versions(*table.sql),
+        ),
+        {"rows": sum(file.rows for file in written), "bytes": sum(file.bytes for file in written), "whole": whole},
+    )

@@ -1,4 +1,4 @@
-"""Errors of the pipeline, beside those of `sql.errors`."""
+"""The pipeline's errors, in addition to those of `sql.errors`."""
 
 from stockstream.sql.errors import LakeError, StockStreamError, UsageError
 
@@ -7,6 +7,7 @@ __all__ = [
     "Conflict",
     "LakeError",
     "ListingsRefused",
+    "NewerFormat",
     "OutOfTime",
     "RateLimited",
     "SourceError",
@@ -16,24 +17,28 @@ __all__ = [
 
 
 class Conflict(StockStreamError):
-    """A conditional put lost: somebody else wrote the object since it was read. Read it again and retry."""
+    """A conditional put failed, as another writer has changed the object since it was read: read it again and retry."""
+
+
+class NewerFormat(LakeError):
+    """A newer version of this program has written the lake, in a format that this version does not know."""
 
 
 class CheckFailed(StockStreamError):
-    """What was about to be published breaks a data check; the old generation stays."""
+    """The generation that was about to be published fails a data check; the old generation stays."""
 
 
 class ListingsRefused(StockStreamError):
-    """An answer of the exchange's directory that is not a believable list of companies."""
+    """The response of a listings source is not a plausible list of companies."""
 
 
 class SourceError(StockStreamError):
-    """A source cannot answer for one symbol; the batch goes on without it."""
+    """A source has no data for one symbol; the batch continues without it."""
 
 
 class RateLimited(SourceError):
-    """A source keeps refusing (HTTP 429) after the bounded retries; what is left of the batch is not asked for."""
+    """A source still refuses (HTTP 429) after all retries; the remaining symbols of the batch are not requested."""
 
 
 class OutOfTime(SourceError):
-    """A batch has no time left for more symbols; what is left of it is for the next try."""
+    """A batch has no time left for more symbols; the next attempt fetches the remaining ones."""

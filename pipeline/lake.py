@@ -1,4 +1,4 @@
-"""A lake: where everything in it is called, and how it is published. The one definition of the key layout."""
+"""A lake: its key layout, which is defined only here, its market and calendar, and its sessions."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.errors import Conflict, LakeError, UsageError
-from stockstream.pipeline.market import MARKETS, Market
+from stockstream.pipeline.markets import MARKETS, Market
 from stockstream.pipeline.store import Stored, open_store
 from stockstream.sql.loader import load, views_for
 from stockstream.sql.session import FileFilter, connect, normalise, quoted, run_date
@@ -29,47 +29,47 @@ _ATTEMPTS = 20
 
 
 def raw_key(day: date, batch: int | None, part: int = 0) -> str:
-    """Name a batch's file; a run without batches has one file a day.
+    """Return the key of a batch's file; a run without batches has one file per day.
 
-    Files are immutable, as a file that is replaced under a reader gives it errors or worse. When the batch is run again
-    on its day and finds something new, that is another part.
+    Files are immutable, since a file that is replaced while it is read causes errors or wrong results. What a later run
+    of the same batch on the same day adds is another part.
     """
     batched = "" if batch is None else f"-batch-{batch}"
     return f"raw-data/{day}{batched}{f'-part-{part}' if part else ''}.parquet"
 
 
 def symbols_key(day: date) -> str:
-    """Name a day's list of companies."""
+    """Return the key of a day's list of companies."""
     return f"symbols/{day}-symbols.csv"
 
 
-def metadata_key(day: date, what: str, part: int = 0) -> str:
-    """Name a file of what a source told of companies on a day; see `pipeline.metadata`."""
-    return f"{RAW_METADATA}{day}-{what}{f'-part-{part}' if part else ''}.parquet"
+def metadata_key(day: date, kind: str, part: int = 0) -> str:
+    """Return the key of a source's answers about companies on a day; see `pipeline.metadata`."""
+    return f"{RAW_METADATA}{day}-{kind}{f'-part-{part}' if part else ''}.parquet"
 
 
 def manifest_key(generation: int) -> str:
-    """Name a generation's manifest."""
+    """Return the key of a generation's manifest."""
     return f"{MANIFESTS}{generation:06d}.json"
 
 
-def run_key(day: str, run: str, what: str) -> str:
-    """Name a record of the state machine's run: `summary`, or `batch-3`."""
-    return f"{RUNS}{day}/{run}/{what}.json"
+def run_key(day: str, run: str, record: str) -> str:
+    """Return the key of a record of a run of the state machine: `summary`, or `batch-3`."""
+    return f"{RUNS}{day}/{run}/{record}.json"
 
 
 def silver_key(table: str, generation: int, role: str, unique: str) -> str:
-    """Name a file of a silver table; `unique`, so that no name is ever used twice."""
+    """Return the key of a file of a silver table; `unique` prevents that a name is ever used twice."""
     return f"{SILVER}{table}/{generation:06d}-{role}-{unique}.parquet"
 
 
 def since(day: date) -> FileFilter:
-    """Pick the batch files that may hold bars of `day` and later: no bar is fetched before its day."""
+    """Return a filter of the batch files that may hold bars of `day` and later: no bar is fetched before its day."""
     return lambda files: (file for file in files if (written := run_date(file)) is None or written >= day)
 
 
 def no_files(files: list[str]) -> list[str]:
-    """Pick no batch file: for a session that says later which it needs."""
+    """Return no batch file: the filter of a session that needs none, or chooses them later."""
     return []
 
 
@@ -81,17 +81,20 @@ class Lake:
         self.store = open_store(self.uri)
 
     def session(self, file_filter: FileFilter | None = None, *steps: str) -> DuckDBPyConnection:
-        """Open a DuckDB connection with the lake's views, or with those that some steps need ("steps/news").
+        """Open a DuckDB connection with the lake's views, or only with those that `steps` need ("steps/news").
 
-        See `sql.session.connect`.
+        See `sql.session.connect`, also for the errors.
         """
         return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
-        """Publish an object: `make` gets what is there and gives what is to be there, or None to leave it.
+        """Replace an object by the bytes that `make` returns for its present version; keep it if that is None.
 
-        When another run writes the object at the same time, `make` is asked again with what that run wrote, so that
-        neither's work is lost. Says whether anything was written.
+        When another writer changes the object at the same time, `make` is called again with its version, so that no
+        change is lost. Returns whether anything was written.
+
+        Raises:
+            LakeError: the object cannot be written, or other writers change it every time.
         """
         for _ in range(_ATTEMPTS):
             before = self.store.get(key)
@@ -103,10 +106,14 @@ class Lake:
             except Conflict:
                 continue
             return True
-        raise LakeError(f"{self.store.uri(key)} is being written by others all the time: run again later")
+        raise LakeError(f"{self.store.uri(key)} is written by other writers all the time: run again later")
 
     def market(self) -> Market | None:
-        """Give the market whose bars the lake holds; None for a lake that nothing was stored in yet."""
+        """Return the market of the lake's bars; None for a lake that nothing has been stored in yet.
+
+        Raises:
+            LakeError: the marker cannot be read.
+        """
         marker = self.store.get(MARKER)
         if marker is None:
             return None
@@ -116,22 +123,23 @@ class Lake:
             raise LakeError(f'{self.store.uri(MARKER)} is damaged: restore it, e.g. {{"market": "ASX"}}') from None
 
     def prepare(self, market: Market, today: date) -> None:
-        """Mark the lake with its market and bring its trading calendar up to the end of next year.
+        """Store the lake's market, and its trading calendar up to the end of next year.
 
         Raises:
-            UsageError: the lake holds another market's bars.
+            UsageError: the lake has the bars of another market.
+            LakeError: the lake cannot be read or written.
         """
-        held = self.market()
-        if held is not None and held != market:
-            raise UsageError(f"{self.uri} holds the {held.name} market: use another lake for {market.name}")
+        existing = self.market()
+        if existing is not None and existing != market:
+            raise UsageError(f"{self.uri} holds the {existing.name} market: use another lake for {market.name}")
         marker = json.dumps({"market": market.name, "calendar": market.calendar, "timezone": market.timezone})
         self.update(MARKER, lambda before: None if before else marker.encode())
-        through = max(today, date.today()).year + 1  # a run for a past day does not make it shorter
+        through = max(today, date.today()).year + 1  # a run for a past day does not shorten it
         self.update(SESSIONS, lambda _: _calendar(market, through))
 
 
 def parquet(con: DuckDBPyConnection, query: str) -> bytes:
-    """Give a query's result as the bytes of a Parquet file in the lake's format (zstd)."""
+    """Return the result of a query as the bytes of a Parquet file in the lake's format (zstd)."""
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
         path = Path(folder) / "out.parquet"
         con.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet, COMPRESSION zstd)")

@@ -1,14 +1,26 @@
-"""The manifest: which files are the lake's silver tables at one generation. The one definition of its format.
+"""The manifest: which files are the lake's silver tables at one generation. This is the only definition of its format.
 
-`state/manifests/000042.json` is put if-none-match: that put is the commit. `state/current.json` is a copy of the newest
-one under a fixed name, for readers. Files that a manifest names are never changed.
+`state/manifests/000042.json` is put only if there is no such object yet: that put is the commit. `state/current.json`
+(the pointer) is a copy of the newest manifest under a fixed name, for readers. Files that a manifest names are never
+changed.
 """
 
 from __future__ import annotations
 
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+import duckdb
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+
+from stockstream.pipeline.errors import NewerFormat
+
+FORMAT = 1
+"""The newest format of a manifest that this program reads, and the one that it writes."""
 
 
 class _Model(BaseModel):
@@ -16,7 +28,7 @@ class _Model(BaseModel):
 
 
 class DataFile(_Model):
-    """One immutable Parquet file, and what was verified of it before it was published."""
+    """One immutable Parquet file in the lake, with the figures that were verified before it was published."""
 
     key: str
     """Below the lake's URI: silver/bars/000042-base-1f0c9a3e.parquet."""
@@ -24,21 +36,22 @@ class DataFile(_Model):
     bytes: int
     sha256: str
     symbols: int
-    """How many different symbols it has."""
+    """The number of different symbols."""
     first_date: date | None = None
     last_date: date | None = None
 
 
 class Table(_Model):
-    """A silver table: what is in `base` for all symbols but the restated ones, and all that is in `delta`.
+    """A silver table: the rows of `base` for all symbols except the restated ones, and all rows of `delta`.
 
-    `base` is large and seldom written; `delta` has the newest sessions of every symbol, and the whole history of those
-    whose past has changed since `base` was written (`restated`). No row is valid in both: reading needs no merge.
+    `base` is large and seldom written. `delta` has the newest sessions of every symbol, and the whole history of the
+    symbols whose past has changed since `base` was written (`restated`). No row is valid in both parts, so that reading
+    a table needs no merge.
     """
 
     base: tuple[DataFile, ...] = ()
     delta: tuple[DataFile, ...] = ()
-    # The stored keys of the first release stay: a reader that does not know a key ignores it in silence.
+    # The stored keys of the first release stay: a reader that does not know a key ignores it silently.
     restated: tuple[str, ...] = Field(
         (), validation_alias=AliasChoices("moved", "restated"), serialization_alias="moved"
     )
@@ -47,41 +60,108 @@ class Table(_Model):
     stable_through: date | None = Field(
         None, validation_alias=AliasChoices("settled", "stable_through"), serialization_alias="settled"
     )
-    """Up to this day, which lies in `delta`, rows of symbols that have not moved stay as they are until `base` is
-    written anew: what is computed from them may be kept."""
+    """Rows of `delta` up to this day do not change until `base` is written again, unless their symbol is
+    restated: rows that are computed from them may be kept."""
     made_from: dict[str, str] = {}
-    """The checkpoint: what it was made of. A step that finds the same again has nothing to do."""
+    """The checkpoint: the inputs that the table was computed from. A step that finds the same inputs does nothing."""
     sql: dict[str, str] = {}
-    """The SQL files that made it, with the sha256 of their text."""
+    """The SQL files that computed the table, with the sha256 of their text."""
     generation: int = 0
-    """The generation that published it like this."""
+    """The generation that published this version of the table."""
 
     @property
     def files(self) -> tuple[DataFile, ...]:
-        """All its files."""
+        """The files of both parts."""
         return self.base + self.delta
 
 
-class Manifest(_Model):
-    """One generation of the lake; generation 0 is a lake without silver."""
+@dataclass(frozen=True)
+class Change:
+    """What a step changes in the lake; everything else stays as it is in the generation before."""
 
+    tables: Mapping[str, Table | None]
+    """Tables that are new or replaced, by name; None removes a table."""
+    inputs: tuple[str, ...] = ()
+    """Batch files that this generation is the first to hold."""
+    consolidated: tuple[str, ...] | None = None
+    """All batch files that are in silver from now on; None: as before."""
+    set_aside: tuple[str, ...] | None = None
+    """All batch files that nobody reads from now on; None: as before."""
+    restores: int | None = None
+    """The generation whose tables a rollback publishes again."""
+
+
+class Manifest(_Model):
+    """One generation of the lake; generation 0 is a lake without silver.
+
+    Raises:
+        NewerFormat: (when a manifest is parsed) a newer version of this program has written it.
+    """
+
+    format: int = 1
+    """Of the manifest; manifests without it have format 1."""
     generation: int = 0
     parent: int | None = None
     created_at: str = ""
     """ISO 8601 UTC, by the writer's clock."""
     writer: str = ""
     step: str = ""
-    """What made it: consolidate, resample, metadata, vacuum, rollback."""
+    """The step that published it: consolidate, resample, metadata, vacuum, rollback."""
     restores: int | None = None
     """For a rollback: the generation whose tables these are."""
     inputs: tuple[str, ...] = ()
     """The files of raw-data/ that this generation is the first to hold."""
     tables: dict[str, Table] = {}
     consolidated: tuple[str, ...] = ()
-    """The files of raw-data/ that are in silver: readers leave them alone. Those that are gone are no longer named."""
+    """The files of raw-data/ that are in silver, which readers skip. Files that no longer exist are not named."""
     set_aside: tuple[str, ...] = ()
     """The files of raw-data/ that a rollback left out: nobody reads them."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_newer(cls, data: Any) -> Any:
+        number = data.get("format") if isinstance(data, dict) else None
+        if isinstance(number, int) and number > FORMAT:
+            raise NewerFormat(
+                f"the lake was written by a newer Stock Stream (format {number}; this one reads up to {FORMAT}): "
+                "upgrade stock-stream"
+            )
+        return data
+
     def table(self, name: str) -> Table:
-        """Give a table; an empty one where there is none."""
+        """Return a table; an empty one if there is no such table."""
         return self.tables.get(name, Table())
+
+    def next(self, change: Change, step: str) -> Manifest:
+        """Return the manifest of the next generation: this one with a step's change."""
+        number = self.generation + 1
+        tables = {name: table for name, table in {**self.tables, **change.tables}.items() if table is not None}
+        return Manifest(
+            format=FORMAT,
+            generation=number,
+            parent=self.generation or None,
+            created_at=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
+            writer=_writer(),
+            step=step,
+            restores=change.restores,
+            inputs=change.inputs,
+            tables={
+                name: table if table == self.tables.get(name) else table.model_copy(update={"generation": number})
+                for name, table in tables.items()
+            },
+            consolidated=self.consolidated if change.consolidated is None else change.consolidated,
+            set_aside=self.set_aside if change.set_aside is None else change.set_aside,
+        )
+
+    def to_json(self) -> bytes:
+        """Return the manifest as it is stored."""
+        return (self.model_dump_json(indent=1, exclude_none=True, by_alias=True) + "\n").encode()
+
+
+@cache
+def _writer() -> str:
+    try:
+        program = version("stock-stream")
+    except PackageNotFoundError:  # a Lambda package has the code without its metadata
+        program = "0"
+    return f"stock-stream {program}, duckdb {duckdb.__version__}"

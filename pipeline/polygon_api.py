@@ -1,4 +1,4 @@
-"""Polygon's REST API: one session with the key, the plan's rate, the retries and the paging."""
+"""Polygon's REST API: one HTTP session with the key, the plan's rate limit, retries and paging."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import requests
@@ -20,20 +20,21 @@ from tenacity import (
     wait_random,
 )
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
 
 TIMEOUT = (10, 60)
-"""Seconds to connect, and seconds without a byte."""
+"""Maximum seconds to connect, and maximum seconds without a byte."""
 GOOD = ("OK", "DELAYED")
-"""What `status` says of a usable answer; plans without real-time data get DELAYED."""
+"""Values of `status` in a usable answer; plans without real-time data get DELAYED."""
 
 
 class KeyRefusedError(SourceError):
-    """The key is wrong or its plan does not include what was asked: no other call will do better."""
+    """The key is wrong or its plan does not include the request: no other call will succeed."""
 
 
 class _TransientError(Exception):
-    """A refusal worth another try: what to say if it was the last one, and the seconds that the server asks for."""
+    """A refusal that is worth a retry: the error for the last attempt, and the seconds that the server requests."""
 
     def __init__(self, error: SourceError, after: float | None = None) -> None:
         super().__init__(str(error))
@@ -42,10 +43,10 @@ class _TransientError(Exception):
 
 
 class PolygonApi:
-    """Give the pages of an endpoint as the text that came. Threads may share one client; all count to one rate.
+    """A client that returns the pages of an endpoint as text. Threads may share it; all calls count to one rate.
 
-    The key is in the Authorization header only, and goes to `url` only: of a `next_url` the path and query are used, so
-    that a proxy or replay under `url` serves every page. `wait` and `wait_max` are seconds.
+    The key is sent in the Authorization header only, and to `url` only: of a `next_url`, the path and the query are
+    used, so that a proxy or replay at `url` serves every page. `wait` and `wait_max` are in seconds.
 
     Raises:
         UsageError: the key has characters that no header can carry.
@@ -54,12 +55,12 @@ class PolygonApi:
     def __init__(
         self, api_key: str, url: str, calls_per_minute: int, attempts: int, wait: float, wait_max: float
     ) -> None:
-        # Said here because http.client would say it with the key in the message.
+        # Checked here because the message of http.client would quote the key.
         if not api_key or not all("!" <= c <= "~" for c in api_key):
             raise UsageError("POLYGON_API_KEY is not a key: it is empty or has a blank or a character outside ASCII")
         self._key = api_key
         self._url = url.rstrip("/")
-        # On a 429 the limiter would by itself hold every thread for a minute; the retries below know Retry-After.
+        # By itself, the limiter would block every thread for a minute after a 429; the retries below read Retry-After.
         self._session = LimiterSession(per_minute=calls_per_minute, limit_statuses=())
         self._session.auth = self._sign  # not a default header: requests would let a ~/.netrc entry replace it
         self._wait_max = wait_max
@@ -71,19 +72,37 @@ class PolygonApi:
             reraise=True,
         )
 
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return a client with the key, the rate limit and the retries of the settings.
+
+        Raises:
+            UsageError: there is no key.
+        """
+        if settings.polygon_api_key is None:
+            raise UsageError("set POLYGON_API_KEY (environment or .env): --source polygon needs the key")
+        return cls(
+            settings.polygon_api_key.get_secret_value().strip(),
+            settings.polygon_url,
+            settings.polygon_calls_per_minute,
+            settings.retry_attempts,
+            settings.retry_wait,
+            settings.retry_wait_max,
+        )
+
     def pages(self, path: str, **params: str | int) -> Iterator[str]:
-        """Give the text of each page: valid JSON, an object of good status whose `results` are a list or missing.
+        """Yield the text of each page: a JSON object of good status whose `results` are a list or missing.
 
         Raises:
             KeyRefusedError: HTTP 401 or 403.
-            RateLimited: HTTP 429 after the last try.
-            SourceError: anything else that is no such page, HTTP 5xx and lost connections after the last try.
+            RateLimited: HTTP 429 after the last attempt.
+            SourceError: any other answer; HTTP 5xx and lost connections after the last attempt.
         """
         url = self._url + path
         query: dict[str, str | int] | None = params
-        seen = set()
-        while url not in seen:
-            seen.add(url)
+        visited = set()
+        while url not in visited:
+            visited.add(url)
             text = self._get(url, path, query)
             body = self._checked(text, path)
             yield text
@@ -91,36 +110,36 @@ class PolygonApi:
                 return
             following = urlsplit(str(body["next_url"]))
             url, query = f"{self._url}{following.path}?{following.query}", None
-        raise SourceError(f"polygon {path}: next_url leads to a page given before")
+        raise SourceError(f"polygon {path}: next_url leads back to an earlier page")
 
     def _get(self, url: str, path: str, params: dict[str, str | int] | None) -> str:
         try:
-            return self._retrying(self._ask, url, path, params)
+            return self._retrying(self._request, url, path, params)
         except _TransientError as last:
             raise last.error from None
 
-    def _ask(self, url: str, path: str, params: dict[str, str | int] | None) -> str:
-        """Ask once."""
+    def _request(self, url: str, path: str, params: dict[str, str | int] | None) -> str:
+        """Send one request and return the text of the answer."""
         try:
             response = self._session.get(url, params=params, timeout=TIMEOUT)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
             raise _TransientError(SourceError(f"polygon {path}: no answer ({type(error).__name__})")) from None
         except requests.RequestException as error:
-            raise SourceError(f"polygon {path}: cannot be asked ({type(error).__name__})") from None
+            raise SourceError(f"polygon {path}: the request failed ({type(error).__name__})") from None
         status = response.status_code
         if status == 200:
             try:
                 return response.content.decode()
             except UnicodeDecodeError:
                 raise SourceError(f"polygon {path}: the answer is not UTF-8 text") from None
-        said = f"HTTP {status}: {self._words(response)}"
+        reason = f"HTTP {status}: {self._reason(response)}"
         if status in (401, 403):
-            raise KeyRefusedError(f"polygon refused the key, or its plan does not include {path} ({said})")
+            raise KeyRefusedError(f"polygon refused the key, or its plan does not include {path} ({reason})")
         if status == 429:
-            raise _TransientError(RateLimited(f"polygon {path}: {said}"), _retry_after(response))
+            raise _TransientError(RateLimited(f"polygon {path}: {reason}"), _retry_after(response))
         if status >= 500:
-            raise _TransientError(SourceError(f"polygon {path}: {said}"), _retry_after(response))
-        raise SourceError(f"polygon {path}: {said}")
+            raise _TransientError(SourceError(f"polygon {path}: {reason}"), _retry_after(response))
+        raise SourceError(f"polygon {path}: {reason}")
 
     def _checked(self, text: str, path: str) -> dict[str, Any]:
         try:
@@ -130,28 +149,28 @@ class PolygonApi:
         if not isinstance(body, dict) or not isinstance(body.get("results") or [], list):
             raise SourceError(f"polygon {path}: the answer has not the documented shape")
         if body.get("status") not in GOOD:
-            said = self._one_line(body.get("error") or body.get("message") or "no reason given")
-            raise SourceError(f"polygon {path}: status {self._one_line(body.get('status'))}: {said}")
+            reason = self._one_line(body.get("error") or body.get("message") or "no reason given")
+            raise SourceError(f"polygon {path}: status {self._one_line(body.get('status'))}: {reason}")
         return body
 
-    def _words(self, response: requests.Response) -> str:
-        """Give the vendor's own words for a refusal."""
+    def _reason(self, response: requests.Response) -> str:
+        """Return the vendor's own reason for a refusal."""
         try:
             body = response.json()
             return self._one_line(body.get("error") or body.get("message") or response.reason)
         except (ValueError, AttributeError, RecursionError):
             return self._one_line(response.reason)
 
-    def _one_line(self, words: object) -> str:
-        """Make what a server said fit for a log: one short line, without the key should it be repeated there."""
-        return " ".join(str(words).replace(self._key, "***").split())[:200]
+    def _one_line(self, text: object) -> str:
+        """Return a server's text as one short line for a log, without the key, which the server may repeat."""
+        return " ".join(str(text).replace(self._key, "***").split())[:200]
 
     def _sign(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers["Authorization"] = f"Bearer {self._key}"
         return request
 
     def _pause(self, state: RetryCallState) -> float:
-        """Seconds before the next try: what the server asks for, else jittered exponential; never over the most."""
+        """Return the seconds before the next attempt: as the server requests, else exponential with jitter; bounded."""
         error = state.outcome.exception() if state.outcome else None
         if isinstance(error, _TransientError) and error.after is not None:
             return min(error.after, self._wait_max)
@@ -159,7 +178,7 @@ class PolygonApi:
 
 
 def _retry_after(response: requests.Response) -> float | None:
-    """Seconds that a Retry-After header asks for (it gives seconds or a date); None without a usable one."""
+    """Return the seconds that a Retry-After header requests (as seconds or a date); None without a usable one."""
     value = response.headers.get("Retry-After", "").strip()
     if value.isdecimal():
         return float(value)

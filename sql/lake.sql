@@ -1,18 +1,20 @@
 /* ---
 name: lake
-title: Find the files of the lake; sets the variables that the views read.
+title: List the files of the lake, and set the variables that the views read.
 status: active
-needs: the variable lake (folder or s3://bucket/prefix, no slash at the end); generation (INTEGER) for time travel, else NULL
-returns: manifest, silver (the files of each table), listed_files (all batch files), raw_files and archive_files (those that
-  nobody has set aside, and the archived ones), unconsolidated_files and fresh_files (those not in silver yet), used_names,
-  symbol_files, session_files; run it again to see files that were written since
+needs: []
+variables: [lake, sql_home, generation]
+sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
+  listed_files, used_names, raw_files, unconsolidated_files, fresh_files, symbol_files]
+reference: run it again to see files that were written since; sql/variables.py says what each variable is
 changes:
   - 2026-11-21 first version
   - 2026-11-21 the manifest, and which batch files are newer than it
+  - 2026-11-26 the manifest's format; `restated` is read beside its old name `moved`
 --- */
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
-    -- A star, since a name without one is taken to be there on S3, without looking.
+    -- A pattern, because DuckDB assumes that a file on S3 exists if its name has none.
     SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
 );
 SET VARIABLE session_files = list_filter(
@@ -27,28 +29,44 @@ SET VARIABLE manifest_files = list_concat(
     END
 );
 SET enable_http_metadata_cache = false;
-SET validate_external_file_cache = 'VALIDATE_ALL';  -- the pointer is the one file that is replaced
+SET validate_external_file_cache = 'VALIDATE_ALL';  -- current.json is the one file that is replaced
 SET VARIABLE manifests = (
     SELECT list({
-        generation: generation, created_at: created_at, tables: tables, consolidated: consolidated, set_aside: set_aside
+        format: coalesce(format, 1), generation: generation, created_at: created_at, tables: tables,
+        consolidated: consolidated, set_aside: set_aside
     } ORDER BY generation DESC)
     FROM read_json(
         list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('manifest_files')),
         maximum_object_size = 268435456,
         columns = {
-            generation: 'INTEGER', created_at: 'VARCHAR', consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
-            tables: 'MAP(VARCHAR, STRUCT(base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))'
+            format: 'INTEGER', generation: 'INTEGER', created_at: 'VARCHAR',
+            consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
+            tables: 'MAP(VARCHAR, STRUCT(
+                base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[],
+                restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)
+            ))'
         }
     )
 );
 SET validate_external_file_cache = 'NO_VALIDATION';
--- The generation that was asked for, else the newest; archives only grow, so all generations read the newest one's.
+-- schema/manifest.json is generation 0, the last of the list: its format is the one that these files read.
+SELECT error(format(
+    'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
+    newer.format, getvariable('manifests')[-1].format
+))
+FROM (
+    SELECT max(manifest.format) AS format FROM (SELECT unnest(getvariable('manifests')) AS manifest) AS listed
+) AS newer
+WHERE newer.format > getvariable('manifests')[-1].format;
+-- The generation that was requested, otherwise the newest.
 SET VARIABLE manifest = coalesce(
-    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1], getvariable('manifests')[1]
+    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
+    getvariable('manifests')[1]
 );
+-- Archives only grow, so that all generations read the archive of the newest.
 SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];
 SET VARIABLE manifests = NULL;
--- By table: the URIs of its files, and the symbols whose rows in base are no longer valid.
+-- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
     lambda t: {
@@ -56,7 +74,7 @@ SET VARIABLE silver = map_from_entries(list_transform(
         v: {
             base: list_transform(coalesce(t.value.base, []), lambda f: getvariable('lake') || '/' || f.key),
             delta: list_transform(coalesce(t.value.delta, []), lambda f: getvariable('lake') || '/' || f.key),
-            restated: coalesce(t.value.moved, []::VARCHAR[])
+            restated: coalesce(t.value.restated, t.value.moved, []::VARCHAR[])
         }
     }
 ));
@@ -69,11 +87,11 @@ SET VARIABLE archive_files = coalesce(
     list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
 );
 SET VARIABLE archived = coalesce(string_split(getvariable('archive').made_from['files'], ' '), []::VARCHAR[]);
--- The names that must not be used again, though some of these files are gone.
+-- The names that must not be used again, although some of these files no longer exist.
 SET VARIABLE used_names = list_concat(
     getvariable('manifest').consolidated, getvariable('manifest').set_aside, getvariable('archived')
 );
--- A generation asked for by number is what was published then: its own batch files, and nothing newer.
+-- A generation that is requested by number is read as it was published: its own batch files, and nothing newer.
 SET VARIABLE raw_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM unnest(getvariable('listed_files')) AS listed (file)
@@ -82,7 +100,7 @@ SET VARIABLE raw_files = (
     WHERE getvariable('generation') IS NULL
         OR parse_filename(file) IN (SELECT unnest(getvariable('manifest').consolidated))
 );
--- Those that the bars are merged with.
+-- The batch files that the bars are merged with.
 SET VARIABLE unconsolidated_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM unnest(CASE WHEN getvariable('generation') IS NULL THEN getvariable('listed_files') END) AS listed (file)

@@ -1,14 +1,18 @@
-"""Find and read the SQL files. One loader for the shell, Python, the pipeline and CI."""
+"""Finds and reads the SQL files, for Python, the shell, the pipeline and CI alike."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from stockstream.sql.variables import quoted
 
 HOME = Path(__file__).parent
 """The folder of the SQL files, in a checkout as in an installed wheel."""
@@ -18,11 +22,24 @@ _HEADER = re.compile(r"\A/\* ---\n(?P<yaml>.*?)\n--- \*/\n", re.DOTALL)
 
 @dataclass(frozen=True)
 class SqlFile:
-    """One SQL file: its header (the YAML between `/* ---` and `--- */`) and its text."""
+    """One SQL file: its header (the YAML between `/* ---` and `--- */`) and its text, header included."""
 
     path: Path
     header: dict[str, Any] = field(compare=False)
     text: str
+
+    @property
+    def body(self) -> str:
+        """The text without the header."""
+        return self.text.split("--- */\n", 1)[1]
+
+    @property
+    def comments(self) -> str:
+        """The statements that store the titles of a view's file in DuckDB's catalogue, where lake_help() reads them."""
+        kind = "MACRO TABLE" if "params" in self.header else "VIEW"
+        objects = [(kind, self.header["name"], self.header["title"])]
+        objects += [("VIEW", name, title) for name, title in self.header.get("makes", {}).items()]
+        return "".join(f"COMMENT ON {kind} {name} IS {quoted(title)};\n" for kind, name, title in objects)
 
 
 @cache
@@ -36,7 +53,7 @@ def read(path: Path) -> SqlFile:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it does not open with a header, or the header is not YAML.
+        ValueError: it does not start with a header, or the header is not YAML.
     """
     text = path.read_text(encoding="utf-8")
     name = f"sql/{path.relative_to(HOME)}" if path.is_relative_to(HOME) else path
@@ -52,26 +69,49 @@ def read(path: Path) -> SqlFile:
 
 @cache
 def views() -> tuple[str, ...]:
-    """Give the names of the files that make the views, in the order in which `init.sql` reads them."""
-    script = (HOME / "init.sql").read_text(encoding="utf-8")
-    return tuple(re.findall(r"^\.read sql/(views/\w+)\.sql$", script, re.MULTILINE))
+    """Return the names of the files that create the views, each after those that it needs."""
+    return _in_order("views")
 
 
 @cache
 def macros() -> tuple[str, ...]:
-    """Give the names of the files that make the indicators, in the order in which `indicators/init.sql` reads them."""
-    script = (HOME / "indicators/init.sql").read_text(encoding="utf-8")
-    return tuple(re.findall(r"^\.read sql/([\w/]+)\.sql$", script, re.MULTILINE))
+    """Return the names of the files that create the indicators: kernels, all versions, and the names without one."""
+    kernels = _in_order("indicators/kernels")
+    return (
+        *kernels,
+        *(name for name in _names("indicators", "**/*_v*.sql") if name not in kernels),
+        "indicators/aliases",
+    )
 
 
 def views_for(*names: str) -> tuple[str, ...]:
-    """Give of `views()` those that some files need by their headers, and what these need in turn, in the same order."""
+    """Return those of `views()` that some files need by their headers, directly and indirectly, in the same order."""
     files = {load(name).header["name"]: name for name in views()}
-    found: set[str] = set()
-    asked = list(names)
-    while asked:
-        name = asked.pop()
-        if name in files.values():
-            found.add(name)
-        asked += [files[need] for need in load(name).header["needs"] if need in files and files[need] not in found]
-    return tuple(name for name in views() if name in found)
+    needed: set[str] = set()
+    pending = list(names)
+    while pending:
+        name = pending.pop()
+        if name in views():
+            needed.add(name)
+        pending += [files[need] for need in load(name).header["needs"] if need in files and files[need] not in needed]
+    return tuple(name for name in views() if name in needed)
+
+
+def _names(folder: str, pattern: str = "*.sql") -> list[str]:
+    return sorted(path.relative_to(HOME).with_suffix("").as_posix() for path in (HOME / folder).glob(pattern))
+
+
+def _in_order(folder: str) -> tuple[str, ...]:
+    """Return a folder's files by their `needs`; by name where these leave the order open."""
+    files = {load(name).header["name"]: name for name in _names(folder)}
+    needs = {name: [need for need in load(files[name]).header["needs"] if need in files] for name in files}
+    return tuple(files[name] for name in _sorted(needs))
+
+
+def _sorted(needs: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    sorter = TopologicalSorter(needs)
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorted(sorter.get_ready())
+        yield from ready
+        sorter.done(*ready)

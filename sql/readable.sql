@@ -1,9 +1,10 @@
 /* ---
 name: readable
-title: Leave out of a folder's new batch files those that are no Parquet, and say which; on S3 all are taken as readable.
+title: Leave out of a folder's new batch files those that are not Parquet, and list them; on S3 all count as readable.
 status: active
-needs: the variables fresh_files and lake
-returns: the variables fresh_files, raw_files and unreadable_files
+needs: []
+variables: [lake, sql_home, fresh_files, raw_files]
+sets: [unreadable_files, fresh_files, raw_files]
 reference: a Parquet file ends with the bytes PAR1; for the plain shell, which stops at the first file it cannot open
 changes:
   - 2026-11-21 first version
@@ -22,4 +23,4 @@ SET VARIABLE fresh_files = list_filter(
 SET VARIABLE raw_files = list_filter(
     getvariable('raw_files'), lambda f: NOT list_contains(getvariable('unreadable_files'), f)
 );
-SELECT 'left out, no Parquet: ' || unnest(getvariable('unreadable_files'));
+SELECT 'left out, not Parquet: ' || unnest(getvariable('unreadable_files'));

@@ -1,8 +1,9 @@
 /* ---
 name: secret
-title: Let DuckDB read an S3 lake with the usual AWS credentials; never stored, and only for this lake.
+title: Let DuckDB read a lake on S3 with the usual AWS credentials, which are not stored and serve only this lake.
 status: active
-needs: the variables lake, s3_endpoint (a URL, or empty for AWS) and s3_region
+needs: []
+variables: [lake, s3_endpoint, s3_region]
 reference: https://duckdb.org/docs/stable/core_extensions/aws
 changes:
   - 2026-11-21 first version
@@ -20,5 +21,5 @@ CREATE OR REPLACE SECRET lake (
     URL_STYLE CASE getvariable('s3_endpoint') WHEN '' THEN 'vhost' ELSE 'path' END
 );
 
--- Batch files are never replaced: what has been read of one stays good, with no request to ask whether it has changed.
+-- Batch files are never replaced: what was read of a file stays valid, and DuckDB need not ask S3 whether it changed.
 SET validate_external_file_cache = 'NO_VALIDATION';

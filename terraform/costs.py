@@ -1,6 +1,6 @@
-"""What the pipeline costs a month, from what a run was measured to use and the price list, `prices.json`.
+"""The monthly costs of the pipeline, from the measured use of a run and the price list in `prices.json`.
 
-`python -m tests.benchmarks.deploy` measures and prints it.
+`python -m tests.benchmarks.deploy` measures and prints them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ PRICES = Path(__file__).with_name("prices.json")
 
 @dataclass(frozen=True)
 class Cost:
-    """One line of a bill: how much of what, in US dollars at list price, and less what AWS always gives for free."""
+    """One line of a bill: an amount, and its price in US dollars, at list price and after AWS's permanent free tier."""
 
     what: str
     amount: float
@@ -24,13 +24,13 @@ class Cost:
 
 
 def monthly(usage: Mapping[str, float]) -> list[Cost]:
-    """Price a month's usage, whose names are those of `prices.json`.
+    """Return the costs of a month's usage. The keys of `usage` are those of `prices.json`.
 
     Raises:
-        KeyError: something in it has no price.
+        KeyError: A key has no price.
     """
-    listed = json.loads(PRICES.read_text())
-    prices, free = listed["prices"], listed["always_free"]
+    price_list = json.loads(PRICES.read_text())
+    prices, free = price_list["prices"], price_list["always_free"]
     return [
         Cost(what, amount, amount * prices[what], max(0.0, amount - free.get(what, 0)) * prices[what])
         for what, amount in usage.items()

@@ -1,16 +1,17 @@
-# The pipeline on AWS. Each module holds what changes together.
+# The pipeline on AWS. Resources that change together are in one module.
 
 data "aws_caller_identity" "current" {}
+data "aws_region" "current" {}
 
 locals {
-  name    = "stockstream-${var.environment}"
-  account = data.aws_caller_identity.current.account_id
+  name   = "stockstream-${var.environment}"
+  region = data.aws_region.current.name
 }
 
 module "lake" {
   source = "./modules/lake"
 
-  bucket_name      = coalesce(var.bucket_name, "${local.name}-${local.account}-${var.region}")
+  bucket_name      = coalesce(var.bucket_name, "${local.name}-${data.aws_caller_identity.current.account_id}-${local.region}")
   may_be_destroyed = var.lake_may_be_destroyed
   require_tls      = var.require_tls
 }
@@ -19,8 +20,6 @@ module "functions" {
   source = "./modules/functions"
 
   name                      = local.name
-  account                   = local.account
-  region                    = var.region
   bucket_arn                = module.lake.bucket_arn
   architecture              = var.architecture
   python_version            = var.python_version
@@ -42,7 +41,6 @@ module "workflow" {
 
   name             = local.name
   environment      = var.environment
-  account          = local.account
   market           = var.market
   schedule         = var.schedule
   schedule_enabled = var.schedule_enabled
@@ -53,16 +51,15 @@ module "workflow" {
 module "alarms" {
   source = "./modules/alarms"
 
-  name                 = local.name
-  environment          = var.environment
-  region               = var.region
-  market               = var.market
-  topic_arn            = module.workflow.topic_arn
-  state_machine_arn    = module.workflow.state_machine_arn
-  function_timeouts    = module.functions.timeouts
-  most_missing_symbols = var.most_missing_symbols
-  monthly_budget       = var.monthly_budget
-  alarm_emails         = var.alarm_emails
+  name                = local.name
+  environment         = var.environment
+  market              = var.market
+  topic_arn           = module.workflow.topic_arn
+  state_machine_arn   = module.workflow.state_machine_arn
+  function_timeouts   = module.functions.timeouts
+  max_missing_symbols = coalesce(var.most_missing_symbols, var.max_missing_symbols)
+  monthly_budget      = var.monthly_budget
+  alarm_emails        = var.alarm_emails
 }
 
 module "readers" {
@@ -71,7 +68,7 @@ module "readers" {
   name                 = local.name
   bucket               = module.lake.bucket
   bucket_arn           = module.lake.bucket_arn
-  principals           = length(var.reader_principals) > 0 ? var.reader_principals : ["arn:aws:iam::${local.account}:root"]
+  principals           = var.reader_principals
   athena_enabled       = var.athena_enabled
   athena_scan_limit_gb = var.athena_scan_limit_gb
 }

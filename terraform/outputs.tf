@@ -1,40 +1,40 @@
 output "bucket" {
-  description = "The lake's bucket."
+  description = "Name of the lake's bucket."
   value       = module.lake.bucket
 }
 
 output "duckdb_command" {
-  description = "Opens the lake in the duckdb shell, in the checkout's folder."
-  value       = "AWS_REGION=${var.region} STOCKSTREAM_LAKE=s3://${module.lake.bucket} duckdb -init sql/init.sql"
+  description = "Command that opens the lake in the duckdb shell, in the folder of the checkout."
+  value       = "AWS_REGION=${local.region} STOCKSTREAM_LAKE=s3://${module.lake.bucket} duckdb -init sql/init.sql"
 }
 
 output "function_arns" {
-  description = "The Lambda functions by name."
+  description = "ARNs of the Lambda functions, by name."
   value       = module.functions.arns
 }
 
 output "log_groups" {
-  description = "Their logs, by name."
+  description = "Names of the log groups, by function."
   value       = module.functions.log_groups
 }
 
 output "state_machine_arn" {
-  description = "What a run is an execution of."
+  description = "ARN of the state machine; a run is one execution of it."
   value       = module.workflow.state_machine_arn
 }
 
 output "rule_arn" {
-  description = "The schedule (EventBridge Scheduler) that starts the runs."
+  description = "ARN of the EventBridge schedule that starts the runs."
   value       = module.workflow.schedule_arn
 }
 
 output "topic_arn" {
-  description = "Where failed and incomplete runs and alarms are told."
+  description = "ARN of the SNS topic for failed and incomplete runs and alarms."
   value       = module.workflow.topic_arn
 }
 
 output "reader_role_arn" {
-  description = "The analysts' read-only role."
+  description = "ARN of the read-only role for analysts."
   value       = module.readers.role_arn
 }
 

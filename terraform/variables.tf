@@ -1,5 +1,5 @@
 variable "environment" {
-  description = "Name of the deployment, part of every other name: dev, prod."
+  description = "Name of the deployment, part of every other name: dev or prod, for example."
   type        = string
   default     = "dev"
 
@@ -10,13 +10,13 @@ variable "environment" {
 }
 
 variable "region" {
-  description = "AWS region of everything."
+  description = "AWS region of the deployment."
   type        = string
   default     = "ap-southeast-2"
 }
 
 variable "market" {
-  description = "Market of the lake: ASX or US. A lake holds one."
+  description = "Market of the lake: ASX or US. A lake holds one market."
   type        = string
   default     = "ASX"
 
@@ -27,7 +27,7 @@ variable "market" {
 }
 
 variable "data_source" {
-  description = "Where bars come from: yahoo or polygon (US only)."
+  description = "Source of the bars: yahoo, or polygon (US only)."
   type        = string
   default     = "yahoo"
 
@@ -38,18 +38,18 @@ variable "data_source" {
 }
 
 variable "polygon_api_key_parameter" {
-  description = "Name of the SSM SecureString parameter with Polygon's key, made by hand: /stockstream/polygon. Never the key."
+  description = "Name of the SSM SecureString parameter that holds Polygon's API key, such as /stockstream/polygon; create it by hand. Never the key itself."
   type        = string
   default     = null
 
   validation {
     condition     = var.polygon_api_key_parameter == null || can(regex("^/[A-Za-z0-9_./-]+$", var.polygon_api_key_parameter))
-    error_message = "The name of a parameter, with a slash first."
+    error_message = "The name of a parameter, beginning with a slash."
   }
 }
 
 variable "settings" {
-  description = "More settings of the functions, as in README.md: { STOCKSTREAM_TRAILING_SESSIONS = \"5\" }."
+  description = "Further settings of the functions, as in README.md: { STOCKSTREAM_TRAILING_SESSIONS = \"5\" }."
   type        = map(string)
   default     = {}
 
@@ -60,7 +60,7 @@ variable "settings" {
 }
 
 variable "log_level" {
-  description = "Least level that the functions log."
+  description = "Minimum level of the functions' log messages."
   type        = string
   default     = "INFO"
 
@@ -71,18 +71,18 @@ variable "log_level" {
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept."
+  description = "Days for which logs are kept."
   type        = number
   default     = 30
 
   validation {
     condition     = contains([1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731], var.log_retention_days)
-    error_message = "One of the numbers that CloudWatch takes: 7, 14, 30, 60, 90, 180, 365 and so on."
+    error_message = "One of the numbers that CloudWatch accepts: 7, 14, 30, 60, 90, 180, 365 and so on."
   }
 }
 
 variable "schedule" {
-  description = "When a run starts (null: the market's hour), as EventBridge Scheduler's cron, in the exchange's time zone."
+  description = "When a run starts, as a cron or rate expression of EventBridge Scheduler in the exchange's time zone (null: the market's default)."
   type        = string
   default     = null
 
@@ -93,13 +93,13 @@ variable "schedule" {
 }
 
 variable "schedule_enabled" {
-  description = "Whether runs start by themselves."
+  description = "Whether the schedule starts runs."
   type        = bool
   default     = true
 }
 
 variable "architecture" {
-  description = "Processor of the functions: arm64 (cheaper) or x86_64."
+  description = "Processor architecture of the functions: arm64 (cheaper) or x86_64."
   type        = string
   default     = "arm64"
 
@@ -110,7 +110,7 @@ variable "architecture" {
 }
 
 variable "python_version" {
-  description = "Version of the Lambda runtime."
+  description = "Python version of the Lambda runtime."
   type        = string
   default     = "3.13"
 
@@ -121,7 +121,7 @@ variable "python_version" {
 }
 
 variable "timeouts" {
-  description = "Seconds for single functions, where packages.json has too few or too many: { fetch_batch = 600 }."
+  description = "Timeout in seconds per function, overriding packages.json: { fetch_batch = 600 }."
   type        = map(number)
   default     = {}
 
@@ -138,19 +138,19 @@ variable "bucket_name" {
 }
 
 variable "lake_may_be_destroyed" {
-  description = "Whether terraform destroy deletes the lake with every version of every object. Leave it false."
+  description = "Whether terraform destroy deletes the lake with every version of every object. Keep it false."
   type        = bool
   default     = false
 }
 
 variable "require_tls" {
-  description = "Whether the bucket refuses plain HTTP. False only where the endpoint is on loopback."
+  description = "Whether the bucket refuses plain HTTP. False only for an endpoint on loopback."
   type        = bool
   default     = true
 }
 
 variable "alarm_emails" {
-  description = "Who is told of failed and incomplete runs, alarms and costs; each has to confirm once."
+  description = "E-mail addresses for failed and incomplete runs, alarms and costs; each has to confirm the subscription once."
   type        = list(string)
   default     = []
 
@@ -160,19 +160,30 @@ variable "alarm_emails" {
   }
 }
 
-variable "most_missing_symbols" {
-  description = "Alarm when a run misses more symbols than this."
+variable "max_missing_symbols" {
+  description = "Maximum of missing symbols per run without an alarm."
   type        = number
   default     = 100
 
   validation {
-    condition     = var.most_missing_symbols >= 0
+    condition     = var.max_missing_symbols >= 0
+    error_message = "0 or more."
+  }
+}
+
+variable "most_missing_symbols" {
+  description = "Deprecated: use max_missing_symbols."
+  type        = number
+  default     = null
+
+  validation {
+    condition     = coalesce(var.most_missing_symbols, 0) >= 0
     error_message = "0 or more."
   }
 }
 
 variable "monthly_budget" {
-  description = "US dollars a month; a mail is sent at 80 % of it, and when the forecast exceeds it."
+  description = "Budget in US dollars per month; messages are sent at 80 % of it, and when the forecast exceeds it."
   type        = number
   default     = 10
 
@@ -183,7 +194,7 @@ variable "monthly_budget" {
 }
 
 variable "reader_principals" {
-  description = "ARNs that may take the analysts' read-only role (empty: whoever this account's own policies allow to)."
+  description = "ARNs that may assume the read-only role for analysts (empty: this account, as its own policies allow)."
   type        = list(string)
   default     = []
 
@@ -194,13 +205,13 @@ variable "reader_principals" {
 }
 
 variable "athena_enabled" {
-  description = "Whether there are a Glue table over the raw bars and an Athena workgroup."
+  description = "Whether to create a Glue table over the raw bars and an Athena workgroup."
   type        = bool
   default     = false
 }
 
 variable "athena_scan_limit_gb" {
-  description = "Most that one Athena query may scan."
+  description = "Maximum of GB that one Athena query may scan."
   type        = number
   default     = 1
 

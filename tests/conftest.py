@@ -8,37 +8,91 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
+from tests.fixtures.recordings import write_recordings
 from tests.s3_server import S3Server
+from tests.templates import use_templates
 from tests.yahoo_replay import YahooReplay
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
-"""Recorded data that lies beside a checkout in CI; tests that use it are skipped elsewhere."""
+"""Recorded data beside a checkout; tests that need it are skipped where it is absent."""
+
+
+for name, examples in (("quick", 20), ("ci", 100), ("full", 1000)):  # pytest --hypothesis-profile=full
+    hypothesis_settings.register_profile(name, max_examples=examples)
+hypothesis_settings.load_profile("ci")
+
+SLOW = (
+    "analytics/backtest/test_properties.py",
+    "benchmarks/",
+    "faults/",
+    "pipeline/test_adjustment.py",
+    "pipeline/test_consolidate.py",
+    "pipeline/test_invariants.py",
+    "pipeline/test_rollback.py",
+    "pipeline/test_vacuum.py",
+    "sql/indicators/test_golden.py",
+    "sql/indicators/test_hostile.py",
+    "sql/indicators/test_properties.py",
+    "sql/indicators/test_talib.py",
+    "terraform/",
+)
+"""What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if str(item.path.relative_to(Path(__file__).parent)).startswith(SLOW):
+            item.add_marker("slow")
+
+
+def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
+    """Remove the developer's settings and credentials; do not wait, and do not compute more than a test needs."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")) or name in ("LOG_LEVEL", "ENVIRONMENT"):
+            patched.delenv(name)
+    patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    patched.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
+    patched.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
+    patched.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
+    patched.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
+    patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "weekly"]')
+    settings.cache_clear()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _settings_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Set up the process before the fixtures of sessions and modules, which build lakes too."""
+    with pytest.MonkeyPatch.context() as patched:
+        _set_up(patched, tmp_path_factory.mktemp("aws"))
+        use_templates(patched)
+        yield
 
 
 @pytest.fixture(autouse=True)
 def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
-    """Keep the developer's own settings and credentials out, and the tests fast."""
-    for name in list(os.environ):
-        if name.startswith(("AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")) or name in ("LOG_LEVEL", "ENVIRONMENT"):
-            monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-aws-config"))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-aws-credentials"))
-    monkeypatch.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
-    monkeypatch.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
-    settings.cache_clear()
+    """Set up the process again, as a fixture of a module may have set other variables."""
+    _set_up(monkeypatch, tmp_path)
     yield
     settings.cache_clear()
 
 
 @pytest.fixture
-def shared() -> Path:
-    """Give the folder of recorded data; skip where it is absent."""
+def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return the folder of recorded data; skip the test where it is absent.
+
+    With `@made_up_too` the test runs on recordings of our own making as well, which every checkout has.
+    """
+    if getattr(request, "param", "recorded") == "made up":
+        return write_recordings(tmp_path / "recordings")
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     return SHARED
+
+
+made_up_too = pytest.mark.parametrize("shared", ["made up", "recorded"], indirect=True)
 
 
 @pytest.fixture(scope="session")
@@ -49,7 +103,7 @@ def s3_server() -> Iterator[S3Server]:
 
 @pytest.fixture
 def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
-    """Give the S3 server, with the environment pointing at it."""
+    """Return the S3 server, with the environment pointing at it."""
     for name, value in s3_server.environment.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
@@ -58,7 +112,7 @@ def s3(s3_server: S3Server, monkeypatch: pytest.MonkeyPatch) -> S3Server:
 
 @pytest.fixture
 def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooReplay]:
-    """Give a replay of Yahoo, with the settings pointing at it."""
+    """Return a server with Yahoo's APIs, with the settings pointing at it."""
     with YahooReplay() as replay:
         monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", replay.url)
         settings.cache_clear()
@@ -67,18 +121,18 @@ def yahoo(monkeypatch: pytest.MonkeyPatch) -> Iterator[YahooReplay]:
 
 @pytest.fixture(params=["folder", "s3"])
 def lake_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the URI of an empty lake, once in a folder and once on S3."""
+    """Return the URI of an empty lake, once in a folder and once on S3."""
     if request.param == "folder":
         return str(tmp_path / "lake")
     return f"s3://{request.getfixturevalue('s3').new_bucket()}/lake"
 
 
-# Faults tried are counted by tests, carried by their reports, from xdist's workers too, and printed at the end.
+# Tests count the faults they inject; the counts travel with their reports, also from xdist's workers, to the summary.
 
 
 @pytest.fixture
 def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Count faults by what they are: `tried["killed at a write: resample (s3)"] += 1`."""
+    """Return a counter of injected faults by description: `tried["killed at a write: resample (s3)"] += 1`."""
     counts: Counter[str] = Counter()
     yield counts
     request.node.user_properties += [(f"fault: {what}", count) for what, count in counts.items()]

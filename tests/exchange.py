@@ -1,4 +1,4 @@
-"""An exchange on loopback that publishes its directory of companies."""
+"""An exchange on loopback that publishes its list of companies."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Exchange:
         self._server.server_close()
 
     def lists(self, symbols: Sequence[str]) -> None:
-        """Publish a directory of these companies."""
+        """Publish a list of these companies."""
         rows = [f'"{symbol}","{symbol} LIMITED","Materials","01/02/2000",1000000' for symbol in symbols]
         header = '"ASX code","Company name","GICs industry group","Listing date","Market Cap"'
         self.status, self.body = 200, ("\n".join([header, *rows]) + "\n").encode()

@@ -1,7 +1,7 @@
-"""The real command line in processes of its own, that meet with accidents: SIGKILL, a race, a wrong clock.
+"""Run the real command line in separate processes and inject faults: SIGKILL, a race, a wrong clock.
 
-`Runner` starts this file as a helper that has everything imported and forks once a command, which takes a tenth of
-the time of a fresh interpreter; the command's process is an ordinary one otherwise, and dies an ordinary death.
+`Runner` starts this file as a helper process that has imported everything and forks once per command. A fork takes a
+tenth of the time of a new interpreter; apart from that the command's process is an ordinary one.
 """
 
 from __future__ import annotations
@@ -23,12 +23,14 @@ from typing import Any
 
 import duckdb
 
+from tests.templates import connect_trusting
+
 ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
 class Ended:
-    """How a command ended: its exit code (-9: killed), and what it printed."""
+    """The result of a command: its exit code (-9: killed) and its output."""
 
     code: int
     out: str
@@ -40,10 +42,10 @@ class Ended:
 
 
 class Runner:
-    """The tests' side: `with Runner(folder, env) as runner: runner.run(["run", "--lake", ...], kill_at=3)`."""
+    """The interface for tests: `with Runner(folder, env) as runner: runner.run(["run", "--lake", ...], kill_at=3)`."""
 
     def __init__(self, folder: Path, env: Mapping[str, str], consolidate: Mapping[str, float] | None = None) -> None:
-        """Start the helper with an environment, and with other constants in `pipeline.steps.consolidate`."""
+        """Start the helper with an environment; `consolidate` replaces constants of `pipeline.steps.consolidate`."""
         self._folder = folder
         ours = ("AWS_", "STOCKSTREAM_", "S3_")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(ours)}
@@ -60,7 +62,7 @@ class Runner:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._helper.communicate()  # its standard input ends, and so does it
+        self._helper.communicate()  # closes its standard input, which ends it
 
     def run(
         self,
@@ -70,10 +72,12 @@ class Runner:
         meet: str = "",
         clock: Sequence[str] = (),
     ) -> list[Ended]:
-        """Run commands at the same time; kill each at its n-th write, or each after so many seconds of its own.
+        """Run commands concurrently and return their results.
 
-        `meet`: each stops before its first put of a key that begins so, until all others are there too. `clock`: a
-        time (ISO 8601), and the names of the modules' attributes that are to be a clock that stands still then.
+        `kill_at`: kill each command at its n-th moment of writing. `kill_after`: kill each after so many seconds, one
+        number per command. `meet`: stop each command before its first put of a key with this prefix until all commands
+        have reached that point. `clock`: a time (ISO 8601), and the module attributes to replace by a clock that is
+        stopped at it.
         """
         assert self._helper.stdin is not None
         assert self._helper.stdout is not None
@@ -87,16 +91,16 @@ class Runner:
 
 
 def serve(constants: Mapping[str, float]) -> None:
-    """Be the helper: fork the commands that are asked for, one line of JSON a time."""
+    """Run the helper: read one task per line (JSON), fork its commands, and print their exit codes."""
     from stockstream.analytics.cli import main
-    from stockstream.pipeline.market import MARKETS
+    from stockstream.pipeline.markets import MARKETS
     from stockstream.pipeline.steps import consolidate
 
     for name, value in constants.items():
         setattr(consolidate, name, value)
     import_all()
-    trust_extensions()
-    for name in MARKETS:  # without threads or connections, which a fork does not carry
+    duckdb.connect = connect_trusting
+    for name in MARKETS:  # without threads or connections, which do not survive a fork
         for year in range(2024, 2030):
             MARKETS[name].schedule(year)
     for line in sys.stdin:
@@ -107,33 +111,23 @@ def serve(constants: Mapping[str, float]) -> None:
         began = time.monotonic()
         for seconds, child in sorted(zip(task["kill_after"], children, strict=False)):
             time.sleep(max(0.0, began + seconds - time.monotonic()))
-            os.kill(child, signal.SIGKILL)  # one that has ended is still there, as nobody has waited for it
+            os.kill(child, signal.SIGKILL)  # the process exists even if it has ended, as nobody has waited for it
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(codes), flush=True)
 
 
 def import_all() -> None:
-    """Import what the command line imports late, and let boto3 read its description of S3."""
+    """Import what the command line imports lazily, and let boto3 read its description of S3."""
     import boto3
     import exchange_calendars  # noqa: F401
 
     import stockstream.pipeline.sources.files
     import stockstream.pipeline.store.folder
     import stockstream.pipeline.store.s3  # noqa: F401
-    from stockstream.sql.catalogue import catalogue
+    from stockstream.sql.indicator_catalogue import catalogue
 
     boto3.client("s3")
     catalogue()
-
-
-def trust_extensions() -> None:
-    """Let this process load DuckDB's extensions without hashing 47 MB for each connection to S3, which takes 0.2 s."""
-    connect = duckdb.connect
-
-    def trusting(*args: Any, config: Mapping[str, Any] | None = None, **more: Any) -> duckdb.DuckDBPyConnection:
-        return connect(*args, config={**(config or {}), "allow_unsigned_extensions": True}, **more)
-
-    duckdb.connect = trusting
 
 
 def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], number: int) -> int:
@@ -166,15 +160,15 @@ def _fork(main: Callable[[], None], argv: Sequence[str], task: dict[str, Any], n
 def kill_at(point: int) -> None:
     """Kill this process at its n-th moment of writing to the lake.
 
-    The moments of a file: half written, beside its place; renamed into it. Of its deletion: gone. Of an S3 request that
-    writes or deletes: before it; after the server has answered.
+    A file that is written has two moments: its temporary file is half written; it has been renamed. The deletion of a
+    file has one: the file is gone. A request to S3 that writes or deletes has two: before it is sent; after its answer.
     """
     import botocore.client
 
     lock, passed = threading.Lock(), [0]
 
     def moment(before: Callable[[], None] = lambda: None) -> None:
-        with lock:  # held until death, so that no other thread gets further
+        with lock:  # held until the kill, so that no other thread goes on
             passed[0] += 1
             if passed[0] == point:
                 before()
@@ -195,7 +189,7 @@ def kill_at(point: int) -> None:
 
     def unlinked(path: Any, **more: Any) -> None:
         unlink(path, **more)
-        if isinstance(path, Path):  # shutil, which takes temporary folders down, has strings
+        if isinstance(path, Path):  # shutil, which removes temporary folders, passes strings
             moment()
 
     def called(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
@@ -211,7 +205,7 @@ def kill_at(point: int) -> None:
 
 
 def meet(folder: Path, number: int, others: int, prefix: str) -> None:
-    """Hold this process before its first put of a key with a prefix until all the others have come as far."""
+    """Stop this process before its first put of a key with a prefix until all the others have reached that point."""
     from stockstream.pipeline.store.folder import FolderStore
     from stockstream.pipeline.store.s3 import S3Store
 
@@ -231,7 +225,7 @@ def meet(folder: Path, number: int, others: int, prefix: str) -> None:
 
 
 def stop_clock(at: str, *names: str) -> None:
-    """Put a clock that stands still in the place of modules' `datetime` and `time`; sockets keep the real one."""
+    """Replace `datetime` in modules by a stopped clock; sockets keep the real one."""
     moment = datetime.fromisoformat(at)
 
     class Stopped(datetime):

@@ -1,7 +1,7 @@
-"""Daily bars of made-up symbols that other engines were given, too: the numbers of `test_same_answer` come from them.
+"""Random daily bars, on which other engines were run too: the expected values of `test_same_answer` come from them.
 
-numpy's generator with seed 7, 2,520 business days from 2014-01-02, prices rounded to four digits. S000 is the same
-symbol whether 50 are made or all 500.
+numpy's generator with seed 7, 2,520 business days from 2014-01-02, prices rounded to four digits. The bars of S000 are
+the same for 50 symbols and for 500.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ FIRST = np.datetime64("2014-01-02")
 
 
 class Walk(NamedTuple):
-    """One symbol's bars, a value a day."""
+    """The bars of one symbol, one value per day."""
 
     open: NDArray[np.float64]
     high: NDArray[np.float64]
@@ -29,7 +29,7 @@ class Walk(NamedTuple):
 
 
 def random_walks(symbols: int = SYMBOLS) -> pl.DataFrame:
-    """Give symbol, date, open, high, low, close, volume, by symbol and date."""
+    """Return symbol, date, open, high, low, close and volume, sorted by symbol and date."""
     days = np.busday_offset(FIRST, np.arange(DAYS))
     frames = [
         pl.DataFrame({"symbol": f"S{number:03d}", "date": days, **walk._asdict()})
@@ -39,7 +39,7 @@ def random_walks(symbols: int = SYMBOLS) -> pl.DataFrame:
 
 
 def _walks() -> Iterator[Walk]:
-    """Draw the symbols one after the other; what is drawn, and when, is what makes them the same everywhere."""
+    """Yield the symbols one by one; the order of the draws makes them the same everywhere."""
     random = np.random.default_rng(7)
     drift = random.normal(0.0003, 0.0003, SYMBOLS)
     spread = random.uniform(0.010, 0.035, SYMBOLS)
@@ -47,8 +47,8 @@ def _walks() -> Iterator[Walk]:
     market = random.normal(0, 0.008, DAYS)
     beta = random.uniform(0.4, 1.4, SYMBOLS)
     for number in range(SYMBOLS):
-        own = random.standard_t(5, DAYS) * spread[number] / np.sqrt(5 / 3)
-        close = first[number] * np.exp(np.cumsum(drift[number] + beta[number] * market + own))
+        noise = random.standard_t(5, DAYS) * spread[number] / np.sqrt(5 / 3)
+        close = first[number] * np.exp(np.cumsum(drift[number] + beta[number] * market + noise))
         before = np.concatenate([first[number : number + 1], close[:-1]])
         opening = before * np.exp(random.normal(0, spread[number] * 0.4, DAYS))
         higher = np.exp(np.abs(random.normal(0, spread[number] * 0.4, DAYS)))

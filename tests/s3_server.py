@@ -1,4 +1,4 @@
-"""A real S3 protocol server on loopback (moto's), that counts what is asked of it."""
+"""A server of the S3 protocol on loopback (moto), which records the requests."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CREDENTIALS = {
 
 @dataclass(frozen=True)
 class Request:
-    """One request as the server saw it: `sent` counts the bytes of the answer's body."""
+    """One request; `sent` is the number of bytes in the body of the answer."""
 
     method: str
     path: str
@@ -38,11 +38,11 @@ class Request:
     status: int
     sent: int
     access_key: str
-    """Whose request it was; empty for an unsigned one."""
+    """The access key that signed the request; empty if none did."""
 
 
 class Quiet(WSGIRequestHandler):
-    """Logs no requests: they are counted."""
+    """Do not log requests: `S3Server.requests` has them."""
 
     def log_request(self, *_: object) -> None:
         pass
@@ -81,30 +81,30 @@ class S3Server:
         )
 
     def new_bucket(self) -> str:
-        """Make an empty bucket and give its name."""
+        """Create an empty bucket and return its name."""
         name = f"lake-{next(self._names)}"
         self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
     def objects(self, lake: str) -> dict[str, bytes]:
-        """Give all objects of s3://bucket/prefix, by the rest of their keys; no request is made."""
-        return {key: held.value for key, held in self._held(lake)}
+        """Return all objects of s3://bucket/prefix by key below the prefix, without a request."""
+        return {key: stored.value for key, stored in self._stored(lake)}
 
     def fill(self, lake: str, objects: Mapping[str, bytes]) -> None:
-        """Put objects into s3://bucket/prefix; no request is made."""
+        """Put objects into s3://bucket/prefix, without a request."""
         bucket, _, prefix = lake.removeprefix("s3://").partition("/")
         for key, data in objects.items():
             self._backend.put_object(bucket, f"{prefix}/{key}", data)
 
     def age(self, lake: str, days: float) -> None:
-        """Make all objects of s3://bucket/prefix older than they are."""
-        for _, held in self._held(lake):
-            held.last_modified -= timedelta(days=days)
+        """Make all objects of s3://bucket/prefix older by a number of days."""
+        for _, stored in self._stored(lake):
+            stored.last_modified -= timedelta(days=days)
 
-    def _held(self, lake: str) -> list[tuple[str, Any]]:
+    def _stored(self, lake: str) -> list[tuple[str, Any]]:
         bucket, _, prefix = lake.removeprefix("s3://").partition("/")
-        found = list(self._backend.buckets[bucket].keys.items())
-        return [(key[len(prefix) + 1 :], held) for key, held in found if key.startswith(f"{prefix}/")]
+        keys = list(self._backend.buckets[bucket].keys.items())
+        return [(key[len(prefix) + 1 :], stored) for key, stored in keys if key.startswith(f"{prefix}/")]
 
     @property
     def _backend(self) -> Any:
@@ -112,11 +112,11 @@ class S3Server:
 
     @contextmanager
     def counted(self) -> Iterator[list[Request]]:
-        """Give the list of requests that come while the block runs."""
+        """Return a list that holds, after the block, the requests that arrived during it."""
         before = len(self.requests)
-        seen: list[Request] = []
-        yield seen
-        seen.extend(self.requests[before:])
+        requests: list[Request] = []
+        yield requests
+        requests.extend(self.requests[before:])
 
     def _counted(self, app: Callable[..., Iterable[bytes]]) -> Callable[..., Iterable[bytes]]:
         def counting(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -1,10 +1,10 @@
-"""A loopback server that speaks Yahoo's cookie, crumb and v8 chart, with what a test scripts for each symbol.
+"""A server on loopback with Yahoo's cookie, crumb and v8 chart APIs, and the answers that a test sets per symbol.
 
     with YahooReplay() as yahoo:
         yahoo.script("BHP.AX", SERVER_ERROR, chart("BHP.AX", [(date(2026, 8, 3), 41.0, 42.0, 40.5, 41.5, 1000)]))
         YahooSource(..., url=yahoo.url)
 
-yfinance itself asks again, with another cookie, when a status is 400 or more: one failing try takes two answers.
+yfinance itself repeats a request with another cookie if the status is 400 or more: one failed try takes two answers.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from zoneinfo import ZoneInfo
 
 Chart = dict[str, Any]
-"""A body of the chart API, {"chart": {"result": [...]}}; the replay cuts it to the window asked for."""
+"""A body of the chart API, {"chart": {"result": [...]}}; the server cuts it to the requested window."""
 
 
 @dataclass(frozen=True)
 class Reply:
-    """An answer given as it stands, after `delay` seconds; `drop` closes the connection instead."""
+    """An answer that is sent unchanged, after `delay` seconds; `drop` closes the connection instead."""
 
     status: int = 200
     body: bytes = b""
@@ -38,7 +38,7 @@ class Reply:
 
 
 def refusal(status: int, code: str, description: str, part: str = "chart") -> Reply:
-    """Make one of Yahoo's JSON errors."""
+    """Return one of Yahoo's JSON errors."""
     error = {part: {"result": None, "error": {"code": code, "description": description}}}
     return Reply(status, json.dumps(error).encode(), {"Content-Type": "application/json"})
 
@@ -61,10 +61,10 @@ def chart(
     splits: Mapping[date, tuple[float, float]] | None = None,
     timezone: str = "Australia/Sydney",
 ) -> Chart:
-    """Make Yahoo's answer of rows (day, open, high, low, close, volume and, if it is not the close, adjusted close).
+    """Return Yahoo's answer with rows (day, open, high, low, close, volume; adjusted close, by default the close).
 
     Prices and volume may be None, as Yahoo's null. A day is a date, stamped 10:00 as Yahoo stamps a session that is
-    over, or a datetime in the exchange's time, as Yahoo stamps the bar of a session still open. Splits are
+    over, or a datetime in the exchange's time, as Yahoo stamps the bar of an open session. Splits are
     (numerator, denominator).
     """
 
@@ -105,7 +105,7 @@ def chart(
 
 
 def recorded(path: Path) -> Chart:
-    """Load a recorded body, bare or in the envelope of yahoo-finance2's recordings."""
+    """Return a recorded body from a file, which may have the envelope of yahoo-finance2's recordings."""
     body = json.loads(path.read_text())
     if "response" in body:
         body = body["response"].get("bodyJson") or json.loads(body["response"]["body"])
@@ -113,7 +113,7 @@ def recorded(path: Path) -> Chart:
 
 
 def cut(body: Chart, start: int, end: int) -> Chart:
-    """Keep the rows and events with start <= timestamp < end (seconds), in the shape that Yahoo gives."""
+    """Return a body with the rows and events of start <= timestamp < end (seconds), in the form of Yahoo's answers."""
     (result,) = body["chart"]["result"]
     keep = [i for i, stamp in enumerate(result["timestamp"]) if start <= stamp < end]
 
@@ -133,7 +133,7 @@ def cut(body: Chart, start: int, end: int) -> Chart:
 
 
 class Asked(NamedTuple):
-    """One request: when (monotonic seconds), the host it was meant for, path and query."""
+    """One request: time (monotonic seconds), host it was meant for, path and query."""
 
     at: float
     host: str
@@ -142,12 +142,12 @@ class Asked(NamedTuple):
 
 
 class YahooReplay:
-    """The server, running inside `with`. A symbol without a script is one that Yahoo does not know."""
+    """The server, running inside `with`. A symbol without a script is unknown to Yahoo."""
 
     def __init__(self) -> None:
         self.requests: list[Asked] = []
         self.latency = 0.0
-        """Seconds that every answer takes, beside its own delay."""
+        """Seconds that every answer takes, in addition to its own delay."""
         self._scripts: dict[str, list[Reply | Chart]] = {}
         self._lock = Lock()
         handler = type("Handler", (_Handler,), {"replay": self})
@@ -163,17 +163,17 @@ class YahooReplay:
         self._server.server_close()
 
     def script(self, symbol: str, *answers: Reply | Chart) -> None:
-        """Answer requests for this symbol (Yahoo's, "BHP.AX") with these in order; the last one goes on for ever."""
+        """Answer requests for a symbol of Yahoo ("BHP.AX") with these in order, and then always with the last one."""
         with self._lock:
             self._scripts[symbol] = list(answers)
 
     def charts(self, symbol: str | None = None) -> list[Asked]:
-        """Give the requests for bars, of one symbol or of all."""
+        """Return the requests for bars, of one symbol or of all."""
         path = f"/v8/finance/chart/{symbol or ''}"
         return [r for r in self.requests if (r.path == path if symbol else r.path.startswith(path))]
 
     def answer(self, asked: Asked) -> Reply:
-        """Find what to say to a request."""
+        """Return the answer to a request."""
         if asked.host == "fc.yahoo.com":
             return Reply(404, b"<html></html>", {"Set-Cookie": "A3=d=replay; Max-Age=31557600; Path=/; HttpOnly"})
         if asked.path == "/v1/test/getcrumb":
@@ -188,7 +188,7 @@ class YahooReplay:
         return Reply(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def take(self, asked: Asked) -> Reply:
-        """Note a request and find its answer, one request after the other."""
+        """Record a request and return its answer, one request at a time."""
         with self._lock:
             self.requests.append(asked)
             return self.answer(asked)
@@ -197,7 +197,7 @@ class YahooReplay:
 class _Handler(BaseHTTPRequestHandler):
     replay: YahooReplay
     protocol_version = "HTTP/1.1"
-    disable_nagle_algorithm = True  # else each answer waits for the client's delayed ACK
+    disable_nagle_algorithm = True  # otherwise each answer waits for the client's delayed ACK
 
     def do_GET(self) -> None:
         parts = urlsplit(self.path)

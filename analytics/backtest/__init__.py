@@ -1,48 +1,78 @@
-"""Backtests of stateful strategies on what queries of a lake give.
+"""Backtests of strategies in Python on the bars and indicators of a lake.
 
 from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 result = backtest(MovingAverageCrossover(fast=20, slow=50), "./lake", symbols=["BHP", "CBA"], start="2020-01-01")
 result.metrics["sharpe"]
 
-strategy.py is what one writes; orders.py and portfolio.py what it sees. query.py writes the one query and feed.py
-streams it; engine.py is the loop; matching.py, broker.py, books.py and costs.py are the rules of the account.
+The packages, each layer importing only those below it (tests/analytics/backtest/test_layers.py):
+
+    this module                what strategies and scripts import
+    runs                       once, a parameter search, a walk forward, a check for look-ahead
+    engine, report             the event loop and the account; files and the HTML page
+    feed, stats, strategies    bars from the lake; figures; the shipped strategies
+    model                      strategy, orders, portfolio, setup, costs, result
 """
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action, Order
-from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Portfolio, Position, Transaction
-from stockstream.analytics.backtest.model.result import Result
-from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
-from stockstream.analytics.backtest.model.strategy import Strategy
-from stockstream.analytics.backtest.runs.single import backtest
-from stockstream.analytics.backtest.strategies import (
-    BollingerBreakout,
-    BuyAndHold,
-    Momentum,
-    MovingAverageCrossover,
-    PairsTrade,
-    RSIMeanReversion,
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stockstream.analytics.backtest.model import (
+    Action,
+    ClosedPosition,
+    Data,
+    Order,
+    Portfolio,
+    Position,
+    Result,
+    Setup,
+    Strategy,
+    Transaction,
+    fixed_money,
+    percent_of_equity,
+    rebalance,
+    volatility_target,
 )
+
+if TYPE_CHECKING:
+    from stockstream.analytics.backtest.runs import backtest, search, verify, walk_forward
+
+RUNS = ("backtest", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
-    "BollingerBreakout",
-    "BuyAndHold",
     "ClosedPosition",
     "Data",
-    "Momentum",
-    "MovingAverageCrossover",
     "Order",
-    "PairsTrade",
     "Portfolio",
     "Position",
-    "RSIMeanReversion",
     "Result",
+    "Setup",
     "Strategy",
     "Transaction",
     "backtest",
     "fixed_money",
     "percent_of_equity",
     "rebalance",
+    "search",
+    "verify",
     "volatility_target",
+    "walk_forward",
 ]
+
+
+def __getattr__(name: str) -> type[Strategy]:
+    """Import the functions that run a strategy, and the shipped strategies by name, at first use.
+
+    The runs need numpy and pyarrow, which a strategy's file and the command line's help do not.
+    """
+    if name in RUNS:
+        from stockstream.analytics.backtest import runs
+
+        return getattr(runs, name)  # type: ignore[no-any-return]
+    if name[0].isupper():
+        from stockstream.analytics.backtest.strategies import SHIPPED
+
+        if name in SHIPPED:
+            return SHIPPED[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

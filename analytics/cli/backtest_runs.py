@@ -1,4 +1,4 @@
-"""What `stockstream backtest` does, prints and writes: one run, many, a walk forward, or the look for look-ahead."""
+"""The runs of `stockstream backtest`, and what they print and write: one, many, walk forward, look-ahead check."""
 
 from __future__ import annotations
 
@@ -10,49 +10,50 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from stockstream.analytics.backtest.engine.loop import StrategyError
-from stockstream.analytics.backtest.model.result import Result
-from stockstream.analytics.backtest.report.charts import MOST_CHARTS
-from stockstream.analytics.backtest.report.files import to_json, write
-from stockstream.analytics.backtest.report.page import FORMATS, GROUPS
-from stockstream.analytics.backtest.report.tables import types_in, write_table
-from stockstream.analytics.backtest.runs.forward import walk_forward
-from stockstream.analytics.backtest.runs.grid import LUCK, Trial
-from stockstream.analytics.backtest.runs.grid import search as search_all
-from stockstream.analytics.backtest.runs.load import Run, make
-from stockstream.analytics.backtest.runs.lookahead import verify as verify_no_lookahead
-from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.backtest.engine import StrategyError
+from stockstream.analytics.backtest.model import Result
+from stockstream.analytics.backtest.report import (
+    FORMATS,
+    GROUPS,
+    MAX_CHARTS,
+    to_json,
+    types_in,
+    write_result,
+    write_table,
+)
+from stockstream.analytics.backtest.runs import LUCK, Run, Trial, backtest, make_strategy, search, verify, walk_forward
 from stockstream.analytics.cli.options import progress
 from stockstream.sql.errors import StockStreamError, UsageError
 
 WIDE = 160
-"""Of what no terminal's width limits."""
+"""Width of the output if it is no terminal."""
 SHOWN = 10
 """Rows of a table on the screen; the files have all."""
 COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", "win_rate")
-"""Of many runs, beside the metric that they are ranked by."""
+"""Metrics shown per run of a search, besides the one that ranks them."""
 
 
 class LooksAhead(StockStreamError):
-    """A strategy's decisions depend on what comes after them."""
+    """A strategy's decisions depend on later bars."""
 
 
-def once(run: Run, folder: Path, as_json: bool) -> None:
+def run_once(run: Run, folder: Path, as_json: bool) -> None:
     """Run once; write and print the result."""
-    with progress("sessions") as tell:
-        result = backtest(make(run.strategy, run.combinations[0]), charted=MOST_CHARTS, on_sessions=tell, **run.given)
-    files = write(result, folder)
+    strategy = make_strategy(run.strategy, run.combinations[0])
+    with progress("sessions") as report:
+        result = backtest(strategy, charted=MAX_CHARTS, on_sessions=report, **run.settings)
+    files = write_result(result, folder)
     if as_json:
         print(to_json(result), end="")
     else:
-        show(result)
+        _print_result(result)
         _out().print(f"written to {folder}: {', '.join(file.name for file in files)}", markup=False)
     if result.error is not None:
-        raise StrategyError(f"{result.error}; what was reached until then is in {folder}")
+        raise StrategyError(f"{result.error}; the results up to then are in {folder}")
 
 
-def show(result: Result) -> None:
-    """Print the figures of a run, for a person."""
+def _print_result(result: Result) -> None:
+    """Print the figures of a run."""
     out, days = _out(), result.curve.dates
     symbols = result.setup["symbols"]
     names = ", ".join(symbols[:SHOWN]) + (f" and {len(symbols) - SHOWN} more" if len(symbols) > SHOWN else "")
@@ -60,65 +61,72 @@ def show(result: Result) -> None:
     if days:
         out.print(f"{len(days)} sessions, {days[0]} to {days[-1]}")
     for group, figures in GROUPS.items():
-        shown = [(label, FORMATS[kind](result.metrics[name])) for name, (label, kind) in figures.items()
+        lines = [(label, FORMATS[kind](result.metrics[name])) for name, (label, kind) in figures.items()
                  if result.metrics.get(name) is not None]  # fmt: skip
-        if shown:
+        if lines:
             out.print(f"\n[bold]{group}[/bold]")
-        for label, text in shown:
+        for label, text in lines:
             out.print(f"  {label:<30}{text:>14}", markup=False)
     if result.metrics:
         out.print(f"\n  {'Costs':<30}{FORMATS['money'](result.metrics['costs']):>14}\n")
     for note in result.notes[:SHOWN]:
         out.print(f"{note.date} {note.symbol or ''}: {note.text}", markup=False)
     if len(result.notes) > SHOWN:
-        out.print(f"and {len(result.notes) - SHOWN} more notes: result.json has all")
+        out.print(f"and {len(result.notes) - SHOWN} more notes: result.json has all of them")
 
 
-def search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
-    """Run every combination; write a row for each, and print the best."""
+def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
+    """Run every combination; write one row per run, and print the best."""
     total, done = len(run.combinations), 0
-    with progress("runs") as tell:
+    with progress("runs") as report:
 
         def count(runs: int) -> None:
             nonlocal done
             done += runs
-            tell(done, total)
+            report(done, total)
 
-        found = search_all(run.factory, run.combinations, rank=rank, jobs=jobs, on_runs=count, **run.given)
-    rows = found.rows()
+        result = search(run.factory, run.combinations, rank=rank, jobs=jobs, on_runs=count, **run.settings)
+    rows = result.rows()
     write_table(rows, types_in(rows), folder / "results")
-    best, luck = found.best, found.deflated_sharpe
+    best, deflated = result.best, result.deflated_sharpe
     if as_json:
-        trials = [{"params": trial.params, "metrics": trial.metrics, "error": trial.error} for trial in found.trials]
-        picked = best.params if best else None
-        print(json.dumps({"trials": trials, "rank": rank, "best": picked, "deflated_sharpe": luck}, indent=2))
+        trials = [{"params": trial.params, "metrics": trial.metrics, "error": trial.error} for trial in result.trials]
+        document = {"trials": trials, "rank": rank, "best": best.params if best else None, "deflated_sharpe": deflated}
+        print(json.dumps(document, indent=2))
         return
     out = _out()
     out.print(f"{run.strategy.__name__}: {total} runs, the best {min(SHOWN, total)} by {rank}")
-    out.print(_table(found.ranked()[:SHOWN], rank))
-    if luck is not None:
-        verdict = "more than luck" if luck >= LUCK else "no more than the luck of so many tries, may be"
-        out.print(f"deflated Sharpe ratio of the best: {luck:.3f}: {verdict} ({LUCK} is asked for)")
+    out.print(_table(result.ranked()[:SHOWN], rank))
+    if deflated is not None:
+        verdict = "more than luck" if deflated >= LUCK else f"may be the luck of {total} runs"
+        out.print(f"deflated Sharpe ratio of the best: {deflated:.3f}: {verdict} (threshold {LUCK})")
     out.print(f"written to {folder / 'results.parquet'}", markup=False)
 
 
-def walk(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
-    """Walk forward; write a row for each window, and print how the picked parameters did."""
+def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
+    """Walk forward; write one row per window, and print how the chosen parameters performed."""
     train, _, test = windows.partition(":")
     if not (train.isdigit() and test.isdigit() and int(train) > 1 and int(test) > 0):
-        raise UsageError(f"--walk-forward {windows}: write sessions to train and to test on, as 504:126")
-    with progress("windows") as tell:
-        found = walk_forward(
-            run.factory, run.combinations, int(train), int(test), rank=rank, jobs=jobs, on_windows=tell, **run.given
+        raise UsageError(f"--walk-forward {windows}: write the numbers of training and test sessions, as 504:126")
+    with progress("windows") as report:
+        result = walk_forward(
+            run.factory,
+            run.combinations,
+            int(train),
+            int(test),
+            rank=rank,
+            jobs=jobs,
+            on_windows=report,
+            **run.settings,
         )
-    rows = found.rows()
+    rows = result.rows()
     write_table(rows, types_in(rows), folder / "walk_forward")
     if as_json:
-        print(json.dumps({"steps": rows, "metrics": found.metrics}, indent=2, default=str))
+        print(json.dumps({"steps": rows, "metrics": result.metrics}, indent=2, default=str))
         return
     out = _out()
-    table = Table("trained on", "tested on", "picked", f"{rank}, trained", f"{rank}, tested", "return, tested")
-    for step in found.steps:
+    table = Table("training", "test", "parameters", f"{rank}, training", f"{rank}, test", "return, test")
+    for step in result.steps:
         window = step.window
         figures = (step.trained.metrics[rank], step.tested.metrics[rank], step.tested.metrics["total_return"])
         table.add_row(
@@ -127,24 +135,24 @@ def walk(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_j
             _figure("total_return", figures[2]),
         )  # fmt: skip
     out.print(table)
-    for name, value in found.metrics.items():
+    for name, value in result.metrics.items():
         out.print(f"  {name:<16}{_figure(name, value):>10}")
     out.print(f"written to {folder / 'walk_forward.parquet'}", markup=False)
 
 
-def verify(run: Run, as_json: bool) -> None:
-    """Look for look-ahead; print what was found."""
-    with progress("runs") as tell:
-        found = verify_no_lookahead(lambda: make(run.strategy, run.combinations[0]), on_run=tell, **run.given)
-    name, days = run.strategy.__name__, [str(day) for day in found.days]
+def print_verdict(run: Run, as_json: bool) -> None:
+    """Check a strategy for look-ahead; print the result."""
+    with progress("runs") as report:
+        verdict = verify(lambda: make_strategy(run.strategy, run.combinations[0]), on_run=report, **run.settings)
+    name, days = run.strategy.__name__, [str(day) for day in verdict.days]
     if as_json:
-        told = {"decisions": found.decisions, "changed_after": days, "difference": found.difference}
-        print(json.dumps({"strategy": name, **told}, indent=2))
-    if found.difference is not None:
-        raise LooksAhead(f"{name} looks ahead: {found.difference}")
+        fields = {"decisions": verdict.decisions, "changed_after": days, "difference": verdict.difference}
+        print(json.dumps({"strategy": name, **fields}, indent=2))
+    if verdict.difference is not None:
+        raise LooksAhead(f"{name} looks ahead: {verdict.difference}")
     if not as_json:
         _out().print(
-            f"{name}: all of its {found.decisions:,} decisions stay the same, however the future is changed"
+            f"{name}: all {verdict.decisions:,} decisions stay the same when later bars change"
             f" (after {', '.join(days)})"
         )
 

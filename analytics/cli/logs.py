@@ -8,7 +8,7 @@ import sys
 from pythonjsonlogger.json import JsonFormatter
 from rich.logging import RichHandler
 
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 
 
 def start_logging() -> None:

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.models import OptionInfo
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import Market, market
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import Market, market
 from stockstream.sql.errors import UsageError
 
 SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,11}")

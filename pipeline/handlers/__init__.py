@@ -1,1 +1,1 @@
-"""The Lambda functions, one a file: event → step → result. What they share is `runtime.py`."""
+"""The Lambda functions: event → step → result. `runtime.py` has what they share, `steps.py` the plain ones."""

@@ -1,43 +1,40 @@
-"""Step 2 on Lambda, once per batch. The same event again, for the same day and batch, stores only what is still new."""
+"""The Lambda function that fetches one batch. The same event again stores only what is new since."""
 
 from __future__ import annotations
 
-import importlib
-
+from stockstream.pipeline.attempts import record_attempt
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import OutOfTime, RateLimited
-from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.summarise import record_batch
+from stockstream.pipeline.events import FetchBatchEvent, Result
+from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler
+from stockstream.pipeline.sources import open_source, preload
+from stockstream.pipeline.steps import fetch_batch
 
 RESERVE = 0.1
-"""Share of the function's time that is kept for storing what has been fetched."""
-SOURCES = ("yahoo", "polygon")
-WORTH_ANOTHER_TRY = {error.__name__: error for error in (RateLimited, OutOfTime)}
+"""Share of the function's time that is reserved for storing what has been fetched."""
+RETRIED = {error.__name__: error for error in (RateLimited, OutOfTime)}
+"""Errors after which the state machine invokes the function again for the rest of the batch."""
 
-# While Lambda starts the environment it gives it a whole processor: the time for the libraries is not the batch's then.
-if settings().source in SOURCES:
-    importlib.import_module(f"stockstream.pipeline.sources.{settings().source}")
+# While Lambda initialises an environment, a function has a whole processor: import the libraries then.
+preload(settings().source)
 
 
 @lambda_handler
-def handler(event: Event, at: Invocation) -> Result:
-    """Take fetch_batch's event and `run`; give numbers, as the symbols of all batches are too much to hand on.
+def handler(event: FetchBatchEvent, invocation: Invocation) -> Result:
+    """Event: that of fetch_batch. Returns its result with the number of missing symbols in place of their list.
 
     Raises:
-        RateLimited, OutOfTime: what was had is stored; the state machine asks for the rest after a pause.
+        RateLimited, OutOfTime: What was fetched is stored; the state machine retries the rest after a pause.
     """
+    timeout = invocation.seconds_left()
 
-    whole = at.seconds_left()
+    def stop_in_time(_: int) -> None:
+        if invocation.seconds_left() < RESERVE * timeout:
+            raise OutOfTime(f"less than {RESERVE:.0%} of the function's {timeout:.0f} s were left")
 
-    def in_time(_: int) -> None:
-        if at.seconds_left() < RESERVE * whole:
-            raise OutOfTime(f"less than {RESERVE:.0%} of the function's {whole:.0f} s were left")
-
-    source = open_source(at.settings.source, at.market, at.settings)
-    result = fetch_batch(event, at.lake, source, at.market, at.now, in_time)
-    record_batch(at.lake, event, result)
-    if error := WORTH_ANOTHER_TRY.get(result["stopped"]):
+    source = open_source(invocation.settings.source, invocation.market, invocation.settings)
+    result = fetch_batch.run(event, invocation.lake, source, invocation.market, invocation.now, stop_in_time)
+    record_attempt(invocation.lake, event, result)
+    if error := RETRIED.get(result["stopped"] or ""):
         raise error(f"{len(result['missing'])} of {result['symbols']} symbols are still missing")
     return {**result, "missing": len(result["missing"])}

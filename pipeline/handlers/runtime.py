@@ -1,11 +1,10 @@
-"""What every Lambda shares: its lake and settings, structured logs, errors of one line."""
+"""What every Lambda function shares: its lake and settings, structured logs, errors of one line."""
 
 from __future__ import annotations
 
-import logging
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -16,45 +15,48 @@ from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterEr
 from aws_lambda_powertools.utilities.typing import LambdaContext
 from pydantic import SecretStr
 
+from stockstream.pipeline.configuration import Settings
+from stockstream.pipeline.configuration import settings as read_settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS, Market
-from stockstream.pipeline.settings import Settings, settings
-
-Event = dict[str, Any]
-Result = dict[str, Any]
+from stockstream.pipeline.markets import MARKETS, Market
 
 SERVICE = "stockstream"
 KEY_SECONDS = 3600
-LONGEST_ERROR = 500
-"""Characters: the errors of all batches together are handed on by the state machine."""
+"""How long a key from SSM is used before it is read again."""
+MAX_ERROR_CHARACTERS = 500
+"""The state machine hands on the errors of all batches together."""
+
+Handler = Callable[[Any, LambdaContext], Mapping[str, Any]]
 
 logger = Logger(service=SERVICE)
+"""Its name is that of our package, so the loggers of our modules write through it, with the same keys."""
 
 if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-    # The folder of the code is read-only, and DuckDB spills beside where it is started.
+    # The folder of the code is read-only, and DuckDB spills into the working directory.
     os.chdir(tempfile.gettempdir())
 
 
 @dataclass(frozen=True)
 class Invocation:
-    """What a handler works with: `now` (aware) is the run's clock, `seconds_left` this invocation's."""
+    """What a handler works with beside its event."""
 
     lake: Lake
     market: Market
     settings: Settings
     now: datetime
+    """The run's clock, with a time zone: the same in every attempt."""
     seconds_left: Callable[[], float]
+    """Returns the seconds until the timeout of this invocation."""
 
 
-def lambda_handler(step: Callable[[Event, Invocation], Result]) -> Callable[[Event, LambdaContext], Result]:
-    """Make a Lambda handler: logs as JSON with the run as correlation id, every error one line."""
+def lambda_handler(function: Callable[[Any, Invocation], Mapping[str, Any]]) -> Handler:
+    """Return a Lambda handler: logs as JSON with the run as correlation id, every error in one line."""
 
     @logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
-    def handler(event: Event, context: LambdaContext) -> Result:
-        _log_like_powertools()
+    def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         try:
-            return step(event, _invocation(event, context))
+            return function(event, _invocation(event, context))
         except Exception as error:
             logger.exception("failed")
             raise _short(error) from None
@@ -62,39 +64,31 @@ def lambda_handler(step: Callable[[Event, Invocation], Result]) -> Callable[[Eve
     return handler
 
 
-def _invocation(event: Event, context: LambdaContext) -> Invocation:
-    known = _with_secrets(settings())
-    lake = Lake(known.lake_uri)
+def _invocation(event: Mapping[str, Any], context: LambdaContext) -> Invocation:
+    settings = _with_secrets(read_settings())
+    lake = Lake(settings.lake_uri)
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
-    market = lake.market() or MARKETS[known.market]
-    return Invocation(lake, market, known, now, lambda: context.get_remaining_time_in_millis() / 1000)
+    market = lake.market() or MARKETS[settings.market]
+    return Invocation(lake, market, settings, now, lambda: context.get_remaining_time_in_millis() / 1000)
 
 
-def _with_secrets(known: Settings) -> Settings:
-    """Take Polygon's key from the SSM parameter that is named, asked for again after an hour.
+def _with_secrets(settings: Settings) -> Settings:
+    """Return the settings with Polygon's key from the SSM parameter, if one is named; read again after an hour.
 
     Raises:
-        UsageError: it cannot be read.
+        UsageError: The parameter cannot be read.
     """
-    name = known.polygon_api_key_parameter
+    name = settings.polygon_api_key_parameter
     if not name:
-        return known
+        return settings
     try:
         key = get_parameter(name, decrypt=True, max_age=KEY_SECONDS)
     except GetParameterError as error:
         raise UsageError(f"POLYGON_API_KEY_PARAMETER {name} cannot be read from SSM: {error}") from None
-    return known.model_copy(update={"polygon_api_key": SecretStr(str(key))})
-
-
-def _log_like_powertools() -> None:
-    """Have our modules' own loggers write as powertools does, with the same keys."""
-    for name in ("pipeline", "sql"):
-        ours = logging.getLogger(name)
-        ours.handlers, ours.propagate = [logger.registered_handler], False
-        ours.setLevel(logger.log_level)
+    return settings.model_copy(update={"polygon_api_key": SecretStr(str(key))})
 
 
 def _short(error: Exception) -> Exception:
-    """Give an error of the same name, by which the state machine tells errors apart, without trace and long text."""
+    """Return an error of the same class name, which the state machine matches, without trace and with a short text."""
     named: type[Exception] = type(type(error).__name__, (Exception,), {})
-    return named(str(error)[:LONGEST_ERROR])
+    return named(str(error)[:MAX_ERROR_CHARACTERS])

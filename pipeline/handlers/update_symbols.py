@@ -1,20 +1,21 @@
-"""Step 1 on Lambda, the beginning of a run: which symbols are fetched, in which batches, and what for."""
+"""The Lambda function at the beginning of a run: which symbols to fetch, in which batches."""
 
 from __future__ import annotations
 
 import datetime as dt
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.handlers.runtime import Event, Invocation, Result, lambda_handler
+from stockstream.pipeline.events import Event, RunPlan
+from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler
 from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps import update_symbols
 
 
-class Asked(BaseModel):
-    """What an execution may be started with, all of it optional: as the options of `stockstream run` and `backfill`."""
+class ExecutionInput(BaseModel):
+    """The input of an execution: the options of `stockstream run` and `backfill`, all of them optional."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -22,30 +23,42 @@ class Asked(BaseModel):
     symbols: list[str] | None = None
     start: dt.date | None = None
     end: dt.date | None = None
-    acceptSmaller: bool = False  # noqa: N815
-    batchSize: int | None = None  # noqa: N815
+    accept_smaller: bool = Field(False, validation_alias=AliasChoices("accept_smaller", "acceptSmaller"))
+    batch_size: int | None = Field(None, validation_alias=AliasChoices("batch_size", "batchSize"))
 
 
 @lambda_handler
-def handler(event: Event, at: Invocation) -> Result:
-    """Take `{"run", "now", "asked"}`; give what all later steps are told, at most 100 KB for 5,000 symbols."""
+def handler(event: Event, invocation: Invocation) -> RunPlan:
+    """Event: `{"run", "now", "input"}`. Returns what all later steps work from: at most 100 KB for 5,000 symbols.
+
+    Raises:
+        UsageError: The input is wrong.
+        ListingsRefused: There is neither a believable list of companies nor an earlier one.
+    """
     try:
-        asked = Asked.model_validate(event.get("asked") or {})
+        options = ExecutionInput.model_validate(event.get("input") or {})
     except ValidationError as error:
         wrong = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
         raise UsageError(f"the execution's input: {wrong}") from None
-    day = str(asked.date or at.market.today(at.now))
-    source = open_source(at.settings.source, at.market, at.settings)
-    directory = None if asked.symbols else source.listings() or open_listings(at.market, at.settings)
-    told = {"date": day, "symbols": asked.symbols, "acceptSmaller": asked.acceptSmaller}
-    update = update_symbols(told, at.lake, directory, at.market, asked.batchSize or source.batch_size, at.now)
+    market, settings = invocation.market, invocation.settings
+    day = str(options.date or market.today(invocation.now))
+    source = open_source(settings.source, market, settings)
+    listings = None if options.symbols else source.listings() or open_listings(market, settings)
+    update = update_symbols.run(
+        {"date": day, "symbols": options.symbols, "accept_smaller": options.accept_smaller},
+        invocation.lake,
+        listings,
+        market,
+        options.batch_size or source.batch_size,
+        invocation.now,
+    )
     return {
         "run": event.get("run"),
-        "now": at.now.isoformat(),
+        "now": invocation.now.isoformat(),
         "date": day,
-        "start": str(asked.start) if asked.start else None,
-        "end": str(asked.end) if asked.end else None,
+        "start": str(options.start) if options.start else None,
+        "end": str(options.end) if options.end else None,
         "symbolBatches": update["symbolBatches"],
-        "intervals": at.settings.resample,
-        "directory": update["metadata"],
+        "intervals": settings.resample,
+        "listings": update["metadata"],
     }

@@ -1,23 +1,27 @@
-"""Where lists of companies come from. A new exchange is one file here, and its line in `open_listings`."""
+"""Where lists of companies come from: the module named after a market reads its exchange's list."""
 
 from __future__ import annotations
 
-from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import Settings
+import pkgutil
 
-__all__ = ["Listing", "ListingsSource", "open_listings"]
+from stockstream.pipeline.configuration import Settings
+from stockstream.pipeline.discovery import class_in
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.listings.base import Company, ExchangeListings, ListingsSource
+from stockstream.pipeline.markets import Market
+
+__all__ = ["Company", "ListingsSource", "open_listings"]
 
 
 def open_listings(market: Market, settings: Settings) -> ListingsSource:
-    """Open a market's own list of companies, the exchange's.
+    """Return the list of companies that a market's exchange publishes.
 
     Raises:
-        UsageError: the exchange publishes none that we can read.
+        UsageError: there is no module for this market.
     """
-    if market.name == "ASX":
-        from stockstream.pipeline.listings.asx import AsxListings
-
-        return AsxListings.from_settings(settings)
-    raise UsageError(f"no public directory of the {market.name} market: name --symbols, or use --source polygon")
+    name = market.name.lower()
+    if name not in {module.name for module in pkgutil.iter_modules(__path__)}:
+        raise UsageError(
+            f"no public list of the companies of the {market.name} market: name --symbols, or use --source polygon"
+        )
+    return class_in(f"{__name__}.{name}", ExchangeListings).from_settings(settings)  # type: ignore[type-abstract]

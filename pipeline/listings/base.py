@@ -1,19 +1,22 @@
-"""What a directory of listed companies gives, whoever publishes it."""
+"""The interface of every list of companies."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Protocol
+from typing import Protocol, Self
+
+from stockstream.pipeline.configuration import Settings
 
 
 @dataclass(frozen=True)
-class Listing:
+class Company:
     """One listed company: a row of `symbols/YYYY-MM-DD-symbols.csv`.
 
-    `market_cap` is in units of the market's currency; None where the exchange gives none (suspended, `--`).
-    `listing_date` is the day the company was first listed, whatever its code was then; None where the answer has none.
-    It is not part of the list, and is stored beside it: not all forms of a directory give it.
+    `market_cap` is in units of the market's currency; None if the exchange reports none (suspended, `--`).
+    `listing_date` is the day on which the company was first listed, whatever its code was then; None if the list does
+    not have it. It is stored beside the list, as some forms of the list lack it.
     """
 
     symbol: str
@@ -24,13 +27,32 @@ class Listing:
 
 
 class ListingsSource(Protocol):
-    """A list of the companies that a market has today."""
+    """A list of the companies that are listed today."""
 
     name: str
 
-    def companies(self) -> list[Listing]:
-        """Give every listed company, sorted by symbol, each symbol once.
+    def companies(self) -> list[Company]:
+        """Return every listed company, sorted by symbol, each symbol once.
 
         Raises:
-            ListingsRefused: when no published answer is a believable list.
+            ListingsRefused: no published answer is a believable list.
+        """
+
+
+class ExchangeListings(ABC):
+    """The list that an exchange publishes. Its module is named after the market, in lower case: `asx.py`."""
+
+    name: str
+
+    @classmethod
+    @abstractmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Return the list at the addresses in the settings."""
+
+    @abstractmethod
+    def companies(self) -> list[Company]:
+        """Return every listed company, sorted by symbol, each symbol once.
+
+        Raises:
+            ListingsRefused: no published answer is a believable list.
         """

@@ -1,37 +1,37 @@
-"""The tickers that Polygon says are traded in the US."""
+"""The active tickers of the US market, as Polygon lists them."""
 
 from __future__ import annotations
 
 import json
 
 from stockstream.pipeline.errors import ListingsRefused, SourceError
-from stockstream.pipeline.listings.base import Listing
+from stockstream.pipeline.listings.base import Company
 from stockstream.pipeline.polygon_api import PolygonApi
 
 
 class PolygonListings:
-    """Active tickers of the stock market, shares and ETFs and warrants alike; without sector and capitalisation."""
+    """Active tickers of shares, ETFs and warrants alike, without sector and market capitalisation."""
 
     name = "polygon"
 
     def __init__(self, api: PolygonApi) -> None:
         self._api = api
 
-    def companies(self) -> list[Listing]:
-        """Give every active ticker, sorted, each once.
+    def companies(self) -> list[Company]:
+        """Return every active ticker, sorted, each once.
 
         Raises:
-            ListingsRefused: when Polygon does not answer, or with no believable list.
+            ListingsRefused: Polygon does not answer, or its answer is not a believable list.
         """
-        found: dict[str, Listing] = {}
+        companies: dict[str, Company] = {}
         try:
             for page in self._api.pages("/v3/reference/tickers", market="stocks", active="true", limit=1000):
                 for row in json.loads(page).get("results") or []:
                     if not isinstance(row, dict) or not isinstance(row.get("ticker"), str) or not row["ticker"]:
                         raise ListingsRefused("polygon's list of tickers has a row without a ticker")
-                    found[row["ticker"]] = Listing(row["ticker"], str(row.get("name") or ""))
+                    companies[row["ticker"]] = Company(row["ticker"], str(row.get("name") or ""))
         except SourceError as error:
             raise ListingsRefused(str(error)) from None
-        if not found:
+        if not companies:
             raise ListingsRefused("polygon's list of tickers is empty")
-        return [found[symbol] for symbol in sorted(found)]
+        return [companies[symbol] for symbol in sorted(companies)]

@@ -1,1 +1,1 @@
-"""Company metadata: the files that tell of companies, what Polygon tells, and the periods that it all comes to."""
+"""Company metadata: the files with lists of companies, Polygon's reference API, and the periods that result."""

@@ -1,4 +1,4 @@
-"""The files of a lake that tell of companies, and which of them a table was made of."""
+"""The files of a lake with lists of companies and facts about them, and which of them a table was made from."""
 
 from __future__ import annotations
 
@@ -16,55 +16,55 @@ _NAME = re.compile(r"(?:symbols|raw-metadata)/\d{4}-\d\d-\d\d-([a-z-]+?)(?:-part
 
 @dataclass(frozen=True)
 class Input:
-    """A file, the version of it that is there, and what it tells of which day."""
+    """A file in its present version, with its kind and the day that it describes."""
 
     key: str
     version: str
-    what: str
+    kind: str
     day: date
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """All that a lake has been told of companies."""
+    """All files of a lake with lists of companies or facts about them."""
 
     lists: tuple[Input, ...]
-    """Of all companies on a day: symbols, listing-dates (beside symbols) and polygon-tickers."""
+    """Of all companies on a day: symbols, listing-dates (in addition to symbols) and polygon-tickers."""
     facts: tuple[Input, ...]
-    """Of single companies: the newest polygon-delisted, which has all of them, and every polygon-events."""
+    """About single companies: the newest polygon-delisted, which has all of them, and every polygon-events."""
 
     @classmethod
     def of(cls, lake: Lake) -> Inputs:
-        """Look at what is in a lake now."""
-        found = lake.store.list("symbols/") | lake.store.list(RAW_METADATA)
+        """Return the files that are in a lake now."""
+        listed = lake.store.list("symbols/") | lake.store.list(RAW_METADATA)
         files = [
-            Input(key, listed.etag, match[1], day)
-            for key, listed in sorted(found.items())
+            Input(key, one.etag, match[1], day)
+            for key, one in sorted(listed.items())
             if (match := _NAME.fullmatch(key)) and (day := run_date(key))
         ]
-        lists = tuple(file for file in files if file.what in ("symbols", "listing-dates", "polygon-tickers"))
-        delisted = tuple(file for file in files if file.what == "polygon-delisted")
-        return cls(lists, delisted[-1:] + tuple(file for file in files if file.what == "polygon-events"))
+        lists = tuple(file for file in files if file.kind in ("symbols", "listing-dates", "polygon-tickers"))
+        delisted = tuple(file for file in files if file.kind == "polygon-delisted")
+        return cls(lists, delisted[-1:] + tuple(file for file in files if file.kind == "polygon-events"))
 
     @property
     def days(self) -> list[date]:
         """The days of which there is a list, in order."""
-        return sorted({file.day for file in self.lists if file.what != "listing-dates"})
+        return sorted({file.day for file in self.lists if file.kind != "listing-dates"})
 
     def between(self, after: date, through: date) -> Inputs:
-        """Keep only the lists after a day and up to another."""
+        """Return the same facts with only the lists after one day and up to another."""
         return Inputs(tuple(file for file in self.lists if after < file.day <= through), self.facts)
 
-    def has(self, what: str, day: date) -> bool:
-        """Say whether something was told of a day."""
-        return any(file.what == what and file.day == day for file in (*self.lists, *self.facts))
+    def has(self, kind: str, day: date) -> bool:
+        """Return whether there is a file of a kind for a day."""
+        return any(file.kind == kind and file.day == day for file in (*self.lists, *self.facts))
 
-    def keys(self, *what: str) -> list[str]:
-        """Give the keys of the files that tell something."""
-        return [file.key for file in (*self.lists, *self.facts) if file.what in what]
+    def keys(self, *kinds: str) -> list[str]:
+        """Return the keys of the files of some kinds."""
+        return [file.key for file in (*self.lists, *self.facts) if file.kind in kinds]
 
     def checkpoint(self, through: date | None) -> dict[str, str]:
-        """Name the versions of the lists up to a day, and of the facts."""
+        """Return checksums of the versions of the lists up to a day, and of the facts."""
         return {
             "lists": _digest(file for file in self.lists if through and file.day <= through),
             "facts": _digest(self.facts),

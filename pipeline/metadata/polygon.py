@@ -1,4 +1,4 @@
-"""What Polygon's reference API says of companies: who is listed, who was delisted, and which codes a company had."""
+"""Polygon's reference API: which companies are listed, which were delisted, and which codes a company had."""
 
 from __future__ import annotations
 
@@ -9,66 +9,45 @@ from datetime import date
 from typing import Any
 from urllib.parse import quote
 
-from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.polygon_api import GOOD, KeyRefusedError, PolygonApi
-from stockstream.pipeline.settings import Settings
 
 TICKERS = "/v3/reference/tickers"
 
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: the path that was asked, the text that came or why none did, and the symbol if it is about one."""
+    """One answer: the path of the request, the text or why there is none, and the symbol of an answer about one."""
 
     path: str
     answer: str | None
     refused: str | None = None
     symbol: str | None = None
     rows: int = 1
-    """How many it tells of."""
+    """Number of companies in it."""
 
 
 class PolygonReference(PolygonApi):
-    """The reference endpoints, at the plan's rate; whole lists or none."""
-
-    @classmethod
-    def from_settings(cls, settings: Settings) -> PolygonReference:
-        """Make the client that the settings ask for.
-
-        Raises:
-            UsageError: there is no key.
-        """
-        if settings.polygon_api_key is None:
-            raise UsageError(
-                "--source polygon needs POLYGON_API_KEY (environment or .env); --source listings needs no key"
-            )
-        return cls(
-            settings.polygon_api_key.get_secret_value().strip(),
-            settings.polygon_url,
-            settings.polygon_calls_per_minute,
-            settings.retry_attempts,
-            settings.retry_wait,
-            settings.retry_wait_max,
-        )
+    """The reference endpoints, at the plan's rate; lists are complete or refused."""
 
     def tickers(self, day: date | None = None) -> list[Page]:
-        """Give all tickers of the US stock market that are traded now, or were on a past day.
+        """Return all tickers of the US stock market that are traded now, or were on a past day.
 
         Raises:
-            SourceError: Polygon does not give all of them.
+            SourceError: Polygon does not return all of them.
         """
         return list(self._list(active="true", **({"date": str(day)} if day else {})))
 
     def delisted(self) -> list[Page]:
-        """Give all tickers that are no longer traded, each with its last day; errors as `tickers()`."""
+        """Return all tickers that are no longer traded, each with its last day; errors as `tickers()`."""
         return list(self._list(active="false"))
 
     def codes(self, symbol: str) -> Page:
-        """Give the codes that a symbol's company had in turn.
+        """Return the codes that a symbol's company has had, in order.
 
         Raises:
             KeyRefusedError: the key is wrong, or its plan does not include this.
-            RateLimited: Polygon keeps answering 429.
+            RateLimited: Polygon still answers 429 after all retries.
         """
         path = f"/vX/reference/tickers/{quote(symbol, safe='')}/events"
         try:
@@ -76,7 +55,7 @@ class PolygonReference(PolygonApi):
             return Page(path, _company(text, path), symbol=symbol)
         except (KeyRefusedError, RateLimited):
             raise
-        except SourceError as error:  # mostly 404: Polygon knows of no change
+        except SourceError as error:  # usually 404: Polygon has no code change
             return Page(path, None, str(error), symbol)
 
     def _list(self, **params: str) -> Iterator[Page]:
@@ -84,12 +63,16 @@ class PolygonReference(PolygonApi):
             rows = json.loads(text).get("results") or []
             if not all(isinstance(row, dict) and isinstance(row.get("ticker"), str) and row["ticker"] for row in rows):
                 raise SourceError("polygon's list of tickers has a row without a ticker")
-            asked = "&".join(f"{name}={value}" for name, value in params.items())
-            yield Page(f"{TICKERS}?{asked}", text, rows=len(rows))
+            query = "&".join(f"{name}={value}" for name, value in params.items())
+            yield Page(f"{TICKERS}?{query}", text, rows=len(rows))
 
 
 def _company(text: str, path: str) -> str:
-    """Check that an answer is that about one company; unlike those of `pages()` it is no list."""
+    """Return the text if it is an answer about one company; unlike those of `pages()`, it is not a list.
+
+    Raises:
+        SourceError: it is not.
+    """
     try:
         body: Any = json.loads(text)
     except (ValueError, RecursionError):

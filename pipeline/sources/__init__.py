@@ -1,51 +1,68 @@
-"""Where bars come from. A new source is one file here, and its line in `open_source`."""
+"""Where bars come from: one module per source, discovered by its file name and imported only when it is opened."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import pkgutil
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
-from stockstream.pipeline.market import Market
-from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.configuration import Settings
+from stockstream.pipeline.discovery import class_in
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.errors import UsageError, did_you_mean
 
-__all__ = ["NAMES", "Answer", "Source", "Window", "open_source"]
+__all__ = ["HELP", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
 
-NAMES = "yahoo, polygon, files:PATH, demo"
+_FIRST_LINE = re.compile(r'"""`(?P<syntax>[a-z0-9_]+(:[A-Z]+)?)`: (?P<summary>.+)$')
 
 
-def open_source(
-    name: str,
-    market: Market,
-    settings: Settings,
-    prices: str = "adjusted",
-    columns: Mapping[str, str] | None = None,
-    derive_actions: bool = False,
-) -> Source:
-    """Open a source by name; the last three arguments are for `files:PATH`.
+def _summaries() -> Iterator[tuple[str, str]]:
+    """Yield what is written after `--source`, and a summary, from the first line of each source's module.
+
+    The line is read, not the module imported: yfinance alone would take a second of every `--help`.
+    """
+    for module in pkgutil.iter_modules(__path__):
+        with (Path(__path__[0]) / f"{module.name}.py").open(encoding="utf-8") as file:
+            if match := _FIRST_LINE.match(file.readline()):
+                yield match["syntax"], match["summary"].rstrip('".\n')
+
+
+SUMMARIES: dict[str, str] = dict(_summaries())
+"""Summary of each source by what is written after `--source`, such as `files:PATH`."""
+NAMES = ", ".join(SUMMARIES)
+HELP = "Where bars come from. " + " ".join(f"{syntax}: {summary}." for syntax, summary in SUMMARIES.items())
+
+
+def open_source(name: str, market: Market, settings: Settings, **options: Any) -> Source:
+    """Open a source by what was written after `--source`; `options` are those of the command line for this source.
 
     Raises:
         UsageError: there is no such source, it does not serve this market, or it lacks a setting.
     """
-    # Each source is imported when it is asked for: a Lambda carries only the packages of its own.
-    if name == "yahoo":
-        from stockstream.pipeline.sources.yahoo import YahooSource
+    kind, _, argument = name.partition(":")
+    source = source_class(kind)
+    if source.markets is not None and market.name not in source.markets:
+        markets = " or ".join(source.markets)
+        raise UsageError(f"--source {kind} has the {markets} market only: use --market {source.markets[0]}")
+    return source.open(argument, market, settings, **options)
 
-        return YahooSource.from_settings(settings, market.yahoo_suffix, market.timezone)
-    if name == "polygon":
-        from stockstream.pipeline.sources.polygon import PolygonSource
 
-        if market.name != "US":
-            raise UsageError("--source polygon has the US market only: use --market US")
-        return PolygonSource.from_settings(settings)
-    if name.startswith("files:"):
-        from stockstream.pipeline.sources.files import FilesSource
+def source_class(name: str) -> type[Source]:
+    """Import the module of a source and return its class.
 
-        return FilesSource(name.removeprefix("files:"), market, prices, columns, derive_actions)
-    if name == "demo":
-        from stockstream.pipeline.sources.demo import DemoSource
+    Raises:
+        UsageError: there is no such source.
+    """
+    names = [syntax.partition(":")[0] for syntax in SUMMARIES]
+    if name not in names:
+        raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, names)}")
+    return class_in(f"{__name__}.{name}", Source)  # type: ignore[type-abstract]
 
-        if market.name != "US":
-            raise UsageError("--source demo has the US market only: use --market US")
-        return DemoSource(market)
-    raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, NAMES.split(', '))}")
+
+def preload(name: str) -> None:
+    """Import a source and its libraries before it is needed; do nothing for a name that `open_source` would refuse."""
+    if name in SUMMARIES:
+        source_class(name)

@@ -1,4 +1,4 @@
-"""The one interface of everything that bars come from. The next source is one file with one class."""
+"""The interface of every source of bars."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import ClassVar
+from typing import Any, ClassVar, Self
 
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.listings.base import ListingsSource
+from stockstream.pipeline.markets import Market
 
 
 @dataclass(frozen=True)
 class Window:
-    """The sessions asked for of one symbol; both ends are included."""
+    """A request for the sessions of one symbol from `start` to `end`, both included."""
 
     symbol: str
     start: date
@@ -24,15 +26,15 @@ class Window:
 
 @dataclass(frozen=True)
 class Answer:
-    """What a source says to some of the windows.
+    """A source's answer to one or more windows.
 
-    `bars` is a relation on the connection that `fetch` was given. It has the columns symbol, date, open, high, low,
-    close, volume, adjusted_close, dividend, split_ratio, price_basis, by name, in any order; a column left out is NULL.
-    dividend 0 and split_ratio 1 say "none that day", NULL says "this source does not know". Prices that are no number,
-    rows outside the window and the bar of a session still open may be in it: the step deals with them.
+    `bars` is a relation on the connection that `fetch` received. Its columns, matched by name, are symbol, date, open,
+    high, low, close, volume, adjusted_close, dividend, split_ratio and price_basis; a missing column is NULL.
+    Dividend 0 and split_ratio 1 mean "none on that day", NULL means "this source does not report them". Prices that are
+    not numbers, rows outside the window and the bar of an open session are allowed: the step filters them.
 
-    `symbols` are those answered, with bars or without (an answer without bars is "nothing in that window", no failure).
-    `failed` maps each symbol that could not be had to the reason, in words for a person.
+    `symbols` were answered, with or without bars: an answer without bars means that the window is empty.
+    `failed` maps each symbol without an answer to a reason that a person can read.
     """
 
     symbols: tuple[str, ...]
@@ -41,24 +43,41 @@ class Answer:
 
 
 class Source(ABC):
-    """A place that bars come from."""
+    """A source of daily bars."""
 
     name: ClassVar[str]
+    """The module's name, which is stored with every row."""
+    markets: ClassVar[tuple[str, ...] | None] = None
+    """Names of the markets that the source has; None: all."""
+    on_lambda: ClassVar[bool] = False
+    """True if the source may run on Lambda: it needs nothing but the network and the settings."""
     concurrency: ClassVar[int] = 10
-    """How many batches one process may ask for at once."""
-    basis_is_told: ClassVar[bool] = False
-    """True where a person says which splits are in the prices, and may come back to correct that."""
+    """Maximum number of batches that one process requests at the same time."""
+    basis_is_declared: ClassVar[bool] = False
+    """True if a person declares which splits are in the prices, and may correct that by another import."""
     batch_size: int = 100
-    """How many symbols make a batch."""
+    """Symbols per batch."""
+
+    @classmethod
+    def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
+        """Return the source for a market. `argument` is what follows the colon in `--source name:argument`.
+
+        `options` are the options of `stockstream run` that name a source in their help; ignore those of other sources.
+        A source without settings need not override this.
+
+        Raises:
+            UsageError: a setting is missing, or the argument or an option is wrong.
+        """
+        return cls()
 
     @abstractmethod
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
-        """Answer every window once, in any order; one symbol's failure is part of an answer.
+        """Answer every window once, in any order. The failure of one symbol is part of an answer.
 
         Raises:
-            RateLimited: the source keeps refusing; the windows not answered yet are given up for this run.
+            RateLimited: the source keeps refusing; the run skips the windows that are not answered yet.
         """
 
     def listings(self) -> ListingsSource | None:
-        """Give the source's own list of symbols; None where the market's exchange is to be asked."""
+        """Return the source's own list of symbols; None if the market's exchange publishes the list."""
         return None

@@ -1,13 +1,15 @@
-"""Thirteen years of real bars of five companies, from the PyPI package bokeh-sampledata: no network needed."""
+"""`demo`: real bars of five US companies, 2000 to 2013, from the package bokeh-sampledata; needs no network."""
 
 from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
+from typing import Any, Self
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.listings.base import Company, ListingsSource
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.files import FilesSource
 
 COMPANIES = {
@@ -20,26 +22,33 @@ COMPANIES = {
 
 
 class DemoSource(FilesSource):
-    """The package's daily bars, 2000-03-01 to 2013-03-01, prices as traded; actions told from the adjusted close."""
+    """The package's daily bars, 2000-03-01 to 2013-03-01, prices as traded; actions derived from the adjusted close."""
 
     name = "demo"
+    markets = ("US",)
     batch_size = 2
 
-    def __init__(self, market: Market) -> None:
-        # Found, not imported: importing the package reads every data set that it has.
+    @classmethod
+    def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
+        """Return the source.
+
+        Raises:
+            UsageError: the package is not installed.
+        """
+        # Located without an import: importing the package reads every data set in it.
         package = importlib.util.find_spec("bokeh_sampledata")
         if package is None or package.origin is None:
             raise UsageError("--source demo needs real bars: pip install 'stock-stream[demo]'")
         path = Path(package.origin).parent / "_data" / "stocks.csv.gz"
-        super().__init__(str(path), market, prices="as-traded", derive_actions=True)
+        return cls(str(path), market, prices="as-traded", derive_actions=True)
 
     def listings(self) -> ListingsSource:
-        """Give the companies by name."""
+        """Return the five companies."""
         return _DemoListings()
 
 
 class _DemoListings:
     name = "demo"
 
-    def companies(self) -> list[Listing]:
-        return [Listing(symbol, name, sector) for symbol, (name, sector) in COMPANIES.items()]
+    def companies(self) -> list[Company]:
+        return [Company(symbol, name, sector) for symbol, (name, sector) in COMPANIES.items()]

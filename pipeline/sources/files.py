@@ -1,4 +1,4 @@
-"""Bars that somebody has already: any CSV or Parquet file, or a folder of them."""
+"""`files:PATH`: your own CSV or Parquet file, or a folder of such files."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
+from typing import Any, Self
 
 import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation, SQLExpression
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import Market
+from stockstream.pipeline.listings.base import Company, ListingsSource
+from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.loader import load
-from stockstream.sql.session import quoted
 from stockstream.sql.session import quoted as literal
 
-# What people call the columns, compared without case, blanks, dots, dashes and underscores.
 SYNONYMS: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "code", "asxcode", "name"),
     "date": ("date", "datetime", "timestamp", "time", "day", "session", "column0", ""),
@@ -33,6 +33,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "dividend": ("dividend", "dividends", "exdividend", "divcash"),
     "split_ratio": ("splitratio", "stocksplits", "split", "splits", "splitfactor"),
 }
+"""Usual names per column, in lower case without blanks, dots, hyphens and underscores."""
 _TYPES = {"symbol": "VARCHAR", "date": "DATE", "volume": "BIGINT"}
 _KINDS = {".csv": "csv", ".gz": "csv", ".txt": "csv", ".tsv": "csv", ".parquet": "parquet", ".pq": "parquet"}
 
@@ -40,18 +41,18 @@ _KINDS = {".csv": "csv", ".gz": "csv", ".txt": "csv", ".tsv": "csv", ".parquet":
 class FilesSource(Source):
     """A file or folder of bars, read once into a table sorted by symbol.
 
-    `prices` says what the prices are: `as-traded`, or `adjusted` for splits up to the newest bar in the files, or
-    `adjusted:YYYY-MM-DD` up to that day. `columns` maps our names to the files' where these are not understood by
-    themselves. Without a column of symbols each file is one symbol, named after it; Yahoo's suffix is taken off.
-    `derive_actions` tells dividends (and splits, of prices as traded) from the adjusted close.
+    `prices` declares what the prices are: `as-traded`, or `adjusted` for splits up to the newest bar in the files, or
+    `adjusted:YYYY-MM-DD` up to that day. `columns` maps our column names to the files' names where `SYNONYMS` lacks
+    these. Without a column of symbols, the name of each file is its symbol; Yahoo's suffix is removed.
+    `derive_actions` derives dividends (and splits, if prices are as traded) from the adjusted close.
 
     Raises:
-        UsageError: no such file, nothing to read in it, or no column of dates or closes.
+        UsageError: the file does not exist, cannot be read, or has no column of dates or closes.
     """
 
     name = "files"
-    basis_is_told = True
-    concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
+    basis_is_declared = True
+    concurrency = os.cpu_count() or 1  # bound by the processors, not by a network
 
     def __init__(
         self,
@@ -61,7 +62,7 @@ class FilesSource(Source):
         columns: Mapping[str, str] | None = None,
         derive_actions: bool = False,
     ) -> None:
-        self._files, self._kind = _find(path)
+        self._files, self._kind = _files(path)
         self._path = path
         self._as_traded, self._basis = _basis(prices)
         self._columns = dict(columns or {})
@@ -74,25 +75,30 @@ class FilesSource(Source):
         self._table: Path | None = None
         self._bad: dict[str, str] = {}
 
+    @classmethod
+    def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
+        """Return the source of the files at a path; options: prices, columns, derive_actions."""
+        return cls(argument, market, **options)
+
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
-        """Answer all windows at once: the files' rows of these symbols."""
+        """Answer all windows at once with the files' rows of these symbols."""
         symbols = [window.symbol for window in windows]
-        wanted = ", ".join(map(quoted, symbols))  # constants, so that the other symbols' row groups are not read
+        constants = ", ".join(map(literal, symbols))  # so that the row groups of other symbols are not read
         bars = con.sql(
             "SELECT symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, price_basis"
-            f" FROM read_parquet({quoted(str(self._read()))})"
-            f" WHERE symbol BETWEEN {quoted(min(symbols))} AND {quoted(max(symbols))} AND symbol IN ({wanted})"
+            f" FROM read_parquet({literal(str(self._read()))})"
+            f" WHERE symbol BETWEEN {literal(min(symbols))} AND {literal(max(symbols))} AND symbol IN ({constants})"
         )
-        known = {row[0] for row in bars.project("symbol").distinct().fetchall()}
-        failed = {s: self._bad.get(s, f"not in {self._path}") for s in symbols if s not in known}
-        yield Answer(tuple(known), bars, failed)
+        answered = {row[0] for row in bars.project("symbol").distinct().fetchall()}
+        failed = {s: self._bad.get(s, f"not in {self._path}") for s in symbols if s not in answered}
+        yield Answer(tuple(answered), bars, failed)
 
     def listings(self) -> ListingsSource:
-        """Give the symbols of the files."""
+        """Return the symbols of the files."""
         return _FilesListings(self)
 
     def symbols(self) -> list[str]:
-        """Give every symbol that the files have bars of or are named after, sorted."""
+        """Return every symbol that has bars in the files or names an unreadable file, sorted."""
         with duckdb.connect() as con:
             rows = con.execute(
                 "SELECT DISTINCT symbol FROM read_parquet($path)", {"path": str(self._read())}
@@ -100,7 +106,7 @@ class FilesSource(Source):
         return sorted({row[0] for row in rows} | set(self._bad))
 
     def _read(self) -> Path:
-        """Bring the files, once, into one Parquet file with our columns, sorted by symbol and date."""
+        """Return the path of a Parquet file of all rows in our columns, sorted by symbol and date; write it once."""
         with self._lock:
             if self._table is None:
                 path = Path(self._folder.name) / "bars.parquet"
@@ -117,7 +123,7 @@ class FilesSource(Source):
             return self._table
 
     def _open(self, con: DuckDBPyConnection) -> DuckDBPyRelation:
-        """Open all files at once; where one cannot be read, find out which and leave it out."""
+        """Return the rows of all files; if one cannot be read, record it as bad and leave it out."""
         try:
             return _relation(con, self._files, self._kind)
         except duckdb.Error as error:
@@ -133,14 +139,14 @@ class FilesSource(Source):
             return _relation(con, good, self._kind)
 
     def _mapped(self, con: DuckDBPyConnection, rows: DuckDBPyRelation) -> DuckDBPyRelation:
-        """Select our columns out of theirs."""
+        """Return the rows with our columns, converted to our types."""
         theirs = {_plain(column): column for column in rows.columns if column != "filename"}
         selected = []
-        for ours, names in SYNONYMS.items():
-            given = self._columns.get(ours)
-            if given is not None and given not in rows.columns:
-                raise UsageError(f"--column {ours}={given}: {self._path} has {', '.join(rows.columns[:-1])}")
-            column = given or next((theirs[name] for name in names if name in theirs), None)
+        for ours, synonyms in SYNONYMS.items():
+            name = self._columns.get(ours)
+            if name is not None and name not in rows.columns:
+                raise UsageError(f"--column {ours}={name}: {self._path} has {', '.join(rows.columns[:-1])}")
+            column = name or next((theirs[synonym] for synonym in synonyms if synonym in theirs), None)
             if column is None and ours in ("date", "close"):
                 raise UsageError(
                     f"{self._path} has no column that looks like {ours} (it has {', '.join(rows.columns[:-1])}): "
@@ -148,7 +154,7 @@ class FilesSource(Source):
                 )
             kind = _TYPES.get(ours, "DOUBLE")
             if ours == "symbol":
-                value = f"CAST({_quoted(column)} AS VARCHAR)" if column else _STEM
+                value = f"CAST({_identifier(column)} AS VARCHAR)" if column else _STEM
                 suffix = self._market.yahoo_suffix.replace(".", "[.]")
                 text = f"regexp_replace(upper(trim({value})), '{suffix}$', '')"
             elif column is None:
@@ -156,9 +162,9 @@ class FilesSource(Source):
             elif ours == "date":
                 text = self._date(column, rows)
             elif ours == "volume":
-                text = f"TRY_CAST(TRY_CAST({_quoted(column)} AS DOUBLE) AS BIGINT)"
+                text = f"TRY_CAST(TRY_CAST({_identifier(column)} AS DOUBLE) AS BIGINT)"
             else:
-                text = f"TRY_CAST({_quoted(column)} AS DOUBLE)"
+                text = f"TRY_CAST({_identifier(column)} AS DOUBLE)"
             if ours == "split_ratio" and column is not None:
                 text = f"CASE WHEN {text} = 0 THEN 1.0 ELSE {text} END"  # Yahoo writes 0 for no split
             selected.append(SQLExpression(text).alias(ours))
@@ -166,8 +172,8 @@ class FilesSource(Source):
         return rows.select(*selected).filter("date IS NOT NULL AND symbol IS NOT NULL")
 
     def _date(self, column: str, rows: DuckDBPyRelation) -> str:
-        """Give the session of a column of dates or times: the day as it is written, of a moment the exchange's."""
-        value = _quoted(column)
+        """Return SQL for the session in a column: the date as written, or the exchange's date of a point in time."""
+        value = _identifier(column)
         if rows.types[rows.columns.index(column)] == "TIMESTAMP WITH TIME ZONE":
             return f"CAST({value} AT TIME ZONE '{self._market.timezone}' AS DATE)"
         written = f"CAST({value} AS VARCHAR)"
@@ -197,19 +203,18 @@ class FilesSource(Source):
 
 class _FilesListings:
     name = "files"
-    concurrency = os.cpu_count() or 1  # there is nothing to wait for but the processors
 
     def __init__(self, source: FilesSource) -> None:
         self._source = source
 
-    def companies(self) -> list[Listing]:
-        return [Listing(symbol) for symbol in self._source.symbols()]
+    def companies(self) -> list[Company]:
+        return [Company(symbol) for symbol in self._source.symbols()]
 
 
 _STEM = "regexp_replace(parse_filename(filename), '[.](csv|txt|tsv|parquet|pq)([.]gz)?$', '')"
 
 
-def _find(path: str) -> tuple[list[str], str]:
+def _files(path: str) -> tuple[list[str], str]:
     root = Path(path).expanduser()
     if root.is_dir():
         files = sorted(str(file) for file in root.rglob("*") if file.suffix.lower() in _KINDS and file.is_file())
@@ -241,14 +246,14 @@ def _basis(prices: str) -> tuple[bool, date | None]:
             return False, date.fromisoformat(day) if day else None
     except ValueError:
         pass
-    raise UsageError(f"--prices {prices}: say as-traded, adjusted or adjusted:YYYY-MM-DD")
+    raise UsageError(f"--prices {prices}: write as-traded, adjusted or adjusted:YYYY-MM-DD")
 
 
 def _plain(column: str) -> str:
     return column.lower().translate(str.maketrans("", "", " ._-"))
 
 
-def _quoted(column: str | None) -> str:
+def _identifier(column: str | None) -> str:
     return '"' + str(column).replace('"', '""') + '"'
 
 

@@ -1,4 +1,4 @@
-"""Where a lake's objects lie: a folder or S3, behind the same operations."""
+"""The storage of a lake's objects: a folder or S3, with the same operations."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["Listed", "Store", "Stored", "open_store"]
 
 
 def open_store(lake: str) -> Store:
-    """Open the store of a lake's URI (normalised: a folder, or s3://bucket/prefix)."""
+    """Return the store of a lake by its URI (normalised: a folder, or s3://bucket/prefix)."""
     if lake.startswith("s3://"):
         from stockstream.pipeline.store.s3 import S3Store  # boto3 takes a third of a second to import
 

@@ -1,4 +1,4 @@
-"""The store's contract: objects appear whole or not at all, and are replaced only by whoever has seen the old one."""
+"""The store's contract: an object appears complete or not at all, and only a writer that has read it can replace it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Protocol
 
 @dataclass(frozen=True)
 class Stored:
-    """An object as it was read: its bytes, and the tag that names this very version."""
+    """An object as it was read: its bytes, and the tag of this version."""
 
     data: bytes
     etag: str
@@ -18,7 +18,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Listed:
-    """An object as it was listed: the tag of its version, its size in bytes, and its age by the store's own clock."""
+    """An object as it was listed: the tag of its version, its size in bytes, and its age by the store's clock."""
 
     etag: str
     size: int
@@ -29,28 +29,28 @@ class Store(Protocol):
     """Objects by key (`raw-data/2026-11-20-batch-0.parquet`) below a lake's URI."""
 
     def uri(self, key: str) -> str:
-        """Give the URI under which DuckDB reads an object."""
+        """Return the URI from which DuckDB reads an object."""
 
     def list(self, prefix: str) -> dict[str, Listed]:
-        """Give the objects below a prefix by their keys, sorted."""
+        """Return the objects below a prefix by key, sorted."""
 
     def litter(self) -> dict[str, Listed]:
-        """Give what killed writers have left that is no object; `delete` takes these keys too."""
+        """Return the temporary files of killed writers, which are not objects; `delete` accepts their keys."""
 
     def get(self, key: str) -> Stored | None:
-        """Read an object; None where there is none."""
+        """Return an object; None if there is none."""
 
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
-        """Write an object whole: a new one (`replaces` None), or in the place of the version that was read.
+        """Write an object: a new one (`replaces` is None), or one that replaces the version that was read.
 
         Raises:
-            Conflict: the object is there already, or is no longer that version; nothing was written.
-            LakeError: the store cannot be written to; nothing was written.
+            Conflict: the object exists already, or has another version now; nothing was written.
+            LakeError: the store cannot be written; nothing was written.
         """
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects, in any order; one that is not there is as good as deleted.
+        """Delete objects, in any order; objects that do not exist are ignored.
 
         Raises:
-            LakeError: not all could be deleted.
+            LakeError: not all objects could be deleted.
         """

@@ -19,29 +19,29 @@ _ASIDE = ".aside-"
 
 
 class FolderStore:
-    """Objects as files. An object is written aside, synced and renamed, under one lock for all writers of the lake.
+    """Objects as files, each written to a temporary file, synced and renamed, under one lock for all writers of a lake.
 
-    The lock makes compare-and-replace one step, and whatever lies aside while it is held was left by a killed writer.
-    Readers take no lock: a rename shows them the old file or the new one.
+    The lock makes comparing and replacing one step; a temporary file that another writer finds while it has the lock
+    was left by a killed one. Readers take no lock: because of the rename they see either the old file or the new one.
     """
 
     def __init__(self, root: str) -> None:
         self.root = Path(root)
 
     def uri(self, key: str) -> str:
-        """Give the file's path."""
+        """Return the path of the file."""
         return str(self.root / key)
 
     def list(self, prefix: str) -> dict[str, Listed]:
-        """Give the files below a folder; those aside are not objects."""
+        """Return the files below a folder, without temporary ones."""
         return self._files(prefix, "[!.]*")
 
     def litter(self) -> dict[str, Listed]:
-        """Give the files that lie aside."""
+        """Return the temporary files."""
         return self._files("", f"{_ASIDE}*")
 
     def get(self, key: str) -> Stored | None:
-        """Read a file."""
+        """Return a file."""
         try:
             with (self.root / key).open("rb") as file:
                 return Stored(file.read(), _version(os.fstat(file.fileno())))
@@ -51,7 +51,7 @@ class FolderStore:
             raise LakeError(f"cannot read {self.uri(key)}: {error.strerror}") from None
 
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
-        """Write a file aside, then rename it into its place if that is still as it was seen."""
+        """Write a temporary file, and rename it if the present file is still the one that was read."""
         path = self.root / key
         try:
             if not path.parent.exists():
@@ -61,7 +61,7 @@ class FolderStore:
             with self._locked():
                 for left_over in path.parent.glob(f"{_ASIDE}*"):
                     left_over.unlink()
-                if self.get(key) != replaces:  # the bytes too: inodes come back, and some clocks are coarse
+                if self.get(key) != replaces:  # including the bytes: inodes are reused, and some clocks are coarse
                     raise Conflict(f"{path} was written by another run in the meantime")
                 aside = path.with_name(_ASIDE + path.name)
                 with aside.open("wb") as file:
@@ -74,7 +74,7 @@ class FolderStore:
             raise LakeError(f"cannot write {path}: {error.strerror}") from None
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete files, under the lock: no writer is at work on one that lies aside, or has just looked at one."""
+        """Delete files, under the lock, so that no writer is using a temporary file or comparing a present one."""
         for key in keys:
             path = self.root / key
             try:
@@ -87,13 +87,13 @@ class FolderStore:
                 raise LakeError(f"cannot delete {path}: {error.strerror}") from None
 
     def _files(self, prefix: str, pattern: str) -> dict[str, Listed]:
-        found = {}
+        files = {}
         for path in sorted(path for path in (self.root / prefix).rglob(pattern) if path.is_file()):
             with suppress(FileNotFoundError):  # deleted in the meantime
                 stat = path.stat()
                 age = timedelta(seconds=time.time() - stat.st_mtime)
-                found[str(path.relative_to(self.root))] = Listed(_version(stat), stat.st_size, age)
-        return found
+                files[str(path.relative_to(self.root))] = Listed(_version(stat), stat.st_size, age)
+        return files
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -108,12 +108,12 @@ class FolderStore:
 
 
 def _version(stat: os.stat_result) -> str:
-    # A rename gives another inode, so no two contents share all three.
+    # A rename changes the inode, so that no two contents have the same three values.
     return f"{stat.st_ino}-{stat.st_mtime_ns}-{stat.st_size}"
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make a rename last through a power cut."""
+    """Sync a folder, so that a rename in it survives a power failure."""
     handle = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""A lake on S3, or on any server that speaks its protocol with conditional writes."""
+"""A lake on S3, or on any server with the same protocol and conditional writes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 from stockstream.pipeline.errors import Conflict, LakeError
 from stockstream.pipeline.store.base import Listed, Stored
 
-# 412: the condition does not hold; 409: another conditional write of this key is under way, which comes to the same.
+# 412: the condition does not hold; 409: another conditional write of this key is in progress, with the same outcome.
 _LOST = {409, 412}
 _PER_DELETE = 1000
 _ADVICE = {
@@ -28,37 +28,37 @@ _ADVICE = {
 
 
 class S3Store:
-    """Objects below s3://bucket/prefix, published by conditional put."""
+    """Objects below s3://bucket/prefix, replaced by conditional puts."""
 
     def __init__(self, root: str) -> None:
         self.root = root
         self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
-        # Retries are the SDK's: a conditional put that is sent again can only win once, see put().
+        # The SDK retries: a conditional put that is sent again can succeed only once, see put().
         self._client: Any = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
 
     def uri(self, key: str) -> str:
-        """Give the object's s3:// URI."""
+        """Return the s3:// URI of the object."""
         return f"{self.root}/{key}"
 
     def list(self, prefix: str) -> dict[str, Listed]:
-        """Give the objects below a prefix; their age is as of the answer, by the clock of who gives it."""
-        found = {}
+        """Return the objects below a prefix; their age is relative to the server's clock at the time of its answer."""
+        objects = {}
         with self._explained(prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"):
                 now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
                 for item in page.get("Contents", []):
                     listed = Listed(item["ETag"], item["Size"], now - item["LastModified"])
-                    found[item["Key"][len(self.prefix) :]] = listed
-        return dict(sorted(found.items()))
+                    objects[item["Key"][len(self.prefix) :]] = listed
+        return dict(sorted(objects.items()))
 
     def litter(self) -> dict[str, Listed]:
-        """Give nothing: a put that was cut off leaves nothing behind."""
+        """Return nothing: an interrupted put leaves nothing behind."""
         return {}
 
     def get(self, key: str) -> Stored | None:
-        """Read an object."""
+        """Return an object."""
         try:
             with self._explained(key):
                 answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
@@ -67,7 +67,7 @@ class S3Store:
             return None
 
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
-        """Write an object if it is not there yet, or is still the version that was read."""
+        """Write an object if it does not exist yet, or still has the version that was read."""
         condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
         try:
             with self._explained(key):
@@ -75,13 +75,13 @@ class S3Store:
         except KeyError:
             raise Conflict(f"{self.uri(key)} was deleted in the meantime") from None
         except Conflict:
-            # A put whose answer was lost is sent again by the SDK, and then loses against itself.
+            # The SDK sends a put again if its answer was lost, and the second one then conflicts with the first.
             stored = self.get(key)
             if stored is None or stored.data != data:
                 raise
 
     def delete(self, keys: Iterable[str]) -> None:
-        """Delete objects, a thousand a request."""
+        """Delete objects, a thousand per request."""
         names = [{"Key": self.prefix + key} for key in keys]
         for at in range(0, len(names), _PER_DELETE):
             part = {"Objects": names[at : at + _PER_DELETE], "Quiet": True}
@@ -93,7 +93,7 @@ class S3Store:
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turn boto3's errors into one line each; a key that is not there is a KeyError."""
+        """Turn an error of boto3 into an error of one line; KeyError if there is no such object."""
         try:
             yield
         except ClientError as error:

@@ -1,14 +1,15 @@
 /* ---
 name: bars__missing_sessions
-title: Sessions without a bar in the lake's last year - of the whole market, and inside a symbol's history.
+title: A session of the last year that most symbols lack, or that a symbol lacks inside its history.
 status: active
 severity: warn
 grain: one row per session that most symbols lack (symbol NULL), then one per symbol for all others
 needs: [bars, gaps]
-returns: symbol, date (the first that is missing), detail
-reference: a warning, as suspended companies have no bars and vendors disagree with calendars; counted from the newest
-  bar, so that a lake of old data can be checked; what is missing after a symbol's last bar is `stockstream status`
-fix: "`stockstream backfill --start DATE --end DATE` fetches a range again"
+returns: symbol, date (the first missing one), detail
+reference: a warning, because suspended companies have no bars and vendors disagree with calendars. The year ends
+  with the newest bar, so that a lake of old data can be checked; `stockstream status` reports what a symbol lacks
+  after its last bar
+fix: "`stockstream backfill --start DATE --end DATE` fetches these sessions again"
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,15 +1,16 @@
 /* ---
 name: bars__numbering
-title: A consolidated row whose number or close before is not what its symbol's row before it gives.
+title: A consolidated row whose bar_no or prev_close does not follow from the symbol's previous row.
 status: active
 severity: fail
 blocking: true
 grain: one row per symbol and date
-needs: [silver_bars, "in publishing the variable cut (DATE), as in steps/consolidate.sql"]
+needs: [silver_bars]
+variables: [cut]
 returns: symbol, date, detail
-reference: schema/bars.sql. By the row before, so that it holds for a part of a table as well - what is up to the cut
-  may be out of sight, and the first row of a symbol that has not moved goes on from there
-fix: "`stockstream consolidate --full` writes silver anew, with its numbers"
+reference: schema/bars.sql. Compared with the previous row, so that the check works on a part of a table, too. Before a
+  publication, rows up to `cut` are not visible, and the first row of a symbol that is not restated continues from them
+fix: "`stockstream consolidate --full` writes silver again, with its numbers"
 changes:
   - 2026-11-21 first version
 --- */
@@ -32,6 +33,7 @@ SELECT
 FROM expected
 WHERE (bar_no IS DISTINCT FROM expected_no OR prev_close IS DISTINCT FROM expected_close)
     AND NOT coalesce(
-        is_first AND getvariable('cut') > DATE '0001-01-01' AND NOT list_contains(restated_symbols('bars'), symbol), false
+        is_first AND getvariable('cut') > DATE '0001-01-01' AND NOT list_contains(restated_symbols('bars'), symbol),
+        false
     )
 ORDER BY symbol, date;

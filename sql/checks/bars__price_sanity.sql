@@ -1,19 +1,20 @@
 /* ---
 name: bars__price_sanity
-title: A bar that cannot be, as a close of 0 or a high below the low.
+title: An impossible bar - a close of 0 or less, a negative price or volume, a high below the low.
 status: active
 severity: fail
 blocking: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
-reference: only what no market can produce; an open of 0, which old bars of a source may have, is bars__price_suspicious
+reference: only what no market can produce; an open of 0, which old bars of some sources have, is for
+  bars__price_suspicious
 fix: "find the file of a row with `FROM raw_bars`; move it away, or store a correction, which wins as the
   latest fetch, with `stockstream backfill --source files:FILE`"
 changes:
   - 2026-11-21 first version
 --- */
-WITH judged AS (
+WITH described AS (
     SELECT symbol, date, CASE
         WHEN NOT (isfinite(coalesce(open, 0)) AND isfinite(coalesce(high, 0)) AND isfinite(coalesce(low, 0))
             AND isfinite(coalesce(close, 0)) AND isfinite(coalesce(adjusted_close, 0)))
@@ -30,6 +31,6 @@ WITH judged AS (
     FROM latest_bars
 )
 SELECT symbol, date, detail
-FROM judged
+FROM described
 WHERE detail IS NOT NULL
 ORDER BY symbol, date;

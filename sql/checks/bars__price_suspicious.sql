@@ -1,13 +1,13 @@
 /* ---
 name: bars__price_suspicious
-title: A bar that real sources often have wrong - a price outside low and high, or ten times the one before.
+title: A bar as wrong as real sources often are - a price outside low and high, or ten times the previous one.
 status: active
 severity: warn
 grain: one row per symbol, date and reason
 needs: [bars, bars_adjusted]
 returns: symbol, date, detail
-reference: closes are compared with all known splits and dividends taken out. Of 722,988 bars of Yahoo 519 lie outside
-  low and high, and 60 steps are tenfold, nearly all of them wrong units or consolidations without a split
+reference: adjusted closes are compared. Of 722,988 bars of Yahoo, 519 lie outside low and high, and 60 steps are
+  tenfold, nearly all of them wrong units, or consolidations of shares that are not reported as splits
 fix: "compare with another source; a correction is stored with `stockstream backfill --source files:FILE`"
 changes:
   - 2026-11-21 first version

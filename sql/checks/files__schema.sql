@@ -1,15 +1,16 @@
 /* ---
 name: files__schema
-title: A Parquet file of the lake whose columns are not the declared ones, or that cannot be read at all.
+title: A Parquet file with other columns or types than schema/ declares, or that cannot be read.
 status: active
 severity: fail
 blocking: true
 grain: one row per file and column
 needs: [read_raw, silver_bars, read_merged]
+variables: [silver, session_files, sql_home, unreadable_files]
 returns: file, column_name, detail
-reference: sql/schema/. Batch files of the first schema may lack the last four columns and have timestamps and doubles
-  for date and volume, as read_raw knows what these mean; columns that are not declared are read by nobody
-fix: "move the file out of raw-data; `stockstream backfill --source files:FILE` imports what it holds"
+reference: batch files of the first schema may lack the last four columns, and have timestamps and doubles as date and
+  volume, because read_raw interprets them; nothing reads columns that are not declared
+fix: "move the file out of raw-data; `stockstream backfill --source files:FILE` imports its contents"
 changes:
   - 2026-11-21 first version
 --- */
@@ -35,7 +36,7 @@ declared AS (
     FROM parquet_schema(getvariable('sql_home') || '/schema/*.parquet')
     WHERE column_id > 0
 ),
-found AS (
+actual AS (
     SELECT file_name, lower(name) AS name, arg_min(coalesce(duckdb_type, 'a nested type'), column_id) AS type
     FROM parquet_schema(list_concat(
         [getvariable('sql_home') || '/schema/raw.parquet'], raw_files(), getvariable('session_files'),
@@ -47,16 +48,16 @@ found AS (
 SELECT
     files.file, declared.name AS column_name,
     CASE WHEN declared.name IS NULL THEN format('no sql/schema/{}.sql declares its columns', files.format)
-        ELSE format('{} is declared, {} found', declared.type, coalesce(found.type, 'no such column'))
+        ELSE format('{} is declared, {} found', declared.type, coalesce(actual.type, 'no such column'))
     END AS detail
 FROM files
 LEFT JOIN declared ON declared.format = files.format
-LEFT JOIN found ON found.file_name = files.file AND found.name = declared.name
+LEFT JOIN actual ON actual.file_name = files.file AND actual.name = declared.name
 WHERE declared.name IS NULL
-    OR (found.type IS DISTINCT FROM declared.type AND NOT (files.format = 'raw' AND CASE
-        WHEN found.type IS NULL THEN declared.name IN ('dividend', 'split_ratio', 'source', 'price_basis')
-        WHEN declared.name = 'date' THEN found.type IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS')
-        ELSE declared.name = 'volume' AND found.type = 'DOUBLE'
+    OR (actual.type IS DISTINCT FROM declared.type AND NOT (files.format = 'raw' AND CASE
+        WHEN actual.type IS NULL THEN declared.name IN ('dividend', 'split_ratio', 'source', 'price_basis')
+        WHEN declared.name = 'date' THEN actual.type IN ('TIMESTAMP', 'TIMESTAMP_S', 'TIMESTAMP_MS', 'TIMESTAMP_NS')
+        ELSE declared.name = 'volume' AND actual.type = 'DOUBLE'
     END))
 UNION ALL
 SELECT unnest(getvariable('unreadable_files')), NULL, 'no readable batch file: it is left out'

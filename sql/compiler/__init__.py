@@ -1,10 +1,11 @@
-"""One query for any set of indicator columns, made from the indicators' files.
+"""Compile any set of indicator columns into one query, from the indicators' SQL files.
 
-What several of them have in common is computed once, and nothing unasked. An indicator that is no plain chain of
-windows (a recursive one, or a person's own) is asked by its macro and joined.
+Values that several columns share are computed once, and only what the columns need is computed. An indicator that is
+not a plain chain of windows (a recursive one, or a person's own) is computed by its macro and joined.
 
-requests.py understands what is asked for; graph.py reads the indicators' files into one graph; lowering.py writes its
-windows one way or the other; stages.py puts the graph into a query; plan.py looks at the data first.
+requests.py parses what is requested; graph.py reads the indicators' files into one graph of expressions; lowering.py
+writes its windows in one of two ways; stages.py turns the graph into CTEs; writer.py puts the query together;
+planner.py inspects the data first.
 """
 
 from stockstream.sql.compiler.planner import plan

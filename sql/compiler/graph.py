@@ -1,7 +1,7 @@
-"""Indicator files as one graph of expressions, in which what several indicators share is one node.
+"""Read indicators' files into one graph of expressions, in which a value that several indicators share is one node.
 
-An indicator file is a chain of CTEs without joins or groups: each of its columns is an expression of the input's
-columns and of windows of rows. Here it is resolved, so that asking for a column brings what it is made of and no more.
+An indicator's file is a chain of CTEs without joins or groups: each of its columns is an expression over the input's
+columns and over windows of rows. The graph resolves the chain, so that a column depends on exactly what it needs.
 """
 
 from __future__ import annotations
@@ -16,42 +16,44 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
+from stockstream.sql.indicator_kernels import expand_kernels
+
 REF = re.compile(r"⟦(\d+)⟧")
-"""How the text of a node names another node."""
+"""A reference to a node in the text of another node."""
 
 Relation = Mapping[str, str]
-"""The columns of a step of an indicator: by name, the reference to the node."""
+"""The columns of one CTE of an indicator: reference to the node by column name."""
 
 
 class Unsupported(Exception):
-    """An indicator is not a plain chain of projections and windows: it can only be asked by its macro."""
+    """The indicator is not a plain chain of projections and windows: it can only be computed by its macro."""
 
 
 @dataclass(frozen=True)
 class Node:
-    """One value of each row: its text in SQL, with references to other nodes."""
+    """One value per row: its SQL text, with references to other nodes."""
 
     text: str
     is_window: bool = False
-    """It looks at other rows, so that what it refers to has to be there as columns."""
+    """Whether it reads other rows, so that the nodes that it refers to must be columns of a previous CTE."""
 
     @property
     def refs(self) -> set[int]:
-        """The nodes it refers to."""
+        """Numbers of the nodes that it refers to."""
         return {int(number) for number in REF.findall(self.text)}
 
 
 class Graph:
-    """Nodes, each text once."""
+    """The nodes; equal ones are one node."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
         self.columns: set[str] = set()
-        """The columns of the input that are needed, as they are written in SQL."""
+        """Columns of the input that are needed, as written in SQL."""
         self._numbers: dict[Node, int] = {}
 
     def add(self, text: str, *, is_window: bool = False) -> str:
-        """Give the reference to a node with this text."""
+        """Return the reference to a node with this text; add the node if it is new."""
         if REF.fullmatch(text):
             return text
         node = Node(text, is_window)
@@ -61,35 +63,35 @@ class Graph:
         return f"⟦{self._numbers[node]}⟧"
 
     def column(self, name: str) -> str:
-        """Give the reference to a column of the input."""
+        """Return the reference to a column of the input."""
         self.columns.add(name)
         return self.add(name)
 
 
 class Lowering(Protocol):
-    """How windows are written: one way for a filter on symbol to be pushed through, another to stream."""
+    """A way to write windows: one lets a filter on symbol through, another streams."""
 
     bar: str
-    """The reference to the 0-based number of a row within its symbol."""
+    """Reference to the 0-based number of a row within its symbol."""
 
     def base(self, rows: str, columns: Iterable[str]) -> str:
-        """Give the query of the input's rows with the number of each, `bar`."""
+        """Return the query of the input's rows with the number of each, `bar`."""
 
     def lag(self, x: str, offset: int, default: str) -> str:
-        """Give the value of so many bars before."""
+        """Return the value `offset` bars before, `default` where there is none."""
 
     def frame(self, function: str, x: str, rows: int) -> str:
-        """Give an aggregate of the last `rows` bars; before there are so many its value is nobody's to rely on."""
+        """Return an aggregate of the last `rows` bars; undefined for a symbol's first `rows - 1` bars."""
 
     def decayed(self, x: str, q: float) -> str:
-        """Give the recursion y[k] = x[k] + q * y[k - 1]."""
+        """Return the recursion y[k] = x[k] + q * y[k - 1]."""
 
     def window(self, function: str, x: str) -> str:
-        """Give an aggregate of all bars so far."""
+        """Return an aggregate of all bars so far."""
 
 
 class Reader:
-    """Reads indicators into a graph: `columns(body, arguments)` gives a relation; `filters` collects their WHERE."""
+    """Reads indicators into a graph; `filters` collects the conditions of their WHERE clauses."""
 
     def __init__(self, graph: Graph, lowering: Lowering) -> None:
         self._graph = graph
@@ -97,13 +99,14 @@ class Reader:
         self.filters: dict[str, None] = {}
 
     def columns(self, body: exp.Query, arguments: Mapping[str, str]) -> Relation:
-        """Give the columns of an indicator's query, with its parameters replaced by texts in SQL.
+        """Return the columns of an indicator's query, with its parameters replaced by SQL texts.
 
         Raises:
-            Unsupported: it is more than a chain of projections and windows.
+            Unsupported: it is not a chain of projections and windows.
         """
         values = {name: _operand(text) for name, text in arguments.items()}
         body = body.copy()
+        expand_kernels(body)
         for column in list(body.find_all(exp.Column)):
             if not column.table and column.name in values:
                 column.replace(values[column.name].copy())
@@ -132,15 +135,15 @@ class Reader:
                 raise Unsupported
             for condition in where.this.flatten() if isinstance(where.this, exp.And) else [where.this]:
                 self.filters[condition.sql("duckdb", comments=False)] = None
-        found = {}
+        columns = {}
         for projection in select.expressions:
             if isinstance(projection, exp.Star):
                 raise Unsupported
-            found[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
-        return found
+            columns[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
+        return columns
 
     def _text(self, expression: exp.Expr, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
-        """Give an expression's text over nodes."""
+        """Return the text of an expression, with references for columns, windows and recursions."""
 
         def resolved(part: exp.Expr) -> exp.Expr:
             if isinstance(part, exp.Subquery | exp.Select):
@@ -192,7 +195,11 @@ class Reader:
 
 
 def _resolved(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowSpec | None:
-    """Give the frame of a window over (PARTITION BY symbol ORDER BY date), which may be named."""
+    """Return the frame of a window, which may be named.
+
+    Raises:
+        Unsupported: it is not over (PARTITION BY symbol ORDER BY date).
+    """
     spec: exp.WindowSpec | None = window.args.get("spec")
     partition, order = window.args.get("partition_by"), window.args.get("order")
     alias = window.args.get("alias")
@@ -211,7 +218,7 @@ def _is_row_number(expression: exp.Expr) -> bool:
 
 
 def _operand(text: str) -> exp.Expr:
-    """Parse an expression, so that it can stand wherever a column does."""
+    """Parse an expression; put it into brackets unless it is a column or a literal."""
     parsed = sqlglot.parse_one(text, dialect="duckdb")
     return parsed if isinstance(parsed, exp.Literal | exp.Column) else exp.paren(parsed, copy=False)
 
@@ -223,7 +230,7 @@ def _evaluated(text: str) -> float:
 
 
 def constant(expression: exp.Expr) -> float:
-    """Give the value of an expression without columns.
+    """Return the value of an expression without columns.
 
     Raises:
         Unsupported: it has columns.

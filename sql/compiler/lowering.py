@@ -1,8 +1,9 @@
-"""The two ways to write the windows of an indicator: to be pushed a filter through, and to stream.
+"""Two ways to write the windows of an indicator: one for a filter on symbol, one that streams through all symbols.
 
-`Partitioned` is the text of the files: a sort a step, and a filter on symbol reaches the scan. `Streaming` takes rows
-that come by symbol and date, writes every window with `OVER ()` and constant offsets, which DuckDB computes as the rows
-go by, and keeps symbols apart by the bar's number. Sums, extremes and recursions of n rows are made by doubling.
+`Partitioned` writes them as in the files: one sort per window step, and a filter on symbol reaches the scan.
+`Streaming` needs rows sorted by symbol and date. It writes each window with `OVER ()` and constant offsets, which
+DuckDB computes while the rows pass, and separates symbols by the bar's number. Sums, extremes and recursions over n
+rows are computed by doubling: of 2, 4, 8, … rows.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ SORTED = "(PARTITION BY symbol ORDER BY date)"
 
 
 class Partitioned:
-    """Windows as they stand in the files."""
+    """Windows as in the files."""
 
     bar = "⟦0⟧"
 
@@ -51,12 +52,12 @@ NAMES = {"variance_pop": "var_pop"}
 
 
 class Streaming:
-    """Windows over rows that come by symbol and date."""
+    """Windows over rows that are sorted by symbol and date."""
 
     bar = "⟦0⟧"
 
     def __init__(self, graph: Graph, longest: int) -> None:
-        """`longest`: bars of the symbol that has the most."""
+        """`longest`: at least the number of bars of each symbol."""
         self._graph = graph
         self._longest = longest
         assert graph.add("bar") == self.bar
@@ -79,9 +80,9 @@ class Streaming:
         return f"CASE WHEN {self.bar} >= {offset} THEN {self._earlier(x, offset)}{otherwise} END"
 
     def _earlier(self, x: str, offset: int) -> str:
-        """Give the value of so many rows before, of whatever symbol that is."""
+        """Return the value `offset` rows before, which may be another symbol's."""
         earlier, left = x, offset
-        while FARTHEST < left <= 8 * FARTHEST:  # beyond that it materialises all rows once, which is right, too
+        while FARTHEST < left <= 8 * FARTHEST:  # for larger offsets DuckDB materialises all rows
             earlier, left = self._graph.add(f"lag({earlier}, {FARTHEST}) OVER ()", is_window=True), left - FARTHEST
         return self._graph.add(f"lag({earlier}, {left}) OVER ()", is_window=True)
 
@@ -107,11 +108,11 @@ class Streaming:
         return x if length == rows else self._farther(sign, x, rows - length)
 
     def _farther(self, sign: str, x: str, offset: int) -> str:
-        earlier = self._earlier(x, offset)  # greatest() costs twice as much
+        earlier = self._earlier(x, offset)  # greatest() would cost twice as much
         return self._graph.add(f"CASE WHEN {self.bar} >= {offset} AND {earlier} {sign} {x} THEN {earlier} ELSE {x} END")
 
     def _sum(self, x: str, rows: int) -> str:
-        """Sum what is there of the last rows: 20 of them as 16 and, before these, 4."""
+        """Return the sum of up to `rows` rows: of 20 as the last 16 and the 4 before these."""
         parts, before, length = [], 0, 1
         powers = {1: self._graph.add(f"coalesce({x}, 0e0)")}
         while 2 * length <= rows:
@@ -125,9 +126,10 @@ class Streaming:
         return self._graph.add(" + ".join(parts))
 
     def _squares(self, x: str, rows: int) -> str:
-        """Sum the squared deviations from the mean; NULL before there are so many rows.
+        """Return the sum of squared deviations from the mean of the last rows; NULL for the first `rows - 1` bars.
 
-        Chan, Golub and LeVeque (1979): those of two groups are theirs, and one of the difference of their means.
+        Chan, Golub and LeVeque (1979): for two groups of rows it is the sum of both groups' squares and of a term of
+        the difference of their means.
         """
         length, squares = 1, self._graph.add(f"0e0 * {x}")
         powers = {1: squares}
@@ -144,15 +146,15 @@ class Streaming:
         while 2 * length <= rows:
             powers[2 * length] = joined(powers[length], length, powers[length], length)
             length *= 2
-        found, covered = powers[length], length
+        total, covered = powers[length], length
         for length in sorted(powers, reverse=True):
             if covered + length <= rows:
-                found = joined(found, covered, powers[length], length)
+                total = joined(total, covered, powers[length], length)
                 covered += length
-        return found
+        return total
 
     def decayed(self, x: str, q: float) -> str:
-        """See `graph.Lowering`; q = 1 sums all bars so far."""
+        """See `graph.Lowering`; with q = 1 it is the sum of all bars so far."""
         offset = 1
         while offset < self._longest and (weight := q**offset) > SMALLEST:
             earlier = self.lag(x, offset, "0e0")
@@ -170,11 +172,11 @@ class Streaming:
 
 
 FARTHEST = 1024
-"""DuckDB streams a lag of fewer rows than there are in a vector (2,048)."""
+"""DuckDB streams a lag of fewer rows than a vector has (2,048)."""
 SMALLEST = 1e-290
-"""A recursion goes back as far as numbers do: the ratio of two that have both nearly vanished is right, too."""
+"""A recursion goes back as far as DOUBLE reaches, so that the ratio of two nearly vanished averages is right."""
 
 
 def _double(number: float) -> str:
-    """Write a number so that it is no DECIMAL."""
+    """Return the text of a number as a DOUBLE literal, not a DECIMAL."""
     return f"{number:.17e}"

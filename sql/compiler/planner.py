@@ -1,4 +1,4 @@
-"""Looks at the rows that indicators are to be computed of, and writes the query that is right and fast for them."""
+"""Inspect the rows of a table, and write the query that is correct and fast for them."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ def plan(
     is_unique: bool = False,
     like: str | None = None,
 ) -> str:
-    """Write the query that gives symbol, date, `keep` and the columns asked for, one row per row of `src`, in no order.
+    """Return a query of symbol, date, `keep` and the requested columns, one row per row of `src`, unsorted.
 
-    `stream`: in one pass through all symbols, else each by itself, which is faster for a few. `is_unique`: no symbol of
-    `src` has a day twice, so that this need not be looked for. `like`: a table that has the same rows as `src` and the
-    same NULLs, and is cheaper to look at.
+    `stream`: compute all symbols in one pass; otherwise each separately, which is faster for a few. `is_unique`: `src`
+    has one row per symbol and day, so that this is not checked. `like`: a table with the same rows and the same NULLs
+    as `src` that is cheaper to inspect.
 
     Raises:
-        UsageError: there is no such table, it lacks a column, or has a day of a symbol twice; a parameter is wrong.
+        UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; a parameter is
+            invalid.
     """
     _check_columns(con, requests, src)
     where = "true" if symbols is None else _is_one_of(symbols)
@@ -55,23 +56,23 @@ def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: st
     for request in requests:
         lacking = sorted(({"symbol", "date"} | columns_of([request])) - columns)
         if lacking:
-            raise UsageError(f"{request.name} needs the columns {', '.join(lacking)}, which {src} has not")
+            raise UsageError(f"{request.name} needs the columns {', '.join(lacking)}, which {src} does not have")
 
 
 def _look(
     con: DuckDBPyConnection, requests: Sequence[Request], src: str, where: str, is_unique: bool
 ) -> tuple[int, list[str]]:
-    """Give more bars than any symbol has, and the symbols with rows that are no bars to some of the indicators."""
+    """Return a number above the bars of each symbol, and the symbols with rows that an indicator leaves out."""
     is_bar = " AND ".join(f"({condition})" for condition in filters_of(requests)) or "true"
     days = "count(*)" if is_unique else "count(DISTINCT date)"
     try:
         longest, incomplete, twice = con.execute(
             "SELECT max(bars), list(symbol) FILTER (NOT complete), min(symbol) FILTER (bars > days) FROM ("
-            f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and({is_bar}) AS complete "
+            f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and(coalesce({is_bar}, false)) AS complete "
             f"FROM {src} WHERE {where} GROUP BY symbol)"
         ).fetchall()[0]
     except duckdb.InvalidInputException as error:  # of at_least_v1
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
     if twice is not None:
-        raise UsageError(f"{src} has a day of {twice} more than once: an indicator needs one row a symbol and day")
+        raise UsageError(f"{src} has a day of {twice} more than once: an indicator needs one row per symbol and day")
     return (longest or 0) + 1, incomplete or []

@@ -1,4 +1,4 @@
-"""What may be asked for: `rsi_14`, `macd`, `bollinger_upper_20_2.5`, `ema(12, volume)`, `sma(20, high + low) AS x`."""
+"""Parse requests for columns: `rsi_14`, `macd`, `bollinger_upper_20_2.5`, `sma(20, high + low) AS x`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
-from stockstream.sql.catalogue import Catalogue, Indicator
 from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import Catalogue, Indicator
 from stockstream.sql.session import quoted
 
 _NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")
@@ -19,51 +19,56 @@ _NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")
 
 @dataclass(frozen=True)
 class Request:
-    """One column of one indicator with its parameters."""
+    """One column of one indicator with values for its parameters."""
 
     indicator: Indicator
     arguments: tuple[tuple[str, str], ...]
-    """By parameter its text in SQL."""
+    """SQL text per parameter, in the order of the macro."""
     column: str
-    """Of what the indicator gives."""
+    """The column of the indicator."""
     name: str
-    """In the result."""
+    """The column's name in the result."""
 
     def call(self, src: str) -> str:
-        """Give the call of its macro in SQL."""
+        """Return the SQL that calls the macro on a table."""
         return f"{self.indicator.macro}({', '.join((quoted(src), *(text for _, text in self.arguments)))})"
 
 
 def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
-    """Understand what is asked for; asked for by an indicator's name all of its columns are meant.
+    """Return the requested columns; the name of an indicator stands for all of its columns.
 
     Raises:
-        UsageError: something is no request, or there is no such indicator, or it takes no such parameters.
+        UsageError: a text cannot be parsed, there is no such indicator, or it does not take such parameters.
     """
-    found: dict[str, Request] = {}
+    requests: dict[str, Request] = {}
     for text in texts:
-        for request in _one(text.strip(), catalogue):
-            if found.setdefault(request.name, request) != request:
+        for request in _parse_one(text.strip(), catalogue):
+            if requests.setdefault(request.name, request) != request:
                 raise UsageError(f"two columns would be called {request.name}: name one of them, as in {text} AS other")
-    return list(found.values())
+    return list(requests.values())
 
 
 @lru_cache(1024)
-def _one(text: str, catalogue: Catalogue) -> list[Request]:
-    if numbered := _NUMBERED.match(text):
+def _parse_one(text: str, catalogue: Catalogue) -> list[Request]:
+    if numbered := _NUMBERED.match(text.lower()):
         return _requests(text, numbered["name"], _numbers(numbered), [], None, catalogue)
     named = re.match(r"[A-Za-z]\w*", text)
     try:
-        # Under another name, as sqlglot knows some of ours and takes them for its own.
+        # Under another name, because sqlglot parses some of our names as functions that it knows.
         call = sqlglot.parse_one(re.sub(r"^\w+(?=\s*\()", "request", text), dialect="duckdb")
     except sqlglot.errors.SqlglotError:
         call = None
     alias = call.alias if isinstance(call, exp.Alias) else None
     call = call.unalias() if call is not None else None
-    if isinstance(call, exp.Column) and alias and (numbered := _NUMBERED.match(call.name)):
+    if isinstance(call, exp.Column) and alias and (numbered := _NUMBERED.match(call.name.lower())):
         return _requests(text, numbered["name"], _numbers(numbered), [], alias, catalogue)
     if not isinstance(call, exp.Anonymous) or named is None:
-        raise UsageError(f"{text} is no indicator: write rsi_14, macd or ema(12, volume)")
+        hint = re.sub(r"[\s-]+", "_", text.lower())
+        is_name = hint != text.lower() and _NUMBERED.match(hint)
+        raise UsageError(
+            f"{text} is not an indicator: "
+            + (f"is {hint} meant?" if is_name else "write rsi_14, macd or ema(12, volume)")
+        )
     is_number = {part: isinstance(part, exp.Literal) and part.is_number for part in call.expressions}
     numbers = [part.sql() for part in call.expressions if is_number[part]]
     values = [part.sql("duckdb") for part in call.expressions if not is_number[part]]
@@ -82,10 +87,10 @@ def _requests(
         takes = ", ".join(f"{name} = {default}" for name, default in one.params.items()) or "no parameters"
         raise UsageError(f"{text}: {one.name} takes {takes}")
     periods = dict(one.periods) | dict(zip(one.periods, numbers, strict=False))
-    given = dict(one.values) | dict(zip(one.values, values, strict=False))
-    arguments = tuple((parameter, str((periods | given)[parameter])) for parameter in one.params)
+    expressions = dict(one.values) | dict(zip(one.values, values, strict=False))
+    arguments = tuple((parameter, str((periods | expressions)[parameter])) for parameter in one.params)
     if alias is not None and len(columns) > 1:
-        raise UsageError(f"{text}: {name} has the columns {', '.join(columns)}: ask for each by its name")
+        raise UsageError(f"{text}: {name} has the columns {', '.join(columns)}: request each by its name")
     if any(not re.fullmatch(r"\w+", value) for value in values) and alias is None:
         raise UsageError(f"{text}: the column needs a name: write {text} AS something")
     suffix = "".join(f"_{part}" for part in (*numbers, *values))

@@ -1,4 +1,4 @@
-"""Write a graph as one query: a CTE a stage, in which each value is computed once, when all it needs is there."""
+"""Write a graph as one query: one CTE per stage; each value is computed once, in the first stage that can."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ KEYS = ("symbol", "date")
 
 @dataclass(frozen=True)
 class _Place:
-    """When a node is computed, and from which nodes that are columns by then."""
+    """The stage in which a node is computed, and the nodes, by then columns, that it is computed from."""
 
     stage: tuple[int, int]
     refs: frozenset[int]
 
 
 def render(graph: Graph, outputs: Mapping[str, str], base: str) -> str:
-    """Write the query that gives the nodes `outputs` (by name) beside symbol and date, from the rows of a query `base`.
+    """Return the query of symbol, date and the nodes `outputs` (references by column name) over the query `base`.
 
-    `base` gives symbol, date, bar and the columns that nodes name by themselves.
+    `base` has the columns symbol, date, bar and those of the graph's `columns`.
     """
     return _Stages(graph, outputs).text(base)
 
@@ -32,17 +32,17 @@ class _Stages:
         self._outputs = {name: int(REF.fullmatch(ref)[1]) for name, ref in outputs.items()}  # type: ignore[index]
         self._used = self._uses()
         self._places: dict[int, _Place] = {}
-        for number in sorted(self._used):  # what a node refers to came before it
+        for number in sorted(self._used):  # a node's references have lower numbers
             self._places[number] = self._place(number)
 
     def _uses(self) -> dict[int, int]:
-        """Count for each node that is needed how many need it."""
+        """Return, per node that is needed, the number of nodes and outputs that need it."""
         used = dict.fromkeys(self._outputs.values(), 2)
-        asked = list(used)
-        while asked:
-            for ref in self._graph.nodes[asked.pop()].refs:
+        pending = list(used)
+        while pending:
+            for ref in self._graph.nodes[pending.pop()].refs:
                 if ref not in used:
-                    asked.append(ref)
+                    pending.append(ref)
                 used[ref] = used.get(ref, 0) + 1
         return used
 
@@ -51,11 +51,11 @@ class _Stages:
         return not node.is_window and bool(node.refs) and self._used[number] < 2
 
     def _columns_of(self, number: int) -> frozenset[int]:
-        """Give the nodes that are columns by the time this one is computed, and that it is computed from."""
-        found: set[int] = set()
+        """Return the nodes, columns by then, that a node is computed from."""
+        columns: set[int] = set()
         for ref in self._graph.nodes[number].refs:
-            found |= self._places[ref].refs if self._is_inline(ref) else {ref}
-        return frozenset(found)
+            columns |= self._places[ref].refs if self._is_inline(ref) else {ref}
+        return frozenset(columns)
 
     def _place(self, number: int) -> _Place:
         node, refs = self._graph.nodes[number], self._columns_of(number)
@@ -87,10 +87,10 @@ class _Stages:
         stages = sorted({self._places[number].stage for number in columns} - {(0, 0)})
         written, before = [f"base AS ({base})"], "base"
         for at, stage in enumerate(stages):
-            kept = [n for n in columns if self._places[n].stage < stage < last_use.get(n, (0, 0)) and n != 0]
+            passed = [n for n in columns if self._places[n].stage < stage < last_use.get(n, (0, 0)) and n != 0]
             new = [n for n in columns if self._places[n].stage == stage]
-            names = [*KEYS, "bar", *map(self._name, kept), *(f"{self._text(n)} AS c{n}" for n in new)]
-            written.append(f"s{at} AS (SELECT {', '.join(names)} FROM {before})")
+            selected = [*KEYS, "bar", *map(self._name, passed), *(f"{self._text(n)} AS c{n}" for n in new)]
+            written.append(f"s{at} AS (SELECT {', '.join(selected)} FROM {before})")
             before = f"s{at}"
-        found = ", ".join([*KEYS, *(f'{self._name(n)} AS "{name}"' for name, n in self._outputs.items())])
-        return "WITH " + ",\n".join(written) + f"\nSELECT {found} FROM {before}"
+        names = ", ".join([*KEYS, *(f'{self._name(n)} AS "{name}"' for name, n in self._outputs.items())])
+        return "WITH " + ",\n".join(written) + f"\nSELECT {names} FROM {before}"

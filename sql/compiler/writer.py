@@ -1,4 +1,4 @@
-"""Write the query for a set of requests."""
+"""Write the query of a set of requests."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def query(
     longest: int | None = None,
     where: str = "true",
 ) -> str:
-    """Write the query that gives symbol, date, the columns `keep` of `src` and those asked for, in no order of rows.
+    """Return a query of symbol, date, the columns `keep` of `src` and the requested columns, unsorted.
 
-    `src` is the name of a table, view or CTE; rows that are no bars by `filters_of` are left out, so where there are
-    such rows `by_macros` is right. `longest`: at least as many bars as any symbol has; with it the query streams
-    through all symbols in one pass, without it a filter on symbol reaches the scan. `where` picks symbols.
+    `src` is the name of a table, view or CTE. Rows that fail one of `filters_of` are left out for all requests, so use
+    `by_macros` where there are such rows. `longest`: at least the number of bars of each symbol; with it the query
+    streams through all symbols in one pass, without it a filter on symbol reaches the scan. `where` selects symbols.
     """
     return _query(tuple(requests), src, tuple(keep), longest, where)
 
@@ -46,14 +46,14 @@ def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: 
     columns = sorted({"symbol", "date"} | graph.columns)
     picked = " AND ".join(f"({condition})" for condition in [where, *reader.filters])
     rows = f"SELECT {', '.join(columns)} FROM {src} WHERE {picked}"
-    found = render(graph, outputs, lowering.base(rows, columns))
+    text = render(graph, outputs, lowering.base(rows, columns))
     if not joined:
-        return found
-    return f"WITH wide AS ({found})\nSELECT {_joins(requests, keep, joined, 'wide', src, where)}"
+        return text
+    return f"WITH wide AS ({text})\nSELECT {_joins(requests, keep, joined, 'wide', src, where)}"
 
 
 def by_macros(requests: Sequence[Request], src: str, *, keep: Sequence[str] = (), where: str = "true") -> str:
-    """Write the same query by the indicators' macros: slower, and right for rows that lack a value, too."""
+    """Return the same query by the indicators' macros: slower, and correct for rows that lack a value."""
     return (
         f"WITH rows AS (SELECT {', '.join(('symbol', 'date', *keep))} FROM {src} WHERE {where})\n"
         f"SELECT {_joins(requests, keep, requests, 'rows', src, where)}"
@@ -73,7 +73,7 @@ def _joins(
 
 
 def filters_of(requests: Sequence[Request]) -> list[str]:
-    """Give the conditions of which rows count as bars, over the columns of `src`."""
+    """Return the conditions, over the columns of `src`, of the rows that count as bars."""
     return list(_filters_of(tuple(requests)))
 
 
@@ -86,23 +86,24 @@ def _filters_of(requests: Sequence[Request]) -> Sequence[str]:
 
 
 def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | None]:
-    """Read the indicators that are asked for, each once: their columns by their calls, None where it is Unsupported."""
-    found: dict[str, Relation | None] = {}
+    """Return the columns of each requested indicator by its call, None where it is Unsupported."""
+    relations: dict[str, Relation | None] = {}
     for request in requests:
-        if (call := request.call(src="")) not in found:
+        if (call := request.call(src="")) not in relations:
             try:
-                found[call] = reader.columns(request.indicator.query, dict(request.arguments))
+                relations[call] = reader.columns(request.indicator.query, dict(request.arguments))
             except Unsupported:
-                found[call] = None
-    return found
+                relations[call] = None
+    return relations
 
 
 def columns_of(requests: Sequence[Request]) -> set[str]:
-    """Give the columns of `src` that are needed, beside symbol and date."""
-    found = set()
+    """Return the columns of `src` that are read, beside symbol and date."""
+    columns = set()
     for request in requests:
         texts = [text for name, text in request.arguments if name in request.indicator.values]
-        own = [name for name in request.indicator.file.header["columns"] if name not in request.indicator.values]
-        for text in (*texts, *own):
-            found |= {column.name for column in sqlglot.parse_one(text, dialect="duckdb").find_all(sqlglot.exp.Column)}
-    return found
+        fixed = [name for name in request.indicator.header.columns if name not in request.indicator.values]
+        for text in (*texts, *fixed):
+            expression = sqlglot.parse_one(text, dialect="duckdb")
+            columns |= {column.name for column in expression.find_all(sqlglot.exp.Column)}
+    return columns

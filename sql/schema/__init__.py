@@ -1,1 +1,1 @@
-"""The stored formats: a table definition each, and its compiled form, a Parquet file of that table without rows."""
+"""The stored formats: a table definition per format, and its compiled form, a Parquet file without rows."""

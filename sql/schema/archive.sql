@@ -1,10 +1,11 @@
 /* ---
 name: archive
-title: One row of silver/raw, where the rows of batch files go that are archived; the only definition of its format.
+title: One row of silver/raw, the archive of batch files; the only definition of its format.
 status: active
+needs: []
 grain: one row per symbol, date and fetch
 returns: the columns of schema/raw.sql, then file and file_row
-reference: written from read_raw, so typed and clean; schema/archive.parquet is this table without rows (make schema)
+reference: written from read_raw; schema/archive.parquet is this table without rows (`make sql`)
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,5 +24,5 @@ CREATE OR REPLACE TEMP TABLE archive (
     source          VARCHAR,
     price_basis     DATE,
     file            VARCHAR,  -- the batch file's name, without a folder: 2026-11-20-batch-0.parquet
-    file_row        BIGINT    -- the row's place in it: 0, 1, 2, ...
+    file_row        BIGINT    -- the row's position in it: 0, 1, 2, ...
 );

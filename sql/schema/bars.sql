@@ -2,9 +2,10 @@
 name: bars
 title: One row of silver/bars; the only definition of its format.
 status: active
+needs: []
 grain: one row per symbol and date
 returns: the columns of schema/raw.sql, then bar_no and prev_close
-reference: schema/bars.parquet is this table without rows (make schema)
+reference: schema/bars.parquet is this table without rows (`make sql`)
 changes:
   - 2026-11-21 first version
 --- */
@@ -14,7 +15,7 @@ CREATE OR REPLACE TEMP TABLE bars (
     open            DOUBLE,
     high            DOUBLE,
     low             DOUBLE,
-    close           DOUBLE,   -- NULL: held back as unsettled
+    close           DOUBLE,   -- NULL while the row is pending
     volume          BIGINT,
     adjusted_close  DOUBLE,
     fetch_timestamp VARCHAR,
@@ -22,6 +23,6 @@ CREATE OR REPLACE TEMP TABLE bars (
     split_ratio     DOUBLE,
     source          VARCHAR,
     price_basis     DATE,
-    bar_no          BIGINT,   -- bars with a close of this symbol before this one: 0, 1, 2, ...
-    prev_close      DOUBLE    -- the last of their closes, as stored (in its own price_basis); NULL before the first
+    bar_no          BIGINT,   -- number of earlier bars with a close of this symbol: 0, 1, 2, ...
+    prev_close      DOUBLE    -- the last of their closes, as stored (in its own price_basis); NULL in the first bar
 );

@@ -1,17 +1,18 @@
 /* ---
 name: indicators
-title: One row of silver/indicators; its columns are what `stockstream indicators refresh` computes, by the names of requests.
+title: One row of silver/indicators; the columns name the requests that `stockstream indicators refresh` computes.
 status: active
+needs: []
 grain: one row per symbol and date
 returns: the columns below
-reference: schema/indicators.parquet is this table without rows (make schema); the input is bars_split_adjusted
+reference: schema/indicators.parquet is this table without rows (`make sql`); the input is bars_split_adjusted
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE TEMP TABLE indicators (
     symbol           VARCHAR,
     date             DATE,
-    close            DOUBLE,  -- of bars_split_adjusted, as all that follows
+    close            DOUBLE,  -- from bars_split_adjusted, as all that follows
     sma_20           DOUBLE,
     sma_50           DOUBLE,
     sma_200          DOUBLE,
@@ -31,6 +32,6 @@ CREATE OR REPLACE TEMP TABLE indicators (
     atr_14           DOUBLE,
     obv              DOUBLE,
     vwap             DOUBLE,
-    vwap_value       DOUBLE,  -- the sums that vwap is the ratio of, so that they can be carried on
+    vwap_value       DOUBLE,  -- the sums whose ratio is vwap, so that later runs can continue them
     vwap_volume      DOUBLE
 );

@@ -2,25 +2,26 @@
 name: raw
 title: One row of a batch file; the only definition of the stored format.
 status: active
+needs: []
 grain: one row per symbol, date and fetch
 returns: the columns below, in this order and these types
-reference: schema/raw.parquet is this table without rows (make schema); readers put it before the lake's files, so that
-  these types hold whatever a file of another origin declares, and an empty lake is zero rows and no error
+reference: schema/raw.parquet is this table without rows (`make sql`); it is read before the lake's files, so that these
+  types hold whatever a file of another origin declares, and an empty lake is zero rows instead of an error
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE TEMP TABLE raw (
-    symbol          VARCHAR,  -- the exchange's own code, no source's suffix: BHP
-    date            DATE,     -- session, local to the exchange
+    symbol          VARCHAR,  -- the exchange's own code, without a source's suffix: BHP
+    date            DATE,     -- session, in the exchange's time zone
     open            DOUBLE,   -- prices in the market's currency, finite or NULL
     high            DOUBLE,
     low             DOUBLE,
-    close           DOUBLE,   -- NULL: held back as unsettled
+    close           DOUBLE,   -- NULL while the row is pending
     volume          BIGINT,   -- shares
-    adjusted_close  DOUBLE,   -- as the source gave it on the day of the fetch; bars_adjusted computes its own
+    adjusted_close  DOUBLE,   -- as reported on the day of the fetch; bars_adjusted computes its own
     fetch_timestamp VARCHAR,  -- ISO 8601 UTC with microseconds: text order is time order
-    dividend        DOUBLE,   -- cash per share with this ex-date; 0 none, NULL not known
-    split_ratio     DOUBLE,   -- new shares for one old with this ex-date; 1 none, NULL not known
+    dividend        DOUBLE,   -- cash per share with this ex-date; 0 if none, NULL if not known
+    split_ratio     DOUBLE,   -- new shares per old share with this ex-date; 1 if none, NULL if not known
     source          VARCHAR,  -- yahoo, polygon, files, ...
-    price_basis     DATE      -- splits up to this date are already in the row's prices, volume and dividend
+    price_basis     DATE      -- the row's prices, volume and dividend include the splits up to this date
 );

@@ -1,11 +1,13 @@
 /* ---
 name: accept
-title: Of what a source answered, the rows that may be stored.
+title: The rows of a source's answer that may be stored.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [fetched (schema/raw.sql, as answered), windows (symbol, start_date, end_date)]
-returns: temp table accepted, columns of schema/raw.sql; close NULL where the source gave none yet
+needs: []
+tables: {fetched: schema/raw, windows: "symbol VARCHAR, start_date DATE, end_date DATE"}
+makes: {accepted: "symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, price_basis"}
+returns: temp table accepted; close is NULL if the source has not reported it yet
 changes:
   - 2026-11-21 first version
 --- */
@@ -25,16 +27,18 @@ WITH finite AS (
         price_basis
     FROM fetched
 )
-SELECT f.symbol, f.date, f.open, f.high, f.low, f.close, f.volume, f.adjusted_close, f.dividend, f.split_ratio, f.price_basis
+SELECT
+    f.symbol, f.date, f.open, f.high, f.low, f.close, f.volume, f.adjusted_close,
+    f.dividend, f.split_ratio, f.price_basis
 FROM finite AS f
 JOIN windows AS w ON w.symbol = f.symbol AND f.date >= w.start_date AND f.date <= w.end_date
--- A row that says nothing (a holiday that the source lists, all empty) is no bar and nothing to wait for.
+-- An empty row (a holiday that the source lists) is neither a bar nor pending.
 WHERE f.close IS NOT NULL
     OR f.open IS NOT NULL OR f.high IS NOT NULL OR f.low IS NOT NULL
     OR coalesce(f.volume, 0) > 0 OR coalesce(f.dividend, 0.0) <> 0.0 OR coalesce(f.split_ratio, 1.0) <> 1.0
 QUALIFY row_number() OVER (
     PARTITION BY f.symbol, f.date
-    -- To the last column: of two rows for a day the same one must win in every run.
+    -- To the last column: of two rows for a day, the same one must win in every run.
     ORDER BY f.close IS NULL, f.volume DESC NULLS LAST, f.close DESC, f.price_basis DESC NULLS LAST,
         f.open DESC NULLS LAST, f.high DESC NULLS LAST, f.low DESC NULLS LAST, f.adjusted_close DESC NULLS LAST,
         f.dividend DESC NULLS LAST, f.split_ratio DESC NULLS LAST

@@ -1,11 +1,16 @@
 /* ---
 name: consolidate
-title: The bars that are to be written anew, numbered - those after a day, and the whole history of some symbols.
+title: The bars to be written, numbered - those after a day, and the whole history of some symbols.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [latest_bars, silver_bars, the variable cut (DATE), the variable restated (list of symbols)]
-returns: temp table rewritten, columns of schema/bars.sql
+needs: [latest_bars, silver_bars]
+variables: [cut, restated]
+sets: [resumed]
+makes:
+  rewritten: symbol, close, date, open, high, low, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
+    source, price_basis, bar_no, prev_close
+returns: temp table rewritten, the columns of schema/bars.sql
 changes:
   - 2026-11-21 first version
 --- */
@@ -24,8 +29,8 @@ FROM latest_bars
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 
--- Where the numbers of a symbol's rows go on from: the first row that silver has after the cut knows it (and where all
--- is written anew, they begin anew) ...
+-- Where the numbering of a symbol's rows continues: the first row that silver has after the cut contains it (if
+-- everything is written again, the numbering starts again) ...
 CREATE OR REPLACE TEMP TABLE starts AS
 SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
 FROM silver_bars
@@ -33,7 +38,7 @@ WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), s
     AND getvariable('cut') > DATE '0001-01-01'
 GROUP BY symbol;
 
--- ... else the last one before it. Few symbols have none after it: those that were not traded for months.
+-- ... otherwise the last row before the cut. Few symbols have no row after it: those not traded for months.
 SET VARIABLE resumed = (
     SELECT coalesce(list(DISTINCT r.symbol), []::VARCHAR[])
     FROM rows_to_write AS r
@@ -53,7 +58,7 @@ GROUP BY symbol;
 
 CREATE OR REPLACE TEMP TABLE rewritten AS
 SELECT
-    -- Side by side in the file, as what most queries ask for is then one request.
+    -- Symbol, close and date are neighbours in the file, so that most queries need one request.
     r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.adjusted_close,
     r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis,
     coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,

@@ -1,13 +1,14 @@
 /* ---
 name: derive_actions
-title: Dividends and splits told from the steps between close and adjusted close, for files that do not list them.
+title: Dividends and splits derived from the steps between close and adjusted close, for files that do not list them.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [bars_of_files (symbol, date, close, adjusted_close, as_traded, ...)]
+needs: []
+tables: {bars_of_files: "symbol VARCHAR, date DATE, close DOUBLE, adjusted_close DOUBLE, as_traded BOOLEAN"}
 returns: symbol, date, dividend, split_ratio
 reference: the factor adjusted_close / close steps by 1 / (1 - dividend / previous close) at an ex-date, and by the
-  ratio at a split if the closes are as traded
+  ratio of the split if the closes are as traded
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,9 +24,9 @@ WITH factors AS (
 steps AS (
     SELECT
         symbol, date, previous_close,
-        -- Adjusted closes are often rounded to a cent: a smaller step may be the rounding.
+        -- Adjusted closes are often rounded to a cent: a smaller step may come from rounding.
         CASE WHEN abs(step - 1) > greatest(1e-3, 0.02 / adjusted_close) THEN step ELSE 1.0 END AS step,
-        -- A ratio of small whole numbers (2 for 1, 3 for 2, 1 for 10) of a fifth or more is a split, no dividend.
+        -- A ratio of small whole numbers (2 for 1, 3 for 2, 1 for 10) of a fifth or more is a split, not a dividend.
         CASE
             WHEN NOT as_traded OR step BETWEEN 0.84 AND 1.19 THEN NULL
             WHEN abs(step - round(step * 12) / 12) < 0.002 * step THEN round(step * 12) / 12

@@ -1,13 +1,14 @@
 /* ---
 name: foreign_files
-title: The new batch files that are Parquet and yet no batch files, by their columns.
+title: The new batch files that are Parquet but not batch files, judged by their columns.
 status: active
 grain: one row per file
 params: {}
 needs: []
+variables: [sql_home, fresh_files]
 returns: file, reason
-reference: read_raw casts each column to its type in schema/raw.sql; what DuckDB cannot cast it says only when it reads, and
-  then for all files at once; tests/faults/test_foreign.py puts every type in every column
+reference: read_raw casts each column to its type in schema/raw.sql; DuckDB reports what it cannot cast only when it
+  reads, and then for all files at once; tests/faults/test_foreign.py tries every type in every column
 changes:
   - 2026-11-21 first version
 --- */
@@ -16,28 +17,29 @@ WITH declared AS (
     FROM parquet_schema(getvariable('sql_home') || '/schema/raw.parquet')
     WHERE column_id > 0
 ),
-found AS (
+actual AS (
     SELECT file_name AS file, lower(name) AS name, arg_min(coalesce(duckdb_type, 'nested'), column_id) AS type
     FROM parquet_schema(getvariable('fresh_files'))
     WHERE column_id > 0
     GROUP BY file_name, lower(name)
 ),
-judged AS (
+typed AS (
     SELECT f.file, f.name, f.type, CASE
         WHEN d.type = 'VARCHAR' THEN f.type NOT IN ('nested', 'BLOB', 'JSON', 'UUID')
-        WHEN d.type = 'DATE' THEN f.type = 'DATE' OR (f.name = 'date' AND regexp_matches(f.type, '^(VARCHAR|TIMESTAMP.*)$'))
+        WHEN d.type = 'DATE'
+        THEN f.type = 'DATE' OR (f.name = 'date' AND regexp_matches(f.type, '^(VARCHAR|TIMESTAMP.*)$'))
         WHEN d.type IN ('DOUBLE', 'BIGINT')
         THEN regexp_matches(f.type, '^(U?(TINYINT|SMALLINT|INTEGER|BIGINT)|FLOAT|DOUBLE|DECIMAL.*|BOOLEAN)$')
     END AS is_good
-    FROM found AS f
+    FROM actual AS f
     LEFT JOIN declared AS d ON d.name = f.name
 )
 SELECT
     file,
     coalesce(
         string_agg(name || ' is ' || type, ', ' ORDER BY name) FILTER (WHERE NOT is_good),
-        'it has not the columns symbol, date and close'
+        'it does not have the columns symbol, date and close'
     ) AS reason
-FROM judged
+FROM typed
 GROUP BY file
 HAVING bool_or(NOT is_good) OR count(*) FILTER (WHERE is_good AND name IN ('symbol', 'date', 'close')) < 3

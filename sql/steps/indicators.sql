@@ -1,13 +1,15 @@
 /* ---
 name: indicators
-title: The bars that indicators are to be computed of, and where each symbol's sums stood.
+title: The bars that the indicators are computed from.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [bars_split_adjusted, silver_bars, indicators, "the variables since, cutoff (DATE), lookback (bars) and restated (list of symbols)"]
-returns: temp tables whole (symbols computed from their first bar on), indicator_bars and carried
-reference: days after `since` are wanted, and all of the restated symbols' days; `cutoff` is so far before `since` that most symbols
-  have `lookback` bars in between, and those that have not are computed whole
+needs: [bars_split_adjusted, silver_bars, indicators]
+variables: [since, cutoff, lookback, restated]
+makes: {whole: symbol, indicator_bars: "symbol, date, open, high, low, close, volume"}
+returns: temp tables whole (symbols that are computed from their first bar on) and indicator_bars
+reference: days after `since` are to be computed, and all days of the restated symbols. `cutoff` lies so far before
+  `since` that most symbols have `lookback` bars in between; those that do not are computed from their first bar on
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,12 +1,14 @@
 /* ---
 name: last_bucket
-title: The newest bucket whose bars stay as they are, so that they can be kept.
+title: The newest bucket whose bars do not change any more, so that they can be kept.
 status: active
 grain: one row, or none
 params: {}
-needs: [session_buckets, "the variables every (sessions, week or month), through and stable_through (DATE; see pipeline/manifest.py)"]
+needs: [session_buckets]
+variables: [every, through, stable_through]
 returns: last_day (the last day that belongs to the bucket)
-reference: one that ends between the two is made of delta alone from the next bar on; else base has to be read for it
+reference: a bucket that ends between through and stable_through (pipeline/manifest.py) is computed from delta alone
+  from the next bar on; for any other, base has to be read
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,21 +1,22 @@
 /* ---
 name: metadata_answers
-title: "What Polygon answered, page by page as it came: one row of raw-metadata/; the only definition of its format."
+title: "The answers of Polygon, page by page as received: one row of raw-metadata/; the only definition of its format."
 status: active
 grain: one row per page
 params: {}
 needs: []
+makes: {answers: "kind, day, symbol, path, asked_at, answer, refused"}
 returns: temp table answers, without rows
-reference: kept so that silver/metadata can be made again from what was said, by other rules
+reference: stored so that silver/metadata can be computed again from the same answers, by other rules
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE TEMP TABLE answers (
-    kind     VARCHAR,  -- tickers (of the day), delisted (known on the day), events (of one symbol)
-    day      DATE,     -- that the answer tells of
-    symbol   VARCHAR,  -- of which events were asked for
+    kind     VARCHAR,  -- tickers (of the day), delisted (until the day), events (of one symbol)
+    day      DATE,     -- that the answer is about
+    symbol   VARCHAR,  -- whose events were requested
     path     VARCHAR,  -- of the request, without host and key
-    asked_at VARCHAR,  -- ISO 8601 UTC with microseconds
-    answer   VARCHAR,  -- JSON; NULL: refused
-    refused  VARCHAR   -- the reason
+    asked_at VARCHAR,  -- time of the request, ISO 8601 UTC with microseconds
+    answer   VARCHAR,  -- JSON; NULL if refused
+    refused  VARCHAR   -- the reason, if refused
 );

@@ -1,15 +1,20 @@
 /* ---
 name: metadata_dated
-title: The periods that lists show with the days that Polygon tells of delistings, and the periods that only it tells of.
+title: The periods that lists show, with Polygon's dates of delisting, and the periods that only Polygon reports.
 status: active
 grain: one row per symbol and period
 params: {}
-needs: [metadata_periods, metadata_facts]
+needs: [steps/metadata_periods, steps/metadata_facts]
+makes:
+  dated: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, source, valid_from,
+    valid_to
 returns: temp table dated, the columns of schema/metadata.sql without renamed_from and renamed_to
-reference: what a list shows is never cut or joined; a fact about a time of which lists tell otherwise is left out
+reference: a period that lists show is never cut or joined; a fact about a time for which lists say otherwise is
+  left out
 changes:
   - 2026-11-21 first version
 --- */
+-- The periods from lists, and those of former codes from events where no list has a period of the code.
 CREATE OR REPLACE TEMP TABLE traced AS
 WITH former AS (
     SELECT c.symbol, c.figi, c.since, c.next_since
@@ -30,7 +35,7 @@ SELECT symbol, NULL, NULL, NULL, NULL, NULL, figi, NULL, 'polygon-events', since
 FROM former;
 
 CREATE OR REPLACE TEMP TABLE dated AS
-WITH placed AS (  -- each delisting at the period that had begun last
+WITH placed AS (  -- each delisting with the latest period that begins before it
     SELECT
         d.symbol, d.name, d.type, d.exchange, d.currency, d.figi, d.delisting_date, t.valid_from, t.valid_to,
         d.delisting_date < t.valid_to OR d.name = t.name OR d.figi = t.figi AS is_near,

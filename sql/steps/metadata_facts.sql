@@ -1,13 +1,15 @@
 /* ---
 name: metadata_facts
-title: "What Polygon says of single symbols: the codes that a company had in turn, and when a symbol was delisted."
+title: "Polygon's facts about single symbols: the successive codes of a company, and when a symbol was delisted."
 status: active
 grain: one row per company and code in codes, per symbol and day in delisted
 params: {}
-needs: [the temp table answers]
-returns: temp tables codes (figi, symbol, since, next_symbol, next_since) and delisted (symbol, name, type, exchange,
-  currency, figi, delisting_date)
-reference: "of a company that was asked for twice the newest answer counts"
+needs: [steps/metadata_answers]
+makes:
+  codes: figi, symbol, since, next_symbol, next_since
+  delisted: symbol, name, type, exchange, currency, figi, delisting_date
+returns: temp tables codes and delisted
+reference: if a company was requested twice, the newest answer counts
 changes:
   - 2026-11-21 first version
 --- */
@@ -35,10 +37,10 @@ changes AS (
     WHERE event ->> '$.type' = 'ticker_change'
 )
 SELECT
-    figi, symbol, since, lead(symbol) OVER in_turn AS next_symbol, lead(since) OVER in_turn AS next_since
+    figi, symbol, since, lead(symbol) OVER by_date AS next_symbol, lead(since) OVER by_date AS next_since
 FROM changes
 WHERE symbol <> '' AND since IS NOT NULL
-WINDOW in_turn AS (PARTITION BY id ORDER BY since, symbol);
+WINDOW by_date AS (PARTITION BY id ORDER BY since, symbol);
 
 CREATE OR REPLACE TEMP TABLE delisted AS
 WITH tickers AS (
@@ -46,7 +48,7 @@ WITH tickers AS (
     FROM answers
     WHERE kind = 'delisted'
 ),
-told AS (
+fields AS (
     SELECT
         ticker ->> '$.ticker' AS symbol, nullif(ticker ->> '$.name', '') AS name, ticker ->> '$.type' AS type,
         ticker ->> '$.primary_exchange' AS exchange, upper(ticker ->> '$.currency_name') AS currency,
@@ -54,7 +56,7 @@ told AS (
     FROM tickers
 )
 SELECT symbol, name, type, exchange, currency, figi, delisting_date
-FROM told
+FROM fields
 WHERE symbol <> '' AND delisting_date IS NOT NULL
 QUALIFY row_number() OVER (
     PARTITION BY symbol, delisting_date

@@ -1,24 +1,29 @@
 /* ---
 name: metadata_links
-title: "The periods, each with the company's code before and after: a code change is no delisting and no listing."
+title: "The periods, each with the company's code before and after: a code change is neither a delisting nor a listing."
 status: active
 grain: one row per symbol and period
 params: {}
-needs: [metadata_turns]
-returns: temp tables links (from_id, to_id, evidence) and metadata, columns of schema/metadata.sql
+needs: [steps/metadata_turns]
+makes:
+  links: from_id, to_id, evidence
+  metadata: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from,
+    renamed_to, source, valid_from, valid_to
+returns: temp tables links and metadata, the latter with the columns of schema/metadata.sql
 reference: "evidence: 1 Polygon's events, 2 the same FIGI, and from one list to the next 3 the same name, 4 the same
-  listing date and sector, 5 the same listing date; what is best from both sides and has no equal is a code change"
+  listing date and sector, 5 the same listing date; a pair that is the best for both sides, without an equal, is a
+  code change"
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE TEMP TABLE links AS
-WITH told AS (
+WITH reported AS (
     SELECT a.id AS from_id, b.id AS to_id, 1 AS evidence
     FROM codes AS c
     JOIN numbered AS a ON a.symbol = c.symbol AND (a.valid_from <= c.next_since OR a.valid_from IS NULL)
     JOIN numbered AS b ON b.symbol = c.next_symbol AND (b.valid_to > c.next_since OR b.valid_to IS NULL)
     WHERE a.symbol <> b.symbol AND (a.valid_to <= b.valid_to OR b.valid_to IS NULL AND a.valid_to IS NOT NULL)
-    -- The code's last period that had begun by the change, and the next code's first that ended after it.
+    -- The last period of the old code that began by the change, and the first of the new code that ended after it.
     QUALIFY row_number() OVER (
         PARTITION BY c.symbol, c.next_symbol, c.next_since ORDER BY a.valid_from DESC NULLS LAST, b.valid_to NULLS LAST
     ) = 1
@@ -26,10 +31,11 @@ WITH told AS (
 same_security AS (
     SELECT
         id, symbol, valid_to,
-        lead(id) OVER in_turn AS next_id, lead(symbol) OVER in_turn AS next_symbol, lead(valid_from) OVER in_turn AS next_from
+        lead(id) OVER in_turn AS next_id, lead(symbol) OVER in_turn AS next_symbol,
+        lead(valid_from) OVER in_turn AS next_from
     FROM numbered
     WHERE figi IS NOT NULL
-    WINDOW in_turn AS (PARTITION BY figi ORDER BY valid_to NULLS LAST, valid_from NULLS FIRST, symbol)
+    WINDOW by_end AS (PARTITION BY figi ORDER BY valid_to NULLS LAST, valid_from NULLS FIRST, symbol)
 ),
 same_company AS (
     SELECT
@@ -44,12 +50,12 @@ same_company AS (
 pairs AS (
     SELECT from_id, to_id, min(evidence) AS evidence
     FROM (
-        SELECT from_id, to_id, evidence FROM told
+        SELECT from_id, to_id, evidence FROM reported
         UNION ALL
         SELECT id, next_id, 2 FROM same_security WHERE next_symbol <> symbol AND valid_to <= next_from
         UNION ALL
         SELECT from_id, to_id, evidence FROM same_company
-    ) AS found
+    ) AS candidates
     GROUP BY from_id, to_id
 ),
 best AS (

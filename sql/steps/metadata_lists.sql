@@ -1,12 +1,14 @@
 /* ---
 name: metadata_lists
-title: "Lists of all companies with what each says of them: the exchange's directory, and Polygon's tickers of a day."
+title: "Lists of all companies with their attributes: the exchange's own lists, and Polygon's tickers of a day."
 status: active
 grain: one row per list and symbol
 params: {}
-needs: [read_symbols, "the variables list_files and date_files", the temp table answers]
-returns: temp table observed, the columns of schema/metadata.sql that a list can tell, and day
-reference: "of a day that has both, Polygon's list is read: it covers the same companies and tells more of each"
+needs: [read_symbols, steps/metadata_answers]
+variables: [sql_home, list_files, date_files]
+makes: {observed: "day, symbol, name, sector, type, exchange, currency, figi, listing_date, source"}
+returns: temp table observed, the columns of schema/metadata.sql that a list can contain, and day
+reference: if a day has both lists, Polygon's is read, which covers the same companies with more attributes
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,7 +25,7 @@ listing_dates AS (
         union_by_name = true, filename = true
     )
 ),
-told AS (
+listed AS (
     SELECT
         s.listed_on AS day, s.symbol, nullif(s.name, '') AS name, nullif(s.sector, '') AS sector,
         CAST(NULL AS VARCHAR) AS type, CAST(NULL AS VARCHAR) AS exchange, CAST(NULL AS VARCHAR) AS currency,
@@ -39,9 +41,9 @@ told AS (
     FROM tickers
 )
 SELECT day, symbol, name, sector, type, exchange, currency, figi, listing_date, source
-FROM told
+FROM listed
 WHERE symbol <> ''
--- A list that names a symbol twice says one thing of it, whatever the order of its rows.
+-- If a list contains a symbol twice, the same row wins, whatever the order of the rows.
 QUALIFY row_number() OVER (
     PARTITION BY day, symbol
     ORDER BY name NULLS LAST, figi NULLS LAST, sector NULLS LAST, type NULLS LAST, exchange NULLS LAST,

@@ -1,18 +1,21 @@
 /* ---
 name: metadata_periods
-title: The periods in which lists show a symbol with the same attributes, going on from those that are known.
+title: The periods in which lists show a symbol with the same attributes, continuing the periods so far.
 status: active
 grain: one row per symbol and period
 params: {}
-needs: [metadata_lists, "the temp table before (metadata so far)", "the variable through (DATE: of the last list in it)"]
-returns: temp table periods, the columns of schema/metadata.sql without what metadata_links adds
-reference: gaps and islands over the numbers of the lists; the open periods so far stand for the last list, so that
-  adding lists one by one ends the same as reading all of them at once
+needs: [steps/metadata_lists]
+tables: {before: schema/metadata}
+variables: [through]
+makes: {periods: "symbol, name, sector, type, exchange, currency, figi, listing_date, source, valid_from, valid_to"}
+returns: temp table periods, the columns of schema/metadata.sql without those that metadata_links adds
+reference: gaps and islands over the numbers of the lists. The open periods of `before`, which contains the lists until
+  `through`, stand for the last list, so that adding lists one by one gives the same as reading all of them at once
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE TEMP TABLE periods AS
-WITH told AS (
+WITH listed AS (
     SELECT
         day, symbol, name, sector, type, exchange, currency, figi, listing_date, source, day AS since
     FROM observed
@@ -23,16 +26,16 @@ WITH told AS (
     WHERE valid_to IS NULL
 ),
 lists AS (
-    SELECT day, row_number() OVER (ORDER BY day) AS no FROM (SELECT day FROM told GROUP BY day) AS days
+    SELECT day, row_number() OVER (ORDER BY day) AS no FROM (SELECT day FROM listed GROUP BY day) AS days
 ),
 shown AS (
     SELECT
         t.symbol, t.name, t.sector, t.type, t.exchange, t.currency, t.figi, t.listing_date, t.source, t.since,
         l.no, l.no - row_number() OVER (PARTITION BY t.symbol ORDER BY l.no) AS island
-    FROM told AS t
+    FROM listed AS t
     JOIN lists AS l ON l.day = t.day
 ),
--- What a list does not say is as the lists before said, as long as the symbol was in all of them.
+-- An attribute that a list lacks is taken from the lists before, as long as all of them contain the symbol.
 filled AS (
     SELECT
         symbol, source, since, no, island,
@@ -46,15 +49,15 @@ filled AS (
     FROM shown
     WINDOW so_far AS (PARTITION BY symbol, island ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
--- What was not known and now is was so before: only another value makes another period.
+-- An attribute that becomes known was the same before: only another value starts another period.
 changed AS (
     SELECT
         symbol, source, since, no, island, name, sector, type, exchange, currency, figi, listing_date,
-        name <> lag(name) OVER in_turn OR sector <> lag(sector) OVER in_turn OR type <> lag(type) OVER in_turn
-            OR exchange <> lag(exchange) OVER in_turn OR currency <> lag(currency) OVER in_turn
-            OR figi <> lag(figi) OVER in_turn OR listing_date <> lag(listing_date) OVER in_turn AS is_change
+        name <> lag(name) OVER by_list OR sector <> lag(sector) OVER by_list OR type <> lag(type) OVER by_list
+            OR exchange <> lag(exchange) OVER by_list OR currency <> lag(currency) OVER by_list
+            OR figi <> lag(figi) OVER by_list OR listing_date <> lag(listing_date) OVER by_list AS is_change
     FROM filled
-    WINDOW in_turn AS (PARTITION BY symbol, island ORDER BY no)
+    WINDOW by_list AS (PARTITION BY symbol, island ORDER BY no)
 ),
 versions AS (
     SELECT

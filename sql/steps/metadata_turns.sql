@@ -1,11 +1,15 @@
 /* ---
 name: metadata_turns
-title: The periods that end or begin from one list to the next while neither their symbol nor their company goes on.
+title: The periods that end or begin from one list to the next while neither their symbol nor their company continues.
 status: active
 grain: one row per period and turn
 params: {}
-needs: [metadata_dated]
-returns: temp tables numbered (dated, with id and company) and turns (the same with day and turn - ended or begun)
+needs: [steps/metadata_dated]
+makes:
+  numbered: id, symbol, sector, figi, listing_date, valid_from, valid_to, is_listed, company
+  turns: id, symbol, sector, figi, listing_date, company, day, turn
+returns: temp tables numbered (dated, with a number and the plain name of the company) and turns (turn is ended or
+  begun)
 changes:
   - 2026-11-21 first version
 --- */
@@ -13,7 +17,7 @@ CREATE OR REPLACE TEMP TABLE numbered AS
 SELECT
     row_number() OVER (ORDER BY symbol, valid_from NULLS FIRST) AS id,
     symbol, sector, figi, listing_date, valid_from, valid_to, source IN ('directory', 'polygon') AS is_listed,
-    -- The name without what says nothing: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
+    -- The name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
     nullif(trim(regexp_replace(regexp_replace(
         regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
         '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC)\b', '', 'g'

@@ -1,12 +1,13 @@
 /* ---
 name: metadata_unexplained
-title: "The symbols that came with a list from which another went, where nothing tells if that is one company: to ask for."
+title: The symbols that replaced others from one list to the next while no source says whether it is the same company.
 status: active
 grain: one row per symbol
 params: {}
-needs: [metadata_links, the temp table answers]
-returns: symbol, the newest first and those asked for least; none that was answered, or refused three times
-reference: two FIGIs that differ are two securities, so that only a turn without a FIGI is unexplained
+needs: [steps/metadata_links]
+returns: symbol
+reference: these are to be requested from Polygon, the newest and least requested first, but none that was answered, or
+  refused three times. Two FIGIs that differ are two securities, so that only a turn without a FIGI is unexplained
 changes:
   - 2026-11-21 first version
 --- */

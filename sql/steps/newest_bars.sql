@@ -4,7 +4,8 @@ title: The newest bar of each symbol of a batch, up to a day.
 status: active
 grain: one row per symbol that has bars
 params: {day: DATE}
-needs: [bars, the variable batch_symbols]
+needs: [bars]
+variables: [batch_symbols]
 returns: symbol, date
 changes:
   - 2026-11-21 first version

@@ -1,12 +1,19 @@
 /* ---
 name: news
-title: Of the accepted rows, those that tell something the lake does not hold yet.
+title: The accepted rows that contain something the lake does not have yet.
 status: active
 grain: one row per symbol and date
-params: {fetch_timestamp: ISO 8601 UTC, source: name of the source, basis_is_told: BOOLEAN}
-needs: [accepted, latest_bars, split_factors, the variable batch_symbols]
-returns: temp table news, columns of schema/raw.sql
-reference: storing only news makes a second run change nothing, and the trailing re-fetch cheap
+params:
+  fetch_timestamp: VARCHAR, ISO 8601 UTC
+  source: VARCHAR
+  basis_is_declared: BOOLEAN, whether a person has given the price basis
+needs: [latest_bars, split_factors, steps/accept]
+variables: [batch_symbols]
+makes:
+  news: symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
+    source, price_basis
+returns: temp table news, the columns of schema/raw.sql
+reference: storing only what is new makes a second run change nothing, and fetching the last days again cheap
 changes:
   - 2026-11-21 first version
 --- */
@@ -34,11 +41,11 @@ compared AS (
     SELECT
         i.symbol, i.date, i.open, i.high, i.low, i.close, i.volume, i.price_basis,
         coalesce(i.adjusted_close, CASE WHEN i.close = s.close THEN s.adjusted_close END) AS adjusted_close,
-        -- A source that knows no dividends or splits must not make the lake forget them; in the new row's shares.
+        -- A source without dividends or splits must not delete them from the lake; in the shares of the new row.
         coalesce(i.dividend, s.dividend * (i.later_splits / s.later_splits)) AS dividend,
         coalesce(i.split_ratio, s.split_ratio) AS split_ratio,
         s.symbol IS NULL OR (
-            -- An answer without a close never replaces a bar.
+            -- A row without a close never replaces a bar.
             (i.close IS NOT NULL OR s.close IS NULL)
             AND (
                 i.open IS DISTINCT FROM s.open
@@ -49,9 +56,9 @@ compared AS (
                 OR coalesce(i.adjusted_close, s.adjusted_close) IS DISTINCT FROM s.adjusted_close
                 OR coalesce(i.dividend, s.dividend) IS DISTINCT FROM s.dividend
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
-                -- The same values in another basis, with a split between the two: a person who says so means it;
-                -- a vendor has listed the split and not restated its prices yet.
-                OR ($basis_is_told AND i.later_splits <> s.later_splits)
+                -- The same values in another price basis, with a split in between: a person who gives the basis means
+                -- it, but a vendor has listed the split and not restated its prices yet.
+                OR ($basis_is_declared AND i.later_splits <> s.later_splits)
             )
         ) AS is_news
     FROM incoming AS i

@@ -1,11 +1,15 @@
 /* ---
 name: resample
-title: The resampled bars that are to be written anew.
+title: The resampled bars to be written.
 status: active
 grain: one row per symbol and bucket
 params: {}
-needs: [resample, bars_split_adjusted, "the variables since (DATE), restated (list of symbols) and every (sessions, week or month)"]
-returns: temp table resampled_bars, columns of schema/resampled.sql
+needs: [resample, bars_split_adjusted]
+variables: [since, restated, every]
+makes:
+  bars_to_resample: symbol, date, open, high, low, close, volume
+  derived_rows: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+returns: temp table derived_rows, the columns of schema/resampled.sql
 changes:
   - 2026-11-21 first version
 --- */
@@ -20,6 +24,6 @@ FROM bars_split_adjusted
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 
-CREATE OR REPLACE TEMP TABLE resampled_bars AS
+CREATE OR REPLACE TEMP TABLE derived_rows AS
 SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
 FROM resample('bars_to_resample', getvariable('every'));

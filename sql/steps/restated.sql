@@ -1,12 +1,13 @@
 /* ---
 name: restated
-title: The symbols whose consolidated past is no longer true, as the new batch files tell.
+title: The symbols whose consolidated history the new batch files change.
 status: active
 grain: one row per symbol
 params: {}
-needs: [read_raw, silver_bars, "the variable stable_through (DATE: the last day whose rows others may have computed with)"]
+needs: [read_raw, silver_bars]
+variables: [stable_through]
 returns: symbol
-reference: a split changes every adjusted price before it, so its symbol counts as changed too
+reference: a split changes every adjusted price before it, so that its symbol counts as changed, too
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,10 +1,11 @@
 /* ---
 name: waiting
-title: The symbols whose newest row has no close yet, neither in the answer nor in the lake.
+title: The symbols whose newest row has no close yet, neither in the source's answer nor in the lake.
 status: active
 grain: one row per symbol
 params: {}
-needs: [accepted, bars, the variable batch_symbols]
+needs: [bars, steps/accept]
+variables: [batch_symbols]
 returns: symbol, date
 changes:
   - 2026-11-21 first version
@@ -22,5 +23,5 @@ ANTI JOIN (
     -- Constants reach the scan through the window of latest_bars; a sub-query would not.
     WHERE symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
         AND list_contains(getvariable('batch_symbols'), symbol)
-) AS held ON held.symbol = newest.symbol AND held.date = newest.date
+) AS stored ON stored.symbol = newest.symbol AND stored.date = newest.date
 ORDER BY newest.symbol

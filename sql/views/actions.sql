@@ -19,5 +19,3 @@ SELECT
     source
 FROM latest_bars
 WHERE coalesce(dividend, 0.0) <> 0.0 OR coalesce(split_ratio, 1.0) <> 1.0;
-
-COMMENT ON VIEW actions IS 'Dividends and splits by ex-date.';

@@ -14,7 +14,5 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
--- No symbol is NULL: said so that the filter stays out of the scan, where it would be a request of its own on S3.
+-- `symbol` is never NULL. The condition keeps the filter out of the scan, where it would cost a request on S3.
 WHERE close IS NOT NULL OR symbol IS NULL;
-
-COMMENT ON VIEW bars IS 'The bars as stored, one per symbol and session; prices in the row''s own price_basis.';

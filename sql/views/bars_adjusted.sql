@@ -4,7 +4,7 @@ title: Bars adjusted for all splits and dividends known today, so that returns a
 status: active
 grain: one row per symbol and date
 needs: [latest_bars, split_factors]
-returns: symbol, date, open, high, low, close, volume, dividend (per share of today), split_ratio, split_factor,
+returns: symbol, date, open, high, low, close, volume, dividend (per share as of today), split_ratio, split_factor,
   dividend_factor; close = stored close * split_factor * dividend_factor, volume = stored volume / split_factor
 reference: CRSP and Yahoo - before an ex-date prices are multiplied by 1 - dividend / previous close
 example: FROM bars_adjusted WHERE symbol = 'BHP' ORDER BY date
@@ -53,6 +53,3 @@ SELECT
     dividend_factor
 FROM factors
 WHERE close IS NOT NULL;
-
-COMMENT ON VIEW bars_adjusted IS
-    'Bars adjusted for all splits and dividends known today, so that returns are total returns.';

@@ -1,6 +1,6 @@
 /* ---
 name: bars_as_traded
-title: Bars as they were traded on their day, before any later split.
+title: Bars as traded on their day, before any later split.
 status: active
 grain: one row per symbol and date
 needs: [bars, split_factors]
@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW bars_as_traded AS
 WITH bases AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.dividend, b.split_ratio,
-        -- The splits between the bar's day and its basis: those the source has put into the price since.
+        -- The splits between the bar's day and its price basis, which the source has applied to the price since.
         coalesce(traded.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) AS splits_inside
     FROM bars AS b
     LEFT JOIN split_factors AS stored
@@ -32,5 +32,3 @@ SELECT
     coalesce(dividend, 0.0) * splits_inside AS dividend,
     coalesce(split_ratio, 1.0) AS split_ratio
 FROM bases;
-
-COMMENT ON VIEW bars_as_traded IS 'Bars as they were traded on their day, before any later split.';

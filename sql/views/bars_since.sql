@@ -1,12 +1,12 @@
 /* ---
 name: bars_since
-title: "The bars from a day on, reading of the batch files not consolidated yet only those written since: cheap on S3."
+title: "The bars from a day on. Of the batch files it reads only those written since, which is cheap on S3."
 status: active
 grain: one row per symbol and date
 params: {since: DATE or 'YYYY-MM-DD'}
 needs: [read_merged]
 returns: the columns of bars
-reference: a file is named after the day it was fetched, and no bar is fetched before its day
+reference: a batch file is named after the day of its fetch, and no bar is fetched before its day
 example: FROM bars_since('2026-11-01')
 changes:
   - 2026-11-21 first version
@@ -21,6 +21,3 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM read_merged(files_since(since))
 WHERE close IS NOT NULL AND date >= CAST(since AS DATE);
-
-COMMENT ON MACRO TABLE bars_since IS
-    'The bars from a day on, reading of the batch files not consolidated yet only those written since: cheap on S3.';

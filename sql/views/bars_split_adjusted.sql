@@ -1,10 +1,10 @@
 /* ---
 name: bars_split_adjusted
-title: Bars in the shares of today, adjusted for splits and not for dividends, as charts show them.
+title: Bars in today's shares, adjusted for splits but not for dividends, as charts show them.
 status: active
 grain: one row per symbol and date
 needs: [bars, split_factors]
-returns: symbol, date, open, high, low, close, volume, dividend (per share of today), split_ratio
+returns: symbol, date, open, high, low, close, volume, dividend (per share as of today), split_ratio
 example: FROM bars_split_adjusted WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version
@@ -23,6 +23,3 @@ SELECT
 FROM bars AS b
 LEFT JOIN split_factors AS f
     ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until;
-
-COMMENT ON VIEW bars_split_adjusted IS
-    'Bars in the shares of today, adjusted for splits and not for dividends, as charts show them.';

@@ -1,14 +1,14 @@
 /* ---
 name: forward_factors
-title: Bars as traded with the splits and dividends up to each bar's own day as factors, so that no bar knows its future.
+title: Bars as traded, with factors for the splits and dividends up to each bar's day. No bar depends on later ones.
 status: active
 grain: one row per symbol and date
-params: {src: "name of a table or view with symbol, date, open, high, low, close, volume, dividend, split_ratio, as traded"}
+params: {src: "name of a table of bars as traded, with dividend and split_ratio"}
 needs: []
-returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor moves as the
-  total return), split_factor (shares of the first day = shares / split_factor)
-reference: as bars_adjusted, but adjusted from the first bar on instead of from the last one back
-example: SELECT date, close * price_factor AS close FROM forward_factors('bars_as_traded') WHERE symbol = 'BHP'
+returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor
+  moves as the total return), split_factor (shares of the first day = shares / split_factor)
+reference: as bars_adjusted, but adjusted forward from the first bar instead of back from the last
+example: FROM forward_factors('bars_as_traded') WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
@@ -18,7 +18,7 @@ WITH closes AS NOT MATERIALIZED (
         symbol, date,
         coalesce(dividend, 0.0) AS dividend,
         coalesce(split_ratio, 1.0) AS split_ratio,
-        -- The close before, of as much as is a share on this day.
+        -- The previous close, per share as of this day.
         lag(close) OVER (PARTITION BY symbol ORDER BY date) / coalesce(split_ratio, 1.0) AS previous_close
     FROM query_table(src)
 ),
@@ -35,7 +35,8 @@ ex_dates AS (
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
-    -- One by one: product() groups its factors by where the rows lie, and its last digit would change with later rows.
+    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last
+    -- digit.
     SELECT
         symbol, date AS since, until,
         list_reduce(steps, lambda x, y: x * y) AS price_factor,
@@ -50,6 +51,3 @@ SELECT
     coalesce(f.split_factor, 1.0) AS split_factor
 FROM query_table(src) AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
-
-COMMENT ON MACRO TABLE forward_factors IS
-    'Bars as traded with the splits and dividends up to each bar''s own day as factors, so that no bar knows its future.';

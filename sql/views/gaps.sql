@@ -1,6 +1,6 @@
 /* ---
 name: gaps
-title: Sessions without a bar, between a symbol's first bar and its last.
+title: Sessions without a bar between a symbol's first and last bar.
 status: active
 grain: one row per symbol and date
 needs: [bars, sessions]
@@ -17,5 +17,3 @@ SELECT spans.symbol, sessions.date
 FROM spans
 JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last_date
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
-
-COMMENT ON VIEW gaps IS 'Sessions without a bar, between a symbol''s first bar and its last.';

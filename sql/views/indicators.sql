@@ -1,12 +1,14 @@
 /* ---
 name: indicators
-title: The indicators that the pipeline keeps ready, of split-adjusted bars.
+title: The indicators that the pipeline stores, computed from split-adjusted bars.
 status: active
 grain: one row per symbol and date
 needs: [silver_bars]
-returns: symbol, date, close, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist, stoch_k, stoch_d, bollinger_upper, bollinger_middle, bollinger_lower, donchian_upper, donchian_lower, atr_14, obv, vwap, vwap_value, vwap_volume
-reference: sql/schema/indicators.sql; made of bars_split_adjusted by `stockstream indicators refresh`; any others with their
-  macros, as in FROM rsi('bars_adjusted', 21)
+returns: symbol, date, close, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist, stoch_k,
+  stoch_d, bollinger_upper, bollinger_middle, bollinger_lower, donchian_upper, donchian_lower, atr_14, obv, vwap,
+  vwap_value, vwap_volume
+reference: schema/indicators.sql describes the columns; `stockstream indicators refresh` computes them; other indicators
+  are macros, as in FROM rsi('bars_adjusted', 21)
 example: FROM indicators WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
 changes:
   - 2026-11-21 first version
@@ -24,5 +26,3 @@ SELECT
     stoch_k, stoch_d, bollinger_upper, bollinger_middle, bollinger_lower, donchian_upper, donchian_lower,
     atr_14, obv, vwap, vwap_value, vwap_volume
 FROM read_parquet(list_concat([schema_file('indicators')], silver_files('indicators', 'delta')));
-
-COMMENT ON VIEW indicators IS 'The indicators that the pipeline keeps ready, of split-adjusted bars.';

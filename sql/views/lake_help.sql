@@ -1,6 +1,6 @@
 /* ---
 name: lake_help
-title: "Everything there is to query: views, and macros that take arguments."
+title: "All views, and all macros with their parameters."
 status: active
 grain: one row per object
 params: {}
@@ -19,5 +19,3 @@ SELECT function_name || '(' || array_to_string(parameters, ', ') || ')' AS name,
 FROM duckdb_functions()
 WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
 ORDER BY kind DESC, name;
-
-COMMENT ON MACRO TABLE lake_help IS 'Everything there is to query: views, and macros that take arguments.';

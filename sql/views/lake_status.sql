@@ -1,13 +1,14 @@
 /* ---
 name: lake_status
-title: What the lake holds, in one row.
+title: What the lake contains, in one row.
 status: active
 grain: one row
 params: {}
 needs: [latest_bars, symbols]
-returns: lake, listed (companies in the newest directory), listed_on, generation (of silver, 0 for none), batch_files,
-  fresh_files (batch files not consolidated yet), unreadable_files, symbols (with
-  bars), bars, first_date, last_date, unsettled, last_fetch
+variables: [lake, manifest, unreadable_files]
+returns: lake, listed (companies in the newest list), listed_on, generation (0 for none), batch_files,
+  fresh_files (batch files not consolidated yet), unreadable_files, symbols (with bars), bars, first_date, last_date,
+  unsettled (pending rows), last_fetch
 example: FROM lake_status()
 changes:
   - 2026-11-21 first version
@@ -28,5 +29,3 @@ SELECT
     count(*) FILTER (WHERE close IS NULL) AS unsettled,
     max(fetch_timestamp) AS last_fetch
 FROM latest_bars;
-
-COMMENT ON MACRO TABLE lake_status IS 'What the lake holds, in one row.';

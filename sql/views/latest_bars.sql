@@ -1,6 +1,6 @@
 /* ---
 name: latest_bars
-title: "Bars and what is not a bar yet: one row per symbol and date, close NULL where it is held back as unsettled."
+title: "Bars and pending rows: one row per symbol and date, close NULL while the row is pending."
 status: active
 grain: one row per symbol and date
 needs: [read_merged]
@@ -14,6 +14,3 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM read_merged(fresh_files());
-
-COMMENT ON VIEW latest_bars IS
-    'Bars and what is not a bar yet: one row per symbol and date, close NULL where it is held back as unsettled.';

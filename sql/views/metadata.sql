@@ -1,12 +1,14 @@
 /* ---
 name: metadata
-title: Every company and security that was listed, period by period, with the codes it had before and after.
+title: Every company and security that was listed, one row per period, with its codes before and after.
 status: active
 grain: one row per symbol and period; a symbol's periods do not overlap
 needs: [silver_bars]
-returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to, source, valid_from, valid_to
-reference: sql/schema/metadata.sql says what each column is; the lists of companies in the lake are what it is made of
-example: SELECT symbol, name, valid_from, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to
+variables: [sql_home]
+returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
+  source, valid_from, valid_to
+reference: schema/metadata.sql describes the columns; computed from the lists of companies in the lake
+example: SELECT symbol, name, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to
 changes:
   - 2026-11-21 first version
 --- */
@@ -18,6 +20,3 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/metadata.parquet'], silver_files('metadata', 'base')),
     union_by_name = true
 );
-
-COMMENT ON VIEW metadata IS
-    'Every company and security that was listed, period by period, with the codes it had before and after.';

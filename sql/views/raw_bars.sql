@@ -1,12 +1,13 @@
 /* ---
 name: raw_bars
-title: "Every stored row, all fetches of every bar: what was known when."
+title: "Every stored row, all fetches of every bar: what was known at which time."
 status: active
 grain: one row per symbol, date and fetch
 needs: [read_raw]
+variables: [archive_files, lake, sql_home]
 returns: the columns of schema/raw.sql, then file and file_row
-reference: batch files and what `stockstream vacuum --raw archive` has made of them; archived rows name the file they came
-  from. What a rollback has set aside is left out
+reference: batch files, and the archive into which `stockstream vacuum --raw archive` moves them; archived rows name
+  their batch file. Batch files that a rollback has set aside are left out
 example: FROM raw_bars WHERE symbol = 'BHP' AND date = '2026-11-20' ORDER BY fetch_timestamp
 changes:
   - 2026-11-21 first version
@@ -24,5 +25,3 @@ SELECT
 FROM read_parquet(list_concat(
     [getvariable('sql_home') || '/schema/archive.parquet'], coalesce(getvariable('archive_files'), []::VARCHAR[])
 ));
-
-COMMENT ON VIEW raw_bars IS 'Every stored row, all fetches of every bar: what was known when.';

@@ -1,23 +1,25 @@
 /* ---
 name: read_merged
-title: "The consolidated bars merged with a list of batch files, so that they are right between two consolidations."
+title: "The consolidated bars merged with a list of batch files: right between two consolidations, too."
 status: active
 grain: one row per symbol and date
 params: {files: list of Parquet files}
 needs: [silver_bars, read_raw]
+variables: [fresh_files]
 returns: the columns of schema/raw.sql
-reference: the one definition of which row wins; without files it costs what reading silver costs
+reference: the only definition of which row wins; without files it costs as much as reading silver
 example: FROM read_merged(fresh_files()) WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
--- The message is the name of a file that there is not: with error() DuckDB could not leave out what reads no file.
+-- The message is the name of a file that does not exist: with error() DuckDB could not drop a branch that reads no
+-- file.
 CREATE OR REPLACE MACRO fresh_files() AS coalesce(
     getvariable('fresh_files'),
-    ['this connection has no lake: make it with analytics.connect(), a cursor of one does not do']
+    ['this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake']
 );
 
--- The files whose keys silver is compared with: none where there is no silver, so that nothing is read twice.
+-- The files whose keys are compared with those of silver: none without silver, so that nothing is read twice.
 CREATE OR REPLACE MACRO overlapping(files) AS CASE
     WHEN len(silver_files('bars', 'base')) + len(silver_files('bars', 'delta')) = 0 THEN []::VARCHAR[] ELSE files
 END;
@@ -44,15 +46,12 @@ FROM (
     FROM silver_bars AS s
     SEMI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
     WHERE len(overlapping(files)) > 0
-) AS told
+) AS candidates
 QUALIFY row_number() OVER (
     PARTITION BY symbol, date
-    -- A bar that has settled is never hidden by a later answer without a close; else the latest fetch wins. To the last
-    -- column, so that merging in any order and in any number of steps ends the same.
+    -- A later row without a close never hides a bar; otherwise the latest fetch wins. The order goes on to the last
+    -- column, so that merging in any order and in any number of steps gives the same result.
     ORDER BY close IS NULL, fetch_timestamp DESC, close DESC, volume DESC NULLS LAST, price_basis DESC NULLS LAST,
         open DESC NULLS LAST, high DESC NULLS LAST, low DESC NULLS LAST, adjusted_close DESC NULLS LAST,
         dividend DESC NULLS LAST, split_ratio DESC NULLS LAST, source DESC NULLS LAST
 ) = 1;
-
-COMMENT ON MACRO TABLE read_merged IS
-    'The consolidated bars merged with a list of batch files, so that they are right between two consolidations.';

@@ -1,10 +1,11 @@
 /* ---
 name: read_raw
-title: Every stored row of a list of batch files, typed and clean.
+title: Every row of a list of batch files, with the declared types and without what is not finite.
 status: active
 grain: one row per symbol, date and fetch
 params: {files: list of Parquet files}
 needs: []
+variables: [raw_files, sql_home]
 returns: the columns of schema/raw.sql, then file and file_row
 example: FROM read_raw(raw_files()) WHERE symbol = 'BHP' ORDER BY date, fetch_timestamp
 changes:
@@ -12,7 +13,7 @@ changes:
 --- */
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
     getvariable('raw_files'),
-    error('this connection has no lake: make it with analytics.connect(), a cursor of one does not do')
+    error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
 CREATE OR REPLACE MACRO read_raw(files) AS TABLE
@@ -29,7 +30,7 @@ SELECT
     CASE WHEN isfinite(dividend) THEN dividend END AS dividend,
     CASE WHEN isfinite(split_ratio) THEN split_ratio END AS split_ratio,
     source,
-    -- A file of before price_basis: its source was Yahoo, whose prices are adjusted to the day of the fetch.
+    -- A file older than price_basis: its source was Yahoo, whose prices are adjusted to the day of the fetch.
     coalesce(
         price_basis,
         TRY_CAST(left(fetch_timestamp, 10) AS DATE),
@@ -41,7 +42,5 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/raw.parquet'], files),
     union_by_name = true, filename = true, file_row_number = true
 )
--- What has no symbol or no day is no bar, whatever file it comes from.
+-- A row without a symbol or a date is not a bar, whatever file it comes from.
 WHERE symbol IS NOT NULL AND TRY_CAST(date AS DATE) IS NOT NULL;
-
-COMMENT ON MACRO TABLE read_raw IS 'Every stored row of a list of batch files, typed and clean.';

@@ -1,18 +1,19 @@
 /* ---
 name: read_symbols
-title: The companies in a list of directory files, with the day of each file.
+title: The companies in some lists of companies, with the date of each list.
 status: active
 grain: one row per list and symbol
 params: {files: list of CSV files}
 needs: []
-returns: symbol, name, sector, market_cap (the market's currency, NULL not known), listed_on (the day of the list)
+variables: [sql_home, symbol_files]
+returns: symbol, name, sector, market_cap (in the market's currency, NULL if not known), listed_on (date of the list)
 example: FROM read_symbols(symbol_files()) WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE MACRO symbol_files() AS coalesce(
     getvariable('symbol_files'),
-    error('this connection has no lake: make it with analytics.connect(), a cursor of one does not do')
+    error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
 CREATE OR REPLACE MACRO read_symbols(files) AS TABLE
@@ -27,5 +28,3 @@ FROM read_csv(
     header = true, delim = ',', quote = '"', escape = '"', filename = true, auto_detect = false,
     columns = {symbol: 'VARCHAR', name: 'VARCHAR', sector: 'VARCHAR', market_cap: 'VARCHAR'}
 );
-
-COMMENT ON MACRO TABLE read_symbols IS 'The companies in a list of directory files, with the day of each file.';

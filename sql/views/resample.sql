@@ -1,13 +1,13 @@
 /* ---
 name: resample
-title: "Bars of n sessions (or a week, a month) from any table of daily bars."
+title: "Bars of n sessions, of weeks or of months, from any table of daily bars."
 status: active
 grain: one row per symbol and bucket
-params: {src: "name of a table or view with symbol, date, open, high, low, close, volume", n: "sessions, 'week' or 'month'"}
+params: {src: name of a table or view of daily bars, n: "number of sessions, 'week' or 'month'"}
 needs: [session_buckets]
 returns: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
-reference: schema/resampled.sql says what each column is; prices must be in one basis, as in bars_split_adjusted and
-  bars_adjusted; bars of before the calendar, which begins in 1950, are left out
+reference: schema/resampled.sql describes the columns; prices must have one basis, as in bars_split_adjusted and
+  bars_adjusted; bars before the first session of the calendar, in 1950, are left out
 example: FROM resample('bars_adjusted', 5) WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version
@@ -28,5 +28,3 @@ SELECT
 FROM query_table(src) AS b
 JOIN session_buckets(n) AS d ON d.day = b.date
 GROUP BY b.symbol, d.ends_on;
-
-COMMENT ON MACRO TABLE resample IS 'Bars of n sessions (or a week, a month) from any table of daily bars.';

@@ -1,12 +1,12 @@
 /* ---
 name: session_buckets
-title: "For every day, the bucket of n sessions, the week or the month that it belongs to."
+title: "For every day, the bucket of n sessions, or the week or month, to which it belongs."
 status: active
 grain: one row per day of the calendar
 params: {n: "a number of sessions, 'week' or 'month'"}
 needs: [sessions]
 returns: day, ends_on (the bucket's last session)
-reference: sessions are counted from the calendar's first, so that a bucket stays what it is as days arrive; a day
+reference: sessions are counted from the first of the calendar, so that buckets do not change as days arrive; a day
   without a session belongs to the session before it
 example: FROM session_buckets(5) WHERE day >= '2026-11-01' LIMIT 10
 changes:
@@ -34,6 +34,3 @@ FROM (
         ends_on
     FROM ends
 ) AS days;
-
-COMMENT ON MACRO TABLE session_buckets IS
-    'For every day, the bucket of n sessions, the week or the month that it belongs to.';

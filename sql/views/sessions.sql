@@ -1,9 +1,10 @@
 /* ---
 name: sessions
-title: "The exchange's trading calendar: every session that was or will be."
+title: "The exchange's trading calendar: one row per past or future session."
 status: active
 grain: one row per session
 needs: []
+variables: [session_files, sql_home]
 returns: date, open_utc, close_utc
 example: SELECT count(*) FROM sessions WHERE date BETWEEN '2026-01-01' AND current_date
 changes:
@@ -15,5 +16,3 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/session.parquet'], getvariable('session_files')),
     union_by_name = true
 );
-
-COMMENT ON VIEW sessions IS 'The exchange''s trading calendar: every session that was or will be.';

@@ -1,13 +1,13 @@
 /* ---
 name: signals
-title: Crossovers, oversold and overbought turns, and breakouts, on the days they happen.
+title: Crossovers, oversold and overbought turns, and breakouts, on the days on which they happen.
 status: active
 grain: one row per symbol, date and signal
 needs: [indicators]
-returns: symbol, date, signal (golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up, breakout_down,
-  above_bands, below_bands), close
-reference: a signal is the day a condition becomes true; oversold and overbought are RSI 14 below 30 and above 70; a breakout
-  is a close beyond the extremes of the 20 sessions before (Donchian)
+returns: symbol, date, signal (golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up,
+  breakout_down, above_bands, below_bands), close
+reference: a signal falls on the day on which its condition becomes true; oversold and overbought are RSI 14 below
+  30 and above 70; a breakout is a close beyond the extremes of the previous 20 sessions (Donchian)
 example: FROM signals WHERE date = (SELECT max(date) FROM indicators) ORDER BY signal, symbol
 changes:
   - 2026-11-21 first version
@@ -15,8 +15,9 @@ changes:
 CREATE OR REPLACE VIEW signals AS
 WITH today AS (
     SELECT
-        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up, rsi_14 < 30 AS is_oversold,
-        rsi_14 > 70 AS is_overbought, close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
+        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up,
+        rsi_14 < 30 AS is_oversold, rsi_14 > 70 AS is_overbought,
+        close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
         close > lag(donchian_upper) OVER w AS is_high, close < lag(donchian_lower) OVER w AS is_low
     FROM indicators
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
@@ -47,5 +48,3 @@ named AS (
     FROM turns
 )
 SELECT symbol, date, signal, close FROM named WHERE signal IS NOT NULL;
-
-COMMENT ON VIEW signals IS 'Crossovers, oversold and overbought turns, and breakouts, on the days they happen.';

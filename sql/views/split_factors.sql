@@ -1,18 +1,18 @@
 /* ---
 name: split_factors
-title: For each symbol that ever split, the product of the splits still to come after a given price basis.
+title: Per symbol that ever split, the product of the splits after a price basis.
 status: active
 grain: one row per symbol and interval of price_basis
 needs: [latest_bars]
-returns: symbol, basis_from (included), basis_until (not included), later_splits
-reference: a price of basis b is price / later_splits(b) in today's shares
+returns: symbol, basis_from (inclusive), basis_until (exclusive), later_splits
+reference: a price of basis b, in today's shares, is price / later_splits(b)
 example: FROM split_factors WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE VIEW split_factors AS
 WITH steps AS (
-    -- On the stored column, as row groups without a split are then not read.
+    -- A filter on the stored column, so that row groups without a split are not read.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
     UNION ALL
     SELECT symbol, DATE '0001-01-01' AS date, 1.0 AS split_ratio
@@ -30,6 +30,3 @@ SELECT
         1.0
     ) AS later_splits
 FROM steps;
-
-COMMENT ON VIEW split_factors IS
-    'For each symbol that ever split, the product of the splits still to come after a given price basis.';

@@ -1,10 +1,10 @@
 /* ---
 name: symbol_changes
-title: "What changed from each directory to the next: companies added, removed and renamed."
+title: "Changes from each list of companies to the next: added, removed and renamed."
 status: active
 grain: one row per day, symbol and change
 needs: [read_symbols]
-returns: date (of the list that first shows it), symbol, change (added, removed, renamed), name, previous_name
+returns: date (of the first list with the change), symbol, change (added, removed, renamed), name, previous_name
 example: FROM symbol_changes WHERE date >= '2026-11-01' ORDER BY date, symbol
 changes:
   - 2026-11-21 first version
@@ -39,6 +39,3 @@ SELECT
 FROM now
 FULL OUTER JOIN before ON before.listed_on = now.listed_on AND before.symbol = now.symbol
 WHERE before.symbol IS NULL OR now.symbol IS NULL OR now.name IS DISTINCT FROM before.name;
-
-COMMENT ON VIEW symbol_changes IS
-    'What changed from each directory to the next: companies added, removed and renamed.';

@@ -1,12 +1,13 @@
 /* ---
 name: symbols_on
-title: The symbols listed on a day as they were then, with those gone since - what a backtest of that day may trade.
+title: The symbols listed on a day, with those delisted since - what a backtest of that day may trade.
 status: active
 grain: one row per symbol
 params: {day: DATE or 'YYYY-MM-DD'}
 needs: [metadata]
-returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to, source, valid_from, valid_to
-reference: of a day before the lake's first list of companies only those are known of which Polygon tells
+returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
+  source, valid_from, valid_to
+reference: for a day before the lake's first list of companies, only the symbols that Polygon reports are known
 example: FROM symbols_on('2026-11-20')
 changes:
   - 2026-11-21 first version
@@ -19,6 +20,3 @@ FROM metadata
 WHERE (valid_from <= CAST(day AS DATE) OR valid_from IS NULL)
     AND (valid_to > CAST(day AS DATE) OR valid_to IS NULL)
     AND (delisting_date >= CAST(day AS DATE) OR delisting_date IS NULL);
-
-COMMENT ON MACRO TABLE symbols_on IS
-    'The symbols listed on a day as they were then, with those gone since - what a backtest of that day may trade.';

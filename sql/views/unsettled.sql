@@ -1,17 +1,14 @@
 /* ---
 name: unsettled
-title: Rows held back because the source gave no close yet; the next run asks again.
-status: active
+title: The old name of pending.
+status: deprecated
 grain: one row per symbol and date
-needs: [latest_bars]
+needs: [pending]
 returns: symbol, date, volume, fetch_timestamp, source
 example: FROM unsettled ORDER BY date DESC
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 renamed to pending; the name stays
 --- */
 CREATE OR REPLACE VIEW unsettled AS
-SELECT symbol, date, volume, fetch_timestamp, source
-FROM latest_bars
-WHERE close IS NULL;
-
-COMMENT ON VIEW unsettled IS 'Rows held back because the source gave no close yet; the next run asks again.';
+SELECT symbol, date, volume, fetch_timestamp, source FROM pending;

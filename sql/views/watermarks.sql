@@ -1,11 +1,11 @@
 /* ---
 name: watermarks
-title: "How far each step has come with each symbol: its newest bar as fetched, consolidated, resampled and so on."
+title: "The progress of each step per symbol: the newest bar that was fetched, consolidated, resampled and so on."
 status: active
 grain: one row per symbol and step
 needs: [bars, silver_bars, bars_resampled, indicators]
 returns: symbol, step (fetch, consolidate, resample 3d, ..., indicators), last_date, bars
-reference: read from the files that the manifest names, so that it cannot disagree with them
+reference: computed from the files that the manifest names, so that it cannot disagree with them
 example: FROM watermarks WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
@@ -33,6 +33,3 @@ UNION ALL
 SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_monthly GROUP BY symbol
 UNION ALL
 SELECT symbol, 'indicators' AS step, max(date) AS last_date, count(*) AS bars FROM indicators GROUP BY symbol;
-
-COMMENT ON VIEW watermarks IS
-    'How far each step has come with each symbol: its newest bar as fetched, consolidated, resampled and so on.';

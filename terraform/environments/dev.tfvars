@@ -1,4 +1,4 @@
-# terraform apply -var-file=environments/dev.tfvars: started by hand, cheap to look at.
+# terraform apply -var-file=environments/dev.tfvars: runs are started by hand.
 environment        = "dev"
 schedule_enabled   = false
 log_level          = "DEBUG"

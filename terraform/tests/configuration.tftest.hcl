@@ -1,9 +1,21 @@
-# terraform test: what is asked for, without an AWS.
+# terraform test: the plan for some variables, with a mock of AWS.
 
 mock_provider "aws" {
   mock_data "aws_caller_identity" {
     defaults = {
       account_id = "123456789012"
+    }
+  }
+
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+
+  mock_data "aws_region" {
+    defaults = {
+      name = "ap-southeast-2"
     }
   }
 
@@ -47,12 +59,12 @@ run "defaults" {
 
   assert {
     condition     = output.bucket == "stockstream-dev-123456789012-ap-southeast-2"
-    error_message = "The bucket's name is unique to the account and the region."
+    error_message = "The bucket's name contains the account and the region."
   }
 
   assert {
     condition     = output.duckdb_command == "AWS_REGION=ap-southeast-2 STOCKSTREAM_LAKE=s3://stockstream-dev-123456789012-ap-southeast-2 duckdb -init sql/init.sql"
-    error_message = "The command can be pasted as it is."
+    error_message = "The command can be used as it is."
   }
 }
 
@@ -105,4 +117,17 @@ run "a_timeout_beyond_lambdas" {
   }
 
   expect_failures = [var.timeouts]
+}
+
+run "the_old_name_of_a_variable" {
+  command = plan
+
+  variables {
+    most_missing_symbols = 7
+  }
+
+  assert {
+    condition     = module.alarms.max_missing_symbols == 7
+    error_message = "most_missing_symbols is an alias of max_missing_symbols."
+  }
 }

@@ -19,9 +19,9 @@ from polars.testing import assert_frame_equal
 
 from stockstream.analytics import DataAggregator
 from stockstream.pipeline.errors import LakeError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, raw_key
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.s3_server import Request, S3Server
 
 SCHEMA = {

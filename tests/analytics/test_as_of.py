@@ -1,4 +1,4 @@
-"""Time travel: every way in reads what a generation published, and nothing newer."""
+"""Time travel: every way to read a lake returns what a generation published, and nothing newer."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ import pytest
 
 from stockstream import analytics
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.generations import generation, history
 from stockstream.pipeline.lake import RAW, Lake
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.publish import generation, history
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import HOME
 from tests.analytics.test_cli import process, run_cli
 from tests.pipeline.test_consolidate import DAYS, fetch, row, table
@@ -103,7 +103,7 @@ def test_all_views_follow(tmp_path: Path) -> None:
 
 
 def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> None:
-    """What is archived by a later generation is still what the earlier one was made of."""
+    """Rows that a later generation has archived are still read by the earlier generations."""
     lake = generations(str(tmp_path), [40, 35, 10, 2])
 
     def raw(number: int) -> list[object]:
@@ -121,11 +121,11 @@ def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> N
 
 
 def redated(lake: Lake, times: list[str]) -> None:
-    """Give the generations' manifests other times of publication."""
+    """Set other times of publication in the manifests."""
     for manifest, at in zip(reversed(history(lake)), times, strict=True):
         key = f"state/manifests/{manifest.generation:06d}.json"
         changed: Manifest = manifest.model_copy(update={"created_at": at})
-        lake.store.put(key, changed.model_dump_json(exclude_none=True).encode(), replaces=lake.store.get(key))
+        lake.store.put(key, changed.to_json(), replaces=lake.store.get(key))
 
 
 TIMES = ["2026-11-18T23:59:59.999999Z", "2026-11-20T08:00:00.000000Z", "2026-11-20T20:00:00.000000Z"]

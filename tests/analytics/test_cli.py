@@ -29,7 +29,7 @@ import pytest
 
 from stockstream.analytics import cli
 from stockstream.analytics.cli import registry
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
 
 CSV = """symbol,date,open,high,low,close,volume
@@ -239,7 +239,7 @@ def test_the_old_name_of_the_listings_is_the_same_source(lake: str) -> None:
         (["run", "--market", "AXS"], "did you mean ASX?"),
         (["run", "--source", "yaho"], "did you mean yahoo?"),
         (["backtest", "--strategy", "buyandhold"], "did you mean BuyAndHold?"),
-        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "no bars of BPH: there are none at all"),
+        (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "no bars of BPH: there is no such symbol"),
         (["backtest", "--strategy", "BuyAndHold", "--symbols", "bph"], "did you mean BHP?"),
         (["indicators", "compute", "sma_2", "--symbols", "bph"], "no bars of BPH in bars; did you mean BHP?"),
     ],
@@ -304,7 +304,7 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--source", "bloomberg"], ["no source bloomberg", "yahoo, polygon, files:PATH, demo"]),
+        (["run", "--source", "bloomberg"], ["no source bloomberg", "demo, files:PATH, polygon, yahoo"]),
         (["run", "--source", "files:nowhere.csv"], ["nowhere.csv", "no such file"]),
         (["run", "--source", "polygon"], ["polygon has the US market only"]),
         (["run", "--market", "LSE"], ["no market LSE", "ASX, US"]),

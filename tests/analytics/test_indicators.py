@@ -20,7 +20,7 @@ from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch
 from tests.pipeline.test_refresh_indicators import DAYS, bars
 
-ASKED = ("rsi_14", "macd", "sma(20, volume)", "ema(9, high) AS fast")
+REQUESTS = ("rsi_14", "macd", "sma(20, volume)", "ema(9, high) AS fast")
 
 
 @pytest.fixture(scope="module")
@@ -31,12 +31,12 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_shell_python_and_the_command_line_agree(lake: str) -> None:
-    frame = analytics.indicators(ASKED, lake, symbols=["AAA"], start=str(DAYS[280]))
+    frame = analytics.indicators(REQUESTS, lake, symbols=["AAA"], start=str(DAYS[280]))
     assert frame.columns == ["symbol", "date", "close", "rsi_14", "macd", "sma_20_volume", "fast"]
     assert frame["date"].to_list() == DAYS[280:300]
 
-    asked = [*ASKED, "--symbols", "AAA", "--start", str(DAYS[280]), "--format", "csv"]
-    ran = run_cli("indicators", "compute", *asked, "--lake", lake)
+    arguments = [*REQUESTS, "--symbols", "AAA", "--start", str(DAYS[280]), "--format", "csv"]
+    ran = run_cli("indicators", "compute", *arguments, "--lake", lake)
     rows = list(csv.DictReader(io.StringIO(ran.out)))
     assert [float(row["rsi_14"]) for row in rows] == pytest.approx(frame["rsi_14"].to_list(), rel=1e-12)
 
@@ -49,7 +49,7 @@ def test_the_shell_python_and_the_command_line_agree(lake: str) -> None:
 
 def test_few_symbols_and_all_give_the_same(lake: str) -> None:
     """A few are read one by one, all are streamed through."""
-    one, all_ = analytics.indicators(ASKED, lake, symbols=["BBB"]), analytics.indicators(ASKED, lake)
+    one, all_ = analytics.indicators(REQUESTS, lake, symbols=["BBB"]), analytics.indicators(REQUESTS, lake)
     assert all_["symbol"].unique().sort().to_list() == ["AAA", "BBB"]
     for name in one.columns[3:]:
         streamed = all_.filter(pl.col("symbol") == "BBB")[name]
@@ -65,36 +65,37 @@ def test_days_are_picked_after_they_are_computed(lake: str) -> None:
 
 
 def test_any_view_and_a_folder_of_ones_own(lake: str, tmp_path: Path) -> None:
-    text = (HOME / "indicators/trend/sma_v1.sql").read_text(encoding="utf-8")
-    (tmp_path / "twice_v1.sql").write_text(text.replace("sma", "twice").replace("THEN avg(x)", "THEN 2 * avg(x)"))
+    text = (HOME / "indicators/trend/sma_v2.sql").read_text(encoding="utf-8")
+    (tmp_path / "twice_v2.sql").write_text(text.replace("sma", "twice").replace("THEN avg(x)", "THEN 2 * avg(x)"))
     frame = analytics.indicators(["twice_5", "sma_5"], lake, src="resample('bars', 5)", sql_path=[tmp_path])
     assert frame["twice_5"].drop_nulls().to_list() == pytest.approx((2 * frame["sma_5"].drop_nulls()).to_list())
     listed = json.loads(run_cli("indicators", "list", "--sql-path", str(tmp_path), "--json").out)
-    assert {"name": "twice", "version": 1} in [{key: one[key] for key in ("name", "version")} for one in listed]
+    assert {"name": "twice", "version": 2} in [{key: one[key] for key in ("name", "version")} for one in listed]
     with pytest.raises(UsageError, match="no indicator twice"):
         analytics.indicators(["twice_5"], lake)
 
 
 def test_show_prints_the_file_and_its_header() -> None:
-    assert run_cli("indicators", "show", "macd_signal").out == (HOME / "indicators/trend/macd_v1.sql").read_text()
+    assert run_cli("indicators", "show", "macd_signal").out == (HOME / "indicators/trend/macd_v2.sql").read_text()
     shown = json.loads(run_cli("indicators", "show", "rsi", "--json").out)
     assert shown["formula"].startswith("100 * up / (up + down)")
-    assert shown["sql"].startswith("CREATE OR REPLACE MACRO rsi_v1(src, n, value)")
+    assert shown["sql"].startswith("CREATE OR REPLACE MACRO rsi_v2(src, n, value)")
 
 
 @pytest.mark.parametrize(
-    ("asked", "words"),
+    ("arguments", "words"),
     [
         (("rsii",), "there is no indicator rsii: is rsi"),
+        (("rsi14",), "there is no indicator rsi14: is rsi_14 meant?"),
         (("sma_1",), "the period n of sma is 1"),
         (("rsi", "--src", "nothing"), "there is no table nothing"),
         (("atr", "--src", "symbols"), "atr needs the columns"),
         (("rsi", "--start", "yesterday"), "--start yesterday: write a day as YYYY-MM-DD"),
-        (("rsi", "--sql-path", "nowhere"), "nowhere is no folder of indicators"),
+        (("rsi", "--sql-path", "nowhere"), "nowhere is not a folder of indicators"),
     ],
 )
-def test_what_cannot_be_is_one_line_and_exit_code_2(asked: tuple[str, ...], words: str, lake: str) -> None:
-    ran = run_cli("indicators", "compute", *asked, "--lake", lake)
+def test_an_error_is_one_line_and_exit_code_2(arguments: tuple[str, ...], words: str, lake: str) -> None:
+    ran = run_cli("indicators", "compute", *arguments, "--lake", lake)
     assert (ran.code, ran.out) == (2, "")
     assert ran.err.startswith("error: ")
     assert words in ran.err

@@ -21,13 +21,12 @@ import moto.settings
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.loader import HOME, load, views
 from stockstream.sql.session import extension
 from tests.analytics.test_cli import Ran, process, run_cli
 from tests.s3_server import REGION, S3Server
 
-ROOT = Path(__file__).parents[2]
 DUCKDB = shutil.which("duckdb", path=str(Path(sys.executable).parent))
 
 # Two days' files: a correction, a dividend, a split, a gap (CBA), no close yet (BHP), a company that goes and one new.
@@ -90,7 +89,7 @@ def content(body: bytes) -> bytes:
 def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, object]]:
     """Run the same command on both lakes at the same moment; give both summaries."""
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("stockstream.pipeline.run.datetime", Clock)
+        patched.setattr("stockstream.pipeline.runner.datetime", Clock)
         patched.setattr(Clock, "at", at)
         ran = [run_cli(*arguments, "--json", "--lake", lake) for lake in (twins.folder, twins.s3)]
     assert [each.code for each in ran] in ([0, 0], [3, 3]), ran
@@ -184,21 +183,13 @@ def shell_rows(done: subprocess.CompletedProcess[str]) -> str:
 SHELL = ["-csv", "-nullvalue", "", "-c", "FROM bars ORDER BY ALL"]
 
 
-def test_plain_shell_on_a_folder(twins: Twins) -> None:
-    done = subprocess.run(
-        [str(DUCKDB), "-init", "sql/init.sql", *SHELL],
-        cwd=ROOT, env=os.environ | {"STOCKSTREAM_LAKE": twins.folder, "NO_COLOR": "1"}, capture_output=True, text=True,
-    )  # fmt: skip
-    assert shell_rows(done) == csv_of(twins.folder, "FROM bars ORDER BY ALL")
-
-
 def test_plain_shell_on_s3(twins: Twins, s3: S3Server, tmp_path: Path) -> None:
-    """With the extensions loaded first, which the shell installs from the network where it has one."""
-    shutil.copytree(HOME, tmp_path / "sql")  # init.sql leaves a file there that another shell's must not replace
+    """With the extensions loaded first, which the shell installs from the network if it has one."""
     first = [argument for name in ("httpfs", "aws") for argument in ("-cmd", f"LOAD '{extension(name)}'")]
+    environment = {"STOCKSTREAM_LAKE": twins.s3, "NO_COLOR": "1", "XDG_CACHE_HOME": str(tmp_path)}
     done = subprocess.run(
-        [str(DUCKDB), *first, "-cmd", ".read sql/init.sql", *SHELL],
-        cwd=tmp_path, env=os.environ | {"STOCKSTREAM_LAKE": twins.s3, "NO_COLOR": "1"}, capture_output=True, text=True,
+        [str(DUCKDB), *first, "-cmd", f".read {HOME}/init.sql", *SHELL],
+        cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
     )  # fmt: skip
     assert shell_rows(done) == csv_of(twins.s3, "FROM bars ORDER BY ALL")
     assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr

@@ -1,27 +1,32 @@
-"""The pipeline on loopback without Terraform, for what needs only its functions and its state machine."""
+"""The pipeline on loopback without Terraform, for tests that need only its functions and its state machine."""
 
 from __future__ import annotations
 
 import json
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
-from stockstream.terraform.packages import ROOT, build, spec
-from tests.aws.lambdas import architecture, python
+from stockstream.terraform.packages import ROOT, build, handler, spec
+from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 
 FOLDER = ROOT / f"build/packages/{architecture()}-{python()[1]}"
 ROLE = "arn:aws:iam::123456789012:role/any"
 
 
+@cache
 def packages() -> dict[str, Path]:
-    """Give the zips of every layer and function for this machine, built where they are not yet."""
+    """Return the zip file of every layer and function for this machine.
+
+    They are built once and kept in `build/`: the processes of a test session, and later sessions, share them.
+    """
     return {name: package.path for name, package in build(FOLDER, architecture(), python()[1]).items()}
 
 
 def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
-    """Upload the packages and the state machine as they are; give the state machine's ARN."""
+    """Upload the packages and the state machine; return the ARN of the state machine."""
     client, zips = aws.client("lambda"), packages()
     aws.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
     layers = {
@@ -35,7 +40,7 @@ def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
             FunctionName=name,
             Role=ROLE,
             Runtime=f"python{python()[1]}",
-            Handler=f"stockstream.pipeline.handlers.{name}.handler",
+            Handler=handler(name),
             Code={"ZipFile": zips[name].read_bytes()},
             Layers=[layers[layer] for layer in one["layers"]],
             Environment={"Variables": dict(settings)},
@@ -46,15 +51,14 @@ def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
     }
     topic = aws.client("sns").create_topic(Name="alarms")["TopicArn"]
     definition = (ROOT / "terraform/workflow.asl.json").read_text()
-    for name, value in {**arns, "topic": topic, "environment": "loopback"}.items():
+    for name, value in {**arns, "topic": topic, "environment": "loopback", "partition": "aws"}.items():
         definition = definition.replace(f"${{{name}}}", value)
     states = aws.client("stepfunctions")
-    made = states.create_state_machine(name="pipeline", definition=definition, roleArn=ROLE)
-    return str(made["stateMachineArn"])
+    return str(states.create_state_machine(name="pipeline", definition=definition, roleArn=ROLE)["stateMachineArn"])
 
 
-def execute(aws: LoopbackAws, machine: str, asked: Mapping[str, object]) -> str:
-    """Start an execution; give its ARN."""
+def execute(aws: LoopbackAws, machine: str, options: Mapping[str, object]) -> str:
+    """Start an execution with `options` as its input; return its ARN."""
     states = aws.client("stepfunctions")
-    started = states.start_execution(stateMachineArn=machine, input=json.dumps(asked), name=str(uuid.uuid4()))
-    return str(started["executionArn"])
+    execution = states.start_execution(stateMachineArn=machine, input=json.dumps(options), name=str(uuid.uuid4()))
+    return str(execution["executionArn"])

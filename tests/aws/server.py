@@ -4,8 +4,8 @@
         terraform apply, with aws.environment
         aws.client("stepfunctions").start_execution(...)
 
-What moto 5.2.5 lacks is added here, as small as can be; a call that is still not there is refused at once and listed in
-`aws.missing`, where moto's own answer (HTTP 500) would have Terraform try for hours.
+Calls that moto 5.2.5 does not implement are added here in their simplest form. Any other missing call is refused and
+listed in `aws.missing`: Terraform would retry moto's own answer (HTTP 500) for hours.
 """
 
 from __future__ import annotations
@@ -28,28 +28,29 @@ from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.responses import StepFunctionResponse
 
-from tests.aws.lambdas import Function, Invoked, Lambdas
+from tests.aws.lambdas import Invoked, Lambdas
+from tests.aws.sandbox import Function
 from tests.s3_server import CREDENTIALS, REGION, S3Server
 
 RETRY_SCALE = 0.01
-"""The state machine waits so much of the seconds between tries that its definition says."""
+"""Factor of the waiting times between attempts in the definition of the state machine."""
 
 
 class LoopbackAws:
-    """The server, running inside `with`; one at a time in a process."""
+    """The server, running inside `with`; at most one per process."""
 
     def __init__(self, retry_scale: float = RETRY_SCALE, compiled: bool = False) -> None:
-        """`compiled`: see Lambdas."""
+        """Prepare the server. `compiled`: see Lambdas."""
         self.missing: list[str] = []
         self.waited: list[float] = []
-        """Seconds that Step Functions would have waited before trying again."""
+        """Seconds that Step Functions would have waited before each retry."""
         self.s3 = S3Server()
         self.url = self.s3.url
         self.environment = self.s3.environment
         self.lambdas = Lambdas(self.environment, compiled)
         self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
-        # moto's interpreter calls Lambda and SNS there.
+        # moto's interpreter calls Lambda and SNS at this port.
         self._patches = [patch.dict(os.environ, MOTO_PORT=self.url.rsplit(":", 1)[1])]
         self._patches += [
             patch.dict(default_user_config["stepfunctions"], execute_state_machine=True),
@@ -91,7 +92,7 @@ class LoopbackAws:
         )
 
     def sleep(self, seconds: float) -> None:
-        """Wait before a try, in the place of the interpreter's time.sleep()."""
+        """Wait before a retry; replaces the interpreter's time.sleep()."""
         self.waited.append(seconds)
         threading.Event().wait(seconds * self._retry_scale)
 
@@ -110,9 +111,9 @@ class LoopbackAws:
                 float(function.timeout),
                 function.memory_size,
             )
-            done = lambdas.invoke(deployed, body if isinstance(body, bytes) else (body or "{}").encode())
-            _answered(response, done)
-            return done.answer
+            invoked = lambdas.invoke(deployed, body if isinstance(body, bytes) else (body or "{}").encode())
+            _answered(response, invoked)
+            return invoked.answer
 
         return invoke
 
@@ -138,11 +139,11 @@ class LoopbackAws:
         return call
 
 
-def _answered(headers: dict[str, str], done: Invoked) -> None:
-    if done.error:
+def _answered(headers: dict[str, str], invoked: Invoked) -> None:
+    if invoked.error:
         headers["x-amz-function-error"] = "Unhandled"
-    headers["x-amz-log-result"] = base64.b64encode(done.log.encode()[-4096:]).decode()
-    headers["Content-Length"] = str(len(done.answer))
+    headers["x-amz-log-result"] = base64.b64encode(invoked.log.encode()[-4096:]).decode()
+    headers["Content-Length"] = str(len(invoked.answer))
 
 
 def _answering(answer: Any) -> Any:
@@ -151,10 +152,10 @@ def _answering(answer: Any) -> Any:
 
 def _subscribers(response: BudgetsResponse) -> dict[str, Any]:
     budget = response.backend.budgets[response._get_param("AccountId")][response._get_param("BudgetName")]
-    asked = response._get_param("Notification")
+    notification = response._get_param("Notification")
     same = ("NotificationType", "ComparisonOperator", "Threshold")
-    found = [n for n in budget.notifications if all(n.details[name] == asked[name] for name in same)]
-    return {"Subscribers": found[0].subscribers if found else []}
+    matching = [n for n in budget.notifications if all(n.details[name] == notification[name] for name in same)]
+    return {"Subscribers": matching[0].subscribers if matching else []}
 
 
 def _delete_named_query(response: AthenaResponse) -> dict[str, Any]:
@@ -163,10 +164,10 @@ def _delete_named_query(response: AthenaResponse) -> dict[str, Any]:
 
 
 def _validate(response: BaseResponse) -> dict[str, Any]:
-    """Say of a definition what moto's own parser does."""
+    """Validate a definition with moto's own parser."""
     try:
         AmazonStateLanguageParser.parse(response._get_param("definition"))
     except Exception as error:
-        found = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}
-        return {"result": "FAIL", "diagnostics": [found], "truncated": False}
+        problem = {"severity": "ERROR", "code": "SCHEMA_VALIDATION_FAILED", "message": str(error)}
+        return {"result": "FAIL", "diagnostics": [problem], "truncated": False}
     return {"result": "OK", "diagnostics": [], "truncated": False}

@@ -1,4 +1,4 @@
-"""What a daily consolidation into a long history costs: CPU, and bytes written beside the bytes that lie there."""
+"""Cost of a daily consolidation into a long history: CPU, and bytes written as a share of the existing bytes."""
 
 from __future__ import annotations
 
@@ -12,33 +12,34 @@ from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL, consolidate
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.consolidate import LARGEST_DELTA, TAIL
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.benchmarks._harness import Figure, Spent, spent
 from tests.benchmarks._reading import SYMBOL
 from tests.benchmarks._synthetic import corrections, restated, write_day, write_history
 
 LATE = 10
-"""Sessions that are corrected late."""
-MOST_CPU = 10.0
-LARGEST_SHARE = 10.0
-"""Per cent of the bytes of silver that a daily consolidation may write."""
+"""Sessions back that a late correction reaches."""
+MAX_CPU = 10.0
+MAX_SHARE = 10.0
+"""Percentage of silver's bytes that a daily consolidation may write."""
 
 Writer = Callable[[Path], None]
 """Puts new batch files into a lake."""
 
 
 class Cost(NamedTuple):
-    """CPU seconds, and the bytes written in per cent of the bytes of silver before."""
+    """CPU seconds, and bytes written as a percentage of the previous bytes of silver."""
 
     cpu: float
     share: float
 
 
-def made(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Spent:
-    """Make a lake of the days' rows, and consolidate it."""
+def build(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Spent:
+    """Create a lake of the days' rows and consolidate it."""
     Lake(str(lake)).prepare(MARKETS["ASX"], days[-1])
     write_history(con, lake, days)
     return spent(lambda: consolidate({}, Lake(str(lake))))
@@ -46,7 +47,7 @@ def made(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Spent:
 
 def daily(con: DuckDBPyConnection, lake: Path, days: Sequence[date], runs: int) -> Iterator[Figure]:
     """Measure the consolidation of the last of the days into a lake that has those before."""
-    news: dict[str, Writer] = {
+    cases: dict[str, Writer] = {
         "consolidate a day": lambda copy: write_day(con, copy, days[-1]),
         f"consolidate a day, {LATE} more of 1 % of symbols corrected": (
             lambda copy: write_day(con, copy, days[-1], corrections(days[-LATE - 1 :]))
@@ -55,7 +56,7 @@ def daily(con: DuckDBPyConnection, lake: Path, days: Sequence[date], runs: int) 
             lambda copy: write_day(con, copy, days[-1], restated(SYMBOL, days[-1]))
         ),
     }
-    for name, write in news.items():
+    for name, write in cases.items():
         costs = []
         for _ in range(runs):
             copy = lake.with_name("copy")
@@ -66,13 +67,13 @@ def daily(con: DuckDBPyConnection, lake: Path, days: Sequence[date], runs: int) 
 
 
 def compacting(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Iterator[Figure]:
-    """Measure at the other end: delta as large as it gets, and on the next day everything written anew.
+    """Measure the extremes: the largest delta, and the compaction on the next day, which rewrites everything.
 
-    `lake` is new; the last of the days is the one that makes it compact.
+    `lake` is new; the last day is the one that triggers the compaction.
     """
     base = len(days) - 1 - TAIL
     late = int(base * LARGEST_DELTA / (1 + LARGEST_DELTA))
-    made(con, lake, days[: -late - 1])
+    build(con, lake, days[: -late - 1])
     cost = _consolidated(lake, lambda copy: write_history(con, copy, days[-late - 1 : -1]))
     yield from _figures("consolidate, delta at its largest", cost)
     cost = _consolidated(lake, lambda copy: write_day(con, copy, days[-1]), compacts=True)
@@ -80,23 +81,23 @@ def compacting(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Ite
 
 
 def _consolidated(lake: Path, write: Writer, compacts: bool = False) -> Cost:
-    """Put new batch files into a lake, and measure their consolidation."""
+    """Put new batch files into a lake and measure their consolidation."""
     write(lake)
     before, silver = _sizes(lake), sum(file.bytes for file in head(Lake(str(lake))).table("bars").files)
     results = []
-    taken = spent(lambda: results.append(consolidate({}, Lake(str(lake)))))
+    time = spent(lambda: results.append(consolidate({}, Lake(str(lake)))))
     if results[0]["compacted"] != compacts:
         raise RuntimeError(f"not the consolidation that was to be measured: {results[0]}")
     written = sum(size for file, size in _sizes(lake).items() if file not in before)
-    return Cost(taken.cpu, 100 * written / silver)
+    return Cost(time.cpu, 100 * written / silver)
 
 
 def _sizes(lake: Path) -> dict[tuple[str, int], int]:
-    """Give the size of every file by its name and inode: one that was replaced has another."""
+    """Return the size of every file by name and inode; a replaced file has another inode."""
     files = [file for file in lake.rglob("*") if file.is_file()]
     return {(str(file.relative_to(lake)), file.stat().st_ino): file.stat().st_size for file in files}
 
 
 def _figures(name: str, cost: Cost, goals: bool = True) -> Iterator[Figure]:
-    yield Figure(name, cost.cpu, "CPU s", MOST_CPU if goals else None)
-    yield Figure(name, cost.share, "% of silver written", LARGEST_SHARE if goals else None)
+    yield Figure(name, cost.cpu, "CPU s", MAX_CPU if goals else None)
+    yield Figure(name, cost.share, "% of silver written", MAX_SHARE if goals else None)

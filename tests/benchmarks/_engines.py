@@ -1,7 +1,7 @@
-"""Other engines on the same work, each in a process and an environment apart: `python _engines.py NAME FILE CAPITAL`.
+"""Other engines on the same task, each in its own process and environment: `python _engines.py NAME FILE CAPITAL`.
 
-The crossover of tests/analytics/backtest/_crossover.py on a Parquet file of bars, from the file to the result. Imports
-nothing of this project: it runs under the interpreter of `environment()`.
+The crossover of tests/analytics/backtest/_crossover.py on a Parquet file of bars, from the file to the result. It
+imports nothing of this project: it runs under the interpreter of `environment()`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FAST, SLOW, COMMISSION = 20, 50, 0.001
 
 
 def environment(folder: Path) -> Path:
-    """Give the interpreter of an environment with the engines; makes it where there is none yet."""
+    """Return the interpreter of an environment with the engines, which is created if it does not exist."""
     python = folder / "bin/python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -31,8 +31,8 @@ def environment(folder: Path) -> Path:
     return python
 
 
-def ran(python: Path, engine: str, bars: Path, capital: float) -> dict[str, float]:
-    """Give an engine's CPU seconds, wall seconds, final equity and closed trades."""
+def run_engine(python: Path, engine: str, bars: Path, capital: float) -> dict[str, float]:
+    """Return an engine's CPU seconds, wall seconds, final equity and number of closed trades."""
     command = [str(python), __file__, engine, str(bars), str(capital)]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -47,7 +47,7 @@ def load(path: str) -> dict[str, Any]:
 
 
 def backtesting(path: str, capital: float) -> tuple[float, int]:
-    """Run each symbol in an account of its own: it knows no other."""
+    """Run each symbol in its own account: the engine has no common one."""
     import pandas as pd
     from backtesting import Backtest, Strategy
 

@@ -1,4 +1,4 @@
-"""What every benchmark shares: its arguments, how it measures and how it prints."""
+"""Arguments, measurement and output that all benchmarks share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 120
-"""Columns of the table where the terminal does not say: in a pipe."""
+"""Columns of the table when standard output is no terminal."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number. `goal` is the most that it may be; None where nothing is asked of it."""
+    """One measured number. `goal` is its upper limit; None for a number without a goal."""
 
     name: str
     value: float
@@ -37,42 +37,42 @@ class Figure:
 
 @dataclass(frozen=True)
 class Spent:
-    """What a piece of work took, in seconds; CPU of all threads, and of the processes it started and waited for."""
+    """Seconds that a piece of work took; CPU counts all threads and the child processes that it waited for."""
 
     cpu: float
     wall: float
 
 
 Work = tuple[Callable[[], Any], Callable[[Any], Any]]
-"""What is prepared, and then measured."""
+"""A preparation, and the measured function of its result."""
 
 
 def spent(work: Callable[[], Any]) -> Spent:
-    """Do some work once and measure it."""
+    """Run some work once and return what it took."""
     wall, cpu = time.perf_counter(), _cpu()
     work()
     return Spent(_cpu() - cpu, time.perf_counter() - wall)
 
 
 def beside(works: Sequence[Work], runs: int = 5) -> list[Spent]:
-    """Measure peers in turn, so that a noisy moment hits all of them; give the median of each.
+    """Measure peers in turn, so that a noisy moment hits all of them; return the median of each.
 
-    A work is two steps: the first, such as a new connection, is not counted; the second is given what it made.
+    The preparation of a work, such as a new connection, is not counted; its result is passed to the measured function.
     """
-    taken: list[list[Spent]] = [[] for _ in works]
+    results: list[list[Spent]] = [[] for _ in works]
     for _ in range(runs):
-        for (prepare, work), of_work in zip(works, taken, strict=True):
+        for (prepare, work), of_work in zip(works, results, strict=True):
             of_work.append(spent(partial(work, prepare())))
-    return [Spent(median(one.cpu for one in all_), median(one.wall for one in all_)) for all_ in taken]
+    return [Spent(median(one.cpu for one in all_), median(one.wall for one in all_)) for all_ in results]
 
 
 def main(title: str, measure: Callable[[bool], Iterable[Figure]]) -> None:
-    """Run a benchmark from the command line: `measure` is told whether to be quick, and gives its figures."""
+    """Run a benchmark from the command line: `measure(quick)` yields its figures."""
     parser = argparse.ArgumentParser(description=title)
     parser.add_argument("--quick", action="store_true", help="a smaller size: to see that it runs, not how fast")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
-    _own_settings()
+    _isolate_settings()
     figures = list(measure(arguments.quick))
     if arguments.json:
         print(json.dumps([_as_json(figure) for figure in figures], indent=1))
@@ -82,8 +82,8 @@ def main(title: str, measure: Callable[[bool], Iterable[Figure]]) -> None:
         )
 
 
-def _own_settings() -> None:
-    """Keep the developer's own settings and credentials out, and the logs of requests."""
+def _isolate_settings() -> None:
+    """Remove the developer's settings and credentials from the environment, and silence request logs."""
     for name in list(os.environ):
         if name.startswith(("AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")):
             del os.environ[name]

@@ -1,4 +1,4 @@
-"""The same work done by other keepers of Parquet tables: DuckLake, and Delta Lake by delta-rs."""
+"""The same work done by other table formats on Parquet: DuckLake, and Delta Lake through delta-rs."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ import duckdb
 import pyarrow as pa
 
 from stockstream.pipeline.lake import SILVER, Lake
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import connect, extension
 from tests.benchmarks._harness import Figure, Spent, Work, beside, spent
 from tests.benchmarks._reading import BARS_COLUMNS, reads
 
 Query = Callable[[str], list[tuple[Any, ...]]]
-"""Runs SQL on a table `bars`, and gives the rows."""
+"""Run SQL on a table `bars` and return the rows."""
 SUMS = "SELECT count(*), sum(volume), min(date), max(date), max(fetch_timestamp) FROM bars"
-"""Exact in any order of the rows: all must come to the same."""
+"""Exact in any row order, so that all peers must return the same."""
 
 
 class Keeper(Protocol):
@@ -34,13 +34,13 @@ class Keeper(Protocol):
     def __init__(self, folder: Path) -> None: ...
 
     def load(self, files: Sequence[Path]) -> None:
-        """Make the table of the files' rows, each there once, sorted by symbol and date."""
+        """Create the table from the files' rows, each once, sorted by symbol and date."""
 
     def append(self, files: Sequence[Path]) -> None:
         """Add the rows of each file, one after the other."""
 
     def compact(self) -> None:
-        """Make few files of many."""
+        """Merge many files into few."""
 
     def upsert(self, files: Sequence[Path]) -> None:
         """Add the rows of the files; the later fetch of a symbol and date wins."""
@@ -49,11 +49,11 @@ class Keeper(Protocol):
         """Open the table for reading."""
 
     def files(self) -> list[Path]:
-        """Give the table's data files, those included that only older versions need."""
+        """Return the table's data files, including those that only older versions need."""
 
 
 class StockStream:
-    """This project: a batch file is news until it is consolidated."""
+    """This project: the views merge a batch file until it is consolidated."""
 
     name, package = "Stock Stream", "pipeline"
 
@@ -132,7 +132,7 @@ class DuckLake:
 
 
 class DeltaLake:
-    """delta-rs, which reads with DataFusion; DuckDB only hands it the rows of the batch files."""
+    """delta-rs, which reads with DataFusion; DuckDB only passes it the rows of the batch files."""
 
     name, package = "delta-rs", "deltalake"
 
@@ -192,7 +192,7 @@ PEERS: tuple[type[Keeper], ...] = (DuckLake, DeltaLake)
 def side_by_side(
     root: Path, history: Sequence[Path], day: Sequence[Path], corrected: Sequence[Path], last: date, runs: int
 ) -> Iterator[Figure]:
-    """Have each do the same: load a history, append a day's batch files, compact, read, and merge a corrected day.
+    """Run the same work on each: load a history, append a day's batch files, compact, read, and merge a corrected day.
 
     `last` is the day of `day`; `corrected` is the day after it, and what it corrects.
     """

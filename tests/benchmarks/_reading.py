@@ -1,4 +1,4 @@
-"""CPU of reading a lake in a folder: the views beside the plain scan of a file."""
+"""CPU of reading a lake in a folder: the views against a plain scan of a file."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADJUSTED_COLUMNS = """
 
 
 def reads(day: date) -> dict[str, str]:
-    """Give the reads that matter, each as the end of a query: `FROM bars {end}`."""
+    """Return the typical reads, each as the end of a query: `FROM bars {end}`."""
     return {
         "full scan": "",
         "one symbol": f"WHERE symbol = '{SYMBOL}'",
@@ -37,7 +37,7 @@ def reads(day: date) -> dict[str, str]:
 
 
 def unconsolidated(lake: Path, days: Sequence[date], runs: int) -> Iterator[Figure]:
-    """Compare the views on daily batch files with the same files read as they are."""
+    """Compare the views on daily batch files with a plain read of the same files."""
     plain, bars, adjusted, newest, verified, unverified = beside(
         [
             *(
@@ -84,5 +84,5 @@ def consolidated(name: str, lake: Path, day: date, runs: int, goal: float | None
 
 
 def aggregated(columns: str, source: str) -> Callable[[DuckDBPyConnection], Any]:
-    """Give the work of reading columns of a source to the end."""
+    """Return the work of reading columns of a source to the end."""
     return lambda con: con.execute(f"SELECT {columns} FROM {source}").fetchall()

@@ -1,6 +1,6 @@
-"""What S3 is asked for: requests and bytes of connecting, and of the queries that matter.
+"""Requests and bytes on S3: of connecting, and of typical queries.
 
-Counted at a server on loopback. Its speed says nothing about S3's, so nothing is timed.
+Counted at a server on loopback. Its speed is not S3's, so nothing is timed.
 """
 
 from __future__ import annotations
@@ -16,50 +16,50 @@ from tests.benchmarks._harness import Figure
 from tests.benchmarks._reading import reads
 from tests.s3_server import Request, S3Server
 
-MOST_REQUESTS = 5
-LARGEST_SHARE = 1.0
+MAX_REQUESTS = 5
+MAX_SHARE = 1.0
 """Per cent of the bytes that the unconsolidated lake sends for the same answer."""
 
 
-class Asked(NamedTuple):
-    """Of connecting, and of the query after it."""
+class Requests(NamedTuple):
+    """Requests of connecting, and of the query after it."""
 
     connecting: list[Request]
     querying: list[Request]
 
 
 def uploaded(s3: S3Server, folder: Path) -> str:
-    """Put a lake's files into a new bucket; give the lake's URI."""
+    """Put a lake's files into a new bucket; return the lake's URI."""
     lake = f"s3://{s3.new_bucket()}/lake"
     upload(s3, folder, lake)
     return lake
 
 
 def upload(s3: S3Server, folder: Path, lake: str) -> None:
-    """Put those of a lake's files into its bucket that are not there yet, and its state, which changes."""
+    """Put the files of a lake that its bucket lacks, and its state, which changes."""
     client, (bucket, _, prefix) = s3.client(), lake.removeprefix("s3://").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
-    there = {item["Key"] for page in pages for item in page.get("Contents", []) if "/state/" not in item["Key"]}
+    existing = {item["Key"] for page in pages for item in page.get("Contents", []) if "/state/" not in item["Key"]}
     files = {f"{prefix}/{file.relative_to(folder)}": file for file in folder.rglob("*") if file.is_file()}
 
     def put(key: str) -> None:
         client.put_object(Bucket=bucket, Key=key, Body=files[key].read_bytes())
 
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(put, files.keys() - there))
+        list(pool.map(put, files.keys() - existing))
 
 
-def asked(s3: S3Server, lake: str, query: str, verify: bool = True) -> Asked:
-    """Count a query on a connection of its own, which has nothing cached."""
+def requests_of(s3: S3Server, lake: str, query: str, verify: bool = True) -> Requests:
+    """Return the requests of a query on a new connection, which has nothing cached."""
     with s3.counted() as connecting:
         con = connect(lake, verify=verify)
     with con, s3.counted() as querying:
         con.execute(query).fetchall()
-    return Asked(connecting, querying)
+    return Requests(connecting, querying)
 
 
-def counts(name: str, requests: Sequence[Request], most: float | None = None) -> Iterator[Figure]:
-    yield Figure(name, len(requests), "requests", most)
+def counts(name: str, requests: Sequence[Request], goal: float | None = None) -> Iterator[Figure]:
+    yield Figure(name, len(requests), "requests", goal)
     yield Figure(name, sent(requests), "bytes")
 
 
@@ -68,10 +68,13 @@ def sent(requests: Sequence[Request]) -> int:
 
 
 def unconsolidated(s3: S3Server, lake: str, day: date) -> tuple[list[Figure], int]:
-    """Count on daily batch files, which connect() opens one by one; give the bytes of one symbol's history, too."""
-    history = asked(s3, lake, _queries(day)["history"])
+    """Count requests on daily batch files, which connect() opens one by one.
+
+    Returns the figures and the bytes sent for one symbol's history.
+    """
+    history = requests_of(s3, lake, _queries(day)["history"])
     together = [*history.connecting, *history.querying]
-    newest = asked(s3, lake, f"SELECT symbol, date, close FROM bars_since('{day}')", verify=False)
+    newest = requests_of(s3, lake, f"SELECT symbol, date, close FROM bars_since('{day}')", verify=False)
     figures = [
         *counts("S3, unconsolidated: connect + history", together),
         *counts("S3, unconsolidated: connect(verify=False)", newest.connecting),
@@ -81,17 +84,17 @@ def unconsolidated(s3: S3Server, lake: str, day: date) -> tuple[list[Figure], in
 
 
 def consolidated(name: str, s3: S3Server, lake: str, day: date, unconsolidated: float) -> Iterator[Figure]:
-    """Count on a consolidated lake; its shares are of the bytes that the unconsolidated one sends for a history."""
-    yield from counts(f"S3, {name}: connect", asked(s3, lake, "SELECT 1").connecting)
+    """Count requests on a consolidated lake; shares are of the unconsolidated lake's bytes for one history."""
+    yield from counts(f"S3, {name}: connect", requests_of(s3, lake, "SELECT 1").connecting)
     for read, query in _queries(day).items():
-        found = asked(s3, lake, query)
-        yield from counts(f"S3, {name}: {read}", found.querying, MOST_REQUESTS)
-        yield from counts(f"S3, {name}: connect + {read}", [*found.connecting, *found.querying])
+        requests = requests_of(s3, lake, query)
+        yield from counts(f"S3, {name}: {read}", requests.querying, MAX_REQUESTS)
+        yield from counts(f"S3, {name}: connect + {read}", [*requests.connecting, *requests.querying])
         if read == "history":
-            share = 100 * sent(found.querying) / unconsolidated
-            yield Figure(f"S3, {name}: {read}", share, "% of unconsolidated", LARGEST_SHARE)
+            share = 100 * sent(requests.querying) / unconsolidated
+            yield Figure(f"S3, {name}: {read}", share, "% of unconsolidated", MAX_SHARE)
     for read, query in _queries(day, columns="*").items():
-        yield from counts(f"S3, {name}: {read}, all columns", asked(s3, lake, query).querying)
+        yield from counts(f"S3, {name}: {read}, all columns", requests_of(s3, lake, query).querying)
 
 
 def _queries(day: date, columns: str = "symbol, date, close") -> dict[str, str]:

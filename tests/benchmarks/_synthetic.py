@@ -1,4 +1,4 @@
-"""Made-up bars in the lake's own format, the same ones every time."""
+"""Synthetic bars in the lake's format; deterministic."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import raw_key
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.sql.loader import load
 
 LAST_DAY = date(2025, 6, 30)
 BATCH = 100
-"""Symbols a batch file, as the pipeline cuts them."""
+"""Symbols per batch file, as in the pipeline."""
 YEAR = 252
 """Sessions."""
 
 
 def sessions(count: int) -> list[date]:
-    """Give the last so many sessions of the exchange up to LAST_DAY."""
+    """Return the last `count` sessions of the exchange up to LAST_DAY."""
     schedule = MARKETS["ASX"].schedule(LAST_DAY.year)
     return [day.date() for day in schedule.index if day.date() <= LAST_DAY][-count:]
 
 
 def make_bars(con: DuckDBPyConnection, symbols: int, days: Sequence[date]) -> None:
-    """Make the table `raw` of schema/raw.sql: a row for each symbol (S0000, ...) and day, in the order of the days.
+    """Create the table `raw` of schema/raw.sql: one row per symbol (S0000, …) and day, ordered by day.
 
-    Cents move from day to day, everybody pays two dividends a year, and one in a hundred splits once.
+    Every symbol pays two dividends per year, and one symbol in a hundred splits once.
     """
     con.execute(load("schema/raw").text)
     con.execute("CREATE OR REPLACE TEMP TABLE days (number INTEGER, day DATE)")
@@ -62,7 +62,7 @@ def make_bars(con: DuckDBPyConnection, symbols: int, days: Sequence[date]) -> No
 
 
 def write_daily(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequence[date]) -> None:
-    """Write the first rows of `raw` as daily runs would have: for each day a file per batch."""
+    """Write the first rows of `raw` as daily runs do: one file per day and batch."""
     (lake / "raw-data").mkdir(parents=True)
     for number, day in enumerate(days):
         for batch, first in enumerate(range(0, symbols, BATCH)):
@@ -72,7 +72,7 @@ def write_daily(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequenc
 
 
 def write_history(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> None:
-    """Write the rows of `raw` of some days as an import would have: a file for each year of sessions."""
+    """Write the rows of `raw` of some days as an import does: one file per year of sessions."""
     (lake / "raw-data").mkdir(parents=True, exist_ok=True)
     for first in range(0, len(days), YEAR):
         year = days[first : first + YEAR]
@@ -80,25 +80,25 @@ def write_history(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> 
         copy(con, query, lake / raw_key(year[-1], None))
 
 
-def write_day(con: DuckDBPyConnection, lake: Path, day: date, retold: str = "FROM raw LIMIT 0") -> None:
-    """Write one day of `raw` as its daily run would have: a file per batch, with the rows that a source told anew."""
+def write_day(con: DuckDBPyConnection, lake: Path, day: date, corrected: str = "FROM raw LIMIT 0") -> None:
+    """Write one day of `raw` as its daily run does, one file per batch, together with rows that the source restated."""
     (lake / "raw-data").mkdir(parents=True, exist_ok=True)
-    con.execute(f"CREATE OR REPLACE TEMP TABLE retold AS {retold}")
+    con.execute(f"CREATE OR REPLACE TEMP TABLE corrected AS {corrected}")
     con.execute(
         f"""
-        CREATE OR REPLACE TEMP TABLE news AS
-        FROM retold UNION ALL
-        FROM raw WHERE date = DATE '{day}' AND symbol NOT IN (SELECT symbol FROM retold WHERE date = DATE '{day}')
+        CREATE OR REPLACE TEMP TABLE new_rows AS
+        FROM corrected UNION ALL
+        FROM raw WHERE date = DATE '{day}' AND symbol NOT IN (SELECT symbol FROM corrected WHERE date = DATE '{day}')
         """
     )
-    symbols = con.execute("SELECT count(*) FROM news WHERE date = $day", {"day": day}).fetchall()[0][0]
+    symbols = con.execute("SELECT count(*) FROM new_rows WHERE date = $day", {"day": day}).fetchall()[0][0]
     for batch, first in enumerate(range(0, symbols, BATCH)):
-        query = f"FROM news WHERE symbol BETWEEN 'S{first:04d}' AND 'S{first + BATCH - 1:04d}'"
+        query = f"FROM new_rows WHERE symbol BETWEEN 'S{first:04d}' AND 'S{first + BATCH - 1:04d}'"
         copy(con, query, lake / raw_key(day, batch))
 
 
 def corrections(days: Sequence[date]) -> str:
-    """Give the query of one symbol in a hundred on some days, as a source corrects it on the last of them."""
+    """Return the query of corrections: one symbol in a hundred, on all of some days, reported on the last of them."""
     return f"""
         SELECT * REPLACE (volume + 1 AS volume, '{days[-1]}T08:00:00.000000Z' AS fetch_timestamp)
         FROM raw WHERE symbol LIKE 'S__50' AND date BETWEEN DATE '{days[0]}' AND DATE '{days[-2]}'
@@ -106,7 +106,7 @@ def corrections(days: Sequence[date]) -> str:
 
 
 def restated(symbol: str, day: date) -> str:
-    """Give the query of a symbol's whole history as a source tells it after a split of two for one on a day."""
+    """Return the query of a symbol's whole history as a source restates it after a 2:1 split on a day."""
     return f"""
         SELECT * REPLACE (
             open / 2 AS open, high / 2 AS high, low / 2 AS low, close / 2 AS close, volume * 2 AS volume,

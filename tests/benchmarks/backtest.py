@@ -16,28 +16,30 @@ from backtesting.test import GOOG
 
 from stockstream import analytics
 from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
-from stockstream.analytics.backtest.engine.loop import run
-from stockstream.analytics.backtest.feed.source import open_feed
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.runs.grid import search
+from stockstream.analytics.backtest.engine import run
+from stockstream.analytics.backtest.feed import open_feed
+from stockstream.analytics.backtest.model import Setup
+from stockstream.analytics.backtest.runs import search
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.benchmarks import _engines
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
 from tests.benchmarks._synthetic import make_bars, sessions, write_history
 from tests.random_walks import random_walks
 
-SLOWEST = {"backtrader": 30, "pybroker": 7, "backtesting": 5}
-"""How many times our CPU each engine is to take at least."""
-ON_FEWER = 50
-"""Symbols that the other engines are given: a tenth, which is what they are slow on."""
+MIN_RATIOS = {"backtrader": 30, "pybroker": 7, "backtesting": 5}
+"""Minimum ratio of each engine's CPU time to ours."""
+FEWER_SYMBOLS = 50
+"""Symbols for the other engines: a tenth of ours, because they are slow."""
 ENVIRONMENT = Path(__file__).parents[2] / ".venv-engines"
-MOST_NANOSECONDS_A_BAR = 1000
-MOST_MICROSECONDS_A_FILL = 10
-MOST_MILLISECONDS = 15
-MOST_MEGABYTES = 450
+EQUITY_OF_500 = 139_475_345.44
+"""Final equity of the crossover on 500 symbols: the result of four other engines."""
+MAX_NANOSECONDS_PER_BAR = 1000
+MAX_MICROSECONDS_PER_FILL = 10
+MAX_MILLISECONDS = 15
+MAX_MEGABYTES = 450
 
 
 PEAK = """
@@ -47,11 +49,11 @@ from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 backtest(MovingAverageCrossover(), sys.argv[1])
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1.024 / 1000)
 """
-"""Not getrusage: its maximum begins with that of the process which started this one."""
+"""Not getrusage, whose maximum starts at that of the parent process."""
 
 
 class Idle(Strategy):
-    """Looks at each bar and trades none."""
+    """Reads each bar and never trades."""
 
     columns = ("sma(20)", "sma(50)")
 
@@ -61,7 +63,7 @@ class Idle(Strategy):
 
 
 class Busy(Idle):
-    """Trades each bar."""
+    """Trades at each bar."""
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
         slow = data["sma_50"]
@@ -76,7 +78,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         folder = Path(made)
         bars, fewer = folder / "bars.parquet", folder / "fewer.parquet"
         random_walks(symbols).write_parquet(bars)
-        random_walks(min(ON_FEWER, symbols)).write_parquet(fewer)
+        random_walks(min(FEWER_SYMBOLS, symbols)).write_parquet(fewer)
         ours = yield from _ours(folder, bars, 200_000.0 * symbols, runs)
         if not quick:
             yield from _theirs(ours.cpu / symbols, fewer)
@@ -87,7 +89,7 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 
 def crossed(lake: str, bars: Path, capital: float) -> float:
-    """Run the crossover from a Parquet file to the metrics; give the final equity."""
+    """Run the crossover from a Parquet file to the metrics; return the final equity."""
     with analytics.connect(lake) as con:
         con.execute(f"CREATE VIEW walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
         result = backtest(Crossover(), con=con, src="walks", initial_capital=capital, commission=COMMISSION)
@@ -96,7 +98,10 @@ def crossed(lake: str, bars: Path, capital: float) -> float:
 
 def _ours(folder: Path, bars: Path, capital: float, runs: int) -> Iterator[Figure]:
     work = partial(crossed, str(folder / "none"), bars, capital)
-    (taken,) = beside([(lambda: None, lambda _: work())], runs)
+    equities: list[float] = []
+    (taken,) = beside([(lambda: None, lambda _: equities.append(work()))], runs)
+    if capital == 200_000.0 * 500:
+        assert round(equities[-1], 2) == EQUITY_OF_500, "not the equity of the other engines"
     yield Figure("bars", pl.scan_parquet(bars).select(pl.len()).collect().item(), "rows")
     yield Figure("crossover", taken.cpu, "CPU s")
     yield Figure("crossover", taken.wall, "s")
@@ -105,25 +110,25 @@ def _ours(folder: Path, bars: Path, capital: float, runs: int) -> Iterator[Figur
 
 def _theirs(ours_a_symbol: float, fewer: Path) -> Iterator[Figure]:
     python = _engines.environment(ENVIRONMENT)
-    for engine, times in SLOWEST.items():
-        theirs = _engines.ran(python, engine, fewer, 200_000.0 * ON_FEWER)
-        yield Figure(f"crossover, {engine}, {ON_FEWER} symbols", theirs["cpu"], "CPU s")
+    for engine, times in MIN_RATIOS.items():
+        theirs = _engines.run_engine(python, engine, fewer, 200_000.0 * FEWER_SYMBOLS)
+        yield Figure(f"crossover, {engine}, {FEWER_SYMBOLS} symbols", theirs["cpu"], "CPU s")
         yield Figure(
-            f"crossover: ours / {engine}, a bar", ours_a_symbol / (theirs["cpu"] / ON_FEWER), "x CPU", 1 / times
+            f"crossover: ours / {engine}, a bar", ours_a_symbol / (theirs["cpu"] / FEWER_SYMBOLS), "x CPU", 1 / times
         )
 
 
 def _loop(folder: Path, bars: Path, runs: int) -> Iterator[Figure]:
-    """Measure the loop on rows that are in a file already, so that no query is in it."""
+    """Measure the loop on rows from a file, without the query."""
     with analytics.connect(str(folder / "none")) as con:
         con.execute(f"CREATE VIEW walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
         setup = Setup.of(initial_capital=1e9)
-        feed = open_feed(con, setup, Idle.columns, src="walks").stored(folder / "bars.arrow")
+        feed = open_feed(con, setup, Idle.columns, src="walks").save(folder / "bars.arrow")
     fills = len(run([Busy()], feed, setup)[0].portfolio.transactions)
     rows = pl.scan_parquet(bars).select(pl.len()).collect().item()
     idle, busy = beside([(kind, lambda strategy: run([strategy], feed, setup)) for kind in (Idle, Busy)], runs)
-    yield Figure("loop without trades", 1e9 * idle.cpu / rows, "ns a bar", MOST_NANOSECONDS_A_BAR)
-    yield Figure("a filled order", 1e6 * (busy.cpu - idle.cpu) / fills, "us", MOST_MICROSECONDS_A_FILL)
+    yield Figure("loop without trades", 1e9 * idle.cpu / rows, "ns a bar", MAX_NANOSECONDS_PER_BAR)
+    yield Figure("a filled order", 1e6 * (busy.cpu - idle.cpu) / fills, "us", MAX_MICROSECONDS_PER_FILL)
 
 
 def _goog(folder: Path, runs: int) -> Iterator[Figure]:
@@ -138,11 +143,11 @@ def _goog(folder: Path, runs: int) -> Iterator[Figure]:
 
         once(None)
         (taken,) = beside([(lambda: None, once)], runs)
-    yield Figure("GOOG alone, 2,148 bars, warm", 1000 * taken.wall, "ms", MOST_MILLISECONDS)
+    yield Figure("GOOG alone, 2,148 bars, warm", 1000 * taken.wall, "ms", MAX_MILLISECONDS)
 
 
 def _many(folder: Path, quick: bool) -> Iterator[Figure]:
-    """Compare a search with its runs one by one, on a lake with splits and dividends."""
+    """Compare a search with single runs, on a lake with splits and dividends."""
     lake = _lake(folder / "lake", 20 if quick else 500, sessions(400 if quick else 2520))
     combinations = [{"fast": fast, "slow": slow} for fast in (5, 10, 20, 30) for slow in (50, 100)]
     alone = spent(lambda: _alone(lake))
@@ -163,10 +168,10 @@ def _alone(lake: str) -> None:
 
 
 def _memory(folder: Path, quick: bool) -> Iterator[Figure]:
-    """Measure a fresh process that backtests a lake, and one of twice the history."""
+    """Measure a new process that backtests a lake, and one with twice the history."""
     counts = (400, 800) if quick else (2520, 5040)
     symbols = 20 if quick else 500
-    for days, goal in zip(counts, (MOST_MEGABYTES, None), strict=True):
+    for days, goal in zip(counts, (MAX_MEGABYTES, None), strict=True):
         lake = _lake(folder / f"lake{days}", symbols, sessions(days))
         done = subprocess.run([sys.executable, "-c", PEAK, lake], check=True, capture_output=True, text=True)
         yield Figure(f"peak memory, {symbols * days:,} bars", float(done.stdout), "MB", goal)

@@ -1,7 +1,7 @@
-"""The deployment: what the state machine adds to the source's own time, cold starts, and what a month costs.
+"""The deployment: the overhead of the state machine beside the source's own time, cold starts, and monthly costs.
 
-The functions are the real packages, each in a process of its own under AWS's runtime client, the state machine is the
-real definition; only the source is a replay, with a hundredth of the latency.
+The functions are the real packages, each in its own process under AWS's runtime client, and the state machine is the
+real definition. Only the source is a replay, with a hundredth of the latency.
 """
 
 from __future__ import annotations
@@ -17,40 +17,41 @@ from typing import Any
 
 from stockstream.terraform.costs import monthly
 from stockstream.terraform.packages import UNZIPPED_LIMIT, build, spec, unzipped
-from tests.aws.lambdas import Invoked, architecture, python
+from tests.aws.lambdas import Invoked
 from tests.aws.pipeline import FOLDER, deploy, execute
+from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 from tests.benchmarks._harness import Figure, main
 from tests.exchange import Exchange
 from tests.yahoo_replay import YahooReplay, chart
 
 LATENCY, SCALE = 2.0, 0.01
-"""Seconds that the source takes for a symbol; as what part of them it is played."""
+"""Seconds per symbol that the source takes, and the factor of the replay."""
 AT_ONCE = 10
-"""Batches, the state machine's MaxConcurrency."""
+"""Concurrent batches: MaxConcurrency of the state machine."""
 FIRST, DAYS = date(2026, 2, 2), (date(2026, 8, 6), date(2026, 8, 7))
 WHOLE_PROCESSOR = 1769
-"""MB of a Lambda's memory with which it has one processor; with less it has as much less."""
+"""MB of memory with which a Lambda function has one processor; the share is proportional to the memory."""
 
 ASX, RUNS, SESSIONS, YEARS = 2300, 30, 21, 10
-"""Symbols, runs and sessions a month, and years in the lake, that the costs are for."""
-SECONDS_A_SYMBOL = 2.5
-"""Of waiting for Yahoo: our pause of two seconds and its answer."""
+"""The basis of the costs: symbols, runs and sessions per month, and years of bars in the lake."""
+SECONDS_PER_SYMBOL = 2.5
+"""Waiting for Yahoo: our pause of two seconds and the answer."""
 SEEDS = {"pipeline": 1.41, "all": 7.0}
-"""Dollars a month that the systems before stated, the lower end of 7 to 15 for all."""
+"""US dollars per month that the previous systems stated; for everything, the lower end of 7 to 15."""
 ALARMS, METRICS, DASHBOARDS = 20, 3, 1
 
 
 @dataclass(frozen=True)
 class Run:
-    """An execution: its seconds, and what was invoked and asked for in it."""
+    """An execution: its duration, invocations and requests."""
 
     wall: float
     without_function: float
-    """Seconds of it in which no function ran."""
+    """Seconds in which no function ran."""
     invoked: Sequence[Invoked]
     requests: Mapping[str, Counter[str]]
-    """S3 requests by function: put or get."""
+    """S3 requests per function: put or get."""
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -78,13 +79,13 @@ def measure(quick: bool) -> Iterator[Figure]:
         yield from _cold_starts(aws)
         yield from _packages()
         grown = _stored(aws, settings["STOCKSTREAM_LAKE"]) - first
-    # Ten years of bars, and what a month of runs replaces, as it is kept until somebody calls vacuum.
+    # Ten years of bars, and the files that a month of runs replaces, which are kept until vacuum deletes them.
     stored = first / (symbols * (len(sessions) - 1)) * ASX * 253 * YEARS + grown / symbols * ASX * RUNS
     yield from _costs(daily, stored, checked=not quick)
 
 
 def _bars(symbol: str, sessions: Sequence[date]) -> list[tuple[Any, ...]]:
-    """Make a symbol's bars, a random walk: what can be compressed less than real bars can."""
+    """Return a random walk as bars of a symbol; it compresses less well than real bars."""
     random, close, rows = Random(symbol), 10.0, []
     for day in sessions:
         before, close = close, close * random.uniform(0.97, 1.03)
@@ -94,7 +95,7 @@ def _bars(symbol: str, sessions: Sequence[date]) -> list[tuple[Any, ...]]:
 
 
 def _stored(aws: LoopbackAws, lake: str) -> int:
-    """Give the bytes of all data in a lake."""
+    """Return the bytes of all data in a lake."""
     return sum(len(data) for key, data in aws.s3.objects(lake).items() if not key.startswith("state/"))
 
 
@@ -102,25 +103,25 @@ def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
     states = aws.client("stepfunctions")
     invoked, requests = len(aws.lambdas.invoked), len(aws.s3.requests)
     began = time.monotonic()
-    arn = execute(aws, machine, {"date": str(day), "batchSize": size})
-    while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+    arn = execute(aws, machine, {"date": str(day), "batch_size": size})
+    while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
         time.sleep(0.02)
     wall = time.monotonic() - began
-    output = json.loads(told.get("output") or "{}")
+    output = json.loads(execution.get("output") or "{}")
     if output.get("status") != "complete":
         errors = {one.answer.decode() for one in aws.lambdas.invoked if one.error}
         raise RuntimeError(f"the run of {day} was not complete: {output.get('message')} {errors}")
     by_function: dict[str, Counter[str]] = defaultdict(Counter)
     for request in aws.s3.requests[requests:]:
         if request.path.startswith("/lake-"):
-            dear = request.method == "PUT" or "list-type" in request.query
-            by_function[request.access_key]["put" if dear else "get"] += 1
+            is_put = request.method == "PUT" or "list-type" in request.query
+            by_function[request.access_key]["put" if is_put else "get"] += 1
     new = aws.lambdas.invoked[invoked:]
     return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function)
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
-    """Give the seconds in which at least one of some spans of time lies."""
+    """Return the seconds that are covered by at least one of the spans of time."""
     covered, until = 0.0, float("-inf")
     for began, ended in sorted(spans):
         covered += max(0.0, ended - max(began, until))
@@ -143,7 +144,7 @@ def _overhead(daily: Run, symbols: int, size: int) -> Iterator[Figure]:
 
 
 def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
-    """Start each function alone, from nothing to its first result."""
+    """Invoke each function alone, from a cold start to its first result."""
     event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "intervals": ["3d"], "run": "cold", "state": {}}
     for name in spec()["functions"]:
         aws.lambdas.forget()
@@ -153,13 +154,13 @@ def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
 
 
 def _packages() -> Iterator[Figure]:
-    made = build(FOLDER, architecture(), python()[1])
-    largest = max(unzipped(made, name) for name in spec()["functions"])
+    packages = build(FOLDER, architecture(), python()[1])
+    largest = max(unzipped(packages, name) for name in spec()["functions"])
     yield Figure("largest function with its layers, unzipped", largest / 2**20, "MiB", UNZIPPED_LIMIT >> 20)
 
 
 def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
-    """Price a month of 2,300 symbols: every invocation as measured, the fetcher with the real time of waiting."""
+    """Yield the costs of a month of 2,300 symbols: invocations as measured, fetch_batch with the real waiting times."""
     batches = ASX / 100
     functions = spec()["functions"]
     usage: Counter[str] = Counter()
@@ -167,7 +168,7 @@ def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
     for one in daily.invoked:
         memory = functions[one.function]["memory"]
         times = RUNS * (batches / measured["fetch_batch"] if one.function == "fetch_batch" else 1)
-        waiting = SECONDS_A_SYMBOL * 100 * SESSIONS / RUNS if one.function == "fetch_batch" else 0
+        waiting = SECONDS_PER_SYMBOL * 100 * SESSIONS / RUNS if one.function == "fetch_batch" else 0
         seconds = waiting + one.cpu * max(1, WHOLE_PROCESSOR / memory)
         usage["lambda_arm64_gb_second"] += times * seconds * memory / 1024
         usage["lambda_request"] += times

@@ -1,4 +1,4 @@
-"""Indicators: ten of them in 20 columns beside polars-talib and TA-Lib, one column alone, the table kept ready."""
+"""Indicators: ten of them in 20 columns against polars-talib and TA-Lib, one column alone, the stored table."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import polars_talib as plta
 import talib
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.sql.catalogue import catalogue
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.compiler import parse, plan
+from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import connect
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
 from tests.benchmarks._synthetic import copy, make_bars, sessions, write_day, write_history
@@ -34,7 +34,7 @@ MOST_OF_WIDE = 0.1
 MOST_OF_FULL = 0.25
 MOST_MILLISECONDS = 50
 MOST_GROWTH = 2.5
-"""Of the time for twice as many bars; 2 is linear."""
+"""Limit of the time ratio for twice as many bars; 2 is linear."""
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -132,7 +132,7 @@ def _talib(arrays: list[tuple[np.ndarray, ...]]) -> None:
 
 
 def _ready(con: duckdb.DuckDBPyConnection, folder: Path, days: list[Any], runs: int) -> Iterator[Figure]:
-    """Compute the default set for a whole lake, then for one day more, and read one symbol of it."""
+    """Compute the stored table for a whole lake, then for one more day, and read one symbol of it."""
     lake = Lake(str(folder))
     lake.prepare(MARKETS["ASX"], days[-1])
     write_history(con, folder, days[:-1])
@@ -141,20 +141,20 @@ def _ready(con: duckdb.DuckDBPyConnection, folder: Path, days: list[Any], runs: 
     write_day(con, folder, days[-1])
     consolidate({}, lake)
     daily = spent(lambda: refresh_indicators({}, lake))
-    yield Figure("ready-made table, all days", full.cpu, "CPU s")
-    yield Figure("ready-made table, a day more", daily.cpu, "CPU s")
-    yield Figure("a day more / all days, CPU", daily.cpu / full.cpu, "x", MOST_OF_FULL)
+    yield Figure("stored table, all days", full.cpu, "CPU s")
+    yield Figure("stored table, one more day", daily.cpu, "CPU s")
+    yield Figure("one more day / all days, CPU", daily.cpu / full.cpu, "x", MOST_OF_FULL)
     with connect(lake.uri) as reader:
         query = "SELECT date, rsi_14, macd, sma_20 FROM indicators WHERE symbol = 'S0007' ORDER BY date"
         (one,) = beside([(lambda: reader, lambda reader: reader.execute(query).fetchall())], runs + 2)
-        yield Figure("one symbol of the ready-made table", 1000 * one.wall, "ms", MOST_MILLISECONDS)
+        yield Figure("one symbol of the stored table", 1000 * one.wall, "ms", MOST_MILLISECONDS)
         live = "SELECT date, rsi FROM rsi('bars_split_adjusted', 14) WHERE symbol = 'S0007' ORDER BY date"
         (one,) = beside([(lambda: reader, lambda reader: reader.execute(live).fetchall())], runs + 2)
         yield Figure("one symbol by the macro rsi", 1000 * one.wall, "ms")
 
 
 def _one_symbol(bars: int, runs: int) -> Iterator[Figure]:
-    """Compute by macro a very long series, and one of half its length."""
+    """Compute a very long series, and one of half its length, by macro."""
 
     def prepared(count: int) -> Callable[[], duckdb.DuckDBPyConnection]:
         def prepare() -> duckdb.DuckDBPyConnection:

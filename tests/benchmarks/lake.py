@@ -1,4 +1,4 @@
-"""The lake: a year of daily batch files, ten years of silver, and what both cost to read and to keep."""
+"""The lake: cost of reading and maintaining a year of daily batch files and ten years of silver."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from pathlib import Path
 import duckdb
 
 from stockstream.pipeline.lake import CURRENT, RAW, Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.benchmarks import _consolidating, _peers, _reading, _requests
 from tests.benchmarks._harness import Figure, main, spent
 from tests.benchmarks._synthetic import corrections, make_bars, sessions, write_daily, write_day
 from tests.s3_server import S3Server
 
-MOST_OVER_PLAIN = 1.3
+MAX_OVER_PLAIN = 1.3
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -31,9 +31,9 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 
 def _year(s3: S3Server, lake: Path, symbols: int, count: int, runs: int) -> Generator[Figure, None, int]:
-    """Read the same lake before it is consolidated, after it, and without its batch files.
+    """Read the same lake before consolidation, after it, and with its batch files archived.
 
-    Gives the bytes that S3 sends for one symbol's history before.
+    Returns the bytes that S3 sends for one symbol's history before consolidation.
     """
     days = sessions(count)
     Lake(str(lake)).prepare(MARKETS["ASX"], days[-1])
@@ -48,10 +48,10 @@ def _year(s3: S3Server, lake: Path, symbols: int, count: int, runs: int) -> Gene
     yield from figures
     yield Figure("a year: consolidated at once", spent(lambda: consolidate({}, Lake(str(lake)))).cpu, "CPU s")
     yield Figure("a year: manifest", (lake / CURRENT).stat().st_size, "bytes")
-    yield from _reading.consolidated("a year", lake, days[-1], runs, MOST_OVER_PLAIN)
+    yield from _reading.consolidated("a year", lake, days[-1], runs, MAX_OVER_PLAIN)
     _requests.upload(s3, lake, uri)
     yield from _requests.consolidated("a year", s3, uri, days[-1], sent)
-    archiving = {"delete": True, "raw": "archive", "rawOlderThanDays": 0}
+    archiving = {"delete": True, "raw": "archive", "raw_older_than_days": 0}
     yield Figure("a year: archived at once", spent(lambda: vacuum(archiving, Lake(str(lake)))).cpu, "CPU s")
     yield Figure("a year, archived: manifest", (lake / CURRENT).stat().st_size, "bytes")
     yield from _requests.consolidated("a year, archived", s3, _requests.uploaded(s3, lake), days[-1], sent)
@@ -59,9 +59,9 @@ def _year(s3: S3Server, lake: Path, symbols: int, count: int, runs: int) -> Gene
 
 
 def _decade(s3: S3Server, root: Path, symbols: int, count: int, runs: int, unconsolidated: float) -> Iterator[Figure]:
-    """Bring one more day, and another, into a long history.
+    """Add one more day, and another, to a long history.
 
-    `unconsolidated`: the bytes that S3 would send for one symbol's history, were the history daily batch files.
+    `unconsolidated`: the bytes that S3 would send for one symbol's history if the history were daily batch files.
     """
     days = sessions(count + 2)
     past, day, next_day = days[:-2], days[-2], days[-1]
@@ -69,7 +69,7 @@ def _decade(s3: S3Server, root: Path, symbols: int, count: int, runs: int, uncon
     with duckdb.connect() as con:
         make_bars(con, symbols, days)
         yield Figure("ten years: rows", symbols * count, "rows")
-        yield Figure("ten years: consolidated at once", _consolidating.made(con, lake, past).cpu, "CPU s")
+        yield Figure("ten years: consolidated at once", _consolidating.build(con, lake, past).cpu, "CPU s")
         yield from _consolidating.daily(con, lake, days[:-1], runs)
         yield from _consolidating.compacting(con, root / "late", days[:-1])
         history = sorted((lake / RAW).iterdir())
@@ -81,7 +81,7 @@ def _decade(s3: S3Server, root: Path, symbols: int, count: int, runs: int, uncon
         shutil.copy(file, lake / RAW)
     yield from _reading.consolidated("ten years + a fresh day", lake, day, runs)
     consolidate({}, Lake(str(lake)))
-    yield from _reading.consolidated("ten years", lake, day, runs, MOST_OVER_PLAIN)
+    yield from _reading.consolidated("ten years", lake, day, runs, MAX_OVER_PLAIN)
     yield from _requests.consolidated("ten years", s3, _requests.uploaded(s3, lake), day, unconsolidated)
 
 

@@ -1,4 +1,4 @@
-"""Running the pipeline: what it costs a symbol beyond the source's own time, and how fast files come in."""
+"""Running the pipeline: cost per symbol beyond the source's own time, and speed of imports."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.listings.base import Listing, ListingsSource
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
+from stockstream.pipeline.listings.base import Company, ListingsSource
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from tests.benchmarks._harness import Figure, Spent, main, spent
 from tests.benchmarks._synthetic import LAST_DAY, copy, make_bars, sessions, write_daily
 
 ASX = MARKETS["ASX"]
 TRAILING = 10
-"""Sessions that a daily run asks for again, the default of the setting."""
+"""Sessions that a daily run requests again, the default of the setting."""
 DAILY_RUNS = 3
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/ohlcv/asx_yahoo_2020_2021.parquet"
@@ -36,12 +36,12 @@ CLI = "from stockstream.analytics.cli import main; main()"
 
 
 class MemorySource(Source):
-    """Answers from memory, one answer a symbol as the sources on the web do; `inside` is its own CPU time."""
+    """Answer from memory, one answer per symbol as the sources on the web do; `inside` is its own CPU time."""
 
     name = "memory"
 
     def __init__(self, symbols: int, bars: pa.Table) -> None:
-        """`bars`: sorted by symbol, as many of each."""
+        """`bars`: sorted by symbol, the same number for each."""
         self._each = len(bars) // symbols
         names = bars["symbol"].take(pa.array(range(0, len(bars), self._each))).to_pylist()
         self._bars = bars
@@ -59,23 +59,23 @@ class MemorySource(Source):
             yield answer
 
     def listings(self) -> ListingsSource:
-        return _Listed([Listing(symbol, f"{symbol} Ltd", "Materials", 1_000_000) for symbol in self._first])
+        return _Listed([Company(symbol, f"{symbol} Ltd", "Materials", 1_000_000) for symbol in self._first])
 
 
 class _Listed:
     name = "memory"
 
-    def __init__(self, listings: list[Listing]) -> None:
+    def __init__(self, listings: list[Company]) -> None:
         self._listings = listings
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         return self._listings
 
 
 def measure(quick: bool) -> Iterator[Figure]:
     symbols, history, years, files = (300, 10, 1, (200, 350)) if quick else (1000, 60, 5, (2000, 350))
     calendar = spent(lambda: ASX.schedule(LAST_DAY.year))
-    yield Figure("trading calendar, once a process", calendar.cpu, "CPU s")
+    yield Figure("trading calendar, once per process", calendar.cpu, "CPU s")
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as folder, duckdb.connect() as con:
         yield from _daily(con, Path(folder), symbols, history)
         yield from _first_run(con, Path(folder), symbols, years)
@@ -83,32 +83,32 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 
 def _daily(con: DuckDBPyConnection, folder: Path, symbols: int, history: int) -> Iterator[Figure]:
-    """Run on the days after a history of daily runs; on each once with a new bar a symbol, once with nothing new."""
+    """Run on the days after a history of daily runs: with one new bar per symbol, then again with nothing new."""
     days = sessions(history + DAILY_RUNS)
     make_bars(con, symbols, days)
     write_daily(con, folder / "daily", symbols, days[:history])
     lake = Lake(str(folder / "daily"))
-    news, nothing = [], []
+    with_new, without_new = [], []
     for day in days[history:]:
         trailing = [past for past in days if past <= day][-TRAILING:]
         source = MemorySource(symbols, _answers(con, trailing))
-        news.append(_run(lake, source, day, expected=symbols))
-        nothing.append(_run(lake, source, day, expected=0))
-    yield from _per_symbol(f"daily run, {history} days in the lake", symbols, news, goal=5)
-    yield from _per_symbol("run with nothing new", symbols, nothing)
+        with_new.append(_run(lake, source, day, expected=symbols))
+        without_new.append(_run(lake, source, day, expected=0))
+    yield from _per_symbol(f"daily run, {history} days in the lake", symbols, with_new, goal=5)
+    yield from _per_symbol("run with nothing new", symbols, without_new)
 
 
 def _first_run(con: DuckDBPyConnection, folder: Path, symbols: int, years: int) -> Iterator[Figure]:
     days = sessions(253 * years)
     make_bars(con, symbols, days)
     source = MemorySource(symbols, _answers(con, days))
-    taken = _run(Lake(str(folder / "first")), source, days[-1], expected=symbols * len(days))
-    yield from _per_symbol(f"first run, {years} years a symbol", symbols, [taken])
-    yield Figure("first run, a million rows", (taken[0].cpu - taken[1]) / (symbols * len(days)) * 1e6, "CPU s")
+    result = _run(Lake(str(folder / "first")), source, days[-1], expected=symbols * len(days))
+    yield from _per_symbol(f"first run, {years} years per symbol", symbols, [result])
+    yield Figure("first run, a million rows", (result[0].cpu - result[1]) / (symbols * len(days)) * 1e6, "CPU s")
 
 
 def _run(lake: Lake, source: MemorySource, day: date, expected: int) -> tuple[Spent, float]:
-    """Run the pipeline once; give what it took, and how much of that was the source's."""
+    """Run the pipeline once; return what it took and the source's share of it, seconds."""
     source.inside = 0.0
     results = []
     taken = spent(lambda: results.append(run(lake, source, ASX, day=day, start=date(2000, 1, 1))))
@@ -120,11 +120,11 @@ def _run(lake: Lake, source: MemorySource, day: date, expected: int) -> tuple[Sp
 def _per_symbol(
     name: str, symbols: int, runs: Sequence[tuple[Spent, float]], goal: float | None = None
 ) -> Iterator[Figure]:
-    """Give the median run without the time in the source."""
+    """Yield the median run without the time in the source."""
     wall, cpu = (median(getattr(taken, kind) - inside for taken, inside in runs) for kind in ("wall", "cpu"))
-    yield Figure(f"{name}: wall", 1000 * wall / symbols, "ms a symbol", goal)
-    yield Figure(f"{name}: CPU", 1000 * cpu / symbols, "CPU ms a symbol")
-    yield Figure(f"{name}: source, taken off", 1000 * median(i for _, i in runs) / symbols, "CPU ms a symbol")
+    yield Figure(f"{name}: wall", 1000 * wall / symbols, "ms per symbol", goal)
+    yield Figure(f"{name}: CPU", 1000 * cpu / symbols, "CPU ms per symbol")
+    yield Figure(f"{name}: source, taken off", 1000 * median(i for _, i in runs) / symbols, "CPU ms per symbol")
 
 
 def _answers(con: DuckDBPyConnection, days: Sequence[date]) -> pa.Table:
@@ -136,7 +136,7 @@ def _answers(con: DuckDBPyConnection, days: Sequence[date]) -> pa.Table:
 
 
 def _imports(con: DuckDBPyConnection, folder: Path, symbols: int, history: int, goal: bool) -> Iterator[Figure]:
-    """Import files through the command line, its start included."""
+    """Import files through the command line, process start included."""
     make_bars(con, symbols, sessions(history))
     columns = "symbol, date, open, high, low, close, volume, adjusted_close AS adj_close"
     query = f"SELECT {columns} FROM raw ORDER BY symbol, date"
@@ -161,7 +161,7 @@ def _complete(command: Sequence[str], folder: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        raise RuntimeError(f"{' '.join(command[3:])} gave {done.returncode}:\n{done.stdout}{done.stderr}")
+        raise RuntimeError(f"{' '.join(command[3:])} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
 
 
 if __name__ == "__main__":

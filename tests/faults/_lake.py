@@ -1,4 +1,4 @@
-"""Lakes to do harm to: how they are made and copied, what is in them, and readers that look all the while."""
+"""Lakes for the injection of faults: create and copy them, compare their contents, read them in the background."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import MANIFESTS, SILVER, Lake
-from stockstream.pipeline.listings.base import Listing, ListingsSource
+from stockstream.pipeline.listings.base import Company, ListingsSource
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect, list_files, pick_files
 from tests.kill_at import Ended
@@ -35,18 +35,18 @@ US = MARKETS["US"]
 SESSIONS = [session.date() for session in US.schedule(2024).loc["2024-02-01":].index[:20]]
 FIRST, SECOND = SESSIONS[17], SESSIONS[19]
 SHORT = {"TAIL": 6, "OPEN": 2, "LARGEST_DELTA": 1.0}
-"""Of `pipeline.steps.consolidate`, so that 20 sessions are enough for a base, and it is not soon written anew."""
+"""Constants of `pipeline.steps.consolidate` with which 20 sessions are enough for a base that is seldom rewritten."""
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 BATCHES = (("AAA", "BBB"), ("CCC", "DDD"))
 INTERVAL = "3d"
 RESAMPLED = f"resampled('{INTERVAL}')"
 
 Sums = tuple[int, int]
-"""Of a view: how many rows, and the sum of their hashes."""
+"""Number of rows of a view, and the sum of their hashes."""
 
 
 def write_csv(folder: Path, day: Any) -> Path:
-    """Write the source as of a day; on the second a bar that lies in base is corrected."""
+    """Write the source as of a day; on the second day a bar that is in base is corrected."""
     lines = ["symbol,date,open,high,low,close,volume"]
     for symbol in SYMBOLS:
         for number, session in enumerate(session for session in SESSIONS if session <= day):
@@ -59,21 +59,21 @@ def write_csv(folder: Path, day: Any) -> Path:
 
 
 class Listed(ListingsSource):
-    """A directory that lists all symbols but one, and another one each day."""
+    """Listings with all symbols except one, a different one each day."""
 
     name = "listed"
 
     def __init__(self, day: Any) -> None:
         self._left = "DDD" if day == FIRST else "NEW"
 
-    def companies(self) -> list[Listing]:
-        return [Listing(symbol, f"{symbol} Ltd", None, None) for symbol in (*SYMBOLS, "NEW") if symbol != self._left]
+    def companies(self) -> list[Company]:
+        return [Company(symbol, f"{symbol} Ltd", None, None) for symbol in (*SYMBOLS, "NEW") if symbol != self._left]
 
 
 def fetch(lake: Lake, folder: Path, day: Any) -> None:
-    """Store what the source has on a day: the list, and two batches of all its history; nothing is published."""
+    """Store what the source has on a day: the list, and two batches with the whole history; publish nothing."""
     now = datetime(day.year, day.month, day.day, 23, tzinfo=UTC)
-    update_symbols({"date": str(day), "acceptSmaller": True}, lake, Listed(day), US, 2, now)
+    update_symbols({"date": str(day), "accept_smaller": True}, lake, Listed(day), US, 2, now)
     source = open_source(f"files:{write_csv(folder, day)}", US, settings())
     for number, batch in enumerate(BATCHES):
         event = {"symbols": list(batch), "batchNumber": number, "date": str(day)}
@@ -81,7 +81,7 @@ def fetch(lake: Lake, folder: Path, day: Any) -> None:
 
 
 def publish_all(lake: Lake) -> None:
-    """Bring silver up to date, step by step."""
+    """Run the steps that publish silver."""
     consolidate({}, lake)
     resample({"intervals": [INTERVAL]}, lake)
     refresh_indicators({}, lake)
@@ -89,7 +89,7 @@ def publish_all(lake: Lake) -> None:
 
 
 def copy(lake: str, to: str, server: S3Server) -> str:
-    """Copy a lake in a folder to another, with the ages of its files, or to S3."""
+    """Copy a lake in a folder to another folder, with the ages of its files, or to S3; return the URI of the copy."""
     if to.startswith("s3://"):
         server.fill(to, objects(lake, server))
     else:
@@ -98,7 +98,7 @@ def copy(lake: str, to: str, server: S3Server) -> str:
 
 
 def objects(lake: str, server: S3Server) -> dict[str, bytes]:
-    """Give all that is in a lake, by key; what lies aside, too."""
+    """Return all objects of a lake by key, temporary files included."""
     if lake.startswith("s3://"):
         return server.objects(lake)
     files = (path for path in Path(lake).rglob("*") if path.is_file() and path.name != ".lock")
@@ -123,11 +123,11 @@ VIEWS = (
 )  # fmt: skip
 NEEDED = views_for(*(f"views/{name}" for name in VIEWS))
 SEEN = ("bars", "silver_bars", "bars_resampled")
-"""What readers look at all the while."""
+"""The views that background readers compare."""
 
 
 def sums(con: DuckDBPyConnection, *names: str) -> dict[str, Sums]:
-    """Give of views, as a connection sees them, the rows' number and the sum of their hashes, whoever fetched them."""
+    """Return the sums of views on a connection, whatever the time of the fetch and the file."""
     asked = [
         f"SELECT '{name}', count(*), sum(hash(t)) FROM (SELECT COLUMNS(c -> c NOT IN ('fetch_timestamp', 'file')) "
         f"FROM {name.replace('resampled', RESAMPLED)}) AS t"
@@ -138,14 +138,14 @@ def sums(con: DuckDBPyConnection, *names: str) -> dict[str, Sums]:
 
 
 def content(lake: str, *names: str, generation: int | None = None) -> dict[str, Sums]:
-    """Give that of a lake as it is now, or as a generation published it; of all views by default."""
+    """Return the sums of views of a lake as it is now or in a generation; of all views by default."""
     names = names or VIEWS
     with connect(lake, generation=generation, only=views_for(*(f"views/{name}" for name in names))) as con:
         return sums(con, *names)
 
 
 def looked_again(con: DuckDBPyConnection, *names: str) -> dict[str, Sums]:
-    """Give that of a lake as it is now, on a connection that was made before."""
+    """Return the sums of views of a lake as it is now, on an existing connection."""
     lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
     list_files(con, lake)
     pick_files(con, lake)
@@ -156,19 +156,19 @@ State = tuple[Sums, ...]
 
 
 def look(lake: str) -> State:
-    """Give what a reader sees who comes now."""
+    """Return what a new reader sees."""
     return tuple(content(lake, *SEEN).values())
 
 
 def immutable(held: Mapping[str, bytes]) -> set[tuple[str, bytes]]:
-    """Give of the objects of a lake those that are never replaced."""
+    """Return the objects of a lake that are never replaced."""
     return {(key, data) for key, data in held.items() if not key.startswith("state/") or key.startswith(MANIFESTS)}
 
 
 def litter(held: Mapping[str, bytes]) -> set[str]:
-    """Give of the objects of a lake what no generation names, and what lies aside.
+    """Return the keys of a lake that no generation names, temporary files included.
 
-    Fails if a generation names a file that is not there whole.
+    Fails if a generation names a file that is absent or incomplete.
     """
     named = set()
     for key in (key for key in held if key.startswith(MANIFESTS) and ".aside-" not in key):
@@ -180,7 +180,7 @@ def litter(held: Mapping[str, bytes]) -> set[str]:
 
 
 def assert_one_line(ended: Ended, *words: str, code: int = 1) -> None:
-    """A command failed as it should: an exit code, and one line that a person can act on."""
+    """Check that a command failed with an exit code and one line that a person can act on."""
     assert ended.code == code, ended
     assert "Traceback" not in ended.err, ended.err
     lines = [line for line in ended.err.splitlines() if line.startswith("error: ")]
@@ -190,16 +190,16 @@ def assert_one_line(ended: Ended, *words: str, code: int = 1) -> None:
 
 @dataclass
 class Reader:
-    """Somebody who queries a lake all the while: `with Reader(lake, complete) as reader: ...`.
+    """A reader in the background that queries a lake again and again: `with Reader(lake, complete): ...`.
 
-    Each look opens the lake anew, as a person does who types a query; or looks again on a connection, where one is
-    given. Leaving the block fails on a state that is not one of the complete ones, and on any error.
+    For each query it opens the lake, or uses `lake` if that is a connection. Leaving the block fails on an error and on
+    a state that is not in `complete`.
     """
 
     lake: str | DuckDBPyConnection
     complete: Iterable[State]
     pause: float = 0.0
-    """Seconds between two looks."""
+    """Seconds between two queries."""
     states: list[State] = field(default_factory=list)
     _errors: list[BaseException] = field(default_factory=list)
 
@@ -213,7 +213,7 @@ class Reader:
         last = False
         try:
             while not last:
-                last = self._ended.is_set()  # so that the last look is of what was left
+                last = self._ended.is_set()  # so that the last query is after the end of the block
                 self.states.append(self._look())
                 self._ended.wait(self.pause)
         except BaseException as error:
@@ -229,11 +229,13 @@ class Reader:
             for error in self._errors:
                 raise AssertionError(f"a reader got {type(error).__name__}: {error}") from error
             strange = set(self.states) - set(self.complete)
-            assert not strange, f"a reader saw what is no complete state: {strange}, of {set(self.complete)}"
+            assert not strange, (
+                f"a reader saw a state that is not complete: {strange}; complete are {set(self.complete)}"
+            )
 
 
 def wait_until(true: Any, seconds: float = 20) -> None:
-    """Wait for something that another thread or process brings about."""
+    """Wait until a condition holds that another thread or process brings about."""
     until = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < until, "that took too long"

@@ -1,4 +1,4 @@
-"""What all tests of faults share: the command line in processes of their own, and lakes in the states before a step."""
+"""Fixtures of the tests of faults: the command line in separate processes, and lakes in the states before a step."""
 
 from __future__ import annotations
 
@@ -6,16 +6,15 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations, count
+from itertools import combinations
 
-import duckdb
 import pytest
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import RAW, Lake
-from stockstream.pipeline.publish import head
 from stockstream.pipeline.steps import consolidate as consolidation
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.session import connect
 from tests.faults._lake import (
     FIRST,
@@ -37,7 +36,7 @@ from tests.faults._lake import (
     objects,
     publish_all,
 )
-from tests.kill_at import Runner, trust_extensions
+from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
 Prepare = Callable[[str, str], str]
@@ -52,11 +51,15 @@ def short_tail() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(duckdb, "connect", duckdb.connect)
-    trust_extensions()
+def _short_tail() -> Iterator[None]:
     with short_tail():
         yield
+
+
+@pytest.fixture(params=["kinds", pytest.param("all", marks=pytest.mark.faults)])
+def sweep(request: pytest.FixtureRequest) -> bool:
+    """Return whether to try a fault at every moment (`make test-faults`), or once per kind of moment (`make test`)."""
+    return bool(request.param == "all")
 
 
 @pytest.fixture(scope="session")
@@ -68,10 +71,11 @@ def runner(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture(scope="session")
 def states(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Give a lake in each state of its life, in folders.
+    """Return the folder of a lake per state.
 
-    `empty`: nothing is in it. `first`: a day's bars, published. `fetched`: a second day's bars, not published.
-    `consolidated`: these merged, not resampled. `published`: all done. `old`: the same, with litter, long ago.
+    `empty`: no objects. `first`: the bars of one day, published. `fetched`: the bars of a second day, not published.
+    `consolidated`: these merged, not resampled. `published`: all steps done. `old`: the same 40 days ago, with files
+    that killed writers left.
     """
     folder = tmp_path_factory.mktemp("states")
     (folder / "empty").mkdir()
@@ -101,7 +105,7 @@ def states(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> dic
 
 @pytest.fixture
 def prepare(states: dict[str, str], lake_uri: str, s3_server: S3Server) -> Prepare:
-    """Give what makes a copy of a lake in some state, under a name of its own, in a folder and on S3 in turn."""
+    """Return a function that copies the lake of a state under a name, in a folder and on S3 in turn."""
 
     def prepared(state: str, name: object) -> str:
         lake = copy(states[state], f"{lake_uri}-{name}", s3_server)
@@ -114,14 +118,16 @@ def prepare(states: dict[str, str], lake_uri: str, s3_server: S3Server) -> Prepa
 
 @dataclass(frozen=True)
 class Step:
-    """A command, the state of the lake before it (`states`), and how many objects it puts and then deletes."""
+    """A command, the state of the lake before it (`states`), and the number of objects it puts and then deletes."""
 
     command: str
     state: str
     puts: int
     deletions: int = 0
-    first: int = 0
-    """Killed no later than at so many puts, and only in the middle of each; 0: killed at all moments."""
+    kinds: tuple[int, ...] = ()
+    """The moments of writing puts that stand for all of their kind."""
+    before_only: bool = False
+    """Kill the command before each put is complete, and not after it too."""
 
     def on(self, lake: str) -> list[str]:
         return [*self.command.split(), "--lake", lake]
@@ -132,9 +138,16 @@ class Step:
 
     @property
     def moments(self) -> dict[str, int]:
-        """So many moments of writing it has on S3 and in a folder: see `kill_at`."""
+        """The number of moments of writing, on S3 and in a folder: see `kill_at`."""
         requests = self.puts + (2 if self.deletions else 0)  # up to a thousand deletions are one; manifests, then files
         return {"s3": 2 * requests, "folder": 2 * self.puts + self.deletions}
+
+    def points(self, place: str, sweep: bool) -> list[int]:
+        """Return the moments at which to kill the command: all of them, or those that stand for a kind."""
+        first, last = 2 * self.puts + 1, self.moments[place]
+        if sweep:
+            return [*range(1, last + 1, 2 if self.before_only else 1)]
+        return [*self.kinds, *sorted({first, (first + last) // 2, last} if self.deletions else ())]
 
 
 Kill = Callable[[Step], None]
@@ -142,13 +155,13 @@ Kill = Callable[[Step], None]
 
 @pytest.fixture
 def kill_at_every_write(
-    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, tried: Counter[str]
+    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, sweep: bool, tried: Counter[str]
 ) -> Kill:
-    """Give what kills a command at every write, and looks at what it leaves and at what a re-run makes of that."""
+    """Return a function that kills a command while it writes, and checks what it leaves and what a re-run does."""
     place = "s3" if lake_uri.startswith("s3://") else "folder"
 
     def between(undisturbed: str, state: str) -> set[State]:
-        """Give what readers may see while a run goes on: each of its batches or not, then all of them merged."""
+        """Return what readers may see during a run: any subset of its batches, then all of them merged."""
         after = objects(undisturbed, s3_server)
         held = objects(prepare(state, "held"), s3_server)
         batches = [key for key in after if key.startswith(RAW) and key not in held]
@@ -169,25 +182,26 @@ def kill_at_every_write(
         expected, complete = content(undisturbed), {before, look(undisturbed)}
         if step.name == "run":
             complete |= between(undisturbed, step.state)
-        for point in range(1, 2 * step.first, 2) if step.first else count(1):
+        for point in step.points(place, sweep):
             lake = prepare(step.state, point)
             there = immutable(objects(lake, s3_server))
             with connect(lake, only=NEEDED) as con:
                 with Reader(con, complete, pause=0.2):
                     (ended,) = runner.run(step.on(lake), kill_at=point)
-                if not ended.killed:
-                    assert (ended.code, point - 1) == (0, step.moments[place]), ended
-                    break
+                assert ended.killed, ended
                 tried[f"killed at a write: {step.name} ({place})"] += 1
                 left = objects(lake, s3_server)
                 litter(left)
-                assert step.deletions or there <= immutable(left), "what was published is gone, or not as it was"
+                assert step.deletions or there <= immutable(left), "published objects are gone or have changed"
 
                 assert [ended.code for ended in runner.run(step.on(lake))] == [0]
                 idle = vacuum({"delete": True}, Lake(lake))
-                assert (idle["files"], idle["orphans"], idle["manifests"]) == (0, 0, []), "what is young was deleted"
+                assert (idle["files"], idle["orphans"], idle["manifests"]) == (0, 0, []), "young objects were deleted"
                 age(lake, 10, s3_server)
                 vacuum({"delete": True}, Lake(lake))
                 assert (looked_again(con), litter(objects(lake, s3_server))) == (expected, set())
+        if sweep and not step.before_only:
+            (ended,) = runner.run(step.on(prepare(step.state, "last")), kill_at=step.moments[place] + 1)
+            assert ended.code == 0, f"there are more moments of writing than expected: {ended}"
 
     return kill

@@ -1,4 +1,4 @@
-"""Damaged files and a wrong clock: what is wrong is named, what is right is served, nothing is lost."""
+"""Damaged files and a wrong clock: damage is reported, undamaged data is served, nothing is lost."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.errors import LakeError
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import Lake, parquet
-from stockstream.pipeline.publish import head, history
-from stockstream.pipeline.steps.consolidate import consolidate
+from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import LakeWarning
 from tests.faults._lake import content
 from tests.faults.conftest import Prepare
@@ -30,7 +30,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "csv", *FOREIGN])
 def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
-    """It is left out and named, the others are consolidated; mended, it is merged."""
+    """It is left out and named, the others are consolidated; its replacement is merged."""
     undisturbed, lake = Lake(prepare("fetched", "undisturbed")), Lake(prepare("fetched", "damaged"))
     consolidate({}, undisturbed)
     bars = content(undisturbed.uri, "bars", "silver_bars")
@@ -59,7 +59,7 @@ def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: 
 
 @pytest.mark.parametrize("damage", ["gone", "truncated"])
 def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
-    """Nobody but a person does that; the batch files still have the bars."""
+    """Only a person can do that; the batch files still have the bars."""
     lake = Lake(prepare("published", "damaged"))
     (base,) = head(lake).table("bars").base
     stored = lake.store.get(base.key)
@@ -74,9 +74,9 @@ def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Co
 
 @pytest.mark.parametrize("at", ["2019-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"])
 def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
-    """Generations go by their numbers, and vacuum by the store's clock: what is young stays."""
+    """Generations are ordered by number, and vacuum uses the clock of the store: young objects stay."""
     lake = prepare("fetched", "clock")
-    clock = (at, "stockstream.pipeline.publish.datetime")
+    clock = (at, "stockstream.pipeline.manifest.datetime")
     ended = runner.run(["consolidate", "--lake", lake], clock=clock) + runner.run(["resample", "--lake", lake])
     assert [each.code for each in ended] == [0, 0]
     made = history(Lake(lake))

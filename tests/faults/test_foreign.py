@@ -1,4 +1,4 @@
-"""Parquet files of somebody else in raw-data/: whatever their columns are, they cost nobody else's bars."""
+"""Foreign Parquet files in raw-data/: whatever their columns are, all other bars are served."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ GOOD = {
 
 
 def store(lake: Lake, name: str, values: dict[str, str]) -> None:
-    """Put a batch file of one row; values with a type of their own, else the column's."""
+    """Put a batch file with one row; a value without CAST gets the type of its column."""
     with duckdb.connect() as con:
         con.execute(load("schema/raw").text)
         types = dict(con.execute("SELECT column_name, column_type FROM (DESCRIBE raw)").fetchall())
@@ -42,7 +42,7 @@ def store(lake: Lake, name: str, values: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("column", GOOD)
 def test_every_type_in_every_column(column: str, tmp_path: Path, tried: Counter[str]) -> None:
-    """All at once: those that can be read for what they are, and those that are named and left out."""
+    """All types at once: files that can be converted are read, the others are left out and named."""
     lake = Lake(str(tmp_path / "lake"))
     store(lake, "2024-03-02-batch-0", GOOD)
     mine = "SELECT * EXCLUDE (file) FROM raw_bars WHERE source = 'mine' AND symbol = 'AAA' AND date = '2024-03-01'"

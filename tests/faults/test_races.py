@@ -1,4 +1,4 @@
-"""Commands that race each other as processes, held until all are about to commit, with a reader all the while."""
+"""Concurrent commands as processes, stopped until all are about to commit, with a reader in the background."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
+from stockstream.pipeline.generations import history
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.publish import history
 from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv
 from tests.faults.conftest import Prepare
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.mark.parametrize(
@@ -32,9 +32,15 @@ pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
     ids=lambda value: ", ".join(value) if isinstance(value, list) else value,
 )
 def test_commands_at_once(
-    state: str, commands: Sequence[str], prepare: Prepare, runner: Runner, s3_server: S3Server, tried: Counter[str]
+    state: str,
+    commands: Sequence[str],
+    prepare: Prepare,
+    runner: Runner,
+    s3_server: S3Server,
+    sweep: bool,
+    tried: Counter[str],
 ) -> None:
-    """They end as they would have one after the other, in some order, and a reader sees no other state on the way."""
+    """They end as if run one after the other in some order, and a reader sees only states of such orders."""
 
     def prepared(name: object) -> str:
         lake = prepare(state, name)
@@ -52,7 +58,7 @@ def test_commands_at_once(
             assert runner.run([*command.split(), "--lake", lake])[0].code == 0
             complete.add(look(lake))
         ends.append(content(lake))
-    for turn in range(2):
+    for turn in range(4 if sweep else 1):
         lake = prepared(f"raced-{turn}")
         with Reader(lake, complete):
             ended = runner.run(*asked(lake), meet="state/manifests/")
@@ -65,7 +71,7 @@ def test_commands_at_once(
 
 
 def test_runs_and_consolidations(prepare: Prepare, runner: Runner, tmp_path: Path, tried: Counter[str]) -> None:
-    """What a run has stored is there from then on, whoever merges it at the same time."""
+    """Bars that a run has stored stay visible, whichever command merges them at the same time."""
     source = f"files:{write_csv(tmp_path, SECOND)}"
     lake, undisturbed = prepare("first", "raced"), prepare("first", "undisturbed")
 

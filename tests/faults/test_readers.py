@@ -1,4 +1,4 @@
-"""Readers on S3 at the worst moments: DuckDB opens a file with one request, and reads it with another."""
+"""Readers on S3 while a file is replaced: DuckDB opens a file with one request and reads it with another."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._lake import INTERVAL, copy, look
 from tests.s3_server import S3Server
 
@@ -19,7 +19,7 @@ from tests.s3_server import S3Server
 def test_the_pointer_is_replaced_while_it_is_read(
     times: int, states: dict[str, str], s3: S3Server, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]
 ) -> None:
-    """Between the request for its size and the one for its bytes somebody publishes, and then somebody else."""
+    """One or two generations are published between the request for its size and the one for its bytes."""
     lake = copy(states["fetched"], f"s3://{s3.new_bucket()}/lake", s3)
     whole: Callable[..., Iterable[bytes]] = s3._server.app  # type: ignore[assignment]
     steps = [lambda: consolidate({}, Lake(lake)), lambda: resample({"intervals": [INTERVAL]}, Lake(lake))][:times]

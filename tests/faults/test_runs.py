@@ -1,6 +1,6 @@
-"""Nothing fetched is ever lost: the real command line, killed at any time, two at once, on damaged lakes.
+"""Runs lose nothing: killed at random times, two at once, on damaged lakes.
 
-At every write it is killed in `tests/faults/test_kills.py`.
+Kills at every write are in `tests/faults/test_kills.py`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.lake import parquet
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.store import open_store
 from stockstream.sql.session import LakeWarning, connect
 from tests.kill_at import Ended, Runner
@@ -30,7 +30,7 @@ SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 COLUMNS = "symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, source, price_basis"
 Bar = tuple[Any, ...]
 
-pytestmark = pytest.mark.filterwarnings("error::sql.session.LakeWarning")
+pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +42,7 @@ def runner(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 @pytest.fixture
 def bars_of(tmp_path: Path) -> dict[Any, Path]:
-    """Give the source's files: as of the first day, and of the second, with two corrections and two new sessions."""
+    """Return the source's file per day; the second day has two corrections and two new sessions."""
     files = {}
     for day in (FIRST, SECOND):
         lines = ["symbol,date,open,high,low,close,volume"]
@@ -78,12 +78,12 @@ def assert_all_still_there(lake: str, acknowledged: list[Bar]) -> None:
 
 
 def names(lake: str) -> set[str]:
-    """Give the names in a lake, without what makes each silver file's its own: killed writers leave such files."""
+    """Return the keys of a lake without the unique part of the names of silver files."""
     return {re.sub(r"-[0-9a-f]{8}\.parquet$", "", name) for name in snapshot(lake)}
 
 
 def snapshot(lake: str) -> dict[str, Any]:
-    """Give everything in the lake, hidden files too, by name: its version and bytes."""
+    """Return the version and bytes of all files of a lake by name, hidden files included."""
     if lake.startswith("s3://"):
         return dict(open_store(lake).list(""))
     files = (path for path in Path(lake).rglob("*") if path.is_file() and path.name != ".lock")
@@ -114,7 +114,7 @@ def assert_a_rerun_changes_nothing(runner: Runner, argv: list[str], lake: str) -
 def test_killed_at_any_time_under_load_nothing_is_lost(
     runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tried: Counter[str]
 ) -> None:
-    """Two runs at once are killed at random moments, and the next two, with no rest between."""
+    """Two concurrent runs are killed at random moments, and right after that two more."""
     first, second = f"{lake_uri}-first", f"{lake_uri}-second"
     assert_complete(*runner.run(command(first, bars_of[FIRST], FIRST)))
     assert_complete(*runner.run(command(copy(first, second), bars_of[SECOND], SECOND)))

@@ -15,13 +15,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Source, Window
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from tests.conftest import made_up_too
 from tests.yahoo_replay import YahooReplay, chart, recorded
 
 US = MARKETS["US"]
@@ -44,10 +45,11 @@ def assert_same_prices(left: DuckDBPyConnection, right: DuckDBPyConnection, view
     assert [row[:2] for row in ours] == [row[:2] for row in theirs]
     for a, b in zip(ours, theirs, strict=True):
         assert a[2:6] == pytest.approx(b[2:6], rel=tolerance), (a, b)
-        assert a[6] == pytest.approx(b[6], rel=1e-6, abs=4)  # the volume as it was told before a split is rounded
+        assert a[6] == pytest.approx(b[6], rel=1e-6, abs=4)  # the volume that Yahoo reported before a split is rounded
     return len(ours)
 
 
+@made_up_too
 def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path, tmp_path: Path) -> None:
     """NVDA split 4 for 1 on 2021-07-20: one lake was filled before it and then daily, the other all at once after."""
     body = recorded(shared / "yahoo_chart" / "historical-via-chart-NVDA-split-2021-02-01-to-2022-01-31.csv.json")
@@ -55,7 +57,7 @@ def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path
     quote, adjusted = result["indicators"]["quote"][0], result["indicators"]["adjclose"][0]["adjclose"]
     days = [datetime.fromtimestamp(stamp, NEW_YORK).date() for stamp in result["timestamp"]]
     split = date(2021, 7, 20)
-    before = [  # what Yahoo said until the split: prices of old shares
+    before = [  # what Yahoo reported until the split: prices of old shares
         (
             day,
             *(4 * quote[name][i] for name in ("open", "high", "low", "close")),
@@ -77,13 +79,14 @@ def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path
 
     with daily.session() as left, at_once.session() as right:
         bases = left.sql("SELECT count(*) FILTER (WHERE price_basis < '2021-07-20') FROM bars").fetchall()
-        assert bases[0][0] > 90, "most bars of before the split must be the ones stored then"
+        assert bases[0][0] > 90, "most bars before the split must be those stored then"
         assert assert_same_prices(left, right, "bars_adjusted", 1e-9) == 252
         assert assert_same_prices(left, right, "bars_as_traded", 1e-9) == 252
-        told = {row[0]: row[1:] for row in left.sql("SELECT date, close, volume FROM bars_as_traded").fetchall()}
-    assert all(told[row[0]][0] == pytest.approx(row[4], rel=1e-9) for row in before)
+        as_traded = {row[0]: row[1:] for row in left.sql("SELECT date, close, volume FROM bars_as_traded").fetchall()}
+    assert all(as_traded[row[0]][0] == pytest.approx(row[4], rel=1e-9) for row in before)
 
 
+@made_up_too
 @pytest.mark.parametrize(
     ("symbol", "recording"),
     [("MSFT", "historical-via-chart-MSFT-dividends-2021-02-01-to-2022-01-31.csv.json")],
@@ -96,7 +99,7 @@ def test_recorded_dividends_give_yahoos_own_adjusted_close(
     fetch(lake, symbol, on=date(2022, 1, 31), start=date(2021, 2, 1))
     with lake.session() as con:
         assert con.sql("SELECT count(*) FROM actions WHERE dividend > 0").fetchall() == [(4,)]
-        # Yahoo's series goes on after the recording: later dividends scale all of it alike.
+        # Yahoo's series continues after the recording: later dividends scale all of it by one factor.
         rows = con.sql(
             "SELECT a.close / b.adjusted_close FROM bars_adjusted a JOIN bars b USING (symbol, date) ORDER BY date"
         ).fetchall()
@@ -123,7 +126,7 @@ def test_demo_equals_its_vendors_adjusted_close(tmp_path: Path) -> None:
 
 
 class Vendor(Source):
-    """A vendor like Yahoo: it tells prices, volumes and dividends in the shares of the day it is asked on."""
+    """A vendor like Yahoo: prices, volumes and dividends are in the shares of the day of the request."""
 
     name = "vendor"
 
@@ -138,9 +141,9 @@ class Vendor(Source):
             for later, _, _, split in self.traded:
                 since *= split if day < later <= self.today else 1.0
             if day <= self.today:
-                told = {"close": close / since, "dividend": dividend / since, "volume": round(1000 * since)}
+                values = {"close": close / since, "dividend": dividend / since, "volume": round(1000 * since)}
                 rows.append(
-                    {"symbol": "X", "date": str(day), "split_ratio": ratio, "price_basis": str(self.today), **told}
+                    {"symbol": "X", "date": str(day), "split_ratio": ratio, "price_basis": str(self.today), **values}
                 )
         kinds = {"symbol": "VARCHAR", "date": "DATE", "close": "DOUBLE", "dividend": "DOUBLE", "volume": "BIGINT"}
         kinds |= {"split_ratio": "DOUBLE", "price_basis": "DATE"}
@@ -161,13 +164,17 @@ DAYS = st.lists(
 )
 
 
-@examples(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    max_examples=examples.default.max_examples // 10,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 @given(days=DAYS, fetched_on=st.sets(st.integers(0, len(SESSIONS) - 1), max_size=4))
 def test_any_history_of_fetches_equals_one_fetch_at_the_end(
     days: list[tuple[float, float, float]], fetched_on: set[int], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Splits and dividends anywhere, fetched on any days: adjusted prices are those of a full fetch at the end."""
-    traded = [(day, *told) for day, told in zip(SESSIONS, days, strict=False)]
+    traded = [(day, *values) for day, values in zip(SESSIONS, days, strict=False)]
     folder = tmp_path_factory.mktemp("adjustment")
     piecemeal, at_once = Lake(str(folder / "piecemeal")), Lake(str(folder / "at-once"))
     last = len(traded) - 1
@@ -181,7 +188,7 @@ def test_any_history_of_fetches_equals_one_fetch_at_the_end(
     with piecemeal.session() as left, at_once.session() as right:
         assert assert_same_prices_of_closes(left, right) == len(traded)
         as_traded = left.sql("SELECT close FROM bars_as_traded ORDER BY date").fetchall()
-    assert [row[0] for row in as_traded] == pytest.approx([told[0] for told in days[: len(traded)]], rel=1e-9)
+    assert [row[0] for row in as_traded] == pytest.approx([close for close, _, _ in days[: len(traded)]], rel=1e-9)
 
 
 def assert_same_prices_of_closes(left: DuckDBPyConnection, right: DuckDBPyConnection) -> int:

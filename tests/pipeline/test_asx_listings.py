@@ -1,3 +1,5 @@
+"""The list of companies of ASX: each form that the exchange has published, and every truncation of it."""
+
 from __future__ import annotations
 
 import csv
@@ -11,10 +13,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.listings.asx import AsxListings, parse, parse_csv
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.settings import Settings
+from stockstream.pipeline.listings.base import Company
 
 TITLED = """ASX listed companies as at Mon Feb 01 22:29:37 EST 2016\r
 \r
@@ -39,39 +41,39 @@ PAGE = """<!doctype html><html><body><table><tr><th>Index</th><th>Level</th></tr
 <tr><td>4</td><td>NEW</td><td>New</td><td>Energy</td><td>--</td></tr></table></td></tr></table></body></html>"""
 
 FROM_TITLED = [
-    Listing("BHP", "BHP GROUP LIMITED", "Materials"),
-    Listing("Z1P", "ZIP CO LIMITED.", "Diversified Financials"),
+    Company("BHP", "BHP GROUP LIMITED", "Materials"),
+    Company("Z1P", "ZIP CO LIMITED.", "Diversified Financials"),
 ]
 FROM_API = [
-    Listing("14D", "1414 DEGREES LIMITED", "Capital Goods", 10685244),
-    Listing("AAA", 'A "QUOTED" NAME', "Food, Beverage & Tobacco"),
-    Listing("CELDB", "NEW", "Not Applic"),
-    Listing("GAP", "NO CAP"),
-    Listing("ZNO", "ZOONO GROUP LIMITED", "Materials", 9116528),
+    Company("14D", "1414 DEGREES LIMITED", "Capital Goods", 10685244),
+    Company("AAA", 'A "QUOTED" NAME', "Food, Beverage & Tobacco"),
+    Company("CELDB", "NEW", "Not Applic"),
+    Company("GAP", "NO CAP"),
+    Company("ZNO", "ZOONO GROUP LIMITED", "Materials", 9116528),
 ]
 FROM_PAGE = [
-    Listing("AAA", "Small", "Energy", 950_500),
-    Listing("BHP", "BHP Group", "Materials", 1_230_000_000),
-    Listing("CBA", "Commonwealth & Bank", "", 180_500_000_000),
-    Listing("NEW", "New", "Energy"),
+    Company("AAA", "Small", "Energy", 950_500),
+    Company("BHP", "BHP Group", "Materials", 1_230_000_000),
+    Company("CBA", "Commonwealth & Bank", "", 180_500_000_000),
+    Company("NEW", "New", "Energy"),
 ]
 
 Answer = tuple[int, str] | tuple[int, str, int]  # status, body, and how many bytes more than that are announced
 
 
 class Exchange:
-    """A server on this machine that gives each path its answers in turn, the last one for good."""
+    """A server on this machine with a list of answers per path, one per request; the last one repeats."""
 
     def __init__(self) -> None:
         self.answers: dict[str, list[Answer]] = {}
-        self.asked: list[str] = []
+        self.requests: list[str] = []
         self.agents: set[str] = set()
         exchange = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 path = self.path.partition("?")[0]
-                exchange.asked.append(path)
+                exchange.requests.append(path)
                 exchange.agents.add(self.headers["User-Agent"])
                 answers = exchange.answers[path]
                 status, text, *more = answers.pop(0) if len(answers) > 1 else answers[0]
@@ -89,7 +91,7 @@ class Exchange:
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
 
     def serve(self, **answers: list[Answer]) -> AsxListings:
-        """Give a directory that asks for these paths in turn, with a token that nobody may see."""
+        """Return listings that request these paths in turn, with a token that no message may contain."""
         self.answers = {f"/{path}": list(each) for path, each in answers.items()}
         urls = [f"http://user:secret@{self.host}{path}?token=secret" for path in self.answers]
         return AsxListings(urls, attempts=3, wait=0.001, wait_max=0.002)
@@ -105,62 +107,62 @@ def running() -> Iterator[Exchange]:
 
 @pytest.fixture
 def exchange(running: Exchange) -> Exchange:
-    running.asked.clear()
+    running.requests.clear()
     return running
 
 
 @pytest.mark.parametrize(("body", "expected"), [(TITLED, FROM_TITLED), (API, FROM_API), (PAGE, FROM_PAGE)])
-def test_each_form_is_read(exchange: Exchange, body: str, expected: list[Listing]) -> None:
+def test_each_form_is_read(exchange: Exchange, body: str, expected: list[Company]) -> None:
     assert exchange.serve(csv=[(200, body)], never=[(500, "")]).companies() == expected
-    assert exchange.asked == ["/csv"]
+    assert exchange.requests == ["/csv"]
     assert exchange.agents == {"Mozilla/5.0 (compatible; stock-stream)"}
 
 
 @pytest.mark.parametrize("status", [429, 500, 503])
-def test_a_passing_failure_is_tried_again(exchange: Exchange, status: int) -> None:
+def test_a_transient_failure_is_retried(exchange: Exchange, status: int) -> None:
     assert exchange.serve(csv=[(status, "later"), (200, API)]).companies() == FROM_API
-    assert exchange.asked == ["/csv", "/csv"]
+    assert exchange.requests == ["/csv", "/csv"]
 
 
-def test_a_lasting_failure_is_not_tried_again(exchange: Exchange) -> None:
+def test_a_permanent_failure_is_not_retried(exchange: Exchange) -> None:
     assert exchange.serve(csv=[(404, API)], page=[(200, PAGE)]).companies() == FROM_PAGE
-    assert exchange.asked == ["/csv", "/page"]
+    assert exchange.requests == ["/csv", "/page"]
 
 
-def test_an_error_page_gives_way_to_the_next_address(exchange: Exchange) -> None:
+def test_after_an_error_page_the_next_address_is_used(exchange: Exchange) -> None:
     assert exchange.serve(csv=[(200, "<html>Sorry</html>")], page=[(200, PAGE)]).companies() == FROM_PAGE
 
 
-def test_an_answer_shorter_than_announced_is_tried_again_then_refused(exchange: Exchange) -> None:
+def test_an_answer_shorter_than_its_content_length_is_retried_then_refused(exchange: Exchange) -> None:
     short = (200, API, 3)  # the last market cap lost three digits: as text it looks whole
     assert exchange.serve(csv=[short, (200, TITLED)]).companies() == FROM_TITLED
-    with pytest.raises(ListingsRefused, match="no whole answer"):
+    with pytest.raises(ListingsRefused, match="no complete answer"):
         exchange.serve(csv=[short]).companies()
 
 
 def test_a_refusal_names_every_address_and_reason_and_no_secret(
     exchange: Exchange, caplog: pytest.LogCaptureFixture
 ) -> None:
-    directory = exchange.serve(gone=[(404, "")], down=[(503, "")], json=[(200, '{"error": 1}')], short=[(200, API, 9)])
-    directory.urls += ["http://user:secret@127.0.0.1:1/closed?token=secret", "odd://secret@host/path?token=secret"]
+    listings = exchange.serve(gone=[(404, "")], down=[(503, "")], json=[(200, '{"error": 1}')], short=[(200, API, 9)])
+    listings.urls += ["http://user:secret@127.0.0.1:1/closed?token=secret", "odd://secret@host/path?token=secret"]
     with pytest.raises(ListingsRefused) as refusal:
-        directory.companies()
+        listings.companies()
     message = str(refusal.value)
     for part in (
         f"{exchange.host}/gone: HTTP 404",
         f"{exchange.host}/down: HTTP 503",
         f'{exchange.host}/json: JSON error instead of a list: {{"error": 1}}',
-        f"{exchange.host}/short: no whole answer",
-        "127.0.0.1:1/closed: no whole answer",
-        "host/path: cannot be asked",
+        f"{exchange.host}/short: no complete answer",
+        "127.0.0.1:1/closed: no complete answer",
+        "host/path: the request failed",
     ):
         assert part in message
     assert "secret" not in message + caplog.text
     assert "\n" not in message
-    assert exchange.asked == ["/gone", *["/down"] * 3, "/json", *["/short"] * 3]
+    assert exchange.requests == ["/gone", *["/down"] * 3, "/json", *["/short"] * 3]
 
 
-def test_the_settings_give_the_addresses_in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_addresses_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKSTREAM_ASX_URL", "https://one")
     monkeypatch.setenv("STOCKSTREAM_ASX_FALLBACK_URLS", '["https://two", "https://three"]')
     assert AsxListings.from_settings(Settings()).urls == ["https://one", "https://two", "https://three"]  # type: ignore[call-arg]
@@ -191,7 +193,7 @@ def test_the_settings_give_the_addresses_in_turn(monkeypatch: pytest.MonkeyPatch
         ("ASX code,Company name,Sector\nBHP,BHP,Mater", "cut off in line 2: BHP,BHP,Mater"),
     ],
 )
-def test_what_is_no_whole_list_is_refused(text: str, reason: str) -> None:
+def test_an_incomplete_list_is_refused(text: str, reason: str) -> None:
     with pytest.raises(ListingsRefused) as refusal:
         parse(text)
     assert reason in str(refusal.value)
@@ -199,7 +201,7 @@ def test_what_is_no_whole_list_is_refused(text: str, reason: str) -> None:
 
 WORDS = st.text(st.characters(exclude_categories=["C"]), max_size=20).map(lambda text: " ".join(text.split()))
 LISTING = st.builds(
-    Listing,
+    Company,
     st.from_regex(r"[A-Z0-9]{1,6}", fullmatch=True),
     WORDS,
     WORDS.map(lambda text: text.replace('"', "")),  # no industry group holds a quote: a cut behind one would look whole
@@ -208,17 +210,17 @@ LISTING = st.builds(
 LISTINGS = st.lists(LISTING, min_size=1, max_size=6, unique_by=lambda listing: listing.symbol)
 
 
-def by_symbol(listings: list[Listing]) -> list[Listing]:
+def by_symbol(listings: list[Company]) -> list[Company]:
     return sorted(listings, key=lambda listing: listing.symbol)
 
 
-def as_titled(listings: list[Listing]) -> str:
+def as_titled(listings: list[Company]) -> str:
     rows = io.StringIO()
     csv.writer(rows, quoting=csv.QUOTE_ALL).writerows([each.name, each.symbol, each.sector] for each in listings)
     return f"ASX listed companies as at now\n\nCompany name,ASX code,GICS industry group\n{rows.getvalue()}"
 
 
-def as_api(listings: list[Listing]) -> str:
+def as_api(listings: list[Company]) -> str:
     rows = io.StringIO()
     writer = csv.writer(rows, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
     writer.writerow(["ASX code", "Company name", "GICs industry group", "Listing date", "Market Cap"])
@@ -228,21 +230,21 @@ def as_api(listings: list[Listing]) -> str:
     return rows.getvalue().removesuffix("\n")
 
 
-def without_caps(listings: list[Listing]) -> list[Listing]:
-    return [Listing(each.symbol, each.name, each.sector) for each in listings]
+def without_caps(listings: list[Company]) -> list[Company]:
+    return [Company(each.symbol, each.name, each.sector) for each in listings]
 
 
 @settings(deadline=None)
 @given(LISTINGS)
-def test_what_is_written_is_read(listings: list[Listing]) -> None:
+def test_a_written_list_is_read_back(listings: list[Company]) -> None:
     assert parse_csv(as_api(listings)) == by_symbol(listings)
     assert parse_csv(as_titled(listings)) == by_symbol(without_caps(listings))
 
 
 @settings(deadline=None)
 @given(LISTINGS, st.sampled_from([as_api, as_titled]), st.data())
-def test_a_cut_list_is_refused_or_is_whole_rows(
-    listings: list[Listing], write: Callable[[list[Listing]], str], data: st.DataObject
+def test_a_truncated_list_is_refused_or_has_complete_rows(
+    listings: list[Company], write: Callable[[list[Company]], str], data: st.DataObject
 ) -> None:
     body = write(listings).encode()
     cut = body[: data.draw(st.integers(0, len(body) - 1))].decode(errors="replace")
@@ -250,17 +252,17 @@ def test_a_cut_list_is_refused_or_is_whole_rows(
         rows = parse_csv(cut)
     except ListingsRefused:
         return
-    kept = listings[: len(rows)]
-    assert without_caps(rows) == by_symbol(without_caps(kept))
+    complete = listings[: len(rows)]
+    assert without_caps(rows) == by_symbol(without_caps(complete))
     if write is as_api:
-        # Only the last market cap can be short: the API ends its last line nowhere.
-        last, read = kept[-1], next(row for row in rows if row.symbol == kept[-1].symbol)
-        assert [row for row in rows if row is not read] == by_symbol(kept[:-1])
+        # Only the last market cap can be short: the API's last line has no line end.
+        last, read = complete[-1], next(row for row in rows if row.symbol == complete[-1].symbol)
+        assert [row for row in rows if row is not read] == by_symbol(complete[:-1])
         assert read == last or (not cut.endswith("\n") and str(last.market_cap).startswith(str(read.market_cap)))
 
 
 REAL = Path(__file__).parents[3] / "shared" / "data"
-real = pytest.mark.skipif(not REAL.is_dir(), reason="no recorded directories: shared/data is not beside the repository")
+real = pytest.mark.skipif(not REAL.is_dir(), reason="no recorded lists: shared/data is not beside the repository")
 
 
 @real
@@ -280,15 +282,15 @@ real = pytest.mark.skipif(not REAL.is_dir(), reason="no recorded directories: sh
         ("asx_directory_api/ASX_Listed_Companies-2026-08-17.csv", 1834, 1775),
         ("asx_directory_api/ASX_Listed_Companies-2026-08-18.csv", 1838, 1779),
         ("asx_directory_api/ASX_Listed_Companies-2026-08-19.csv", 1840, 1778),
-        ("asx_directory_api/failure-partial_1130.csv", 1130, 1084),  # too few for a market: the step's to refuse
+        ("asx_directory_api/failure-partial_1130.csv", 1130, 1084),  # too few for a market: the step refuses it
         ("asx_directory_api/failure-market_cap_dashes.csv", 1800, 1),  # all but CELDB's
     ],
 )
-def test_real_directories(path: str, count: int, caps: int) -> None:
-    listings = parse((REAL / path).read_bytes().decode())
-    assert len(listings) == count
-    assert sum(each.market_cap is not None for each in listings) == caps
-    assert all(each.name and each.sector for each in listings)
+def test_real_lists(path: str, count: int, caps: int) -> None:
+    companies = parse((REAL / path).read_bytes().decode())
+    assert len(companies) == count
+    assert sum(each.market_cap is not None for each in companies) == caps
+    assert all(each.name and each.sector for each in companies)
 
 
 @real

@@ -1,4 +1,4 @@
-"""Consolidation: whatever is fetched and merged in whatever order, the views give the same, and give it once."""
+"""Consolidation: the views return the same rows, each once, in whatever order batches are fetched and merged."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head, history
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps import consolidate as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_batch import fetch_batch
-from stockstream.pipeline.steps.resample import resample
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from stockstream.pipeline.steps.resample import run as resample
 from stockstream.sql.session import LakeWarning
 from tests.pipeline.test_invariants import BLANK, NUMBERS, SYMBOLS, Row, Told
 
@@ -28,7 +28,7 @@ DAYS = [session.date() for session in US.schedule(2024).loc["2024-01-08":].index
 INTERVALS = ["3d", "5d", "weekly"]
 BOUNDS = examples(
     deadline=None,
-    max_examples=10,
+    max_examples=examples.default.max_examples // 10,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -36,14 +36,14 @@ BOUNDS = examples(
 
 @pytest.fixture(autouse=True)
 def _short_tail(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a base begin after a few days, and be outgrown soon."""
+    """Start a base after a few days, and compact it soon."""
     monkeypatch.setattr(module, "TAIL", 6)
     monkeypatch.setattr(module, "OPEN", 2)
     monkeypatch.setattr(module, "LARGEST_DELTA", 1.0)
 
 
 def fetch(lake: Lake, number: int, rows: list[Row], through: date = date(2024, 2, 12)) -> None:
-    """Store rows as the `number`-th run, whatever days they are of, on the evening of `through`."""
+    """Store rows, of any days, as run number `number` on the evening of `through`."""
     now = datetime(through.year, through.month, through.day, 22, tzinfo=UTC) + timedelta(seconds=number)
     event = {"symbols": list(SYMBOLS), "batchNumber": number % 3, "date": str(now.date())}
     if lake.market() is None:
@@ -71,7 +71,7 @@ STORED_NUMBERS = "SELECT symbol, date, bar_no, prev_close FROM silver_bars"
 
 
 def silver(lake: Lake) -> list[list[tuple[Any, ...]]]:
-    """Give the rows of every silver table, having looked at the numbers of the bars."""
+    """Return the rows of every silver table, after checking the numbers of the bars."""
     with lake.session() as con:
         numbered, stored = (con.sql(f"{query} ORDER BY ALL").fetchall() for query in (NUMBERED, STORED_NUMBERS))
         assert stored == numbered
@@ -101,7 +101,7 @@ history_first = [row(symbol, day, 10.0 + at) for symbol in SYMBOLS for at, day i
 @given(st.lists(st.one_of(told, days_of_all), min_size=2, max_size=6), st.data())
 @BOUNDS
 def test_incremental_equals_full_and_views_are_right_between(runs: list[list[Row]], data: st.DataObject) -> None:
-    """Random days, corrections, splits and answers without a close; silver is brought up to date now and then."""
+    """Random days, corrections, splits and answers without a close; silver is refreshed at random moments."""
     with tempfile.TemporaryDirectory() as folder:
         often, never = Lake(f"{folder}/often"), Lake(f"{folder}/never")
         for number, rows in enumerate([history_first, *runs]):
@@ -209,7 +209,7 @@ def test_consolidators_at_once_publish_each_batch_once(lake_uri: str) -> None:
 
 
 def test_a_commit_whose_pointer_was_not_moved_is_found(lake_uri: str) -> None:
-    """As a writer leaves it that dies between its two last writes; readers have the generation before until then."""
+    """A writer died between its last two writes; readers see the generation before until the next writer."""
     lake = Lake(lake_uri)
     fetch(lake, 0, history_first)
     consolidate({}, lake)

@@ -1,4 +1,4 @@
-"""Bars that somebody owns: any CSV or Parquet file, through the pipeline into a lake."""
+"""The files source: any CSV or Parquet file, through the pipeline into a lake."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 import duckdb
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 
 ASX = MARKETS["ASX"]
@@ -45,7 +45,7 @@ def test_a_folder_of_downloads_named_after_their_symbols(lake: Lake, tmp_path: P
     for name in ("BHP.AX.csv", "CBA.AX.csv"):
         (folder / name).write_text(YAHOO_DOWNLOAD)
     result = load(lake, folder)
-    assert (result["status"], result["rows"], result["directory"]["count"]) == ("complete", 4, 2)
+    assert (result["status"], result["rows"], result["listings"]["count"]) == ("complete", 4, 2)
     assert bars(lake, "symbol, date::VARCHAR, close, adjusted_close, volume, price_basis::VARCHAR")[:2] == [
         ("BHP", "2020-02-03", 10.5, 10.0, 1000, "2020-02-05"),
         ("BHP", "2020-02-05", 11.5, 11.0, 2000, "2020-02-05"),
@@ -62,7 +62,7 @@ def test_a_folder_of_downloads_named_after_their_symbols(lake: Lake, tmp_path: P
                                                ("Instrument", "When", "a", "b", "c_", "d", "e"), strict=True))),
     ],
 )  # fmt: skip
-def test_column_names_are_understood_or_mapped(
+def test_column_names_are_recognised_or_mapped(
     header: str, columns: dict[str, str], lake: Lake, tmp_path: Path
 ) -> None:
     path = tmp_path / "bars.csv"
@@ -90,14 +90,14 @@ def test_parquet_with_the_types_of_another_program(lake: Lake, tmp_path: Path) -
     ("prices", "basis"),
     [("as-traded", "2020-02-03"), ("adjusted", "2020-02-05"), ("adjusted:2021-06-30", "2021-06-30")],
 )
-def test_prices_say_which_splits_are_in_them(prices: str, basis: str, lake: Lake, tmp_path: Path) -> None:
+def test_prices_declares_which_splits_the_prices_include(prices: str, basis: str, lake: Lake, tmp_path: Path) -> None:
     (tmp_path / "BHP.csv").write_text(YAHOO_DOWNLOAD)
     load(lake, tmp_path / "BHP.csv", prices=prices)
     assert bars(lake, "price_basis::VARCHAR")[0] == (basis,)
 
 
-def test_corrected_statement_of_prices_is_taken(lake: Lake, tmp_path: Path) -> None:
-    """Imported as adjusted by mistake: imported again as traded, the same closes are news, for a split lies between."""
+def test_a_corrected_declaration_of_prices_is_accepted(lake: Lake, tmp_path: Path) -> None:
+    """Imported as adjusted by mistake, then again as traded: the same closes are new rows, as a split lies between."""
     path = tmp_path / "BHP.csv"
     path.write_text("Date,Close,Stock Splits\n2020-02-03,10,0\n2020-02-04,5,2\n2020-02-05,5,0\n")
     load(lake, path, prices="adjusted")
@@ -142,7 +142,7 @@ def test_one_bad_file_in_a_folder_is_named_and_the_rest_stored(lake: Lake, tmp_p
         ("a.parquet", "no Parquet", {}, "cannot be read"),
     ],
 )
-def test_what_cannot_be_read_says_why(
+def test_an_unreadable_file_is_refused_with_the_reason(
     name: str, text: str | None, options: dict[str, Any], message: str, lake: Lake, tmp_path: Path
 ) -> None:
     if text is not None:
@@ -152,10 +152,10 @@ def test_what_cannot_be_read_says_why(
 
 
 def test_real_bars_of_the_whole_market(lake: Lake, shared: Path) -> None:
-    """722,988 rows of 2,188 symbols, with the dirt that is in them."""
+    """722,988 rows of 2,188 symbols, as a vendor delivered them."""
     result = load(lake, shared / "ohlcv" / "asx_yahoo_2020_2021.parquet")
     assert (result["status"], result["symbols"], result["batches"]) == ("complete", 2188, 22)
-    assert result["rows"] == 722_987, "all but the one row in which every value is missing"
+    assert result["rows"] == 722_987, "all but the one row without any value"
     with lake.session() as con:
         assert con.sql("SELECT count(*), count(DISTINCT (symbol, date)) FROM bars").fetchall() == [(722_987, 722_987)]
         theirs = con.sql(f"SELECT sum(close), sum(volume) FROM '{shared}/ohlcv/asx_yahoo_2020_2021.parquet'").fetchall()

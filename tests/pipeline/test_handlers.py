@@ -1,7 +1,8 @@
-"""The Lambda handlers in this process: what does not need a deployment to be seen. The rest is tests/terraform."""
+"""The Lambda handlers in this process; tests/terraform has the tests that need a deployment."""
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from datetime import date
@@ -12,10 +13,10 @@ from threading import Thread
 import boto3
 import pytest
 
-from stockstream.pipeline.handlers import fetch_batch, update_symbols
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.handlers import fetch_batch, runtime, steps, update_symbols
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
 from tests.s3_server import REGION, S3Server
 from tests.yahoo_replay import YahooReplay, chart
 
@@ -24,7 +25,7 @@ DAY = date(2026, 8, 7)
 
 @dataclass
 class Context:
-    """What Lambda tells a function of its invocation."""
+    """The context that Lambda passes to a handler."""
 
     seconds: list[float]
     function_name = "any"
@@ -46,14 +47,14 @@ def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
     return lake
 
 
-def known(yahoo: YahooReplay, *symbols: str) -> None:
+def answer(yahoo: YahooReplay, *symbols: str) -> None:
     for symbol in symbols:
         yahoo.script(f"{symbol}.AX", chart(f"{symbol}.AX", [(DAY, 1.0, 2.0, 0.5, 1.5, 10)]))
 
 
-def test_a_batch_without_time_left_stores_what_it_had(lake: Lake, yahoo: YahooReplay) -> None:
-    """And says so by an error, whose name has the state machine ask for the rest."""
-    known(yahoo, "AAA", "BBB", "CCC")
+def test_a_batch_without_time_left_stores_what_it_has_fetched(lake: Lake, yahoo: YahooReplay) -> None:
+    """It ends with an error by whose name the state machine retries the rest."""
+    answer(yahoo, "AAA", "BBB", "CCC")
     event = {"date": "2026-08-07", "batchNumber": 0, "symbols": ["AAA", "BBB", "CCC"], "run": "one"}
     with pytest.raises(Exception, match="2 of 3 symbols are still missing") as caught:
         fetch_batch.handler(event, Context([100, 50, 5]))
@@ -65,35 +66,54 @@ def test_a_batch_without_time_left_stores_what_it_had(lake: Lake, yahoo: YahooRe
         ["BBB", "CCC"],
     )
     again = fetch_batch.handler(event, Context([100]))
-    assert (again["rows"], again["upToDate"], again["missing"]) == (2, 1, 0)
+    assert (again["rows"], again["up_to_date"], again["missing"]) == (2, 1, 0)
 
 
 def test_an_executions_input_is_checked(lake: Lake) -> None:
     with pytest.raises(Exception, match="the execution's input: symbol: Extra inputs are not permitted") as caught:
-        update_symbols.handler({"run": "one", "asked": {"symbol": ["AAA"]}}, Context([100]))
+        update_symbols.handler({"run": "one", "input": {"symbol": ["AAA"]}}, Context([100]))
     assert type(caught.value).__name__ == "UsageError"
 
 
-def test_an_execution_may_name_symbols_and_a_range(lake: Lake) -> None:
-    asked = {"symbols": ["AAA", "BBB", "AAA"], "start": "2026-01-05", "end": "2026-01-09", "batchSize": 1}
-    told = update_symbols.handler({"run": "one", "now": "2026-08-07T20:00:00Z", "asked": asked}, Context([100]))
-    assert told["symbolBatches"] == [{"symbols": ["AAA"], "batchNumber": 0}, {"symbols": ["BBB"], "batchNumber": 1}]
-    assert (told["date"], told["start"], told["end"], told["directory"]) == (
+@pytest.mark.parametrize("batch_size", ["batch_size", "batchSize"])
+def test_an_execution_may_name_symbols_and_a_range(batch_size: str, lake: Lake) -> None:
+    options = {"symbols": ["AAA", "BBB", "AAA"], "start": "2026-01-05", "end": "2026-01-09", batch_size: 1}
+    plan = update_symbols.handler({"run": "one", "now": "2026-08-07T20:00:00Z", "input": options}, Context([100]))
+    assert plan["symbolBatches"] == [{"symbols": ["AAA"], "batchNumber": 0}, {"symbols": ["BBB"], "batchNumber": 1}]
+    assert (plan["date"], plan["start"], plan["end"], plan["listings"]) == (
         "2026-08-08",  # in Sydney
         "2026-01-05",
         "2026-01-09",
         None,
     )
-    assert told["intervals"] == settings().resample
+    assert plan["intervals"] == settings().resample
+
+
+def test_a_plain_step_is_a_handler_under_its_name(lake: Lake) -> None:
+    result = steps.check({"run": "one"}, Context([100]))
+    assert result["failed"] == []
+    with pytest.raises(AttributeError, match="nothing"):
+        steps.nothing  # noqa: B018
+
+
+def test_modules_log_as_json_with_the_run(lake: Lake, yahoo: YahooReplay, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = io.StringIO()
+    monkeypatch.setattr(runtime.logger.registered_handler, "stream", log)
+    answer(yahoo, "AAA")
+    event = {"date": "2026-08-07", "batchNumber": 0, "symbols": ["AAA"], "run": "one"}
+    fetch_batch.handler(event, Context([100]))
+    lines = [json.loads(line) for line in log.getvalue().splitlines()]
+    (line,) = [line for line in lines if line["message"] == "batch 0: 1 rows, 0 missing"]
+    assert (line["level"], line["correlation_id"], line["function_request_id"]) == ("INFO", "one", "one")
 
 
 def test_polygons_key_comes_from_ssm(tmp_path: Path, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is asked for by the name of its parameter, decrypted, and used; the environment never has it."""
-    asked: list[str | None] = []
+    """It is read by the name of its parameter, decrypted, and used; the environment never has it."""
+    headers: list[str | None] = []
 
     class Polygon(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            asked.append(self.headers["Authorization"])
+            headers.append(self.headers["Authorization"])
             body = b'{"status": "OK", "results": []}'
             self.send_response(200)
             self.send_header("Content-Length", str(len(body)))
@@ -118,7 +138,7 @@ def test_polygons_key_comes_from_ssm(tmp_path: Path, s3: S3Server, monkeypatch: 
     Lake(str(tmp_path / "lake")).prepare(MARKETS["US"], DAY)
     fetch_batch.handler({"date": str(DAY), "symbols": ["AAPL"], "start": "2026-08-06"}, Context([100]))
     server.shutdown()
-    assert set(asked) == {"Bearer the-key"}
+    assert set(headers) == {"Bearer the-key"}
 
     monkeypatch.setenv("POLYGON_API_KEY_PARAMETER", "/no/such")
     settings.cache_clear()

@@ -1,4 +1,4 @@
-"""Metadata from lists of companies: periods, code changes, survivorship; one list at a time ends as all at once."""
+"""Metadata from lists of companies: periods, code changes, survivorship; merging lists one by one or all at once."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.errors import LakeError, ListingsRefused
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.metadata import merge
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.metadata import periods as module
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect
 
@@ -30,10 +30,15 @@ MONDAY = date(2024, 3, 4)
 DAYS = [MONDAY + timedelta(days) for days in range(8)]
 OLD = date(1999, 12, 31)
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
-BOUNDS = examples(deadline=None, max_examples=8, phases=PHASES, suppress_health_check=[HealthCheck.too_slow])
+BOUNDS = examples(
+    deadline=None,
+    max_examples=examples.default.max_examples // 12,
+    phases=PHASES,
+    suppress_health_check=[HealthCheck.too_slow],
+)
 
 
-class Company(NamedTuple):
+class Entry(NamedTuple):
     """What a list says of a symbol."""
 
     name: str
@@ -41,29 +46,29 @@ class Company(NamedTuple):
     listing_date: date | None = None
 
 
-Companies = Mapping[str, Company]
+Companies = Mapping[str, Entry]
 
 
 class Told:
-    """A directory that gives what it was given."""
+    """A listings source that returns the companies of its constructor."""
 
     name = "told"
 
     def __init__(self, companies: Companies) -> None:
         self._companies = companies
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         if not self._companies:
             raise ListingsRefused("no list today")
-        return [Listing(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
+        return [Company(symbol, each[0], each[1], None, each[2]) for symbol, each in sorted(self._companies.items())]
 
 
 def tell(lake: Lake, day: date, companies: Companies) -> None:
-    update_symbols({"date": str(day), "acceptSmaller": True}, lake, Told(companies), ASX)
+    update_symbols({"date": str(day), "accept_smaller": True}, lake, Told(companies), ASX)
 
 
 def put(lake: Lake, day: date, companies: Companies) -> None:
-    """Store a list as `tell` does, in a tenth of the time; in the place of one that is there."""
+    """Store a list as `tell` does, in a tenth of the time; replace an existing one."""
     text = "".join(f"{symbol},{each.name},{each.sector},\n" for symbol, each in companies.items())
     lake.update(symbols_key(day), lambda _: f"symbol,name,sector,market_cap\n{text}".encode())
     dates = ", ".join(f"('{symbol}', DATE '{each.listing_date or OLD}')" for symbol, each in companies.items())
@@ -88,7 +93,7 @@ def periods(lake: Lake) -> list[tuple[Any, ...]]:
 
 
 def links(lake: Lake) -> set[tuple[str, str, date]]:
-    """Give old code, new code and day of each code change, told alike by both of its periods."""
+    """Return the old code, the new code and the day of each code change, in which both of its periods agree."""
     there = set(query(lake, "SELECT symbol, renamed_to, valid_to FROM metadata WHERE renamed_to IS NOT NULL"))
     back = set(query(lake, "SELECT renamed_from, symbol, valid_from FROM metadata WHERE renamed_from IS NOT NULL"))
     assert there == back
@@ -96,16 +101,16 @@ def links(lake: Lake) -> set[tuple[str, str, date]]:
 
 
 def test_a_life_on_the_exchange(lake_uri: str) -> None:
-    """Listed, renamed, reclassified, another code, delisted, and the code used again by somebody else."""
+    """Listed, renamed, reclassified, another code, delisted, and the code reused by another company."""
     lake = Lake(lake_uri)
-    others = {"BHP": Company("BHP GROUP LIMITED")}
+    others = {"BHP": Entry("BHP GROUP LIMITED")}
     lives = [
-        {"OLD": Company("OLDCO LIMITED")},
-        {"OLD": Company("OLDER LTD")},
-        {"OLD": Company("OLDER LTD", "Energy")},
-        {"NEW": Company("OLDER LIMITED", "Energy")},
+        {"OLD": Entry("OLDCO LIMITED")},
+        {"OLD": Entry("OLDER LTD")},
+        {"OLD": Entry("OLDER LTD", "Energy")},
+        {"NEW": Entry("OLDER LIMITED", "Energy")},
         {},
-        {"OLD": Company("ANOTHER NL")},
+        {"OLD": Entry("ANOTHER NL")},
     ]
     for day, life in zip(DAYS, lives, strict=False):
         tell(lake, day, {**others, **life})
@@ -141,13 +146,13 @@ def test_a_life_on_the_exchange(lake_uri: str) -> None:
 def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     assert merged(lake)["generation"] is None  # no list at all
-    tell(lake, MONDAY, {"A": Company("ALPHA")})
+    tell(lake, MONDAY, {"A": Entry("ALPHA")})
     assert (merged(lake)["generation"], merged(lake)["generation"]) == (1, None)
     with pytest.raises(ListingsRefused):
         update_symbols({"date": str(DAYS[1])}, Lake(str(tmp_path / "other")), Told({}), ASX)
     refused = update_symbols({"date": str(DAYS[1])}, lake, Told({}), ASX)
     assert refused["metadata"]["refused"]
-    smaller = {f"S{n}": Company(f"COMPANY {n}") for n in range(20)}
+    smaller = {f"S{n}": Entry(f"COMPANY {n}") for n in range(20)}
     tell(lake, DAYS[1], smaller)
     assert merged(lake)["lists"] == 1
     cut = update_symbols({"date": str(DAYS[2])}, lake, Told(dict(list(smaller.items())[:9])), ASX)
@@ -158,16 +163,16 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
         "lists": 2,
         "rows": 21,
         "listed": 20,
-        "codeChanges": 0,
+        "code_changes": 0,
         "polygon": None,
     }
 
 
-ALPHA, BETA = Company("ALPHA LIMITED"), Company("BETA NL")
+ALPHA, BETA = Entry("ALPHA LIMITED"), Entry("BETA NL")
 
 
 def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
-    """Listing dates that only a later form of the directory gives still tell what the code was before."""
+    """Listing dates, which only the later form of the list has, still show the former code."""
     lake = Lake(str(tmp_path))
     lists = [
         {"A": ALPHA._replace(listing_date=OLD)},
@@ -185,23 +190,23 @@ def test_what_is_told_later_is_filled_in(tmp_path: Path) -> None:
 
 
 company = st.builds(
-    Company,
+    Entry,
     st.sampled_from(["", "ALPHA LIMITED", "BETA NL", "GAMMA LTD"]),
     st.sampled_from(["", "Energy", "Materials"]),
     st.sampled_from([None, OLD, date(2001, 2, 3)]),
 )
 some_list = st.dictionaries(st.sampled_from(["A", "B", "C", "D"]), company, min_size=1)
 Arrivals = list[tuple[date, Companies, bool]]
-"""Lists in the order in which they come, each of a day; whether metadata are merged then."""
+"""Lists in the order in which they arrive, each with its day, and whether metadata are merged after it."""
 arrivals = st.lists(st.tuples(st.sampled_from(DAYS), some_list, st.booleans()), min_size=2, max_size=6)
 
 
 @given(arrivals, st.booleans())
 @BOUNDS
 def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -> None:
-    """In whatever order they come: a list of a day that has one replaces it."""
+    """In any order: a second list of a day replaces the first one."""
     with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(merge, "AT_ONCE", 2)  # many lists are merged part by part
+        patch.setattr(module, "AT_ONCE", 2)  # many lists are merged part by part
         lake, lists = Lake(folder), dict[date, Companies]()
         for day, companies, now in sorted(coming, key=lambda told: told[0]) if in_order else coming:
             put(lake, day, companies)
@@ -210,14 +215,14 @@ def test_lists_one_by_one_end_as_all_at_once(coming: Arrivals, in_order: bool) -
                 merged(lake)
         merged(lake)
         held = periods(lake)
-        patch.setattr(merge, "AT_ONCE", 100)
+        patch.setattr(module, "AT_ONCE", 100)
         assert merged(lake, full=True)["lists"] == len(lists)
         assert periods(lake) == held
         assert_shows(lake, lists)
 
 
 def assert_shows(lake: Lake, lists: Mapping[date, Companies]) -> None:
-    """What the lists tell is what the view shows, on their days and between them."""
+    """The view shows the content of the lists, on their days and in between."""
     assert query(
         lake,
         "SELECT a.symbol FROM metadata AS a JOIN metadata AS b ON b.symbol = a.symbol AND b.valid_from > a.valid_from "

@@ -1,4 +1,4 @@
-"""The codes that a company had in turn, which Polygon is asked for where lists and FIGIs do not tell."""
+"""The codes that a company had, requested from Polygon where lists and FIGIs do not show them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from pathlib import Path
 import pytest
 
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
 from tests.pipeline.test_metadata import links, query
 from tests.pipeline.test_metadata_polygon import SPRING, TICKERS, TODAY, US, fetch, lists, ticker
-from tests.pipeline.test_polygon import Reply, Vendor, refuse, vendor
-
-__all__ = ["vendor"]
+from tests.polygon_vendor import Reply, Vendor, refuse
 
 
 def codes(vendor: Vendor, symbol: str, *changes: tuple[date, str], figi: str | None = None) -> None:
@@ -42,7 +40,7 @@ def test_former_codes_that_no_list_shows(vendor: Vendor, tmp_path: Path) -> None
     later = TODAY + timedelta(7)
     known = ((later, "ZED"), (TODAY, "THREE"), (date(2020, 2, 3), "TWO"), (date(2012, 5, 20), "ONE"))
     codes(vendor, "ZED", *known, figi="F1")
-    assert fetch(lake, vendor, later)["codeChanges"] == 3
+    assert fetch(lake, vendor, later)["code_changes"] == 3
     told = query(lake, rows)
     assert told[0] == ("ONE", None, "TWO", "polygon-events", date(2012, 5, 20), date(2020, 2, 3))
     fetch_metadata({"full": True}, lake, None, US)
@@ -69,7 +67,7 @@ def test_only_what_no_figi_explains_is_asked_for_and_not_for_ever(vendor: Vendor
         vendor.routes[f"{events}{symbol}/events"] = [refuse(404, "Not found")]
     results = [fetch(lake, vendor, day, codes=2)["polygon"]["codes"] for day in days[1:]]
     assert results == [2, 2, 2, 2]
-    asked = [path for path, _ in vendor.asked if path.startswith(events)]
+    asked = [path for path, _ in vendor.requests if path.startswith(events)]
     assert sorted(asked) == sorted(
         [f"{events}N{n}/events" for n in (1, 2, 3)] * 2 + [f"{events}N{n}/events" for n in (1, 2)]
     )

@@ -1,4 +1,4 @@
-"""`stockstream metadata`, as a person runs it."""
+"""The command `stockstream metadata`."""
 
 from __future__ import annotations
 
@@ -11,14 +11,12 @@ import typer
 from typer.testing import CliRunner, Result
 
 from stockstream.analytics.cli.commands.metadata import metadata_command
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.settings import settings
 from stockstream.sql.errors import UsageError
 from tests.pipeline.test_metadata import ALPHA, BETA, DAYS, tell
 from tests.pipeline.test_metadata_polygon import gone, lists, ticker
-from tests.pipeline.test_polygon import KEY, Vendor, vendor
-
-__all__ = ["vendor"]
+from tests.polygon_vendor import KEY, Vendor
 
 app = typer.Typer()
 app.command()(metadata_command)
@@ -52,7 +50,7 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
         "lists": 2,
         "rows": 3,
         "listed": 2,
-        "codeChanges": 1,
+        "code_changes": 1,
         "polygon": None,
     }
 
@@ -60,7 +58,7 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "polygon", "--market", "US"], "needs POLYGON_API_KEY .*; --source listings needs no key"),
+        (["--source", "polygon", "--market", "US"], r"set POLYGON_API_KEY \(environment or \.env\)"),
         (["--source", "polygon"], "--source polygon has the US market only: use --source listings"),
         (["--date", "2020-01-02"], "--date is for --source polygon"),
         (["--market", "NOWHERE"], "no market NOWHERE"),
@@ -79,8 +77,8 @@ def test_polygon_is_asked_by_the_settings(lake: Lake, vendor: Vendor, monkeypatc
     settings.cache_clear()
     lists(vendor, [ticker("A"), ticker("B")], [gone("C", DAYS[0])])
     shown = run("--source", "polygon", "--market", "US").stdout
-    assert "polygon    tickers 2, delisted 1, 0 asked for their codes\nmetadata   generation 1: 1 lists merged" in shown
+    assert "polygon    tickers 2, delisted 1, codes of 0 symbols requested\nmetadata   generation 1: 1 lists" in shown
     assert "tickers stored before, delisted stored before" in run("--source", "polygon").stdout  # the lake's market
     assert "lists merged" in run("--source", "polygon", "--date", "2015-06-30").stdout
-    assert vendor.asked[-1][1]["date"] == "2015-06-30"
+    assert vendor.requests[-1][1]["date"] == "2015-06-30"
     assert KEY not in shown

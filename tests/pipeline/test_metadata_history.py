@@ -1,4 +1,4 @@
-"""Metadata of ten years of real ASX directories, against the exchange's own records of delistings and code changes."""
+"""Metadata from ten years of real ASX lists, compared with the exchange's records of delistings and code changes."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ import pytest
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.asx import parse
-from stockstream.pipeline.listings.base import Listing
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.conftest import SHARED
 from tests.pipeline.test_metadata import links, query
 
@@ -25,19 +25,19 @@ pytestmark = pytest.mark.skipif(not SHARED.is_dir(), reason="the recorded direct
 
 
 class File:
-    """A directory as it was on a day."""
+    """The exchange's list as it was on a day."""
 
     name = "recorded"
 
     def __init__(self, path: Path) -> None:
         self.path, self.day = path, date.fromisoformat(path.stem[-10:])
 
-    def companies(self) -> list[Listing]:
+    def companies(self) -> list[Company]:
         return parse(self.path.read_bytes().decode())
 
 
 class Change(NamedTuple):
-    """A line of the exchange's record."""
+    """A line of the exchange's records."""
 
     day: date
     old: str
@@ -49,7 +49,7 @@ def files(pattern: str) -> list[File]:
 
 
 def records(kind: str) -> Iterator[tuple[date, list[str]]]:
-    """Give the lines of the records that have a whole date, which all since 2010 have."""
+    """Return the lines of the records with a complete date, which are all lines since 2010."""
     for path in sorted(SHARED.glob(f"asx_listed/changes/*_{kind}_*.csv")):
         for row in csv.reader(path.open(encoding="utf-8-sig")):
             for cell in row[:3]:
@@ -64,17 +64,17 @@ def changes() -> list[Change]:
 
 
 def filled(folder: Path, directories: list[File]) -> Lake:
-    """Give a lake that was told the lists one by one."""
+    """Return a lake that has merged the lists one by one."""
     lake = Lake(str(folder))
     for directory in directories:
-        update_symbols({"date": str(directory.day), "acceptSmaller": True}, lake, directory, ASX)
+        update_symbols({"date": str(directory.day), "accept_smaller": True}, lake, directory, ASX)
         assert fetch_metadata({}, lake, None, ASX)["lists"] == 1
     return lake
 
 
 @pytest.fixture(scope="module")
 def titled(tmp_path_factory: pytest.TempPathFactory) -> Lake:
-    """Seven lists, 2016 to 2026, of the form that has no listing dates."""
+    """Seven lists, 2016 to 2026, in the form without listing dates."""
     return filled(tmp_path_factory.mktemp("titled"), files("asx_listed/ASX*.csv"))
 
 
@@ -92,7 +92,7 @@ def test_every_list_is_what_was_listed_on_its_day(titled: Lake) -> None:
 
 
 def test_a_past_day_has_the_companies_delisted_since(titled: Lake) -> None:
-    """Of 401 that it shows of the companies delisted after, 400 are gone by 2020; eleven codes are somebody else's."""
+    """Of the 401 listed companies that were delisted later, 400 are gone by 2020; eleven codes have another company."""
     first, last = files("asx_listed/ASX*.csv")[0], files("asx_listed/ASX*.csv")[4]
     recorded = {row[1] for day, row in records("delisted") if first.day < day <= last.day}
     then, later = (dict(query(titled, f"SELECT symbol, name FROM symbols_on('{each.day}')")) for each in (first, last))
@@ -104,7 +104,7 @@ def test_a_past_day_has_the_companies_delisted_since(titled: Lake) -> None:
 
 
 def test_without_listing_dates_only_a_kept_name_tells_of_a_code_change(titled: Lake) -> None:
-    """The lists alone tell 6 of 364 recorded changes, as the others changed the name too; none is told wrongly.
+    """The lists alone show 6 of 364 recorded changes, as the other companies changed the name, too; none is wrong.
 
     The six others since 2016 are not in the records, which end in April 2020: of the same name under both codes, and
     one of them a company that was delisted in 2020 and listed again in 2025 (Virgin Australia).
@@ -127,7 +127,7 @@ def test_without_listing_dates_only_a_kept_name_tells_of_a_code_change(titled: L
 
 
 def test_the_listing_date_outlives_the_code() -> None:
-    """What the linking by listing dates rests on: of 380 recorded code changes 379 left it as it was."""
+    """The reason for linking by listing dates: 379 of 380 recorded code changes did not change it."""
     listed = {listing.symbol: listing for listing in files("asx_directory_api/ASX*.csv")[0].companies()}
     kept = []
     for day, row in records("changed_name"):
@@ -139,7 +139,7 @@ def test_the_listing_date_outlives_the_code() -> None:
 
 
 def test_with_listing_dates_nearly_every_code_change_is_told(dated: Lake) -> None:
-    """Of 205 codes that are new although their company was listed before the list before, 197 are linked.
+    """Of 205 new codes whose company was listed before the previous list, 197 are linked.
 
     Of the others six came back from a suspension or were left out of the list before; two had a double.
     """

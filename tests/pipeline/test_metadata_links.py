@@ -1,4 +1,4 @@
-"""What is a code change, and what is one company that goes and another that comes."""
+"""A change of code, as opposed to one company that disappears and another that appears."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockstream.pipeline.lake import Lake
-from tests.pipeline.test_metadata import ALPHA, BETA, BOUNDS, DAYS, MONDAY, OLD, Companies, Company, links, merged, put
+from tests.pipeline.test_metadata import ALPHA, BETA, BOUNDS, DAYS, MONDAY, OLD, Companies, Entry, links, merged, put
 
-GAMMA = Company("GAMMA LTD", "Energy")
+GAMMA = Entry("GAMMA LTD", "Energy")
 
 
 @pytest.mark.parametrize(
     ("before", "after", "expected"),
     [
         pytest.param({"A": ALPHA}, {"B": ALPHA}, {("A", "B")}, id="another code"),
-        pytest.param({"A": ALPHA}, {"B": Company("The Alpha Ltd..")}, {("A", "B")}, id="the same name, written apart"),
+        pytest.param({"A": ALPHA}, {"B": Entry("The Alpha Ltd..")}, {("A", "B")}, id="the same name, written apart"),
         pytest.param({"A": ALPHA}, {"B": BETA}, set(), id="one goes and another comes"),
         pytest.param({"A": ALPHA}, {"B": ALPHA, "C": ALPHA}, set(), id="two candidates"),
         pytest.param({"A": ALPHA, "B": ALPHA}, {"C": ALPHA}, set(), id="two origins"),
@@ -37,8 +37,8 @@ GAMMA = Company("GAMMA LTD", "Energy")
             id="the end of a second line, and a company of its listing date comes",
         ),
         pytest.param({"A": ALPHA, "B": BETA}, {"A": BETA, "B": ALPHA}, set(), id="both codes go on"),
-        pytest.param({"A": Company("")}, {"B": Company("")}, set(), id="no names"),
-        pytest.param({"A": Company("LIMITED")}, {"B": Company("NL")}, set(), id="names that say nothing"),
+        pytest.param({"A": Entry("")}, {"B": Entry("")}, set(), id="no names"),
+        pytest.param({"A": Entry("LIMITED")}, {"B": Entry("NL")}, set(), id="names that say nothing"),
         pytest.param(
             {"A": ALPHA._replace(listing_date=OLD)}, {"B": BETA._replace(listing_date=OLD)}, {("A", "B")},
             id="another code and name, the same listing date",
@@ -49,13 +49,13 @@ GAMMA = Company("GAMMA LTD", "Energy")
         ),
         pytest.param(
             {"A": ALPHA._replace(listing_date=OLD), "C": GAMMA._replace(listing_date=OLD)},
-            {"B": BETA._replace(listing_date=OLD), "D": Company("DELTA", "Energy", OLD)},
+            {"B": BETA._replace(listing_date=OLD), "D": Entry("DELTA", "Energy", OLD)},
             {("A", "B"), ("C", "D")},
             id="two of one listing date, told apart by sector",
         ),
         pytest.param(
             {"A": ALPHA._replace(listing_date=OLD), "C": BETA._replace(listing_date=OLD)},
-            {"B": Company("DELTA", listing_date=OLD)}, set(),
+            {"B": Entry("DELTA", listing_date=OLD)}, set(),
             id="two of one listing date and sector",
         ),
         pytest.param(
@@ -66,7 +66,7 @@ GAMMA = Company("GAMMA LTD", "Energy")
 def test_what_is_a_code_change(
     before: Companies, after: Companies, expected: set[tuple[str, str]], tmp_path: Path
 ) -> None:
-    lake, others = Lake(str(tmp_path)), {"ZZZ": Company("ZED")}
+    lake, others = Lake(str(tmp_path)), {"ZZZ": Entry("ZED")}
     for day, companies in zip(DAYS, (before, after), strict=False):
         put(lake, day, {**others, **companies})
     merged(lake)
@@ -76,11 +76,11 @@ def test_what_is_a_code_change(
 @given(st.data())
 @BOUNDS
 def test_companies_keep_their_codes_apart(data: st.DataObject) -> None:
-    """Of companies with names of their own exactly those are linked that left one code and took one that was free."""
+    """Among companies with unique names, exactly those are linked that left one code and took a free one."""
     names = [f"COMPANY {word} LIMITED" for word in ("ALPHA", "BETA", "GAMMA", "DELTA")]
     codes = st.permutations(["A", "B", "C", "D", "E", None]).map(lambda order: dict(zip(names, order, strict=False)))
     lists = [
-        {code: Company(name) for name, code in data.draw(codes).items() if code}
+        {code: Entry(name) for name, code in data.draw(codes).items() if code}
         for _ in range(data.draw(st.integers(2, 5)))
     ]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Metadata from Polygon, against a server on the loopback that answers as the vendor recorded it."""
+"""Metadata from Polygon, with a server on the loopback that returns recorded answers."""
 
 from __future__ import annotations
 
@@ -10,18 +10,16 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import ListingsRefused, RateLimited, SourceError, UsageError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.metadata.polygon import PolygonReference
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.settings import Settings
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.update_symbols import update_symbols
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.pipeline.test_metadata import links, query
-from tests.pipeline.test_polygon import KEY, Reply, Vendor, ok, refuse, source, vendor
-
-__all__ = ["vendor"]
+from tests.polygon_vendor import KEY, Reply, Vendor, ok, refuse, source
 
 US = MARKETS["US"]
 TICKERS = "/v3/reference/tickers"
@@ -91,7 +89,7 @@ def test_the_vendors_recorded_answers(lake_uri: str, vendor: Vendor, shared: Pat
     }
     added[:] = [ticker("META", name="Meta Platforms"), ticker("XX"), ticker("YY")]
     result = fetch(lake, vendor, date(2022, 6, 13))
-    assert (result["lists"], result["codeChanges"], result["polygon"]["codes"]) == (1, 1, 1)
+    assert (result["lists"], result["code_changes"], result["polygon"]["codes"]) == (1, 1, 1)
 
     assert query(lake, "SELECT symbol, name, type, exchange, currency, figi FROM metadata WHERE symbol = 'AAAU'") == [
         ("AAAU", "Goldman Sachs Physical Gold ETF Shares", "ETF", "BATS", "USD", "BBG00LPXX872")
@@ -111,7 +109,7 @@ def test_the_vendors_recorded_answers(lake_uri: str, vendor: Vendor, shared: Pat
         stored = {answer for (answer,) in con.sql(f"SELECT answer FROM read_parquet({files})").fetchall()}
     assert {meta, first.read_text()} <= stored
     assert KEY not in "".join(stored)
-    assert set(vendor.signed) == {f"Bearer {KEY}"}
+    assert set(vendor.authorizations) == {f"Bearer {KEY}"}
 
 
 def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor: Vendor, tmp_path: Path) -> None:
@@ -122,10 +120,10 @@ def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor:
         (TODAY, [ticker("A", "F1", name="Alpha"), ticker("BB", "F2"), ticker("C", "F9")], []),
     ):
         lists(vendor, active, [*delisted, gone("B", SPRING + timedelta(9), "F2"), gone("OLD", date(2010, 5, 5), "F2")])
-        assert fetch(lake, vendor, day, acceptSmaller=True)["lists"] == 1
+        assert fetch(lake, vendor, day, accept_smaller=True)["lists"] == 1
         asked = len(vendor.asked)
         again = fetch(lake, vendor, day)
-        assert (again["generation"], again["polygon"]["tickers"], len(vendor.asked)) == (None, None, asked)
+        assert (again["generation"], again["polygon"]["tickers"], len(vendor.requests)) == (None, None, asked)
     rows = (
         "SELECT symbol, figi, renamed_from, renamed_to, delisting_date, valid_from, valid_to FROM metadata ORDER BY ALL"
     )
@@ -141,11 +139,11 @@ def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor:
 
 
 def test_delistings_and_lists_far_apart(vendor: Vendor, tmp_path: Path) -> None:
-    """A list of 2015 and one of today: in between a day tells who was delisted when, and a code is used again."""
+    """A list of 2015 and one of today: delistings in between have their day, and a code is reused."""
     lake, then, middle = Lake(str(tmp_path)), date(2015, 6, 30), date(2018, 3, 2)
     lists(vendor, [ticker("A", "F1"), ticker("GONE", "F2"), ticker("USED", "F3"), ticker("ODD", "F5")])
     assert fetch(lake, vendor, date=str(then))["polygon"]["delisted"] is None
-    assert vendor.asked[0][1]["date"] == str(then)
+    assert vendor.requests[0][1]["date"] == str(then)
     lists(
         vendor,
         [ticker("A", "F1"), ticker("USED", "F4")],
@@ -157,7 +155,7 @@ def test_delistings_and_lists_far_apart(vendor: Vendor, tmp_path: Path) -> None:
             gone("ODD", middle, "F8"),
         ],
     )
-    fetch(lake, vendor, acceptSmaller=True)
+    fetch(lake, vendor, accept_smaller=True)
     assert "date" not in vendor.asked[-1][1]
     rows = "SELECT symbol, figi, delisting_date, valid_from, valid_to FROM metadata ORDER BY symbol, valid_to"
     assert query(lake, rows) == [
@@ -182,7 +180,7 @@ def test_a_delisting_long_after_the_lists_lost_the_code_is_somebody_elses(vendor
     lists(vendor, [ticker("A"), ticker("OURS"), ticker("OTHER")])
     fetch(lake, vendor, SPRING)
     lists(vendor, [ticker("A")])
-    fetch(lake, vendor, SPRING + timedelta(7), acceptSmaller=True)
+    fetch(lake, vendor, SPRING + timedelta(7), accept_smaller=True)
     lists(vendor, [ticker("A")], [gone("OURS", late), {**gone("OTHER", late), "name": "Somebody else"}])
     fetch(lake, vendor)
     assert query(lake, "SELECT symbol, delisting_date FROM metadata ORDER BY symbol") == [
@@ -214,11 +212,11 @@ def test_what_is_no_whole_list_publishes_nothing(
     assert head(lake).generation == 1
     assert query(lake, "SELECT count(*) FROM metadata WHERE valid_to IS NULL") == [(20,)]
     lists(vendor, [ticker("S00")])
-    assert fetch(lake, vendor, TODAY + timedelta(1), acceptSmaller=True)["listed"] == 1
+    assert fetch(lake, vendor, TODAY + timedelta(1), accept_smaller=True)["listed"] == 1
 
 
 def test_the_pipelines_own_lists_and_polygons_are_one_history(vendor: Vendor, tmp_path: Path) -> None:
-    """The daily list has names only: it neither ends a period nor makes what is known unknown."""
+    """The daily list has names only: it neither ends a period nor removes known attributes."""
     lake, days = Lake(str(tmp_path)), [SPRING + timedelta(n) for n in range(4)]
     lists(vendor, [ticker("A", "F1"), ticker("B", "F2", type="ETF")])
     for number, day in enumerate(days):
@@ -227,7 +225,7 @@ def test_the_pipelines_own_lists_and_polygons_are_one_history(vendor: Vendor, tm
             lists(vendor, [ticker("A", "F1"), ticker("B", "F2"), ticker("EARLY")])
         if number == 3:
             lists(vendor, [ticker("A", "F1"), ticker("C")])
-        update_symbols({"date": str(day), "acceptSmaller": True}, lake, source(vendor).listings(), US)
+        update_symbols({"date": str(day), "accept_smaller": True}, lake, source(vendor).listings(), US)
         fetch_metadata({}, lake, None, US)
     rows = "SELECT symbol, figi, type, currency, source, valid_from, valid_to FROM metadata ORDER BY symbol"
     assert query(lake, rows) == [
@@ -244,7 +242,7 @@ def test_a_market_or_day_that_polygon_has_not(vendor: Vendor, tmp_path: Path) ->
     lake.prepare(MARKETS["ASX"], TODAY)
     with pytest.raises(UsageError, match="holds the ASX market"):
         fetch(lake, vendor)
-    assert vendor.asked == []
+    assert vendor.requests == []
 
 
 def test_settings_make_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

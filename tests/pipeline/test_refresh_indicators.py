@@ -1,4 +1,4 @@
-"""The ready-made indicators: the same however they were made, after new days, late corrections and splits."""
+"""The ready-made indicators: the same by any refresh, after new days, late corrections and splits."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps import consolidate as consolidation
 from stockstream.pipeline.steps import refresh_indicators as step
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.refresh_indicators import columns, refresh_indicators
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_indicators import columns
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.loader import load
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
@@ -29,7 +30,7 @@ DAYS = [session.date() for session in MARKETS["US"].schedule(2024).loc["2020-06-
 
 @pytest.fixture(autouse=True)
 def _large_delta(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let base stay when a symbol of four moves out of it."""
+    """Keep base when one of four symbols is restated."""
     monkeypatch.setattr(consolidation, "LARGEST_DELTA", 1.0)
 
 
@@ -42,7 +43,7 @@ def bars(symbol: str, first: int, last: int, every: int = 1) -> list[Row]:
 
 
 def lake_of(folder: Path) -> Lake:
-    """Give a lake with a base: two ordinary symbols, one that is seldom traded, and one that is new."""
+    """Return a lake with a base: two ordinary symbols, one that is seldom traded, and a new one."""
     lake = Lake(str(folder))
     rows = [*bars("AAA", 0, 880), *bars("BBB", 0, 880), *bars("CCC", 0, 880, every=5), *bars("DDD", 800, 880)]
     fetch(lake, 0, rows, through=DAYS[879])
@@ -52,7 +53,7 @@ def lake_of(folder: Path) -> Lake:
 
 
 def assert_as_full(lake: Lake, tmp_path: Path) -> None:
-    """Compare with the same lake's indicators computed anew: 1e-9 of the size of each column."""
+    """Compare with the indicators of the same lake computed from the beginning: relative tolerance 1e-9."""
     full = Lake(str(shutil.copytree(lake.uri, tmp_path / f"full-{head(lake).generation}")))
     assert refresh_indicators({"full": True}, full)["whole"]
     query = f"SELECT symbol, date, close, {', '.join(columns())} FROM indicators"
@@ -117,7 +118,8 @@ def test_a_split_recomputes_its_symbol(tmp_path: Path) -> None:
 
 def test_another_version_of_an_indicator_computes_all_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lake = lake_of(tmp_path / "lake")
-    monkeypatch.setattr(step, "SQL", (*step.SQL, "views/bars"))
+    files = step.TABLE.sql
+    monkeypatch.setattr(step.ReadyMadeIndicators, "sql", property(lambda table: (*files, "views/gaps")))
     assert refresh_indicators({}, lake)["whole"]
 
 

@@ -1,4 +1,4 @@
-"""Resampled bars: the right days in each, in one basis, finished ones final, and the same however they were made."""
+"""Resampled bars: correct days and one price basis per bucket, finished buckets final, the same by any refresh."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import exchange_calendars
 import pandas as pd
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import every, resample
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import every
+from stockstream.pipeline.steps.resample import run as resample
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table
 from tests.pipeline.test_invariants import Row
@@ -24,6 +25,13 @@ from tests.pipeline.test_invariants import Row
 US = MARKETS["US"]
 DAYS = [session.date() for session in US.schedule(2024).loc["2023-06-01":].index[:150]]
 Bar = tuple[Any, ...]
+
+
+@pytest.fixture(autouse=True)
+def _all_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo the suite's own setting, which saves time elsewhere."""
+    monkeypatch.delenv("STOCKSTREAM_RESAMPLE")
+    settings.cache_clear()
 
 
 def bars(symbol: str, first: int, last: int) -> list[Row]:
@@ -37,7 +45,7 @@ def refresh(lake: Lake, *intervals: str) -> None:
 
 @pytest.mark.parametrize("name", ["3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"])
 def test_buckets_follow_the_exchanges_calendar(name: str, tmp_path: Path) -> None:
-    """Against pandas on the calendar itself: sessions counted from its first, ISO weeks, months."""
+    """Compared with pandas on the calendar: sessions counted from the first one, ISO weeks, months."""
     lake = Lake(str(tmp_path))
     fetch(lake, 0, bars("AAA", 0, 150), through=DAYS[-1])
     consolidate({}, lake)
@@ -98,7 +106,7 @@ def test_a_daily_run_writes_only_what_the_newest_days_touch(lake_uri: str) -> No
 
 
 def test_a_split_inside_a_bucket_is_in_one_basis(tmp_path: Path) -> None:
-    """As traded: 100 before, 50 after a split of 2 for 1; the bucket is in the new shares, and so is the past."""
+    """As traded: 100 before and 50 after a split of 2 for 1; the bucket and the past are in the new shares."""
     lake = Lake(str(tmp_path))
     fetch(lake, 0, [row("AAA", day, 100.0) for day in DAYS[:148]], through=DAYS[147])
     refresh(lake)
@@ -113,7 +121,7 @@ def test_a_split_inside_a_bucket_is_in_one_basis(tmp_path: Path) -> None:
 
 
 def test_days_that_are_no_sessions_belong_to_the_session_before(tmp_path: Path) -> None:
-    """Vendors and calendars disagree: Yahoo has had rows on Anzac Day."""
+    """Vendors and calendars differ: Yahoo has had rows on Anzac Day."""
     lake = Lake(str(tmp_path))
     saturday = date(2023, 6, 10)
     fetch(lake, 0, [row("AAA", date(2023, 6, 9), 10.0), row("AAA", saturday, 12.0)], through=DAYS[149])

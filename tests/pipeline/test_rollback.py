@@ -1,4 +1,4 @@
-"""History and rollback: every kept generation stays what it was, and can become what everybody reads again."""
+"""History and rollback: a kept generation does not change, and readers can be brought back to it."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import MANIFESTS, RAW, Lake
-from stockstream.pipeline.publish import head, history
 from stockstream.pipeline.steps import rollback as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.rollback import rollback
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import views_for
 from stockstream.sql.session import connect
 from tests.analytics.test_cli import run_cli
@@ -47,8 +47,8 @@ def test_going_back_gives_exactly_what_was(lake_uri: str) -> None:
     assert result == {
         "generation": 4,
         "restores": 1,
-        "setAside": sorted([unconsolidated, *others]),
-        "takenBack": [],
+        "set_aside": sorted([unconsolidated, *others]),
+        "taken_back": [],
     }
     assert content(lake) == before
     assert {one[4].rsplit("/", 1)[-1] for one in table(lake, RAW_ROWS)} == {first}
@@ -60,7 +60,7 @@ def test_going_back_gives_exactly_what_was(lake_uri: str) -> None:
     assert made.set_aside == tuple(sorted([unconsolidated, *others]))
 
     undone = rollback({"generation": 3}, lake)
-    assert (undone["setAside"], undone["takenBack"]) == ([], sorted(others))
+    assert (undone["set_aside"], undone["taken_back"]) == ([], sorted(others))
     assert content(lake) == content(lake, 3)
     assert content(lake) == [bar for bar in everything if bar[1] != DAYS[14]]
     assert head(lake).set_aside == (unconsolidated,)
@@ -80,7 +80,7 @@ def test_a_fetch_asks_again_for_what_was_set_aside(lake_uri: str) -> None:
 
 
 def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
-    """The tables go back together; archived rows are nowhere else, so that their table does not."""
+    """All tables go back, except the archive, whose rows exist nowhere else."""
     lake = Lake(str(tmp_path))
     add(lake, 0)
     resample({"intervals": ["3d"]}, lake)
@@ -90,7 +90,7 @@ def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
     resample({"intervals": ["3d"]}, lake)
     after, raw = [table(lake, "FROM bars_3d"), content(lake)], table(lake, RAW_ROWS)
     grow_older(lake.uri, timedelta(hours=2))
-    event = {"raw": "archive", "rawOlderThanDays": 0, "delete": True, "retentionHours": 10}
+    event = {"raw": "archive", "raw_older_than_days": 0, "delete": True, "retention_hours": 10}
     assert vacuum(event, lake)["raw"]["files"] == 1
     assert rollback({"generation": 2}, lake)["generation"] == 6
     assert [table(lake, "FROM bars_3d"), content(lake)] == before
@@ -101,7 +101,7 @@ def test_resampled_bars_and_archives_follow(tmp_path: Path) -> None:
 
 
 def test_a_file_with_the_name_of_one_that_is_gone_is_another_one(tmp_path: Path) -> None:
-    """Generation 1 names a file that was removed; a later one has got its name, and is not in generation 1."""
+    """Generation 1 names a file that was removed; a later file with the same name is not in generation 1."""
     lake = generations(str(tmp_path), [3, 2])
     (first, second) = (manifest.inputs[0] for manifest in reversed(history(lake)))
     stored = lake.store.get(f"{RAW}{second}")
@@ -109,7 +109,7 @@ def test_a_file_with_the_name_of_one_that_is_gone_is_another_one(tmp_path: Path)
     lake.store.delete([f"{RAW}{first}"])
     lake.store.put(f"{RAW}{first}", stored.data, replaces=None)
     before = content(lake, 1)
-    assert rollback({"generation": 1}, lake)["setAside"] == sorted([first, second])
+    assert rollback({"generation": 1}, lake)["set_aside"] == sorted([first, second])
     assert content(lake) == before
 
 
@@ -129,17 +129,17 @@ def test_what_is_gone_is_refused_and_what_is_there_named(lake_uri: str) -> None:
 
 
 def test_a_rollback_and_a_consolidation_at_once_both_count(lake_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The consolidation commits while the rollback is under way: it is made again, and sets that file aside, too."""
+    """The consolidation commits during the rollback, which starts again and sets the new file aside, too."""
     lake = generations(lake_uri, [3, 2])
     add(lake, 2, consolidated=False)
-    before, checked, done = content(lake, 1), module._have_all_files, []
+    before, checked, done = content(lake, 1), module._require_all_files, []
 
     def slow(*arguments: Any) -> None:
         checked(*arguments)
         if not done:
             done.append(consolidate({}, Lake(lake_uri))["generation"])
 
-    monkeypatch.setattr(module, "_have_all_files", slow)
+    monkeypatch.setattr(module, "_require_all_files", slow)
     assert rollback({"generation": 1}, lake)["generation"] == done[0] + 1 == 4
     assert content(lake) == before
 
@@ -202,7 +202,7 @@ def test_the_command_says_what_it_sets_aside(tmp_path: Path) -> None:
     assert ran.out.startswith("generation 4 has the tables of generation 1\nset aside  2 batch files\n           2024-")
     assert "nothing was changed" in run_cli("rollback", "1", "--lake", lake.uri).out
     undone = json.loads(run_cli("rollback", "3", "--lake", lake.uri, "--json").out)
-    assert len(undone["takenBack"]) == 2
+    assert len(undone["taken_back"]) == 2
 
 
 # Anything, in any order
@@ -221,11 +221,11 @@ operations = st.one_of(
 
 
 @given(st.lists(operations, min_size=4, max_size=9), st.data())
-@examples(BOUNDS, max_examples=4)
+@examples(BOUNDS, max_examples=examples.default.max_examples // 20)
 def test_kept_generations_stay_as_they_were_and_no_bar_is_lost(
     work: list[tuple[str, Any]], data: st.DataObject
 ) -> None:
-    """Against what a plain dictionary of the told closes says, for the newest state and for each generation kept."""
+    """Compared with a dictionary of the closes, for the newest state and for each kept generation."""
     with tempfile.TemporaryDirectory() as folder:
         lake, model, number = Lake(folder), Model(), 0
         published: dict[int, dict[Any, Row]] = {}
@@ -239,7 +239,7 @@ def test_kept_generations_stay_as_they_were_and_no_bar_is_lost(
             elif what == "wait":
                 grow_older(folder, how)
             elif what == "vacuum":
-                made = vacuum({"delete": True, "raw": how, "rawOlderThanDays": 1}, lake)
+                made = vacuum({"delete": True, "raw": how, "raw_older_than_days": 1}, lake)
                 if made["generation"]:
                     published[made["generation"]] = published[made["generation"] - 1]
                 assert how == "remove" or table(lake, RAW_ROWS) == raw
@@ -261,7 +261,7 @@ def kept(lake: Lake) -> list[int]:
 
 
 def closes(lake: Lake, generation: int | None = None) -> list[Any]:
-    """Give what `told` says, of what is there now or of a generation."""
+    """Return the closes in the lake, of the newest state or of a generation, in the form of `told`."""
     with connect(lake.uri, generation=generation, only=views_for("views/latest_bars")) as con:
         return con.sql(f"{CLOSES} ORDER BY ALL").fetchall()
 

@@ -1,4 +1,4 @@
-"""The store's contract, on a folder and on S3: whole objects, replaced only by whoever has seen the old one."""
+"""The store's contract, in a folder and on S3: complete objects, replaced only by a writer that has read them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from botocore.httpsession import URLLib3Session
 
 from stockstream.pipeline.errors import Conflict, LakeError
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
+from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.store import Store, Stored, open_store
 from stockstream.pipeline.store.folder import FolderStore
 from tests.pipeline.test_invariants import BLANK, SESSIONS, fetch
@@ -45,7 +45,7 @@ def read(store: Store, key: str = KEY) -> Stored:
 
 
 def race(work: Callable[[int], None]) -> list[str]:
-    """Run `work` in ten threads that start at the same moment; give what each came to."""
+    """Run `work` in ten threads that start at the same moment; return the outcome of each."""
     start, outcomes = threading.Barrier(WRITERS), [""] * WRITERS
 
     def runner(number: int) -> None:
@@ -113,7 +113,7 @@ def test_the_list_is_sorted_and_tells_versions_and_sizes_apart(store: Store, lak
 
 
 def test_age_is_by_the_stores_clock(lake_uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The writer's clock is ten days ahead of the server's, which says in each answer what time it is there."""
+    """The writer's clock is ten days ahead of the server's clock, which is in each of its answers."""
     store = open_store(lake_uri)
     for key in ("raw-data/a", "raw-data/b"):
         store.put(key, b"", replaces=None)
@@ -199,7 +199,7 @@ def test_racing_updates_lose_no_line(lake_uri: str) -> None:
 
 
 def test_racing_processes_lose_no_line(tmp_path: Path) -> None:
-    """The lock holds between processes too, not only between threads."""
+    """The lock works between processes, not only between threads."""
     uri = str(tmp_path / "lake")
     script = (
         "import sys; from stockstream.pipeline.lake import Lake\n"
@@ -214,7 +214,7 @@ def test_racing_processes_lose_no_line(tmp_path: Path) -> None:
 
 
 def test_bytes_are_compared_where_a_version_cannot_tell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Some file systems count time in seconds and give the same inode again: only the size is left to differ."""
+    """Some file systems have times in seconds and reuse inodes, so that only the size can differ."""
     monkeypatch.setattr("stockstream.pipeline.store.folder._version", lambda stat: f"{stat.st_size}")
     store = FolderStore(str(tmp_path))
     store.put(KEY, b"1", replaces=None)
@@ -307,7 +307,7 @@ def test_s3_errors_are_one_line_each(s3: S3Server, monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def answers_lost(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Let the server store the first put of each object, and break the connection before its answer arrives."""
+    """Store the first put of each object on the server, and break the connection before the answer arrives."""
     send, lost = URLLib3Session.send, list[str]()
 
     def sent(self: URLLib3Session, request: Any) -> Any:

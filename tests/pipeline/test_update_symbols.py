@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import ListingsRefused, UsageError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.steps.update_symbols import batches, update_symbols
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps.update_symbols import batches
+from stockstream.pipeline.steps.update_symbols import run as update_symbols
 from tests.exchange import Exchange
 
 ASX = MARKETS["ASX"]
@@ -91,9 +92,9 @@ def test_more_than_a_tenth_smaller_is_refused(left: int, refused: bool, exchange
     assert bool(result["metadata"]["refused"]) is refused
     assert len(result["symbols"]) == (100 if refused else 90)
     if refused:
-        assert result["metadata"]["listOf"] == "2026-08-17"
+        assert result["metadata"]["list_of"] == "2026-08-17"
         assert Lake(lake).store.get("symbols/2026-08-18-symbols.csv") is None
-        accepted = update(lake, "2026-08-18", acceptSmaller=True)
+        accepted = update(lake, "2026-08-18", accept_smaller=True)
         assert len(accepted["symbols"]) == 89
 
 

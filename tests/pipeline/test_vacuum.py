@@ -1,4 +1,4 @@
-"""Vacuum: what nobody can come to goes, by the store's clock; all else stays, whoever reads or writes meanwhile."""
+"""Vacuum deletes what no reader can reach, by the store's clock, and nothing else, also during reads and writes."""
 
 from __future__ import annotations
 
@@ -16,13 +16,15 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.generations import generation, head, history
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, parquet, silver_key
-from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.publish import generation, head, history, publish, upload
+from stockstream.pipeline.manifest import Change, Manifest
+from stockstream.pipeline.publishing import publish
+from stockstream.pipeline.staging import upload
 from stockstream.pipeline.steps import consolidate as consolidating
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.rollback import rollback
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.session import LakeWarning, connect
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import BARS, DAYS, fetch, history_first, row, table
@@ -32,7 +34,7 @@ RAW_ROWS = "SELECT symbol, date, close, fetch_timestamp, file, file_row FROM raw
 
 
 def grow_older(uri: str, by: timedelta, only: str = "") -> None:
-    """Let time pass for a store: each of its objects becomes older by so much, or one of them."""
+    """Make all objects of a store older, or only those whose key begins with `only`."""
     if uri.startswith("s3://"):
         bucket, _, prefix = uri.removeprefix("s3://").partition("/")
         keys = get_backend("s3")[DEFAULT_ACCOUNT_ID]["aws"].buckets[bucket].keys
@@ -47,7 +49,7 @@ def grow_older(uri: str, by: timedelta, only: str = "") -> None:
 
 
 def add(lake: Lake, number: int, consolidated: bool = True) -> None:
-    """Store one run's batch file, with a bar of each symbol, and consolidate it."""
+    """Store the batch file of one run, with one bar per symbol, and consolidate it."""
     rows = history_first if number == 0 else [row(s, DAYS[11 + number], 10.0 + number) for s in ("AAA", "BBB")]
     fetch(lake, number, rows)
     if consolidated:
@@ -56,7 +58,7 @@ def add(lake: Lake, number: int, consolidated: bool = True) -> None:
 
 @cache
 def history_of(length: int) -> list[dict[str, bytes]]:
-    """Make a lake once, and give the objects that each of its generations has added."""
+    """Make a lake once; return the objects that each of its generations has added."""
     with tempfile.TemporaryDirectory() as folder:
         lake, groups, seen = Lake(folder), [], set[str]()
         for number in range(length):
@@ -74,7 +76,7 @@ def read(lake: Lake, key: str) -> bytes:
 
 
 def generations(uri: str, ages: Sequence[float]) -> Lake:
-    """Make a lake with generations of so many days, the last one the newest."""
+    """Return a lake whose generations have these ages in days, the last one the newest."""
     lake = Lake(uri)
     for number, (age, following) in enumerate(zip(ages, [*ages[1:], 0], strict=True), start=1):
         for key, data in history_of(5)[number - 1].items():
@@ -86,7 +88,7 @@ def generations(uri: str, ages: Sequence[float]) -> Lake:
 
 
 def point(lake: Lake, number: int) -> None:
-    """Leave the pointer at an earlier generation, as a writer that died leaves it."""
+    """Set the pointer back to an earlier generation, as a writer that died leaves it."""
     lake.store.put(CURRENT, read(lake, manifest_key(number)), replaces=lake.store.get(CURRENT))
 
 
@@ -136,15 +138,15 @@ def test_a_dry_run_says_what_goes_and_changes_nothing(lake_uri: str) -> None:
     before, bytes_before = lake.store.list(""), size(lake)
     said = vacuum({}, lake)
     assert lake.store.list("") == before
-    assert (said["dryRun"], said["manifests"], said["kept"], said["generation"]) == (True, [1, 2], [3], None)
+    assert (said["dry_run"], said["manifests"], said["kept"], said["generation"]) == (True, [1, 2], [3], None)
     done = vacuum({"delete": True}, lake)
     assert bytes_before - size(lake) == said["bytes"] > 0
-    assert {**said, "dryRun": False, "kept": [3, 4], "generation": 4} == done
+    assert {**said, "dry_run": False, "kept": [3, 4], "generation": 4} == done
     assert vacuum({"delete": True}, lake)["generation"] is None, "nothing more can go, so nothing is published"
 
 
 def test_readers_of_the_last_week_go_on_reading(lake_uri: str) -> None:
-    """One that opened each generation, and one that was led a generation back by a pointer left behind."""
+    """A reader of each generation, and one that follows a pointer which is one generation behind."""
     lake = generations(lake_uri, [30, 20, 10, 6, 1])
     point(lake, 4)
     readers = [connect(lake_uri), *(connect(lake_uri, generation=number) for number in (3, 4, 5))]
@@ -157,7 +159,7 @@ def test_readers_of_the_last_week_go_on_reading(lake_uri: str) -> None:
 
 
 def test_a_pointer_that_was_moved_late_keeps_what_it_pointed_to(tmp_path: Path) -> None:
-    """Both generations are old, but until an hour ago readers were sent to the first one."""
+    """Both generations are old, but until an hour ago the pointer named the first one."""
     lake = generations(str(tmp_path), [20, 10])
     point(lake, 1)
     grow_older(lake.uri, timedelta(days=20), CURRENT)
@@ -200,7 +202,7 @@ def test_files_of_crashed_runs_go_by_their_age(lake_uri: str) -> None:
 
 
 def test_a_lake_without_a_generation_is_left_alone(tmp_path: Path) -> None:
-    """Its manifests may have been lost, and its silver be all there is."""
+    """Its manifests may be lost, and its silver may have the only bars."""
     lake = generations(str(tmp_path), [20])
     lake.store.delete([*lake.store.list(MANIFESTS), CURRENT])
     before = silver_files(lake)
@@ -214,7 +216,7 @@ def test_a_lake_without_a_generation_is_left_alone(tmp_path: Path) -> None:
 def test_a_consolidation_slower_than_the_retention_is_made_again(
     lake_uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its file lies there for eight days without a manifest, and is taken for an orphan."""
+    """Its file has existed for eight days without a manifest, and is deleted as an orphan."""
     lake = generations(lake_uri, [1])
     add(lake, 1, consolidated=False)
     results, orphans = [], []
@@ -236,15 +238,15 @@ def test_a_consolidation_slower_than_the_retention_is_made_again(
 
 
 def test_a_rollback_to_what_is_being_deleted_is_refused(lake_uri: str) -> None:
-    """It has read the old manifest already when vacuum begins."""
+    """It has already read the old manifest when vacuum begins."""
     lake = generations(lake_uri, [30, 20, 10])
     bars, attempts = content(lake), []
 
-    def make(before: Manifest) -> Manifest:
+    def make(before: Manifest) -> tuple[Change, None]:
         target = generation(lake, 1)
         attempts.append(before.generation)
         vacuum({"delete": True}, Lake(lake_uri))
-        return before.model_copy(update={"tables": target.tables})
+        return Change(tables=target.tables), None
 
     with pytest.raises(UsageError, match=r"no generation 1: it has generations 3 to 4"):
         publish(lake, "rollback", make)
@@ -259,9 +261,9 @@ def test_a_rollback_that_was_faster_keeps_its_files(lake_uri: str, monkeypatch: 
     def after(*arguments: Any) -> None:
         delete(*arguments)
         if not done:  # the manifests are gone; a rollback that had read one before commits now
-            done.append(publish(Lake(lake_uri), "rollback", lambda before: before.model_copy(update=restored)))
+            done.append(publish(Lake(lake_uri), "rollback", lambda before: (restored, None)))
 
-    restored = {"tables": generation(lake, 1).tables, "restores": 1}
+    restored = Change(tables=generation(lake, 1).tables, restores=1)
     monkeypatch.setattr(type(lake.store), "delete", after)
     vacuum({"delete": True}, lake)
     assert done[0].generation == 4
@@ -273,7 +275,7 @@ def test_a_rollback_that_was_faster_keeps_its_files(lake_uri: str, monkeypatch: 
 
 @pytest.fixture
 def old_lake(lake_uri: str) -> Lake:
-    """Give a lake with batch files of 40, 35 and 10 days that are in silver, and one of 40 days that is not."""
+    """Return a lake with consolidated batch files of 40, 35 and 10 days, and one of 40 days that is not."""
     lake = generations(lake_uri, [40, 35, 10])
     before = set(lake.store.list(RAW))
     add(lake, 3, consolidated=False)
@@ -308,7 +310,7 @@ def test_old_batch_files_go_once_they_are_in_silver(mode: str, old_lake: Lake) -
 
 @pytest.mark.parametrize("mode", ["archive", "remove"])
 def test_a_name_of_a_file_that_is_gone_is_no_trap(mode: str, old_lake: Lake) -> None:
-    """The manifest names it as consolidated, so that readers would leave a new file of that name alone."""
+    """The manifest names it as consolidated, so that readers would skip a new file of that name."""
     lake = old_lake
     vacuum({"raw": mode, "delete": True}, lake)
     for close in (77.0, 78.0):  # as long as a manifest names it, and after that
@@ -334,13 +336,13 @@ def test_archives_are_added_to(old_lake: Lake) -> None:
 
 
 def test_what_a_kept_generation_does_not_hold_stays(tmp_path: Path) -> None:
-    """A file of 40 days that came into silver six days ago: going back further would lose it."""
+    """A file of 40 days was consolidated six days ago: a rollback to an earlier generation needs it."""
     lake = generations(str(tmp_path), [20])
     add(lake, 1, consolidated=False)
     grow_older(lake.uri, timedelta(days=40), f"{RAW}2024-02-12-batch-1")
     consolidate({}, lake)
     grow_older(lake.uri, timedelta(days=6))
-    event = {"raw": "remove", "delete": True, "rawOlderThanDays": 10}
+    event = {"raw": "remove", "delete": True, "raw_older_than_days": 10}
     assert (vacuum(event, lake)["raw"]["files"], raw_names(lake)) == (1, ["1"])
     rollback({"generation": 1}, lake)
     grow_older(lake.uri, timedelta(days=100))
@@ -349,9 +351,9 @@ def test_what_a_kept_generation_does_not_hold_stays(tmp_path: Path) -> None:
 
 
 def test_a_later_file_of_the_same_name_is_not_what_older_generations_hold(tmp_path: Path) -> None:
-    """Generation 1 names a file that was removed; the one that has its name now came into silver with generation 4."""
+    """Generation 1 names a file that was removed; the present file of that name was consolidated in generation 4."""
     lake = generations(str(tmp_path), [8, 7])
-    event = {"raw": "remove", "delete": True, "rawOlderThanDays": 2, "retentionHours": 24 * 10}
+    event = {"raw": "remove", "delete": True, "raw_older_than_days": 2, "retention_hours": 24 * 10}
     assert vacuum(event, lake)["raw"]["files"] == 1
     add(lake, 2)  # the name is free from here on
     fetch(lake, 3, [row("CCC", DAYS[14], 77.0)])
@@ -365,7 +367,7 @@ def test_a_later_file_of_the_same_name_is_not_what_older_generations_hold(tmp_pa
 
 @pytest.mark.parametrize("mode", ["archive", "remove"])
 def test_files_that_are_not_whole_stay(mode: str, old_lake: Lake) -> None:
-    """One that cannot be read any more, and one with a row that is no bar and so nowhere else."""
+    """A file that cannot be read any more, and one with a row that is not a bar, and so is nowhere else."""
     lake = old_lake
     with lake.session() as con:
         odd = parquet(
@@ -376,15 +378,15 @@ def test_files_that_are_not_whole_stay(mode: str, old_lake: Lake) -> None:
         lake.store.put(key, data, replaces=lake.store.get(key))
         grow_older(lake.uri, timedelta(days=35), key)
     with pytest.warns(LakeWarning, match="batch-0"):
-        result = vacuum({"raw": mode, "delete": True, "rawOlderThanDays": 10}, lake)
+        result = vacuum({"raw": mode, "delete": True, "raw_older_than_days": 10}, lake)
     assert (result["raw"]["files"], raw_names(lake)) == (1, ["0-part-1", "0", "1"])
 
 
 def test_nothing_is_taken_that_silver_lacks(old_lake: Lake) -> None:
     lake = old_lake
     name = next(key for key in lake.store.list(RAW) if "part-1" in key).removeprefix(RAW)
-    wrong = {"consolidated": (*head(lake).consolidated, name)}
-    publish(lake, "consolidate", lambda before: before.model_copy(update=wrong))
+    wrong = Change(tables={}, consolidated=(*head(lake).consolidated, name))
+    publish(lake, "consolidate", lambda before: (wrong, None))
     grow_older(lake.uri, timedelta(days=40))
     before = lake.store.list(RAW)
     for mode in ("archive", "remove"):
@@ -397,7 +399,7 @@ def test_nothing_is_taken_that_silver_lacks(old_lake: Lake) -> None:
 def test_ended_before_archived_files_are_deleted_no_row_is_there_twice(
     again: str, old_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """More of that, at every write and with real kills, in tests/faults."""
+    """tests/faults kills real processes at every write."""
     lake, raw = old_lake, table(old_lake, RAW_ROWS)
     delete = type(lake.store).delete
 
@@ -411,7 +413,8 @@ def test_ended_before_archived_files_are_deleted_no_row_is_there_twice(
     assert table(lake, RAW_ROWS) == raw
     consolidate({"full": True}, lake)
     assert table(lake, RAW_ROWS) == raw
-    assert vacuum({"raw": again, "delete": True, "rawOlderThanDays": 30}, lake)["raw"]["files"] == 2 * (again != "keep")
+    result = vacuum({"raw": again, "delete": True, "raw_older_than_days": 30}, lake)
+    assert result["raw"]["files"] == 2 * (again != "keep")
     assert table(lake, RAW_ROWS) == raw
     assert len(head(lake).table("raw").base) == 1
 

@@ -1,4 +1,4 @@
-"""What each of Yahoo's answers does to the lake: the real yfinance, the whole pipeline, on a folder and on S3."""
+"""The effect of each of Yahoo's answers on the lake: the real yfinance, the whole pipeline, on a folder and on S3."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from zoneinfo import ZoneInfo
 import pytest
 import time_machine
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from tests.yahoo_replay import (
     EMPTY_BODY,
@@ -37,7 +37,7 @@ BARS = [(day, 41.0 + n, 42.0 + n, 40.5 + n, 41.5 + n, 1000 + n) for n, day in en
 
 
 def fetch(uri: str, symbols: str, at: datetime | None = None, **options: Any) -> dict[str, Any]:
-    """Run the pipeline at a moment in Sydney: Friday evening unless another is given."""
+    """Run the pipeline at a time in Sydney, by default on Friday evening."""
     with time_machine.travel(at or datetime(2026, 8, 7, 19, tzinfo=SYDNEY), tick=True):
         return run(
             Lake(uri),
@@ -68,13 +68,13 @@ def test_history_with_split_and_dividend(yahoo: YahooReplay, lake_uri: str) -> N
     ]
 
 
-def test_second_run_asks_nothing_and_changes_nothing(yahoo: YahooReplay, lake_uri: str) -> None:
+def test_a_second_run_sends_no_request_and_changes_nothing(yahoo: YahooReplay, lake_uri: str) -> None:
     yahoo.script("BHP.AX", chart("BHP.AX", BARS))
     fetch(lake_uri, "BHP")
-    before, asked = Lake(lake_uri).store.list(""), len(yahoo.charts())
+    files, requests = Lake(lake_uri).store.list(""), len(yahoo.charts())
     again = fetch(lake_uri, "BHP")
-    assert (again["status"], again["rows"], again["upToDate"]) == ("complete", 0, 1)
-    assert (Lake(lake_uri).store.list(""), len(yahoo.charts())) == (before, asked)
+    assert (again["status"], again["rows"], again["up_to_date"]) == ("complete", 0, 1)
+    assert (Lake(lake_uri).store.list(""), len(yahoo.charts())) == (files, requests)
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_429_then_success(yahoo: YahooReplay, lake_uri: str) -> None:
     assert rows(lake_uri, "SELECT count(*) FROM bars") == [(5,)]
 
 
-def test_429_for_ever_stores_what_was_had_and_stops_asking(yahoo: YahooReplay, lake_uri: str) -> None:
+def test_a_permanent_429_stores_the_answers_so_far_and_ends_the_requests(yahoo: YahooReplay, lake_uri: str) -> None:
     yahoo.script("AAA.AX", chart("AAA.AX", BARS))
     yahoo.script("BHP.AX", RATE_LIMITED)
     for symbol in ("CBA", "DDD"):
@@ -121,14 +121,14 @@ def test_429_for_ever_stores_what_was_had_and_stops_asking(yahoo: YahooReplay, l
     assert not yahoo.charts("CBA.AX")
     assert not yahoo.charts("DDD.AX")
 
-    yahoo.script("BHP.AX", chart("BHP.AX", BARS))  # the ban is over: the next run fetches the rest, and only that
-    asked = len(yahoo.charts("AAA.AX"))
+    yahoo.script("BHP.AX", chart("BHP.AX", BARS))  # the ban is over: the next run fetches only the rest
+    requests = len(yahoo.charts("AAA.AX"))
     assert fetch(lake_uri, "AAA,BHP,CBA,DDD", batch_size=2)["status"] == "complete"
-    assert len(yahoo.charts("AAA.AX")) == asked
+    assert len(yahoo.charts("AAA.AX")) == requests
     assert rows(lake_uri, "SELECT count(*) FROM bars") == [(20,)]
 
 
-def test_nothing_at_all_is_failed(yahoo: YahooReplay, lake_uri: str) -> None:
+def test_a_run_without_any_answer_is_failed(yahoo: YahooReplay, lake_uri: str) -> None:
     result = fetch(lake_uri, "NF")
     assert (result["status"], result["rows"], result["files"]) == ("failed", 0, [])
 
@@ -138,7 +138,7 @@ def test_no_rows_in_the_window_is_no_failure(yahoo: YahooReplay, lake_uri: str) 
     assert fetch(lake_uri, "HALT")["status"] == "complete"
 
 
-def test_close_not_there_yet_is_held_back_until_it_comes(yahoo: YahooReplay, lake_uri: str) -> None:
+def test_a_bar_without_its_close_is_held_back_until_the_close_is_there(yahoo: YahooReplay, lake_uri: str) -> None:
     yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:4], (FRIDAY, None, None, None, None, 999)]))
     result = fetch(lake_uri, "BHP")
     assert result["status"] == "partial", result
@@ -151,14 +151,14 @@ def test_close_not_there_yet_is_held_back_until_it_comes(yahoo: YahooReplay, lak
     assert rows(lake_uri, "SELECT close FROM bars WHERE date = '2026-08-07'") == [(45.5,)]
     assert rows(lake_uri, "FROM unsettled") == []
 
-    # And when it goes missing again, the bar that is there stays.
+    # If the close is missing again later, the stored bar stays.
     yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:4], (FRIDAY, None, None, None, None, 999)]))
     later = fetch(lake_uri, "BHP", at=datetime(2026, 8, 10, 19, tzinfo=SYDNEY))
     assert later["missing"] == [], "the lake has that close"
     assert rows(lake_uri, "SELECT close FROM bars WHERE date = '2026-08-07'") == [(45.5,)]
 
 
-def test_a_hole_in_the_past_is_kept_as_unsettled_and_not_missing(yahoo: YahooReplay, lake_uri: str) -> None:
+def test_a_bar_of_the_past_without_a_close_is_pending_and_not_missing(yahoo: YahooReplay, lake_uri: str) -> None:
     yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:2], (WEEK[2], None, None, None, None, 999), *BARS[3:]]))
     result = fetch(lake_uri, "BHP")
     assert (result["status"], result["rows"]) == ("complete", 5)
@@ -173,7 +173,7 @@ def test_bar_of_a_session_still_open_is_not_stored(yahoo: YahooReplay, lake_uri:
     assert rows(lake_uri, "SELECT max(date) FROM latest_bars") == [(WEEK[3],)]
 
     yahoo.script("BHP.AX", chart("BHP.AX", BARS))
-    fetch(lake_uri, "BHP", at=datetime(2026, 8, 7, 16, 45, tzinfo=SYDNEY))  # the close is at 16:10, settled 16:40
+    fetch(lake_uri, "BHP", at=datetime(2026, 8, 7, 16, 45, tzinfo=SYDNEY))  # the close is at 16:10, final at 16:40
     assert rows(lake_uri, "SELECT close FROM bars WHERE date = '2026-08-07'") == [(45.5,)]
 
 
@@ -184,10 +184,10 @@ def test_late_correction_arrives_with_the_trailing_sessions(yahoo: YahooReplay, 
     corrected = [(*BARS[2][:4], 43.75, 5555), *BARS[3:], monday]
     yahoo.script("BHP.AX", chart("BHP.AX", [*BARS[:2], *corrected]))
     result = fetch(lake_uri, "BHP", at=datetime(2026, 8, 10, 19, tzinfo=SYDNEY))
-    assert result["rows"] == 2, "the corrected bar and the new one, none of those told again unchanged"
+    assert result["rows"] == 2, "the corrected bar and the new one, none of the unchanged ones"
     assert rows(lake_uri, "SELECT close, volume FROM bars WHERE date = '2026-08-05'") == [(43.75, 5555)]
     versions = rows(lake_uri, "SELECT close FROM raw_bars WHERE date = '2026-08-05' ORDER BY fetch_timestamp")
-    assert versions == [(43.5,), (43.75,)], "what was known before stays readable"
+    assert versions == [(43.5,), (43.75,)], "the earlier version stays readable"
 
 
 def test_history_of_a_new_symbol_beside_an_old_one(yahoo: YahooReplay, lake_uri: str) -> None:
@@ -205,7 +205,7 @@ def test_history_of_a_new_symbol_beside_an_old_one(yahoo: YahooReplay, lake_uri:
 
 
 def test_a_split_listed_before_the_prices_are_restated(yahoo: YahooReplay, lake_uri: str) -> None:
-    """Yahoo lists splits at times days before it restates: what was stored before stays right, and asking again too."""
+    """Yahoo sometimes lists a split days before it restates the prices: stored and new prices stay right."""
     yahoo.script("BHP.AX", chart("BHP.AX", [(day, 40.0, 40.0, 40.0, 40.0, 100) for day in WEEK[:3]]))
     fetch(lake_uri, "BHP", at=datetime(2026, 8, 5, 19, tzinfo=SYDNEY))
     late = [(day, 40.0, 40.0, 40.0, 40.0, 100) for day in WEEK[:3]] + [(WEEK[3], 20.0, 20.0, 20.0, 20.0, 200)]

@@ -23,20 +23,21 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from stockstream.analytics.cli.commands.check import check_command
-from stockstream.pipeline.checks import FOLDER, KEPT, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.checks import FOLDER, MAX_ROWS, Check, Finding, described, find, run_checks, shipped
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
-from stockstream.pipeline.manifest import DataFile, Manifest, Table
-from stockstream.pipeline.market import MARKETS
-from stockstream.pipeline.publish import head, publish
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.manifest import Change, DataFile, Table
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.publishing import publish
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import consolidate as module
-from stockstream.pipeline.steps.consolidate import consolidate
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
-from stockstream.pipeline.steps.resample import resample
-from stockstream.pipeline.steps.vacuum import vacuum
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from stockstream.sql.loader import HOME, SqlFile, load
 from stockstream.sql.session import LakeWarning, connect, set_silver, set_variable
 from tests.conftest import SHARED
@@ -51,7 +52,7 @@ Plant = Callable[[Lake], None]
 
 
 def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST, **other: Any) -> Row:
-    """Give a row of a batch file: a day without movement, unless it is told otherwise."""
+    """Return a row of a batch file: a day without movement, unless other values are given."""
     prices = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), close)
     rest = {"volume": 100, "dividend": 0.0, "split_ratio": 1.0, "source": "test", "price_basis": day}
     return {"symbol": symbol, "date": day, **prices, "fetch_timestamp": fetched, **rest, **other}
@@ -59,14 +60,14 @@ def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST
 
 @cache
 def workshop() -> duckdb.DuckDBPyConnection:
-    """Give a connection with the table `raw`, to make Parquet files."""
+    """Return a connection with the table `raw`, to make Parquet files."""
     con = duckdb.connect()
     con.execute(load("schema/raw").text)
     return con
 
 
 def parquet(rows: list[Row], columns: str = "*") -> bytes:
-    """Give batch file rows as Parquet, or what a SELECT list makes of them."""
+    """Return rows of a batch file as Parquet, or the result of a SELECT list on them."""
     con = workshop()
     con.execute("TRUNCATE raw")
     for row in rows:
@@ -80,13 +81,13 @@ def store(lake: Lake, rows: list[Row], name: str = "2024-02-01-batch-0", columns
     lake.store.put(f"raw-data/{name}.parquet", parquet(rows, columns), replaces=None)
 
 
-def told(*rows: Row, columns: str = "*") -> Plant:
+def fresh(*rows: Row, columns: str = "*") -> Plant:
     """Plant rows in a batch file that is not consolidated."""
     return lambda lake: store(lake, list(rows), columns=columns)
 
 
 def silver(query: str, table: str = "bars") -> Plant:
-    """Plant what a query makes of silver as a table of one file, which nobody has checked."""
+    """Plant the result of a query on silver as a table of one file that has not been checked."""
 
     def plant(lake: Lake) -> None:
         with lake.session() as con, tempfile.TemporaryDirectory() as folder:
@@ -96,10 +97,7 @@ def silver(query: str, table: str = "bars") -> Plant:
         lake.store.put(key, data, replaces=None)
         planted = Table(delta=(DataFile(key=key, rows=0, bytes=0, sha256="", symbols=0),))
 
-        def name_it(before: Manifest) -> Manifest:
-            return before.model_copy(update={"tables": {**before.tables, table: planted}})
-
-        publish(lake, "planted", name_it)
+        publish(lake, "planted", lambda before: (Change(tables={table: planted}), None))
 
     return plant
 
@@ -111,13 +109,13 @@ def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2
 
 
 def replaced_calendar(lake: Lake) -> None:
-    held = lake.store.get(SESSIONS)
+    stored = lake.store.get(SESSIONS)
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
-        Path(folder, "sessions.parquet").write_bytes(held.data if held else b"")
+        Path(folder, "sessions.parquet").write_bytes(stored.data if stored else b"")
         con.sql(f"SELECT * REPLACE (date::VARCHAR AS date) FROM '{folder}/sessions.parquet'").to_parquet(
             f"{folder}/new"
         )
-        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=held)
+        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=stored)
 
 
 def fill(lake: Lake) -> None:
@@ -153,7 +151,7 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def clean(filled: Path, tmp_path: Path) -> Lake:
-    """Give a copy of the clean lake."""
+    """Return a copy of the clean lake."""
     return Lake(str(shutil.copytree(filled, tmp_path / "lake")))
 
 
@@ -205,14 +203,14 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__price_sanity",
-        told(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
+        fresh(*(bar(f"S{number}", NEW) | wrong for number, wrong in enumerate(IMPOSSIBLE.values()))),
         [f"S{number} {NEW} {what}" for number, what in enumerate(IMPOSSIBLE)],
     ),
     ("bars__price_sanity", silver_with("close", "'nan'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     ("bars__price_sanity", silver_with("adjusted_close", "'inf'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     (
         "bars__price_suspicious",
-        told(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
+        fresh(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
         [
             f"AAA {NEW} open 0 is below low 10",
             f"BBB {NEW} close 10 is above high 9.9",
@@ -252,7 +250,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ),
     (
         "bars__missing_sessions",  # the market has no session 8, and NEW has no session 7 besides
-        told(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
+        fresh(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
         [f"{DAYS[8]} 4 of 5 symbols have no bar", f"NEW {DAYS[7]} 1 sessions without a bar, the last {DAYS[7]}"],
     ),
     (
@@ -284,7 +282,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::sql.session.LakeWarning")
+@pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
     plant(clean)
@@ -302,7 +300,7 @@ def test_every_check_has_a_plant_and_is_in_the_readme() -> None:
 
 
 def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
-    """What the checks pass is no simpler than a real lake."""
+    """The clean lake has everything that a real lake has."""
     bars = head(clean).table("bars")
     assert (len(bars.base), len(bars.delta), bars.restated) == (1, 1, ("BBB",))
     with clean.session() as con:
@@ -312,17 +310,17 @@ def test_clean_data_of_every_kind_passes(clean: Lake) -> None:
 
 
 def test_the_other_tables_pass(clean: Lake) -> None:
-    """Resampled bars, metadata, and archived batch files that are no longer there."""
+    """Resampled bars, metadata, and archived batch files that no longer exist."""
     clean.store.put("symbols/2024-01-19-symbols.csv", b"symbol,name,sector,market_cap\nAAA,Aaa,,\n", replaces=None)
     consolidate({}, clean)
     resample({"intervals": ["3d"]}, clean)
     fetch_metadata({"date": "2024-01-19"}, clean, None, US)
-    vacuum({"delete": True, "raw": "archive", "rawOlderThanDays": 0}, clean)
+    vacuum({"delete": True, "raw": "archive", "raw_older_than_days": 0}, clean)
     assert head(clean).tables.keys() == {"bars", "bars_3d", "metadata", "raw"}
     assert {name: finding.rows for name, finding in findings(clean).items() if finding.status != "ok"} == {}
 
 
-def test_a_split_is_no_jump_unless_it_is_not_told(clean: Lake) -> None:
+def test_a_split_is_a_jump_only_if_it_is_not_reported(clean: Lake) -> None:
     store(clean, [bar("TEN", DAYS[5], 10.0, LATER, split_ratio=1.0)])
     (row,) = findings(clean)["bars__price_suspicious"].rows
     assert (row["symbol"], row["date"]) == ("TEN", str(DAYS[5]))
@@ -341,12 +339,12 @@ versions = st.fixed_dictionaries(
 changes = st.tuples(versions, st.sets(st.sampled_from(list(bar("", DAYS[0]))[2:]), max_size=2))
 
 
-def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[Row]) -> bool:
-    """Say whether the check finds silver wanting; it is to do so if, and only if, merging again would change it."""
+def is_found(con: duckdb.DuckDBPyConnection, folder: Path, stored: Row, raw: list[Row]) -> bool:
+    """Return whether the check finds a bad row; it must do so if, and only if, merging again would change silver."""
     key = {"symbol": "AAA", "date": DAYS[0]}
     (folder / "raw.parquet").write_bytes(parquet([key | row for row in raw]))
     numbered = "*, 0::BIGINT AS bar_no, NULL::DOUBLE AS prev_close"
-    (folder / "silver.parquet").write_bytes(parquet([key | held], numbered))
+    (folder / "silver.parquet").write_bytes(parquet([key | stored], numbered))
     set_silver(con, {"bars": ([], [f"{folder}/silver.parquet"], [])})
     set_variable(con, "raw_files", [f"{folder}/raw.parquet"])
     con.execute(
@@ -362,12 +360,16 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, held: Row, raw: list[
 
 
 @given(versions, st.lists(changes, min_size=1, max_size=2))
-@examples(deadline=None, max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(
+    deadline=None,
+    max_examples=examples.default.max_examples // 5,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
 def test_silver_is_compared_by_the_order_of_the_merge(
-    empty: duckdb.DuckDBPyConnection, tmp_path: Path, held: Row, changed: list[tuple[Row, set[str]]]
+    empty: duckdb.DuckDBPyConnection, tmp_path: Path, stored: Row, changed: list[tuple[Row, set[str]]]
 ) -> None:
-    """The check has the order written once more: it finds a row if, and only if, merging again would change silver."""
-    is_found(empty, tmp_path, held, [held | {name: row[name] for name in names} for row, names in changed])
+    """The check repeats the order of the merge: it finds a row if, and only if, merging again would change silver."""
+    is_found(empty, tmp_path, stored, [stored | {name: row[name] for name in names} for row, names in changed])
 
 
 @pytest.mark.parametrize("name", list(bar("", DAYS[0]))[2:])
@@ -385,7 +387,7 @@ def test_each_column_decides_where_those_before_it_are_equal(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Give a session that reads whatever its variables are set to, and keeps nothing of a file that is replaced."""
+    """Return a session that reads the files in its variables, and caches nothing of a file that is replaced."""
     with connect(str(tmp_path_factory.mktemp("empty"))) as con:
         con.execute("SET parquet_metadata_cache = false; SET enable_external_file_cache = false")
         yield con
@@ -396,7 +398,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyC
 
 @pytest.fixture
 def published(lake_uri: str) -> Lake:
-    """Give a lake with one generation."""
+    """Return a lake with one generation."""
     lake = Lake(lake_uri)
     lake.prepare(US, date(2024, 1, 19))
     store(lake, [bar(symbol, day) for symbol in ("AAA", "BBB") for day in DAYS[:8]], "2024-01-19-batch-0")
@@ -430,7 +432,7 @@ def test_a_bad_row_is_not_published_and_the_old_generation_stays(published: Lake
 
 
 def test_a_correction_is_the_way_out(clean: Lake, tmp_path: Path) -> None:
-    """As the message says."""
+    """The advice of the message works."""
     before = head(clean).generation
     store(clean, [bar("AAA", NEW, -1.0), bar("BBB", NEW)])
     with pytest.raises(CheckFailed):
@@ -462,7 +464,7 @@ def test_a_first_generation_is_refused_too(tmp_path: Path) -> None:
 
 
 def test_a_batch_file_that_would_be_read_wrong_is_refused(clean: Lake) -> None:
-    """Days that are no days would be left out of silver, and their file taken as done with."""
+    """Rows with an invalid date would be missing in silver, although their file counts as consolidated."""
     store(clean, [ROW], columns="* REPLACE ('19/01/2024' AS date)")
     with pytest.raises(CheckFailed, match=r"files__schema finds 1 bad rows \(.*batch-0\.parquet date DATE is declared"):
         consolidate({}, clean)
@@ -487,7 +489,7 @@ BROKEN = [
 def test_a_broken_step_is_not_published(
     name: str, before: str, after: str, full: bool, clean: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The step itself, with a fault in its SQL: what it writes is looked at, and not only what it is given."""
+    """The step itself has a fault in its SQL: the checks look at its output, and not only at its input."""
 
     def broken(step: str) -> SqlFile:
         file = load(step)
@@ -547,7 +549,7 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
 
 
 @pytest.mark.parametrize(
-    ("sql", "code", "said"),
+    ("sql", "code", "message"),
     [
         ("SELECT symbol, date FROM bars WHERE volume < 0", 0, "1 checks\n"),
         ("FROM bars WHERE symbol = 'TEN'", 1, "1 failed"),
@@ -559,9 +561,9 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
         ("SELECT 1; CREATE TABLE t (a INT)", 1, "does not end with a SELECT"),
     ],
 )
-def test_sql_of_a_persons_own(sql: str, code: int, said: str, clean: Lake) -> None:
+def test_sql_of_the_user(sql: str, code: int, message: str, clean: Lake) -> None:
     ran = cli("--lake", clean.uri, "--sql", sql)
-    assert (ran.exit_code, said in ran.stdout) == (code, True), ran.stdout
+    assert (ran.exit_code, message in ran.stdout) == (code, True), ran.stdout
 
 
 def test_what_json_cannot_write_is_text(clean: Lake) -> None:
@@ -571,8 +573,8 @@ def test_what_json_cannot_write_is_text(clean: Lake) -> None:
 
 
 def test_all_bad_rows_are_counted_and_the_first_are_given(clean: Lake) -> None:
-    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * KEPT + 5})")])["many"]
-    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * KEPT + 5, KEPT, {"n": KEPT - 1})
+    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * MAX_ROWS + 5})")])["many"]
+    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * MAX_ROWS + 5, MAX_ROWS, {"n": MAX_ROWS - 1})
 
 
 def test_files_and_folders_of_a_persons_own(clean: Lake, tmp_path: Path) -> None:
@@ -598,7 +600,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "text", "said"),
+    ("name", "text", "message"),
     [
         ("none.sql", None, "cannot read the check .*none.sql: No such file"),
         ("folder/none", "", "no .sql file"),
@@ -609,7 +611,7 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
         ("a.sql", "\udcff", "cannot read the check .*a.sql"),
     ],
 )
-def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, said: str, tmp_path: Path) -> None:
+def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None, message: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.parent.mkdir(exist_ok=True)
     if text is not None:
@@ -617,10 +619,10 @@ def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None,
     ran = cli("--lake", str(tmp_path / "lake"), str(path.parent if "/" in name and not text else path))
     assert isinstance(ran.exception, UsageError)
     assert ran.exception.exit_code == 2
-    assert re.search(said, str(ran.exception))
+    assert re.search(message, str(ran.exception))
 
 
-def test_a_lake_without_bars_is_told(tmp_path: Path) -> None:
+def test_a_lake_without_bars_is_reported(tmp_path: Path) -> None:
     with pytest.warns(LakeWarning, match="holds no bars"):
         assert cli("--lake", str(tmp_path / "typo")).exit_code == 0
 
@@ -666,7 +668,7 @@ def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
-    """Give a lake of a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
+    """Return a lake with a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     recorded = f"{SHARED}/ohlcv/asx_yahoo_2020_2021.parquet"

@@ -1,4 +1,4 @@
-"""Every SQL file against its header, DuckDB's catalogue and `init.sql`."""
+"""Every SQL file against its header, DuckDB's catalogue and the list of variables."""
 
 from __future__ import annotations
 
@@ -9,20 +9,30 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.checks import SEVERITIES
-from stockstream.sql.catalogue import catalogue
-from stockstream.sql.loader import HOME, load, views
-from stockstream.sql.schema.__main__ import compile_all
+from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.loader import HOME, SqlFile, load, views
+from stockstream.sql.schema.compiler import compiled
 from stockstream.sql.session import connect
+from stockstream.sql.variables import VARIABLES, set_variable
 
 FILES = sorted(
-    str(path.relative_to(HOME).with_suffix(""))
+    path.relative_to(HOME).with_suffix("").as_posix()
     for path in HOME.rglob("*.sql")
-    if path.name != "init.sql" and not path.name.startswith(".") and "indicators" not in path.parts
+    if path != HOME / "init.sql" and path.parent.parent != HOME / "indicators"
+    if path != HOME / "indicators/aliases.sql"
 )
-"""All but the indicators, which are held against their headers when they are read: see indicators/test_catalogue.py."""
-KEYS = {"name", "title", "status", "grain", "params", "needs", "returns", "reference", "example", "makes", "changes"}
+"""All but the indicators, whose headers are compared when they are read (see indicators/test_catalogue.py)."""
+KERNELS = sorted(path.relative_to(HOME).with_suffix("").as_posix() for path in HOME.glob("indicators/kernels/*.sql"))
 CHECKS = [name for name in FILES if name.startswith("checks/")]
+STEPS = [name for name in FILES if name.startswith("steps/")]
+TEXTS = {name: load(name) for name in (*FILES, *KERNELS)}
+KEYS = {
+    "name", "title", "status", "grain", "params", "needs", "variables", "sets", "tables", "returns", "makes", "example",
+    "reference", "changes",
+}  # fmt: skip
 CHECK_KEYS = {"severity", "blocking", "fix"}
+ARGUMENTS = {"DATE": "2020-01-02", "INTEGER": 1, "VARCHAR": "5", "VARCHAR[]": ["AAA"], "BOOLEAN": True}
+"""A value per type of a variable or parameter."""
 
 
 @pytest.fixture(scope="module")
@@ -31,14 +41,25 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
 
 
 def columns_of(returns: str) -> list[str]:
-    """Read a header's `returns`: names with explanations in brackets, or the columns of something else."""
+    """Read a header's `returns`: names with explanations in parentheses, or the columns of something else."""
     text = re.sub(r"\([^()]*\)", "", returns.split(";")[0])
-    raw = duckdb.sql(f"FROM '{HOME}/schema/raw.parquet'").columns
-    text = re.sub(r"the columns of (schema/raw\.sql|bars)", ", ".join(raw), text)
+
+    def columns(match: re.Match[str]) -> str:
+        return ", ".join(duckdb.sql(f"FROM '{HOME}/schema/{match[1] or 'raw'}.parquet'").columns)
+
+    text = re.sub(r"the columns of (?:schema/(\w+)\.sql|bars)", columns, text)
     return [name for part in re.split(r", then | and |,", text) if (name := part.strip())]
 
 
-@pytest.mark.parametrize("name", FILES)
+def read_variables(text: str) -> set[str]:
+    return set(re.findall(r"getvariable\('(\w+)'\)", text))
+
+
+def set_variables(text: str) -> set[str]:
+    return set(re.findall(r"^SET VARIABLE (\w+)", text, re.MULTILINE))
+
+
+@pytest.mark.parametrize("name", [*FILES, *KERNELS])
 def test_header_names_the_file_and_says_what_it_is(name: str) -> None:
     header = load(name).header
     assert header["name"] == Path(name).name
@@ -48,24 +69,52 @@ def test_header_names_the_file_and_says_what_it_is(name: str) -> None:
     assert set(header) <= KEYS | (CHECK_KEYS if name in CHECKS else set())
 
 
+@pytest.mark.parametrize("name", [*FILES, *KERNELS])
+def test_header_lists_what_the_file_needs(name: str) -> None:
+    file = load(name)
+    views_and_kernels = {load(other).header["name"] for other in (*views(), *KERNELS)}
+    for needed in file.header["needs"]:
+        assert needed in views_and_kernels or needed in FILES, f"{name} needs {needed}, which does not exist"
+    read, sets = read_variables(file.body), set_variables(file.body)
+    assert set(file.header.get("sets", [])) == sets
+    assert read - sets <= set(file.header.get("variables", [])) <= read
+
+
+def test_every_variable_is_listed_and_every_listed_variable_is_used() -> None:
+    names = set().union(*(read_variables(file.body) | set_variables(file.body) for file in TEXTS.values()))
+    assert names == set(VARIABLES)
+    script = (HOME / "init.sql").read_text(encoding="utf-8")
+    assert read_variables(script) | set_variables(script) <= set(VARIABLES)
+
+
+def test_python_sets_no_variable_by_itself() -> None:
+    for path in (
+        file for package in ("sql", "pipeline", "analytics") for file in (HOME.parent / package).rglob("*.py")
+    ):
+        if path.relative_to(HOME.parent).as_posix() not in ("sql/variables.py", "sql/shell/script.py"):
+            assert "SET VARIABLE" not in path.read_text(encoding="utf-8"), f"{path}: use set_variable()"
+
+
+@pytest.mark.parametrize("name", ["raw_file", "manifest"])
+def test_an_unknown_variable_and_one_that_sql_sets_are_errors(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(KeyError, match=rf"{name} is not a variable that Python sets"):
+        set_variable(con, name, [])
+
+
 @pytest.mark.parametrize("name", views())
 def test_view_returns_what_its_header_says(name: str, con: duckdb.DuckDBPyConnection) -> None:
     file = load(name)
-    kind = re.search(
-        r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?\nSELECT", file.text
-    ) or re.search(r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?\nWITH", file.text)
-    assert kind, f"{name} makes neither a view nor a table macro"
-    assert kind[2] == file.header["name"]
-    call = file.header["name"]
-    if kind[1] == "MACRO":
-        arguments = {
-            "files": "raw_files()", "since": "'2020-01-01'", "src": "'bars'", "n": "5", "every": "'3d'",
-            "day": "'2020-01-02'",
-        }  # fmt: skip
-        if call == "read_symbols":
-            arguments["files"] = "symbol_files()"
-        call += f"({', '.join(arguments[p] for p in file.header['params'])})"
-    for made in (call, *file.header.get("makes", [])):
+    pattern = r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?\n(?:SELECT|WITH)"
+    kinds = {made: kind for kind, made in re.findall(pattern, file.text)}
+    query = file.header["name"]
+    assert query in kinds, f"{name} creates neither the view nor the table macro {query}"
+    if kinds[query] == "MACRO":
+        query = file.header["example"].removeprefix("FROM ")
+        assert query.startswith(f"{file.header['name']}("), (
+            f"{name}: the example should be FROM {file.header['name']}(…)"
+        )
+    assert ("params" in file.header) == (kinds[file.header["name"]] == "MACRO")
+    for made in (query, *file.header.get("makes", {})):
         assert con.sql(f"FROM {made}").columns == columns_of(file.header["returns"])
 
 
@@ -76,13 +125,66 @@ def test_check_is_one_select_of_bad_rows(name: str, con: duckdb.DuckDBPyConnecti
     assert header["severity"] in SEVERITIES
     assert header["severity"] == "fail" or not header.get("blocking")
     assert header["fix"]
-    names = {load(view).header["name"] for view in views()}
-    assert all(needed in names or "variable" in needed for needed in header["needs"])
     (statement,) = con.extract_statements(load(name).text)
     rows = con.sql(statement.query)
     assert rows.columns == columns_of(header["returns"])
     assert (rows.columns[0] in ("symbol", "file"), rows.columns[-1]) == (True, "detail")
     assert rows.fetchall() == []
+
+
+def prepare(con: duckdb.DuckDBPyConnection, file: SqlFile) -> None:
+    """Create what a step needs: its caller's tables, and what the steps before it create."""
+    for needed in file.header["needs"]:
+        if needed.startswith("steps/"):
+            prepare(con, load(needed))
+            run(con, load(needed))
+    for table, columns in file.header.get("tables", {}).items():
+        if columns.startswith("schema/"):
+            con.execute(load(columns).text)
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS FROM {Path(columns).name} LIMIT 0")
+            con.execute(f"DROP TABLE IF EXISTS temp.{Path(columns).name}")
+        else:
+            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} ({columns})")
+    for name in file.header.get("variables", []):
+        if name not in ("fresh_files", "sql_home", "manifest"):
+            set_variable(con, name, ARGUMENTS[VARIABLES[name].type])
+    for name in ("list_files", "date_files"):
+        set_variable(con, name, [])
+
+
+def run(con: duckdb.DuckDBPyConnection, file: SqlFile) -> list[str]:
+    """Run a step; return the columns of its rows."""
+    types = {name: str(kind).split(",")[0] for name, kind in file.header["params"].items()}
+    con.execute(file.text, {name: ARGUMENTS[kind] for name, kind in types.items()} or None)
+    return [column[0] for column in con.description or ()]
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_step_returns_and_makes_what_its_header_says(name: str, tmp_path: Path) -> None:
+    file = load(name)
+    with connect(str(tmp_path)) as con:
+        if name in ("steps/foreign_files", "steps/complete_files"):  # they need a file, and an empty lake has none
+            for variable, file_name in {"fresh_files": "session", "raw_files": "raw"}.items():
+                set_variable(con, variable, [str(HOME / f"schema/{file_name}.parquet")])
+        prepare(con, file)
+        assert set(re.findall(r"\$(\w+)", file.body)) == set(file.header["params"])
+        columns = run(con, file)
+        for table, made in file.header.get("makes", {}).items():
+            assert con.sql(f"FROM temp.{table}").columns == columns_of(made)
+        if "makes" not in file.header and "sets" not in file.header:
+            assert columns == columns_of(file.header["returns"])
+            assert len(con.extract_statements(file.text)) == 1
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_kernel_is_a_macro_with_the_parameters_of_its_header(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    header = load(name).header
+    row = con.execute(
+        "SELECT parameters FROM duckdb_functions() WHERE function_name = ? AND function_type = 'macro'",
+        [header["name"]],
+    ).fetchone()
+    assert row is not None
+    assert row[0] == list(header["params"])
 
 
 @pytest.mark.parametrize("name", views())
@@ -92,35 +194,30 @@ def test_example_runs_on_an_empty_lake(name: str, con: duckdb.DuckDBPyConnection
 
 def test_catalogue_comments_are_the_titles(con: duckdb.DuckDBPyConnection) -> None:
     listed = {row[0].split("(")[0]: row[2] for row in con.sql("FROM lake_help()").fetchall()}
-    titles = {load(name).header["name"]: load(name).header["title"] for name in views()}
+    headers = [load(name).header for name in views()]
+    titles = {header["name"]: header["title"] for header in headers}
+    titles |= {name: title for header in headers for name, title in header.get("makes", {}).items()}
     titles |= {one.name: one.file.header["title"] for one in catalogue().newest}
-    shorthands = {made for name in views() for made in load(name).header.get("makes", [])}
-    assert shorthands <= listed.keys()
-    assert {name: what for name, what in listed.items() if name not in shorthands} == titles
+    assert listed == titles
 
 
-def test_init_reads_every_view_after_what_it_needs() -> None:
+def test_views_are_created_after_what_they_need() -> None:
     assert sorted(views()) == [name for name in FILES if name.startswith("views/")]
     order = [load(name).header["name"] for name in views()]
     for name in views():
         header = load(name).header
         for needed in header["needs"]:
-            assert order.index(needed) < order.index(header["name"]), f"{header['name']} is read before {needed}"
+            assert order.index(needed) < order.index(header["name"]), f"{header['name']} is created before {needed}"
 
 
-def test_compiled_formats_are_their_definitions(tmp_path: Path) -> None:
-    before = {path.name: path.read_bytes() for path in (HOME / "schema").glob("*.parquet")}
-    compile_all()
-    after = {path.name: path.read_bytes() for path in (HOME / "schema").glob("*.parquet")}
-    assert before == after, "run `make schema` and commit"
+def test_pending_rows_have_their_old_name_too(con: duckdb.DuckDBPyConnection) -> None:
+    assert con.sql("FROM pending").columns == con.sql("FROM unsettled").columns
+    assert load("views/unsettled").header["status"] == "deprecated"
 
 
-def test_no_view_and_no_check_selects_a_star() -> None:
-    """Portability: `SELECT *` under QUALIFY, and the rest of DuckDB's dialect that Spark and Athena lack."""
-    for name in (*views(), *CHECKS):
-        body = load(name).text.split("--- */")[1]
-        for forbidden in ("SELECT *", "GROUP BY ALL", "EXCLUDE", "COLUMNS("):
-            assert forbidden not in body, f"{name}: {forbidden}"
+def test_compiled_formats_are_their_definitions() -> None:
+    for path, content in compiled().items():
+        assert path.read_bytes() == content, f"{path.name}: run `make sql` and commit"
 
 
 @pytest.mark.parametrize("text", ["SELECT 1;", "/* ---\nname: [\n--- */\nSELECT 1"])

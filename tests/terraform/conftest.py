@@ -1,4 +1,4 @@
-"""One deployment for all tests of this folder: the configuration itself, applied to AWS on loopback."""
+"""One deployment for all tests of a module: the configuration itself, applied to AWS on loopback."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.aws.lambdas import Invoked, architecture, python
+from tests.aws.lambdas import Invoked
+from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 from tests.exchange import Exchange
 from tests.terraform.deployment import Terraform
@@ -23,22 +24,22 @@ from tests.yahoo_replay import YahooReplay
 
 @dataclass(frozen=True)
 class Ran:
-    """An execution that is over."""
+    """A finished execution."""
 
     arn: str
     name: str
     status: str
     started: str
-    """The run's clock, as the state machine gave it to the steps."""
+    """The run's clock, as the state machine passes it to the steps."""
     output: dict[str, Any]
     payloads: list[int]
-    """Bytes of every input and output of every state."""
+    """Sizes in bytes of all inputs and outputs of states."""
     entered: list[str]
-    """The states, in order."""
+    """The names of the entered states, in order."""
 
 
 class Deployment:
-    """The deployed pipeline, the exchange and the Yahoo that it asks, and the mails that it sends."""
+    """The deployed pipeline, replays of the exchange and of Yahoo, and the messages that it sends."""
 
     def __init__(self, aws: LoopbackAws, terraform: Terraform, exchange: Exchange, yahoo: YahooReplay) -> None:
         self.aws, self.terraform, self.exchange, self.yahoo = aws, terraform, exchange, yahoo
@@ -49,14 +50,13 @@ class Deployment:
         arn = self.outputs["topic_arn"].replace(":sns:", ":sqs:").rsplit(":", 1)[0] + ":mailbox"
         aws.client("sns").subscribe(TopicArn=self.outputs["topic_arn"], Protocol="sqs", Endpoint=arn)
 
-    def fire(self, **asked: Any) -> Ran:
-        """Do what the schedule does: start its target with its input (or another one), and wait for the end."""
+    def fire(self, **options: Any) -> Ran:
+        """Start the schedule's target with its input and `options`, as the schedule does, and wait for the end."""
         states = self.aws.client("stepfunctions")
         target = self.schedule["Target"]
-        given = json.dumps({**json.loads(target["Input"]), **asked})
-        started = states.start_execution(stateMachineArn=target["Arn"], input=given, name=str(uuid.uuid4()))
-        arn = started["executionArn"]
-        while (told := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
+        text = json.dumps({**json.loads(target["Input"]), **options})
+        arn = states.start_execution(stateMachineArn=target["Arn"], input=text, name=str(uuid.uuid4()))["executionArn"]
+        while (execution := states.describe_execution(executionArn=arn))["status"] == "RUNNING":
             time.sleep(0.05)
         events = states.get_execution_history(executionArn=arn, maxResults=1000)["events"]
         details = [detail for event in events for name, detail in event.items() if name.endswith("Details")]
@@ -66,26 +66,26 @@ class Deployment:
         return Ran(
             arn,
             arn.rsplit(":", 1)[1],
-            told["status"],
+            execution["status"],
             now,
-            json.loads(told.get("output") or "{}"),
+            json.loads(execution.get("output") or "{}"),
             [len(text.encode()) for text in texts],
             entered,
         )
 
     def mails(self) -> list[dict[str, str]]:
-        """Give what was published to the topic since this was last asked: Subject, Message."""
-        found = []
+        """Return what was published to the topic since the last call: Subject, Message."""
+        mails = []
         sqs = self.aws.client("sqs")
         while messages := sqs.receive_message(QueueUrl=self._queue, MaxNumberOfMessages=10).get("Messages"):
             for message in messages:
-                found.append(json.loads(message["Body"]))
+                mails.append(json.loads(message["Body"]))
                 sqs.delete_message(QueueUrl=self._queue, ReceiptHandle=message["ReceiptHandle"])
-        return found
+        return mails
 
     @contextmanager
     def configured(self, function: str, **changes: Any) -> Iterator[None]:
-        """Have a function deployed with another configuration for a while."""
+        """Change a function's configuration while inside `with`."""
         client, name = self.aws.client("lambda"), self.outputs["function_arns"][function].rsplit(":", 1)[1]
         before = client.get_function_configuration(FunctionName=name)
         if "Environment" in changes:
@@ -95,7 +95,7 @@ class Deployment:
         client.update_function_configuration(FunctionName=name, **{key: before[key] for key in changes})
 
     def object(self, key: str) -> Any:
-        """Give a JSON object of the lake."""
+        """Return a JSON object of the lake."""
         body = self.aws.client("s3").get_object(Bucket=self.outputs["bucket"], Key=key)["Body"]
         return json.loads(body.read())
 
@@ -138,14 +138,15 @@ def deployment(terraform_installed: None, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture
 def local(monkeypatch: pytest.MonkeyPatch, deployment: Deployment) -> None:
-    """Point this process's settings at what the deployed functions are pointed at."""
-    from stockstream.pipeline.settings import settings
+    """Use the settings of the deployed functions in this process."""
+    from stockstream.pipeline.configuration import settings
 
+    monkeypatch.delenv("STOCKSTREAM_RESAMPLE")  # the deployed functions resample to all intervals
     for name, value in {**deployment.aws.environment, **deployment.terraform.variables["settings"]}.items():
         monkeypatch.setenv(name, value)
     settings.cache_clear()
 
 
 def lake_files(folder: Path) -> dict[str, bytes]:
-    """Give a folder lake's objects by key."""
+    """Return the objects of a lake in a folder, by key."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -13,16 +13,16 @@ from typing import Any
 ROOT = Path(__file__).parents[2]
 COPIED = ("terraform", "pipeline", "sql", "Makefile", "pyproject.toml", "requirements.lock")
 LINKED = (".venv", "build")
-"""build/ holds packages by their checksums: what one run has built is good for the next."""
+"""build/ has the packages by checksum, so that later runs use them again."""
 PLUGINS = "*/hashicorp/aws"
-"""Below a folder of provider plugins, whatever the registry is called."""
+"""Below a folder of provider plugins, for any registry name."""
 
 
 class Terraform:
-    """A working copy; each method is one command."""
+    """A working copy of the configuration; each method is one Terraform command."""
 
     def __init__(self, folder: Path, environment: Mapping[str, str], **variables: Any) -> None:
-        """`variables` are the configuration's; `environment` says where AWS is."""
+        """Copy the checkout to `folder`. `variables` are the configuration's, `environment` the process's."""
         self.root = folder
         self.folder = folder / "terraform"
         for name in COPIED:
@@ -47,14 +47,14 @@ class Terraform:
         self.run("init", "-input=false")
 
     def apply(self, *options: str) -> str:
-        return self.run("apply", "-auto-approve", "-input=false", *options, *self._given())
+        return self.run("apply", "-auto-approve", "-input=false", *options, *self._variables())
 
     def plan(self) -> dict[str, list[str]]:
-        """Give the addresses of what would change, by what would happen: create, update, delete, read."""
-        self.run("plan", "-input=false", "-out=plan", *self._given())
-        shown = json.loads(self.run("show", "-json", "plan"))
+        """Return the addresses that would change, by action: create, update, delete, read."""
+        self.run("plan", "-input=false", "-out=plan", *self._variables())
+        plan = json.loads(self.run("show", "-json", "plan"))
         changes: dict[str, list[str]] = {}
-        for change in shown.get("resource_changes", []):
+        for change in plan.get("resource_changes", []):
             for action in change["change"]["actions"]:
                 if action != "no-op":
                     changes.setdefault(action, []).append(change["address"])
@@ -64,7 +64,7 @@ class Terraform:
         return {name: output["value"] for name, output in json.loads(self.run("output", "-json")).items()}
 
     def resources(self) -> Iterator[dict[str, Any]]:
-        """Give everything in the state: address, type, values."""
+        """Yield the managed resources of the state: address, type, values."""
         modules = [json.loads(self.run("show", "-json")).get("values", {}).get("root_module", {})]
         while modules:
             module = modules.pop()
@@ -72,11 +72,11 @@ class Terraform:
             modules += module.get("child_modules", [])
 
     def destroy(self) -> str:
-        return self.run("destroy", "-auto-approve", "-input=false", *self._given())
+        return self.run("destroy", "-auto-approve", "-input=false", *self._variables())
 
     def run(self, *command: str) -> str:
-        """Run a command; raise with all that it said when it fails."""
-        done = subprocess.run(
+        """Run a command; raise TerraformError with its whole output if it fails."""
+        process = subprocess.run(
             ["terraform", *command],
             cwd=self.folder,
             env=self._environment,
@@ -86,16 +86,16 @@ class Terraform:
             timeout=600,
             check=False,
         )
-        if done.returncode:
-            raise TerraformError(f"terraform {' '.join(command)}\n{done.stdout}\n{done.stderr}")
-        return done.stdout
+        if process.returncode:
+            raise TerraformError(f"terraform {' '.join(command)}\n{process.stdout}\n{process.stderr}")
+        return process.stdout
 
-    def _given(self) -> list[str]:
+    def _variables(self) -> list[str]:
         return [f"-var={name}={_written(value)}" for name, value in self.variables.items()]
 
 
 class TerraformError(AssertionError):
-    """A command that failed."""
+    """A failed command."""
 
 
 _BUILT = shutil.ignore_patterns("__pycache__", ".terraform*", "*.tfstate*")
@@ -106,7 +106,7 @@ def _written(value: Any) -> str:
 
 
 def _cli_config() -> str:
-    """Take the provider from a folder of plugins where this machine has one, else from the registry."""
+    """Use the provider from a plugin folder of this machine if there is one, else from the registry."""
     home = Path.home() / ".terraform.d"
     folders = [*Path("/opt").glob(f"*/{PLUGINS}"), *Path("/usr").glob(f"*/*/{PLUGINS}"), *home.glob(f"*/{PLUGINS}")]
     if not folders:

@@ -1,4 +1,4 @@
-"""The configuration by itself: form, validity, Terraform's own tests, and what it lets the functions do."""
+"""The configuration by itself: format, validity, Terraform's own tests, and that it has the steps of the pipeline."""
 
 from __future__ import annotations
 
@@ -7,19 +7,22 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import pytest
 
-from stockstream.pipeline.run import PUBLISHING
-from stockstream.terraform.packages import spec
-from tests.terraform.deployment import ROOT, Terraform
+from stockstream.pipeline.events import STEPS
+from stockstream.pipeline.runner import MAX_CONCURRENT_BATCHES
+from stockstream.terraform.packages import handler, spec
+from tests.s3_server import S3Server
+from tests.terraform.deployment import ROOT, Terraform, TerraformError
 
 WORKFLOW = json.loads((ROOT / "terraform/workflow.asl.json").read_text())
 CHECKOV = "checkov==3.3.30"
-"""In an environment of its own: its libraries and ours do not go together."""
+"""In its own environment, as its dependencies conflict with ours."""
 MODULES = sorted(path.name for path in (ROOT / "terraform/modules").iterdir())
 
 
@@ -30,7 +33,7 @@ def checkout(terraform_installed: None, tmp_path_factory: pytest.TempPathFactory
     return terraform
 
 
-def test_form(terraform_installed: None) -> None:
+def test_format(terraform_installed: None) -> None:
     command = ["terraform", "fmt", "-check", "-recursive", "-diff", "terraform"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -41,7 +44,7 @@ def test_valid(checkout: Terraform) -> None:
 
 
 def test_terraforms_own_tests(checkout: Terraform) -> None:
-    assert "6 passed, 0 failed" in checkout.run("test")
+    assert "7 passed, 0 failed" in checkout.run("test")
 
 
 @pytest.mark.parametrize("module", [name for name in MODULES if (ROOT / f"terraform/modules/{name}/tests").is_dir()])
@@ -51,11 +54,11 @@ def test_a_modules_own_tests(module: str, checkout: Terraform) -> None:
     assert re.search(r"[1-9]\d* passed, 0 failed", checkout.run(f"-chdir={folder}", "test"))
 
 
-def test_checkov_finds_nothing_but_what_is_left_out_for_a_reason() -> None:
+def test_checkov_finds_nothing_beside_the_listed_exceptions() -> None:
     uv = Path(sys.executable).with_name("uv")
     checkov = [str(uv), "tool", "run", "--quiet", "--python", sys.executable, CHECKOV]
     if subprocess.run([*checkov, "--version"], capture_output=True, check=False).returncode:
-        pytest.skip(f"{CHECKOV} cannot be had here")
+        pytest.skip(f"{CHECKOV} is not available here")
     command = [*checkov, "-d", "terraform", "--config-file", "terraform/.checkov.yaml", "--skip-download"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -71,28 +74,78 @@ def test_every_variable_has_a_type_and_a_description(path: Path) -> None:
         assert re.search(r'^  description += ".+\.', body, re.MULTILINE), name
 
 
-def test_the_state_machine_runs_the_steps_of_a_run_in_their_order() -> None:
-    order, state = [], WORKFLOW["StartAt"]
-    while state != "Summarise":
-        order.append(state)
-        state = WORKFLOW["States"][state]["Next"]
-    results = [WORKFLOW["States"][state]["ResultPath"].removeprefix("$.") for state in order[2:]]
-    assert order[:2] == ["UpdateSymbols", "FetchBatches"]
-    assert results == [*PUBLISHING, "check"]
+def test_the_state_machine_runs_the_steps_of_the_list() -> None:
+    """Order, states, functions, and the keys of results and errors."""
+    state: str = WORKFLOW["StartAt"]
+    for step in STEPS:
+        definition = WORKFLOW["States"][step.state]
+        assert state == step.state
+        assert [task["Resource"] for _, task in tasks({state: definition})] == [f"${{{step.name}}}"]
+        if step not in (STEPS[0], STEPS[-1]):  # the first returns the state, the last the execution's output
+            assert definition["ResultPath"] == f"$.{step.result}"
+        (catch,) = definition["Catch"]
+        last = step is STEPS[-1]
+        assert catch == {
+            "ErrorEquals": ["States.ALL"],
+            "ResultPath": f"$.failure.{step.result}",
+            "Next": "NotifyWithoutSummary" if last else STEPS[-1].state,
+        }
+        state = definition["Next"]
+    assert WORKFLOW["States"]["FetchBatches"]["MaxConcurrency"] == MAX_CONCURRENT_BATCHES
 
 
-def test_every_task_is_tried_again_and_every_failure_is_summarised() -> None:
-    functions = set()
+def test_every_task_is_retried() -> None:
     for name, state in tasks(WORKFLOW["States"]):
         assert state["Retry"], name
         for retry in state["Retry"]:
             assert retry.get("MaxAttempts") == 0 or retry["JitterStrategy"] == "FULL", name
-        functions.add(state["Resource"].strip("${}"))
-    assert functions >= set(spec()["functions"])
-    assert WORKFLOW["States"]["FetchBatches"]["MaxConcurrency"] == 10
-    for name in ("UpdateSymbols", "FetchBatches", "FetchMetadata", "Consolidate", "ResampleIntervals", "Check"):
-        (catch,) = WORKFLOW["States"][name]["Catch"]
-        assert (catch["ErrorEquals"], catch["Next"]) == (["States.ALL"], "Summarise"), name
+
+
+def test_every_step_of_the_list_is_a_function() -> None:
+    """With its title, a handler that exists, and its rights."""
+    assert {name: one["description"] for name, one in spec()["functions"].items()} == {
+        step.name: step.title for step in STEPS
+    }
+    for name in spec()["functions"]:
+        module, attribute = handler(name).rsplit(".", 1)
+        assert callable(getattr(import_module(module), attribute)), name
+    access = (ROOT / "terraform/modules/functions/access.tf").read_text()
+    for table in ("reads", "writes"):
+        (body,) = re.findall(rf"^  {table} += {{\n(.*?)^  }}", access, re.MULTILINE | re.DOTALL)
+        assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [step.name for step in STEPS], table
+
+
+def test_every_module_states_its_versions() -> None:
+    versions = (ROOT / "terraform/versions.tf").read_text()
+    for module in MODULES:
+        assert (ROOT / f"terraform/modules/{module}/versions.tf").read_text() == versions, module
+
+
+def test_partition_and_region_are_those_of_the_provider() -> None:
+    for path in [*(ROOT / "terraform").rglob("*.tf"), ROOT / "terraform/workflow.asl.json"]:
+        assert not re.search(r"arn:aws\b", path.read_text()), path
+    for path in (ROOT / "terraform/modules").rglob("*.tf"):
+        assert "var.region" not in path.read_text(), path
+
+
+def test_the_backend_example_stores_the_state_under_a_lock(
+    terraform_installed: None, s3_server: S3Server, tmp_path: Path
+) -> None:
+    bucket, key = s3_server.new_bucket(), "stockstream/terraform.tfstate"
+    terraform = Terraform(tmp_path / "checkout", s3_server.environment)
+    example = (terraform.folder / "backend.tf.example").read_text()
+    for path in terraform.folder.glob("*.tf"):
+        path.unlink()
+    (terraform.folder / "backend.tf").write_text(
+        example.replace("my-terraform-state", bucket) + 'output "stored" {\n  value = "here"\n}\n'
+    )
+    terraform.run("init", "-input=false", "-backend-config=use_path_style=true")
+    terraform.apply()
+    client = s3_server.client()
+    assert json.loads(client.get_object(Bucket=bucket, Key=key)["Body"].read())["outputs"]["stored"]["value"] == "here"
+    client.put_object(Bucket=bucket, Key=f"{key}.tflock", Body=b'{"ID": "somebody"}')
+    with pytest.raises(TerraformError, match="Error acquiring the state lock"):
+        terraform.apply()
 
 
 def tasks(states: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:

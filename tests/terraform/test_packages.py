@@ -10,11 +10,22 @@ from pathlib import Path
 import pytest
 
 from stockstream.terraform import packages
-from stockstream.terraform.packages import PLATFORMS, PYTHON, UNZIPPED_LIMIT, ZIPPED_LIMIT, build, spec, unzipped
-from tests.aws.lambdas import Function, Lambdas, architecture, disk_can_be_read_only, python
+from stockstream.terraform.packages import (
+    PLATFORMS,
+    PYTHON,
+    UNZIPPED_LIMIT,
+    ZIPPED_LIMIT,
+    build,
+    handler,
+    spec,
+    unzipped,
+)
+from tests.aws.lambdas import Lambdas
 from tests.aws.pipeline import packages as built
+from tests.aws.sandbox import Function, architecture, disk_can_be_read_only, python
 from tests.s3_server import S3Server
 
+pytestmark = pytest.mark.e2e
 NO_EXCHANGE = {"STOCKSTREAM_ASX_URL": "no-url", "STOCKSTREAM_ASX_FALLBACK_URLS": "[]"}
 
 
@@ -24,25 +35,17 @@ def lambdas(s3_server: S3Server) -> Lambdas:
 
 
 def function(name: str, layers: list[str], **environment: str) -> Function:
-    zips = {one: path.read_bytes() for one, path in built().items()}
-    return Function(
-        name,
-        zips[name],
-        tuple(zips[one] for one in layers),
-        f"stockstream.pipeline.handlers.{name}.handler",
-        environment,
-        60,
-        512,
-    )
+    code, *libraries = (built()[one].read_bytes() for one in (name, *layers))
+    return Function(name, code, tuple(libraries), handler(name), environment, 60, 512)
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_sizes_are_within_the_limits(platform: str) -> None:
-    made = build(packages.ROOT / f"build/packages/{platform}-{PYTHON}", platform)
+    built_for = build(packages.ROOT / f"build/packages/{platform}-{PYTHON}", platform)
     for name in spec()["functions"]:
-        assert unzipped(made, name) <= UNZIPPED_LIMIT
-    assert max(package.zipped for package in made.values()) <= ZIPPED_LIMIT
-    with zipfile.ZipFile(made["engine"].path) as archive:
+        assert unzipped(built_for, name) <= UNZIPPED_LIMIT
+    assert max(package.zipped for package in built_for.values()) <= ZIPPED_LIMIT
+    with zipfile.ZipFile(built_for["engine"].path) as archive:
         (engine,) = [name for name in archive.namelist() if name.startswith("python/_duckdb.")]
     assert {"arm64": "aarch64", "x86_64": "x86_64"}[platform] in engine
 
@@ -51,7 +54,7 @@ def test_too_large_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
     folder = tmp_path / "packages"
     shutil.copytree(packages.ROOT / f"build/packages/{architecture()}-{python()[1]}", folder)
     monkeypatch.setattr(packages, "UNZIPPED_LIMIT", 200 * 2**20)
-    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: Lambda takes 200"):
+    with pytest.raises(packages.PackageError, match=r"with its layers has 2\d\d\.\d MiB: the limit of Lambda is 200"):
         build(folder, architecture(), python()[1])
 
 
@@ -63,34 +66,33 @@ def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
         assert one.path.read_bytes() == before[name].read_bytes(), f"{name} is not reproducible"
 
 
-def test_a_package_holds_no_handler_but_its_own() -> None:
-    with zipfile.ZipFile(built()["resample"]) as archive:
-        handlers = {Path(name).stem for name in archive.namelist() if name.startswith("pipeline/handlers/")}
-    assert handlers == {"__init__", "runtime", "resample"}
-
-
-def test_every_handler_is_a_function() -> None:
-    files = {path.stem for path in (packages.ROOT / "pipeline/handlers").glob("*.py")}
-    assert files - {"__init__", "runtime"} == set(spec()["functions"])
+@pytest.mark.parametrize("name", ["resample", "summarise"])
+def test_a_package_has_no_step_or_handler_of_another_function(name: str) -> None:
+    with zipfile.ZipFile(built()[name]) as archive:
+        files = {path.removeprefix("stockstream/pipeline/") for path in archive.namelist()}
+    for folder in ("handlers", "steps"):
+        modules = {Path(file).stem for file in files if file.startswith(f"{folder}/")}
+        assert modules & set(spec()["functions"]) <= {name}
+    assert {f"steps/{name}.py", "steps/__init__.py", "handlers/runtime.py"} <= files
 
 
 @pytest.mark.parametrize("name", spec()["functions"])
 def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
-    """In a process that has the package, its layers and the runtime client, no HOME, and a disk that is read-only."""
+    """In a process with the package, its layers and the runtime client, without HOME, on a read-only disk."""
     lake = f"s3://{s3_server.new_bucket()}"
     deployed = function(name, spec()["functions"][name]["layers"], STOCKSTREAM_LAKE=lake, **NO_EXCHANGE)
-    done = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
-    told = json.loads(done.answer)
-    assert done.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), done.log
-    if done.error:  # each of these says in one line why an empty lake is not enough for it
-        assert done.error in ("ListingsRefused", "UsageError", "LakeError"), done.log
-        assert len(told["errorMessage"]) <= 500
-    print(f"cold start of {name}: {done.started + done.ran:.1f} s")
+    invoked = lambdas.invoke(deployed, b'{"state": {}, "run": "one", "intervals": ["3d"]}')
+    answer = json.loads(invoked.answer)
+    assert invoked.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), invoked.log
+    if invoked.error:  # the error states in one line why an empty lake is not sufficient for the step
+        assert invoked.error in ("ListingsRefused", "UsageError", "LakeError"), invoked.log
+        assert len(answer["errorMessage"]) <= 500
+    print(f"cold start of {name}: {invoked.started + invoked.ran:.1f} s")
 
 
 def test_a_missing_library_is_noticed(lambdas: Lambdas) -> None:
-    done = lambdas.invoke(function("consolidate", ["engine"]), b"{}")
-    assert done.error == "Runtime.ImportModuleError"
+    invoked = lambdas.invoke(function("consolidate", ["engine"]), b"{}")
+    assert invoked.error == "Runtime.ImportModuleError"
 
 
 def test_writing_beside_tmp_is_noticed(lambdas: Lambdas, tmp_path: Path) -> None:
@@ -100,6 +102,6 @@ def test_writing_beside_tmp_is_noticed(lambdas: Lambdas, tmp_path: Path) -> None
     zipped = tmp_path / "code.zip"
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("writes.py", code)
-    done = lambdas.invoke(Function("writes", zipped.read_bytes(), (), "writes.handler", {}, 10, 128), b"{}")
-    assert done.error == "OSError"
-    assert "Read-only file system" in done.answer.decode()
+    invoked = lambdas.invoke(Function("writes", zipped.read_bytes(), (), "writes.handler", {}, 10, 128), b"{}")
+    assert invoked.error == "OSError"
+    assert "Read-only file system" in invoked.answer.decode()

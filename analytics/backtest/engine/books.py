@@ -1,41 +1,48 @@
-"""The account's books: what fills, splits, dividends, borrowed shares and borrowed money do to a portfolio."""
+"""The account's books: how fills, splits, dividends, borrow fees and interest change a portfolio."""
 
 from __future__ import annotations
 
 import math
 from datetime import date
 
-from stockstream.analytics.backtest.model.orders import Order
-from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Portfolio, Position, Transaction
-from stockstream.analytics.backtest.model.result import Costs
+from stockstream.analytics.backtest.model import ClosedPosition, Costs, Order, Portfolio, Position, Transaction
 
 YEAR = 365
-"""Days; rates are charged by the calendar."""
+"""Days per year: rates accrue by calendar day."""
 NOTHING = 1e-9
-"""Shares; what rounding leaves of a position that is closed."""
+"""Shares below which a position is closed: what rounding leaves."""
 
 
 class Books:
-    """Everything that changes a portfolio's cash and positions."""
+    """The only place that changes a portfolio's cash and positions."""
 
     def __init__(self, portfolio: Portfolio) -> None:
         self._portfolio = portfolio
         self.shorts = 0
-        """Open short positions."""
+        """Number of open short positions."""
         self._commission = self._slippage = self._borrow = self._interest = 0.0
 
     @property
-    def is_lent(self) -> bool:
-        """Whether shares or money are borrowed."""
+    def is_borrowing(self) -> bool:
+        """Whether the account borrows shares or money."""
         return self.shorts > 0 or self._portfolio.cash < 0
 
     @property
     def costs(self) -> Costs:
-        """What was paid so far."""
+        """Total costs so far."""
         return Costs(self._commission, self._slippage, self._borrow, self._interest)
 
     def fill(self, order: Order, quantity: float, price: float, fee: float, slipped: float, day: date) -> None:
-        """Book a fill; one through zero closes a position and opens another. `slipped` is money, and in `price`."""
+        """Book a fill; one that crosses zero closes a position and opens another.
+
+        Args:
+            order: the order that filled.
+            quantity: shares, negative if sold.
+            price: price per share, slippage included.
+            fee: commission in money.
+            slipped: cost of slippage in money.
+            day: the session.
+        """
         portfolio = self._portfolio
         portfolio.transactions.append(
             Transaction(day, order.symbol, quantity, price, fee, slipped, order.id, order.kind)
@@ -43,11 +50,11 @@ class Books:
         self._commission += fee
         self._slippage += slipped
         portfolio.cash -= quantity * price + fee
-        held = portfolio.quantity(order.symbol)
-        if held * (held + quantity) < 0:
-            share = -held / quantity
-            self._change(order, -held, price, fee * share, day)
-            self._change(order, held + quantity, price, fee * (1 - share), day)
+        before = portfolio.quantity(order.symbol)
+        if before * (before + quantity) < 0:
+            share = -before / quantity
+            self._change(order, -before, price, fee * share, day)
+            self._change(order, before + quantity, price, fee * (1 - share), day)
         else:
             self._change(order, quantity, price, fee, day)
 
@@ -88,8 +95,8 @@ class Books:
         )  # fmt: skip
         self._portfolio.closed_positions.append(trade)
 
-    def settle(self, symbol: str, quantity: float, price: float, day: date, reason: str) -> None:
-        """Turn shares that are held (negative: short) into cash at a price, without a trade and its costs."""
+    def close_out(self, symbol: str, quantity: float, price: float, day: date, reason: str) -> None:
+        """Convert shares of a position (negative: short) into cash at a price, without a fill and its costs."""
         position = self._portfolio.positions[symbol]
         self._portfolio.cash += quantity * price
         position.quantity -= quantity
@@ -103,7 +110,7 @@ class Books:
             self._close(position, day, reason)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
-        """Turn each share into `ratio` shares, before the session; where they were whole, a fraction is paid out."""
+        """Convert each share into `ratio` shares before the session; a fraction of a whole position is paid in cash."""
         portfolio = self._portfolio
         portfolio.prices[symbol] /= ratio
         position = portfolio.positions.get(symbol)
@@ -117,17 +124,23 @@ class Books:
         whole = math.floor(abs(position.quantity) + NOTHING)
         fraction = position.quantity - math.copysign(whole, position.quantity)
         if was_whole and abs(fraction) > NOTHING:
-            self.settle(symbol, fraction, portfolio.prices[symbol], day, "split")
+            self.close_out(symbol, fraction, portfolio.prices[symbol], day, "split")
 
     def dividend(self, symbol: str, amount: float) -> None:
-        """Credit a dividend a share on a position held into the ex-date; a short one pays it."""
+        """Credit a dividend per share on a position held into the ex-date; a short position pays it."""
         position = self._portfolio.positions.get(symbol)
         if position is not None:
             position.dividends += position.quantity * amount
             self._portfolio.cash += position.quantity * amount
 
     def accrue(self, days: int, borrow_rate: float, interest_rate: float) -> None:
-        """Charge so many days of borrowed shares, at their last close, and of negative cash."""
+        """Charge the borrow fee on short positions, at their last close, and the interest on negative cash.
+
+        Args:
+            days: calendar days since the last session.
+            borrow_rate: annual fraction of the short positions' value.
+            interest_rate: annual fraction of negative cash.
+        """
         portfolio = self._portfolio
         if self.shorts:
             short = sum(-p.quantity * portfolio.prices[p.symbol] for p in portfolio.positions.values() if not p.is_long)

@@ -1,4 +1,4 @@
-"""The account's broker: takes orders, fills them by the rules of `matching`, and calls for margin."""
+"""The broker: accepts orders, executes them by the rules of `matching`, and makes margin calls."""
 
 from __future__ import annotations
 
@@ -10,53 +10,58 @@ from numbers import Real
 
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
 from stockstream.analytics.backtest.engine.matching import Moment, Prices, match, start_trailing
-from stockstream.analytics.backtest.model.costs import commission, slippage
-from stockstream.analytics.backtest.model.orders import Action, Order, Status
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.result import Note
-from stockstream.analytics.backtest.model.setup import Setup
+from stockstream.analytics.backtest.model import (
+    Action,
+    Note,
+    Order,
+    Portfolio,
+    Setup,
+    Status,
+    parse_commission,
+    parse_slippage,
+)
 
 ROUNDING = 1 + 1e-9
-"""What the last cent of a sum in floating point may be off."""
+"""Tolerance of comparisons of money sums in floating point."""
 
 Bars = Callable[[str], Prices | None]
-"""Gives a symbol's bar of the session; None: it was not traded."""
+"""Returns a symbol's bar of the session; None if it did not trade."""
 Due = tuple[Moment, bool, int, Order, float, Prices]
-"""A fill that is due, as they are sorted: its moment, whether it adds to a position, the order's id."""
+"""A possible fill, in sort order: its moment, whether it adds to a position, the order's id; then the rest."""
 
 
 class OrderError(Exception):
-    """What a strategy asked for makes no order."""
+    """An action is not a valid order."""
 
 
 class Broker:
-    """Orders from a strategy's action to the books."""
+    """Takes an order from the strategy's action to the books."""
 
     def __init__(self, portfolio: Portfolio, setup: Setup, on_filled: Callable[[Order, Portfolio], None]) -> None:
         self._portfolio = portfolio
         self._setup = setup
         self._on_filled = on_filled
-        self._commission = commission(setup.commission)
-        self._slippage = slippage(setup.slippage)
+        self._commission = parse_commission(setup.commission)
+        self._slippage = parse_slippage(setup.slippage)
         self._orders = 0
         self._traded: dict[str, float] = {}
-        """Of the session, where volume is limited."""
+        """Shares filled per symbol in this session, if volume is limited."""
         self._delisted: set[str] = set()
         self._brackets: set[str] = set()
-        """Symbols that have had exits."""
+        """Symbols that have had bracket exits."""
         self.books = Books(portfolio)
         self.notes: list[Note] = []
 
     def submit(self, action: Action, symbol: str | None, day: date) -> None:
-        """Take an order of a strategy for a symbol, decided on a session's close.
+        """Accept a strategy's action for a symbol, decided after the close of a session.
 
         Raises:
-            OrderError: it makes no sense: no shares, a price that is no number, a symbol that has not traded yet.
+            OrderError: no symbol, zero shares, an invalid price, or a symbol that has not traded yet.
         """
         if symbol is None:
             raise OrderError("an order without a symbol: name it, as in Action.buy(100, symbol=...)")
         if symbol not in self._portfolio.prices:
-            raise OrderError(f"an order for {symbol}, of which there has been no bar: is it one of the symbols?")
+            raise OrderError(f"an order for {symbol}, which has had no bar so far: is it one of the symbols?")
         if symbol in self._delisted:
             self.notes.append(Note(day, symbol, "order rejected: the symbol is delisted"))
         elif action.is_cancel:
@@ -76,11 +81,11 @@ class Broker:
             self._portfolio.orders.append(order)
 
     def close(self, symbol: str, day: date, reason: str = "") -> None:
-        """Cancel a symbol's open orders, and close its position at the market."""
+        """Cancel a symbol's open orders, and order to close its position at the market."""
         if self._portfolio.orders:
             self.cancel(symbol, reason or "the position is closed")
-        if held := self._portfolio.quantity(symbol):
-            order = Order(self._next(), symbol, -held, day, reason=reason, only_reduces=True)
+        if shares := self._portfolio.quantity(symbol):
+            order = Order(self._next(), symbol, -shares, day, reason=reason, only_reduces=True)
             self._portfolio.orders.append(order)
 
     def cancel(self, symbol: str, reason: str) -> None:
@@ -90,11 +95,11 @@ class Broker:
         self._portfolio.orders = [order for order in self._portfolio.orders if order.symbol != symbol]
 
     def trade(self, day: date, bars: Bars) -> None:
-        """Fill what the session's bars allow: first at the open, then inside the bars, then at the close.
+        """Execute the fills that the session's bars allow: at the open, then inside the bars, then at the close.
 
-        At the same moment what reduces a position comes first, so that its money can be used, then the older order. A
-        position that was opened at the open has its stop-loss and take-profit from then on, one opened later from the
-        next session on; where a bar touches both, the stop-loss counts.
+        At the same moment, fills that reduce a position come first, so that their money can be used; then the older
+        order. The stop-loss and take-profit of a position opened at the open are active in the same session, of one
+        opened later from the next session on. If a bar touches both, the stop-loss fills.
         """
         self._traded.clear()
         due: list[Due] = []
@@ -110,21 +115,21 @@ class Broker:
                     self._portfolio.orders.append(exit)
                     if moment is Moment.open:
                         self._match(exit, bar, due, at)
-        left = []
+        remaining = []
         for order in self._portfolio.orders:
             if order.status is Status.open and order.day:
-                order.status, order.reason = Status.expired, "it was for the day"
+                order.status, order.reason = Status.expired, "valid for one session"
             elif order.status is Status.open:
-                left.append(order)
-        self._portfolio.orders = left
+                remaining.append(order)
+        self._portfolio.orders = remaining
 
     def _match(self, order: Order, bar: Prices, due: list[Due], since: int) -> None:
-        if (found := match(order, bar, self._setup.fill_at)) is not None:
+        if (fill := match(order, bar, self._setup.fill_at)) is not None:
             adds = order.quantity * self._portfolio.quantity(order.symbol) >= 0
-            insort(due, (found.moment, adds, order.id, order, found.price, bar), lo=since)
+            insort(due, (fill.moment, adds, order.id, order, fill.price, bar), lo=since)
 
     def _fill(self, order: Order, price: float, bar: Prices, day: date) -> Sequence[Order]:
-        """Fill an order as far as it can be; give the exits that come with it."""
+        """Fill as much of an order as possible; return the exit orders of its bracket."""
         quantity = self._fillable(order, bar)
         if quantity == 0:
             return ()
@@ -134,10 +139,10 @@ class Broker:
             slipped = slipped if quantity > 0 else min(slipped, price)
             price += slipped if quantity > 0 else -slipped
         fee = self._commission(abs(quantity), price)
-        if refused := self._refusal(order.symbol, quantity, price, fee):
-            order.status, order.reason = Status.rejected, refused
+        if refusal := self._refusal(order.symbol, quantity, price, fee):
+            order.status, order.reason = Status.rejected, refusal
             side = "buy" if quantity > 0 else "sell"
-            self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refused}"))
+            self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}"))
             return ()
         before = self._portfolio.quantity(order.symbol)
         self.books.fill(order, quantity, price, fee, slipped * abs(quantity), day)
@@ -159,31 +164,31 @@ class Broker:
         return self._exits(order, quantity, day)
 
     def _drop_exits(self, symbol: str) -> None:
-        """Cancel what was to close a position that is closed: the next one has exits of its own."""
+        """Cancel the exits of a closed position: the next position has its own."""
         for order in self._portfolio.orders:
             if order.symbol == symbol and order.only_reduces and order.status is Status.open:
                 _cancel(order, "the position is closed")
 
     def _fillable(self, order: Order, bar: Prices) -> float:
-        """Give the shares of an order that this bar can fill."""
+        """Return the shares of an order that this bar can fill."""
         quantity = order.remaining
         if order.only_reduces:
-            held = self._portfolio.quantity(order.symbol)
-            if held * quantity >= 0:
+            position = self._portfolio.quantity(order.symbol)
+            if position * quantity >= 0:
                 _cancel(order, "the position is closed")
                 return 0
-            quantity = math.copysign(min(abs(quantity), abs(held)), quantity)
+            quantity = math.copysign(min(abs(quantity), abs(position)), quantity)
         if self._setup.volume_limit is not None and bar.volume != math.inf:
-            most = math.floor(self._setup.volume_limit * (bar.volume or 0)) - self._traded.get(order.symbol, 0)
-            quantity = math.copysign(min(abs(quantity), max(most, 0)), quantity)
+            available = math.floor(self._setup.volume_limit * (bar.volume or 0)) - self._traded.get(order.symbol, 0)
+            quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
         return quantity
 
     def _refusal(self, symbol: str, quantity: float, price: float, fee: float) -> str | None:
-        """Say why a fill cannot be paid for; what only reduces a position always can."""
+        """Return why a fill is rejected, or None; a fill that only reduces a position is always allowed."""
         portfolio, setup = self._portfolio, self._setup
-        held = portfolio.quantity(symbol)
-        after = held + quantity
-        if held * quantity < 0 and held * after >= 0:
+        before = portfolio.quantity(symbol)
+        after = before + quantity
+        if before * quantity < 0 and before * after >= 0:
             return None
         if after < 0 and not setup.allow_short:
             return "selling short is not allowed"
@@ -193,14 +198,14 @@ class Broker:
                 return None
             return f"it costs {cost:,.2f}, and there is {portfolio.cash:,.2f}"
         close = portfolio.prices[symbol]
-        equity = portfolio.equity + held * (price - close) - fee
-        exposure = portfolio.exposure - abs(held) * close + abs(after) * price
+        equity = portfolio.equity + before * (price - close) - fee
+        exposure = portfolio.exposure - abs(before) * close + abs(after) * price
         if exposure <= setup.leverage * equity * ROUNDING:
             return None
         return f"exposure would be {exposure:,.2f}, and {setup.leverage:g} x equity is {setup.leverage * equity:,.2f}"
 
     def _exits(self, order: Order, quantity: float, day: date) -> Sequence[Order]:
-        """Give the orders that close what a bracket has just bought, or sold short; each cancels the other."""
+        """Return the exit orders for the shares that a bracket order has just filled; each cancels the other."""
         if order.stop_loss is None and order.take_profit is None:
             return ()
         self._brackets.add(order.symbol)
@@ -214,26 +219,26 @@ class Broker:
         return exits
 
     def call_margin(self, day: date) -> None:
-        """Close everything at the next session, where on a session's close too little of the exposure is one's own."""
+        """Order to close all positions if equity ÷ exposure at the close is below the maintenance margin."""
         portfolio, setup = self._portfolio, self._setup
         equity, exposure = portfolio.equity, portfolio.exposure
-        if equity < setup.maintenance * exposure:
+        if equity < setup.maintenance_margin * exposure:
             text = f"margin call: equity of {equity:,.2f} for an exposure of {exposure:,.2f}"
             self.notes.append(Note(day, None, text))
             for symbol in list(portfolio.positions):
                 self.close(symbol, day, "margin call")
 
     def delist(self, symbol: str, last: date, day: date) -> None:
-        """Close the position in a symbol that has traded for the last time, at its last price; there is none better."""
+        """Close the position in a delisted symbol at its last price, the best that is known."""
         self._delisted.add(symbol)
         self.cancel(symbol, "delisted")
-        if held := self._portfolio.quantity(symbol):
+        if shares := self._portfolio.quantity(symbol):
             price = self._portfolio.prices[symbol]
-            self.notes.append(Note(day, symbol, f"delisted after {last}: {held:,g} shares closed at {price:,g}"))
-            self.books.settle(symbol, held, price, day, "delisted")
+            self.notes.append(Note(day, symbol, f"delisted after {last}: {shares:,g} shares closed at {price:,g}"))
+            self.books.close_out(symbol, shares, price, day, "delisted")
 
     def liquidate(self, day: date, reason: str) -> None:
-        """Close all positions at their last close, with the costs of a fill."""
+        """Close all positions at their last close, with commission and slippage."""
         for symbol in list(self._portfolio.positions):
             self.close(symbol, day, reason)
             price = self._portfolio.prices[symbol]
@@ -241,16 +246,16 @@ class Broker:
         self._portfolio.orders.clear()
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
-        """Carry a split into the books and into the symbol's open orders."""
+        """Apply a split to the books and to the symbol's open orders."""
         self.books.split(symbol, ratio, day)
         for order in self._portfolio.open_orders(symbol):
-            left, was_whole = order.remaining * ratio, order.remaining == int(order.remaining)
+            remaining, was_whole = order.remaining * ratio, order.remaining == int(order.remaining)
             order.filled *= ratio
             if was_whole:
-                left = math.copysign(math.floor(abs(left) + NOTHING), left)
-            order.quantity = order.filled + left
-            if left == 0:
-                order.status, order.reason = Status.cancelled, "a split left no share of it"
+                remaining = math.copysign(math.floor(abs(remaining) + NOTHING), remaining)
+            order.quantity = order.filled + remaining
+            if remaining == 0:
+                order.status, order.reason = Status.cancelled, "a split left no share of the order"
             for name in ("limit", "stop", "stop_loss", "take_profit", *(() if order.trail_is_share else ("trail",))):
                 if (price := getattr(order, name)) is not None:
                     setattr(order, name, price / ratio)
@@ -262,7 +267,7 @@ class Broker:
 
 
 def _cancel(order: Order, reason: str) -> None:
-    """Cancel an order; what has filled a part keeps the reason that the fills were made for."""
+    """Cancel an order; a partly filled one keeps the reason that its fills were made for."""
     order.status = Status.cancelled
     order.reason = order.reason if order.filled else reason
 
@@ -272,7 +277,7 @@ PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")
 
 def _check(action: Action, symbol: str) -> None:
     if not _is_number(action.quantity) or action.quantity == 0:
-        raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: ask for more than 0")
+        raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: the number must be above 0")
     for name in PRICES:
         price = getattr(action, name)
         if price is not None and not (_is_number(price) and price > 0):
@@ -284,7 +289,7 @@ def _check(action: Action, symbol: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    # The plain types first: that it is a number of any other kind takes longer to find out.
+    # The plain types first: the check against the abstract class is slow.
     if isinstance(value, (float, int, Real)):
         return not isinstance(value, bool) and math.isfinite(value)
     return False

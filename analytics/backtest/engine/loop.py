@@ -1,4 +1,4 @@
-"""The event loop: each session the broker trades what was decided before, then the strategy decides on the close."""
+"""The event loop: in each session the broker executes earlier decisions, then the strategy decides on the close."""
 
 from __future__ import annotations
 
@@ -13,13 +13,8 @@ import numpy as np
 
 from stockstream.analytics.backtest.engine.broker import Broker, OrderError
 from stockstream.analytics.backtest.engine.matching import Prices
-from stockstream.analytics.backtest.feed.blocks import Block, Feed
-from stockstream.analytics.backtest.model.data import moving_view
-from stockstream.analytics.backtest.model.orders import Action, Order
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.result import Curve
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.feed import Block, Feed
+from stockstream.analytics.backtest.model import Action, Curve, Order, Portfolio, Setup, Strategy, make_view
 from stockstream.sql.errors import StockStreamError
 
 P = ParamSpec("P")
@@ -27,12 +22,12 @@ Decided = Callable[[date, str | None, Action], None]
 
 
 class StrategyError(StockStreamError):
-    """A strategy raised an error, or asked for what makes no order."""
+    """A strategy raised an exception, or returned an invalid order."""
 
 
 @dataclass
 class Account:
-    """What has become of the account: up to where the strategy failed, if it did."""
+    """The account of one run, up to the error if the strategy failed."""
 
     portfolio: Portfolio
     broker: Broker
@@ -49,7 +44,7 @@ class Account:
         return Curve(self.dates, *(np.array(values) for values in (self.equity, self.cash, self.long, self.short)))
 
     def record(self, day: date) -> None:
-        """Note what the account is worth at the close of a session."""
+        """Append the account's value at the close of a session."""
         prices, long, short = self.portfolio.prices, 0.0, 0.0
         for position in self.portfolio.positions.values():
             value = position.quantity * prices[position.symbol]
@@ -63,8 +58,8 @@ class Account:
         self.long.append(long)
         self.short.append(short)
 
-    def forget(self) -> date:
-        """Take the last session back; gives its day."""
+    def drop_last(self) -> date:
+        """Remove the last session's values, and return its date."""
         for values in (self.equity, self.cash, self.long, self.short):
             values.pop()
         return self.dates.pop()
@@ -78,13 +73,20 @@ def run(
     on_sessions: Callable[[int], None] = lambda count: None,
     on_decided: Decided | None = None,
 ) -> list[Account]:
-    """Run strategies, each with an account of its own, over a feed that is read once.
+    """Run strategies, each with its own account, over a feed that is read once.
 
-    `on_sessions` is told how many more sessions are done, `on_decided` of each action. An error of a strategy ends its
-    run and is in its account, with what was reached until then.
+    Args:
+        strategies: one run per strategy.
+        feed: the bars.
+        setup: the settings of the account.
+        on_sessions: called with the number of sessions processed since the last call.
+        on_decided: called with each action: date, symbol, action.
+
+    Returns:
+        One account per strategy. If a strategy fails, its run ends and `error` is set; the values up to then are kept.
 
     Raises:
-        UsageError: the feed has more than one row of a symbol and day.
+        UsageError: the feed has more than one row per symbol and day.
         duckdb.Error: the bars cannot be read.
     """
     loops = [_Loop(strategy, feed, setup, on_decided) for strategy in strategies]
@@ -109,25 +111,25 @@ class _Loop:
         self._feed = feed
         self._setup = setup
         self._on_decided = on_decided
-        self._view = moving_view(feed.names)
-        self._to_go = sorted(((day, symbol) for symbol, day in feed.delisted.items()), reverse=True)
+        self._view = make_view(feed.names)
+        self._delistings = sorted(((day, symbol) for symbol, day in feed.delisted.items()), reverse=True)
         self._day: date | None = None
         self._symbol: str | None = None
 
-    def attempt(self, part: Callable[P, None], *arguments: P.args, **named: P.kwargs) -> None:
-        """Run a part of the whole, unless the strategy has failed before; take note if it fails."""
+    def attempt(self, stage: Callable[P, None], *arguments: P.args, **keywords: P.kwargs) -> None:
+        """Run one stage, unless the strategy has failed before; record the error if it fails."""
         if self.account.error is None:
             try:
-                part(*arguments, **named)
+                stage(*arguments, **keywords)
             except Exception as error:
                 self.account.error = self._explained(error)
 
     def start(self) -> None:
-        """Do what is due before the first session."""
+        """Start the strategy, before the first session."""
         self._strategy.on_start(self._feed.symbols, self.account.portfolio)
 
     def run(self, block: Block) -> None:
-        """Go through the sessions of a block."""
+        """Process the sessions of a block."""
         self._view._columns = block.columns
         for number, day in enumerate(block.dates):
             self._session(block, day, block.bounds[number], block.bounds[number + 1])
@@ -141,7 +143,7 @@ class _Loop:
         portfolio.prices.update(zip(symbols[first:last], block.close[first:last], strict=True))
         row, on_data = first, strategy.on_data
         try:
-            for row in range(first, last):  # the only Python that runs for each bar
+            for row in range(first, last):  # the only Python that runs per bar
                 view._row = row
                 action = on_data(day, symbols[row], view, portfolio)
                 if action is not None:
@@ -151,19 +153,19 @@ class _Loop:
             raise
         if (actions := strategy.on_bar_end(day, portfolio)) is not None:
             self._decide(actions, day, None)
-        if broker.books.is_lent:
+        if broker.books.is_borrowing:
             broker.call_margin(day)
         self.account.record(day)
 
     def _before(self, block: Block, day: date, first: int, last: int) -> None:
-        """Do what is due before the session opens."""
+        """Apply accrued costs, delistings, splits and dividends, before the session opens."""
         broker, setup = self.account.broker, self._setup
-        if self._day is not None and broker.books.is_lent:
+        if self._day is not None and broker.books.is_borrowing:
             broker.books.accrue((day - self._day).days, setup.borrow_rate, setup.interest_rate)
         self._day = day
-        while self._to_go and self._to_go[-1][0] < day:
-            left, symbol = self._to_go.pop()
-            broker.delist(symbol, left, day)
+        while self._delistings and self._delistings[-1][0] < day:
+            last_day, symbol = self._delistings.pop()
+            broker.delist(symbol, last_day, day)
         actions = block.actions
         for row in actions[bisect_left(actions, first) : bisect_left(actions, last)] if actions else ():
             symbol, ratio = block.symbols[row], float(block.prices["split_ratio"][row])
@@ -174,65 +176,69 @@ class _Loop:
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol
-        for action in (actions,) if isinstance(actions, Action) else _listed(actions):
-            named = symbol if action.symbol is None else action.symbol
+        for action in (actions,) if isinstance(actions, Action) else _checked(actions):
+            target = symbol if action.symbol is None else action.symbol
             if self._on_decided is not None:
-                self._on_decided(day, named, action)
-            self.account.broker.submit(action, named, day)
+                self._on_decided(day, target, action)
+            self.account.broker.submit(action, target, day)
         self._symbol = None
 
     def finish(self) -> None:
-        """Do what is due after the last session."""
+        """Close what is delisted or to be closed at the end, then finish the strategy, after the last session."""
         if self.account.portfolio.positions and self._day is not None:
-            day, broker = self.account.forget(), self.account.broker
-            for left, symbol in self._to_go:  # nothing was traded after it that would have closed it
-                if self._setup.end is None or left < self._setup.end:
-                    broker.delist(symbol, left, day)
+            day, broker = self.account.drop_last(), self.account.broker
+            for last_day, symbol in self._delistings:  # no later session closed them
+                if self._setup.end is None or last_day < self._setup.end:
+                    broker.delist(symbol, last_day, day)
             if self._setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)
         self._strategy.on_finish(self.account.portfolio)
 
     def _explained(self, error: Exception) -> StrategyError:
-        """Say which of the strategy's methods failed, and where; an error that is not the strategy's is raised."""
+        """Return an error that names the strategy's method, session and symbol; re-raise one that is not its own."""
         name = type(self._strategy).__name__
         where = f" on {self._day}" if self._day else ""
         frames = list(traceback.walk_tb(error.__traceback__))
-        own = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self._strategy]
-        orders = [one for at in own for one in frames[at][0].f_locals.values() if isinstance(one, Order)]
+        calls = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self._strategy]
+        orders = [one for at in calls for one in frames[at][0].f_locals.values() if isinstance(one, Order)]
         if symbol := self._symbol or (orders[0].symbol if orders else None):
             where += f" at {symbol}"
         if isinstance(error, OrderError):
             return StrategyError(f"{name}{where}: {error}")
-        if not own:
+        if not calls:
             raise error
-        hook, (last, line) = frames[own[0]][0].f_code, frames[own[-1]]
+        hook, (last, line) = frames[calls[0]][0].f_code, frames[calls[-1]]
         place = f"{last.f_code.co_filename}, line {line}"
         return StrategyError(f"{name}.{hook.co_name} failed{where}: {type(error).__name__}: {error} ({place})")
 
 
-def _listed(actions: Iterable[Action]) -> list[Action]:
-    """Read the orders that a strategy gave.
+def _checked(actions: Iterable[Action]) -> list[Action]:
+    """Return the actions of a strategy's answer as a list.
 
     Raises:
-        OrderError: they are none, or cannot be read.
+        OrderError: the answer is not iterable, fails while it is iterated, or has an item that is not an Action.
     """
     if not isinstance(actions, Iterable):
-        raise OrderError(f"it gave {actions!r}: give an Action, several, or None")
+        raise OrderError(f"it returned {actions!r}: return an Action, several, or None")
     try:
-        listed = list(actions)
+        answer = list(actions)
     except Exception as error:
         raise OrderError(f"its orders cannot be read: {type(error).__name__}: {error}") from error
-    if wrong := [one for one in listed if not isinstance(one, Action)]:
-        raise OrderError(f"it gave {wrong[0]!r}: give an Action, several, or None")
-    return listed
+    if invalid := [one for one in answer if not isinstance(one, Action)]:
+        raise OrderError(f"it returned {invalid[0]!r}: return an Action, several, or None")
+    return answer
 
 
 def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:
     row = bisect_left(block.symbols, symbol, first, last)
     if row == last or block.symbols[row] != symbol:
         return None
-    of = block.prices
+    prices = block.prices
     return Prices(
-        of["open"].item(row), of["high"].item(row), of["low"].item(row), block.close[row], of["volume"].item(row)
+        prices["open"].item(row),
+        prices["high"].item(row),
+        prices["low"].item(row),
+        block.close[row],
+        prices["volume"].item(row),
     )

@@ -1,7 +1,7 @@
-"""When an order is filled by a bar, and at what price: the rules, without money.
+"""The rules of execution: when a bar fills an order, and at what price. Cash and positions play no part here.
 
-A bar tells where the price opened, how far it went and where it closed, not in which order. Where that matters the
-worse case is taken.
+A daily bar has the open, the extremes and the close, but not the order of the extremes. Where the order matters, the
+worse case is assumed.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from stockstream.analytics.backtest.model.orders import Order
+from stockstream.analytics.backtest.model import Order
 
 
 class Moment(IntEnum):
-    """When in a session; fills are made in this order."""
+    """The moment of a fill within a session; fills are executed in this order."""
 
     open = 0
     inside = 1
@@ -21,7 +21,7 @@ class Moment(IntEnum):
 
 
 class Prices(NamedTuple):
-    """A bar's prices, and how many shares were traded; those that are not known are the close."""
+    """A bar's prices and its volume in shares; an unknown price is the close."""
 
     open: float
     high: float
@@ -31,40 +31,41 @@ class Prices(NamedTuple):
 
     @property
     def vwap(self) -> float:
-        """The typical price (high + low + close) / 3: daily bars know no better of the volume-weighted mean."""
+        """The typical price (high + low + close) / 3: the best estimate of the VWAP that a daily bar allows."""
         return (self.high + self.low + self.close) / 3
 
 
 class Match(NamedTuple):
-    """A fill that a bar allows."""
+    """A fill that a bar allows, before slippage."""
 
     moment: Moment
     price: float
 
 
 def match(order: Order, bar: Prices, fill_at: str) -> Match | None:
-    """Give when in a bar an open order is filled and at what price, before slippage; None: not in this one.
+    """Return when and at what price a bar fills an open order, before slippage; None if it does not.
 
-    A market order is filled at `fill_at`: the open, the close or the vwap. A limit order is filled at its limit once
-    the price touches it, at the open where that is better. A stop order is filled at its stop once the price touches
-    it, at the open where that is worse: gaps are not traded through. What is left of it then is a market order
-    (`order.is_triggered`). A stop-limit order becomes a limit order when the stop is touched; inside the bar that does
-    so it is filled only where the limit lies beyond the stop. A trailing stop (`order.stop`) has the extreme up to the
-    bar before, and then takes this one's.
+    - A market order fills at `fill_at`: the open, the close or the vwap.
+    - A limit order fills at its limit once the price touches it, or at the open if that is better.
+    - A stop order fills at its stop once the price touches it, or at the open if that is worse (a gap). A rest that
+      remains unfilled is a market order (`order.is_triggered`).
+    - A stop-limit order becomes a limit order when the stop is touched. In the same bar it fills only if the limit lies
+      beyond the stop.
+    - A trailing stop (`order.stop`) follows the extreme up to the bar before; this bar moves it for the next.
     """
     if order.stop is not None and not order.is_triggered:
-        found = _stop(order, bar)
-        if found is None:
+        trigger = _stop(order, bar)
+        if trigger is None:
             if order.trail is not None:
                 _trail(order, bar)
             return None
         order.is_triggered = True
         if order.limit is None:
-            return found
-        if found.moment is Moment.open:
+            return trigger
+        if trigger.moment is Moment.open:
             return _limit(order, bar)
-        within = found.price <= order.limit if order.quantity > 0 else found.price >= order.limit
-        return found if within else None
+        within = trigger.price <= order.limit if order.quantity > 0 else trigger.price >= order.limit
+        return trigger if within else None
     if order.limit is not None:
         return _limit(order, bar)
     if fill_at == "open":
@@ -73,10 +74,10 @@ def match(order: Order, bar: Prices, fill_at: str) -> Match | None:
 
 
 def start_trailing(order: Order, close: float) -> None:
-    """Set a trailing stop by the close on which it was decided."""
+    """Set the first stop of a trailing-stop order, from the close after which it was decided."""
     assert order.trail is not None
-    away = close * order.trail if order.trail_is_share else order.trail
-    order.stop = close + away if order.quantity > 0 else close - away
+    distance = close * order.trail if order.trail_is_share else order.trail
+    order.stop = close + distance if order.quantity > 0 else close - distance
 
 
 def _limit(order: Order, bar: Prices) -> Match | None:
@@ -107,8 +108,8 @@ def _trail(order: Order, bar: Prices) -> None:
     assert order.trail is not None
     assert order.stop is not None
     if order.quantity > 0:
-        away = bar.low * order.trail if order.trail_is_share else order.trail
-        order.stop = min(order.stop, bar.low + away)
+        distance = bar.low * order.trail if order.trail_is_share else order.trail
+        order.stop = min(order.stop, bar.low + distance)
     else:
-        away = bar.high * order.trail if order.trail_is_share else order.trail
-        order.stop = max(order.stop, bar.high - away)
+        distance = bar.high * order.trail if order.trail_is_share else order.trail
+        order.stop = max(order.stop, bar.high - distance)

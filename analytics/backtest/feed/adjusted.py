@@ -1,4 +1,4 @@
-"""Bars as traded, and adjusted for what splits and dividends there were up to each one's own day."""
+"""Bars as traded, and adjusted for the splits and dividends up to each bar's own day."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import date
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.feed.blocks import ACTIONS
-from stockstream.analytics.backtest.model.setup import Setup
+from stockstream.analytics.backtest.model import Setup
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
 
@@ -16,16 +16,16 @@ SOURCE = "bars_as_traded"
 
 
 def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> str:
-    """Make a view of some symbols' bars; give its name. `src` may know of no splits and dividends.
+    """Create a temporary view of the bars of some symbols, and return its name.
 
-    It has symbol, date, open, high, low, close and volume, adjusted; the same as traded, as traded_open and so on;
-    dividend, split_ratio, price_factor, split_factor.
+    Its columns are symbol and date; open, high, low, close and volume, adjusted; traded_open, … traded_volume;
+    dividend, split_ratio, price_factor and split_factor. Without dividends and splits in `src` all factors are 1.
     """
-    known = set(ACTIONS) <= set(con.sql(f"FROM {src} LIMIT 0").columns)
-    actions = "" if known else ", 0.0 AS dividend, 1.0 AS split_ratio"
+    has_actions = set(ACTIONS) <= set(con.sql(f"FROM {src} LIMIT 0").columns)
+    actions = "" if has_actions else ", 0.0 AS dividend, 1.0 AS split_ratio"
     number = con.execute("SELECT count(*) FROM duckdb_views() WHERE view_name LIKE 'backtest_bars_%'").fetchall()[0][0]
     rows, view = f"backtest_rows_{number}", f"backtest_bars_{number}"
-    # The symbols are picked before the factors are computed: through these the filter does not go down by itself.
+    # Filter the symbols before the factors: DuckDB does not push the filter down through their windows.
     con.execute(f"CREATE TEMP VIEW {rows} AS SELECT *{actions} FROM {src} WHERE {is_one_of(symbols)}")
     con.execute(
         f"""
@@ -42,22 +42,22 @@ def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> 
     return view
 
 
-def benchmark(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -> dict[date, float]:
-    """Give the benchmark's closes by day, dividends reinvested.
+def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -> dict[date, float]:
+    """Return the benchmark's close per day, dividends reinvested.
 
     Raises:
-        UsageError: it has no bars in the range.
+        UsageError: the benchmark has no bars in the range.
     """
     assert setup.benchmark is not None
-    if not (found := _closes(con, setup, [setup.benchmark], src, "close")):
+    if not (closes := _closes(con, setup, [setup.benchmark], src, "close")):
         raise UsageError(f"no bars of the benchmark {setup.benchmark}{between(setup)}")
-    return found[setup.benchmark]
+    return closes[setup.benchmark]
 
 
 def charted_closes(
     con: DuckDBPyConnection, setup: Setup, symbols: Sequence[str], src: str = SOURCE
 ) -> dict[str, dict[date, float]]:
-    """Give closes by symbol and day, in the shares of the last day, as a split is no fall to look at."""
+    """Return split-adjusted closes per symbol and day, so that a split does not look like a fall in a chart."""
     shares = "split_factor / arg_max(split_factor, date) OVER (PARTITION BY symbol)"
     return _closes(con, setup, symbols, src, f"traded_close * {shares}")
 
@@ -67,24 +67,24 @@ def _closes(
 ) -> dict[str, dict[date, float]]:
     where = " AND ".join(["close IS NOT NULL", *in_days(setup)])
     view = adjusted_view(con, src, symbols)
-    found: dict[str, dict[date, float]] = {}
+    closes: dict[str, dict[date, float]] = {}
     rows = con.execute(f"SELECT symbol, date, {close} FROM {view} WHERE {where} ORDER BY symbol, date").fetchall()
     for symbol, day, value in rows:
-        found.setdefault(symbol, {})[day] = value
-    return found
+        closes.setdefault(symbol, {})[day] = value
+    return closes
 
 
 def is_one_of(symbols: Sequence[str] | None) -> str:
-    """Write the condition on the symbols in SQL; None: all."""
+    """Return the SQL condition on the symbols; None stands for all."""
     return "true" if symbols is None else f"symbol IN ({', '.join(map(quoted, symbols))})"
 
 
 def in_days(setup: Setup) -> list[str]:
-    """Write the conditions on the days in SQL."""
+    """Return the SQL conditions on the days."""
     days = ((">=", setup.start), ("<=", setup.end))
     return [f"date {sign} DATE '{day}'" for sign, day in days if day is not None]
 
 
 def between(setup: Setup) -> str:
-    """Say the range of days, in an error."""
+    """Return the range of days in words, for an error message."""
     return (f" from {setup.start}" if setup.start else "") + (f" up to {setup.end}" if setup.end else "")

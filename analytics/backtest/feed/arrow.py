@@ -1,4 +1,4 @@
-"""Arrow's rows in memory and in files. Without pandas, which pyarrow's own ways import: that takes a second."""
+"""Arrow rows in memory and in files, without pandas: pyarrow's own conversions import it, which takes a second."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from numpy.typing import NDArray
 
 
 def numbers(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """Give a column of numbers or days as it lies in memory; what is NULL has any value."""
+    """Return a column of numbers or days as a view of its buffer; NULLs have arbitrary values."""
     array = rows.column(name)
     kind = np.dtype(np.int32) if pa.types.is_date32(array.type) else np.dtype(array.type.to_pandas_dtype())
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
-def joined(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Put rows after one another."""
+def concatenate(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
+    """Return record batches concatenated."""
     return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
 def write(rows: Iterable[pa.RecordBatch], path: Path) -> None:
-    """Lay rows down in a file of Arrow's stream format."""
+    """Write rows to a file in Arrow's stream format."""
     writer = None
     with pa.OSFile(str(path), "wb") as file:
         for batch in rows:
@@ -35,7 +35,7 @@ def write(rows: Iterable[pa.RecordBatch], path: Path) -> None:
 
 
 def read(path: Path) -> Iterator[pa.RecordBatch]:
-    """Read a file of `write`, a batch at a time; not mapped, as mapped pages count as memory."""
+    """Read a file of `write` batch by batch; not memory-mapped, because mapped pages count as memory."""
     if path.stat().st_size:
         with pa.OSFile(str(path), "rb") as file:
             yield from pa.ipc.open_stream(file)

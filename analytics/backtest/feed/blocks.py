@@ -1,4 +1,4 @@
-"""The bars of a backtest, streamed session by session: a block of rows is in memory at a time."""
+"""The bars of a run, streamed session by session: only one block of rows is in memory at a time."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from typing import Any, Protocol
 import numpy as np
 import pyarrow as pa
 
-from stockstream.analytics.backtest.feed.arrow import joined, numbers, read, write
+from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
 from stockstream.sql.errors import UsageError
 
 EPOCH = date(1970, 1, 1).toordinal()
 PRICES = ("open", "high", "low", "close", "volume")
-"""What each row has of its bar. None is ever NULL: a price that is not known is the close, a volume 0."""
+"""The bar's columns of each row, never NULL: an unknown price is the close, an unknown volume 0."""
 ACTIONS = ("dividend", "split_ratio")
-"""What each row has where splits and dividends are credited."""
+"""The columns of each row if splits and dividends are credited to positions."""
 
 
 class Rows(Protocol):
-    """Where rows come from: anew for each run."""
+    """The source of the rows, which can be read again for each run."""
 
     def __call__(self) -> Iterable[pa.RecordBatch]:
-        """Give rows by date and symbol: date, symbol, `PRICES`, maybe `ACTIONS`, and what a strategy looks at."""
+        """Return rows by date and symbol: date, symbol, `PRICES`, perhaps `ACTIONS`, and the strategy's columns."""
 
 
 @dataclass(frozen=True)
@@ -38,40 +38,40 @@ class Feed:
     names: tuple[str, ...]
     """The columns that a strategy sees."""
     symbols: tuple[str, ...]
-    """All that have a bar."""
+    """All symbols that have a bar in the range."""
     sessions: int
     delisted: Mapping[str, date] = field(default_factory=dict)
-    """Of the symbols that are gone for good, the last bar's day."""
+    """Date of the last bar per delisted symbol."""
     aliases: Mapping[str, str] = field(default_factory=dict)
-    """What else a column is called, such as `sma(20)` for `sma_20`."""
+    """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """Which indicators' SQL made the columns."""
+    """The indicator's SQL macro, with its version, per column."""
 
     def blocks(self, start: date | None = None, end: date | None = None) -> Iterator[Block]:
-        """Give the rows in blocks of whole sessions, of a range of days if one is asked for."""
-        rest: list[pa.RecordBatch] = []
+        """Return the rows in blocks of whole sessions, optionally of a range of days."""
+        pending: list[pa.RecordBatch] = []
         for batch in self.rows():
             days = numbers(batch, "date")
             if (start and days[-1] < _day(start)) or (end and days[0] > _day(end)):
                 continue
-            last = int(np.searchsorted(days, days[-1]))  # the last session may go on in the next batch
+            last = int(np.searchsorted(days, days[-1]))  # the last session may continue in the next batch
             if last:
-                yield from self._block([*rest, batch.slice(0, last)], start, end)
-                rest = []
-            rest.append(batch.slice(last))
-        if rest:
-            yield from self._block(rest, start, end)
+                yield from self._block([*pending, batch.slice(0, last)], start, end)
+                pending = []
+            pending.append(batch.slice(last))
+        if pending:
+            yield from self._block(pending, start, end)
 
     def _block(self, parts: list[pa.RecordBatch], start: date | None, end: date | None) -> Iterator[Block]:
-        rows = joined(parts)
+        rows = concatenate(parts)
         days = numbers(rows, "date")
         first = int(np.searchsorted(days, _day(start))) if start else 0
         last = int(np.searchsorted(days, _day(end), side="right")) if end else len(days)
         if last > first:
             yield Block(rows.slice(first, last - first), self.aliases)
 
-    def stored(self, path: Path) -> Feed:
-        """Give the same feed from a file that many runs and processes can read; writes it."""
+    def save(self, path: Path) -> Feed:
+        """Write the rows to a file, and return a feed that reads them from it; other processes can share it."""
         write(self.rows(), path)
         return replace(self, rows=partial(read, path))
 
@@ -84,19 +84,20 @@ class Block:
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         self.dates = [date.fromordinal(EPOCH + day) for day in days[starts].tolist()]
         self.bounds: list[int] = [*starts.tolist(), len(days)]
-        """The session dates[n] has the rows from bounds[n] up to bounds[n + 1]."""
+        """The rows of the session `dates[n]` are bounds[n] to bounds[n + 1] - 1."""
         names = rows.column("symbol").dictionary_encode()
-        known = [sys.intern(name) for name in names.dictionary.to_pylist()]
+        distinct = [sys.intern(name) for name in names.dictionary.to_pylist()]
         codes = np.frombuffer(names.indices.buffers()[1], np.int32, len(names))
-        self.symbols = [known[code] for code in codes.tolist()]
-        if (twice := np.flatnonzero((np.diff(codes) == 0) & (np.diff(days) == 0))).size:
-            day = date.fromordinal(EPOCH + int(days[twice[0]]))
-            raise UsageError(f"there is more than one row of {self.symbols[twice[0]]} on {day}: one is needed")
+        self.symbols = [distinct[code] for code in codes.tolist()]
+        if (duplicates := np.flatnonzero((np.diff(codes) == 0) & (np.diff(days) == 0))).size:
+            day = date.fromordinal(EPOCH + int(days[duplicates[0]]))
+            symbol = self.symbols[duplicates[0]]
+            raise UsageError(f"there is more than one row of {symbol} on {day}: the bars must have one per day")
         self.close: list[float] = numbers(rows, "close").tolist()
         self.columns = Columns(rows, aliases)
         self.prices = {name: numbers(rows, name) for name in PRICES}
         self.actions: list[int] = []
-        """The rows of ex-dates."""
+        """Row numbers of ex-dates."""
         if "split_ratio" in rows.schema.names:
             self.prices |= {name: numbers(rows, name) for name in ACTIONS}
             is_action = (self.prices["dividend"] != 0) | (self.prices["split_ratio"] != 1)
@@ -104,7 +105,7 @@ class Block:
 
 
 class Columns(dict[str, list[Any]]):
-    """The columns of rows as lists, None where SQL has NULL, each made when it is asked for first."""
+    """The columns as lists, None where SQL has NULL, each converted at its first use."""
 
     __slots__ = ("_aliases", "_rows")
 

@@ -1,4 +1,4 @@
-"""Writes the one query of a backtest: bars, indicators, and a strategy's own SQL, by session."""
+"""The one query of a run: bars, indicators and the strategy's own SQL, by session."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, 
 from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, Feed
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
-from stockstream.analytics.backtest.model.setup import Setup
+from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW, VIEWS
 from stockstream.analytics.session import all_symbols
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.indicator_catalogue import catalogue
 
 ADJUSTED_CLOSE = "adjusted_close"
 NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
-"""Types of SQL that a strategy sees as DOUBLE: in Python they would be no plain numbers."""
+"""SQL types that are cast to DOUBLE: Python would not show them as plain numbers."""
 CELLS = 2_500_000
-"""Values that are sorted at a time."""
+"""Values (rows × columns) that are sorted at a time."""
 GONE = timedelta(days=30)
-"""A symbol whose last bar is so much older than the newest of all is delisted, and not halted."""
+"""A symbol whose last bar is this much older than the newest of all is delisted, not halted."""
 
 
 @dataclass(frozen=True)
-class Known:
-    """What there is of the symbols that may be traded."""
+class Inventory:
+    """The bars that the source has of the symbols to trade."""
 
     symbols: tuple[str, ...]
     bars: tuple[int, ...]
-    """Of each symbol, those before the range, too."""
+    """Number of bars per symbol, including those before the range."""
     sessions: int
     has_actions: bool
     delisted: dict[str, date]
@@ -47,69 +47,77 @@ def open_feed(
     con: DuckDBPyConnection,
     setup: Setup,
     columns: Sequence[str] = (),
-    own: str | None = None,
+    sql: str | None = None,
     *,
     src: str = SOURCE,
     sql_path: Sequence[str | Path] = (),
 ) -> Feed:
-    """Give the bars of a backtest with the indicators `columns`, and the columns of the SQL `own`.
+    """Return the feed of a run. Each row's values depend only on bars up to its own day.
 
-    `src` is any view or table with symbol, date, open, high, low, close, volume, as traded, and dividend and
-    split_ratio where there are any. Only bars up to a row's own day make its values. The rows are read from `con`
-    as the backtest goes on: use it for nothing else meanwhile.
+    The rows are read from `con` during the run: do not use it for anything else meanwhile.
+
+    Args:
+        con: a connection of `analytics.connect`.
+        setup: the settings: symbols, range of days, prices.
+        columns: indicators, as in `Strategy.columns`.
+        sql: a query whose columns are added, as `Strategy.query`.
+        src: a view or table of bars as traded: symbol, date, open, high, low, close, volume, and dividend and
+            split_ratio if there are any.
+        sql_path: folders with further indicators.
 
     Raises:
-        UsageError: there is no such indicator, column or table, or a symbol has no bars in the range.
+        UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
     """
     shipped = catalogue(*map(Path, sql_path))
     if sql_path:
         shipped.install(con)
-    asked = {text: parse([text], shipped) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)}
-    requests = parse(asked, shipped)
-    known = _look(con, setup, _like(src))
+    parsed = {text: parse([text], shipped) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)}
+    requests = parse(parsed, shipped)
+    inventory = _inventory(con, setup, _like(src))
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
-    added = _columns_of(con, own, names) if own is not None else {}
+    added = _columns_of(con, sql, names) if sql is not None else {}
     names += added
-    parts = _parts(known, CELLS // len(names))
-    units = units_of(con, requests) if known.has_actions and setup.prices == "as_traded" else {}
+    parts = _parts(inventory, CELLS // len(names))
+    units = units_of(con, requests) if inventory.has_actions and setup.prices == "as_traded" else {}
     texts = [
-        _query(con, setup, requests, units, known, src, part if len(parts) > 1 else setup.symbols) for part in parts
+        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols) for part in parts
     ]
-    if own is not None:
-        theirs = ", ".join(added.values())
+    if sql is not None:
+        extra = ", ".join(added.values())
         texts = [
-            f"FROM ({text}) LEFT JOIN (SELECT symbol, date, {theirs} FROM ({own})) USING (symbol, date)"
+            f"FROM ({text}) LEFT JOIN (SELECT symbol, date, {extra} FROM ({sql})) USING (symbol, date)"
             for text in texts
         ]
     in_range = " AND ".join(in_days(setup)) or "true"
     return Feed(
         rows=partial(by_session, con, [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]),
         names=tuple(names),
-        symbols=known.symbols,
-        sessions=known.sessions,
-        delisted=known.delisted,
-        aliases={text: made[0].name for text, made in asked.items() if len(made) == 1},
+        symbols=inventory.symbols,
+        sessions=inventory.sessions,
+        delisted=inventory.delisted,
+        aliases={text: outputs[0].name for text, outputs in parsed.items() if len(outputs) == 1},
         versions={request.name: request.indicator.macro for request in requests},
     )
 
 
 def _like(src: str) -> str:
-    """Give what has the same rows and is the cheapest to look at: the views on bars differ in their prices only."""
+    """Return the cheapest view with the same rows: the views on bars differ only in their prices."""
     return "bars" if src in VIEWS else src
 
 
-def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
+def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
+    """Return what `src` has of the symbols; raise a UsageError if a symbol or the range has no bars."""
     where = is_one_of(setup.symbols)
     in_range = " AND ".join(in_days(setup)) or "true"
     try:
-        there = con.sql(f"FROM {src} LIMIT 0").columns
-        lacking = sorted({"symbol", "date", *PRICES} - set(there))
-        if lacking:
-            raise UsageError(f"{src} cannot be traded: it has no {', '.join(lacking)}")
-        acts = "dividend <> 0 OR split_ratio <> 1" if set(ACTIONS) <= set(there) else "false"
+        names = con.sql(f"FROM {src} LIMIT 0").columns
+        missing = sorted({"symbol", "date", *PRICES} - set(names))
+        if missing:
+            raise UsageError(f"{src} cannot be traded: it has no {', '.join(missing)}")
+        has_action = "dividend <> 0 OR split_ratio <> 1" if set(ACTIONS) <= set(names) else "false"
         rows = con.execute(
-            f"SELECT symbol, min(date), max(date), count(*) FILTER ({in_range}), coalesce(bool_or({acts}), false), "
-            "count(*) "
+            f"SELECT symbol, min(date), max(date), count(*) FILTER ({in_range}), "
+            f"coalesce(bool_or({has_action}), false), count(*) "
             f"FROM {src} WHERE {where} AND close IS NOT NULL GROUP BY symbol ORDER BY symbol"
         ).fetchall()
         newest, sessions = con.execute(
@@ -118,16 +126,16 @@ def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
         ).fetchall()[0]
     except duckdb.CatalogException:
         raise UsageError(f"there is no table {src} to trade on") from None
-    of = {symbol: f"{symbol} has bars from {first} to {last}" for symbol, first, last, *_ in rows}
+    ranges = {symbol: f"{symbol} has bars from {first} to {last}" for symbol, first, last, *_ in rows}
     for symbol in setup.symbols or ():
         if not any(row[0] == symbol and row[3] for row in rows):
-            absent = f"there are none at all{did_you_mean(symbol, all_symbols(con, src))}"
-            raise UsageError(f"no bars of {symbol}{between(setup)}: {of.get(symbol, absent)}")
+            reason = ranges.get(symbol) or f"there is no such symbol{did_you_mean(symbol, all_symbols(con, src))}"
+            raise UsageError(f"no bars of {symbol}{between(setup)}: {reason}")
     if not sessions:
         raise UsageError(f"no bars{between(setup)} in {src}")
     traded = [row for row in rows if row[3]]
     ended = _ended(con)
-    return Known(
+    return Inventory(
         tuple(row[0] for row in traded),
         tuple(row[5] for row in traded),
         sessions,
@@ -137,7 +145,7 @@ def _look(con: DuckDBPyConnection, setup: Setup, src: str) -> Known:
 
 
 def _ended(con: DuckDBPyConnection) -> set[str]:
-    """Give the symbols that are on no list of companies any more, where the connection has such lists."""
+    """Return the symbols whose periods of listing have all ended, if the connection has a view `metadata`."""
     try:
         rows = con.execute("SELECT symbol FROM metadata GROUP BY symbol HAVING bool_and(valid_to IS NOT NULL)")
         return {symbol for (symbol,) in rows.fetchall()}
@@ -145,12 +153,12 @@ def _ended(con: DuckDBPyConnection) -> set[str]:
         return set()
 
 
-def _parts(known: Known, most: int) -> list[list[str]]:
-    """Divide the symbols, in order, into parts of about so many bars."""
+def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
+    """Split the symbols, in order, into groups of at most `max_bars` bars, or of one symbol."""
     parts: list[list[str]] = []
-    bars = most
-    for symbol, count in zip(known.symbols, known.bars, strict=True):
-        if bars + count > most:
+    bars = max_bars
+    for symbol, count in zip(inventory.symbols, inventory.bars, strict=True):
+        if bars + count > max_bars:
             parts.append([])
             bars = 0
         parts[-1].append(symbol)
@@ -163,35 +171,35 @@ def _query(
     setup: Setup,
     requests: Sequence[Request],
     units: Mapping[str, Unit | None],
-    known: Known,
+    inventory: Inventory,
     src: str,
     symbols: Sequence[str] | None,
 ) -> str:
-    """Write the query of some symbols. Indicators are of adjusted prices, and given in the prices of the day."""
+    """Return the query of some symbols: indicators are computed from adjusted prices, then scaled to the day's."""
     traded, rest, source = {name: name for name in PRICES}, [], src
-    if known.has_actions:
-        source = adjusted_view(con, src, symbols or known.symbols)
+    if inventory.has_actions:
+        source = adjusted_view(con, src, symbols or inventory.symbols)
         if setup.prices == "as_traded":
             traded, rest = {name: f"traded_{name}" for name in PRICES}, [*ACTIONS, "price_factor", "split_factor"]
     keep = [*traded.values(), *rest]
     if requests:
-        stream = len(known.symbols) > FEW  # of all: what is computed of a symbol is the same in every part
+        stream = len(inventory.symbols) > FEW  # of all symbols, so that each group is computed the same way
         text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=_like(src))
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
-    found = ["symbol", "CAST(date AS DATE) AS date"]
+    selected = ["symbol", "CAST(date AS DATE) AS date"]
     for name, column in traded.items():
         otherwise = "0" if name == "volume" else traded["close"]
-        found.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
-    found.append(f"{traded['close']}{' * price_factor' if rest else ''} AS {ADJUSTED_CLOSE}")
-    found += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if rest]
-    found += [_of_the_day(request.name, units.get(request.name)) for request in requests]
-    return f"SELECT {', '.join(found)} FROM ({text})"
+        selected.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
+    selected.append(f"{traded['close']}{' * price_factor' if rest else ''} AS {ADJUSTED_CLOSE}")
+    selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if rest]
+    selected += [_scaled(request.name, units.get(request.name)) for request in requests]
+    return f"SELECT {', '.join(selected)} FROM ({text})"
 
 
-def _of_the_day(name: str, unit: Unit | None) -> str:
-    """Write a column that was computed of adjusted prices in the prices and the shares of the row's day."""
+def _scaled(name: str, unit: Unit | None) -> str:
+    """Return the SQL of a column from adjusted prices, scaled to the prices and shares of the row's day."""
     factors = [
         f" {'/' if power * sign < 0 else '*'} {factor}" * abs(power)
         for power, factor, sign in zip(unit or (), ("price_factor", "split_factor"), (-1, 1), strict=False)
@@ -200,17 +208,17 @@ def _of_the_day(name: str, unit: Unit | None) -> str:
     return f'"{name}"{"".join(factors)} AS "{name}"' if factors else f'"{name}"'
 
 
-def _columns_of(con: DuckDBPyConnection, own: str, taken: Iterable[str]) -> dict[str, str]:
-    """Give the columns that a strategy's own SQL adds, as they are written in SQL; numbers are DOUBLE or BIGINT."""
+def _columns_of(con: DuckDBPyConnection, sql: str, existing: Iterable[str]) -> dict[str, str]:
+    """Return the SQL expression per column that a strategy's query adds; numbers become DOUBLE or BIGINT."""
     try:
-        rows = con.sql(f"SELECT * FROM ({own}) LIMIT 0")
+        rows = con.sql(f"SELECT * FROM ({sql}) LIMIT 0")
         columns = rows.columns
     except duckdb.Error as error:
         raise UsageError(f"the strategy's query: {str(error).splitlines()[0]}") from None
     if not {"symbol", "date"} <= set(columns):
-        raise UsageError(f"the strategy's query gives {', '.join(columns)}: it must give symbol and date, too")
-    if twice := sorted(set(columns) & set(taken)):
-        raise UsageError(f"the strategy's query gives {', '.join(twice)}, which there is already: name it otherwise")
+        raise UsageError(f"the strategy's query returns {', '.join(columns)}: it must return symbol and date, too")
+    if duplicates := sorted(set(columns) & set(existing)):
+        raise UsageError(f"the strategy's query returns {', '.join(duplicates)}, which data already has: rename it")
     kinds = dict(zip(columns, map(str, rows.types), strict=True))
     return {
         name: f'CAST("{name}" AS DOUBLE) AS "{name}"' if kind.startswith(NUMBERS) else f'"{name}"'

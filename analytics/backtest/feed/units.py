@@ -1,7 +1,8 @@
-"""How indicators grow with prices and with volumes: found by computing them of prices, and of volumes, twice as high.
+"""How indicators scale with prices and volumes: measured by computing them with prices, and with volumes, doubled.
 
-Indicators are computed of adjusted prices, in which a split is no fall. To be compared with the prices of the day an
-average has to be brought back to these, and an RSI has not. No list says which is which, and none needs to be kept.
+Indicators are computed from adjusted prices, in which a split is no fall. To be comparable with the prices of the day,
+an average must be scaled back to them, an RSI must not. Measuring it needs no list of indicators, and also covers
+the user's own.
 """
 
 from __future__ import annotations
@@ -16,19 +17,19 @@ from numpy.typing import NDArray
 from stockstream.sql.compiler import Request, by_macros
 
 SHORTEST = 300
-"""Bars to compute of: enough for the shipped indicators' defaults, and more where longer periods are asked for."""
+"""Minimum number of bars: enough for the shipped indicators' defaults; longer periods get more."""
 POWERS = {2.0**power: power for power in range(-4, 5)}
 
 
 class Unit(NamedTuple):
-    """A column is in price ** prices * volume ** volumes: (1, 0) is a price, (0, 0) a ratio."""
+    """The exponents of a column's unit, price ** prices × volume ** volumes: (1, 0) is a price, (0, 0) a ratio."""
 
     prices: int
     volumes: int
 
 
 def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[str, Unit | None]:
-    """Give the unit of each request's column, by its name; None where there is none, as of a price plus a volume."""
+    """Return the unit per column; None if the column has none, such as price + volume."""
     if not requests:
         return {}
     numbers = [float(text) for r in requests for name, text in r.arguments if name in r.indicator.periods]
@@ -61,6 +62,6 @@ def _unit(values: NDArray[np.float64]) -> Unit | None:
 
 
 def _power(once: NDArray[np.float64], twice: NDArray[np.float64]) -> int | None:
-    is_known = np.isfinite(once) & (np.abs(once) > 1e-6)
-    ratios = np.unique(np.round(twice[is_known] / once[is_known], 6))
+    is_defined = np.isfinite(once) & (np.abs(once) > 1e-6)
+    ratios = np.unique(np.round(twice[is_defined] / once[is_defined], 6))
     return POWERS.get(ratios[0]) if len(ratios) == 1 else None

@@ -1,0 +1,47 @@
+"""What a strategy sees, what configures a run, and what comes out of it. Imports no other package of the backtester."""
+
+from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
+from stockstream.analytics.backtest.model.data import Data, make_view
+from stockstream.analytics.backtest.model.orders import Action, Order, Status
+from stockstream.analytics.backtest.model.portfolio import (
+    ClosedPosition,
+    OpenPosition,
+    Portfolio,
+    Position,
+    Transaction,
+)
+from stockstream.analytics.backtest.model.result import Costs, Curve, Note, Result
+from stockstream.analytics.backtest.model.setup import FORMER_NAMES, OPTIONS, Option, Setup, current_names
+from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
+from stockstream.analytics.backtest.model.strategy import Strategy, strategies_in
+
+__all__ = [
+    "BROKERS",
+    "FORMER_NAMES",
+    "OPTIONS",
+    "Action",
+    "ClosedPosition",
+    "Costs",
+    "Curve",
+    "Data",
+    "Note",
+    "OpenPosition",
+    "Option",
+    "Order",
+    "Portfolio",
+    "Position",
+    "Result",
+    "Setup",
+    "Status",
+    "Strategy",
+    "Transaction",
+    "current_names",
+    "fixed_money",
+    "make_view",
+    "parse_commission",
+    "parse_slippage",
+    "percent_of_equity",
+    "rebalance",
+    "strategies_in",
+    "volatility_target",
+]

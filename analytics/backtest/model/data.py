@@ -1,4 +1,4 @@
-"""The bar that a strategy is shown: one view that moves over lists of columns, as a dict a bar would cost a second."""
+"""The bar that a strategy sees: one view that moves over columns, because a dict per bar would take a second more."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import Any
 
 
 class Data(Mapping[str, Any]):
-    """The values of one bar: `data["close"]` or `data.close`; None where SQL has NULL, as while an average warms up.
+    """The values of one bar, as `data["close"]` or `data.close`; None where SQL has NULL, as during a warm-up.
 
-    It moves on to the next bar: `dict(data)` is what can be kept.
+    The same object is moved to the next bar. Keep `dict(data)`, not `data`.
     """
 
     __slots__ = ("_columns", "_names", "_row")
@@ -23,7 +23,7 @@ class Data(Mapping[str, Any]):
         return self._columns[name][self._row]
 
     def __getattr__(self, name: str) -> Any:
-        """Say which columns there are: those that there are, are attributes of the class (`moving_view`)."""
+        """Raise AttributeError with the names of the columns; existing columns are properties (`make_view`)."""
         raise AttributeError(f"data has no {name}: it has {', '.join(self._names)}")
 
     def __iter__(self) -> Iterator[str]:
@@ -36,8 +36,8 @@ class Data(Mapping[str, Any]):
         return repr(dict(self))
 
 
-def moving_view(names: Sequence[str]) -> Data:
-    """Give a view with an attribute for each name that can be one."""
+def make_view(names: Sequence[str]) -> Data:
+    """Return a view with one attribute per column whose name is a free identifier."""
 
     def attribute(name: str) -> property:
         return property(lambda self: self._columns[name][self._row])

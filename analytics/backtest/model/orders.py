@@ -1,4 +1,4 @@
-"""What a strategy asks for, and the orders that come of it."""
+"""Actions, which a strategy returns, and the orders that the broker makes of them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """What has become of an order."""
+    """The state of an order."""
 
     open = "open"
     filled = "filled"
@@ -20,14 +20,14 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Action:
-    """One decision of a strategy: made by `Action.buy`, `sell`, `close` or `cancel`.
+    """One decision of a strategy; use `Action.buy`, `sell`, `close` or `cancel` to make one.
 
     An order without `limit`, `stop` and `trail` is a market order; with a stop and a limit it is a stop-limit order.
-    Prices are those of `portfolio.price()`. `symbol` is the bar's where none is named.
+    Prices are on the scale of `portfolio.price()`. `symbol` defaults to the symbol of the bar.
     """
 
     quantity: float | None = None
-    """Shares, negative to sell; None: whatever is held is closed."""
+    """Shares, negative to sell; None closes the position."""
     symbol: str | None = None
     limit: float | None = None
     stop: float | None = None
@@ -54,10 +54,17 @@ class Action:
     ) -> Action:
         """Buy shares.
 
-        At the market; at `limit` or lower; once the price has risen to `stop`; or once it has risen by `trail` (money)
-        or `trail_percent` (5 is 5 %) above its lowest since. `stop_loss` and `take_profit` make it a bracket: what was
-        bought is sold at whichever of the two prices comes first. `day`: for the next session only, else until
-        it is filled or cancelled.
+        Args:
+            quantity: number of shares.
+            symbol: defaults to the symbol of the bar.
+            limit: buy at this price or lower.
+            stop: buy once the price has risen to this.
+            trail: buy once the price has risen by this amount of money above its lowest since the order.
+            trail_percent: the same in per cent of that lowest price (5 is 5 %).
+            stop_loss: sell the bought shares once the price falls to this.
+            take_profit: sell the bought shares once the price rises to this; the first of the two exits cancels the
+                other (a bracket order).
+            day: valid for the next session only; otherwise until filled or cancelled.
         """
         quantity = math.nan if quantity is None else quantity  # None would close the position
         return cls(quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
@@ -76,12 +83,12 @@ class Action:
         take_profit: float | None = None,
         day: bool = False,
     ) -> Action:
-        """Sell shares, those held and beyond them short: the mirror of `buy`."""
+        """Sell shares, short beyond those held: the mirror image of `buy`."""
         return cls(-quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
 
     @classmethod
     def close(cls, *, symbol: str | None = None) -> Action:
-        """Close the position at the market; its open orders are cancelled."""
+        """Close the position at the market, and cancel the symbol's open orders."""
         return cls(None, symbol)
 
     @classmethod
@@ -92,18 +99,18 @@ class Action:
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order: open until filled, cancelled, expired or rejected."""
+    """An order, open until it is filled, cancelled, expired or rejected."""
 
     id: int
     symbol: str
     quantity: float
     """Shares, negative to sell."""
     created: date
-    """The session on whose close it was decided; it can be filled from the next one on."""
+    """The session after whose close it was decided; it can fill from the next session on."""
     limit: float | None = None
     stop: float | None = None
     trail: float | None = None
-    """How far the stop follows behind: money, or a share of the price where `trail_is_share`."""
+    """Distance of the trailing stop: money, or a fraction of the price if `trail_is_share`."""
     trail_is_share: bool = False
     stop_loss: float | None = None
     take_profit: float | None = None
@@ -112,25 +119,25 @@ class Order:
     filled: float = 0.0
     """Shares filled so far, negative if sold."""
     price: float = 0.0
-    """Mean price of these shares, after slippage."""
+    """Mean price of the filled shares, after slippage."""
     commission: float = 0.0
     reason: str = ""
-    """Who made it, if not the strategy, such as stop-loss; why it was cancelled or rejected."""
+    """The origin of an order that is not the strategy's, such as stop-loss; or why it was cancelled or rejected."""
     only_reduces: bool = False
-    """It fills no more than what is held."""
+    """The order never fills more than the position."""
     is_triggered: bool = False
-    """Of a stop-limit order: the stop was reached, it is a limit order from now on."""
+    """The stop was reached; a stop-limit order is a limit order from then on."""
     sibling: Order | None = None
-    """Of a bracket: the other exit, which is cancelled by what this one fills."""
+    """The other exit of a bracket; a fill of one reduces the other."""
 
     @property
     def remaining(self) -> float:
-        """Shares still to fill, negative if to sell."""
+        """Shares still to fill, negative to sell."""
         return self.quantity - self.filled
 
     @property
     def kind(self) -> str:
-        """market, limit, stop, stop-limit or trailing-stop."""
+        """The order type: market, limit, stop, stop-limit or trailing-stop."""
         if self.trail is not None:
             return "trailing-stop"
         if self.stop is not None:

@@ -1,4 +1,4 @@
-"""What an account holds and what it has done; a strategy reads it, the broker changes it."""
+"""The account: cash, positions, orders and trades. Strategies read it; only the engine changes it."""
 
 from __future__ import annotations
 
@@ -11,27 +11,27 @@ from stockstream.analytics.backtest.model.orders import Order
 
 @dataclass(slots=True, eq=False)
 class Position:
-    """An open position. Its trade goes from flat to flat, whatever is added and sold off in between."""
+    """An open position. Its trade lasts from flat to flat, whatever is added or reduced in between."""
 
     symbol: str
     quantity: float
     """Shares, negative if short."""
     entry_price: float
-    """Mean price of the shares held, before commission."""
+    """Mean entry price of the shares held, before commission."""
     entry_date: date
     is_long: bool
     bought: float = 0.0
     sold: float = 0.0
-    """Shares in all, of today's split."""
+    """Total shares bought and sold, adjusted to the latest split."""
     paid: float = 0.0
     received: float = 0.0
-    """Money in all, before commission."""
+    """Total money paid and received, before commission."""
     commission: float = 0.0
     dividends: float = 0.0
-    """Received; negative if paid on a short position."""
+    """Money received; negative if paid on a short position."""
 
-    def valued(self, price: float) -> OpenPosition:
-        """Give what it is worth at a price."""
+    def at_price(self, price: float) -> OpenPosition:
+        """Return the position valued at a price."""
         value = self.quantity * price
         pnl = self.received + value - self.paid - self.commission + self.dividends
         return OpenPosition(
@@ -41,48 +41,48 @@ class Position:
 
 
 class ClosedPosition(NamedTuple):
-    """A trade: a position from flat to flat."""
+    """A closed trade: a position from flat to flat."""
 
     symbol: str
     quantity: float
-    """Shares bought to open it, in all, of the split of the exit; negative: sold short."""
+    """Total shares that opened the position, adjusted to the split at the exit; negative for a short position."""
     entry_date: date
     exit_date: date
     entry_price: float
     exit_price: float
     """Mean prices, before commission."""
     pnl: float
-    """Money earned, after commission, with dividends."""
+    """Profit in money, after commission, with dividends."""
     return_pct: float
-    """`pnl` in per cent of what was paid (or, short, received) to open it."""
+    """`pnl` in per cent of the money paid to open the position (received, for a short one)."""
     commission: float
     dividends: float
     reason: str
-    """Why it was closed, if not by the strategy: stop-loss, take-profit, delisted, margin call, end of run."""
+    """Why it was closed if not by the strategy: stop-loss, take-profit, delisted, margin call, end of run."""
 
 
 @dataclass(slots=True, frozen=True)
 class OpenPosition:
-    """A position that is still held at the end."""
+    """A position that is still open at the end of the run."""
 
     symbol: str
     quantity: float
     """Shares, negative if short."""
     entry_date: date
     entry_price: float
-    """Mean price of the shares held, before commission."""
+    """Mean entry price of the shares held, before commission."""
     price: float
     """The last close."""
     value: float
-    """Money, negative if short."""
+    """Market value in money, negative if short."""
     pnl: float
-    """Money earned until now, after commission, with dividends and what was sold already."""
+    """Profit in money so far, realized and unrealized, after commission, with dividends."""
     commission: float
     dividends: float
 
 
 class Transaction(NamedTuple):
-    """A fill, in full or in part."""
+    """A full or partial fill."""
 
     date: date
     symbol: str
@@ -92,7 +92,7 @@ class Transaction(NamedTuple):
     """After slippage."""
     commission: float
     slippage: float
-    """Money that slippage cost; it is in `price` already."""
+    """Cost of slippage in money; `price` already includes it."""
     order: int
     """The order's id."""
     kind: str
@@ -101,31 +101,31 @@ class Transaction(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class Portfolio:
-    """Cash, positions, orders and what was done; money in the market's currency."""
+    """Cash, positions, orders, trades and fills. Money is in the market's currency."""
 
     initial_capital: float
     cash: float
     leverage: float = 1.0
-    """Most exposure by equity."""
+    """Maximum gross exposure ÷ equity."""
     positions: dict[str, Position] = field(default_factory=dict)
-    """Open positions by symbol."""
+    """Open position per symbol."""
     closed_positions: list[ClosedPosition] = field(default_factory=list)
     transactions: list[Transaction] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
     """Open orders, oldest first."""
     prices: dict[str, float] = field(default_factory=dict)
-    """Of every symbol that has traded yet, its last close."""
+    """Last close per symbol that has traded so far."""
 
     def quantity(self, symbol: str) -> float:
-        """Give the shares held of a symbol: 0 if none, negative if short."""
+        """Return the shares held of a symbol: 0 if none, negative if short."""
         position = self.positions.get(symbol)
         return position.quantity if position is not None else 0
 
     def price(self, symbol: str) -> float:
-        """Give the last close of a symbol, at which orders are thought of.
+        """Return the last close of a symbol, the scale of the prices in orders.
 
         Raises:
-            KeyError: it has not traded yet.
+            KeyError: the symbol has not traded yet.
         """
         try:
             return self.prices[symbol]
@@ -133,22 +133,22 @@ class Portfolio:
             raise KeyError(f"{symbol} has not traded yet") from None
 
     def open_orders(self, symbol: str) -> list[Order]:
-        """Give the open orders of a symbol."""
+        """Return the open orders of a symbol."""
         return [order for order in self.orders if order.symbol == symbol]
 
     @property
     def equity(self) -> float:
-        """Cash and all positions at their last close."""
+        """Cash plus all positions at their last close."""
         prices = self.prices
-        return self.cash + sum([held.quantity * prices[held.symbol] for held in self.positions.values()])
+        return self.cash + sum([item.quantity * prices[item.symbol] for item in self.positions.values()])
 
     @property
     def exposure(self) -> float:
-        """Gross market value: of long positions and, as a positive number, of short ones."""
+        """Gross market value: long positions plus the absolute value of short ones."""
         prices = self.prices
-        return sum([abs(held.quantity) * prices[held.symbol] for held in self.positions.values()])
+        return sum([abs(item.quantity) * prices[item.symbol] for item in self.positions.values()])
 
     @property
     def buying_power(self) -> float:
-        """What may be added to the exposure: without margin and short positions, the cash."""
+        """Exposure that may be added: leverage × equity - exposure; the cash, without margin and short positions."""
         return self.leverage * self.equity - self.exposure

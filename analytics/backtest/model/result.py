@@ -1,21 +1,22 @@
-"""What a backtest found, and the files that it is written to."""
+"""The result of a backtest."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any
 
 from stockstream.analytics.backtest.model.portfolio import ClosedPosition, OpenPosition, Transaction
+
+if TYPE_CHECKING:  # the model is imported by every command, numpy only by runs
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
 class Curve:
-    """The account at the close of each session; arrays of the same length, money."""
+    """The account at the close of each session: money, one value per session."""
 
     dates: list[date]
     equity: NDArray[np.float64]
@@ -25,24 +26,24 @@ class Curve:
     short: NDArray[np.float64]
     """Market value of short positions, negative."""
     benchmark: NDArray[np.float64] | None = None
-    """The benchmark's close, dividends reinvested; NaN before its first."""
+    """The benchmark's close, dividends reinvested; NaN before its first bar."""
 
 
 @dataclass(frozen=True)
 class Costs:
-    """Money paid in all."""
+    """Total costs in money."""
 
     commission: float
     slippage: float
     borrow: float
-    """For shares sold short."""
+    """Borrow fees on short positions."""
     interest: float
-    """On negative cash."""
+    """Interest on negative cash."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """Something that a person should know: a rejected order, a delisting, a margin call."""
+    """An event that the user should know of: a rejected order, a delisting, a margin call."""
 
     date: date
     symbol: str | None
@@ -51,12 +52,12 @@ class Note:
 
 @dataclass(frozen=True)
 class Result:
-    """What a backtest found; `metrics` are those of `analytics.backtest.metrics.summary`."""
+    """The result of a backtest; `metrics` are those of `stats.summary`."""
 
     setup: Mapping[str, Any]
-    """The run's settings, JSON-able: strategy, parameters, symbols, days, account, costs."""
+    """The run's settings as JSON values: strategy, parameters, symbols, dates, account, costs."""
     provenance: Mapping[str, Any]
-    """What it was made of: versions of the indicators' SQL, the lake's generation, versions of packages."""
+    """The inputs: versions of the indicators' SQL, the lake's generation, versions of packages."""
     curve: Curve
     closed_positions: list[ClosedPosition]
     open_positions: list[OpenPosition]
@@ -65,6 +66,6 @@ class Result:
     notes: list[Note]
     metrics: Mapping[str, float | None]
     error: str | None = None
-    """Why it ended early."""
+    """Why the run ended early."""
     prices: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
-    """Closes by day, in the shares of the last day, of the symbols that won or lost the most: for charts."""
+    """Split-adjusted closes per day of the symbols with the largest profits and losses, for charts."""

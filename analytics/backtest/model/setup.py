@@ -1,63 +1,112 @@
-"""What a backtest is told: one model for the command line, the configuration file, Python and the report."""
+"""The settings of a run: one model for the command line's options, the configuration file, Python and the report."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import date
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from stockstream.analytics.backtest.model.costs import commission, slippage
+from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
 from stockstream.sql.errors import UsageError
 
 
+@dataclass(frozen=True)
+class Option:
+    """How a setting appears on the command line: `analytics/cli/backtest.py` makes an option of each field."""
+
+    panel: str
+    """The panel of the help."""
+    former: str | None = None
+    """The setting's former name, still accepted as an option, a TOML key and a keyword."""
+    metavar: str | None = None
+    default: str | None = None
+    """The text that the help shows for a default of None."""
+    negative: str | None = None
+    """The flag that sets a boolean to false."""
+
+
 class Setup(BaseModel):
-    """The settings of a backtest; money in the market's currency, rates a year, shares of one (0.05 is 5 %)."""
+    """The settings of a backtest. Money is in the market's currency; rates are annual fractions (0.05 = 5 %)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    symbols: tuple[str, ...] | None = Field(None, description="What may be traded; all that have bars if not named.")
-    start: date | None = Field(None, description="First session; indicators know what was before.")
-    end: date | None = Field(None, description="Last session.")
-    initial_capital: float = Field(100_000.0, gt=0, description="Cash to begin with.")
-    benchmark: str | None = Field(None, description="A symbol to compare with, dividends reinvested.")
-
-    prices: Literal["as_traded", "adjusted"] = Field(
+    symbols: Annotated[tuple[str, ...] | None, Option("Strategy", metavar="A,B", default="all with bars")] = Field(
+        None, description="Symbols to trade, separated by commas."
+    )
+    start: Annotated[date | None, Option("Strategy", "start_date", "YYYY-MM-DD", "first bar")] = Field(
+        None, description="First session. Indicators also use the bars before it."
+    )
+    end: Annotated[date | None, Option("Strategy", "end_date", "YYYY-MM-DD", "last bar")] = Field(
+        None, description="Last session."
+    )
+    prices: Annotated[Literal["as_traded", "adjusted"], Option("Strategy")] = Field(
         "as_traded",
-        description="as_traded: the prices of the day, splits and dividends credited to what is held; "
-        "adjusted: prices in which they are reinvested.",
+        description="as_traded: prices of the day, splits and dividends credited to positions; "
+        "adjusted: prices with both reinvested.",
     )
-    fill_at: Literal["open", "close", "vwap"] = Field(
-        "open", description="Where in the next session a market order is filled; vwap: (high + low + close) / 3."
+    fill_at: Annotated[Literal["open", "close", "vwap"], Option("Strategy")] = Field(
+        "open", description="Price of market orders in the next session; vwap = (high + low + close) / 3."
     )
-    commission: str = Field("0.1%", description="0.1%, 0.1% min 6, 0.005/share min 1, or a broker: commsec, ibkr-us…")
-    slippage: str = Field("none", description="5bps, 0.01/share, volume-share or none; of market and stop orders.")
-    volume_limit: float | None = Field(
-        None, gt=0, le=1, description="Largest share of a bar's volume; the rest is filled later."
+    at_end: Annotated[Literal["hold", "close"], Option("Strategy")] = Field(
+        "hold", description="hold: value open positions at their last close; close: sell them at it."
     )
-    leverage: float = Field(1.0, ge=1, description="Most exposure by equity; 1: cash never goes below zero.")
-    allow_short: bool = Field(True, description="Whether shares may be sold that are not held.")
-    maintenance: float = Field(
-        0.25, ge=0, lt=1, description="Least equity by exposure, on margin or short; below it all is closed."
+
+    initial_capital: Annotated[float, Option("Account")] = Field(100_000.0, gt=0, description="Initial cash.")
+    leverage: Annotated[float, Option("Account")] = Field(
+        1.0, ge=1, description="Maximum gross exposure ÷ equity; with 1, cash never goes below zero."
     )
-    borrow_rate: float = Field(0.01, ge=0, description="Paid on the value of shares sold short.")
-    interest_rate: float = Field(0.06, ge=0, description="Paid on negative cash.")
-    at_end: Literal["hold", "close"] = Field(
-        "hold", description="hold: open positions count at their last close; close: they are sold there."
+    maintenance_margin: Annotated[float, Option("Account", "maintenance")] = Field(
+        0.25,
+        ge=0,
+        lt=1,
+        description="Maintenance margin: minimum equity ÷ exposure. Below it all positions are closed.",
     )
-    risk_free_rate: float = Field(0.0, description="Of Sharpe, Sortino and alpha.")
+    allow_short: Annotated[bool, Option("Account", default="allowed", negative="--no-short")] = Field(
+        True, description="Allow short selling."
+    )
+    volume_limit: Annotated[float | None, Option("Account", default="none")] = Field(
+        None, gt=0, le=1, description="Maximum fraction of a bar's volume per fill; the rest fills later."
+    )
+
+    commission: Annotated[str, Option("Costs")] = Field(
+        "0.1%", description=f"0.1%, 0.1% min 6, 0.005/share min 1, or one of {', '.join(BROKERS)}."
+    )
+    slippage: Annotated[str, Option("Costs")] = Field(
+        "none", description="Slippage of market and stop orders: 5bps, 0.01/share, volume-share or none."
+    )
+    borrow_rate: Annotated[float, Option("Costs")] = Field(
+        0.01, ge=0, description="Annual borrow fee on short positions (0.01 = 1 %)."
+    )
+    interest_rate: Annotated[float, Option("Costs")] = Field(
+        0.06, ge=0, description="Annual interest on negative cash (0.06 = 6 %)."
+    )
+
+    benchmark: Annotated[str | None, Option("Output", metavar="SYMBOL", default="none")] = Field(
+        None, description="Symbol to compare with, dividends reinvested."
+    )
+    risk_free_rate: Annotated[float, Option("Output")] = Field(
+        0.0, description="Annual risk-free rate of Sharpe ratio, Sortino ratio and alpha (0.04 = 4 %)."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _rename(cls, values: Any) -> Any:
+        return current_names(values) if isinstance(values, Mapping) else values
 
     @field_validator("commission")
     @classmethod
     def _commission(cls, text: str) -> str:
-        commission(text)
+        parse_commission(text)
         return text
 
     @field_validator("slippage")
     @classmethod
     def _slippage(cls, text: str) -> str:
-        slippage(text)
+        parse_slippage(text)
         return text
 
     @field_validator("initial_capital", "leverage", "borrow_rate", "interest_rate", "risk_free_rate")
@@ -72,18 +121,39 @@ class Setup(BaseModel):
         if self.start and self.end and self.end < self.start:
             raise UsageError(f"the range ends ({self.end}) before it starts ({self.start})")
         if self.symbols is not None and not self.symbols:
-            raise UsageError("symbols: name one, or leave it out for all that have bars")
+            raise UsageError("symbols: name at least one, or omit it to trade all that have bars")
         return self
 
     @classmethod
-    def of(cls, **given: Any) -> Setup:
-        """Check settings.
+    def of(cls, **settings: Any) -> Setup:
+        """Return validated settings.
 
         Raises:
-            UsageError: one is unknown or out of its range.
+            UsageError: a setting is unknown or out of range.
         """
         try:
-            return cls(**given)
+            return cls(**settings)
         except ValidationError as error:
-            wrong = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'setup'}: {e['msg']}" for e in error.errors())
-            raise UsageError(wrong) from None
+            errors = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'setup'}: {e['msg']}" for e in error.errors())
+            raise UsageError(errors) from None
+
+
+OPTIONS: dict[str, Option] = {
+    name: next(item for item in field.metadata if isinstance(item, Option))
+    for name, field in Setup.model_fields.items()
+}
+"""The option of each setting."""
+FORMER_NAMES: dict[str, str] = {option.former: name for name, option in OPTIONS.items() if option.former}
+"""Current name per former name."""
+
+
+def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings with former names replaced by current ones.
+
+    Raises:
+        UsageError: a setting is named by both.
+    """
+    for former, name in FORMER_NAMES.items():
+        if former in settings and name in settings:
+            raise UsageError(f"{former} is the former name of {name}: set only {name}")
+    return {FORMER_NAMES.get(name, name): value for name, value in settings.items()}

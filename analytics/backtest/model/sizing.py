@@ -1,4 +1,4 @@
-"""How many shares: helpers for strategies. All give whole shares, of prices and equity at the last close."""
+"""Position sizing for strategies: whole shares, from the prices and the equity at the last close."""
 
 from __future__ import annotations
 
@@ -10,34 +10,52 @@ from stockstream.analytics.backtest.model.portfolio import Portfolio
 
 
 def fixed_money(portfolio: Portfolio, symbol: str, money: float) -> int:
-    """Give the shares that an amount of money buys."""
+    """Return the number of shares that an amount of money buys."""
     return int(money / portfolio.price(symbol))
 
 
 def percent_of_equity(portfolio: Portfolio, symbol: str, percent: float) -> int:
-    """Give the shares that are worth so many per cent of the account's equity, as far as they can be paid for.
+    """Return the number of shares worth `percent` of the account's equity, limited by the buying power.
 
-    A twentieth of the buying power is kept back, as the next session may open higher.
+    5 % of the buying power is kept in reserve, because the next session may open higher.
     """
     money = min(portfolio.equity * percent / 100, 0.95 * portfolio.buying_power)
     return max(int(money / portfolio.price(symbol)), 0)
 
 
-def volatility_target(portfolio: Portfolio, symbol: str, volatility: float, target: float, most: float = 100) -> int:
-    """Give the shares with which the position adds `target` to the account's volatility, both in per cent a year.
+def volatility_target(
+    portfolio: Portfolio,
+    symbol: str,
+    volatility: float,
+    target: float,
+    max_percent: float = 100,
+    *,
+    most: float | None = None,
+) -> int:
+    """Return the number of shares with which the position adds `target` to the account's volatility.
 
-    `volatility` is the symbol's own, as `historical_volatility` gives it; `most` per cent of the equity are used.
+    Args:
+        portfolio: the account.
+        symbol: the symbol to buy.
+        volatility: the symbol's annual volatility in per cent, as the indicator `historical_volatility` returns it.
+        target: the position's contribution to the account's annual volatility, in per cent.
+        max_percent: maximum position, in per cent of the equity.
+        most: former name of `max_percent`.
     """
-    share = min(target / volatility, most / 100) if volatility > 0 else 0.0
+    limit = max_percent if most is None else most
+    share = min(target / volatility, limit / 100) if volatility > 0 else 0.0
     return percent_of_equity(portfolio, symbol, 100 * share)
 
 
 def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action]:
-    """Give the orders that turn the account into these weights, in per cent of equity; what is not named is closed."""
+    """Return the orders that bring the account to target weights.
+
+    `weights` are in per cent of the equity, negative for short positions. Positions without a weight are closed.
+    """
     equity = max(portfolio.equity, 0.0)
     actions = [Action.close(symbol=symbol) for symbol in sorted(portfolio.positions.keys() - weights.keys())]
     for symbol, percent in weights.items():
-        wanted = math.trunc(equity * percent / 100 / portfolio.price(symbol))
-        if change := wanted - portfolio.quantity(symbol):
+        target = math.trunc(equity * percent / 100 / portfolio.price(symbol))
+        if change := target - portfolio.quantity(symbol):
             actions.append(Action.buy(change, symbol=symbol))
     return actions

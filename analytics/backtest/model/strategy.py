@@ -1,4 +1,4 @@
-"""What a strategy is: a class that is told of each bar and answers with orders."""
+"""The base class of strategies: it is called with each bar and returns orders."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
 from stockstream.analytics.backtest.model.data import Data
@@ -16,29 +17,29 @@ Actions = Action | Iterable[Action] | None
 
 
 class Strategy(ABC):
-    """Decides on the close of each session what is to be traded in the next one.
+    """Decides after the close of each session what is traded in the next one.
 
-    A subclass names the columns it looks at, decides in `on_data`, and may keep state in itself. Its parameters are
+    A subclass names the columns it needs, decides in `on_data`, and may keep state in itself. Its parameters are
     those of `__init__`, each with a default; `self.columns` may be set there.
     """
 
     columns: Sequence[str] = ()
-    """What `data` has beside open, high, low, close and volume: indicators such as `sma(20)`, `rsi_14` or
-    `ema(12, volume)` (`stockstream indicators list`), with the names `sma_20`, `rsi_14` and `ema_12_volume`; and
-    `adjusted_close`, with all splits and dividends up to its day reinvested, to be compared over time."""
+    """The columns of `data` besides open, high, low, close and volume: indicators such as `sma(20)`, `rsi_14` or
+    `ema(12, volume)` (`stockstream indicators list`), named `sma_20`, `rsi_14` and `ema_12_volume`; and
+    `adjusted_close`, with all splits and dividends up to its day reinvested, which is comparable over time."""
     query: ClassVar[str | None] = None
-    """SQL of one's own on the views of the lake: symbol, date and whatever columns, which `data` has, too."""
+    """An SQL query on the lake's views that returns symbol, date and further columns for `data`."""
 
     params: Mapping[str, Any]
-    """What `__init__` was called with, defaults included."""
+    """The arguments of `__init__`, defaults included."""
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Self:
-        """Remember the parameters, for the report."""
+    def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
+        """Record the parameters, for the report."""
         self = super().__new__(cls)
         try:
-            bound = inspect.signature(cls).bind(*arguments, **named)
+            bound = inspect.signature(cls).bind(*arguments, **keywords)
         except TypeError:
-            self.params = {}  # __init__ says it better
+            self.params = {}  # __init__ raises the better message
         else:
             bound.apply_defaults()
             self.params = bound.arguments
@@ -46,16 +47,28 @@ class Strategy(ABC):
 
     @abstractmethod
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Actions:
-        """Decide on a symbol's bar, once the session is over; called by symbol, for each that was traded."""
+        """Decide on a symbol's bar after the session; called per traded symbol, in the order of the symbols."""
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:  # noqa: B027
-        """Prepare, before the first session; `symbols` are all that have a bar."""
+        """Prepare for a run, before the first session; `symbols` are all that have a bar in the range."""
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> Actions:  # noqa: B027
-        """Decide on the whole portfolio, once `on_data` has seen every bar of the session; name the symbols."""
+        """Decide on the whole portfolio, after the session's last `on_data`; actions must name their symbol."""
 
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:  # noqa: B027
-        """Take note of a fill, in full or in part, once it is in the portfolio."""
+        """React to a full or partial fill, after it is booked in the portfolio."""
 
     def on_finish(self, portfolio: Portfolio) -> None:  # noqa: B027
-        """Take note of the end, after the last session."""
+        """React to the end of the run, after the last session."""
+
+
+def strategies_in(module: ModuleType) -> dict[str, type[Strategy]]:
+    """Return the concrete strategies that a module defines itself, by class name."""
+    return {
+        item.__name__: item
+        for item in vars(module).values()
+        if isinstance(item, type)
+        and issubclass(item, Strategy)
+        and not inspect.isabstract(item)
+        and item.__module__ == module.__name__
+    }

@@ -1,4 +1,4 @@
-"""What the charts of a report draw: plain lists that go into the page as JSON, for assets/report.js."""
+"""The data of a report's charts: plain lists that the page embeds as JSON for assets/report.js."""
 
 from __future__ import annotations
 
@@ -11,29 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from stockstream.analytics.backtest.model.portfolio import ClosedPosition, OpenPosition
-from stockstream.analytics.backtest.model.result import Curve
-from stockstream.analytics.backtest.stats import series as of
-from stockstream.analytics.backtest.stats.series import Array
+from stockstream.analytics.backtest.model import ClosedPosition, Curve, OpenPosition
+from stockstream.analytics.backtest.stats import Array, series
 
 EPOCH = date(1970, 1, 1)
 POINTS = 60_000
-"""Closes in a page, of all its price charts: about 400 kB."""
-MOST_CHARTS = 30
+"""Maximum number of closes in a page, over all price charts: about 400 kB."""
+MAX_CHARTS = 30
 
 
 @dataclass(frozen=True)
 class PriceHistory:
-    """A symbol's closes, to draw its trades on: the same length, oldest first."""
+    """A symbol's closes, for the chart of its trades: two lists of the same length, oldest first."""
 
     dates: Sequence[date]
     closes: Sequence[float]
 
 
-def account(curve: Curve) -> dict[str, Any]:
-    """Give the account's curves, one value a session.
+def account_curves(curve: Curve) -> dict[str, Any]:
+    """Return the account's curves, one value per session.
 
-    The benchmark is scaled to the equity at its first price; drawdown and exposure are fractions of the equity.
+    The benchmark is scaled to the equity at its first price. Drawdown and exposure are fractions of the equity.
     """
     benchmark = None
     if curve.benchmark is not None and not np.isnan(curve.benchmark).all():
@@ -44,36 +42,36 @@ def account(curve: Curve) -> dict[str, Any]:
         "days": [(day - EPOCH).days for day in curve.dates],
         "equity": _short(curve.equity),
         "benchmark": benchmark,
-        "drawdown": _short(of.drawdown(curve.equity)),
+        "drawdown": _short(series.drawdown(curve.equity)),
         "long": _short(curve.long / equity),
         "short": _short(curve.short / equity) if curve.short.any() else None,
     }
 
 
-def traded(
+def price_charts(
     curve: Curve,
     closed: Sequence[ClosedPosition],
     still_open: Sequence[OpenPosition],
     prices: Mapping[str, PriceHistory],
 ) -> list[dict[str, Any]]:
-    """Give the closes and trades of the symbols that won or lost most, as many as a page should hold.
+    """Return the closes and trades of the symbols with the largest profits and losses, up to `POINTS` closes.
 
-    A trade is its entry's session and close, its exit's (None if open), whether it is long, and whether it won.
+    A trade is [entry, exit, is long, is a win]; entry and exit are [session number, close], exit None if still open.
     """
     pnl: defaultdict[str, float] = defaultdict(float)
     for trade in closed:
         pnl[trade.symbol] += trade.pnl
     for position in still_open:
         pnl.setdefault(position.symbol, 0.0)
-    most = min(MOST_CHARTS, max(1, POINTS // len(curve.dates)))
-    shown = sorted((name for name in pnl if name in prices), key=lambda name: (-abs(pnl[name]), name))[:most]
+    count = min(MAX_CHARTS, max(1, POINTS // len(curve.dates)))
+    shown = sorted((name for name in pnl if name in prices), key=lambda name: (-abs(pnl[name]), name))[:count]
     sessions = {day: i for i, day in enumerate(curve.dates)}
-    found = []
+    charts = []
     for name in shown:
         history = prices[name]
 
         def at(day: date, history: PriceHistory = history) -> list[float]:
-            """Give the session and the last close until then: what is delisted has none on the day of its exit."""
+            """Return the session number and the last close up to it; a delisted symbol has no close on its exit day."""
             last = max(bisect_right(history.dates, day) - 1, 0)
             return [bisect_right(curve.dates, day) - 1, _rounded(history.closes[last])]
 
@@ -87,12 +85,12 @@ def traded(
             if trade.symbol == name
         ]
         trades += [[at(p.entry_date), None, p.quantity > 0, False] for p in still_open if p.symbol == name]
-        found.append({"symbol": name, "close": closes, "trades": trades})
-    return found
+        charts.append({"symbol": name, "close": closes, "trades": trades})
+    return charts
 
 
 def _short(values: Array) -> list[float | None]:
-    """Round to what can be seen; JSON has no NaN."""
+    """Return values rounded to what a chart can show; NaN becomes None, because JSON has none."""
     return [_rounded(value) if value == value else None for value in values.tolist()]
 
 

@@ -1,4 +1,4 @@
-"""The files of a backtest: the same result, the same bytes."""
+"""The files of a result. The same result is written as the same bytes."""
 
 from __future__ import annotations
 
@@ -6,33 +6,32 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Transaction
-from stockstream.analytics.backtest.model.result import Curve, Result
+from stockstream.analytics.backtest.model import ClosedPosition, Curve, Result, Transaction
 from stockstream.analytics.backtest.report.charts import PriceHistory
 from stockstream.analytics.backtest.report.page import render
 from stockstream.analytics.backtest.report.tables import types_of, write_table
 from stockstream.sql.errors import LakeError
 
 
-def write(result: Result, folder: Path) -> list[Path]:
-    """Write report.html, result.json, and trades, transactions and equity as CSV and Parquet; give their paths.
+def write_result(result: Result, folder: Path) -> list[Path]:
+    """Write report.html, result.json, and trades, transactions and equity as CSV and Parquet; return the paths.
 
     Raises:
-        LakeError: the folder cannot be written to.
+        LakeError: the folder is not writable.
     """
     trades = [trade._asdict() for trade in result.closed_positions]
     fills = [fill._asdict() for fill in result.transactions]
-    written = write_table(trades, types_of(ClosedPosition), folder / "trades")
-    written += write_table(fills, types_of(Transaction), folder / "transactions")
-    written += _write_equity(result.curve, folder)
+    paths = write_table(trades, types_of(ClosedPosition), folder / "trades")
+    paths += write_table(fills, types_of(Transaction), folder / "transactions")
+    paths += _write_equity(result.curve, folder)
     prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
     try:
         for name, text in (("result.json", to_json(result)), ("report.html", render(result, prices))):
             (folder / name).write_text(text, encoding="utf-8")
-            written.append(folder / name)
+            paths.append(folder / name)
     except OSError as error:
         raise LakeError(f"cannot write to {folder}: {error.strerror or error}") from None
-    return written
+    return paths
 
 
 def _write_equity(curve: Curve, folder: Path) -> list[Path]:
@@ -45,8 +44,8 @@ def _write_equity(curve: Curve, folder: Path) -> list[Path]:
 
 
 def to_json(result: Result) -> str:
-    """Give all but the curve and the trades, which have files of their own."""
-    told = {
+    """Return the result as JSON, without the curve and the trades, which have their own files."""
+    document = {
         "setup": result.setup,
         "metrics": result.metrics,
         "costs": asdict(result.costs),
@@ -55,4 +54,4 @@ def to_json(result: Result) -> str:
         "error": result.error,
         "provenance": result.provenance,
     }
-    return json.dumps(told, indent=2, default=str) + "\n"
+    return json.dumps(document, indent=2, default=str) + "\n"

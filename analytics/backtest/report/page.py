@@ -1,6 +1,6 @@
-"""A backtest as one HTML page that needs nothing else: no network, no other file; the same result, the same bytes.
+"""A result as one self-contained HTML page: no network, no other files. The same result is written as the same bytes.
 
-The charts are drawn by uPlot (MIT), whose released files lie unchanged in assets/ and go into the page.
+The charts are drawn by uPlot (MIT); its released files are in assets/, unchanged, and embedded in the page.
 """
 
 from __future__ import annotations
@@ -12,19 +12,16 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from stockstream.analytics.backtest.model.result import Result
-from stockstream.analytics.backtest.report.charts import PriceHistory, account, traded
-from stockstream.analytics.backtest.stats.metrics import drawdowns, monthly_returns, yearly_returns
-
-__all__ = ["PriceHistory", "render"]
+from stockstream.analytics.backtest.model import Result
+from stockstream.analytics.backtest.report.charts import PriceHistory, account_curves, price_charts
+from stockstream.analytics.backtest.stats import drawdowns, monthly_returns, yearly_returns
 
 ASSETS = Path(__file__).parent / "assets"
-MOST_TRADES = 500
-MOST_NOTES = 300
-MOST_WORDS = 30
-"""Of a list among the settings."""
-WORST = 10
-"""Drawdowns."""
+MAX_TRADES = 500
+MAX_NOTES = 300
+MAX_ITEMS = 30
+"""Items shown of a list in the settings."""
+MAX_DRAWDOWNS = 10
 
 GROUPS = {
     "Return": {
@@ -36,12 +33,12 @@ GROUPS = {
         "worst_day": ("Worst day", "percent"),
     },
     "Risk": {
-        "volatility": ("Volatility a year", "percent"),
+        "volatility": ("Annual volatility", "percent"),
         "sharpe": ("Sharpe ratio", "ratio"),
         "sortino": ("Sortino ratio", "ratio"),
         "calmar": ("Calmar ratio", "ratio"),
         "max_drawdown": ("Deepest drawdown", "percent"),
-        "max_drawdown_days": ("… its days", "count"),
+        "max_drawdown_days": ("… duration, days", "count"),
         "longest_drawdown_days": ("Longest drawdown, days", "count"),
     },
     "Trades": {
@@ -51,35 +48,34 @@ GROUPS = {
         "average_win": ("Average win", "money"),
         "average_loss": ("Average loss", "money"),
         "win_loss_ratio": ("Average win / loss", "ratio"),
-        "expectancy": ("Expectancy a trade", "money"),
-        "average_holding_days": ("Average holding, days", "days"),
+        "expectancy": ("Expectancy per trade", "money"),
+        "average_holding_days": ("Average holding period, days", "days"),
     },
     "Activity": {
         "time_in_market": ("Sessions with a position", "percent"),
         "mean_exposure": ("Mean gross exposure", "percent"),
-        "turnover": ("Turnover a year", "percent"),
+        "turnover": ("Annual turnover", "percent"),
     },
-    "Against the benchmark": {
+    "Relative to the benchmark": {
         "beta": ("Beta", "ratio"),
-        "alpha": ("Alpha a year", "percent"),
+        "alpha": ("Annual alpha", "percent"),
         "correlation": ("Correlation", "ratio"),
-        "benchmark_return": ("Benchmark's total return", "percent"),
+        "benchmark_return": ("Benchmark total return", "percent"),
         "benchmark_annual_return": ("… annual return", "percent"),
-        "benchmark_volatility": ("… volatility a year", "percent"),
+        "benchmark_volatility": ("… annual volatility", "percent"),
         "benchmark_sharpe": ("… Sharpe ratio", "ratio"),
         "benchmark_max_drawdown": ("… deepest drawdown", "percent"),
     },
 }
-"""Label and format of each figure of `metrics.summary`; costs have a table of their own."""
+"""Label and format of each figure of `stats.summary`, by group; costs have their own table."""
 
 
 def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
-    """Give the page; of a run that failed before its first session ended, one without figures and charts.
+    """Return the page. If the run failed before the end of its first session, it has no figures and charts.
 
     Args:
-        result: of a backtest.
-        prices: closes by symbol, as they were traded on or adjusted alike; of a symbol that is not there no trades
-            are drawn.
+        result: the result of a backtest.
+        prices: closes per symbol, on the scale of the trades; the trades of a symbol without closes are not drawn.
     """
     environment = Environment(
         loader=FileSystemLoader(ASSETS),
@@ -98,50 +94,50 @@ def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
         benchmark=result.setup.get("benchmark") or "Benchmark",
         settings=list(flat(result.setup)),
         provenance=list(flat(result.provenance)),
-        notes=result.notes[:MOST_NOTES],
+        notes=result.notes[:MAX_NOTES],
         asset=lambda name: Markup((ASSETS / name).read_text(encoding="utf-8")),
-        **(_found(result, prices) if result.curve.dates else {}),
+        **(_content(result, prices) if result.curve.dates else {}),
     )
 
 
-def _found(result: Result, prices: Mapping[str, PriceHistory]) -> dict[str, Any]:
-    """Give what the page shows of the sessions."""
+def _content(result: Result, prices: Mapping[str, PriceHistory]) -> dict[str, Any]:
+    """Return the template's variables about sessions and trades."""
     curve, closed, still_open = result.curve, result.closed_positions, result.open_positions
     months = monthly_returns(curve)
-    largest = sorted(closed, key=lambda trade: -abs(trade.pnl))[:MOST_TRADES]
+    largest = sorted(closed, key=lambda trade: -abs(trade.pnl))[:MAX_TRADES]
     return {
         "groups": GROUPS,
         "months": months,
         "largest_month": max((abs(value) for row in months.values() for value in row if value is not None), default=0),
         "years": yearly_returns(curve),
-        "drawdowns": drawdowns(curve)[:WORST],
+        "drawdowns": drawdowns(curve)[:MAX_DRAWDOWNS],
         "trades": sorted(largest, key=lambda trade: (trade.exit_date, trade.symbol, trade.entry_date)),
         "symbols": len({trade.symbol for trade in closed} | {position.symbol for position in still_open}),
-        "account": account(curve),
-        "charts": traded(curve, closed, still_open, prices),
+        "account": account_curves(curve),
+        "charts": price_charts(curve, closed, still_open, prices),
     }
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Give names and texts, nested ones as `outer.inner`; of a long list its beginning."""
+    """Yield name and text of each setting, nested ones as `outer.inner`; long lists are cut."""
     for key, value in settings.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):
             yield from flat(value, f"{name}.")
         elif isinstance(value, list | tuple):
-            more = f", … ({len(value)} in all)" if len(value) > MOST_WORDS else ""
-            yield name, ", ".join(map(str, value[:MOST_WORDS])) + more
+            more = f", … ({len(value)} in total)" if len(value) > MAX_ITEMS else ""
+            yield name, ", ".join(map(str, value[:MAX_ITEMS])) + more
         else:
             yield name, "–" if value is None else str(value)
 
 
 def number(value: float | None, digits: int = 0) -> str:
-    """Give a number for people: 1,234.50, a true minus sign, none before zero; what is undefined is a dash."""
+    """Format a number as 1,234.50, with a true minus sign and no negative zero; None is a dash."""
     return "–" if value is None else f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """Give a fraction as per cent."""
+    """Format a fraction in per cent."""
     return "–" if value is None else f"{number(100 * value, digits)}%"
 
 

@@ -1,4 +1,4 @@
-"""Writes rows as CSV and Parquet, the same rows the same bytes. By way of DuckDB: pyarrow's writer imports pandas."""
+"""Tables as CSV and Parquet: the same rows as the same bytes. With DuckDB, because pyarrow's writer imports pandas."""
 
 from __future__ import annotations
 
@@ -14,14 +14,16 @@ from stockstream.sql.errors import LakeError
 from stockstream.sql.session import quoted
 
 TYPES: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", date: "DATE", str: "VARCHAR"}
-"""SQL's by Python's."""
+"""SQL type per Python type."""
+WIDENING = (("BIGINT", "DOUBLE"), ("DOUBLE", "DATE"), ("DOUBLE", "VARCHAR"))
+"""Column types that a later value replaces: (type so far, type of the value). A column of NULLs starts as DOUBLE."""
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], stem: Path) -> list[Path]:
-    """Write stem.csv and stem.parquet, with the columns of `types` (SQL); give their paths.
+    """Write stem.csv and stem.parquet, with the columns of `types` (SQL types); return their paths.
 
     Raises:
-        LakeError: the folder cannot be written to.
+        LakeError: the folder is not writable.
     """
     text, binary = stem.with_name(f"{stem.name}.csv"), stem.with_name(f"{stem.name}.parquet")
     try:
@@ -31,29 +33,29 @@ def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], ste
             writer.writeheader()
             writer.writerows(rows)
         columns = ", ".join(f"{quoted(name)}: {quoted(kind)}" for name, kind in types.items())
-        how = f"columns = {{{columns}}}, header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"'"
+        form = "header = true, auto_detect = false, delim = ',', quote = '\"', escape = '\"'"
         with duckdb.connect() as con:
-            rows_of = f"FROM read_csv({quoted(str(text))}, {how})"
-            con.execute(f"COPY ({rows_of}) TO {quoted(str(binary))} (FORMAT parquet, COMPRESSION zstd)")
+            source = f"FROM read_csv({quoted(str(text))}, columns = {{{columns}}}, {form})"
+            con.execute(f"COPY ({source}) TO {quoted(str(binary))} (FORMAT parquet, COMPRESSION zstd)")
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"cannot write {stem}: {str(error).splitlines()[0]}") from None
     return [text, binary]
 
 
 def types_of(kind: type) -> dict[str, str]:
-    """Give the columns of a class of rows with their types in SQL."""
-    return {name: TYPES[of] for name, of in get_type_hints(kind).items()}
+    """Return the SQL type per field of a row class."""
+    return {name: TYPES[hint] for name, hint in get_type_hints(kind).items()}
 
 
 def types_in(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Give the columns of some rows with their types in SQL, by their values."""
-    found: dict[str, str] = {}
+    """Return the SQL type per column, from the values of the rows."""
+    types: dict[str, str] = {}
     for row in rows:
         for name, value in row.items():
             kind = TYPES.get(type(value), "VARCHAR")
-            known = found.get(name)
+            current = types.get(name)
             if value is None:
-                found.setdefault(name, "DOUBLE")
-            elif known is None or (known, kind) in (("BIGINT", "DOUBLE"), ("DOUBLE", "DATE"), ("DOUBLE", "VARCHAR")):
-                found[name] = kind
-    return found
+                types.setdefault(name, "DOUBLE")
+            elif current is None or (current, kind) in WIDENING:
+                types[name] = kind
+    return types

@@ -1,4 +1,4 @@
-"""Walk forward: parameters are picked on some sessions and tried on those that follow, window after window.
+"""Walk-forward analysis: choose parameters on one range of sessions, test them on the next, window by window.
 
 R. Pardo, The Evaluation and Optimization of Trading Strategies (2008).
 """
@@ -14,18 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.feed.adjusted import SOURCE
-from stockstream.analytics.backtest.feed.blocks import Feed
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.runs.grid import Factory, Params, Search, Trial, spread, stored, trials_of
-from stockstream.analytics.backtest.stats import series as of
+from stockstream.analytics.backtest.feed import SOURCE, Feed
+from stockstream.analytics.backtest.model import Setup
+from stockstream.analytics.backtest.runs.grid import Factory, Params, Search, Trial, parallel, run_trials, stored_feed
+from stockstream.analytics.backtest.stats import series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError
 
 
 @dataclass(frozen=True)
 class Window:
-    """The sessions of one step."""
+    """The training and the test sessions of one step."""
 
     train_from: date
     train_to: date
@@ -35,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Step:
-    """The best parameters of a window's first part, and how they did in the second."""
+    """The best trial of a window's training sessions, and the trial of its parameters on the test sessions."""
 
     window: Window
     trained: Trial
@@ -44,18 +43,18 @@ class Step:
 
 @dataclass(frozen=True)
 class Walk:
-    """All steps, and their tests as one: each starts with the initial capital, and their returns are chained."""
+    """The result of a walk forward. Each test starts with the initial capital; the tests' returns are chained."""
 
     steps: list[Step]
     rank: str
 
     @property
     def returns(self) -> NDArray[np.float64]:
-        """The returns of all sessions that were tested, in order."""
-        return np.concatenate([of.returns(step.tested.equity) for step in self.steps])
+        """The returns of all test sessions, in order."""
+        return np.concatenate([series.returns(step.tested.equity) for step in self.steps])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give a row a step: its days, its parameters, and the metrics of the test beside the training's."""
+        """Return one row per step: its days, its parameters, the training's rank metric, and the test's metrics."""
         return [
             {**asdict(step.window), **step.trained.params}
             | {f"trained_{self.rank}": step.trained.metrics.get(self.rank)}
@@ -65,18 +64,18 @@ class Walk:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """What the chained returns come to."""
-        found = self.returns
-        equity = np.concatenate([[1.0], np.cumprod(1 + found)])
-        deepest = of.max_drawdown(equity)
+        """The figures of the chained returns."""
+        returns = self.returns
+        equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
+        deepest = series.max_drawdown(equity)
         return {
-            "total_return": of.total_return(equity),
-            "annual_return": of.annual_return(found),
-            "volatility": of.volatility(found),
-            "sharpe": of.sharpe(found),
-            "sortino": of.sortino(found),
+            "total_return": series.total_return(equity),
+            "annual_return": series.annual_return(returns),
+            "volatility": series.volatility(returns),
+            "sharpe": series.sharpe(returns),
+            "sortino": series.sortino(returns),
             "max_drawdown": deepest,
-            "calmar": of.calmar(found, deepest),
+            "calmar": series.calmar(returns, deepest),
         }
 
 
@@ -92,44 +91,47 @@ def walk_forward(
     src: str = SOURCE,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
-    on_windows: Callable[[int, int], None] = lambda done, of: None,
-    **given: Any,
+    on_windows: Callable[[int, int], None] = lambda done, total: None,
+    **settings: Any,
 ) -> Walk:
-    """Pick the best of `combinations` on `train` sessions, try it on the `test` sessions after them; go on by these.
+    """Choose the best of `combinations` on `train` sessions, test it on the next `test` sessions, and move on by these.
 
-    Positions are closed at the end of each part. Indicators know what was before it.
+    Positions are closed at the end of each part. Indicators use the bars before it. The other arguments are those of
+    `search`; `on_windows` is called with the number of windows completed, and their total.
 
     Raises:
-        UsageError: there are too few sessions, no combination has the metric in some window, or as `search` says.
+        UsageError: there are too few sessions, no combination has the metric in a window, or as in `search`.
     """
-    setup = Setup.of(**{**given, "at_end": "close"})
-    with stored(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
+    setup = Setup.of(**{**settings, "at_end": "close"})
+    with stored_feed(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
         days = [day for block in feed.blocks() for day in block.dates]
         windows = list(_windows(days, train, test))
         if not windows:
             raise UsageError(f"--walk-forward {train}:{test} needs {train + test} sessions, and there are {len(days)}")
-        found: dict[int, Step] = {}
+        steps: dict[int, Step] = {}
         items = [(strategy, combinations, feed, setup, window, rank) for window in windows]
-        for number, step in spread(_step, items, jobs):
-            found[number] = step
-            on_windows(len(found), len(windows))
-    return Walk([found[number] for number in sorted(found)], rank)
+        for number, step in parallel(_step, items, jobs):
+            steps[number] = step
+            on_windows(len(steps), len(windows))
+    return Walk([steps[number] for number in sorted(steps)], rank)
 
 
 def _windows(days: Sequence[date], train: int, test: int) -> Iterator[Window]:
     for first in range(0, len(days) - train - 1, test):
-        tested = days[first + train : first + train + test]
-        yield Window(days[first], days[first + train - 1], tested[0], tested[-1])
+        test_days = days[first + train : first + train + test]
+        yield Window(days[first], days[first + train - 1], test_days[0], test_days[-1])
 
 
 def _step(
     strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup, window: Window, rank: str
 ) -> Step:
     training = setup.model_copy(update={"start": window.train_from, "end": window.train_to})
-    best = Search(trials_of(strategy, combinations, feed, training), rank).best
+    best = Search(run_trials(strategy, combinations, feed, training), rank).best
     if best is None:
-        raise UsageError(f"no combination has a {rank} from {window.train_from} to {window.train_to}: train for longer")
-    # The last session of the training is where the test's first decision is made, so that it can trade in its first.
+        raise UsageError(
+            f"no combination has a {rank} from {window.train_from} to {window.train_to}: use more training sessions"
+        )
+    # Start with the last training session, on whose close the test decides what it trades in its first session.
     testing = setup.model_copy(update={"start": window.train_to, "end": window.test_to})
-    (tested,) = trials_of(strategy, [best.params], feed, testing)
+    (tested,) = run_trials(strategy, [best.params], feed, testing)
     return Step(window, best, tested)

@@ -1,4 +1,4 @@
-"""Many runs of one strategy: every combination of parameters, over all cores, on one query."""
+"""A parameter search: one run per combination of parameters, on all cores, with one query of the lake."""
 
 from __future__ import annotations
 
@@ -15,26 +15,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.engine.loop import Account, run
-from stockstream.analytics.backtest.feed.adjusted import SOURCE
-from stockstream.analytics.backtest.feed.blocks import Feed
-from stockstream.analytics.backtest.feed.source import open_feed
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.model.strategy import Strategy
-from stockstream.analytics.backtest.runs.load import find, make
-from stockstream.analytics.backtest.runs.single import metrics_of, opened
-from stockstream.analytics.backtest.stats.overfitting import deflated_sharpe
-from stockstream.analytics.backtest.stats.series import returns
+from stockstream.analytics.backtest.engine import Account, run
+from stockstream.analytics.backtest.feed import SOURCE, Feed, open_feed
+from stockstream.analytics.backtest.model import Setup, Strategy
+from stockstream.analytics.backtest.runs.load import find_strategy, make_strategy
+from stockstream.analytics.backtest.runs.single import lake_connection, metrics_of
+from stockstream.analytics.backtest.stats import deflated_sharpe, series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError, did_you_mean
 
-TOGETHER = 16
-"""Runs that read the bars in step, so that a column is made into a list once for all of them."""
+RUNS_PER_PASS = 16
+"""Runs per pass over the bars, which share the conversion of columns to lists."""
 LUCK = 0.95
-"""A deflated Sharpe ratio below this is what the best of so many trials may have by chance."""
+"""A deflated Sharpe ratio below this may be pure luck: the best of that many trials."""
 
 Factory = str | type[Strategy]
-"""A strategy: its class, or its name or file as `load.find` takes it."""
+"""A strategy: its class, or a name or file for `load.find_strategy`."""
 Params = Mapping[str, Any]
 
 
@@ -50,34 +46,34 @@ class Trial:
 
 @dataclass(frozen=True)
 class Search:
-    """What a search found; `trials` are in the order of the combinations."""
+    """The result of a search; `trials` are in the order of the combinations."""
 
     trials: list[Trial]
     rank: str
-    """The metric by which the best is picked."""
+    """The metric that decides which trial is the best."""
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the highest metric; None where none has it."""
-        known = [trial for trial in self.trials if self._of(trial) is not None]
-        return max(known, key=lambda trial: self._of(trial) or 0.0, default=None)
+        """The trial with the highest metric; None if no trial has it."""
+        ranked = [trial for trial in self.trials if self._score(trial) is not None]
+        return max(ranked, key=lambda trial: self._score(trial) or 0.0, default=None)
 
     @property
     def deflated_sharpe(self) -> float | None:
-        """The probability that the best one's Sharpe ratio is more than the luck of so many trials."""
+        """The probability that the best trial's Sharpe ratio is more than the luck of that many trials."""
         if self.best is None:
             return None
-        return deflated_sharpe(returns(self.best.equity), [trial.metrics.get("sharpe") for trial in self.trials])
+        return deflated_sharpe(series.returns(self.best.equity), [trial.metrics.get("sharpe") for trial in self.trials])
 
     def ranked(self) -> list[Trial]:
-        """Give the trials, the best first, those without the metric last."""
-        return sorted(self.trials, key=lambda trial: -np.inf if (v := self._of(trial)) is None else v, reverse=True)
+        """Return the trials, the best first, those without the metric last."""
+        return sorted(self.trials, key=lambda trial: -np.inf if (v := self._score(trial)) is None else v, reverse=True)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Give a row a trial: its parameters, its metrics, its error."""
+        """Return one row per trial: its parameters, its metrics, its error."""
         return [{**trial.params, **trial.metrics, "error": trial.error or ""} for trial in self.trials]
 
-    def _of(self, trial: Trial) -> float | None:
+    def _score(self, trial: Trial) -> float | None:
         return trial.metrics.get(self.rank) if trial.error is None else None
 
 
@@ -92,28 +88,40 @@ def search(
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
     on_runs: Callable[[int], None] = lambda count: None,
-    **given: Any,
+    **settings: Any,
 ) -> Search:
-    """Run a strategy once with each combination of parameters; `jobs` processes, as many as there are cores by default.
+    """Run a strategy once per combination of parameters.
+
+    Args:
+        strategy: the class, a shipped strategy's name, or `file.py:Class`.
+        combinations: the parameters of each run.
+        lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
+        rank: the metric that decides which trial is the best.
+        jobs: number of processes; by default one per core.
+        src: a view or table with bars as traded.
+        as_of: an earlier generation of the lake: its number or a time.
+        sql_path: folders with further indicators.
+        on_runs: called with the number of runs completed since the last call.
+        settings: the fields of `Setup`: symbols, start, end, initial_capital, …
 
     Raises:
-        UsageError: a setting is wrong, there are no bars, or a combination is refused by the strategy.
+        UsageError: a setting is invalid, there are no bars, or the strategy rejects a combination.
         LakeError: the lake cannot be read.
     """
-    setup = Setup.of(**given)
-    with stored(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
-        parts = [combinations[at : at + TOGETHER] for at in range(0, len(combinations), TOGETHER)]
-        found: dict[int, list[Trial]] = {}
-        for number, trials in spread(trials_of, [(strategy, part, feed, setup) for part in parts], jobs):
-            if rank not in (known := trials[0].metrics) and known:
-                raise UsageError(f"no metric {rank}: there are {', '.join(known)}{did_you_mean(rank, known)}")
-            found[number] = trials
+    setup = Setup.of(**settings)
+    with stored_feed(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
+        parts = [combinations[at : at + RUNS_PER_PASS] for at in range(0, len(combinations), RUNS_PER_PASS)]
+        results: dict[int, list[Trial]] = {}
+        for number, trials in parallel(run_trials, [(strategy, part, feed, setup) for part in parts], jobs):
+            if rank not in (metrics := trials[0].metrics) and metrics:
+                raise UsageError(f"no metric {rank}: there are {', '.join(metrics)}{did_you_mean(rank, metrics)}")
+            results[number] = trials
             on_runs(len(trials))
-    return Search([trial for number in sorted(found) for trial in found[number]], rank)
+    return Search([trial for number in sorted(results) for trial in results[number]], rank)
 
 
 @contextmanager
-def stored(
+def stored_feed(
     strategy: Factory,
     combinations: Sequence[Params],
     lake: str | None,
@@ -123,43 +131,44 @@ def stored(
     as_of: AsOf | None,
     sql_path: Sequence[str | Path],
 ) -> Iterator[Feed]:
-    """Give the bars with the columns of all combinations, in a file that all processes read."""
-    made = [make(_class(strategy), params) for params in combinations]
-    if len({one.query for one in made}) != 1:
-        raise UsageError(f"{made[0].query}: the combinations have queries of their own; a search has one for all")
-    columns = list(dict.fromkeys(column for one in made for column in one.columns))
+    """Yield a feed with the columns of all combinations, from a file that all processes read."""
+    strategies = [make_strategy(_class(strategy), params) for params in combinations]
+    query = strategies[0].query
+    if len({item.query for item in strategies}) != 1:
+        raise UsageError(f"{query}: the combinations have different queries; a search needs the same for all")
+    columns = list(dict.fromkeys(column for item in strategies for column in item.columns))
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        with opened(None, lake, as_of) as con:
-            feed = open_feed(con, setup, columns, made[0].query, src=src, sql_path=sql_path)
-            feed = feed.stored(Path(folder) / "bars.arrow")
+        with lake_connection(None, lake, as_of) as con:
+            feed = open_feed(con, setup, columns, query, src=src, sql_path=sql_path)
+            feed = feed.save(Path(folder) / "bars.arrow")
         yield feed
 
 
-def spread(work: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[tuple[int, Any]]:
-    """Do some work for every item in processes; give the results with the items' numbers, as they come."""
+def parallel(work: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[tuple[int, Any]]:
+    """Call `work` with each item's arguments, in processes; yield (item number, result) as they complete."""
     jobs = min(jobs or os.cpu_count() or 1, len(items))
     if jobs == 1:
         yield from ((number, work(*item)) for number, item in enumerate(items))
         return
-    # Not forked: DuckDB has threads.
+    # Spawn, not fork: DuckDB has threads.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(work, *item): number for number, item in enumerate(items)}
         for future in as_completed(futures):
             yield futures[future], future.result()
 
 
-def trials_of(strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup) -> list[Trial]:
-    """Run some combinations in step."""
-    made = [make(_class(strategy), params) for params in combinations]
-    accounts = run(made, feed, setup)
-    return [trial_of(account, params, setup) for account, params in zip(accounts, combinations, strict=True)]
+def run_trials(strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup) -> list[Trial]:
+    """Run several combinations in one pass over the feed."""
+    strategies = [make_strategy(_class(strategy), params) for params in combinations]
+    accounts = run(strategies, feed, setup)
+    return [make_trial(account, params, setup) for account, params in zip(accounts, combinations, strict=True)]
 
 
-def trial_of(account: Account, params: Params, setup: Setup) -> Trial:
-    """Sum one run up."""
+def make_trial(account: Account, params: Params, setup: Setup) -> Trial:
+    """Return the trial of one account."""
     curve = account.curve
     return Trial(params, metrics_of(account, curve, setup), curve.equity, str(account.error) if account.error else None)
 
 
 def _class(strategy: Factory) -> type[Strategy]:
-    return find(strategy) if isinstance(strategy, str) else strategy
+    return find_strategy(strategy) if isinstance(strategy, str) else strategy

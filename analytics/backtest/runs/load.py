@@ -1,187 +1,121 @@
-"""Finds a strategy by its name or its file, and reads its parameters."""
+"""Loads a strategy by its name or from its file, and the settings of a run from a configuration file."""
 
 from __future__ import annotations
 
 import importlib.util
-import inspect
 import sys
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import product
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import FORMER_NAMES, Setup, Strategy, current_names, strategies_in
+from stockstream.analytics.backtest.runs.parameters import configured_values, parameter_grid
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.sql.errors import UsageError, did_you_mean
+
+MODULE = "stockstream_strategy"
+"""The module name of a strategy file while it runs."""
+BARE_NAMES = ("analytics", "pipeline", "sql")
+"""Import names of before `stockstream.*`."""
+ROOT = Path(__file__).resolve().parents[3]
+"""The folder of the three: in a checkout on the path, they would be imported a second time under their bare names."""
 
 
 @dataclass
 class Run:
-    """What is asked for by a configuration file and the command line."""
+    """A run as a configuration file and the command line describe it."""
 
     strategy: type[Strategy]
     factory: str
-    """How a process of its own finds the strategy."""
+    """The strategy's name or file, for other processes to load it."""
     combinations: list[dict[str, Any]]
-    """Of parameters: one for a single run."""
-    given: dict[str, Any]
-    """The settings of `Setup`."""
+    """The parameters of each run; one for a single run."""
+    settings: dict[str, Any]
+    """The fields of `Setup`, and other arguments of the functions that run."""
 
 
-def read_run(config: Path | None, name: str | None, texts: Sequence[str], given: Mapping[str, Any]) -> Run:
-    """Read a configuration file (TOML: the settings of `Setup`, `strategy`, a table `params`); what is given wins.
+def read_run(config: Path | None, name: str | None, texts: Sequence[str], settings: Mapping[str, Any]) -> Run:
+    """Return the run that a configuration file and the command line describe.
+
+    Args:
+        config: a TOML file: the fields of `Setup`, `strategy`, and a table `params`.
+        name: the strategy's name or file; overrides the file's.
+        texts: parameters as in `parameter_grid`; override the file's.
+        settings: fields of `Setup`; override the file's.
 
     Raises:
-        UsageError: there is no such file or strategy, no strategy is named, or it has no such parameter.
+        UsageError: the file or the strategy does not exist, no strategy is named, or it has no such parameter.
     """
-    told = _config(config) if config is not None else {}
-    name = name or told.get("strategy")
+    configuration = _configuration(config) if config is not None else {}
+    configured = configuration.pop("strategy", None)
+    name = name or configured
     if not name:
         raise UsageError("--strategy: name one, such as MovingAverageCrossover, or a file as my.py:MyStrategy")
-    strategy = find(name)
-    params: Mapping[str, Any] = told.get("params", {})
-    choices = {parameter: _choices(strategy, parameter, value) for parameter, value in params.items()}
-    settings = {setting: value for setting, value in told.items() if setting not in ("strategy", "params")}
-    return Run(strategy, name, grid(strategy, texts, choices), settings | dict(given))
+    strategy = find_strategy(name)
+    params: Mapping[str, Any] = configuration.pop("params", {})
+    choices = {parameter: configured_values(strategy, parameter, value) for parameter, value in params.items()}
+    combinations = parameter_grid(strategy, texts, choices)
+    return Run(strategy, name, combinations, configuration | current_names(settings))
 
 
-def find(name: str) -> type[Strategy]:
-    """Give the strategy that is meant: a shipped one's name, or `file.py:Class`; `file.py` if it has just one.
+def find_strategy(name: str) -> type[Strategy]:
+    """Return the shipped strategy of a name, or the class of `file.py:Class`; `file.py` suffices if it has only one.
 
     Raises:
-        UsageError: there is none, or its file cannot be run.
+        UsageError: there is no such strategy, or its file fails.
     """
-    path, _, wanted = name.partition(":")
+    path, _, class_name = name.partition(":")
     if not path.endswith(".py"):
         if name in SHIPPED:
             return SHIPPED[name]
         names = f"{', '.join(SHIPPED)}, or name a file as my.py:MyStrategy{did_you_mean(name, SHIPPED)}"
         raise UsageError(f"no strategy {name}: there are {names}")
-    found: dict[str, type[Strategy]] = {one.__name__: one for one in _module(Path(path)) if _is_own(one)}
-    if wanted and wanted not in found:
-        raise UsageError(f"{path} has no strategy {wanted}: it has {', '.join(found) or 'none'}")
-    if not wanted and len(found) != 1:
-        raise UsageError(f"{path} has {len(found)} strategies: name one as {path}:MyStrategy")
-    return found[wanted or next(iter(found))]
+    strategies = strategies_in(_execute(Path(path)))
+    if class_name and class_name not in strategies:
+        raise UsageError(f"{path} has no strategy {class_name}: it has {', '.join(strategies) or 'none'}")
+    if not class_name and len(strategies) != 1:
+        raise UsageError(f"{path} has {len(strategies)} strategies: name one as {path}:MyStrategy")
+    return strategies[class_name or next(iter(strategies))]
 
 
-def make(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
-    """Make a strategy with its parameters.
+def make_strategy(strategy: type[Strategy], params: Mapping[str, Any]) -> Strategy:
+    """Return an instance of a strategy with its parameters.
 
     Raises:
-        UsageError: it refuses them.
+        UsageError: the strategy rejects them.
     """
     try:
         return strategy(**params)
     except UsageError:
         raise
     except Exception as error:
-        raise UsageError(f"{strategy.__name__}({_shown(params)}) failed: {type(error).__name__}: {error}") from None
+        arguments = ", ".join(f"{name}={value!r}" for name, value in params.items())
+        raise UsageError(f"{strategy.__name__}({arguments}) failed: {type(error).__name__}: {error}") from None
 
 
-def grid(
-    strategy: type[Strategy], texts: Sequence[str], choices: Mapping[str, list[Any]] | None = None
-) -> list[dict[str, Any]]:
-    """Read parameters: `fast=10`, `fast=5,10,20`, `fast=5:50:5` (to 50 in steps of 5); give every combination of them.
-
-    `choices` has the values of parameters that are not among them.
-
-    Raises:
-        UsageError: the strategy has no such parameter, or it is no value of its kind.
-    """
-    choices = dict(choices or {})
-    for text in texts:
-        name, equals, value = text.partition("=")
-        if not equals:
-            raise UsageError(f"--param {text}: write name=value, such as fast=10")
-        choices[name] = _values(strategy, name, value)
-    return [dict(zip(choices, chosen, strict=True)) for chosen in product(*choices.values())]
-
-
-def _values(strategy: type[Strategy], name: str, text: str) -> list[Any]:
-    default = _default(strategy, name)
-    kind = type(default) if default is not inspect.Parameter.empty else None
-    if kind is str or (kind is None and not _is_number(text.replace(":", "").replace(",", ""))):
-        return text.split(",")
-    if kind is bool:
-        known = {"true": True, "false": False}
-        if not all(one in known for one in text.lower().split(",")):
-            raise UsageError(f"--param {name}={text}: write true or false")
-        return [known[one] for one in text.lower().split(",")]
+def _configuration(path: Path) -> dict[str, Any]:
+    """Return the settings of a configuration file, under their current names."""
     try:
-        if ":" in text:
-            first, last, step = (_number(part) for part in [*text.split(":"), "1"][:3])
-            if step <= 0 or last < first or text.count(":") > 2:
-                raise ValueError
-            return [first + at * step for at in range(int((last - first) / step + 1e-9) + 1)]
-        return [_number(part) for part in text.split(",")]
-    except ValueError:
-        raise UsageError(f"--param {name}={text}: write a number, several as 5,10,20, or a range as 5:50:5") from None
-
-
-def _config(path: Path) -> dict[str, Any]:
-    try:
-        told = tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} is no TOML: {error}") from None
-    known = ("strategy", "params", *Setup.model_fields)
-    if unknown := [name for name in told if name not in known]:
-        raise UsageError(f"{path}: there is no setting {unknown[0]}: there are {', '.join(known)}")
-    if not isinstance(told.get("strategy", ""), str) or not isinstance(told.get("params", {}), dict):
-        raise UsageError(f"{path}: strategy is a text, and params a table")
-    return told
+        raise UsageError(f"{path} is not valid TOML: {error}") from None
+    names = ("strategy", "params", *Setup.model_fields)
+    if unknown := [name for name in settings if name not in (*names, *FORMER_NAMES)]:
+        raise UsageError(f"{path}: there is no setting {unknown[0]}: there are {', '.join(names)}")
+    if not isinstance(settings.get("strategy", ""), str) or not isinstance(settings.get("params", {}), dict):
+        raise UsageError(f"{path}: strategy must be a text, and params a table")
+    return current_names(settings)
 
 
-def _choices(strategy: type[Strategy], name: str, value: Any) -> list[Any]:
-    """Give the values of a parameter in a configuration file: a list is several, and a text of numbers may be."""
-    if isinstance(value, list):
-        return value
-    default = _default(strategy, name)
-    is_range = isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool)
-    return _values(strategy, name, value) if is_range else [value]
-
-
-def _default(strategy: type[Strategy], name: str) -> Any:
-    known = inspect.signature(strategy).parameters
-    if name not in known:
-        takes = ", ".join(str(parameter).split(":")[0] + f" = {parameter.default}" for parameter in known.values())
-        raise UsageError(f"{strategy.__name__} has no parameter {name}: it takes {takes or 'none'}")
-    return known[name].default
-
-
-def _number(text: str) -> float:
-    return int(text) if text.strip().lstrip("-").isdigit() else float(text)
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
-
-
-def _shown(params: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value!r}" for name, value in params.items())
-
-
-def _is_own(one: object) -> bool:
-    return (
-        isinstance(one, type) and issubclass(one, Strategy) and not inspect.isabstract(one) and one.__module__ == MODULE
-    )
-
-
-MODULE = "stockstream_strategy"
-"""What a person's file is called while it runs."""
-
-
-def _module(path: Path) -> Iterable[Any]:
-    """Run a file; give what it defines."""
+def _execute(path: Path) -> ModuleType:
+    """Run a strategy file as a module, and return it."""
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     spec = importlib.util.spec_from_file_location(MODULE, path)
@@ -189,13 +123,39 @@ def _module(path: Path) -> Iterable[Any]:
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[MODULE] = module
-    sys.path.insert(0, str(path.parent.resolve()))  # its neighbours can be imported
     try:
-        spec.loader.exec_module(module)
+        with _imports_of(path.parent.resolve()):
+            spec.loader.exec_module(module)
     except SyntaxError as error:
         raise UsageError(f"{error.filename or path}, line {error.lineno}: {error.msg}") from None
     except Exception as error:
+        if isinstance(error, ImportError) and error.name in BARE_NAMES:
+            raise UsageError(f"{path} imports {error.name}: write stockstream.{error.name} instead") from None
         raise UsageError(f"{path} failed: {type(error).__name__}: {error}") from None
+    return module
+
+
+@contextmanager
+def _imports_of(folder: Path) -> Iterator[None]:
+    """Let a strategy's file import its neighbours, and not this project under its bare names."""
+    sys.path.insert(0, str(folder))
+    sys.meta_path.insert(0, _BareNames)
+    try:
+        yield
     finally:
-        sys.path.pop(0)
-    return vars(module).values()
+        sys.meta_path.remove(_BareNames)
+        sys.path.remove(str(folder))
+
+
+class _BareNames:
+    """An import hook that fails for a bare name of ours; another package of that name, such as jupysql's, is found."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
+        """Raise ModuleNotFoundError for a bare name that nobody else provides; leave the rest to the other finders."""
+        if name in BARE_NAMES:
+            spec = PathFinder.find_spec(name)
+            places = [Path(place).resolve() for place in spec.submodule_search_locations or ()] if spec else []
+            if spec is None or ROOT / name in places:
+                raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+        return None

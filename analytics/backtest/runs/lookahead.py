@@ -1,4 +1,4 @@
-"""Whether a strategy's decisions depend on what comes after them: future rows are changed, and it is run again."""
+"""A check for look-ahead: run a strategy again with changed future bars, and compare the decisions before them."""
 
 from __future__ import annotations
 
@@ -10,34 +10,32 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.analytics.backtest.engine.loop import run
-from stockstream.analytics.backtest.feed.source import open_feed
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.model.strategy import Strategy
-from stockstream.analytics.backtest.runs.single import opened
+from stockstream.analytics.backtest.engine import run
+from stockstream.analytics.backtest.feed import open_feed
+from stockstream.analytics.backtest.model import Action, Setup, Strategy
+from stockstream.analytics.backtest.runs.single import lake_connection
 from stockstream.analytics.session import AsOf
 from stockstream.sql.loader import load
 
 CUTS = 4
-"""Days after which the future is changed, evenly over the range."""
+"""Number of days after which the future is changed, evenly over the range."""
 VIEWS = ("latest_bars", "indicators", *load("views/bars_resampled").header["makes"])
-"""All bars come from the first one; the others are made ahead and stored."""
-TRUE = "_as_it_is"
+"""The views to change: all bars derive from the first; the others are stored results."""
+ORIGINAL = "_original"
 
 Decision = tuple[date, tuple[Any, ...]]
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """What was found."""
+    """The result of the check."""
 
     decisions: int
-    """Of the run on the bars as they are."""
+    """Number of decisions in the run on the original bars."""
     days: tuple[date, ...]
-    """After which the future was changed."""
+    """The days after which the future was changed."""
     difference: str | None
-    """The first decision that changed with the future, in a sentence; None: there is none."""
+    """The first decision that changed with the future, in words; None if there is none."""
 
 
 def verify(
@@ -46,48 +44,58 @@ def verify(
     *,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
-    on_run: Callable[[int, int], None] = lambda done, of: None,
-    **given: Any,
+    on_run: Callable[[int, int], None] = lambda done, total: None,
+    **settings: Any,
 ) -> Verdict:
-    """Compare the decisions of a strategy with those it makes when every later price, volume and dividend is another.
+    """Check that a strategy's decisions do not change if every later price, volume and dividend does.
 
-    `make` gives it anew for each run. Splits are left as they are: stored prices have them inside. SQL of one's own
-    that reads files instead of the lake's views is not seen through.
+    Splits stay as they are, because stored prices include them. A query that reads files instead of the lake's views
+    is not covered.
+
+    Args:
+        make: returns a new strategy for each run; a class will do.
+        lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
+        as_of: an earlier generation of the lake: its number or a time.
+        sql_path: folders with further indicators.
+        on_run: called with the number of runs completed, and their total.
+        settings: the fields of `Setup`: symbols, start, end, initial_capital, …
 
     Raises:
-        UsageError: a setting is wrong, or there are no bars; the strategy decides by chance.
-        StrategyError: it failed.
+        UsageError: a setting is invalid, or there are no bars.
+        StrategyError: the strategy failed.
     """
-    setup = Setup.of(**given)
+    setup = Setup.of(**settings)
     runs: list[tuple[list[Decision], list[date]]] = []
 
     def decide(cut: date | None) -> tuple[list[Decision], list[date]]:
-        strategy, found = make(), []
-        with opened(None, lake, as_of) as con:
+        strategy, decisions = make(), []
+        with lake_connection(None, lake, as_of) as con:
             if cut is not None:
                 _change_after(con, cut)
             feed = open_feed(con, setup, strategy.columns, strategy.query, sql_path=sql_path)
-            (account,) = run([strategy], feed, setup, on_decided=lambda *decision: found.append(_told(*decision)))
+            (account,) = run(
+                [strategy], feed, setup, on_decided=lambda *decision: decisions.append(_decision(*decision))
+            )
         if account.error is not None:
             raise account.error
-        runs.append((found, account.dates))
+        runs.append((decisions, account.dates))
         on_run(len(runs), CUTS + 2)
-        return found, account.dates
+        return decisions, account.dates
 
     expected, days = decide(None)
     if decide(None)[0] != expected:
-        return Verdict(len(expected), (), "it decides otherwise when it is run twice on the same bars")
+        return Verdict(len(expected), (), "two runs on the same bars decide differently")
     cuts = tuple(days[len(days) * (number + 1) // (CUTS + 1)] for number in range(CUTS))
     for cut in dict.fromkeys(cuts):
-        found = [decision for decision in decide(cut)[0] if decision[0] <= cut]
-        should = [decision for decision in expected if decision[0] <= cut]
-        if found != should:
-            return Verdict(len(expected), cuts, _difference(should, found, cut))
+        actual = [decision for decision in decide(cut)[0] if decision[0] <= cut]
+        original = [decision for decision in expected if decision[0] <= cut]
+        if actual != original:
+            return Verdict(len(expected), cuts, _difference(original, actual, cut))
     return Verdict(len(expected), cuts, None)
 
 
 def _change_after(con: DuckDBPyConnection, cut: date) -> None:
-    """Multiply every price, volume and dividend after a day by a factor of its own, in all views of the lake."""
+    """Multiply each later price, volume and dividend by a pseudo-random factor, in all views of the lake."""
     for view in VIEWS:
         rows = con.sql(f"FROM {view} LIMIT 0")
         changed = ", ".join(
@@ -95,26 +103,26 @@ def _change_after(con: DuckDBPyConnection, cut: date) -> None:
             for name, kind in zip(rows.columns, map(str, rows.types), strict=True)
             if kind in ("DOUBLE", "BIGINT") and name != "split_ratio"
         )
-        con.execute(f"ALTER VIEW {view} RENAME TO {view}{TRUE}")
+        con.execute(f"ALTER VIEW {view} RENAME TO {view}{ORIGINAL}")
         con.execute(
             f"CREATE VIEW {view} AS SELECT * EXCLUDE (factor) REPLACE ({changed}) "
-            f"FROM (SELECT *, 0.5 + hash(symbol, date) % 1000 / 500 AS factor FROM {view}{TRUE})"
+            f"FROM (SELECT *, 0.5 + hash(symbol, date) % 1000 / 500 AS factor FROM {view}{ORIGINAL})"
         )
 
 
-def _told(day: date, symbol: str | None, action: Action) -> Decision:
+def _decision(day: date, symbol: str | None, action: Action) -> Decision:
     return day, (symbol, *asdict(action).values())
 
 
-def _difference(should: Sequence[Decision], found: Sequence[Decision], cut: date) -> str:
-    at = next((n for n, (one, other) in enumerate(zip(should, found, strict=False)) if one != other), None)
-    at = min(len(should), len(found)) if at is None else at
-    texts = [_sentence(side[at]) if at < len(side) else "nothing more" for side in (should, found)]
-    return f"with other prices after {cut} it decides {texts[1]}, and not {texts[0]}"
+def _difference(original: Sequence[Decision], actual: Sequence[Decision], cut: date) -> str:
+    at = next((n for n, (one, other) in enumerate(zip(original, actual, strict=False)) if one != other), None)
+    at = min(len(original), len(actual)) if at is None else at
+    texts = [_sentence(side[at]) if at < len(side) else "nothing" for side in (original, actual)]
+    return f"with other prices after {cut} it decides {texts[1]} instead of {texts[0]}"
 
 
 def _sentence(decision: Decision) -> str:
     symbol, *values = decision[1]
-    named: Mapping[str, Any] = dict(zip(Action.__dataclass_fields__, values, strict=True))
-    told = ", ".join(f"{name} {value}" for name, value in named.items() if value not in (None, False))
-    return f"({told or 'close'}) at {symbol} on {decision[0]}"
+    fields: Mapping[str, Any] = dict(zip(Action.__dataclass_fields__, values, strict=True))
+    text = ", ".join(f"{name} {value}" for name, value in fields.items() if value not in (None, False))
+    return f"({text or 'close'}) at {symbol} on {decision[0]}"

@@ -1,4 +1,4 @@
-"""A backtest from its settings to its result."""
+"""One run, from its settings to its result."""
 
 from __future__ import annotations
 
@@ -18,17 +18,12 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.engine.loop import Account, run
-from stockstream.analytics.backtest.feed.adjusted import SOURCE, benchmark, charted_closes
-from stockstream.analytics.backtest.feed.blocks import Feed
-from stockstream.analytics.backtest.feed.source import open_feed
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.result import Curve, Result
-from stockstream.analytics.backtest.model.setup import Setup
-from stockstream.analytics.backtest.model.strategy import Strategy
-from stockstream.analytics.backtest.stats.metrics import summary
+from stockstream.analytics.backtest.engine import Account, run
+from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, charted_closes, open_feed
+from stockstream.analytics.backtest.model import Curve, Portfolio, Result, Setup, Strategy
+from stockstream.analytics.backtest.stats import summary
 from stockstream.analytics.session import AsOf, connect
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.configuration import settings
 from stockstream.sql.session import explain
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
@@ -43,25 +38,33 @@ def backtest(
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
     charted: int = 0,
-    on_sessions: Callable[[int, int], None] = lambda done, of: None,
-    **given: Any,
+    on_sessions: Callable[[int, int], None] = lambda done, total: None,
+    **settings: Any,
 ) -> Result:
-    """Run a strategy on the bars of a lake; `given` are the settings of `Setup`.
+    """Run a strategy on the bars of a lake.
 
-    `con` is a connection of `analytics.connect`, to trade on `src`, a view or a table of it with bars as traded.
-    `charted`: of how many symbols, those that won or lost the most, the result is to have the closes. `on_sessions` is
-    told how many sessions are done, and of how many.
+    Args:
+        strategy: the strategy.
+        lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
+        con: a connection of `analytics.connect` to use instead of `lake`.
+        src: a view or table of the connection with bars as traded.
+        as_of: an earlier generation of the lake: its number or a time.
+        sql_path: folders with further indicators.
+        charted: number of symbols whose closes the result has for charts: those with the largest profits and losses.
+        on_sessions: called with the number of sessions processed, and their total.
+        settings: the fields of `Setup`: symbols, start, end, initial_capital, …
 
-    An error of the strategy is in the result, with what was reached until then.
+    Returns:
+        The result. If the strategy fails, its `error` is set and it covers the sessions up to then.
 
     Raises:
-        UsageError: a setting is wrong, or there are no bars.
+        UsageError: a setting is invalid, or there are no bars.
         LakeError: the lake cannot be read.
     """
-    setup = Setup.of(**given)
-    with opened(con, lake, as_of) as own:
-        feed = open_feed(own, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
-        closes = benchmark(own, setup, src) if setup.benchmark else None
+    setup = Setup.of(**settings)
+    with lake_connection(con, lake, as_of) as connection:
+        feed = open_feed(connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
+        closes = benchmark_closes(connection, setup, src) if setup.benchmark else None
         done = 0
 
         def count(sessions: int) -> None:
@@ -70,21 +73,23 @@ def backtest(
             on_sessions(done, feed.sessions)
 
         (account,) = run([strategy], feed, setup, on_sessions=count)
-        result = result_of(account, strategy, setup, feed, provenance(own, src, feed, strategy), closes)
-        moved = most_moved(account.portfolio)[:charted]
-        return replace(result, prices=charted_closes(own, setup, moved, src)) if moved else result
+        result = result_of(account, strategy, setup, feed, provenance(connection, src, feed, strategy), closes)
+        symbols = by_profit(account.portfolio)[:charted]
+        return replace(result, prices=charted_closes(connection, setup, symbols, src)) if symbols else result
 
 
 @contextmanager
-def opened(con: DuckDBPyConnection | None, lake: str | None, as_of: AsOf | None) -> Iterator[DuckDBPyConnection]:
-    """Give a connection to trade on: the one that is given, or one on a lake."""
+def lake_connection(
+    con: DuckDBPyConnection | None, lake: str | None, as_of: AsOf | None
+) -> Iterator[DuckDBPyConnection]:
+    """Yield `con` if there is one, otherwise a new connection to the lake; explain DuckDB's errors."""
     uri = lake or settings().lake_uri
     try:
         if con is not None:
             yield con
             return
-        with connect(uri, as_of=as_of) as own:
-            yield own
+        with connect(uri, as_of=as_of) as connection:
+            yield connection
     except duckdb.Error as error:
         raise explain(error, uri) from None
 
@@ -97,7 +102,7 @@ def result_of(
     provenance: Mapping[str, Any],
     closes: Mapping[date, float] | None = None,
 ) -> Result:
-    """Sum an account up. `closes` are the benchmark's."""
+    """Return the result of an account; `closes` are the benchmark's."""
     curve = account.curve
     if closes is not None:
         curve = replace(curve, benchmark=_carried(closes, curve.dates))
@@ -112,7 +117,9 @@ def result_of(
         provenance=provenance,
         curve=curve,
         closed_positions=portfolio.closed_positions,
-        open_positions=[held.valued(portfolio.prices[held.symbol]) for held in portfolio.positions.values()],
+        open_positions=[
+            position.at_price(portfolio.prices[position.symbol]) for position in portfolio.positions.values()
+        ],
         transactions=portfolio.transactions,
         costs=account.broker.books.costs,
         notes=account.broker.notes,
@@ -121,16 +128,16 @@ def result_of(
     )
 
 
-def most_moved(portfolio: Portfolio) -> list[str]:
-    """Give the symbols that were traded, those that won or lost the most first."""
-    earned = dict.fromkeys(portfolio.positions, 0.0)
+def by_profit(portfolio: Portfolio) -> list[str]:
+    """Return the traded symbols, those with the largest profits and losses first."""
+    profits = dict.fromkeys(portfolio.positions, 0.0)
     for trade in portfolio.closed_positions:
-        earned[trade.symbol] = earned.get(trade.symbol, 0.0) + trade.pnl
-    return sorted(earned, key=lambda symbol: (-abs(earned[symbol]), symbol))
+        profits[trade.symbol] = profits.get(trade.symbol, 0.0) + trade.pnl
+    return sorted(profits, key=lambda symbol: (-abs(profits[symbol]), symbol))
 
 
 def metrics_of(account: Account, curve: Curve, setup: Setup) -> dict[str, float | None]:
-    """Give the figures of `metrics.summary`; none where the strategy failed before the first session's end."""
+    """Return the figures of `stats.summary`; none if the strategy failed before the end of the first session."""
     if not curve.dates:
         return {}
     portfolio, costs = account.portfolio, account.broker.books.costs
@@ -139,7 +146,7 @@ def metrics_of(account: Account, curve: Curve, setup: Setup) -> dict[str, float 
 
 
 def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy) -> dict[str, Any]:
-    """Say what a result is made of, so that it can be made again."""
+    """Return what a result depends on, so that it can be reproduced."""
     generation, fresh, lake = con.execute(
         "SELECT getvariable('manifest').generation, len(getvariable('fresh_files')), getvariable('lake')"
     ).fetchall()[0]
@@ -156,18 +163,18 @@ def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy
 
 
 def _digest(strategy: Strategy) -> str:
-    """Give the first digits of the sha256 of the strategy's file, or that it has none."""
+    """Return the class and the start of the SHA-256 of its file, or that there is no file."""
     try:
         text = Path(inspect.getfile(type(strategy))).read_bytes()
     except (OSError, TypeError):
-        return "made in a session"
+        return "defined interactively"
     return f"{type(strategy).__name__}, sha256 {hashlib.sha256(text).hexdigest()[:12]}"
 
 
 def _carried(closes: Mapping[date, float], dates: Sequence[date]) -> NDArray[np.float64]:
-    """Give for each day the close of that day or the last before it."""
-    last, found = np.nan, []
+    """Return the close of each day, or the last one before it (NaN if there is none)."""
+    last, carried = np.nan, []
     for day in dates:
         last = closes.get(day, last)
-        found.append(last)
-    return np.array(found)
+        carried.append(last)
+    return np.array(carried)

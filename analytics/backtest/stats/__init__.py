@@ -1,0 +1,17 @@
+"""The figures of a run: returns, risk, trades, and how much of the best of many runs is luck."""
+
+from stockstream.analytics.backtest.stats.metrics import Drawdown, drawdowns, monthly_returns, summary, yearly_returns
+from stockstream.analytics.backtest.stats.overfitting import deflated_sharpe, expected_maximum, probabilistic_sharpe
+from stockstream.analytics.backtest.stats.series import Array
+
+__all__ = [
+    "Array",
+    "Drawdown",
+    "deflated_sharpe",
+    "drawdowns",
+    "expected_maximum",
+    "monthly_returns",
+    "probabilistic_sharpe",
+    "summary",
+    "yearly_returns",
+]

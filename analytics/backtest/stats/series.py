@@ -1,8 +1,8 @@
-"""What a series of equity or of returns says by itself: formulas of numpy arrays.
+"""Figures of a series of equity or returns, as formulas on numpy arrays.
 
-`equity` has one value a session, `returns` one less: simple returns as fractions, 0.01 is 1 %. A year is 252 sessions.
-The conventions are those of empyrical-reloaded; where quantstats or backtesting.py differ, it is said. What is
-undefined (too few sessions, a division by zero, an account at or below zero) is None, never NaN or infinite.
+`equity` has one value per session, `returns` one fewer: simple returns as fractions (0.01 is 1 %). A year has 252
+sessions. The conventions are those of empyrical-reloaded; the docstrings say where quantstats or backtesting.py differ.
+An undefined figure (too few sessions, a division by zero, an account at or below zero) is None, never NaN or infinite.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Array = NDArray[np.float64]
 P = ParamSpec("P")
 
 YEAR = 252
-"""Sessions."""
+"""Sessions per year."""
 NOISE = 1e-12
-"""What divides a ratio and is smaller is zero: the rounding of steady returns, which have no volatility."""
+"""A smaller divisor counts as zero: rounding makes steady returns look as if they had some volatility."""
 
 
-def defined(formula: Callable[P, float | None]) -> Callable[P, float | None]:
-    """Make a formula give None where it divides by zero, overflows or gives NaN."""
+def none_if_undefined(formula: Callable[P, float | None]) -> Callable[P, float | None]:
+    """Decorate a formula to return None if it divides by zero, overflows or results in NaN."""
 
     @wraps(formula)
     def metric(*args: P.args, **kwargs: P.kwargs) -> float | None:
@@ -40,115 +40,116 @@ def defined(formula: Callable[P, float | None]) -> Callable[P, float | None]:
 
 
 def returns(equity: Array) -> Array:
-    """Give the simple return of each session but the first: NaN after one that ended at or below zero."""
-    before = equity[:-1]
+    """Return the simple return of each session but the first; NaN after a session that ended at or below zero."""
+    previous = equity[:-1]
     with np.errstate(all="ignore"):
-        return np.where(before > 0, equity[1:] / before - 1, np.nan)
+        return np.where(previous > 0, equity[1:] / previous - 1, np.nan)
 
 
 def drawdown(equity: Array) -> Array:
-    """Give how far below its highest so far each session ended: a fraction, zero or negative, same length."""
+    """Return how far each session ended below the highest equity so far: fractions ≤ 0, same length as `equity`."""
     peak = np.maximum.accumulate(equity)
     with np.errstate(all="ignore"):
         return np.where(peak > 0, equity / peak - 1, np.nan)
 
 
-@defined
+@none_if_undefined
 def total_return(equity: Array) -> float:
-    """Last equity over the first, less one: a fraction."""
+    """Last equity ÷ first - 1: a fraction."""
     return equity[-1] / equity[0] - 1 if equity[0] > 0 else math.nan
 
 
-@defined
+@none_if_undefined
 def annual_return(returns: Array) -> float:
-    """Geometric mean return of 252 sessions: a fraction.
+    """Geometric mean return per 252 sessions: a fraction.
 
-    empyrical.annual_return, quantstats.cagr, backtesting.py's "Return (Ann.)"; `cagr` counts days instead.
+    empyrical.annual_return, quantstats.cagr, backtesting.py's "Return (Ann.)"; `cagr` counts calendar days instead.
     """
     return float(np.prod(1 + returns) ** (YEAR / len(returns)) - 1)
 
 
-@defined
+@none_if_undefined
 def cagr(equity: Array, days: int) -> float:
-    """Geometric mean return of 365.25 calendar days: a fraction. backtesting.py's "CAGR".
+    """Geometric mean return per 365.25 calendar days: a fraction. backtesting.py's "CAGR".
 
     Args:
-        equity: one value a session.
-        days: from its first session to its last.
+        equity: one value per session.
+        days: calendar days from the first session to the last.
     """
     return float(np.float64(equity[-1] / equity[0]) ** (365.25 / days) - 1)
 
 
-@defined
+@none_if_undefined
 def volatility(returns: Array) -> float | None:
-    """Standard deviation (n - 1) of the returns times √252: a fraction.
+    """Standard deviation (n - 1) of the returns × √252: a fraction.
 
-    empyrical.annual_volatility, quantstats.volatility. backtesting.py compounds it, which gives more.
+    empyrical.annual_volatility, quantstats.volatility. backtesting.py compounds it, which results in more.
     """
     return returns.std(ddof=1) * math.sqrt(YEAR) if len(returns) > 1 else None
 
 
-@defined
+@none_if_undefined
 def sharpe(returns: Array, risk_free: float = 0.0) -> float | None:
-    """Mean of the returns beyond `risk_free` over their standard deviation (n - 1), times √252.
+    """Mean excess return ÷ its standard deviation (n - 1) × √252.
 
-    empyrical.sharpe_ratio. quantstats takes the risk-free return of a year and compounds it down; backtesting.py
-    divides the geometric annual return by its compounded volatility, which gives less.
+    empyrical.sharpe_ratio. quantstats converts the annual risk-free rate by compounding; backtesting.py divides the
+    geometric annual return by its compounded volatility, which results in less.
 
     Args:
-        returns: one a session.
-        risk_free: of one session.
+        returns: one per session.
+        risk_free: risk-free return per session.
     """
     if len(returns) < 2:
         return None
-    beyond = returns - risk_free
-    return _over(beyond.mean(), beyond.std(ddof=1)) * math.sqrt(YEAR)
+    excess = returns - risk_free
+    return _ratio(excess.mean(), excess.std(ddof=1)) * math.sqrt(YEAR)
 
 
-@defined
+@none_if_undefined
 def sortino(returns: Array, risk_free: float = 0.0) -> float | None:
-    """Mean of the returns beyond `risk_free` over their downside deviation, times √252.
+    """Mean excess return ÷ downside deviation × √252.
 
-    The downside deviation is √mean(min(r - risk_free, 0)²) over all sessions, those without a loss too.
+    The downside deviation is √mean(min(r - risk_free, 0)²) over all sessions, including those without a loss.
     empyrical.sortino_ratio, quantstats.sortino. backtesting.py has the geometric annual return in the numerator.
     """
     if len(returns) < 2:
         return None
-    beyond = returns - risk_free
-    loss = np.minimum(beyond, 0)
-    return _over(beyond.mean(), math.sqrt(loss @ loss / len(loss))) * math.sqrt(YEAR)
+    excess = returns - risk_free
+    loss = np.minimum(excess, 0)
+    return _ratio(excess.mean(), math.sqrt(loss @ loss / len(loss))) * math.sqrt(YEAR)
 
 
-@defined
+@none_if_undefined
 def max_drawdown(equity: Array) -> float:
-    """Deepest drawdown: a fraction, zero or negative. The same in empyrical, quantstats and backtesting.py."""
+    """Deepest drawdown: a fraction ≤ 0. The same in empyrical, quantstats and backtesting.py."""
     return float(drawdown(equity).min())
 
 
-@defined
+@none_if_undefined
 def calmar(returns: Array, max_drawdown: float | None) -> float | None:
-    """`annual_return` over the deepest drawdown, as a positive number. The same in all three libraries."""
+    """`annual_return` ÷ |`max_drawdown`|. The same in all three libraries."""
     annual = annual_return(returns)
-    return None if annual is None or max_drawdown is None else _over(annual, -max_drawdown)
+    return None if annual is None or max_drawdown is None else _ratio(annual, -max_drawdown)
 
 
-@defined
+@none_if_undefined
 def beta(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | None:
-    """Covariance with the benchmark's returns over their variance. empyrical.beta.
+    """Covariance with the benchmark's returns ÷ their variance. empyrical.beta.
 
-    A constant `risk_free` does not change it. backtesting.py has logarithmic returns and those of the symbol traded.
+    A constant `risk_free` does not change it. backtesting.py uses logarithmic returns, and the traded symbol as
+    the benchmark.
     """
     if len(returns) < 2:
         return None
     market = benchmark - benchmark.mean()
-    return _over(float(market @ returns), float(market @ market), NOISE**2)
+    return _ratio(float(market @ returns), float(market @ market), NOISE**2)
 
 
-@defined
+@none_if_undefined
 def alpha(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | None:
-    """Mean return beyond what beta explains, compounded over 252 sessions: a fraction. empyrical.alpha.
+    """Mean return not explained by beta, compounded over 252 sessions: a fraction. empyrical.alpha.
 
-    backtesting.py's is of the whole run, not of a year.
+    backtesting.py's is of the whole run, not per year.
     """
     slope = beta(returns, benchmark)
     if slope is None:
@@ -156,14 +157,14 @@ def alpha(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | N
     return float((1 + (returns - risk_free - slope * (benchmark - risk_free)).mean()) ** YEAR - 1)
 
 
-@defined
+@none_if_undefined
 def correlation(returns: Array, benchmark: Array) -> float | None:
-    """Pearson's correlation with the benchmark's returns, -1 to 1."""
+    """Pearson correlation with the benchmark's returns, -1 to 1."""
     if len(returns) < 2:
         return None
-    own, market = returns - returns.mean(), benchmark - benchmark.mean()
-    return _over(float(own @ market), math.sqrt((own @ own) * (market @ market)), NOISE**2)
+    account, market = returns - returns.mean(), benchmark - benchmark.mean()
+    return _ratio(float(account @ market), math.sqrt((account @ account) * (market @ market)), NOISE**2)
 
 
-def _over(numerator: float, denominator: float, noise: float = NOISE) -> float:
+def _ratio(numerator: float, denominator: float, noise: float = NOISE) -> float:
     return numerator / denominator if abs(denominator) > noise else math.nan

@@ -1,23 +1,15 @@
-"""Strategies that are shipped: one a file, to run and to copy from."""
+"""The shipped strategies, one per file, discovered: to run by name and to copy from."""
 
-from stockstream.analytics.backtest.strategies.bollinger_breakout import BollingerBreakout
-from stockstream.analytics.backtest.strategies.buy_and_hold import BuyAndHold
-from stockstream.analytics.backtest.strategies.momentum import Momentum
-from stockstream.analytics.backtest.strategies.moving_average_crossover import MovingAverageCrossover
-from stockstream.analytics.backtest.strategies.pairs_trade import PairsTrade
-from stockstream.analytics.backtest.strategies.rsi_mean_reversion import RSIMeanReversion
+from __future__ import annotations
 
-SHIPPED = {
-    strategy.__name__: strategy
-    for strategy in (BollingerBreakout, BuyAndHold, Momentum, MovingAverageCrossover, PairsTrade, RSIMeanReversion)
+from importlib import import_module
+from pkgutil import iter_modules
+
+from stockstream.analytics.backtest.model import Strategy, strategies_in
+
+SHIPPED: dict[str, type[Strategy]] = {
+    name: strategy
+    for module in iter_modules(__path__)
+    for name, strategy in strategies_in(import_module(f"{__name__}.{module.name}")).items()
 }
-
-__all__ = [
-    "SHIPPED",
-    "BollingerBreakout",
-    "BuyAndHold",
-    "Momentum",
-    "MovingAverageCrossover",
-    "PairsTrade",
-    "RSIMeanReversion",
-]
+"""Every strategy defined in a file of this folder, by class name."""

@@ -1,21 +1,18 @@
-"""Bollinger breakout."""
+"""Breakout above the upper Bollinger band."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.sizing import percent_of_equity
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, percent_of_equity
 
 
 class BollingerBreakout(Strategy):
-    """Buys on a close above the upper band, and sells on one below the middle.
+    """Buys on a close above the upper band, and sells on a close below the middle band.
 
-    Until then a trailing stop `trail` per cent below the highest price protects the position (0 for none).
+    Each symbol gets an equal share of `percent` of the equity. `width` is the bands' distance in standard deviations.
+    A trailing stop `trail` per cent below the highest price protects the position (0 for none).
     """
 
     def __init__(self, n: int = 20, width: float = 2, trail: float = 15, percent: float = 95) -> None:
@@ -24,20 +21,20 @@ class BollingerBreakout(Strategy):
         self._upper, self._middle = f"bollinger_upper_{n}_{width:g}", f"bollinger_middle_{n}_{width:g}"
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Divide the money."""
+        """Divide the equity among the symbols."""
         self._share = self.percent / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        """Buy above the band, sell below its middle; protect what was bought."""
+        """Buy above the upper band, sell below the middle band, protect an open position."""
         upper, close = data[self._upper], data.close
         if upper is None:
             return None
-        held = portfolio.positions.get(symbol)
-        if held is None:
+        position = portfolio.positions.get(symbol)
+        if position is None:
             quantity = percent_of_equity(portfolio, symbol, self._share) if close > upper else 0
             return Action.buy(quantity) if quantity else None
         if close < data[self._middle]:
             return Action.close()
         if self.trail and not portfolio.open_orders(symbol):
-            return Action.sell(held.quantity, trail_percent=self.trail)
+            return Action.sell(position.quantity, trail_percent=self.trail)
         return None

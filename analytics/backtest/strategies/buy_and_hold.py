@@ -5,26 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.sizing import fixed_money
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, fixed_money
 
 
 class BuyAndHold(Strategy):
-    """Buys each symbol on its first bar, with an equal share of `percent` of the initial capital, and holds it."""
+    """Buys each symbol after its first bar for an equal share of `percent` of the initial capital, and holds it."""
 
     def __init__(self, percent: float = 95) -> None:
         self.percent = percent
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Divide the money."""
+        """Divide the capital among the symbols."""
         self._bought: set[str] = set()
         self._share = portfolio.initial_capital * self.percent / 100 / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        """Buy what has not been bought yet."""
+        """Buy a symbol once."""
         if symbol in self._bought:
             return None
         self._bought.add(symbol)

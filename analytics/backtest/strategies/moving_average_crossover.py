@@ -1,21 +1,17 @@
-"""Moving-average crossover."""
+"""Crossover of two moving averages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.sizing import percent_of_equity
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, percent_of_equity
 
 
 class MovingAverageCrossover(Strategy):
-    """Holds a symbol while the mean of its last `fast` closes is above that of its last `slow`.
+    """Holds a symbol while the mean of its last `fast` closes is above the mean of its last `slow` closes.
 
-    Buys for an equal share of `percent` of the account's equity a symbol.
+    Each symbol gets an equal share of `percent` of the equity.
     """
 
     def __init__(self, fast: int = 20, slow: int = 50, percent: float = 95) -> None:
@@ -24,11 +20,11 @@ class MovingAverageCrossover(Strategy):
         self._fast, self._slow = f"sma_{fast}", f"sma_{slow}"
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Divide the money."""
+        """Divide the equity among the symbols."""
         self._share = self.percent / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        """Buy above, sell below."""
+        """Buy if the fast average is above the slow one, sell if it is below."""
         fast, slow = data[self._fast], data[self._slow]
         if slow is None or fast is None:
             return None

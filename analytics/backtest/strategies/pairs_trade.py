@@ -1,4 +1,4 @@
-"""Pairs trade."""
+"""Pairs trading."""
 
 from __future__ import annotations
 
@@ -8,19 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import date
 from statistics import fmean, pstdev
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.sizing import rebalance
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, rebalance
 from stockstream.sql.errors import UsageError
 
 
 class PairsTrade(Strategy):
-    """Sells the dearer of two symbols short and buys the other, until their ratio is back at its mean.
+    """Sells the more expensive of two symbols short and buys the other, until their ratio returns to its mean.
 
-    Enters where the logarithm of the ratio of their closes is `entry` standard deviations from its mean over `n`
-    sessions, and leaves at `exit`; each leg has half of `percent` of the equity.
+    It enters when the logarithm of the ratio of their adjusted closes is `entry` standard deviations away from its mean
+    over `n` sessions, and exits at `exit`. Each leg has half of `percent` of the equity.
     Gatev, Goetzmann and Rouwenhorst, Pairs Trading (2006).
     """
 
@@ -30,7 +26,7 @@ class PairsTrade(Strategy):
         self.n, self.entry, self.exit, self.percent = n, entry, exit, percent
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Take the two."""
+        """Accept exactly two symbols, and reset the state."""
         if len(symbols) != 2:
             raise UsageError(f"PairsTrade takes two symbols, not {len(symbols)}: name them with --symbols")
         self._pair = tuple(symbols)
@@ -38,11 +34,11 @@ class PairsTrade(Strategy):
         self._closes: dict[str, float] = {}
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-        """Take note of the closes."""
+        """Record the symbol's close."""
         self._closes[symbol] = data.adjusted_close
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> Iterable[Action] | None:
-        """Compare the two, in a session in which both were traded."""
+        """Compare the two closes, in a session in which both symbols were traded."""
         closes, self._closes = self._closes, {}
         if len(closes) < 2:
             return None
@@ -52,8 +48,8 @@ class PairsTrade(Strategy):
             return None
         spread = pstdev(self._spreads)
         score = (self._spreads[-1] - fmean(self._spreads)) / spread if spread else 0.0
-        held = portfolio.quantity(first)
-        if not held and abs(score) > self.entry:
+        shares = portfolio.quantity(first)
+        if not shares and abs(score) > self.entry:
             leg = math.copysign(self.percent / 2, score)
             return rebalance(portfolio, {first: -leg, second: leg})
-        return rebalance(portfolio, {}) if held and abs(score) < self.exit else None
+        return rebalance(portfolio, {}) if shares and abs(score) < self.exit else None

@@ -1,21 +1,18 @@
-"""RSI mean reversion."""
+"""Mean reversion with the RSI."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
 
-from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action
-from stockstream.analytics.backtest.model.portfolio import Portfolio
-from stockstream.analytics.backtest.model.sizing import percent_of_equity
-from stockstream.analytics.backtest.model.strategy import Strategy
+from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, percent_of_equity
 
 
 class RSIMeanReversion(Strategy):
     """Buys when the RSI of `n` bars is below `oversold`, and sells when it is above `overbought`.
 
-    With `stop_loss` (per cent of the close, 0 for none) each position has a stop from the start.
+    Each symbol gets an equal share of `percent` of the equity. `stop_loss` is the distance of the stop below the close,
+    in per cent (0 for none).
     """
 
     def __init__(
@@ -26,11 +23,11 @@ class RSIMeanReversion(Strategy):
         self._rsi = f"rsi_{n}"
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Divide the money."""
+        """Divide the equity among the symbols."""
         self._share = self.percent / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        """Buy what has fallen, sell what has risen."""
+        """Buy an oversold symbol, sell an overbought one."""
         rsi = data[self._rsi]
         if rsi is None:
             return None

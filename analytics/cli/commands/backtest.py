@@ -1,101 +1,173 @@
-"""`stockstream backtest`: a strategy on the bars of a lake, once, with many parameters, or walking forward."""
+"""`stockstream backtest`: run a strategy on the bars of a lake: once, with many parameters, or walking forward."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
-from typing import Annotated
+from types import NoneType
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 
-from stockstream.analytics.cli.options import (
-    AsOfOption,
-    JsonOption,
-    LakeOption,
-    Symbols,
-    day_option,
-    lake_uri,
-    symbols_option,
-)
+from stockstream.analytics.backtest.model import OPTIONS, Setup
+from stockstream.analytics.backtest.strategies import SHIPPED
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri, parse_day, parse_symbols
 from stockstream.analytics.cli.registry import Panel, command
 
-STRATEGIES = (
-    "MovingAverageCrossover, RSIMeanReversion, BollingerBreakout, Momentum, PairsTrade, BuyAndHold,"
-    " or your own: my.py:MyStrategy."
-)
+PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
+"""The panels of the help, in their order; the options that all commands have come last."""
+
+
+def read_setting(name: str, value: Any) -> Any:
+    """Return the value of an option for `Setup`: symbols and dates are parsed here, the rest by typer."""
+    kinds = _kinds(name)
+    if date in kinds:
+        return parse_day(_flag(name), value)
+    if tuple in (get_origin(kind) for kind in kinds):
+        return parse_symbols(value)
+    return value
+
+
+def setup_options() -> list[inspect.Parameter]:
+    """Return one option per field of `Setup`. None are required: the file or the field's default decides."""
+    parameters = []
+    for name, option in OPTIONS.items():
+        kind = next((kind for kind in _kinds(name) if kind in (float, bool)), str)
+        choices = next((get_args(kind) for kind in _kinds(name) if get_origin(kind) is Literal), ())
+        shown: dict[str, Any] = {
+            "help": Setup.model_fields[name].description,
+            "rich_help_panel": option.panel,
+            "metavar": option.metavar or "|".join(choices) or None,
+            "show_default": option.default or _default_text(Setup.model_fields[name].default),
+        }
+        flag = _flag(name) + (f"/{option.negative}" if option.negative else "")
+        parameters.append(_parameter(name, kind, typer.Option(flag, **shown)))
+    return parameters
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
+
+
+def _default_text(default: Any) -> str:
+    return f"{default:g}" if isinstance(default, float) else str(default)
+
+
+def _kinds(name: str) -> tuple[Any, ...]:
+    """Return the types of a field of `Setup` without None."""
+    annotation = Setup.model_fields[name].annotation
+    if isinstance(annotation, type) or get_origin(annotation) is Literal:
+        return (annotation,)
+    return tuple(kind for kind in get_args(annotation) if kind is not NoneType)
+
+
+def _parameter(name: str, kind: Any, option: Any) -> inspect.Parameter:
+    annotation = Annotated[kind | None, option]
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
+
+
+def _panel(parameter: inspect.Parameter) -> int:
+    option = get_args(parameter.annotation)[-1]
+    return PANELS.index(option.rich_help_panel) if option.rich_help_panel in PANELS else len(PANELS)
+
+
+def _with_setup_options(function: Callable[..., None]) -> Callable[..., None]:
+    """Replace the parameter **settings of a command by the options of `Setup`, sorted by the help's panels."""
+    signature = inspect.signature(function, eval_str=True)
+    explicit = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
+    parameters = sorted([*explicit, *setup_options()], key=_panel)
+    function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return function
 
 
 @command("backtest", Panel.ANALYSIS, 20)
+@_with_setup_options
 def backtest_command(
+    *,
     strategy: Annotated[
-        str | None, typer.Option(metavar="NAME|FILE.py:CLASS", help=STRATEGIES, show_default="the config's")
+        str | None,
+        typer.Option(
+            metavar="NAME|FILE.py:CLASS",
+            help=f"{', '.join(SHIPPED)}, or your own: my.py:MyStrategy.",
+            show_default="the file's",
+            rich_help_panel="Strategy",
+        ),
     ] = None,
     param: Annotated[
         list[str] | None,
-        typer.Option(help="fast=10; for many runs fast=5,10,20 or fast=5:50:5. May be repeated."),
+        typer.Option(
+            metavar="NAME=VALUE",
+            help="A parameter: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
+            rich_help_panel="Strategy",
+        ),
     ] = None,
-    symbols: Annotated[Symbols | None, symbols_option("Only these.", default="all with bars")] = None,
-    start: Annotated[date | None, day_option("--start", "First session.")] = None,
-    end: Annotated[date | None, day_option("--end", "Last session.")] = None,
-    initial_capital: Annotated[float | None, typer.Option(help="Cash.", show_default="100000")] = None,
-    benchmark: Annotated[str | None, typer.Option(metavar="SYMBOL", help="To compare with.")] = None,
     config: Annotated[
-        Path | None, typer.Option(help='TOML with these settings (fill_at = "close"), and a table \\[params].')
+        Path | None,
+        typer.Option(
+            help='TOML file with these settings (fill_at = "close"), strategy, and a table \\[params].',
+            rich_help_panel="Strategy",
+        ),
+    ] = None,
+    sql_path: Annotated[
+        list[Path] | None, typer.Option(help="Folder with further indicators.", rich_help_panel="Strategy")
     ] = None,
     lake: LakeOption = None,
     as_of: AsOfOption = None,
-    prices: Annotated[str | None, typer.Option(help="as_traded or adjusted.", show_default="as_traded")] = None,
-    fill_at: Annotated[str | None, typer.Option(help="open, close or vwap.", show_default="open")] = None,
-    commission: Annotated[
-        str | None, typer.Option(help="0.1%, 0.005/share min 1, or a broker: ibkr-us.", show_default="0.1%")
-    ] = None,
-    slippage: Annotated[str | None, typer.Option(help="5bps, 0.01/share, volume-share.", show_default="none")] = None,
-    volume_limit: Annotated[float | None, typer.Option(help="Largest share of a bar's volume to be filled.")] = None,
-    leverage: Annotated[float | None, typer.Option(help="Most exposure by equity.", show_default="1")] = None,
-    allow_short: Annotated[bool | None, typer.Option("--allow-short/--no-short", show_default="allow")] = None,
-    maintenance: Annotated[float | None, typer.Option(help="Least equity by exposure.", show_default="0.25")] = None,
-    borrow_rate: Annotated[float | None, typer.Option(help="A year, of short positions.", show_default="0.01")] = None,
-    interest_rate: Annotated[float | None, typer.Option(help="A year, of negative cash.", show_default="0.06")] = None,
-    risk_free_rate: Annotated[float | None, typer.Option(help="A year.", show_default="0")] = None,
-    at_end: Annotated[str | None, typer.Option(help="hold or close open positions.", show_default="hold")] = None,
-    sql_path: Annotated[list[Path] | None, typer.Option(help="Folder of indicators of your own.")] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for the files.", show_default="backtests/STRATEGY")
-    ] = None,
     walk_forward: Annotated[
-        str | None, typer.Option(metavar="TRAIN:TEST", help="Sessions to pick parameters on, and then to try them on.")
+        str | None,
+        typer.Option(
+            metavar="TRAIN:TEST",
+            help="Choose parameters on TRAIN sessions, test them on the next TEST sessions, and move on by these.",
+            rich_help_panel="Runs",
+        ),
     ] = None,
-    rank: Annotated[str, typer.Option(metavar="METRIC", help="What the best of many runs is best in.")] = "sharpe",
-    jobs: Annotated[int | None, typer.Option(min=1, help="Processes for many runs.", show_default="the cores")] = None,
+    rank: Annotated[
+        str,
+        typer.Option(
+            metavar="METRIC", help="Metric that decides which of many runs is the best.", rich_help_panel="Runs"
+        ),
+    ] = "sharpe",
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, help="Processes for many runs.", show_default="one per core", rich_help_panel="Runs"),
+    ] = None,
     verify_no_lookahead: Annotated[
-        bool, typer.Option("--verify-no-lookahead", help="Change the future, and compare the decisions before it.")
+        bool,
+        typer.Option(
+            "--verify-no-lookahead",
+            help="Change the bars after some days, and check that the decisions before them stay the same.",
+            rich_help_panel="Runs",
+        ),
     ] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Folder for the files.", show_default="backtests/STRATEGY", rich_help_panel="Output"
+        ),
+    ] = None,
     as_json: JsonOption = False,
+    **settings: Any,
 ) -> None:
     """Run a strategy on the bars of a lake, and write its trades, equity curve and report.
 
     Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start 2020-01-01
     """
-    # They import numpy and pyarrow, which no other command needs.
-    from stockstream.analytics.backtest.runs.load import read_run
+    # These import numpy and pyarrow, which no other command needs.
+    from stockstream.analytics.backtest.runs import read_run
     from stockstream.analytics.cli import backtest_runs as runs
 
-    options = {
-        "symbols": symbols, "start": start, "end": end,
-        "initial_capital": initial_capital, "benchmark": benchmark, "prices": prices, "fill_at": fill_at,
-        "commission": commission, "slippage": slippage, "volume_limit": volume_limit, "leverage": leverage,
-        "allow_short": allow_short, "maintenance": maintenance, "borrow_rate": borrow_rate,
-        "interest_rate": interest_rate, "risk_free_rate": risk_free_rate, "at_end": at_end,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    run = read_run(config, strategy, param or [], given)
-    run.given |= {"lake": lake_uri(lake), "as_of": as_of, "sql_path": sql_path or ()}
+    values = {name: read_setting(name, value) for name, value in settings.items() if value is not None}
+    run = read_run(config, strategy, param or [], values)
+    run.settings |= {"lake": lake_uri(lake), "as_of": as_of, "sql_path": sql_path or ()}
     folder = output or Path("backtests") / run.strategy.__name__
     if verify_no_lookahead:
-        runs.verify(run, as_json)
+        runs.print_verdict(run, as_json)
     elif walk_forward is not None:
-        runs.walk(run, walk_forward, rank, jobs, folder, as_json)
+        runs.run_walk_forward(run, walk_forward, rank, jobs, folder, as_json)
     elif len(run.combinations) > 1:
-        runs.search(run, rank, jobs, folder, as_json)
+        runs.run_search(run, rank, jobs, folder, as_json)
     else:
-        runs.once(run, folder, as_json)
+        runs.run_once(run, folder, as_json)

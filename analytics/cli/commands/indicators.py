@@ -1,9 +1,10 @@
-"""`stockstream indicators`: what there is, any of it computed, the ready-made table, and a new one."""
+"""`stockstream indicators`: list, show and compute indicators, refresh the stored ones, start a new one."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -28,27 +29,30 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.compute import relation
 from stockstream.analytics.session import connect
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.refresh_indicators import refresh_indicators
-from stockstream.sql.catalogue import FOLDER, catalogue
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files
 from stockstream.sql.session import explain
 
-app = typer.Typer(help="Technical indicators: what there is, computed, kept ready, and new ones.", no_args_is_help=True)
+app = typer.Typer(
+    help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
+)
 command("indicators", Panel.ANALYSIS, 10)(app)
 
 PathOption = Annotated[
     list[Path] | None,
-    typer.Option("--sql-path", metavar="FOLDER", help="A folder of indicators of your own. May be repeated."),
+    typer.Option("--sql-path", metavar="FOLDER", help="Folder of your own indicators. May be repeated."),
 ]
 
 
 @app.command("list")
 def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
-    """List the indicators with their parameters and columns.
+    """List the indicators with their parameters and columns; superseded versions are left out.
 
     Example: stockstream indicators list
     """
-    found = sorted(catalogue(*(sql_path or ())).indicators, key=lambda one: (one.family, one.name, one.version))
+    indicators = sorted(catalogue(*(sql_path or ())).active, key=lambda one: (one.family, one.name, one.version))
     if as_json:
         rows = [
             {
@@ -58,25 +62,24 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
                 "params": one.params,
                 "columns": one.returns,
             }
-            for one in found
+            for one in indicators
         ]
         print(json.dumps(rows))
         return
     table = Table("family", "indicator", "", "columns", box=None, pad_edge=False)
-    for one in found:
-        params = ", ".join(str(default) for default in one.periods.values())
-        call = f"{one.name}({params})" + (f" v{one.version}" if one.version > 1 else "")
-        table.add_row(one.family, call, one.file.header["title"].rstrip("."), ", ".join(one.returns))
+    for one in indicators:
+        call = f"{one.name}({', '.join(map(str, one.periods.values()))})"
+        table.add_row(one.family, call, one.header.title.rstrip("."), ", ".join(one.returns))
     Console(soft_wrap=True, highlight=False).print(table, soft_wrap=False)
 
 
 @app.command("show")
 def show_one(
-    name: Annotated[str, typer.Argument(help="rsi, rsi_v1, or one of its columns.")],
+    name: Annotated[str, typer.Argument(help="Name, name and version, or a column: rsi, rsi_v1, macd_signal.")],
     sql_path: PathOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Print an indicator's file: formula, reference, warm-up, versions and SQL.
+    """Print an indicator's file: its header, with formula, warm-up and reference, and its SQL.
 
     Example: stockstream indicators show rsi
     """
@@ -91,8 +94,10 @@ def show_one(
 def compute(
     requests: Annotated[list[str], typer.Argument(help="rsi_14, macd, bollinger_upper, 'ema(12, volume)', …")],
     lake: LakeOption = None,
-    symbols: Annotated[Symbols | None, symbols_option("Only these.", default="all")] = None,
-    src: Annotated[str, typer.Option(help="A view or table with symbol, date and what is needed.")] = "bars_adjusted",
+    symbols: Annotated[Symbols | None, symbols_option("Only these symbols.", default="all")] = None,
+    src: Annotated[
+        str, typer.Option(help="View or table with symbol, date and the columns that are read.")
+    ] = "bars_adjusted",
     start: Annotated[date | None, day_option("--start", "First day of the result.")] = None,
     end: Annotated[date | None, day_option("--end", "Last day of the result.")] = None,
     as_of: AsOfOption = None,
@@ -101,7 +106,7 @@ def compute(
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
-    """Compute any indicators of any table, by one query.
+    """Compute any set of indicators of any table, with one query.
 
     Example: stockstream indicators compute rsi_14 macd "sma(20, volume)" --symbols BHP,CBA --start 2026-01-01
     """
@@ -118,10 +123,10 @@ def compute(
 @app.command("refresh")
 def refresh(
     lake: LakeOption = None,
-    full: Annotated[bool, typer.Option("--full", help="Compute all days anew, not only what is new.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Recompute all days, not only new ones.")] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Bring the table that the view `indicators` reads up to date with the consolidated bars.
+    """Update the stored table of the view `indicators` from the consolidated bars.
 
     Example: stockstream indicators refresh --lake s3://bucket/prefix
     """
@@ -137,48 +142,34 @@ def refresh(
 @app.command("new")
 def new(
     name: Annotated[str, typer.Argument(help="Lower case with underscores: my_average.")],
-    folder: Annotated[Path, typer.Option("--sql-path", metavar="FOLDER", help="Where.")] = Path("indicators"),
+    folder: Annotated[
+        Path | None,
+        typer.Option(
+            "--sql-path",
+            metavar="FOLDER",
+            help="Folder of your own indicators.",
+            show_default="the repository when run inside it, else indicators",
+        ),
+    ] = None,
+    family: Annotated[str, typer.Option(help="Folder below sql/indicators, in the repository.")] = "trend",
 ) -> None:
-    """Write the skeleton of an indicator of your own, and of its test.
+    """Write the skeleton of a new indicator: its SQL file and its test.
 
     Example: stockstream indicators new my_average --sql-path indicators
     """
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name) or re.search(r"_v\d+$", name):
-        raise UsageError(f"{name} is no name of an indicator: write lower case with underscores, such as my_average")
-    text = (FOLDER / "trend/sma_v1.sql").read_text(encoding="utf-8")
-    text = (
-        re.sub(r"\bsma", name, text)
-        .replace("Simple moving average.", "A new indicator.")
-        .replace("TA-Lib SMA", "my own")
-    )
-    text = re.sub(r"^difference: .*\n", "", text, flags=re.MULTILINE)
-    written = {folder / f"{name}_v1.sql": text, folder / f"test_{name}.py": TEST.replace("NAME", name)}
-    for path in written:
+        raise UsageError(f"{name} cannot be an indicator: use lower case with underscores, such as my_average")
+    in_repository = folder is None and is_checkout(Path.cwd())
+    if in_repository:
+        files = repository_files(name, family, date.today())
+    else:
+        files = personal_files(name, folder or Path("indicators"), date.today())
+    for path in files:
         if path.exists():
-            raise UsageError(f"{path} is there already")
-    folder.mkdir(parents=True, exist_ok=True)
-    for path, content in written.items():
-        path.write_text(content, encoding="utf-8")
+            raise UsageError(f"{path} exists already")
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
         print(path)
-
-
-TEST = '''"""NAME against a plain calculation."""
-
-from pathlib import Path
-
-import duckdb
-import pytest
-
-from stockstream.sql.catalogue import catalogue
-
-
-def test_NAME() -> None:
-    closes = [10.0, 11.0, 13.0, 12.0]
-    with duckdb.connect() as con:
-        catalogue(Path(__file__).parent).install(con)
-        con.execute("CREATE TABLE bars (symbol VARCHAR, date DATE, close DOUBLE)")
-        for day, close in enumerate(closes):
-            con.execute("INSERT INTO bars VALUES ('AAA', DATE '2026-01-01' + ?::INTEGER, ?)", [day, close])
-        found = [value for (value,) in con.execute("SELECT NAME FROM NAME('bars', 2) ORDER BY date").fetchall()]
-    assert found == [None, *(pytest.approx((one + other) / 2) for one, other in zip(closes, closes[1:]))]
-'''
+    if in_repository:
+        print("Next: edit both, run `make sql`, then pytest tests/sql/indicators", file=sys.stderr)

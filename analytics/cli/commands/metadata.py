@@ -12,10 +12,10 @@ from rich.console import Console
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.run import Result
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.steps.fetch_metadata import fetch_metadata
+from stockstream.pipeline.steps.fetch_metadata import run as run_step
 from stockstream.sql.errors import UsageError
 
 
@@ -58,27 +58,27 @@ def metadata_command(
         from stockstream.pipeline.metadata.polygon import PolygonReference  # takes a while to import
 
         provider = PolygonReference.from_settings(settings())
-    event = {"date": str(date) if date else None, "acceptSmaller": accept_smaller, "full": full}
-    result = fetch_metadata(event, opened, provider, of)
+    event: FetchMetadataEvent = {"date": str(date) if date else None, "accept_smaller": accept_smaller, "full": full}
+    result = run_step(event, opened, provider, of)
     if as_json:
         print(json.dumps(result))
     else:
         show_metadata(Console(soft_wrap=True, highlight=False), result)
 
 
-def show_metadata(out: Console, result: Result) -> None:
-    """Print what was found out, for a person."""
-    if told := result["polygon"]:
+def show_metadata(out: Console, result: FetchMetadataResult) -> None:
+    """Print the result of the step as text."""
+    if polygon := result["polygon"]:
         tickers, delisted = (
-            "stored before" if count is None else f"{count:,}" for count in (told["tickers"], told["delisted"])
+            "stored before" if count is None else f"{count:,}" for count in (polygon["tickers"], polygon["delisted"])
         )
-        out.print(f"polygon    tickers {tickers}, delisted {delisted}, {told['codes']} asked for their codes")
-        if told["refused"]:
-            out.print(f"           no more codes: {told['refused']}", markup=False)
+        out.print(f"polygon    tickers {tickers}, delisted {delisted}, codes of {polygon['codes']} symbols requested")
+        if polygon["refused"]:
+            out.print(f"           no more codes: {polygon['refused']}", markup=False)
     if result["generation"] is None:
         out.print("metadata   up to date: no list of companies is new (`stockstream run` stores them)")
         return
     out.print(
         f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
-        f"{result['listed']:,} symbols listed now, {result['codeChanges']:,} code changes"
+        f"{result['listed']:,} symbols listed now, {result['code_changes']:,} code changes"
     )

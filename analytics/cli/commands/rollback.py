@@ -11,7 +11,7 @@ from rich.console import Console
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.rollback import rollback as rollback_step
+from stockstream.pipeline.steps.rollback import run as rollback_step
 
 SHOWN = 10
 
@@ -37,7 +37,7 @@ def rollback_command(
         out.print(f"generation {generation} is what the lake holds already: nothing was changed")
         return
     out.print(f"generation {result['generation']} has the tables of generation {generation}")
-    for names, what in ((result["setAside"], "set aside"), (result["takenBack"], "taken back")):
+    for names, what in ((result["set_aside"], "set aside"), (result["taken_back"], "taken back")):
         if names:
             out.print(f"{what:<10} {len(names)} batch files")
             for name in names[:SHOWN]:

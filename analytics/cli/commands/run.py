@@ -14,7 +14,12 @@ import typer
 from rich.console import Console
 
 from stockstream.analytics.cli.commands.metadata import show_metadata
-from stockstream.analytics.cli.commands.silver import show_consolidated, show_refreshed, show_resampled
+from stockstream.analytics.cli.commands.silver import (
+    show_consolidated,
+    show_derived,
+    show_refreshed,
+    show_resampled,
+)
 from stockstream.analytics.cli.options import (
     JsonOption,
     LakeOption,
@@ -28,19 +33,19 @@ from stockstream.analytics.cli.options import (
     symbols_option,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.derived import step_modules
+from stockstream.pipeline.events import CheckResult, Result
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.run import Result
-from stockstream.pipeline.run import run as run_pipeline
-from stockstream.pipeline.settings import settings
-from stockstream.pipeline.sources import NAMES, open_source
+from stockstream.pipeline.runner import run as run_pipeline
+from stockstream.pipeline.sources import HELP as SOURCES_HELP
+from stockstream.pipeline.sources import open_source
 from stockstream.sql.errors import UsageError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
 SHOWN = 10
 
-SourceOption = Annotated[
-    str | None, typer.Option(help=f"Where bars come from: {NAMES}.", show_default="$STOCKSTREAM_SOURCE or yahoo")
-]
+SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_default="$STOCKSTREAM_SOURCE or yahoo")]
 SymbolsOption = Annotated[Symbols | None, symbols_option("Only these.", default="all listed companies")]
 DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
@@ -184,21 +189,21 @@ def _execute(
 
 
 def show_result(result: Result) -> None:
-    """Print what a run did, for a person."""
+    """Print the result of a run for a person."""
     out = Console(soft_wrap=True, highlight=False)
-    directory = result["directory"]
-    if directory and directory["refused"]:
-        out.print(
-            f"directory refused: {directory['refused']}; the list of {directory['listOf']} was used", markup=False
-        )
-    elif directory:
-        changes = f", {len(directory['added'])} added, {len(directory['removed'])} removed"
-        out.print(f"directory  {directory['count']} companies ({directory['directory']}){changes}")
-    out.print(f"symbols    {result['symbols']} in {result['batches']} batches, {result['upToDate']} up to date already")
-    dates = f", {result['firstDate']} to {result['lastDate']}" if result["rows"] else ""
+    listings = result["listings"]
+    if listings and listings["refused"]:
+        out.print(f"directory refused: {listings['refused']}; the list of {listings['list_of']} was used", markup=False)
+    elif listings:
+        changes = f", {len(listings['added'])} added, {len(listings['removed'])} removed"
+        out.print(f"directory  {listings['count']} companies ({listings['source']}){changes}")
+    out.print(
+        f"symbols    {result['symbols']} in {result['batches']} batches, {result['up_to_date']} up to date already"
+    )
+    dates = f", {result['first_date']} to {result['last_date']}" if result["rows"] else ""
     out.print(f"stored     {result['rows']:,} rows in {len(result['files'])} files{dates}")
-    if result["openSession"]:
-        out.print(f"held back  {result['openSession']} bars of a session that is still open")
+    if result["open_session"]:
+        out.print(f"held back  {result['open_session']} bars of a session that is still open")
     out.print(f"missing    {len(result['missing'])} symbols")
     for item in result["missing"][:SHOWN]:
         out.print(f"           {item['symbol']}: {item['reason']}", markup=False)
@@ -212,9 +217,21 @@ def show_result(result: Result) -> None:
         show_resampled(out, result["resample"])
     if "indicators" in result:
         show_refreshed(out, result["indicators"])
+    show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
+    if "check" in result:
+        show_checked(out, result["check"])
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)
+
+
+def show_checked(out: Console, result: CheckResult) -> None:
+    """Print the findings of the data checks as text."""
+    counts = f"{len(result['failed'])} failed, {len(result['warned'])} with warnings"
+    out.print(f"checks     {result['checks']}, {counts}")
+    for report in [*result["failed"], *result["warned"]]:
+        text = f"{report['check']}: {report['bad_rows']:,} bad rows, the first: {report['first']}"
+        out.print(f"           {text}", markup=False)
 
 
 def _files_options(prices: str, column: list[str] | None, derive_actions: bool) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -19,7 +18,9 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import generation_of
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME
-from stockstream.sql.session import connect, extension, normalise, quoted
+from stockstream.sql.s3 import EXTENSIONS, extension
+from stockstream.sql.session import connect, normalise, quoted
+from stockstream.sql.variables import assignment
 
 
 @command("shell", Panel.QUERY, 20)
@@ -32,8 +33,8 @@ def shell_command(
 
     Example: stockstream shell --lake s3://bucket/prefix -- -c "FROM lake_status()"
     """
-    beside = str(Path(sys.executable).parent)
-    duckdb = shutil.which("duckdb", path=f"{beside}{os.pathsep}{os.environ.get('PATH', '')}")
+    scripts = str(Path(sys.executable).parent)
+    duckdb = shutil.which("duckdb", path=f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}")
     if duckdb is None:
         raise UsageError("the duckdb shell is not installed: pip install duckdb-cli==1.5.5")
     uri = normalise(lake_uri(lake))
@@ -52,21 +53,9 @@ def shell_command(
 
 
 def _script(lake: str, generation: int | None, folder: str) -> str:
-    """Give `init.sql` for this lake, with whole paths, so that it runs from any folder."""
-    text = (HOME / "init.sql").read_text(encoding="utf-8")
-
-    def whole(match: re.Match[str]) -> str:
-        path = Path(folder) / "secret.sql" if match[2] == ".secret.sql" else HOME / match[2]
-        return f'.{match[1]} "{path}"'  # quoted: the path may have blanks in it
-
-    indicators = (HOME / "indicators/init.sql").read_text(encoding="utf-8")
-    text = text.replace(".read sql/indicators/init.sql\n", indicators)
-    text = text.replace("'.read sql/secret.sql'", quoted(f'.read "{HOME}/secret.sql"'))
-    text = re.sub(r"^\.(read|output) sql/(\S+)$", whole, text, flags=re.MULTILINE)
-    text = text.replace("SET VARIABLE sql_home = 'sql';", f"SET VARIABLE sql_home = {quoted(str(HOME))};")
-    own = f"SET VARIABLE lake = {quoted(lake)};\n"
-    if generation is not None:
-        own += f"SET VARIABLE generation = {generation};\n"
+    """Return what the shell runs: the variables of this lake, its extensions, and then `init.sql`."""
+    values = {"lake": lake, "generation": generation, "sql_home": folder}
+    lines = [f"{assignment(name, value)};" for name, value in values.items()]
     if lake.startswith("s3://"):
-        own += "".join(f"LOAD {quoted(extension(name))};\n" for name in ("httpfs", "aws"))
-    return text.replace(".mode list\n", f"{own}.mode list\n", 1)
+        lines += [f"LOAD {quoted(extension(name))};" for name in EXTENSIONS]
+    return "\n".join([*lines, f'.read "{HOME}/init.sql"', ""])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -12,10 +13,10 @@ from rich.status import Status
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.pipeline.events import ConsolidateResult, DeriveResult, RefreshIndicatorsResult, ResampleResult
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.run import Result
-from stockstream.pipeline.steps.consolidate import consolidate as consolidate_step
-from stockstream.pipeline.steps.resample import resample as resample_step
+from stockstream.pipeline.steps.consolidate import run as consolidate_step
+from stockstream.pipeline.steps.resample import run as resample_step
 
 
 @command("consolidate", Panel.PIPELINE, 50)
@@ -59,8 +60,8 @@ def resample_command(
         show_resampled(Console(soft_wrap=True, highlight=False), result)
 
 
-def show_consolidated(out: Console, result: Result) -> None:
-    """Print what a consolidation did, for a person."""
+def show_consolidated(out: Console, result: ConsolidateResult) -> None:
+    """Print the result of a consolidation as text."""
     if result["generation"] is None:
         out.print("silver     up to date: no batch file is new")
         return
@@ -71,8 +72,8 @@ def show_consolidated(out: Console, result: Result) -> None:
     )
 
 
-def show_resampled(out: Console, result: Result) -> None:
-    """Print what a resampling did, for a person."""
+def show_resampled(out: Console, result: ResampleResult) -> None:
+    """Print the result of a resampling as text."""
     if result["generation"] is None:
         out.print("resampled  up to date")
         return
@@ -81,13 +82,21 @@ def show_resampled(out: Console, result: Result) -> None:
     out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
 
 
-def show_refreshed(out: Console, result: Result) -> None:
-    """Print what a refresh of the indicators did, for a person."""
+def show_refreshed(out: Console, result: RefreshIndicatorsResult) -> None:
+    """Print the result of a refresh of the indicators as text."""
     if result["generation"] is None:
         out.print("indicators up to date")
         return
     how = "all days" if result["whole"] else "the newest days"
     out.print(f"indicators generation {result['generation']}: {result['rows']:,} rows written ({how})")
+
+
+def show_derived(out: Console, results: Mapping[str, DeriveResult]) -> None:
+    """Print the results of the other derived tables of a run as text."""
+    for name, result in results.items():
+        for report in result["tables"].values():
+            how = "all rows" if report["whole"] else "the newest rows"
+            out.print(f"{name:<10} generation {result['generation']}: {report['rows']:,} rows written ({how})")
 
 
 def working(what: str) -> Status:

@@ -6,7 +6,7 @@ import json
 import re
 import sys
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -15,8 +15,9 @@ from rich.filesize import decimal
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.events import VacuumEvent, VacuumResult
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.vacuum import vacuum as vacuum_step
+from stockstream.pipeline.steps.vacuum import run as vacuum_step
 
 
 class Raw(StrEnum):
@@ -45,11 +46,11 @@ def vacuum_command(
 
     Example: stockstream vacuum --retention 14d --raw archive --delete
     """
-    event = {
+    event: VacuumEvent = {
         "delete": delete,
-        "retentionHours": _hours(retention),
-        "raw": str(raw),
-        "rawOlderThanDays": raw_older_than,
+        "retention_hours": _hours(retention),
+        "raw": raw.value,
+        "raw_older_than_days": raw_older_than,
     }
     opened = Lake(lake_uri(lake))
     with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
@@ -60,8 +61,8 @@ def vacuum_command(
         _show(Console(highlight=False, soft_wrap=True), result)
 
 
-def _show(out: Console, result: dict[str, Any]) -> None:
-    would, raw = ("would free" if result["dryRun"] else "freed"), result["raw"]
+def _show(out: Console, result: VacuumResult) -> None:
+    would, raw = ("would free" if result["dry_run"] else "freed"), result["raw"]
     gone = f"generations {_range(result['manifests'])}" if result["manifests"] else "no generation"
     out.print(
         f"silver     {would} {decimal(result['bytes'])}: {result['files']} files of {gone}, "
@@ -71,7 +72,7 @@ def _show(out: Console, result: dict[str, Any]) -> None:
         what = {"archive": "archived in silver/raw", "remove": "removed"}[raw["mode"]]
         out.print(f"raw-data   {would} {decimal(raw['bytes'])}: {raw['files']} batch files, {what}")
     out.print(f"kept       generations {_range(result['kept']) or 'none'}")
-    if result["dryRun"]:
+    if result["dry_run"]:
         out.print("nothing was deleted: run it with --delete")
 
 

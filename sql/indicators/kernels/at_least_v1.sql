@@ -1,12 +1,13 @@
 /* ---
 name: at_least_v1
-title: True, or an error that names the indicator and its parameter.
+title: True if a parameter is a whole number of at least a minimum; otherwise an error that names it.
 status: active
 grain: a scalar
-params: {n: a parameter, lowest: its smallest value, what: the indicator and the parameter}
+params: {n: value of the parameter, lowest: its minimum, what: the indicator and the parameter in words}
 needs: []
 returns: BOOLEAN
-reference: in the WHERE of an indicator's first step, where it costs nothing, as it is folded to a constant
+reference: used in the WHERE of an indicator's first step, where it costs nothing because DuckDB folds it to a constant
+example: SELECT at_least_v1(14, 2, 'the period n of rsi')
 changes:
   - 2026-11-21 first version
 --- */

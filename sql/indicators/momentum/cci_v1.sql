@@ -2,20 +2,22 @@
 name: cci
 version: 1
 title: Commodity channel index.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20}
 columns: [high, low, close]
 returns: [cci]
 warmup: n - 1
 lookback: n - 1
-formula: "(price - mean) / (0.015 * mean distance of the last n prices from their mean), price = (high + low + close) / 3;
-  0 where none is farther off than rounding"
+formula: (price - mean) / (0.015 * mean absolute deviation from the mean), over the last n bars, with price = (high +
+  low + close) / 3; 0 where the deviation is no more than rounding
 difference: 7e-13
-reference: D. Lambert, Commodity Channel Index, Commodities (1980); TA-Lib CCI, whose own default is 14; a list of n prices a
-  bar, as their distances are from a mean that differs for each bar, so the wide query joins it by macro
+reference: D. Lambert, Commodity Channel Index, Commodities (1980); equal to TA-Lib CCI, whose default n is 14. Each
+  bar needs the list of its n prices, because they deviate from a mean of its own; the compiled query therefore joins
+  this macro
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO cci_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,19 +2,21 @@
 name: mfi
 version: 1
 title: Money flow index.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close, volume]
 returns: [mfi]
 warmup: n
 lookback: n
-formula: "100 * up / (up + down), the sums over the last n bars of price * volume where the price rose and where it fell,
-  price = (high + low + close) / 3; 0 where less than 1 was traded at other prices than the bar before"
+formula: 100 * up / (up + down), where up and down are the sums of price * volume over those of the last n bars whose
+  price rose or fell, with price = (high + low + close) / 3; 0 where less than 1 was traded at prices that rose
+  or fell. A change of no more than 1e-14 counts as none, which is less than the rounding of prices above 50
 difference: 5e-15
-reference: TA-Lib MFI, whose rules for little money and for changes of no more than 1e-14, which count as none, it has
+reference: equal to TA-Lib MFI of versions before 0.8
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO mfi_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,18 +2,19 @@
 name: momentum
 version: 1
 title: Momentum.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 10, value: close}
 columns: [value]
 returns: [momentum]
 warmup: n
 lookback: n
-formula: value - the value n bars before
+formula: value - value n bars before
 difference: 1e-15
-reference: TA-Lib MOM
+reference: equal to TA-Lib MOM
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO momentum_v1(src, n, value) AS TABLE
 WITH bars AS (

@@ -2,18 +2,19 @@
 name: roc
 version: 1
 title: Rate of change.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 10, value: close}
 columns: [value]
 returns: [roc]
 warmup: n
 lookback: n
-formula: 100 * (value / the value n bars before - 1); 0 where that was 0
+formula: 100 * (value / value n bars before - 1); 0 where the earlier value is 0
 difference: 1e-15
-reference: TA-Lib ROC
+reference: equal to TA-Lib ROC
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO roc_v1(src, n, value) AS TABLE
 WITH bars AS (

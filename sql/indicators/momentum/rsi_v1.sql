@@ -2,18 +2,20 @@
 name: rsi
 version: 1
 title: Relative strength index.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14, value: close}
 columns: [value]
 returns: [rsi]
 warmup: n
 lookback: n + 28 * n
-formula: 100 * up / (up + down), the Wilder averages of the rises and of the falls; 0 where the value has never changed
+formula: 100 * up / (up + down), where up and down are Wilder's averages of the rises and of the falls; 0 where the
+  value has never changed
 difference: 4e-15
-reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib RSI
+reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib RSI
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO rsi_v1(src, n, value) AS TABLE
 WITH bars AS (

@@ -2,19 +2,21 @@
 name: stochastic
 version: 1
 title: Slow stochastic oscillator.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14, smooth: 3, signal: 3}
 columns: [high, low, close]
 returns: [stoch_k, stoch_d]
 warmup: n + smooth + signal - 3
 lookback: n + smooth + signal - 3
-formula: "fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where they are the same;
-  stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; smooth 1 gives the fast oscillator"
+formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are
+  the same; stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; with smooth 1 it is the fast oscillator
 difference: 9e-15
-reference: TA-Lib STOCH with simple averages, whose own defaults are 5, 3, 3; stoch_k is NULL as long as stoch_d is, as there
+reference: equal to TA-Lib STOCH with simple averages, whose defaults are 5, 3, 3; as there, stoch_k is NULL where
+  stoch_d is
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO stochastic_v1(src, n, smooth, signal) AS TABLE
 WITH bars AS (

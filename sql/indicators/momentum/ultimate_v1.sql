@@ -2,19 +2,22 @@
 name: ultimate
 version: 1
 title: Ultimate oscillator.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {short: 7, medium: 14, long: 28}
 columns: [high, low, close]
 returns: [ultimate]
 warmup: long
 lookback: long
-formula: "100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), a(n) = sum of buying pressure / sum of true range of the last
-  n bars, 0 where none of them moved; pressure = close - the lower of low and the close before, true range as in atr"
+formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range
+  over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true
+  range as in atr
 difference: 2e-14
-reference: L. Williams, The Ultimate Oscillator, Technical Analysis of Stocks & Commodities (1985); TA-Lib ULTOSC
+reference: L. Williams, The Ultimate Oscillator, Technical Analysis of Stocks & Commodities (1985); equal to TA-Lib
+  ULTOSC
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO ultimate_v1(src, short, medium, long) AS TABLE
 WITH bars AS (

@@ -2,18 +2,20 @@
 name: williams_r
 version: 1
 title: Williams %R.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close]
 returns: [williams_r]
 warmup: n - 1
 lookback: n - 1
-formula: "-100 * (highest high - close) / (highest high - lowest low) of the last n bars, 0 where they are the same"
+formula: "-100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the
+  same"
 difference: 1e-15
-reference: TA-Lib WILLR
+reference: equal to TA-Lib WILLR
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO williams_r_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,20 +2,22 @@
 name: adx
 version: 1
 title: Average directional movement index.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close]
 returns: [adx, plus_di, minus_di]
 warmup: 2 * n - 1
 lookback: 2 * n - 1 + 72 * n
-formula: "plus_di, minus_di = 100 * up (down) / true range, from bar n on, of sums s - s / n + this bar's, the first
-  one of bars 1 to n - 1; up, down = how far high and low went beyond those before, the larger counts; adx = Wilder
-  average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each 0 where nothing has moved"
+formula: "up and down = how far high and low went beyond the previous bar's, where only the larger counts; plus_di and
+  minus_di = 100 * average up (down) / average true range, Wilder's averages whose first value, at bar n - 1, is over
+  bars 1 to n - 1; adx = Wilder's average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each is 0 where
+  nothing has moved"
 difference: 9e-15
-reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib ADX, PLUS_DI, MINUS_DI
+reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib ADX, PLUS_DI, MINUS_DI
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO adx_v1(src, n) AS TABLE
 WITH bars AS (

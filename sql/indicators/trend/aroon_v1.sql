@@ -2,19 +2,20 @@
 name: aroon
 version: 1
 title: Aroon up and down.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low]
 returns: [aroon_up, aroon_down]
 warmup: n
 lookback: n
-formula: "100 * (n - bars since the highest high, or the lowest low, of this bar and the n before) / n; of equal ones the
-  latest counts"
+formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; of
+  equal ones the latest counts
 difference: 1e-15
-reference: TA-Lib AROON; other sources let the oldest of equal ones count
+reference: equal to TA-Lib AROON; in other sources the oldest of equal ones counts
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO aroon_v1(src, n) AS TABLE
 WITH bars AS (

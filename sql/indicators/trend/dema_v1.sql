@@ -2,18 +2,20 @@
 name: dema
 version: 1
 title: Double exponential moving average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
 returns: [dema]
 warmup: 2 * n - 2
 lookback: 2 * n - 2 + 36 * (n + 1)
-formula: "2 * e1 - e2: e1 = ema(n) of value, e2 = ema(n) of e1, each from the mean of its first n values on"
+formula: 2 * e1 - e2, where e1 = ema(n) of value and e2 = ema(n) of e1; each starts with the mean of its first n
+  values
 difference: 3e-15
-reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); TA-Lib DEMA
+reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); equal to TA-Lib DEMA
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO dema_v1(src, n, value) AS TABLE
 WITH bars AS (

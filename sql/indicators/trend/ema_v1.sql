@@ -2,18 +2,19 @@
 name: ema
 version: 1
 title: Exponential moving average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
 returns: [ema]
 warmup: n - 1
 lookback: n - 1 + 14 * (n + 1)
-formula: ema + 2 / (n + 1) * (value - ema), from the mean of the first n values on
+formula: ema = previous ema + 2 / (n + 1) * (value - previous ema), starting with the mean of the first n values
 difference: 2e-14
-reference: TA-Lib EMA
+reference: equal to TA-Lib EMA
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO ema_v1(src, n, value) AS TABLE
 WITH bars AS (

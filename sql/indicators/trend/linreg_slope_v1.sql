@@ -1,20 +1,21 @@
 /* ---
 name: linreg_slope
 version: 1
-title: Slope of the straight line through the last values.
-status: active
+title: Slope of the regression line through the last values.
+status: superseded
 grain: one row per symbol and date
 params: {n: 14, value: close}
 columns: [value]
 returns: [linreg_slope]
 warmup: n - 1
 lookback: n - 1
-formula: "change of the value a bar by the least-squares line through the last n values, that is the sum of value times the
-  distance of its bar from the middle one, / (n * (n * n - 1) / 12)"
+formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar
+  number), / (n * (n * n - 1) / 12)
 difference: 2e-13
-reference: TA-Lib LINEARREG_SLOPE
+reference: equal to TA-Lib LINEARREG_SLOPE
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO linreg_slope_v1(src, n, value) AS TABLE
 WITH bars AS (

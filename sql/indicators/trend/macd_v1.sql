@@ -2,19 +2,20 @@
 name: macd
 version: 1
 title: Moving average convergence/divergence.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {fast: 12, slow: 26, signal: 9, value: close}
 columns: [value]
 returns: [macd, macd_signal, macd_hist]
 warmup: slow + signal - 2
 lookback: slow + signal - 2 + 14 * (slow + 1)
-formula: "macd = ema(fast) - ema(slow), both from the mean of their last values at bar slow on; macd_signal = ema(signal) of
-  macd; macd_hist = macd - macd_signal"
+formula: macd = ema(fast) - ema(slow), both starting at bar slow - 1 with the mean of their last values; macd_signal =
+  ema(signal) of macd; macd_hist = macd - macd_signal
 difference: 5e-15
-reference: TA-Lib MACD
+reference: equal to TA-Lib MACD
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO macd_v1(src, fast, slow, signal, value) AS TABLE
 WITH bars AS (

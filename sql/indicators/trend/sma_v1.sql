@@ -2,7 +2,7 @@
 name: sma
 version: 1
 title: Simple moving average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
@@ -11,9 +11,10 @@ warmup: n - 1
 lookback: n - 1
 formula: mean of the last n values
 difference: 9e-15
-reference: TA-Lib SMA
+reference: equal to TA-Lib SMA
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO sma_v1(src, n, value) AS TABLE
 WITH bars AS (

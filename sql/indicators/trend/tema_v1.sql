@@ -2,18 +2,20 @@
 name: tema
 version: 1
 title: Triple exponential moving average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
 returns: [tema]
 warmup: 3 * n - 3
 lookback: 3 * n - 3 + 54 * (n + 1)
-formula: "3 * e1 - 3 * e2 + e3: e1 = ema(n) of value, e2 of e1, e3 of e2, each from the mean of its first n values on"
+formula: 3 * e1 - 3 * e2 + e3, where e1 = ema(n) of value, e2 of e1 and e3 of e2; each starts with the mean of its
+  first n values
 difference: 9e-15
-reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); TA-Lib TEMA
+reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); equal to TA-Lib TEMA
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO tema_v1(src, n, value) AS TABLE
 WITH bars AS (

@@ -2,19 +2,20 @@
 name: trix
 version: 1
 title: Rate of change of a triple exponential average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 15, value: close}
 columns: [value]
 returns: [trix]
 warmup: 3 * n - 2
 lookback: 3 * n - 2 + 54 * (n + 1)
-formula: "100 * (e3 / e3 of the bar before - 1): e1 = ema(n) of value, e2 of e1, e3 of e2, each
-  from the mean of its first n values on"
+formula: 100 * (e3 / previous e3 - 1), 0 where the previous e3 is 0, where e1 = ema(n) of value, e2 of e1 and e3 of
+  e2; each starts with the mean of its first n values
 difference: 2e-15
-reference: TA-Lib TRIX, whose own default is 30
+reference: equal to TA-Lib TRIX, whose default n is 30
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO trix_v1(src, n, value) AS TABLE
 WITH bars AS (

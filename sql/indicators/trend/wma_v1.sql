@@ -2,19 +2,20 @@
 name: wma
 version: 1
 title: Weighted moving average.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
 returns: [wma]
 warmup: n - 1
 lookback: n - 1
-formula: "mean of the last n values with the weights 1, 2, … n; their sum is written as sum of k * value - (k - n) * sum of
-  value, k the bar's number"
+formula: mean of the last n values with the weights 1, 2, … n; the weighted sum is computed as sum of k * value - (k -
+  n) * sum of value, where k is the bar's number
 difference: 8e-13
-reference: TA-Lib WMA
+reference: equal to TA-Lib WMA
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO wma_v1(src, n, value) AS TABLE
 WITH bars AS (

@@ -2,19 +2,20 @@
 name: atr
 version: 1
 title: Average true range.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close]
 returns: [atr]
 warmup: n
 lookback: n + 28 * n
-formula: "Wilder average of the true range, from the mean of the first n of them on; true range = the largest of high - low,
-  |high - close before| and |low - close before|; the first bar has none"
+formula: "Wilder's average of the true range, starting at bar n with the mean of the first n ranges; true range = the
+  largest of high - low, |high - previous close| and |low - previous close|; the first bar has none"
 difference: 3e-15
-reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); TA-Lib ATR
+reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib ATR
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO atr_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,19 +2,20 @@
 name: bollinger
 version: 1
 title: Bollinger bands.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, width: 2, value: close}
 columns: [value]
 returns: [bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width]
 warmup: n - 1
 lookback: n - 1
-formula: "middle = sma(n); upper and lower = middle + and - width * population standard deviation of the last n values;
-  percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle"
+formula: middle = sma(n); upper and lower = middle ± width * population standard deviation of the last n values;
+  percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
 difference: 3e-11
-reference: J. Bollinger, Bollinger on Bollinger Bands (2001); TA-Lib BBANDS
+reference: J. Bollinger, Bollinger on Bollinger Bands (2001); equal to TA-Lib BBANDS
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO bollinger_v1(src, n, width, value) AS TABLE
 WITH bars AS (

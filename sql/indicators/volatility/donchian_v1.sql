@@ -2,18 +2,20 @@
 name: donchian
 version: 1
 title: Donchian channels.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20}
 columns: [high, low]
 returns: [donchian_upper, donchian_middle, donchian_lower]
 warmup: n - 1
 lookback: n - 1
-formula: upper and lower = highest high and lowest low of the last n bars, this one included; middle = their mean
+formula: upper and lower = highest high and lowest low of the last n bars, including this one; middle = their mean
 difference: 1e-15
-reference: TA-Lib DONCHIAN; where a breakout is looked for compare with the row before, as some sources leave this bar out
+reference: equal to TA-Lib DONCHIAN; to find breakouts, compare with the previous row, since some sources leave out
+  the current bar
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO donchian_v1(src, n) AS TABLE
 WITH bars AS (

@@ -1,20 +1,21 @@
 /* ---
 name: historical_volatility
 version: 1
-title: Historical volatility, a year's.
-status: active
+title: Annualised historical volatility.
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, sessions: 252, value: close}
 columns: [value]
 returns: [historical_volatility]
 warmup: n
 lookback: n
-formula: "standard deviation (of a sample, by n - 1) of the last n log returns, times sqrt(sessions), the sessions of a
-  year; 0.2 is 20 %; NULL where one of the n + 1 values is not positive"
+formula: "sample standard deviation (divided by n - 1) of the last n log returns, times sqrt(sessions), the number of
+  sessions per year; 0.2 is 20 %; NULL where one of the n + 1 values is not positive"
 difference: 2e-14
-reference: J. Hull, Options, Futures and Other Derivatives, estimating volatility from historical data
+reference: J. Hull, Options, Futures and Other Derivatives, chapter on estimating volatility from historical data
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO historical_volatility_v1(src, n, sessions, value) AS TABLE
 WITH bars AS (

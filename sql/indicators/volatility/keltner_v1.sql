@@ -2,19 +2,20 @@
 name: keltner
 version: 1
 title: Keltner channels.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, atr_n: 10, width: 2, value: close}
 columns: [high, low, close, value]
 returns: [keltner_upper, keltner_middle, keltner_lower]
 warmup: greatest(n - 1, atr_n)
 lookback: greatest(n - 1 + 14 * (n + 1), atr_n + 28 * atr_n)
-formula: middle = ema(n) of value; upper and lower = middle + and - width * atr(atr_n), which is Wilder's as in atr
+formula: middle = ema(n) of value; upper and lower = middle ± width * atr(atr_n)
 difference: 3e-15
-reference: C. Keltner's channels in L. B. Raschke's form, of ema and atr as they are here; TA-Lib KC is of the value
-  (high + low + close) / 3 and begins both averages at one bar, which shows in its first few hundred values
+reference: C. Keltner's channels as modified by L. B. Raschke, from ema and atr as they are here; TA-Lib KC uses (high
+  + low + close) / 3 as value and starts both averages at the same bar, which shows in the first few hundred values
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO keltner_v1(src, n, atr_n, width, value) AS TABLE
 WITH bars AS (

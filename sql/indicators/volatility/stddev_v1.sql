@@ -2,18 +2,20 @@
 name: stddev
 version: 1
 title: Standard deviation of the last values.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20, value: close}
 columns: [value]
 returns: [stddev]
 warmup: n - 1
 lookback: n - 1
-formula: square root of the mean squared deviation of the last n values from their mean (population, that is divided by n)
+formula: "population standard deviation of the last n values: square root of the mean squared deviation from their
+  mean, divided by n"
 difference: 9e-10
-reference: TA-Lib STDDEV, which loses digits where the deviation is small beside the value
+reference: equal to TA-Lib STDDEV, which loses digits where the deviation is small compared with the value
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO stddev_v1(src, n, value) AS TABLE
 WITH bars AS (

@@ -2,7 +2,7 @@
 name: ad
 version: 1
 title: Accumulation/distribution line.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {}
 columns: [high, low, close, volume]
@@ -10,12 +10,13 @@ returns: [ad]
 carried: [ad]
 warmup: 0
 lookback: all
-formula: "sum since the first bar of the money flow, ((close - low) - (high - close)) / (high - low) * volume, 0 where the
-  high is not above the low"
+formula: cumulative sum of the money flow, ((close - low) - (high - close)) / (high - low) * volume, 0 where high is
+  not above low
 difference: 1e-15
-reference: M. Chaikin; TA-Lib AD
+reference: M. Chaikin; equal to TA-Lib AD
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO ad_v1(src) AS TABLE
 WITH bars AS (

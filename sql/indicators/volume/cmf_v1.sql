@@ -2,18 +2,20 @@
 name: cmf
 version: 1
 title: Chaikin money flow.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20}
 columns: [high, low, close, volume]
 returns: [cmf]
 warmup: n - 1
 lookback: n - 1
-formula: sum of the money flow (as in ad) of the last n bars, divided by the sum of their volume; 0 where that is 0
+formula: sum of the money flow (as in ad) over the last n bars, divided by the sum of their volume; 0 where the volume
+  is 0
 difference: 7e-15
-reference: M. Chaikin; TA-Lib CMF
+reference: M. Chaikin; equal to TA-Lib CMF
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO cmf_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,7 +2,7 @@
 name: obv
 version: 1
 title: On-balance volume.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {}
 columns: [close, volume]
@@ -10,11 +10,13 @@ returns: [obv]
 carried: [obv]
 warmup: 0
 lookback: all
-formula: sum since the first bar of the volume where the close rose, less that where it fell; the first bar is a rise
+formula: cumulative sum of the volume of bars whose close rose, minus that of bars whose close fell; the first bar
+  counts as a rise
 difference: 1e-15
-reference: J. Granville, New Key to Stock Market Profits (1963); TA-Lib OBV
+reference: J. Granville, New Key to Stock Market Profits (1963); equal to TA-Lib OBV
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO obv_v1(src) AS TABLE
 WITH bars AS (

@@ -2,18 +2,20 @@
 name: vwap_rolling
 version: 1
 title: Volume-weighted average price of the last bars.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 20}
 columns: [high, low, close, volume]
 returns: [vwap_rolling]
 warmup: n - 1
 lookback: n - 1
-formula: sum of (high + low + close) / 3 * volume, divided by the sum of volume, of the last n bars; NULL where that is 0
+formula: sum of (high + low + close) / 3 * volume, divided by the sum of volume, over the last n bars; NULL where the
+  volume is 0
 difference: 2e-14
-reference: TA-Lib VWMA of the typical price; since the first bar see vwap
+reference: equal to TA-Lib VWMA of the typical price; see vwap for the average since the first bar
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO vwap_rolling_v1(src, n) AS TABLE
 WITH bars AS (

@@ -2,7 +2,7 @@
 name: vwap
 version: 1
 title: Volume-weighted average price since the first bar.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {}
 columns: [high, low, close, volume]
@@ -11,12 +11,14 @@ carried: [vwap_value, vwap_volume]
 derived: {vwap: "vwap_value / nullif(vwap_volume, 0)"}
 warmup: 0
 lookback: all
-formula: "vwap_value = sum of (high + low + close) / 3 * volume, vwap_volume = sum of volume, both since the first bar;
-  vwap = vwap_value / vwap_volume, NULL until there is volume"
+formula: vwap_value = cumulative sum of (high + low + close) / 3 * volume; vwap_volume = cumulative sum of volume;
+  vwap = vwap_value / vwap_volume, NULL until there is volume
 difference: 7e-15
-reference: TA-Lib VWAP, which gives 0 until there is volume; of the last n bars see vwap_rolling
+reference: equal to TA-Lib VWAP, which returns 0 until there is volume; see vwap_rolling for the average of the last n
+  bars
 changes:
   - 2026-11-21 first version
+  - 2026-11-26 superseded by version 2
 --- */
 CREATE OR REPLACE MACRO vwap_v1(src) AS TABLE
 WITH bars AS (

@@ -1,92 +1,85 @@
-# What somebody is told of, beside the message that a failed or incomplete run sends itself.
+# Alarms, dashboard and budget. A failed or incomplete run sends its own message, see modules/workflow.
+
+data "aws_region" "current" {}
 
 locals {
   dimensions = { environment = var.environment, market = var.market, service = "stockstream" }
   hour       = 3600
+
+  # Only the functions that run several times at once can reach the account's limit; an alarm costs 10 cents a month.
+  concurrent = [for function in keys(var.function_timeouts) : function if can(regex("(fetch-batch|resample)$", function))]
+
+  # By the last part of the alarm's name. What is not stated is a default, see below.
+  run_alarms = {
+    no-successful-run = {
+      description = "No run has succeeded in 26 hours: is the schedule enabled, and why did the last execution fail?"
+      namespace   = "AWS/States"
+      metric      = "ExecutionsSucceeded"
+      dimensions  = { StateMachineArn = var.state_machine_arn }
+      comparison  = "LessThanThreshold"
+      threshold   = 1
+      period      = local.hour
+      periods     = 26
+      missing     = "breaching"
+      ok_actions  = [var.topic_arn]
+    }
+    missing-symbols = {
+      description = "More than ${var.max_missing_symbols} symbols were missing in a run: see its message for symbols and reasons."
+      namespace   = "StockStream"
+      metric      = "MissingSymbols"
+      dimensions  = local.dimensions
+      statistic   = "Maximum"
+      threshold   = var.max_missing_symbols
+    }
+  }
+  error_alarms = {
+    for function in keys(var.function_timeouts) : "${function}-errors" => {
+      description = "The function failed: see its log group."
+      metric      = "Errors"
+      function    = function
+    }
+  }
+  duration_alarms = {
+    for function, timeout in var.function_timeouts : "${function}-duration" => {
+      description = "The function took more than 80 % of its ${timeout} s: raise the timeout in packages.json, or give it less work."
+      metric      = "Duration"
+      function    = function
+      statistic   = "Maximum"
+      threshold   = timeout * 1000 * 0.8
+    }
+  }
+  throttle_alarms = {
+    for function in local.concurrent : "${function}-throttles" => {
+      description = "Lambda refused to start the function: the account's concurrency is used up."
+      metric      = "Throttles"
+      function    = function
+    }
+  }
+  alarms = merge(
+    { for name, alarm in local.run_alarms : "${var.name}-${name}" => alarm },
+    local.error_alarms,
+    local.duration_alarms,
+    local.throttle_alarms,
+  )
 }
 
-resource "aws_cloudwatch_metric_alarm" "errors" {
-  for_each = var.function_timeouts
+resource "aws_cloudwatch_metric_alarm" "this" {
+  for_each = local.alarms
 
-  alarm_name          = "${each.key}-errors"
-  alarm_description   = "The function failed: see its log group."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Errors"
-  dimensions          = { FunctionName = each.key }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
+  alarm_name          = each.key
+  alarm_description   = each.value.description
+  namespace           = lookup(each.value, "namespace", "AWS/Lambda")
+  metric_name         = each.value.metric
+  dimensions          = lookup(each.value, "dimensions", { FunctionName = lookup(each.value, "function", null) })
+  statistic           = lookup(each.value, "statistic", "Sum")
+  period              = lookup(each.value, "period", 300)
+  evaluation_periods  = lookup(each.value, "periods", 1)
+  datapoints_to_alarm = lookup(each.value, "periods", null)
+  comparison_operator = lookup(each.value, "comparison", "GreaterThanThreshold")
+  threshold           = lookup(each.value, "threshold", 0)
+  treat_missing_data  = lookup(each.value, "missing", "notBreaching")
   alarm_actions       = [var.topic_arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "duration" {
-  for_each = var.function_timeouts
-
-  alarm_name          = "${each.key}-duration"
-  alarm_description   = "The function took more than 80 % of its ${each.value} s: raise its timeout in packages.json, or give it less."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Duration"
-  dimensions          = { FunctionName = each.key }
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = each.value * 1000 * 0.8
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arn]
-}
-
-# Only the functions that run several at once can meet the account's limit; an alarm costs 10 cents a month.
-resource "aws_cloudwatch_metric_alarm" "throttles" {
-  for_each = toset([for function in keys(var.function_timeouts) : function if can(regex("(fetch-batch|resample)$", function))])
-
-  alarm_name          = "${each.key}-throttles"
-  alarm_description   = "Lambda refused to start the function: the account's concurrency is used up."
-  namespace           = "AWS/Lambda"
-  metric_name         = "Throttles"
-  dimensions          = { FunctionName = each.key }
-  statistic           = "Sum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = 0
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "no_successful_run" {
-  alarm_name          = "${var.name}-no-successful-run"
-  alarm_description   = "No run has succeeded in 26 hours: is the schedule enabled, and what did the last execution fail of?"
-  namespace           = "AWS/States"
-  metric_name         = "ExecutionsSucceeded"
-  dimensions          = { StateMachineArn = var.state_machine_arn }
-  statistic           = "Sum"
-  period              = local.hour
-  evaluation_periods  = 26
-  datapoints_to_alarm = 26
-  comparison_operator = "LessThanThreshold"
-  threshold           = 1
-  treat_missing_data  = "breaching"
-  alarm_actions       = [var.topic_arn]
-  ok_actions          = [var.topic_arn]
-}
-
-resource "aws_cloudwatch_metric_alarm" "missing_symbols" {
-  alarm_name          = "${var.name}-missing-symbols"
-  alarm_description   = "A run missed more than ${var.most_missing_symbols} symbols: its message says which, and why."
-  namespace           = "StockStream"
-  metric_name         = "MissingSymbols"
-  dimensions          = local.dimensions
-  statistic           = "Maximum"
-  period              = 300
-  evaluation_periods  = 1
-  comparison_operator = "GreaterThanThreshold"
-  threshold           = var.most_missing_symbols
-  treat_missing_data  = "notBreaching"
-  alarm_actions       = [var.topic_arn]
+  ok_actions          = lookup(each.value, "ok_actions", [])
 }
 
 resource "aws_cloudwatch_dashboard" "pipeline" {
@@ -131,7 +124,7 @@ resource "aws_cloudwatch_dashboard" "pipeline" {
         y          = floor(n / 2) * 6
         width      = 12
         height     = 6
-        properties = merge(widget, { region = var.region, period = local.hour, view = "timeSeries" })
+        properties = merge(widget, { region = data.aws_region.current.name, period = local.hour, view = "timeSeries" })
       }
     ]
   })

@@ -1,49 +1,44 @@
 variable "name" {
-  description = "First part of all names."
+  description = "Prefix of all names."
   type        = string
 }
 
 variable "environment" {
-  description = "A dimension of the metrics."
+  description = "Name of the deployment: a dimension of the metrics."
   type        = string
 }
 
 variable "market" {
-  description = "A dimension of the metrics."
-  type        = string
-}
-
-variable "region" {
-  description = "AWS region of the dashboard's metrics."
+  description = "ASX or US: a dimension of the metrics."
   type        = string
 }
 
 variable "topic_arn" {
-  description = "Where alarms are told."
+  description = "ARN of the SNS topic for alarms."
   type        = string
 }
 
 variable "state_machine_arn" {
-  description = "The state machine."
+  description = "ARN of the state machine."
   type        = string
 }
 
 variable "function_timeouts" {
-  description = "Seconds that each function may take, by its name on AWS."
+  description = "Timeout in seconds per function, by its name on AWS."
   type        = map(number)
 }
 
-variable "most_missing_symbols" {
-  description = "More missing symbols than this are an alarm."
+variable "max_missing_symbols" {
+  description = "Maximum of missing symbols per run without an alarm."
   type        = number
 }
 
 variable "monthly_budget" {
-  description = "US dollars a month."
+  description = "Budget in US dollars per month."
   type        = number
 }
 
 variable "alarm_emails" {
-  description = "Who is told of costs."
+  description = "E-mail addresses for messages about costs."
   type        = list(string)
 }

@@ -1,4 +1,4 @@
-# What each function may do: read the lake, write the prefixes that are its own. None may delete.
+# What each function may do: read the lake and write its own prefixes. No function may delete.
 
 locals {
   commit = ["state/manifests/*", "state/current.json"]
@@ -83,7 +83,7 @@ resource "aws_iam_role_policy" "this" {
         Sid      = "Key"
         Effect   = "Allow"
         Action   = ["ssm:GetParameter"]
-        Resource = ["arn:aws:ssm:${var.region}:${var.account}:parameter${var.polygon_api_key_parameter}"]
+        Resource = ["arn:${data.aws_partition.current.partition}:ssm:${data.aws_region.current.name}:${data.aws_caller_identity.current.account_id}:parameter${var.polygon_api_key_parameter}"]
       }],
     )
   })

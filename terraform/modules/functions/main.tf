@@ -1,4 +1,8 @@
-# The functions, each with its own role and log group.
+# The Lambda functions, each with its own role and log group.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
+data "aws_region" "current" {}
 
 resource "aws_cloudwatch_log_group" "this" {
   for_each = local.packages.functions
@@ -15,7 +19,7 @@ resource "aws_lambda_function" "this" {
   role             = aws_iam_role.this[each.key].arn
   runtime          = "python${var.python_version}"
   architectures    = [var.architecture]
-  handler          = "stockstream.pipeline.handlers.${each.key}.handler"
+  handler          = "stockstream.pipeline.handlers.${each.value.handler}"
   filename         = "${local.folder}/${each.key}-${local.function_versions[each.key]}.zip"
   source_code_hash = local.function_versions[each.key]
   layers           = [for layer in each.value.layers : aws_lambda_layer_version.this[layer].arn]

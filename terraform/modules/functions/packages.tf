@@ -1,5 +1,5 @@
-# The zips: made by `make packages` when what goes into one has changed. Their names hold the checksum of what they are
-# made of, computed here and in packages.py alike, so that a plan knows them before they are built.
+# The zip files, built by `make packages` when their contents change. Their names contain the checksum of their inputs,
+# computed in the same way here and in packages.py, so that a plan knows the names before the files are built.
 
 locals {
   root     = "${path.module}/../../.."
@@ -10,12 +10,18 @@ locals {
     for path in sort(tolist(fileset(local.root, "{pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
     path if !strcontains(path, "/.")
   ]
-  handlers = { for name in keys(local.packages.functions) : "pipeline/handlers/${name}.py" => name }
+  # A function's package contains its own step and handler, not those of the other functions.
+  owner = merge([
+    for name in keys(local.packages.functions) : {
+      "pipeline/handlers/${name}.py" = name
+      "pipeline/steps/${name}.py"    = name
+    }
+  ]...)
   checksum = { for path in local.code : path => filesha256("${local.root}/${path}") }
 
   function_versions = {
     for name in keys(local.packages.functions) : name => substr(sha256(join("", [
-      for path in local.code : "${path} ${local.checksum[path]}\n" if lookup(local.handlers, path, name) == name
+      for path in local.code : "${path} ${local.checksum[path]}\n" if lookup(local.owner, path, name) == name
     ])), 0, 16)
   }
   layer_versions = {

@@ -1,15 +1,5 @@
 variable "name" {
-  description = "First part of the functions' names."
-  type        = string
-}
-
-variable "account" {
-  description = "Number of the account."
-  type        = string
-}
-
-variable "region" {
-  description = "AWS region."
+  description = "Prefix of the functions' names."
   type        = string
 }
 
@@ -19,27 +9,27 @@ variable "bucket_arn" {
 }
 
 variable "architecture" {
-  description = "arm64 or x86_64."
+  description = "Processor architecture: arm64 or x86_64."
   type        = string
 }
 
 variable "python_version" {
-  description = "Version of the Lambda runtime."
+  description = "Python version of the Lambda runtime."
   type        = string
 }
 
 variable "log_retention_days" {
-  description = "How long logs are kept."
+  description = "Days for which logs are kept."
   type        = number
 }
 
 variable "timeouts" {
-  description = "Seconds for single functions; packages.json has those of the others."
+  description = "Timeout in seconds per function, overriding packages.json."
   type        = map(number)
 }
 
 variable "polygon_api_key_parameter" {
-  description = "Name of the SSM parameter with Polygon's key, or null."
+  description = "Name of the SSM parameter that holds Polygon's API key, or null."
   type        = string
 }
 

@@ -1,4 +1,4 @@
-# The lake's bucket. Without may_be_destroyed S3 itself refuses to delete it as long as it holds anything.
+# The bucket of the lake. Unless may_be_destroyed is set, S3 refuses to delete it while it contains objects.
 
 resource "aws_s3_bucket" "lake" {
   bucket        = var.bucket_name

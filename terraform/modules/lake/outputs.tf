@@ -1,5 +1,5 @@
 output "bucket" {
-  description = "Name of the bucket, known once all of it is set up."
+  description = "Name of the bucket."
   value       = aws_s3_bucket.lake.bucket
 }
 

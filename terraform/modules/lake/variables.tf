@@ -4,11 +4,11 @@ variable "bucket_name" {
 }
 
 variable "may_be_destroyed" {
-  description = "Whether destroy deletes it although it holds objects."
+  description = "Whether destroy deletes the bucket although it contains objects."
   type        = bool
 }
 
 variable "require_tls" {
-  description = "Whether plain HTTP is refused."
+  description = "Whether requests over plain HTTP are refused."
   type        = bool
 }

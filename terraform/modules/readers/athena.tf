@@ -1,8 +1,8 @@
-# Athena over the batch files, for those who have no DuckDB. Silver's files are named by the manifest, which Athena cannot
-# follow; the saved query keeps of each bar the latest fetch, as the view `bars` does.
+# Athena over the batch files, for people without DuckDB. Athena cannot read the manifest, which names the silver files;
+# the saved query selects the latest fetch per bar, as the view `bars` does.
 
 locals {
-  # sql/schema/raw.sql's, in its order and with Athena's names of the types.
+  # The columns of sql/schema/raw.sql in the same order, with Athena's type names.
   columns = [
     ["symbol", "string"],
     ["date", "date"],
@@ -30,7 +30,7 @@ resource "aws_glue_catalog_table" "raw_bars" {
   count         = local.count
   name          = "raw_bars"
   database_name = aws_glue_catalog_database.lake[0].name
-  description   = "Every row that was fetched; a bar may be there several times"
+  description   = "Every fetched row; a bar may occur several times"
   table_type    = "EXTERNAL_TABLE"
   parameters    = { classification = "parquet" }
 
@@ -57,7 +57,7 @@ resource "aws_glue_catalog_table" "raw_bars" {
 resource "aws_athena_workgroup" "lake" {
   count         = local.count
   name          = var.name
-  description   = "Queries of the lake, limited in what they scan"
+  description   = "Queries of the lake with a scan limit"
   force_destroy = true
 
   configuration {

@@ -1,6 +1,10 @@
-# Who reads the lake, and changes nothing.
+# The read-only role for analysts.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 
 locals {
+  account  = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
   prefixes = ["raw-data/*", "raw-metadata/*", "silver/*", "state/*", "symbols/*"]
 }
 
@@ -13,7 +17,7 @@ resource "aws_iam_role" "reader" {
     Statement = [{
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
-      Principal = { AWS = var.principals }
+      Principal = { AWS = length(var.principals) > 0 ? var.principals : [local.account] }
     }]
   })
 }

@@ -1,29 +1,29 @@
 variable "name" {
-  description = "First part of all names."
+  description = "Prefix of all names."
   type        = string
 }
 
 variable "bucket" {
-  description = "The lake's bucket."
+  description = "Name of the lake's bucket."
   type        = string
 }
 
 variable "bucket_arn" {
-  description = "Its ARN."
+  description = "ARN of the lake's bucket."
   type        = string
 }
 
 variable "principals" {
-  description = "ARNs that may take the role."
+  description = "ARNs that may assume the role; empty: this account, as its own policies allow."
   type        = list(string)
 }
 
 variable "athena_enabled" {
-  description = "Whether there are a Glue table and an Athena workgroup."
+  description = "Whether to create a Glue table and an Athena workgroup."
   type        = bool
 }
 
 variable "athena_scan_limit_gb" {
-  description = "Most that one query may scan."
+  description = "Maximum of GB that one query may scan."
   type        = number
 }

@@ -1,4 +1,7 @@
-# The state machine, its schedule, and whom it tells.
+# The state machine, its schedule, and the topic for its messages.
+
+data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 
 locals {
   schedules = {
@@ -15,6 +18,7 @@ resource "aws_sfn_state_machine" "pipeline" {
   definition = templatefile("${path.module}/../../workflow.asl.json", merge(var.function_arns, {
     topic       = aws_sns_topic.alarms.arn
     environment = var.environment
+    partition   = data.aws_partition.current.partition
   }))
 
   depends_on = [aws_iam_role_policy.pipeline]
@@ -66,7 +70,7 @@ resource "aws_iam_role" "pipeline" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "states.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }
@@ -85,7 +89,7 @@ resource "aws_iam_role_policy" "pipeline" {
         Resource = values(var.function_arns)
       },
       {
-        Sid      = "Tell"
+        Sid      = "Notify"
         Effect   = "Allow"
         Action   = ["sns:Publish"]
         Resource = [aws_sns_topic.alarms.arn]
@@ -103,7 +107,7 @@ resource "aws_iam_role" "schedule" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "scheduler.amazonaws.com" }
-      Condition = { StringEquals = { "aws:SourceAccount" = var.account } }
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }

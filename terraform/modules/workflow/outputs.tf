@@ -9,6 +9,6 @@ output "schedule_arn" {
 }
 
 output "topic_arn" {
-  description = "ARN of the topic for failures and alarms."
+  description = "ARN of the SNS topic for failed runs and alarms."
   value       = aws_sns_topic.alarms.arn
 }

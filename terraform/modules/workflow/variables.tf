@@ -1,39 +1,34 @@
 variable "name" {
-  description = "First part of all names."
+  description = "Prefix of all names."
   type        = string
 }
 
 variable "environment" {
-  description = "Named in messages."
-  type        = string
-}
-
-variable "account" {
-  description = "Number of the account."
+  description = "Name of the deployment, for messages."
   type        = string
 }
 
 variable "market" {
-  description = "ASX or US: decides the hour and the time zone."
+  description = "ASX or US: determines the hour and the time zone of the schedule."
   type        = string
 }
 
 variable "schedule" {
-  description = "cron(...) in the exchange's time zone; null: the market's hour."
+  description = "cron(...) in the exchange's time zone, or null for the market's default."
   type        = string
 }
 
 variable "schedule_enabled" {
-  description = "Whether runs start by themselves."
+  description = "Whether the schedule starts runs."
   type        = bool
 }
 
 variable "function_arns" {
-  description = "The functions' ARNs by name."
+  description = "ARNs of the functions, by name."
   type        = map(string)
 }
 
 variable "alarm_emails" {
-  description = "Who is told."
+  description = "E-mail addresses for messages and alarms."
   type        = list(string)
 }

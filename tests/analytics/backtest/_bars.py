@@ -1,4 +1,4 @@
-"""Bars written by hand, and a strategy that does on given days what it is told."""
+"""Bars drawn as text, and a strategy that follows a script of actions."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume", "dividend", "split_ratio")]
 )
 FREE: dict[str, Any] = {"initial_capital": 1000, "commission": "zero", "borrow_rate": 0, "interest_rate": 0}
-"""An account without costs, unless a test is about one of them."""
+"""An account without costs, unless a test overrides it."""
 
 Script = Mapping[int, Action | Sequence[Action]]
-"""Actions by the number of the day on whose close they are decided; of AAA where no symbol is named."""
+"""Actions per number of the day on whose close they are decided; for AAA unless they name a symbol."""
 
 
 def day(number: int) -> date:
-    """Give a day by its number: the first is 2024-01-01, and each day of the calendar counts."""
+    """Return a date by its number: 1 is 2024-01-01, and every calendar day counts."""
     return FIRST + timedelta(days=number - 1)
 
 
-def number(of: date) -> int:
-    """Give a day's number."""
-    return (of - FIRST).days + 1
+def number(date: date) -> int:
+    """Return the number of a date."""
+    return (date - FIRST).days + 1
 
 
 def table(text: str) -> pa.Table:
-    """Read bars: a line for each with the symbol (AAA if none), the day's number, open, high, low, close and volume.
+    """Read bars: one per line with the symbol (default AAA), the day's number, open, high, low, close and volume.
 
     `-` is NULL; `dividend=0.5` and `split=2` may follow.
     """
@@ -47,31 +47,31 @@ def table(text: str) -> pa.Table:
     for line in filter(None, map(str.strip, text.splitlines())):
         words = line.split()
         symbol = words.pop(0) if words[0].isalpha() else "AAA"
-        told = dict(word.split("=") for word in words if "=" in word)
+        options = dict(word.split("=") for word in words if "=" in word)
         numbers = [None if word == "-" else float(word) for word in words[1:6]]
-        actions = [float(told.get("dividend", 0)), float(told.get("split", 1))]
+        actions = [float(options.get("dividend", 0)), float(options.get("split", 1))]
         rows.append((symbol, day(int(words[0])), *numbers, *actions))
     return table_of(rows)
 
 
 def of(symbol: str, bars: str) -> str:
-    """Give the same bars as another symbol's."""
+    """Return the same bars for another symbol."""
     return "\n".join(f"{symbol} {line}" for line in filter(None, map(str.strip, bars.splitlines())))
 
 
 def table_of(rows: Iterable[tuple[Any, ...]]) -> pa.Table:
-    """Give a table of rows with the columns of `SCHEMA`."""
+    """Return a table of rows with the columns of `SCHEMA`."""
     return pa.table(dict(zip(SCHEMA.names, zip(*rows, strict=True), strict=True)), schema=SCHEMA)
 
 
 @cache
 def connection() -> DuckDBPyConnection:
-    """Give a connection to a lake that holds nothing, to put tables of one's own in."""
+    """Return a connection to an empty lake, for tables of bars."""
     return analytics.connect(str(Path(tempfile.gettempdir()) / "stockstream-no-lake"))
 
 
 class Scripted(Strategy):
-    """Does what it is told; remembers the orders that were filled, and how many were open at each close."""
+    """Follows a script; records the filled orders, and the number of open orders at each close."""
 
     def __init__(self, script: Script) -> None:
         self.script = script
@@ -79,53 +79,53 @@ class Scripted(Strategy):
         self.open: list[int] = []
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-        """Decide nothing."""
+        """Return no action."""
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> list[Action]:
         """Follow the script."""
         self.open.append(len(portfolio.orders))
-        told = self.script.get(number(date), ())
-        actions = [told] if isinstance(told, Action) else list(told)
+        answer = self.script.get(number(date), ())
+        actions = [answer] if isinstance(answer, Action) else list(answer)
         for action in actions:
             action.symbol = action.symbol or "AAA"
         return actions
 
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:
-        """Remember it."""
+        """Record the order."""
         self.filled.append(order)
 
 
-def trade(strategy: Strategy | Script, bars: str | pa.Table, **given: Any) -> Result:
-    """Run a strategy, or a script, on bars, with `FREE` where nothing else is given."""
+def trade(strategy: Strategy | Script, bars: str | pa.Table, **settings: Any) -> Result:
+    """Run a strategy or a script on bars, with the account `FREE` unless settings override it."""
     con = connection()
     con.register(SRC, table(bars) if isinstance(bars, str) else bars)
-    chosen = strategy if isinstance(strategy, Strategy) else Scripted(strategy)
-    return backtest(chosen, con=con, src=SRC, **{**FREE, **given})
+    actor = strategy if isinstance(strategy, Strategy) else Scripted(strategy)
+    return backtest(actor, con=con, src=SRC, **{**FREE, **settings})
 
 
-def play(strategy: Strategy | Script, bars: str | pa.Table, **given: Any) -> Result:
-    """Run a strategy, or a script, that is to end well."""
-    result = trade(strategy, bars, **given)
+def play(strategy: Strategy | Script, bars: str | pa.Table, **settings: Any) -> Result:
+    """Run a strategy or a script, and fail if it ends with an error."""
+    result = trade(strategy, bars, **settings)
     assert result.error is None, result.error
     return result
 
 
 def fill(transaction: Transaction) -> tuple[int, float, float]:
-    """Give the day's number, the shares and the price."""
+    """Return the day's number, the shares and the price."""
     return number(transaction.date), transaction.quantity, transaction.price
 
 
 def fills(result: Result, symbol: str = "AAA") -> list[tuple[int, float, float]]:
-    """Give a symbol's fills: the day's number, the shares, the price."""
+    """Return a symbol's fills: the day's number, the shares, the price."""
     return [fill(one) for one in result.transactions if one.symbol == symbol]
 
 
 def notes(result: Result) -> list[tuple[int, str | None, str]]:
-    """Give the notes: the day's number, the symbol, the text."""
+    """Return the notes: the day's number, the symbol, the text."""
     return [(number(note.date), note.symbol, note.text) for note in result.notes]
 
 
 def columns(result: Result, name: str) -> list[float]:
-    """Give a column of the curve."""
+    """Return a column of the curve."""
     values: list[float] = getattr(result.curve, name).tolist()
     return values

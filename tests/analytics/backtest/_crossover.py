@@ -1,4 +1,4 @@
-"""The strategy that other engines were given, to the share: SMA 20/50 on the close, long only, from bar 50 on."""
+"""The strategy that the other engines run, equal to the share: SMA 20/50 on the close, long only, from bar 50 on."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ COMMISSION = "0.1%"
 
 
 class Crossover(Strategy):
-    """Alone it buys for 95 % of the equity, among many for half of the capital's equal share."""
+    """Buys for 95 % of the equity if there is one symbol, otherwise for half of an equal share of the capital."""
 
     columns = ("sma(20)", "sma(50)")
 

@@ -1,4 +1,4 @@
-"""Results made by hand, without the engine: the SMA crossover on the real GOOG, and thirty symbols that are made up."""
+"""Results computed without the engine: the SMA crossover on the real GOOG, and random trades of thirty symbols."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stockstream.analytics.backtest.model.portfolio import ClosedPosition, Position, Transaction
-from stockstream.analytics.backtest.model.result import Costs, Curve, Note, Result
-from stockstream.analytics.backtest.report.charts import PriceHistory
-from stockstream.analytics.backtest.stats.metrics import summary
+from stockstream.analytics.backtest.model import ClosedPosition, Costs, Curve, Note, Position, Result, Transaction
+from stockstream.analytics.backtest.report import PriceHistory
+from stockstream.analytics.backtest.stats import summary
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,14 +24,14 @@ NO_COSTS = Costs(0, 0, 0, 0)
 
 @cache
 def goog() -> pd.DataFrame:
-    """Give the daily bars that backtesting.py brings along: 2,148 sessions, August 2004 to March 2013."""
+    """Return the daily bars shipped with backtesting.py: 2,148 sessions, August 2004 to March 2013."""
     from backtesting.test import GOOG
 
     return GOOG
 
 
 def curve(equity: Sequence[float], dates: Sequence[date] | None = None, **columns: np.ndarray) -> Curve:
-    """Give a curve in cash throughout, a session every calendar day from 2020-01-01 unless said otherwise."""
+    """Return a curve of cash only, by default with one session per calendar day from 2020-01-01."""
     money = np.asarray(equity, dtype=np.float64)
     days = list(dates or [date(2020, 1, 1) + timedelta(days=i) for i in range(len(money))])
     return replace(Curve(days, money, money, np.zeros_like(money), np.zeros_like(money)), **columns)
@@ -40,55 +39,55 @@ def curve(equity: Sequence[float], dates: Sequence[date] | None = None, **column
 
 @cache
 def goog_sma() -> Result:
-    """Give the crossover of 20 and 50 sessions: in on the next open with 95 % of the equity, out likewise."""
+    """Return the crossover of 20 and 50 sessions, which trades at the next open, for 95 % of the equity."""
     bars = goog()
     dates = [day.date() for day in bars.index]
     opens, closes = bars["Open"].tolist(), bars["Close"].tolist()
     fast, slow = (bars["Close"].rolling(n).mean().tolist() for n in (20, 50))
-    cash, held, wanted, entry = CAPITAL, 0, 0, 0
+    cash, shares, target, entry = CAPITAL, 0, 0, 0
     equity, long = np.zeros(len(dates)), np.zeros(len(dates))
     fills: list[Transaction] = []
     trades: list[ClosedPosition] = []
     for i, (day, price, close) in enumerate(zip(dates, opens, closes, strict=True)):
-        if wanted != held:
-            fee = abs(wanted - held) * price * COMMISSION
-            fills.append(Transaction(day, "GOOG", wanted - held, price, fee, 0, len(fills) + 1, "market"))
-            cash -= (wanted - held) * price + fee
-            if wanted:
+        if target != shares:
+            fee = abs(target - shares) * price * COMMISSION
+            fills.append(Transaction(day, "GOOG", target - shares, price, fee, 0, len(fills) + 1, "market"))
+            cash -= (target - shares) * price + fee
+            if target:
                 entry = i
             else:
-                bought = fills[-2]
-                fees = bought.commission + fee
-                pnl = held * (price - bought.price) - fees
-                paid = held * bought.price
+                entry_fill = fills[-2]
+                fees = entry_fill.commission + fee
+                pnl = shares * (price - entry_fill.price) - fees
+                paid = shares * entry_fill.price
                 trades.append(
                     ClosedPosition(
-                        "GOOG", held, dates[entry], day, bought.price, price, pnl, 100 * pnl / paid, fees, 0.0, ""
+                        "GOOG", shares, dates[entry], day, entry_fill.price, price, pnl, 100 * pnl / paid, fees, 0.0, ""
                     )
                 )
-            held = wanted
-        long[i] = held * close
+            shares = target
+        long[i] = shares * close
         equity[i] = cash + long[i]
-        if i >= 50 and fast[i] > slow[i] and not held:  # as backtesting.py, which starts after the averages do
-            wanted = int(0.95 * equity[i] / close)
-        elif fast[i] < slow[i] and held:
-            wanted = 0
-    made = Curve(dates, equity, equity - long, long, np.zeros_like(long), bars["Close"].to_numpy(np.float64))
+        if i >= 50 and fast[i] > slow[i] and not shares:  # as backtesting.py, which starts after the averages do
+            target = int(0.95 * equity[i] / close)
+        elif fast[i] < slow[i] and shares:
+            target = 0
+    result_curve = Curve(dates, equity, equity - long, long, np.zeros_like(long), bars["Close"].to_numpy(np.float64))
     costs = Costs(sum(fill.commission for fill in fills), 0, 0, 0)
     return Result(
         setup={"strategy": "sma_crossover", "parameters": {"fast": 20, "slow": 50, "size": 0.95}, "capital": CAPITAL},
         provenance={"stock-stream": "0.1.0", "lake": "demo-lake", "generation": 12, "sql": {"sma": "1.0"}},
-        curve=made,
+        curve=result_curve,
         closed_positions=trades,
         open_positions=[
-            Position("GOOG", held, fills[-1].price, dates[entry], True, held, paid=held * fills[-1].price).valued(
-                closes[-1]
-            )
+            Position(
+                "GOOG", shares, fills[-1].price, dates[entry], True, shares, paid=shares * fills[-1].price
+            ).at_price(closes[-1])
         ],
         transactions=fills,
         costs=costs,
         notes=[],
-        metrics=summary(made, trades, fills, costs),
+        metrics=summary(result_curve, trades, fills, costs),
     )
 
 
@@ -98,9 +97,9 @@ def goog_prices() -> dict[str, PriceHistory]:
 
 @cache
 def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tuple[Result, dict[str, PriceHistory]]:
-    """Give random trades, long and short, of random walks, with everything that a report has to show.
+    """Return random trades, long and short, on random walks, with everything that a report shows.
 
-    Every fifth symbol is delisted before the end; the first ones have names that HTML would take for its own.
+    Every fifth symbol is delisted before the end; the first ones have names that need escaping in HTML.
     """
     rng = np.random.default_rng(7)
     dates = [date(2021, 1, 4) + timedelta(days=i + 2 * (i // 5)) for i in range(sessions)]
@@ -134,11 +133,13 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
         if last < sessions - 1:
             notes.append(Note(dates[last], name, "delisted"))
         elif number % 7 == 1:
-            held = Position(name, 40, float(close[-5]), dates[-5], True, 40, paid=40 * float(close[-5]), commission=1.0)
-            still_open.append(held.valued(float(close[-1])))
+            position = Position(
+                name, 40, float(close[-5]), dates[-5], True, 40, paid=40 * float(close[-5]), commission=1.0
+            )
+            still_open.append(position.at_price(float(close[-1])))
     costs = Costs(float(len(fills)), 0.5 * len(fills), 31.25, 4.5)
     benchmark = np.r_[np.full(20, np.nan), 50 * np.exp(np.cumsum(rng.normal(0.0003, 0.01, sessions - 20)))]
-    made = Curve(dates, equity, equity - long - short, long, short, benchmark)
+    result_curve = Curve(dates, equity, equity - long - short, long, short, benchmark)
     trades.sort(key=lambda trade: (trade.exit_date, trade.symbol))
     result = Result(
         setup={
@@ -149,13 +150,13 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
             "commission": "0.1% min 1",
         },
         provenance={"sql": {"rsi": "1.2.0"}, "generation": 41, "python": "3.11"},
-        curve=made,
+        curve=result_curve,
         closed_positions=trades,
         open_positions=still_open,
         transactions=fills,
         costs=costs,
         notes=notes,
-        metrics=summary(made, trades, fills, costs),
+        metrics=summary(result_curve, trades, fills, costs),
         error="the strategy raised ValueError: </script><b>&",
     )
     return result, prices

@@ -1,7 +1,7 @@
-"""What three libraries give for two real curves of GOOG: bought and held, and the SMA crossover of `_made_up`.
+"""The figures of three libraries for two curves of GOOG: buy and hold, and the SMA crossover of `_made_up`.
 
-empyrical-reloaded and backtesting.py are also run by the tests. quantstats is not: it brings matplotlib and seaborn
-with it. `python -m tests.analytics.backtest._references`, where quantstats is installed, prints its part anew.
+The tests also run empyrical-reloaded and backtesting.py, but not quantstats, which needs matplotlib and seaborn.
+`python -m tests.analytics.backtest._references` prints its figures, where it is installed.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ BACKTESTING = {  # 0.6.6
         "average_loss": -9749.880894999998,
     },
 }
-"""The last three in money, from its trades."""
+"""The last three are in money, computed from its trades."""
 
 
 def main() -> None:
-    """Print quantstats' part."""
+    """Print quantstats' figures."""
     import pandas as pd
     import quantstats.stats as qs
 

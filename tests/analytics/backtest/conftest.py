@@ -1,20 +1,48 @@
-"""A lake of real bars to trade on."""
+"""Lakes that several modules trade on, built once."""
 
 from __future__ import annotations
 
-import pytest
+from pathlib import Path
 
+import pytest
+from filelock import FileLock
+
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.market import market
-from stockstream.pipeline.run import run
-from stockstream.pipeline.settings import settings
+from stockstream.pipeline.markets import market
+from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
+from tests.analytics.backtest._command import MINE, write_small_lake
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Give a lake of the demo's bars: five symbols as traded, with three splits and 92 dividends."""
+def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+    """Return a lake of the demo's bars: five symbols as traded, with three splits and 92 dividends.
+
+    It is only read, so that all workers of pytest-xdist share one.
+    """
     pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
-    lake, us = Lake(str(tmp_path_factory.mktemp("demo"))), market("US")
-    assert run(lake, open_source("demo", us, settings()), us)["status"] == "complete"
-    return lake.uri
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "demo-lake"
+    with FileLock(f"{folder}.lock"):
+        if not Path(f"{folder}.complete").exists():
+            us = market("US")
+            assert run(Lake(str(folder)), open_source("demo", us, settings()), us)["status"] == "complete"
+            Path(f"{folder}.complete").touch()
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a lake of 60 sessions of AAA and BBB."""
+    return write_small_lake(str(tmp_path_factory.mktemp("lake")))
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Return the file of a user's strategy with a module beside it; the working directory is another, empty folder."""
+    (tmp_path / "cwd").mkdir()
+    (tmp_path / f"helper_{tmp_path.name}.py").write_text("SIZE = 3\n")
+    (tmp_path / "mine.py").write_text(MINE.replace("{n}", tmp_path.name))
+    monkeypatch.chdir(tmp_path / "cwd")
+    return str(tmp_path / "mine.py")

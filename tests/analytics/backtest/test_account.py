@@ -1,4 +1,4 @@
-"""Cash, positions long and short, margin, what is borrowed, and how many shares the helpers ask for."""
+"""Cash, long and short positions, margin, borrowing, and position sizing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ BARS = """
     5    6    6    4    4  1000
     8    5    5    5    5  1000
 """
-"""Between day 5 and day 8 lies a weekend."""
+"""There is a weekend between day 5 and day 8."""
 
 
 # Long and short
@@ -47,7 +47,7 @@ def test_a_short_position_earns_what_its_price_falls() -> None:
 
 
 def test_a_trade_goes_from_flat_to_flat_whatever_is_added_and_sold_in_between() -> None:
-    """Bought 10 at 10 and 5 at 12, sold 6 at 6 and 9 at 5: 160 were paid, 81 received."""
+    """10 bought at 10 and 5 at 12, 6 sold at 6 and 9 at 5: 160 paid, 81 received."""
     result = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6), 5: Action.sell(9)}, BARS)
     (trade,) = result.closed_positions
     assert (trade.quantity, trade.pnl) == (15, -79)
@@ -62,7 +62,7 @@ def test_the_entry_price_of_what_is_held_is_the_mean_of_what_was_bought() -> Non
 
 
 def test_an_order_through_zero_closes_one_trade_and_opens_another() -> None:
-    """Fifteen sold at 12 for a fee of 3, two thirds of which belong to the ten that were held."""
+    """15 sold at 12 for a fee of 3; two thirds of it belong to the 10 shares of the position."""
     result = play({2: Action.buy(10), 3: Action.sell(15), 4: Action.close()}, BARS, commission="0.2/share")
     assert [(trade.quantity, trade.commission) for trade in result.closed_positions] == [
         (10, pytest.approx(4)),
@@ -93,7 +93,7 @@ def test_cash_never_goes_below_zero_unless_allowed() -> None:
 
 
 def test_an_order_is_weighed_at_the_price_of_its_fill_and_not_at_its_decision() -> None:
-    """A hundred shares were worth 800 on the close of day 4, and 1,200 at the open of it."""
+    """100 shares are worth 1,200 at the open of day 4, and 800 at its close."""
     assert fills(play({3: Action.buy(100)}, BARS)) == []
     assert fills(play({4: Action.buy(160)}, BARS)) == [(5, 160, 6)]
 
@@ -115,7 +115,7 @@ def test_leverage_allows_negative_cash_up_to_so_much_exposure() -> None:
 
 
 def test_short_positions_count_as_exposure() -> None:
-    """Money received for what is sold short buys nothing beyond the account's own."""
+    """The proceeds of a short sale do not add to the buying power."""
     bars = BARS + of("BBB", BARS)
     assert fills(play({2: Action.sell(100)}, bars)) == [(3, -100, 10)]
     assert fills(play({2: Action.sell(101)}, bars)) == []
@@ -126,7 +126,7 @@ def test_short_positions_count_as_exposure() -> None:
 
 
 def test_what_reduces_a_position_is_always_allowed() -> None:
-    """Sold short at 4, the shares cost 6 each to buy back: more than the account has."""
+    """Sold short at 4, bought back at 9: a loss of more than the account's equity."""
     bars = "2 4 4 4 4 9 \n 3 4 4 4 4 9 \n 4 9 9 9 9 9 \n 5 9 9 9 9 9"
     result = play({2: Action.sell(250), 3: Action.close()}, bars)
     assert fills(result) == [(3, -250, 4), (4, 250, 9)]
@@ -134,8 +134,8 @@ def test_what_reduces_a_position_is_always_allowed() -> None:
 
 
 def test_interest_is_paid_on_negative_cash_by_the_calendar() -> None:
-    """Nothing on the day of the fill, one day's on each session after it, three for the weekend."""
-    result = play({2: Action.buy(150)}, BARS, leverage=2, interest_rate=0.365, maintenance=0)
+    """No interest on the day of the fill, one day's at each session after it, three days' over the weekend."""
+    result = play({2: Action.buy(150)}, BARS, leverage=2, interest_rate=0.365, maintenance_margin=0)
     owed = [1000.0, -500.0]
     for days in (1, 1, 3):
         owed.append(owed[-1] * (1 + 0.365 * days / 365))
@@ -148,7 +148,7 @@ def test_no_interest_is_paid_on_cash() -> None:
 
 
 def test_borrow_cost_is_paid_on_the_value_of_what_is_short_by_the_calendar() -> None:
-    """A thousandth a day of 120 and of 80, then three of 40."""
+    """0.1 % per day of 120 and of 80, then three days of 40."""
     result = play({2: Action.sell(10)}, BARS, borrow_rate=0.365)
     assert columns(result, "cash") == pytest.approx([1000, 1100, 1100 - 0.12, 1100 - 0.2, 1100 - 0.32])
     assert (result.costs.borrow, result.costs.interest) == (pytest.approx(0.32), 0)
@@ -167,9 +167,9 @@ def test_a_margin_call_closes_everything_at_the_next_open() -> None:
 
 
 def test_a_margin_call_comes_where_equity_is_below_the_maintenance() -> None:
-    """A sixth is left on day 5, seven twelfths on day 4."""
-    assert len(fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance=0.16))) == 1
-    assert fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance=0.6))[1] == (5, -150, 6)
+    """Equity ÷ exposure is 1/6 on day 5, and 7/12 on day 4."""
+    assert len(fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance_margin=0.16))) == 1
+    assert fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance_margin=0.6))[1] == (5, -150, 6)
 
 
 def test_a_margin_call_closes_short_positions_and_overrules_what_was_decided() -> None:
@@ -180,14 +180,14 @@ def test_a_margin_call_closes_short_positions_and_overrules_what_was_decided() -
 
 
 def test_an_account_without_margin_and_short_positions_is_never_called() -> None:
-    assert notes(play({2: Action.buy(100)}, BARS, maintenance=0.99)) == []
+    assert notes(play({2: Action.buy(100)}, BARS, maintenance_margin=0.99)) == []
 
 
 # How many shares
 
 
 def account(**positions: float) -> Portfolio:
-    """Give an account with 1,000 in cash and shares at 7."""
+    """Return an account with cash of 1,000 and shares at a price of 7."""
     held = {symbol: Position(symbol, shares, 7, FIRST, shares > 0) for symbol, shares in positions.items()}
     return Portfolio(1000, 1000, positions=held, prices={"AAA": 7.0, "BBB": 7.0})
 
@@ -213,12 +213,13 @@ def test_volatility_target_holds_less_of_what_moves_more() -> None:
     assert volatility_target(account(), "AAA", 40, 10) == 250 // 7
     assert volatility_target(account(), "AAA", 20, 10) == 500 // 7
     assert volatility_target(account(), "AAA", 5, 10) == 950 // 7, "no more than all"
-    assert volatility_target(account(), "AAA", 5, 10, most=30) == 300 // 7
+    assert volatility_target(account(), "AAA", 5, 10, max_percent=30) == 300 // 7
+    assert volatility_target(account(), "AAA", 5, 10, most=30) == 300 // 7, "the former name"
     assert volatility_target(account(), "AAA", 0, 10) == 0
 
 
 def test_rebalance_turns_the_account_into_weights_and_closes_the_rest() -> None:
-    """Equity of 1,700: half of it are 121 shares of BBB."""
+    """The equity is 1,700; half of it is 121 shares of BBB."""
     orders = list(rebalance(account(AAA=100), {"BBB": 50}))
     assert [(order.symbol, order.quantity) for order in orders] == [("AAA", None), ("BBB", 121)]
     orders = list(rebalance(account(AAA=100), {"AAA": 20, "BBB": -20}))

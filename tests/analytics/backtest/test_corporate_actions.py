@@ -1,4 +1,4 @@
-"""Splits, dividends and delistings: credited to what is held, or reinvested in the prices, by choice."""
+"""Splits, dividends and delistings: credited to positions, or reinvested in the prices."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_a_split_multiplies_what_is_short() -> None:
 
 @pytest.mark.parametrize(("shares", "cash"), [(15, 50), (-15, -50)])
 def test_a_fraction_of_a_share_is_paid_out_at_the_last_price(shares: int, cash: float) -> None:
-    """Fifteen become one and a half; the half is worth 50, long or short, at 100 a share, the close before."""
+    """15 shares become 1.5; the half share is worth 50 at the last close, 100 after the split."""
     result = play({2: Action.buy(shares)}, REVERSE)
     assert columns(result, "cash")[1:] == [1000 - 10 * shares, 1000 - 10 * shares + cash, 1000 - 10 * shares + cash]
     (held,) = result.open_positions
@@ -82,7 +82,7 @@ def test_open_orders_follow_a_split_in_price_and_shares() -> None:
 
 
 def test_a_trailing_stop_follows_a_split() -> None:
-    """A stop of 9 and a distance of 1 become 4.5 and 0.5; a distance of a tenth stays one."""
+    """A stop of 9 and a distance of 1 become 4.5 and 0.5; a distance of 10 % stays 10 %."""
     bars = SPLIT.replace("5    6    6    6    6", "5    6    6    1    1")
     assert fills(play({2: Action.sell(10, trail=1)}, bars)) == [(5, -20, 5.5)]
     assert fills(play({2: Action.sell(10, trail_percent=10)}, bars)) == [(5, -20, pytest.approx(5.4))]
@@ -99,7 +99,7 @@ def test_an_order_of_which_a_split_leaves_no_share_is_gone() -> None:
 
 
 def test_the_rest_of_an_order_never_turns_round_over_a_split() -> None:
-    """Eighteen of nineteen are bought, and become one of 1.8; the one that is missing becomes none."""
+    """18 of 19 shares are bought, and become 1 and a fraction; the missing share becomes none."""
     bars = REVERSE.replace("10  1000\n    4", "10  180\n    4")
     result = play({2: Action.buy(19)}, bars, volume_limit=0.1)
     assert fills(result) == [(3, 18, 10)]
@@ -158,14 +158,14 @@ def test_splits_and_dividends_may_be_numbers_of_any_type(kind: str) -> None:
 
 
 def test_adjusted_prices_know_splits_and_credit_none() -> None:
-    """Prices of the first day go on: 5 after two for one is 10."""
+    """Prices stay on the scale of the first day: 5 after a two-for-one split is 10."""
     result = play({2: Action.buy(10), 4: Action.close()}, SPLIT, prices="adjusted")
     assert fills(result) == [(3, 10, 10), (5, -10, 12)]
     assert columns(result, "equity") == [1000, 1000, 1020, 1020]
 
 
 def test_adjusted_prices_know_dividends_and_credit_none() -> None:
-    """A dividend of 1 on a close of 10, reinvested: 9 after it is worth 10."""
+    """A dividend of 1 on a close of 10, reinvested: a price of 9 after it is 10."""
     result = play({2: Action.buy(10), 4: Action.close()}, DIVIDEND, prices="adjusted")
     assert fills(result) == [(3, 10, 10), (5, -10, pytest.approx(10))]
     (trade,) = result.closed_positions
@@ -190,7 +190,7 @@ GONE = "2 10 10 10 10 9 \n 3 11 11 11 11 9 \n 4 8 8 8 8 9"
 OTHER = "\n".join(f"{number} 1 1 1 1 9" for number in (2, 3, 4, 5, 40))
 
 
-def test_a_delisted_symbol_is_closed_at_its_last_price_and_said_so() -> None:
+def test_a_delisted_symbol_is_closed_at_its_last_price_with_a_note() -> None:
     result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), commission="1/share")
     assert notes(result) == [(5, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
     (trade,) = result.closed_positions
@@ -212,7 +212,7 @@ def test_orders_for_a_delisted_symbol_are_cancelled_or_rejected() -> None:
 
 
 def test_a_symbol_that_comes_back_within_a_month_was_halted() -> None:
-    """Thirty days without a bar are a halt, thirty-one a delisting."""
+    """30 days without a bar are a halt, 31 a delisting."""
     halted, gone = (of("BBB", f"2 1 1 1 1 9 \n 5 1 1 1 1 9 \n {last} 1 1 1 1 9") for last in (34, 35))
     result = play({2: Action.buy(10)}, GONE + "\n" + halted)
     assert (notes(result), [held.quantity for held in result.open_positions]) == ([], [10])
@@ -229,15 +229,15 @@ def test_a_run_that_ends_before_a_delisting_does_not_know_of_it() -> None:
     assert (notes(result), columns(result, "long")) == ([], [0, 110])
 
 
-def test_a_delisted_symbol_that_is_traded_alone_is_closed_and_said_so() -> None:
-    """No other symbol's session comes after its last bar."""
+def test_a_delisted_symbol_that_is_traded_alone_is_closed_with_a_note() -> None:
+    """No other symbol has a session after its last bar."""
     result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), symbols=["AAA"])
     assert [text for _, _, text in notes(result)] == [f"delisted after {day(4)}: 10 shares closed at 8"]
     assert result.open_positions == []
 
 
 def test_a_symbol_that_left_the_lists_is_delisted_at_once() -> None:
-    """The connection's periods of listing (view `metadata`) know it before a month is over."""
+    """The periods of listing (view `metadata`) have the delisting before a month is over."""
     con = analytics.connect("no-lake")
     con.register(SRC, table(GONE + "\n" + of("BBB", "2 1 1 1 1 9 \n 5 1 1 1 1 9")))
     con.execute(f"CREATE OR REPLACE TEMP VIEW metadata AS SELECT 'AAA' AS symbol, DATE '{day(5)}' AS valid_to")

@@ -1,16 +1,16 @@
-"""What a fill costs: commissions, brokers and slippage, in the account and in the sums."""
+"""Commission and slippage of a fill, in the account and in the total costs."""
 
 from __future__ import annotations
 
 import pytest
 
 from stockstream.analytics.backtest import Action
-from stockstream.analytics.backtest.model.costs import BROKERS, commission, slippage
+from stockstream.analytics.backtest.model import BROKERS, parse_commission, parse_slippage
 from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import columns, fills, play
 
 BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"
-"""Bought for 20 a share on day 3, sold for 20 on day 4."""
+"""Bought at 20 per share on day 3, sold at 20 on day 4."""
 
 
 @pytest.mark.parametrize(
@@ -30,7 +30,7 @@ BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"
     ],
 )
 def test_commission_is_paid_on_each_fill(text: str, fee: float) -> None:
-    """Ten shares at 20 are 200."""
+    """The fill is 10 shares at 20, worth 200."""
     result = play({2: Action.buy(10), 3: Action.close()}, BARS, commission=text)
     assert [one.commission for one in result.transactions] == pytest.approx([fee, fee])
     assert columns(result, "cash") == pytest.approx([1000, 800 - fee, 1000 - 2 * fee])
@@ -60,7 +60,7 @@ def test_a_broker_charges_by_its_tiers(broker: str, shares: float, price: float,
 
 
 def test_a_minimum_is_paid_for_each_part_of_an_order() -> None:
-    """Each fill is a trade of its own day, as brokers charge it."""
+    """Brokers charge per fill and day."""
     result = play({2: Action.buy(10)}, BARS, commission="1% min 6", volume_limit=0.005)
     assert [(one.quantity, one.commission) for one in result.transactions] == [(5, 6), (5, 6)]
 
@@ -76,7 +76,7 @@ def test_a_minimum_is_paid_for_each_part_of_an_order() -> None:
     ],
 )
 def test_slippage_makes_market_orders_worse(text: str, worse: float) -> None:
-    """A hundred shares are a tenth of the volume."""
+    """100 shares are 10 % of the volume."""
     given = {"slippage": text, "initial_capital": 10_000}
     result = play({2: Action.buy(100), 3: Action.close()}, BARS, **given)
     assert [one.price for one in result.transactions] == pytest.approx([20 + worse, 20 - worse])
@@ -98,21 +98,21 @@ def test_limit_orders_have_no_slippage() -> None:
 
 
 def test_volume_share_grows_with_the_square_of_the_share_and_stops_at_all() -> None:
-    impact = slippage("volume-share 0.1")
+    impact = parse_slippage("volume-share 0.1")
     assert impact is not None
     assert [impact(shares, 20, 100) for shares in (10, 20, 100, 200)] == pytest.approx([0.02, 0.08, 2, 2])
     assert [impact(1, 20, None), impact(1, 20, 0)] == [2, 2]
 
 
 def test_slippage_above_the_price_is_paid_in_full_and_turns_no_price_below_zero() -> None:
-    """As half a spread of a cent does on shares of half a cent."""
+    """As half a spread of one cent exceeds a price of half a cent."""
     result = play({2: Action.buy(10), 3: Action.close()}, BARS, slippage="30/share")
     assert fills(result) == [(3, 10, 50), (4, -10, 0)]
     assert columns(result, "cash")[-1] == 500
 
 
 def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
-    """Fifty shares at 20 are all there is."""
+    """50 shares at 20 are the whole cash."""
     assert fills(play({2: Action.buy(50)}, BARS)) == [(3, 50, 20)]
     assert fills(play({2: Action.buy(50)}, BARS, commission="0.1%")) == []
     assert fills(play({2: Action.buy(50)}, BARS, slippage="1bps")) == []
@@ -121,7 +121,7 @@ def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
 @pytest.mark.parametrize("text", ["", "0.1", "1 %/share", "-1%", "0.1% max 3", "nan%", "robinhood"])
 def test_a_commission_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
     with pytest.raises(UsageError, match=r"write 0\.1%"):
-        commission(text)
+        parse_commission(text)
     with pytest.raises(UsageError, match=r"write 0\.1%"):
         play({}, BARS, commission=text)
 

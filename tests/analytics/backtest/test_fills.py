@@ -1,4 +1,4 @@
-"""When in a session an order is filled, at what price, and how much of it."""
+"""When in a session an order fills, at what price, and how much of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ GAPS = """
     3   12   12.5 11.5 12  1000
     4    8    8.5  7.5  8  1000
 """
-"""Up over a night by two, down over the next by four."""
+"""Gaps: up by two over one night, down by four over the next."""
 
 
 # Where in the next session
@@ -40,7 +40,7 @@ def test_the_choice_of_where_is_for_market_orders_only(fill_at: str) -> None:
 
 
 def test_nothing_is_filled_in_the_session_it_is_decided_in() -> None:
-    """The limit of 9 was touched on day 2 itself, by a bar that was over."""
+    """Day 2 itself touched both prices, but its bar was over."""
     assert fills(play({2: [Action.buy(1, limit=9.5), Action.buy(2, stop=10.5)]}, BARS)) == [(3, 2, 11), (4, 1, 9.5)]
 
 
@@ -97,7 +97,7 @@ VOLUMES = """
 
 
 def test_a_volume_limit_fills_in_part_and_the_rest_later() -> None:
-    """A tenth of 55 shares are 5, of 0 none, of 100 ten."""
+    """10 % of the volume: 5 of 55 shares, 0 of 0, 10 of 100."""
     strategy = Scripted({2: Action.buy(20)})
     result = play(strategy, VOLUMES, volume_limit=0.1)
     assert fills(result) == [(3, 5, 11), (5, 10, 13), (6, 5, 14)]
@@ -123,7 +123,7 @@ def test_what_a_day_order_could_not_fill_is_gone() -> None:
 
 
 def test_the_rest_of_a_stop_order_is_filled_as_a_market_order() -> None:
-    """The stop of 10.5 was reached on day 3; that day 5 opens below it changes nothing."""
+    """Day 3 reached the stop of 10.5; that day 5 opens below it changes nothing."""
     bars = VOLUMES.replace("5   13   13   13   13", "5   9   9   9   9")
     assert fills(play({2: Action.buy(15, stop=10.5)}, bars, volume_limit=0.1)) == [(3, 5, 11), (5, 10, 9)]
 
@@ -156,7 +156,7 @@ def test_positions_closed_at_the_end_are_not_kept_open_by_a_volume_limit() -> No
 
 
 def test_what_is_sold_at_the_open_pays_for_what_is_bought_there() -> None:
-    """The order to buy is older, and there is no cash for it until the other is sold."""
+    """The buy order is older, but there is no cash for it before the sale."""
     bars = BARS + of("BBB", BARS)
     script = {2: Action.buy(90), 3: [Action.buy(75, symbol="BBB"), Action.close()]}
     result = play(script, bars)
@@ -178,7 +178,7 @@ def test_of_two_orders_the_older_is_filled_first() -> None:
     assert notes(result) == [(3, "AAA", "order to buy 60 rejected: it costs 660.00, and there is 450.00")]
 
 
-# Days without a bar, and prices that are not known
+# Days without a bar, and unknown prices
 
 HALTED = "2 10 10 10 10 1 \n 3 11 11 11 11 1 \n 6 7 7 7 7 1"
 TRADED = "2 1 1 1 1 1 \n 3 1 1 1 1 1 \n 4 1 1 1 1 1 \n 5 1 1 1 1 1 \n 6 1 1 1 1 1"
@@ -209,7 +209,7 @@ def test_a_bar_without_a_close_is_no_bar() -> None:
     assert fills(play({2: Action.buy(10)}, bars)) == [(4, 10, 12)]
 
 
-def test_a_price_that_is_not_known_is_the_close() -> None:
+def test_an_unknown_price_is_the_close() -> None:
     bars = "2 10 10 10 10 1 \n 3 - - - 12 -"
     assert fills(play({2: [Action.buy(10), Action.buy(5, limit=11)]}, bars)) == [(3, 10, 12)]
 
@@ -224,7 +224,7 @@ def test_a_position_that_is_open_at_the_end_is_held_at_its_last_close() -> None:
 
 
 def test_a_position_that_is_open_at_the_end_is_sold_at_its_last_close_by_choice() -> None:
-    """Bought at 11, sold at 13, at 1 % of 110 and of 130."""
+    """Bought at 11, sold at 13, with a commission of 1 % of 110 and of 130."""
     result = play({2: Action.buy(10)}, BARS, at_end="close", commission="1%")
     assert fills(result) == [(3, 10, 11), (6, -10, 13)]
     assert (columns(result, "cash")[-1], columns(result, "long")[-1]) == (pytest.approx(1017.6), 0)

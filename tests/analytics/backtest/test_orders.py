@@ -1,4 +1,4 @@
-"""Each kind of order is filled when its rule says so, and lives as long as it is to."""
+"""Every order type fills by its rule, and expires by its rule."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy
-from stockstream.analytics.backtest.model.orders import Status
+from stockstream.analytics.backtest.model import Status
 from tests.analytics.backtest._bars import Scripted, fills, of, play
 
 BARS = """
@@ -65,7 +65,7 @@ def test_a_stop_limit_order_is_filled_at_the_stop_where_the_limit_lies_beyond_it
 
 
 def test_a_stop_limit_order_becomes_a_limit_order_at_its_stop_and_waits() -> None:
-    """The stop is touched on day 3, whose low of 10 may have been before; the limit counts from day 4 on."""
+    """Day 3 touches the stop, but its low of 10 may have been before; the limit counts from day 4 on."""
     assert fills(play({2: Action.buy(10, stop=12.75, limit=10.5)}, BARS)) == [(4, 10, 10.5)]
 
 
@@ -124,12 +124,12 @@ def test_one_exit_of_a_bracket_cancels_the_other() -> None:
 
 
 def test_a_bar_that_touches_both_exits_counts_as_the_stop_loss() -> None:
-    """Nobody knows which came first: the worse is taken."""
+    """The bar does not say which came first; the worse is assumed."""
     assert fills(play({2: Action.buy(10, stop_loss=10.5, take_profit=12.5)}, BARS)) == [(3, 10, 11), (3, -10, 10.5)]
 
 
 def test_the_exits_of_what_was_bought_inside_a_bar_count_from_the_next_session_on() -> None:
-    """Bought at 10.5 after the open of day 3; its high of 13 may have been before."""
+    """Bought at 10.5 inside the bar of day 3, whose high of 13 may have been before."""
     assert fills(play({2: Action.buy(10, limit=10.5, take_profit=12.4)}, BARS)) == [(3, 10, 10.5), (4, -10, 12.4)]
 
 
@@ -144,14 +144,14 @@ def test_a_bracket_that_sells_short_buys_back() -> None:
 
 
 def test_the_exits_of_a_bracket_close_no_more_than_is_held() -> None:
-    """Six are sold by hand before the stop-loss of ten is reached."""
+    """6 of 10 shares are sold before the stop-loss is reached."""
     result = play({2: Action.buy(10, stop_loss=8.5), 3: Action.sell(6)}, BARS)
     assert fills(result) == [(3, 10, 11), (4, -6, 12), (4, -4, 8.5)]
     assert result.open_positions == []
 
 
 def test_the_exits_of_a_bracket_end_with_its_position() -> None:
-    """Sold by hand on day 4; what is bought on day 5 is another position, which has no stop-loss."""
+    """Sold on day 4; the position bought on day 5 is another one, without a stop-loss."""
     script = {2: Action.buy(10, stop_loss=9), 3: Action.sell(10), 4: Action.buy(5)}
     bars = "2 10 10 10 10 9 \n 3 11 11 11 11 9 \n 4 12 12 12 12 9 \n 5 11 11 10 10 9 \n 6 10 10 8 8 9"
     assert fills(play(script, bars)) == [(3, 10, 11), (4, -10, 12), (5, 5, 11)]
@@ -198,7 +198,7 @@ def test_close_without_a_position_does_nothing() -> None:
 
 
 def test_one_action_may_be_returned_for_several_symbols() -> None:
-    """A strategy that keeps `BUY = Action.buy(1)` buys each symbol that it answers with it for."""
+    """A constant such as `buy = Action.buy(1)` can be returned for every symbol."""
 
     class Constant(Strategy):
         buy = Action.buy(1)

@@ -1,6 +1,6 @@
-"""Whatever the bars and the orders: the books can be kept again from what a run tells, and no rule is broken.
+"""For any bars and orders, a second set of books reproduces the account, and no rule of execution is broken.
 
-A second set of books is kept here, of the transactions, the bars and nothing else of the engine.
+The second set of books uses only the bars and the result's transactions.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ CAPITAL = 1000.0
 SYMBOLS = ("AAA", "BBB", "CCC")
 PRICES = [2.0, 4.75, 5.0, 5.25, 8.0, 10.0, 20.0, 37.5]
 GONE = 60
-"""The last day of a run in which what is not traded any more is delisted."""
+"""The last day of a run in which symbols without recent bars are delisted."""
 
 
 @dataclass(frozen=True)
 class Bar:
-    """A bar, with what happens before it opens."""
+    """A bar, with the dividend and the split before its open."""
 
     open: float
     high: float
@@ -81,7 +81,7 @@ account = st.fixed_dictionaries(
 
 
 class Random(Strategy):
-    """Decides what it was given for each session; looks at each fill."""
+    """Follows a script of actions per session; checks each fill."""
 
     def __init__(self, script: list[list[Action]]) -> None:
         self.script = iter(script)
@@ -89,17 +89,17 @@ class Random(Strategy):
         self.orders: dict[int, Order] = {}
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-        """Decide nothing."""
+        """Return no action."""
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> list[Action]:
-        """Decide on what has been traded yet."""
+        """Return the actions for symbols that have traded so far."""
         actions = [one for one in next(self.script, []) if one.symbol in portfolio.prices]
         self.decided |= {(date, one.symbol) for one in actions}
         return actions
 
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:
-        """Look at limits, which splits may change later."""
-        self.orders[order.id] = replace(order)  # as it is now: its reason may change
+        """Check the limit now, because a later split changes it."""
+        self.orders[order.id] = replace(order)  # a copy: its reason may change
         done = portfolio.transactions[-1]
         assert done.order == order.id
         if order.limit is not None:
@@ -117,25 +117,25 @@ class Books:
     held: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 0.0))
     prices: dict[str, float] = field(default_factory=dict)
     ended: list[tuple[str, date, bool]] = field(default_factory=list)
-    """Trades: the symbol, the day on which it was flat again, whether it was long."""
+    """Trades: the symbol, the day when the position was flat again, whether it was long."""
     borrow: float = 0.0
     interest: float = 0.0
 
     def charge(self, days: int) -> None:
-        """Charge for the nights since the last session."""
+        """Charge borrow fees and interest for the days since the last session."""
         short = -sum(min(shares, 0) * self.prices[symbol] for symbol, shares in self.held.items() if shares)
         cost = short * self.given["borrow_rate"] * days / 365
         self.borrow, self.cash = self.borrow + cost, self.cash - cost
         cost = max(-self.cash, 0) * self.given["interest_rate"] * days / 365
         self.interest, self.cash = self.interest + cost, self.cash - cost
 
-    def settle(self, symbol: str, shares: float, today: date) -> None:
-        """Turn shares into cash at the last price."""
+    def close_out(self, symbol: str, shares: float, today: date) -> None:
+        """Convert shares into cash at the last price."""
         self.cash += shares * self.prices[symbol]
         self.move(symbol, -shares, today)
 
     def move(self, symbol: str, shares: float, today: date) -> None:
-        """Change the shares that are held; a trade ends where they become none, or change sides."""
+        """Change the position; a trade ends when it becomes zero or changes sides."""
         before, after = self.held[symbol], self.held[symbol] + shares
         if abs(after) < 1e-9:
             after = 0.0
@@ -144,16 +144,16 @@ class Books:
         self.held[symbol] = after
 
     def split(self, symbol: str, ratio: float, today: date) -> None:
-        """Turn each share into `ratio` shares; whole ones stay whole, and the rest is paid out."""
+        """Convert each share into `ratio` shares; a fraction of a whole position is paid in cash."""
         was_whole = self.held[symbol] == round(self.held[symbol])
         self.held[symbol] *= ratio
         self.prices[symbol] /= ratio
         fraction = math.copysign(abs(self.held[symbol]) - math.floor(abs(self.held[symbol]) + 1e-9), self.held[symbol])
         if was_whole and abs(fraction) > 1e-9:
-            self.settle(symbol, fraction, today)
+            self.close_out(symbol, fraction, today)
 
     def fill(self, done: Transaction) -> None:
-        """Book a fill; with leverage 1 there is cash for whatever adds to a position."""
+        """Book a fill; with leverage 1, fills that add to a position are paid from cash."""
         adds = abs(self.held[done.symbol] + done.quantity) > abs(self.held[done.symbol])
         self.cash -= done.quantity * done.price + done.commission
         self.move(done.symbol, done.quantity, done.date)
@@ -164,14 +164,14 @@ class Books:
 
     @property
     def values(self) -> tuple[float, float, float, float]:
-        """Equity, cash, long and short."""
+        """Return equity, cash, long and short values."""
         values = [shares * self.prices[symbol] for symbol, shares in self.held.items() if shares]
         long, short = sum(value for value in values if value > 0), sum(value for value in values if value < 0)
         return self.cash + long + short, self.cash, long, short
 
 
 def assert_allowed(done: Transaction, today: Bar, order: Order, previous: date, strategy: Random) -> None:
-    """Check a fill by its bar and its order."""
+    """Check a fill against its bar and its order."""
     slipped = math.copysign(done.slippage / abs(done.quantity), done.quantity)
     assert today.low - 1e-9 <= done.price - slipped <= today.high + 1e-9
     assert done.slippage >= 0
@@ -199,7 +199,7 @@ def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], s
         books.charge((today - previous).days)
         for symbol, last in last_bars.items():
             if last is not None and last < today and (days[-1][0] - last).days > 30 and books.held[symbol]:
-                books.settle(symbol, books.held[symbol], today)
+                books.close_out(symbol, books.held[symbol], today)
         for symbol, bar in bars.items():
             if symbol in books.prices:
                 books.split(symbol, bar.split, today)
@@ -224,7 +224,7 @@ def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], s
 
 
 def assert_sums(result: Result, books: Books) -> None:
-    """Trades go from flat to flat, and their profits, less what was borrowed, are the account's."""
+    """Trades last from flat to flat; their profits less borrow fees and interest are the account's profit."""
     trades = [(one.symbol, one.exit_date, one.quantity > 0) for one in result.closed_positions]
     assert sorted(trades) == sorted(books.ended)
     assert {one.symbol: one.quantity for one in result.open_positions} == pytest.approx(
@@ -240,7 +240,7 @@ def assert_sums(result: Result, books: Books) -> None:
 
 
 @given(sessions, st.lists(st.lists(action, max_size=3), min_size=3, max_size=12), account, st.booleans())
-@settings(deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 def test_the_books_can_be_kept_again_and_no_rule_is_broken(
     bars: list[tuple[Bar | None, ...]], script: list[list[Action]], account: dict[str, Any], is_late: bool
 ) -> None:

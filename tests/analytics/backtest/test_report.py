@@ -1,4 +1,4 @@
-"""The page stands alone, says what the result says, and draws it."""
+"""The page is self-contained, shows the result's figures, and draws its charts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 from bs4 import BeautifulSoup
 
-from stockstream.analytics.backtest.model.result import Result
-from stockstream.analytics.backtest.report.page import ASSETS, MOST_TRADES, PriceHistory, render
-from stockstream.analytics.backtest.stats.metrics import monthly_returns, summary, yearly_returns
+from stockstream.analytics.backtest.model import Result
+from stockstream.analytics.backtest.report import ASSETS, MAX_TRADES, PriceHistory, render
+from stockstream.analytics.backtest.stats import monthly_returns, summary, yearly_returns
 from tests.analytics.backtest._made_up import NO_COSTS, curve, goog_prices, goog_sma, many
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -28,9 +28,9 @@ UPLOT = {  # of the npm package uplot 1.6.32
 
 
 def bare(*equity: float) -> Result:
-    """Give a result that has nothing but its curve."""
-    made = curve(equity)
-    return Result({}, {}, made, [], [], [], NO_COSTS, [], summary(made, [], [], NO_COSTS))
+    """Return a result that has only a curve."""
+    account_curve = curve(equity)
+    return Result({}, {}, account_curve, [], [], [], NO_COSTS, [], summary(account_curve, [], [], NO_COSTS))
 
 
 def page(result: Result, prices: dict[str, PriceHistory] | None = None) -> BeautifulSoup:
@@ -42,7 +42,7 @@ def data(soup: BeautifulSoup) -> dict:
 
 
 def value(text: str) -> float | None:
-    """Read a number as the page writes it."""
+    """Return the number of a formatted text."""
     number = text.replace(",", "").replace("−", "-")
     return None if number == "–" else float(number.rstrip("%")) / (100 if number.endswith("%") else 1)
 
@@ -61,7 +61,7 @@ def many_page() -> BeautifulSoup:
     return page(*many())
 
 
-# -- It stands alone ---------------------------------------------------------------------------------------------------
+# It is self-contained
 
 
 def test_it_loads_nothing(many_page: BeautifulSoup) -> None:
@@ -74,7 +74,7 @@ def test_it_loads_nothing(many_page: BeautifulSoup) -> None:
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:
-    """In another process, too, where sets and hashes are in another order."""
+    """Also in another process, where sets and hashes have another order."""
     code = (
         "import hashlib\n"
         "from stockstream.analytics.backtest.report.page import render\n"
@@ -101,7 +101,7 @@ def test_the_charts_library_is_as_it_was_released(name: str) -> None:
     assert hashlib.sha256((ASSETS / name).read_bytes()).hexdigest() == UPLOT[name]
 
 
-# -- It says what the result says --------------------------------------------------------------------------------------
+# It shows the result
 
 
 def test_every_figure_is_there(many_page: BeautifulSoup) -> None:
@@ -140,8 +140,8 @@ def test_a_run_that_failed_at_once_has_a_page_too() -> None:
 
 
 def test_months_and_years(goog_page: BeautifulSoup) -> None:
-    made = goog_sma().curve
-    months, years = monthly_returns(made), yearly_returns(made)
+    account_curve = goog_sma().curve
+    months, years = monthly_returns(account_curve), yearly_returns(account_curve)
     shown = rows(goog_page, "months")
     assert len(shown) == len(months)
     for cells, (year, returns) in zip(shown, months.items(), strict=True):
@@ -169,8 +169,8 @@ def test_trades_drawdowns_positions_and_notes(goog_page: BeautifulSoup, many_pag
 
 def test_the_curves(many_page: BeautifulSoup) -> None:
     result = many()[0]
-    account, made = data(many_page)["account"], result.curve
-    assert account["equity"] == pytest.approx(made.equity.tolist(), rel=1e-5)
+    account, account_curve = data(many_page)["account"], result.curve
+    assert account["equity"] == pytest.approx(account_curve.equity.tolist(), rel=1e-5)
     assert min(account["drawdown"]) == pytest.approx(result.metrics["max_drawdown"], rel=1e-5)
     assert account["benchmark"][:20] == [None] * 20
     assert account["benchmark"][20] == account["equity"][20]
@@ -209,9 +209,9 @@ def test_of_many_symbols_and_trades_those_that_won_or_lost_most() -> None:
     assert f"{len(shown)} of 200 symbols" in soup.find(id="prices").get_text()
 
     trades = rows(soup, "trades")
-    assert len(trades) == MOST_TRADES < len(result.closed_positions)
+    assert len(trades) == MAX_TRADES < len(result.closed_positions)
     least = min(abs(value(cells[6])) for cells in trades)
-    assert sum(abs(trade.pnl) > least + 0.01 for trade in result.closed_positions) <= MOST_TRADES
+    assert sum(abs(trade.pnl) > least + 0.01 for trade in result.closed_positions) <= MAX_TRADES
     assert f"500 of {len(result.closed_positions):,}" in soup.find(id="trades").get_text()
 
 
@@ -221,7 +221,7 @@ def test_symbols_without_prices_are_not_drawn() -> None:
     assert soup.find(id="symbol") is soup.find(id="price") is None
 
 
-# -- Nothing in it is taken for HTML -----------------------------------------------------------------------------------
+# Names and texts are escaped
 
 
 def test_names_and_texts_are_escaped(many_page: BeautifulSoup) -> None:
@@ -238,7 +238,7 @@ def test_names_and_texts_are_escaped(many_page: BeautifulSoup) -> None:
     assert soup.find("i") is soup.find("u") is None
 
 
-# -- It draws ----------------------------------------------------------------------------------------------------------
+# The charts
 
 PROBE = """<script>
 addEventListener("load", () => {
@@ -260,13 +260,13 @@ addEventListener("load", () => {
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 @pytest.mark.parametrize("kind", ["goog", "many", "bare", "lost"])
 def test_a_browser_draws_every_chart_and_complains_of_nothing(kind: str, tmp_path: Path) -> None:
-    made = {
+    pages = {
         "goog": lambda: render(goog_sma(), goog_prices()),
         "many": lambda: render(*many()),
         "bare": lambda: render(bare(100.0), {}),
         "lost": lambda: render(bare(100.0, 50.0, -20.0, 10.0), {}),
     }
-    (tmp_path / "page.html").write_text(made[kind]() + PROBE, encoding="utf-8")
+    (tmp_path / "page.html").write_text(pages[kind]() + PROBE, encoding="utf-8")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--virtual-time-budget=2000"]
     options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1280,2000", "--dump-dom"]
     command = [str(CHROMIUM), *options, (tmp_path / "page.html").as_uri()]

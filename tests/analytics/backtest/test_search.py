@@ -1,10 +1,9 @@
-"""Many runs: a grid, a walk forward, what is written of them, and the warning of luck."""
+"""Parameter searches and walk-forward runs: their results, their files, and the warning of luck."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
@@ -12,50 +11,50 @@ import numpy as np
 import pytest
 
 from stockstream.analytics.backtest import MovingAverageCrossover, backtest
-from stockstream.analytics.backtest.runs.forward import walk_forward
-from stockstream.analytics.backtest.runs.grid import search
-from stockstream.analytics.backtest.runs.load import grid
+from stockstream.analytics.backtest.runs import Search, parameter_grid, search, walk_forward
 from stockstream.pipeline.errors import UsageError
-from tests.analytics.test_cli import run_cli
+from tests.analytics.backtest._command import run_cli
 
 SYMBOLS = ["AAPL", "IBM"]
 START = "2008-01-02"
 COMBINATIONS = [{"fast": fast, "slow": slow} for fast in (5, 10, 20) for slow in (40, 60)]
 
 
-def test_a_grid_gives_what_each_run_gives_alone(demo: str) -> None:
-    found = search("MovingAverageCrossover", COMBINATIONS, demo, jobs=2, symbols=SYMBOLS, start=START)
-    assert [trial.params for trial in found.trials] == COMBINATIONS
-    for trial in found.trials:
+@pytest.fixture(scope="module")
+def result(demo: str) -> Search:
+    """Return the trials of all combinations, run in two processes."""
+    return search("MovingAverageCrossover", COMBINATIONS, demo, jobs=2, symbols=SYMBOLS, start=START)
+
+
+def test_a_trial_of_a_search_equals_the_run_alone(result: Search, demo: str) -> None:
+    assert [trial.params for trial in result.trials] == COMBINATIONS
+    for trial in result.trials[::2]:
         alone = backtest(MovingAverageCrossover(**trial.params), demo, symbols=SYMBOLS, start=START)
         assert dict(trial.metrics) == dict(alone.metrics)
         assert (trial.equity == alone.curve.equity).all()
 
 
-def test_processes_make_no_difference(demo: str) -> None:
-    found = [
-        search("MovingAverageCrossover", COMBINATIONS, demo, jobs=jobs, symbols=SYMBOLS, start=START).rows()
-        for jobs in (1, 2)
-    ]
-    assert found[0] == found[1]
+def test_the_number_of_processes_makes_no_difference(result: Search, demo: str) -> None:
+    alone = search("MovingAverageCrossover", COMBINATIONS, demo, jobs=1, symbols=SYMBOLS, start=START)
+    assert alone.rows() == result.rows()
 
 
-def test_the_best_is_by_the_metric_that_is_asked_for(demo: str) -> None:
+def test_the_best_trial_has_the_highest_metric_of_the_ranking(result: Search, demo: str) -> None:
     for rank in ("sharpe", "max_drawdown"):
-        found = search(MovingAverageCrossover, COMBINATIONS, demo, rank=rank, jobs=1, symbols=SYMBOLS, start=START)
-        assert found.best is not None
-        assert found.best.metrics[rank] == max(trial.metrics[rank] for trial in found.trials)
-        assert [trial.metrics[rank] for trial in found.ranked()] == sorted(
-            (trial.metrics[rank] for trial in found.trials), reverse=True
-        )
+        ranking = replace(result, rank=rank)
+        values = [trial.metrics[rank] for trial in ranking.trials]
+        assert ranking.best is not None
+        assert ranking.best.metrics[rank] == max(values)
+        assert [trial.metrics[rank] for trial in ranking.ranked()] == sorted(values, reverse=True)
+    assert search(MovingAverageCrossover, COMBINATIONS[:2], demo, rank="cagr", jobs=1, symbols=SYMBOLS).rank == "cagr"
     with pytest.raises(UsageError, match="no metric luck: there are final_equity"):
-        search(MovingAverageCrossover, COMBINATIONS, demo, rank="luck", jobs=1, symbols=SYMBOLS, start=START)
+        search(MovingAverageCrossover, COMBINATIONS[:1], demo, rank="luck", jobs=1, symbols=SYMBOLS, start=START)
 
 
-def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path) -> None:
-    asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5:15:5", "--param", "slow=40,60"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "1", "-o", str(tmp_path)]
-    ran = run_cli("backtest", *asked, *options)
+def test_results_are_a_table_for_sql_and_the_output_warns_of_luck(demo: str, tmp_path: Path) -> None:
+    arguments = ["--strategy", "MovingAverageCrossover", "--param", "fast=5:15:5", "--param", "slow=40,60"]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "1", "-o", str(tmp_path)]
+    ran = run_cli("backtest", *arguments, *options)
     assert ran.code == 0, ran.err
     assert "6 runs" in ran.out
     assert "deflated Sharpe ratio of the best: 0." in ran.out
@@ -63,10 +62,10 @@ def test_results_are_a_table_for_sql_and_luck_is_told(demo: str, tmp_path: Path)
         rows = con.execute(f"SELECT fast, slow, sharpe, error FROM '{tmp_path}/results.parquet'").fetchall()
     assert [row[:2] for row in rows] == [(fast, slow) for fast in (5, 10, 15) for slow in (40, 60)]
     first = (tmp_path / "results.parquet").read_bytes()
-    told = json.loads(run_cli("backtest", *asked, *options, "--json").out)
-    assert [trial["metrics"]["sharpe"] for trial in told["trials"]] == [row[2] for row in rows]
-    assert 0 <= told["deflated_sharpe"] <= 1
-    assert told["best"] == max(told["trials"], key=lambda trial: trial["metrics"]["sharpe"])["params"]
+    document = json.loads(run_cli("backtest", *arguments, *options, "--json").out)
+    assert [trial["metrics"]["sharpe"] for trial in document["trials"]] == [row[2] for row in rows]
+    assert 0 <= document["deflated_sharpe"] <= 1
+    assert document["best"] == max(document["trials"], key=lambda trial: trial["metrics"]["sharpe"])["params"]
     assert (tmp_path / "results.parquet").read_bytes() == first
 
 
@@ -79,22 +78,22 @@ def test_a_run_that_fails_is_one_row_and_the_others_go_on(demo: str, tmp_path: P
         "        if self.n == 2: raise ValueError('two')\n"
         "        return Action.buy(self.n) if symbol not in portfolio.positions else None\n"
     )
-    found = search(f"{tmp_path}/half.py", [{"n": n} for n in (1, 2, 3)], demo, jobs=2, symbols=["IBM"])
-    assert [bool(trial.error) for trial in found.trials] == [False, True, False]
-    assert "ValueError: two" in (found.trials[1].error or "")
-    assert found.best is not None
-    assert found.best.params in ({"n": 1}, {"n": 3})
+    result = search(f"{tmp_path}/half.py", [{"n": n} for n in (1, 2, 3)], demo, jobs=2, symbols=["IBM"])
+    assert [bool(trial.error) for trial in result.trials] == [False, True, False]
+    assert "ValueError: two" in (result.trials[1].error or "")
+    assert result.best is not None
+    assert result.best.params in ({"n": 1}, {"n": 3})
 
 
-def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> None:
-    found = walk_forward(MovingAverageCrossover, COMBINATIONS, 504, 252, demo, jobs=1, symbols=SYMBOLS, start=START)
+def test_walk_forward_chooses_on_the_past_and_tests_on_what_follows(demo: str) -> None:
+    walk = walk_forward(MovingAverageCrossover, COMBINATIONS, 504, 252, demo, jobs=1, symbols=SYMBOLS, start=START)
     days = backtest(MovingAverageCrossover(), demo, symbols=SYMBOLS, start=START).curve.dates
-    for number, step in enumerate(found.steps):
+    for number, step in enumerate(walk.steps):
         window = step.window
         first = number * 252
         assert (window.train_from, window.train_to) == (days[first], days[first + 503])
         assert (window.test_from, window.test_to) == (days[first + 504], days[min(first + 755, len(days) - 1)])
-    step = found.steps[1]
+    step = walk.steps[1]
     settings = {"symbols": SYMBOLS, "at_end": "close"}
     trained = search(
         MovingAverageCrossover, COMBINATIONS, demo, jobs=1,
@@ -107,21 +106,21 @@ def test_walk_forward_picks_on_the_past_and_tests_on_what_follows(demo: str) -> 
         start=step.window.train_to, end=step.window.test_to, **settings,
     )  # fmt: skip
     assert (alone.curve.equity == step.tested.equity).all()
-    chained = np.prod([1 + step.tested.metrics["total_return"] for step in found.steps])
-    assert found.metrics["total_return"] == pytest.approx(chained - 1, rel=1e-9)
+    chained = np.prod([1 + step.tested.metrics["total_return"] for step in walk.steps])
+    assert walk.metrics["total_return"] == pytest.approx(chained - 1, rel=1e-9)
 
 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
-    asked = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
-    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start-date", START, "--jobs", "2", "-o", str(tmp_path)]
-    command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "backtest", *asked, *options]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert "fast=" in done.stdout
+    arguments = ["--strategy", "MovingAverageCrossover", "--param", "fast=5,20", "--walk-forward", "504:300"]
+    options = ["--lake", demo, "--symbols", "AAPL,IBM", "--start", START, "--jobs", "1", "-o", str(tmp_path)]
+    ran = run_cli("backtest", *arguments, *options)
+    assert ran.code == 0, ran.err
+    assert "fast=" in ran.out
     with duckdb.connect() as con:
         rows = con.execute(f"SELECT test_from, fast, trained_sharpe, sharpe FROM '{tmp_path}/walk_forward.parquet'")
         assert len(rows.fetchall()) == 3
-    for wrong, words in (("10", "write sessions"), ("9000:10", "needs 9010 sessions")):
-        ran = run_cli("backtest", *asked[:-1], wrong, *options[:-4], "-o", str(tmp_path))
+    for wrong, words in (("10", "write the numbers of"), ("9000:10", "needs 9010 sessions")):
+        ran = run_cli("backtest", *arguments[:-1], wrong, *options[:-4], "-o", str(tmp_path))
         assert (ran.code, words in ran.err) == (2, True), ran.err
 
 
@@ -137,7 +136,7 @@ def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     ],
 )
 def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list[dict]) -> None:
-    assert grid(MovingAverageCrossover, texts) == expected
+    assert parameter_grid(MovingAverageCrossover, texts) == expected
 
 
 @pytest.mark.parametrize(
@@ -152,4 +151,4 @@ def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list
 )
 def test_parameters_that_are_none_are_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        grid(MovingAverageCrossover, [text])
+        parameter_grid(MovingAverageCrossover, [text])

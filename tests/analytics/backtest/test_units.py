@@ -1,4 +1,4 @@
-"""Prices of the day and indicators of adjusted prices, put together without a look at the future."""
+"""Prices of the day, and indicators of adjusted prices on the same scale, without look-ahead."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 
 from stockstream import analytics
 from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy, backtest
-from stockstream.analytics.backtest.feed.units import Unit, units_of
-from stockstream.sql.catalogue import catalogue
+from stockstream.analytics.backtest.feed import Unit, units_of
 from stockstream.sql.compiler import parse
+from stockstream.sql.indicator_catalogue import catalogue
 from tests.random_walks import random_walks
 
 EXPECTED = {
@@ -34,34 +34,34 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> object:
 
 def test_each_shipped_indicator_has_a_unit(con: object) -> None:
     names = [column for one in catalogue().newest for column in one.returns]
-    found = units_of(con, parse(names, catalogue()))
-    assert [name for name, unit in found.items() if unit is None] == []
-    assert {name: found[name] for name in EXPECTED} == EXPECTED
+    units = units_of(con, parse(names, catalogue()))
+    assert [name for name, unit in units.items() if unit is None] == []
+    assert {name: units[name] for name in EXPECTED} == EXPECTED
 
 
 def test_the_unit_is_that_of_the_value(con: object) -> None:
     requests = parse(
         ["sma(20, volume)", "sma(20, close * volume) AS money", "sma(20, close + volume) AS odd"], catalogue()
     )
-    found = units_of(con, requests)
-    assert found == {"sma_20_volume": Unit(0, 1), "money": Unit(1, 1), "odd": None}
+    units = units_of(con, requests)
+    assert units == {"sma_20_volume": Unit(0, 1), "money": Unit(1, 1), "odd": None}
 
 
 class Watching(Strategy):
-    """Notes what it is shown."""
+    """Records the data of each bar."""
 
     columns = ("sma(5)", "rsi(5)", "obv", "adjusted_close", "sma(5, volume)")
 
     def __init__(self) -> None:
-        self.seen: dict[date, dict] = {}
+        self.bars_by_day: dict[date, dict] = {}
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        self.seen[date] = dict(data)
+        self.bars_by_day[date] = dict(data)
         return None
 
 
 def bars_with_actions() -> pl.DataFrame:
-    """Give a symbol as traded: a split of four for one on day 100, a dividend of 3 % on day 160."""
+    """Return the bars of a symbol as traded, with a four-for-one split on day 100 and a dividend of 3 % on day 160."""
     bars = random_walks(1).head(250).with_columns(pl.lit(0.0).alias("dividend"), pl.lit(1.0).alias("split_ratio"))
     bars = bars.with_columns(pl.int_range(pl.len()).alias("n"), pl.col("volume").cast(pl.Float64))
     prices = ["open", "high", "low", "close"]
@@ -79,15 +79,15 @@ def watched(con: object, bars: pl.DataFrame, **settings: str) -> dict[date, dict
     con.execute("CREATE OR REPLACE TABLE acted AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM frame")
     strategy = Watching()
     backtest(strategy, con=con, src="acted", **settings)
-    return strategy.seen
+    return strategy.bars_by_day
 
 
 def test_a_split_moves_no_indicator(con: object) -> None:
-    """On the day after a split of four an average of five bars is in the prices of that day, not mixed."""
+    """After a four-for-one split an average of five bars is wholly on the scale of the new prices."""
     bars = bars_with_actions().with_columns(pl.lit(0.0).alias("dividend"))
-    seen = list(watched(con, bars).values())
+    bars_by_day = list(watched(con, bars).values())
     without = list(watched(con, random_walks(1).head(250)).values())
-    for day, (one, other) in enumerate(zip(seen, without, strict=True)):
+    for day, (one, other) in enumerate(zip(bars_by_day, without, strict=True)):
         shares = 4 if day >= 100 else 1
         assert one["close"] == pytest.approx(other["close"] / shares, rel=1e-12)
         for name, factor in (("sma_5", 1 / shares), ("obv", shares), ("sma_5_volume", shares), ("rsi_5", 1)):
@@ -98,10 +98,10 @@ def test_a_split_moves_no_indicator(con: object) -> None:
 
 def test_a_dividend_is_reinvested_from_its_day_on(con: object) -> None:
     bars = bars_with_actions()
-    seen = watched(con, bars)
-    days, closes = list(seen), bars["close"].to_list()
+    bars_by_day = watched(con, bars)
+    days, closes = list(bars_by_day), bars["close"].to_list()
     before = days[159], days[160]
-    total_return = seen[before[1]]["adjusted_close"] / seen[before[0]]["adjusted_close"]
+    total_return = bars_by_day[before[1]]["adjusted_close"] / bars_by_day[before[0]]["adjusted_close"]
     dividend = bars["dividend"][160]
     assert total_return == pytest.approx(closes[160] / (closes[159] - dividend), rel=1e-12)
 

@@ -1,4 +1,4 @@
-"""Bars for the tests of indicators, real ones among them, and the three ways to ask for an indicator of them."""
+"""Bars for the tests of indicators, real ones among them, and the three ways to compute an indicator."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, query
+from stockstream.sql.indicator_catalogue import catalogue
 
 Bars = dict[str, np.ndarray]
-"""Of one symbol: open, high, low, close, volume as float64, NaN where there is none; and, where it matters, date."""
+"""Of one symbol: open, high, low, close, volume as float64, NaN for NULL; and, where it matters, date."""
 
 Columns = dict[str, np.ndarray]
-"""Of one symbol: by the name in the result; NaN for NULL."""
+"""Of one symbol: values by column name; NaN for NULL."""
 
-Oracle = Callable[[Bars], Columns]
-"""What a request should give for one symbol's bars."""
+Oracle = Callable[..., Columns]
+"""What an indicator should return for the bars of one symbol and its parameters."""
 
 PRICES = ("open", "high", "low", "close")
 WAYS = ("macro", "partitioned", "streaming")
@@ -31,7 +31,7 @@ WAYS = ("macro", "partitioned", "streaming")
 
 @cache
 def demo_bars() -> dict[str, Bars]:
-    """Give the real bars that the demo shows: AAPL, FB, GOOG, IBM, MSFT, 2000 to 2013; skip where they are absent."""
+    """Return the real bars of the demo: AAPL, FB, GOOG, IBM, MSFT, 2000 to 2013; skip the test without them."""
     package = importlib.util.find_spec("bokeh_sampledata")
     if package is None or package.origin is None:
         pytest.skip("the demo extra is not installed")
@@ -40,7 +40,7 @@ def demo_bars() -> dict[str, Bars]:
 
 
 def asx_bars(shared: Path, *symbols: str) -> dict[str, Bars]:
-    """Give real bars of the ASX, 1988 to 2016, with their days without trade, jumps and gaps."""
+    """Return real bars of the ASX, 1988 to 2016, with their days without trade, jumps and gaps."""
     names = ", ".join(f"'{symbol}.AX'" for symbol in symbols)
     complete = " AND ".join(f"{column} IS NOT NULL" for column in (*PRICES, "volume"))
     file = shared / "ohlcv" / "asx_yahoo_1988_2016_42sym.parquet"
@@ -48,7 +48,7 @@ def asx_bars(shared: Path, *symbols: str) -> dict[str, Bars]:
 
 
 def random_bars(seed: int, rows: int, start: float = 50) -> Bars:
-    """Give a random walk of prices with two decimals, so that some stay the same, and volumes, so that some are 0."""
+    """Return a random walk: prices with two decimals, so that some are equal, and volumes of which some are 0."""
     rng = np.random.default_rng(seed)
     close = np.round(np.maximum(start * np.exp(np.cumsum(rng.normal(0, 0.02, rows))), 0.05), 2)
     open_ = np.round(close * np.exp(rng.normal(0, 0.01, rows)), 2)
@@ -59,7 +59,7 @@ def random_bars(seed: int, rows: int, start: float = 50) -> Bars:
 
 
 def flat_bars(close: np.ndarray, volume: float = 1000) -> Bars:
-    """Give bars that opened and closed at a price and traded a tenth of a per cent around it."""
+    """Return bars that open and close at a price and trade within a tenth of a per cent of it."""
     return {
         "open": close, "high": close * 1.001, "low": close * 0.999, "close": close,
         "volume": np.full(len(close), volume),
@@ -67,20 +67,20 @@ def flat_bars(close: np.ndarray, volume: float = 1000) -> Bars:
 
 
 def rolling(function: Callable[..., np.ndarray], values: np.ndarray, n: int) -> np.ndarray:
-    """Give a function of the last n values, in longdouble; NaN where there are fewer."""
-    found = np.full(len(values), np.nan, dtype=np.longdouble)
+    """Return a function of the last n values, in longdouble; NaN where there are fewer."""
+    result = np.full(len(values), np.nan, dtype=np.longdouble)
     if len(values) >= n:
-        found[n - 1 :] = function(np.lib.stride_tricks.sliding_window_view(values.astype(np.longdouble), n), axis=-1)
-    return found
+        result[n - 1 :] = function(np.lib.stride_tricks.sliding_window_view(values.astype(np.longdouble), n), axis=-1)
+    return result
 
 
 def days(rows: int) -> np.ndarray:
-    """Give consecutive days from 2000 on."""
+    """Return consecutive days from 2000 on."""
     return np.datetime64("2000-01-01") + np.arange(rows)
 
 
 def connection(symbols: Mapping[str, Bars]) -> DuckDBPyConnection:
-    """Open a connection with the indicators' macros and a table `bars` in no order, NULL for NaN."""
+    """Open a connection with the indicators' macros and a table `bars` in random order, with NULL for NaN."""
     con = duckdb.connect()
     catalogue().install(con)
     put(con, symbols)
@@ -103,36 +103,36 @@ def put(con: DuckDBPyConnection, symbols: Mapping[str, Bars]) -> None:
 
 
 def requests(*texts: str) -> list[Request]:
-    """Understand what is asked for."""
+    """Return the columns that the texts request."""
     return parse(texts, catalogue())
 
 
-def fetch(con: DuckDBPyConnection, texts: Iterable[str], way: str, where: str = "true") -> dict[str, Columns]:
-    """Ask for indicators of the table `bars` in one of `WAYS`: by symbol the columns, and `date`, in order of date.
+def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, where: str = "true") -> dict[str, Columns]:
+    """Compute indicators of the table `bars` in one of `WAYS`; return, per symbol, the columns and `date` by date.
 
-    `where` filters what comes out. By macro only indicators that leave out the same rows can be asked for together.
+    `where` filters the result. By macro, only indicators that leave out the same rows can be computed together.
     """
-    asked = requests(*texts)
+    columns = [one for text in texts for one in (requests(text) if isinstance(text, str) else [text])]
     if way == "macro":
-        found: dict[str, Columns] = {}
-        for call in dict.fromkeys(one.call("bars") for one in asked):
-            same = [one for one in asked if one.call("bars") == call]
-            for symbol, columns in _fetch(con, _by_macro(same), where).items():
-                found.setdefault(symbol, {}).update(columns)
-        return found
+        result: dict[str, Columns] = {}
+        for call in dict.fromkeys(one.call("bars") for one in columns):
+            same = [one for one in columns if one.call("bars") == call]
+            for symbol, values in _fetch(con, _by_macro(same), where).items():
+                result.setdefault(symbol, {}).update(values)
+        return result
     if way == "partitioned":
-        return _fetch(con, query(asked, "bars"), where)
-    # Exactly as many as the longest symbol has: one less would have to show.
+        return _fetch(con, query(columns, "bars"), where)
+    # Exactly as many as the longest symbol has: with one less the results would be wrong.
     counted = "SELECT max(bars) FROM (SELECT count(*) AS bars FROM bars GROUP BY symbol)"
     longest = int(con.execute(counted).fetchall()[0][0] or 1)
-    return _fetch(con, query(asked, "bars", longest=longest), where)
+    return _fetch(con, query(columns, "bars", longest=longest), where)
 
 
 def header_number(con: DuckDBPyConnection, request: Request, key: str) -> int:
-    """Give what a header says as an expression of the parameters: the warm-up, or the lookback."""
-    header, numbers = request.indicator.file.header, request.indicator.periods
-    given = [f"{text} AS {name}" for name, text in request.arguments if name in numbers]
-    return int(con.execute(f"SELECT {header[key]} FROM (SELECT {', '.join(given) or 1})").fetchall()[0][0])
+    """Return the value of a header field that is an expression of the parameters: `warmup` or `lookback`."""
+    text = getattr(request.indicator.header, key)
+    arguments = [f"{text} AS {name}" for name, text in request.arguments if name in request.indicator.periods]
+    return int(con.execute(f"SELECT {text} FROM (SELECT {', '.join(arguments) or 1})").fetchall()[0][0])
 
 
 def _by_macro(same: list[Request]) -> str:
@@ -147,14 +147,14 @@ def _fetch(con: DuckDBPyConnection, text: str, where: str) -> dict[str, Columns]
 
 
 def read(text: str) -> dict[str, Bars]:
-    """Give bars of a query."""
+    """Return the bars of a query, by symbol."""
     names = ", ".join(f"CAST({name} AS DOUBLE) AS {name}" for name in (*PRICES, "volume"))
     rows = duckdb.sql(f"SELECT symbol, date AS date, {names} FROM ({text}) ORDER BY symbol, date").fetchnumpy()
     return _split(np.asarray(rows.pop("symbol")), {name: filled(values) for name, values in rows.items()})
 
 
 def filled(values: np.ndarray) -> np.ndarray:
-    """Give what DuckDB gave as dates, or as float64 with NaN for NULL."""
+    """Return a column of DuckDB as dates, or as float64 with NaN for NULL."""
     if values.dtype.kind == "M":
         return np.asarray(values).astype("datetime64[D]")
     return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))

@@ -1,83 +1,123 @@
-"""The indicators' files: what is generated is up to date, released ones are as they were, bad ones are named."""
+"""The indicators' files: generated files are current, released ones unchanged, errors name the file and the field."""
 
 from __future__ import annotations
 
+import re
+from datetime import date
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from stockstream.sql import generate
-from stockstream.sql.catalogue import FOLDER, catalogue
 from stockstream.sql.errors import UsageError
+from stockstream.sql.indicator_catalogue import FOLDER, Indicator, catalogue, check_macro
+from stockstream.sql.indicator_kernels import KERNELS, kernel_files
+from stockstream.sql.indicator_pages import checksum_of, checksums, edited, locked, released
+from stockstream.sql.indicator_skeleton import is_checkout, repository_files
+from stockstream.sql.loader import HOME, SqlFile
 from tests.analytics.test_cli import run_cli
 
-SMA = (FOLDER / "trend/sma_v1.sql").read_text(encoding="utf-8")
+SMA = (FOLDER / "trend/sma_v2.sql").read_text(encoding="utf-8").replace("sma_v2", "sma_v1")
+SMA = SMA.replace("version: 2", "version: 1")
+MINE = SMA.replace("sma", "mine")
 
 
-def own(folder: Path, text: str, name: str = "mine_v1") -> Path:
+def folder_with(folder: Path, text: str, name: str = "mine_v1") -> Path:
     (folder / f"{name}.sql").write_text(text, encoding="utf-8")
     return folder
 
 
-def test_what_is_generated_is_up_to_date() -> None:
-    for path, text in generate.generated().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make indicators` and commit"
-
-
 def test_no_released_file_was_edited() -> None:
-    now = generate.checksums()
-    assert {name: now.get(name) for name in generate.released()} == generate.released()
-    assert now.keys() == generate.released().keys(), "run `make indicators`: a file is not in versions.lock"
+    assert edited() == []
+    assert checksums() == locked(), "run `make sql`: versions.lock is not current"
+    assert released().items() <= locked().items()
+
+
+@pytest.mark.parametrize("one", catalogue().indicators, ids=lambda one: one.macro)
+def test_the_macro_is_what_the_header_says(one: Indicator) -> None:
+    """A person's files are checked when they are read, the shipped ones here."""
+    check_macro(one)
+
+
+@pytest.mark.parametrize("one", catalogue().active, ids=lambda one: one.macro)
+def test_windows_are_spelled_out(one: Indicator) -> None:
+    """Spark and Athena know named windows, but not those that extend another one."""
+    body = one.file.text.split("--- */", 1)[1]
+    assert not re.search(r"OVER \((?!PARTITION BY symbol)", body)
+
+
+@pytest.mark.parametrize("file", kernel_files(), ids=lambda file: file.header["name"])
+def test_a_kernel_has_a_complete_header(file: SqlFile) -> None:
+    header = file.header
+    assert header["name"] == file.path.stem
+    assert header.keys() == {
+        "name", "title", "status", "grain", "params", "needs", "returns", "reference", "example", "changes"
+    }  # fmt: skip
+    parameters = re.findall(rf"MACRO {header['name']}\((.*?)\)", file.text)
+    assert parameters == [", ".join(header["params"])]
+    names = [one.removeprefix("indicators/kernels/") for one in KERNELS]
+    body = file.text.split("--- */", 1)[1]
+    calls = {name for name in names if name != header["name"] and f"{name}(" in body}
+    assert calls == set(header["needs"])
+    with duckdb.connect() as con:
+        catalogue().install(con)
+        assert con.sql(header["example"]).types == [header["returns"].split(",")[0]]
 
 
 def test_layout_and_comments_of_a_released_file_may_change_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "sma_v1.sql"
     path.write_text(SMA)
-    before = generate.checksum(path)
+    before = checksum_of(path)
     path.write_text(
         SMA.replace("title: Simple", "title: Plain").replace("WITH bars AS (\n", "WITH bars AS ( -- rows\n\n")
     )
-    assert generate.checksum(path) == before
+    assert checksum_of(path) == before
     path.write_text(SMA.replace("n - 1 PRECEDING", "n PRECEDING"))
-    assert generate.checksum(path) != before
+    assert checksum_of(path) != before
 
 
 @pytest.mark.parametrize(
     ("text", "words"),
     [
         (SMA, "sma_v1.sql"),
-        (SMA.replace("name: sma", "name: mine"), "the macro is called sma_v1, the header says mine_v1"),
         (
-            SMA.replace("sma", "mine").replace("n: 20, ", ""),
-            "takes \\(src, n, value\\), the header says \\(src, value\\)",
+            SMA.replace("name: sma", "name: mine").replace("[sma]", "[mine]"),
+            "the macro is called sma_v1, by the header",
         ),
-        (SMA.replace("sma", "mine").replace("[mine]", "[other]"), "gives symbol, date, mine; the header says"),
-        (SMA.replace("sma", "mine").replace("warmup: n - 1\n", ""), "the header lacks warmup"),
-        (SMA.replace("sma", "mine").replace("params: {", "params: {{"), "the header is not YAML"),
+        (MINE.replace("n: 20, ", ""), r"takes \(src, n, value\), by the header's params \(src, value\)"),
+        (MINE.replace("[mine]", "[other]"), "returns symbol, date, mine; by the header's returns symbol, date, other"),
+        (MINE.replace("warmup: n - 1\n", ""), "the header lacks warmup"),
+        (MINE.replace("version: 1", "version: one"), "the header's version: Input should be a valid integer"),
+        (
+            MINE.replace("status: active", "status: new"),
+            "the header's status: Input should be 'active' or 'superseded'",
+        ),
+        (MINE.replace("grain:", "grane:"), "the header's grane: Extra inputs are not permitted"),
+        (MINE.replace("price_like: [mine]", "price_like: [yours]"), "price_like names yours, which is not in returns"),
+        (MINE.replace("params: {", "params: {{"), "the header is not YAML"),
         (SMA.split("--- */")[1], "does not open with a"),
-        (SMA.split("--- */")[0].replace("sma", "mine") + "--- */\nSELECT 1;", "should be one CREATE OR REPLACE MACRO"),
-        (SMA.replace("sma", "mine").replace("END AS mine", "AS mine"), "mine_v1.sql"),
+        (MINE.split("--- */")[0] + "--- */\nSELECT 1;", "expected one CREATE OR REPLACE MACRO"),
+        (MINE.replace("END AS mine", "AS mine"), "mine_v1.sql"),
     ],
 )
-def test_a_file_that_is_no_indicator_is_named(text: str, words: str, tmp_path: Path) -> None:
+def test_an_error_names_the_file_and_the_field(text: str, words: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=words) as raised:
-        catalogue(own(tmp_path, text))
+        catalogue(folder_with(tmp_path, text))
     assert "mine_v1.sql" in str(raised.value)
     assert "\n" not in str(raised.value)
 
 
-def test_a_version_that_we_ship_is_not_replaced(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="has that name and version already"):
-        catalogue(own(tmp_path, SMA, "sma_v1"))
+def test_a_shipped_version_is_not_replaced(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="has the same name and version"):
+        catalogue(folder_with(tmp_path, SMA, "sma_v1"))
 
 
 def test_a_newer_version_is_what_the_name_means(tmp_path: Path) -> None:
-    text = SMA.replace("sma_v1", "sma_v2").replace("version: 1", "version: 2").replace("n: 20", "n: 30")
-    found = catalogue(own(tmp_path, text, "sma_v2"))
-    assert [one.version for one in found.newest if one.name == "sma"] == [2]
+    text = SMA.replace("sma_v1", "sma_v3").replace("version: 1", "version: 3").replace("n: 20", "n: 30")
+    indicators = catalogue(folder_with(tmp_path, text, "sma_v3"))
+    assert [one.version for one in indicators.newest if one.name == "sma"] == [3]
     with duckdb.connect() as con:
-        found.install(con)
+        indicators.install(con)
         con.execute(
             "CREATE TABLE t AS SELECT 'A' AS symbol, DATE '2020-01-01' + i::INTEGER AS date, i AS close "
             "FROM range(40) AS r (i)"
@@ -88,10 +128,31 @@ def test_a_newer_version_is_what_the_name_means(tmp_path: Path) -> None:
 
 
 def test_new_writes_an_indicator_and_a_test_that_passes(tmp_path: Path) -> None:
-    ran = run_cli("indicators", "new", "my_average", "--sql-path", str(tmp_path))
-    assert ran.out.split() == [f"{tmp_path}/my_average_v1.sql", f"{tmp_path}/test_my_average.py"]
+    ran = run_cli("indicators", "new", "my_mean", "--sql-path", str(tmp_path))
+    assert ran.out.split() == [f"{tmp_path}/my_mean_v1.sql", f"{tmp_path}/test_my_mean.py"]
     assert pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-o", "addopts=", ran.out.split()[1]]) == 0
-    assert "my_average(20)" in run_cli("indicators", "list", "--sql-path", str(tmp_path)).out
-    again = run_cli("indicators", "new", "my_average", "--sql-path", str(tmp_path))
-    assert (again.code, "is there already" in again.err) == (2, True)
+    assert "my_mean(20)" in run_cli("indicators", "list", "--sql-path", str(tmp_path)).out
+    again = run_cli("indicators", "new", "my_mean", "--sql-path", str(tmp_path))
+    assert (again.code, "exists already" in again.err) == (2, True)
     assert run_cli("indicators", "new", "My-Average", "--sql-path", str(tmp_path)).code == 2
+
+
+def test_new_outside_the_repository_writes_to_the_folder_indicators(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ran = run_cli("indicators", "new", "my_mean")
+    assert ran.out.split() == ["indicators/my_mean_v1.sql", "indicators/test_my_mean.py"]
+    assert [path.name for path in tmp_path.iterdir()] == ["indicators"]
+
+
+def test_new_in_the_repository_writes_the_sql_file_and_its_oracle() -> None:
+    """The recipe as a whole, in a copy of the repository, is followed by tests/test_recipes.py."""
+    files = repository_files("my_mean", "trend", date(2026, 11, 26))
+    root = HOME.resolve().parent
+    assert [str(path.relative_to(root)) for path in files] == [
+        "sql/indicators/trend/my_mean_v1.sql",
+        "tests/sql/indicators/oracles/my_mean.py",
+    ]
+    assert is_checkout(root / "sql")
+    assert not is_checkout(root.parent)

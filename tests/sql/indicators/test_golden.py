@@ -1,6 +1,6 @@
-"""Result files of another project (Skender's Stock.Indicators), where its convention is ours.
+"""Result files of another project (Skender's Stock.Indicators), for indicators with the same convention.
 
-Left out: Aroon, which takes the oldest of equal extremes there, as TA-Lib and we take the newest.
+Left out: Aroon, which takes the oldest of equal extremes, while TA-Lib and we take the newest.
 """
 
 from __future__ import annotations
@@ -42,9 +42,9 @@ SAME = [
     ("willr", "williamsR", "williams_r_14"),
     ("wma", "wma", "wma_14"),
 ]
-"""By file and column there, our request: equal in every row."""
+"""File, column and our request: equal in every row."""
 
-SETTLES = [
+CONVERGING = [
     ("adx", "adx", "adx_14"),
     ("adx", "pdi", "plus_di_14"),
     ("adx", "mdi", "minus_di_14"),
@@ -55,15 +55,15 @@ SETTLES = [
     ("tema", "tema", "tema_20"),
     ("trix", "trix", "trix_14"),
 ]
-"""The same recursion from another first value, ours being TA-Lib's: equal once that no longer counts."""
+"""The same recursion with another first value, while ours is TA-Lib's: equal once that no longer counts."""
 
-SETTLED = 400
+CONVERGED = 400
 LATER = {"stoch_k_14_3_3": 2, "kama_10": 1}
-"""Rows that are NULL with us and not there: %K until there is %D, and the close that KAMA begins with."""
+"""Number of rows that are NULL in ours only: %K before %D, and the close that KAMA starts with."""
 
 
-def asked(shared: Path, request: str, way: str) -> np.ndarray:
-    """Give our column of the 502 bars that the golden files are made of."""
+def column_of(shared: Path, request: str, way: str) -> np.ndarray:
+    """Return our column for the 502 bars of the result files."""
     bars = read(f"SELECT *, 'X' AS symbol FROM read_csv('{shared}/golden/skender/quotes/default.csv')")
     with connection(bars) as con:
         return fetch(con, [request], way)["X"][request]
@@ -71,9 +71,9 @@ def asked(shared: Path, request: str, way: str) -> np.ndarray:
 
 def golden(shared: Path, file: str, column: str) -> np.ndarray:
     rows = f"FROM read_csv('{shared}/golden/skender/results_csv/{file}.csv') ORDER BY timestamp"
-    found = duckdb.sql(f'SELECT CAST("{column}" AS DOUBLE) AS found {rows}').fetchnumpy()["found"]
-    assert len(found) == 502
-    return filled(found)
+    values = duckdb.sql(f'SELECT CAST("{column}" AS DOUBLE) AS x {rows}').fetchnumpy()["x"]
+    assert len(values) == 502
+    return filled(values)
 
 
 def assert_close(got: np.ndarray, expected: np.ndarray) -> None:
@@ -85,29 +85,29 @@ def assert_close(got: np.ndarray, expected: np.ndarray) -> None:
 def test_every_row(file: str, column: str, request_: str, way: str, shared: Path) -> None:
     expected = golden(shared, file, column)
     expected[: np.argmax(~np.isnan(expected)) + LATER.get(request_, 0)] = np.nan
-    assert_close(asked(shared, request_, way), expected)  # NaN in the same rows, too
+    assert_close(column_of(shared, request_, way), expected)  # NaN in the same rows, too
 
 
 @pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("file", "column", "request_"), SETTLES)
+@pytest.mark.parametrize(("file", "column", "request_"), CONVERGING)
 def test_rows_after_the_first_value_no_longer_counts(
     file: str, column: str, request_: str, way: str, shared: Path
 ) -> None:
     expected = golden(shared, file, column)
-    assert not np.isnan(expected[SETTLED:]).any()
-    assert_close(asked(shared, request_, way)[SETTLED:], expected[SETTLED:])
+    assert not np.isnan(expected[CONVERGED:]).any()
+    assert_close(column_of(shared, request_, way)[CONVERGED:], expected[CONVERGED:])
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_donchian_there_leaves_out_the_bar_itself(way: str, shared: Path) -> None:
     for column, request in (("upperBand", "upper"), ("centerline", "middle"), ("lowerBand", "lower")):
-        got = asked(shared, f"donchian_{request}", way)
+        got = column_of(shared, f"donchian_{request}", way)
         assert_close(got[:-1], golden(shared, "donchian", column)[1:])
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_obv_there_begins_at_0(way: str, shared: Path) -> None:
-    got, expected = asked(shared, "obv", way), golden(shared, "obv", "obv")
+    got, expected = column_of(shared, "obv", way), golden(shared, "obv", "obv")
     assert expected[0] == 0
     assert_close(got - got[0], expected)
 

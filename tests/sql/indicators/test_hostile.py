@@ -1,4 +1,4 @@
-"""Bars that break naive arithmetic, against definitions written out in longdouble, recursions as plain loops."""
+"""Bars that break naive arithmetic, against plain definitions in longdouble, with recursions as loops."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 import pytest
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.catalogue import catalogue
+from stockstream.sql.indicator_catalogue import catalogue
 from tests.sql.indicators._bars import PRICES, WAYS, Bars, connection, days, fetch, flat_bars, put, random_bars
 
 LONG = np.longdouble
 Exact = dict[str, tuple[np.ndarray, np.ndarray | float]]
-"""By column its values, and the magnitude of what these are differences of, of which 16 digits are known."""
+"""By column its values, and the magnitude of the operands of their differences, which have 16 digits."""
 
 
 def over(values: np.ndarray, n: int) -> list[np.ndarray]:
-    """Give the last n values of each bar from the first that has so many on: the newest of each, the one before, …"""
+    """Return n arrays: the value of each bar from bar n - 1 on, the value one bar before, and so on."""
     long = values.astype(LONG)
     return [long[n - 1 - back : len(long) - back] for back in range(n)]
 
 
 def aligned(values: np.ndarray, rows: int) -> np.ndarray:
-    """Put NaN before values, so that the last is the last bar's."""
+    """Return the values preceded by NaN, `rows` in all."""
     return np.concatenate([np.full(rows - len(values), np.nan, dtype=LONG), values])
 
 
@@ -50,13 +50,13 @@ def nothing(values: np.ndarray) -> np.ndarray:
 
 
 def recursion(values: np.ndarray, n: int, weight: float | np.longdouble, first: int) -> np.ndarray:
-    """Give y + weight * (x - y), from the mean of the n values up to bar `first` on."""
-    found = nothing(values)
+    """Return y = previous y + weight * (x - previous y), starting at bar `first` with the mean of the last n values."""
+    result = nothing(values)
     if len(values) > first:
-        y = found[first] = values[first + 1 - n : first + 1].astype(LONG).mean()
+        y = result[first] = values[first + 1 - n : first + 1].astype(LONG).mean()
         for k, x in enumerate(values[first + 1 :].astype(LONG), first + 1):
-            found[k] = y = y + weight * (x - y)
-    return found
+            result[k] = y = y + weight * (x - y)
+    return result
 
 
 def ema(values: np.ndarray, n: int, first: int | None = None) -> np.ndarray:
@@ -110,8 +110,8 @@ def keltner(bars: Bars) -> Exact:
 
 def volatility(bars: Bars) -> Exact:
     returns = np.diff(np.log(bars["close"].astype(LONG)))
-    found = deviation(returns, 20) * np.sqrt(LONG(20) / 19 * 252)
-    return {"historical_volatility": (aligned(found, len(bars["close"])), 1)}
+    yearly = deviation(returns, 20) * np.sqrt(LONG(20) / 19 * 252)
+    return {"historical_volatility": (aligned(yearly, len(bars["close"])), 1)}
 
 
 def flows(bars: Bars) -> np.ndarray:
@@ -149,8 +149,8 @@ def of_value(bars: Bars) -> Exact:
 
 EXACT: dict[str, Callable[[Bars], Exact]] = {
     **dict.fromkeys(("sma", "ema", "wma", "rsi", "stddev", "atr"), of_value),
-    **dict.fromkeys(("obv", "ad", "cmf", "vwap_v1", "vwap_rolling"), volumes),
-    "macd_v1": macd,
+    **dict.fromkeys(("obv", "ad", "cmf", "vwap_v2", "vwap_rolling"), volumes),
+    "macd_v2": macd,
     "bollinger": bollinger,
     "keltner": keltner,
     "historical_volatility": volatility,
@@ -180,16 +180,17 @@ SERIES: dict[str, Bars] = {
 }
 
 
-MACROS = [one.macro for one in catalogue().indicators]
+ACTIVE = catalogue().active
+MACROS = [one.macro for one in ACTIVE]
 
 
-def assert_exact(found: dict[str, np.ndarray], exact: Exact) -> None:
-    for name in found.keys() - {"date"}:
+def assert_exact(columns: dict[str, np.ndarray], exact: Exact) -> None:
+    for name in columns.keys() - {"date"}:
         value, level = exact[name]
-        np.testing.assert_array_equal(np.isnan(found[name]), np.isnan(value), f"{name}: NULL elsewhere")
-        off = np.abs(found[name] - value) > 1e-9 * np.abs(value) + 1e-13 * level
+        np.testing.assert_array_equal(np.isnan(columns[name]), np.isnan(value), f"{name}: NULL elsewhere")
+        off = np.abs(columns[name] - value) > 1e-9 * np.abs(value) + 1e-13 * level
         at = np.flatnonzero(off)
-        assert not len(at), f"{name}, bar {at[0]}: {found[name][at[0]]!r} is not {value[at[0]]!r}"
+        assert not len(at), f"{name}, bar {at[0]}: {columns[name][at[0]]!r} is not {value[at[0]]!r}"
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -211,13 +212,13 @@ def million() -> Iterator[tuple[DuckDBPyConnection, Exact]]:
 @pytest.mark.parametrize("way", WAYS)
 def test_a_million_bars_of_one_symbol(way: str, million: tuple[DuckDBPyConnection, Exact]) -> None:
     con, exact = million
-    found = fetch(con, ["ema", "rsi", "wma", "bollinger"], way)["A"]
-    assert all(np.isfinite(found[name][100:]).all() for name in ("ema", "rsi", "wma", "bollinger_width"))
-    assert_exact(found, exact)
+    columns = fetch(con, ["ema", "rsi", "wma", "bollinger"], way)["A"]
+    assert all(np.isfinite(columns[name][100:]).all() for name in ("ema", "rsi", "wma", "bollinger_width"))
+    assert_exact(columns, exact)
 
 
 def test_rsi_of_a_price_that_changed_years_ago() -> None:
-    """Nothing has changed for 2,000 bars; what rose and fell before is next to nothing, but has a ratio."""
+    """After 2,000 unchanged bars both averages have nearly vanished, but their ratio is still defined."""
     bars = flat_bars(np.concatenate([random_bars(5, 200)["close"], np.full(2_000, 47.11)]))
     with connection({"A": bars}) as con:
         for way in WAYS:
@@ -232,32 +233,65 @@ def test_gaps_in_the_dates_change_nothing(macro: str, way: str) -> None:
     with connection({"A": bars}) as con:
         expected = fetch(con, [macro], way)["A"]
         put(con, {"A": bars | {"date": np.datetime64("1950-01-01") + gaps}})
-        found = fetch(con, [macro], way)["A"]
+        columns = fetch(con, [macro], way)["A"]
     for name in expected.keys() - {"date"}:
-        np.testing.assert_array_equal(found[name], expected[name])
+        np.testing.assert_array_equal(columns[name], expected[name])
+
+
+def columns_of(macro: str) -> list[str]:
+    return ["close" if name == "value" else name for name in catalogue().find(macro)[0].header.columns]
+
+
+@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
+@pytest.mark.parametrize("macro", MACROS)
+def test_a_bar_with_nan_or_infinity_is_left_out_as_with_null(macro: str, value: str) -> None:
+    with connection({"A": random_bars(13, 120)}) as con:
+        con.execute("ALTER TABLE bars ALTER volume TYPE DOUBLE")
+        for column in columns_of(macro):
+            results = []
+            for text in ("NULL", f"'{value}'"):
+                con.execute(f"CREATE OR REPLACE TEMP TABLE good AS SELECT date, {column} AS x FROM bars")
+                con.execute(f"UPDATE bars SET {column} = {text} WHERE date = DATE '{days(50)[-1]}'")
+                results.append([fetch(con, [macro], way)["A"] for way in WAYS])
+                con.execute(f"UPDATE bars SET {column} = x FROM good WHERE good.date = bars.date")
+            for null, strange in zip(*results, strict=True):
+                assert null.keys() == strange.keys()
+                for name in null:
+                    np.testing.assert_array_equal(strange[name], null[name], f"{name}, {column}")
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("scale", [1e-6, 1, 1e6])
+def test_mfi_takes_a_change_within_rounding_for_none(scale: float, way: str) -> None:
+    """The typical price of bars 1 and 2 is 193.34 / 3 in both, computed with different rounding."""
+    bars = {
+        "high": np.array([63.54, 65.45, 64.8]) * scale, "low": np.array([63.0, 63.6, 64.09]) * scale,
+        "close": np.array([63.11, 64.29, 64.45]) * scale, "volume": np.array([150600.0, 295300, 158400]),
+    }  # fmt: skip
+    with connection({"A": bars | {"open": bars["low"]}}) as con:
+        assert fetch(con, ["mfi_2"], way)["A"]["mfi_2"][2] == 100
 
 
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("macro", MACROS)
-def test_rows_that_lack_a_value_are_as_if_they_were_not_there(macro: str, way: str) -> None:
+def test_rows_with_null_are_left_out(macro: str, way: str) -> None:
     bars = random_bars(7, 200) | {"date": days(200)}
     lacking = np.arange(200) % 7 == 5
     gone = {name: values[~lacking] for name, values in bars.items()}
-    header = catalogue().find(macro)[0].file.header
-    for column in ("close" if name == "value" else name for name in header["columns"]):
+    for column in columns_of(macro):
         with connection({"A": gone}) as con:
             expected = fetch(con, [macro], way)["A"]
             put(con, {"A": bars | {column: np.where(lacking, np.nan, bars[column])}})
-            found = fetch(con, [macro], way)["A"]
-        kept = np.isin(found["date"], expected["date"])
+            columns = fetch(con, [macro], way)["A"]
+        present = np.isin(columns["date"], expected["date"])
         for name in expected:
-            np.testing.assert_array_equal(found[name][kept], expected[name])
+            np.testing.assert_array_equal(columns[name][present], expected[name])
             # A column that is joined by its macro leaves the rows in, with NULL.
-            assert name == "date" or np.isnan(found[name][~kept]).all()
+            assert name == "date" or np.isnan(columns[name][~present]).all()
 
 
 @pytest.mark.parametrize("macro", MACROS)
-def test_a_period_that_is_none_is_named(macro: str) -> None:
+def test_an_invalid_period_is_named(macro: str) -> None:
     one = catalogue().find(macro)[0]
     checked = re.findall(r"at_least_v1\((\w+),", one.file.text)
     assert {name for name in one.periods if name == "n" or name.endswith("_n")} <= set(checked)
@@ -274,10 +308,10 @@ def test_log_returns_need_positive_prices(way: str) -> None:
     bars = random_bars(9, 100)
     bars["close"][[40, 60]] = 0, -1
     with connection({"A": bars}) as con:
-        found = fetch(con, ["historical_volatility_10"], way)["A"]["historical_volatility_10"]
+        columns = fetch(con, ["historical_volatility_10"], way)["A"]["historical_volatility_10"]
     null = np.arange(100) < 10
     null[40:51] = null[60:71] = True
-    np.testing.assert_array_equal(np.isnan(found), null)
+    np.testing.assert_array_equal(np.isnan(columns), null)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -285,8 +319,8 @@ def test_no_volume(way: str) -> None:
     bars = random_bars(10, 100)
     bars["volume"] = np.where(np.arange(100) < 30, 0, 5)
     with connection({"A": bars}) as con:
-        found = fetch(con, ["vwap", "vwap_rolling_10", "cmf_10"], way)["A"]
-    assert np.isnan(found["vwap"][:30]).all()
-    assert np.isnan(found["vwap_rolling_10"][:30]).all()
-    assert not np.isnan([found["vwap"][30:], found["vwap_rolling_10"][30:]]).any()
-    assert (found["cmf_10"][9:30] == 0).all()
+        columns = fetch(con, ["vwap", "vwap_rolling_10", "cmf_10"], way)["A"]
+    assert np.isnan(columns["vwap"][:30]).all()
+    assert np.isnan(columns["vwap_rolling_10"][:30]).all()
+    assert not np.isnan([columns["vwap"][30:], columns["vwap_rolling_10"][30:]]).any()
+    assert (columns["cmf_10"][9:30] == 0).all()

@@ -2,7 +2,7 @@
 
 const data = JSON.parse(document.getElementById("data").textContent);
 const days = data.account.days.map((day) => day * 86400);
-const drawn = []; // one function a chart, which draws it anew
+const drawn = []; // one redraw function per chart
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
 const text = (options) => (value) =>
@@ -14,7 +14,7 @@ const percent = text({ style: "percent", maximumFractionDigits: 1 });
 const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
 const percentMark = text({ style: "percent", maximumFractionDigits: 2 });
 
-// uPlot's own logarithmic axis shows whole powers of ten
+// uPlot's logarithmic axis shows only whole powers of ten
 function logMarks(_, axis, min, max) {
   if (max / min > 4) {
     const powers = Array.from({ length: 30 }, (_, i) => 10 ** (i - 10));
@@ -59,7 +59,7 @@ function line(label, stroke, value, extra = {}) {
   return { label, stroke, width: 1.5, value: (_, at) => value(at), points: { show: false }, ...extra };
 }
 
-// make() gives the chart's columns, series, axis format and so on, as things are now
+// make() returns the chart's current columns, series, axis format and so on
 function chart(id, make) {
   const holder = document.getElementById(id);
   if (holder === null) return () => {};

@@ -15,12 +15,12 @@ variables {
 run "protected" {
   assert {
     condition     = !aws_s3_bucket.lake.force_destroy && aws_s3_bucket_versioning.lake.versioning_configuration[0].status == "Enabled"
-    error_message = "A lake with objects cannot be destroyed, and no object is lost by being overwritten."
+    error_message = "A lake with objects cannot be destroyed, and an overwritten object is kept as a version."
   }
 
   assert {
     condition     = jsondecode(aws_s3_bucket_policy.lake[0].policy).Statement[0].Condition.Bool["aws:SecureTransport"] == "false"
-    error_message = "Plain HTTP is refused."
+    error_message = "Requests over plain HTTP are refused."
   }
 
   assert {

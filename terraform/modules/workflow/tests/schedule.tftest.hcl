@@ -1,4 +1,16 @@
 mock_provider "aws" {
+  mock_data "aws_caller_identity" {
+    defaults = {
+      account_id = "123456789012"
+    }
+  }
+
+  mock_data "aws_partition" {
+    defaults = {
+      partition = "aws"
+    }
+  }
+
   mock_resource "aws_sns_topic" {
     defaults = {
       arn = "arn:aws:sns:ap-southeast-2:123456789012:any"
@@ -21,13 +33,12 @@ mock_provider "aws" {
 variables {
   name             = "stockstream-test"
   environment      = "test"
-  account          = "123456789012"
   market           = "ASX"
   schedule         = null
   schedule_enabled = true
   alarm_emails     = ["a@example.org", "b@example.org"]
   function_arns = {
-    for name in ["update_symbols", "fetch_batch", "fetch_metadata", "consolidate", "resample", "refresh_indicators", "check", "summarise"] :
+    for name in keys(jsondecode(file("../../packages.json")).functions) :
     name => "arn:aws:lambda:ap-southeast-2:123456789012:function:${name}"
   }
 }
@@ -40,7 +51,7 @@ run "asx" {
 
   assert {
     condition     = length(aws_sns_topic_subscription.email) == 2
-    error_message = "Everybody is told."
+    error_message = "Every address is subscribed."
   }
 }
 
@@ -57,7 +68,7 @@ run "us" {
 
   assert {
     condition     = aws_scheduler_schedule.daily.state == "DISABLED"
-    error_message = "It can be switched off."
+    error_message = "The schedule can be disabled."
   }
 }
 
@@ -68,6 +79,6 @@ run "another_hour" {
 
   assert {
     condition     = aws_scheduler_schedule.daily.schedule_expression == "cron(30 17 ? * MON-FRI *)"
-    error_message = "The hour can be chosen."
+    error_message = "The schedule can be changed."
   }
 }

@@ -1,0 +1,83 @@
+"""Parameters of a strategy as text: one value, a list or a range, and all combinations of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import Any
+
+from stockstream.analytics.backtest.model import Strategy
+from stockstream.sql.errors import UsageError
+
+
+def parameter_grid(
+    strategy: type[Strategy], texts: Sequence[str], choices: Mapping[str, list[Any]] | None = None
+) -> list[dict[str, Any]]:
+    """Return every combination of parameters.
+
+    Args:
+        strategy: the strategy, whose parameters' defaults decide how a value is read.
+        texts: `fast=10`, `fast=5,10,20` or `fast=5:50:5` (from 5 to 50 in steps of 5).
+        choices: values of further parameters.
+
+    Raises:
+        UsageError: the strategy has no such parameter, or the value does not fit it.
+    """
+    values = dict(choices or {})
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise UsageError(f"--param {text}: write name=value, such as fast=10")
+        values[name] = _parse(strategy, name, value)
+    return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
+
+
+def configured_values(strategy: type[Strategy], name: str, value: Any) -> list[Any]:
+    """Return the values of a parameter in a configuration file: a list has several, and so may a text of numbers."""
+    if isinstance(value, list):
+        return value
+    default = _default(strategy, name)
+    is_range = isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool)
+    return _parse(strategy, name, value) if is_range else [value]
+
+
+def _parse(strategy: type[Strategy], name: str, text: str) -> list[Any]:
+    default = _default(strategy, name)
+    kind = type(default) if default is not inspect.Parameter.empty else None
+    if kind is str or (kind is None and not _is_number(text.replace(":", "").replace(",", ""))):
+        return text.split(",")
+    if kind is bool:
+        booleans = {"true": True, "false": False}
+        if not all(item in booleans for item in text.lower().split(",")):
+            raise UsageError(f"--param {name}={text}: write true or false")
+        return [booleans[item] for item in text.lower().split(",")]
+    try:
+        if ":" in text:
+            first, last, step = (_number(part) for part in [*text.split(":"), "1"][:3])
+            if step <= 0 or last < first or text.count(":") > 2:
+                raise ValueError
+            return [first + at * step for at in range(int((last - first) / step + 1e-9) + 1)]
+        return [_number(part) for part in text.split(",")]
+    except ValueError:
+        raise UsageError(f"--param {name}={text}: write a number, several as 5,10,20, or a range as 5:50:5") from None
+
+
+def _default(strategy: type[Strategy], name: str) -> Any:
+    parameters = inspect.signature(strategy).parameters
+    if name not in parameters:
+        takes = ", ".join(str(item).split(":")[0] + f" = {item.default}" for item in parameters.values())
+        raise UsageError(f"{strategy.__name__} has no parameter {name}: it takes {takes or 'none'}")
+    return parameters[name].default
+
+
+def _number(text: str) -> float:
+    return int(text) if text.strip().lstrip("-").isdigit() else float(text)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

@@ -1,0 +1,133 @@
+"""Every setting of the program, from the environment and `.env`."""
+
+from __future__ import annotations
+
+import os
+from datetime import date
+from functools import cache
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.markets import MARKETS
+
+
+class EnvironmentSettings(BaseSettings):
+    """Settings by the name of their environment variable, which also may be in `.env`.
+
+    A source or a list of companies with settings of its own declares them in its module, as a subclass of this class.
+    """
+
+    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, populate_by_name=True)
+
+    @classmethod
+    def read(cls) -> Self:
+        """Read the settings and check them.
+
+        Raises:
+            UsageError: a value is wrong; the message names its variable.
+        """
+        try:
+            return cls()
+        except ValidationError as error:
+            wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
+            raise UsageError(f"settings (environment or .env): {wrong}") from None
+        except SettingsError as error:  # a list that is not JSON; the message names the field
+            fields = {name: field.alias or name for name, field in cls.model_fields.items()}
+            name = next((alias for name, alias in fields.items() if f'"{name}"' in str(error)), str(error))
+            raise UsageError(f"settings (environment or .env): {name}: write a JSON list") from None
+
+
+def _check_market(name: str) -> str:
+    if name not in MARKETS:
+        raise ValueError(f"write {' or '.join(MARKETS)}")
+    return name
+
+
+class Settings(EnvironmentSettings):
+    """The settings of the program; a table of them is in README.md."""
+
+    lake: str | None = Field(None, alias="STOCKSTREAM_LAKE", description="Folder or s3://bucket/prefix")
+    s3_bucket_name: str | None = Field(None, alias="S3_BUCKET_NAME", description="Bucket of the lake if no lake is set")
+    market: Annotated[str, AfterValidator(_check_market)] = Field(
+        "ASX", alias="STOCKSTREAM_MARKET", description="Market of a new lake"
+    )
+    source: str = Field(
+        "yahoo", alias="STOCKSTREAM_SOURCE", description="Source of bars; `stockstream run --help` lists them"
+    )
+    start: date = Field(date(2000, 1, 1), alias="STOCKSTREAM_START", description="First day of a new symbol's history")
+    trailing_sessions: int = Field(
+        10,
+        ge=1,
+        alias="STOCKSTREAM_TRAILING_SESSIONS",
+        description="Sessions fetched again in each run, for late corrections",
+    )
+    resample: list[str] = Field(
+        ["3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"],
+        alias="STOCKSTREAM_RESAMPLE",
+        description="Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
+    )
+
+    environment: str = Field("dev", alias="ENVIRONMENT", description="Name of the environment in every log line")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", alias="LOG_LEVEL", description="Minimum level of log lines"
+    )
+    aws_region: str = Field("ap-southeast-2", alias="AWS_REGION", description="Region of the bucket")
+    aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL", description="An S3 server other than AWS")
+
+    asx_url: str = Field(
+        "https://asx.api.markitdigital.com/asx-research/1.0/companies/directory/file",
+        alias="STOCKSTREAM_ASX_URL",
+        description="The exchange's list of companies, CSV",
+    )
+    asx_fallback_urls: list[str] = Field(
+        [
+            "https://www.asx.com.au/asx/research/ASXListedCompanies.csv",
+            "https://www.marketindex.com.au/asx-listed-companies",
+        ],
+        alias="STOCKSTREAM_ASX_FALLBACK_URLS",
+        description="Tried in turn if the answer of STOCKSTREAM_ASX_URL is not a believable list; CSV or HTML "
+        "(a JSON list)",
+    )
+    polygon_url: str = Field(
+        "https://api.polygon.io", alias="STOCKSTREAM_POLYGON_URL", description="Address of Polygon's REST API"
+    )
+    polygon_api_key: SecretStr | None = Field(None, alias="POLYGON_API_KEY", description="API key of Polygon")
+    polygon_api_key_parameter: str | None = Field(
+        None, alias="POLYGON_API_KEY_PARAMETER", description="On Lambda: the SSM parameter that holds the key"
+    )
+    polygon_calls_per_minute: int = Field(
+        5, ge=1, alias="STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", description="Rate limit of the Polygon plan"
+    )
+    retry_attempts: int = Field(
+        4, ge=1, alias="STOCKSTREAM_RETRY_ATTEMPTS", description="Maximum number of attempts per request"
+    )
+    retry_wait: float = Field(5.0, ge=0, alias="STOCKSTREAM_RETRY_WAIT", description="Seconds before the first retry")
+    retry_wait_max: float = Field(
+        60.0, ge=0, alias="STOCKSTREAM_RETRY_WAIT_MAX", description="Maximum seconds between two attempts"
+    )
+
+    @property
+    def lake_uri(self) -> str:
+        """The lake to use if none is named: `STOCKSTREAM_LAKE`, else the bucket, else `./lake`."""
+        if self.lake:
+            return self.lake
+        return f"s3://{self.s3_bucket_name}" if self.s3_bucket_name else "./lake"
+
+
+@cache
+def settings() -> Settings:
+    """Return the settings, read and checked once per process.
+
+    Raises:
+        UsageError: a value is wrong; the message names its variable.
+    """
+    values = Settings.read()
+    # boto3 and DuckDB's credential chain read the environment only: make the values of .env visible to them.
+    os.environ.setdefault("AWS_REGION", values.aws_region)
+    os.environ.setdefault("AWS_DEFAULT_REGION", values.aws_region)
+    if values.aws_endpoint_url:
+        os.environ.setdefault("AWS_ENDPOINT_URL", values.aws_endpoint_url)
+    return values

@@ -1,0 +1,23 @@
+"""Discovery of plug-ins: the one class that a module, which is known by its file name, defines."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def class_in(module_name: str, base: type[T]) -> type[T]:
+    """Import a module and return the subclass of `base` that it defines; one that it imports does not count.
+
+    Raises:
+        TypeError: it defines none, or several.
+    """
+    module = importlib.import_module(module_name)
+    members = (member for _, member in inspect.getmembers(module, inspect.isclass))
+    classes = [member for member in members if issubclass(member, base) and member.__module__ == module.__name__]
+    if len(classes) != 1:
+        raise TypeError(f"{module_name} must define one subclass of {base.__name__}; it defines {len(classes)}")
+    return classes[0]

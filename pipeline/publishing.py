@@ -1,0 +1,95 @@
+"""Publishing a generation: new files first, then the numbered manifest (the commit), then the pointer.
+
+Readers see a complete generation, the old or the new one. A writer that dies leaves files that no manifest names, which
+`vacuum` deletes.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.generations import head, point_to
+from stockstream.pipeline.lake import Lake, manifest_key
+from stockstream.pipeline.manifest import Change, Manifest
+from stockstream.sql.loader import load
+from stockstream.sql.session import FileFilter, explain
+
+logger = logging.getLogger(__name__)
+
+ATTEMPTS = 20
+
+Report = TypeVar("Report")
+
+
+@dataclass(frozen=True)
+class Published(Generic[Report]):
+    """The outcome of `publish`."""
+
+    generation: int | None
+    """None: nothing was published."""
+    report: Report
+    """What `make` reported, whether a generation was published or not."""
+
+
+def publish(lake: Lake, step: str, make: Callable[[Manifest], tuple[Change | None, Report]]) -> Published[Report]:
+    """Commit the change that `make(head)` returns; publish nothing if it returns None for the change.
+
+    `make` puts its new files into the lake, and returns the change of the manifest that names them and its report. It
+    is called again with the newest generation when another writer commits first, or when it raises Conflict because it
+    has noticed that.
+
+    Raises:
+        LakeError: the lake cannot be read or written, or other writers commit first every time.
+    """
+    for _ in range(ATTEMPTS):
+        before = head(lake)
+        try:
+            change, report = make(before)
+        except Conflict:
+            continue
+        except duckdb.Error as error:  # S3 is unavailable, a file is damaged, the disk is full
+            raise explain(error, lake.uri) from None
+        if change is None:
+            return Published(None, report)
+        manifest = before.next(change, step)
+        try:
+            lake.store.put(manifest_key(manifest.generation), manifest.to_json(), replaces=None)
+        except Conflict:
+            logger.info("generation %d was taken: %s starts again from it", manifest.generation, step)
+            continue
+        point_to(lake, manifest)
+        logger.info("%s: generation %d", step, manifest.generation)
+        return Published(manifest.generation, report)
+    raise LakeError(f"{lake.uri}: other writers publish all the time: run {step} again later")
+
+
+def session_at(
+    lake: Lake, manifest: Manifest, file_filter: FileFilter | None = None, *steps: str
+) -> DuckDBPyConnection:
+    """Open a session on the newest generation, and on those of the newer batch files that `file_filter` returns.
+
+    It has the views that `steps` need; all views by default.
+
+    Raises:
+        Conflict: `manifest` is not the newest generation any more.
+        LakeError: the lake cannot be read.
+    """
+    con = lake.session(file_filter, *steps)
+    newest = con.execute("SELECT getvariable('manifest').generation").fetchall()[0][0]
+    if newest != manifest.generation:
+        con.close()
+        raise Conflict(f"{lake.uri} is at generation {newest} now")
+    return con
+
+
+def sql_versions(*names: str) -> dict[str, str]:
+    """Return the sha256 of the text of SQL files, by their names below `sql/`."""
+    return {name: hashlib.sha256(load(name).text.encode()).hexdigest() for name in names}

@@ -1,0 +1,133 @@
+"""A whole run in one process: the steps of the state machine as plain function calls, in the same order."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, date, datetime
+from types import ModuleType
+from typing import Any
+
+from stockstream.pipeline.attempts import failed_batch
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.derived import step_modules
+from stockstream.pipeline.errors import StockStreamError
+from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, Event, FetchBatchEvent, Result
+from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.listings import open_listings
+from stockstream.pipeline.markets import Market
+from stockstream.pipeline.sources.base import Source
+from stockstream.pipeline.steps import fetch_batch, load_step, update_symbols
+from stockstream.pipeline.steps.summarise import summarised
+
+logger = logging.getLogger(__name__)
+
+MAX_CONCURRENT_BATCHES = 10
+
+RefreshingStep = Callable[[Event, Lake, Market], Result]
+
+
+def run(
+    lake: Lake,
+    source: Source,
+    market: Market,
+    symbols: Sequence[str] | None = None,
+    day: date | None = None,
+    start: date | None = None,
+    end: date | None = None,
+    accept_smaller: bool = False,
+    batch_size: int | None = None,
+    on_start: Callable[[int], None] = lambda symbols: None,
+    on_symbols: Callable[[int], None] = lambda count: None,
+    on_step: Callable[[str], None] = lambda step: None,
+) -> dict[str, Any]:
+    """Update the list of symbols (unless `symbols` are named), fetch all batches, refresh silver and check it.
+
+    `day` is the run's day (today on the exchange), `start` the first day of a new symbol's history; with `end`, that
+    range is fetched for every symbol. Batches are fetched concurrently. Returns `events.Summary` with `seconds`, and
+    with the result of each later step under its key. What was fetched is stored and served even if a later step fails.
+    """
+    began = time.monotonic()
+    now = datetime.now(UTC)
+    day = day or market.today(now)
+    listings = (source.listings() or open_listings(market, settings())) if symbols is None else None
+    update = update_symbols.run(
+        {"date": str(day), "symbols": list(symbols or ()), "accept_smaller": accept_smaller},
+        lake,
+        listings,
+        market,
+        batch_size or source.batch_size,
+        now,
+    )
+    base: FetchBatchEvent = {
+        "date": str(day),
+        "start": str(start) if start else None,
+        "end": str(end) if end else None,
+    }
+    on_start(len(update["symbols"]))
+    pool = ThreadPoolExecutor(min(MAX_CONCURRENT_BATCHES, source.concurrency))
+    try:
+        futures = [
+            pool.submit(_fetch, base, batch, lake, source, market, now, on_symbols) for batch in update["symbolBatches"]
+        ]
+        batches = [future.result() for future in futures]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
+    results, failures = _refresh(lake, market, on_step)
+    summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures)
+    return {**summary, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _refresh(lake: Lake, market: Market, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:
+    """Run the steps after the fetch; return results and failures by key. The first failure ends it."""
+    results: dict[str, Result] = {}
+    for name, step in _refreshing_steps().items():
+        on_step(name)
+        try:
+            results[name] = step({}, lake, market)
+        except StockStreamError as error:
+            logger.error("%s: %s", name, error)
+            return results, {name: str(error)}
+    return results, {}
+
+
+def _refreshing_steps() -> dict[str, RefreshingStep]:
+    """Return the steps after the fetch by the key of their result; the check, which reads all tables, is the last."""
+    steps = {step.result: load_step(step.name) for step in REFRESHES}
+    check = steps.pop("check")
+    derived = {name: _without_market(module) for name, module in step_modules().items() if name not in steps}
+    return {**steps, **derived, "check": check}
+
+
+def _without_market(module: ModuleType) -> RefreshingStep:
+    """Return the `run` of a derived table's module as a function that takes a market, too."""
+
+    def step(event: Event, lake: Lake, market: Market) -> Result:
+        result: Result = module.run(event, lake)
+        return result
+
+    return step
+
+
+def _fetch(
+    base: FetchBatchEvent,
+    batch: Batch,
+    lake: Lake,
+    source: Source,
+    market: Market,
+    now: datetime,
+    on_symbols: Callable[[int], None],
+) -> BatchResult:
+    """Fetch a batch; return a result also for a batch that fails as a whole, so that the others go on."""
+    try:
+        event: FetchBatchEvent = {**base, "symbols": batch["symbols"], "batchNumber": batch["batchNumber"]}
+        return fetch_batch.run(event, lake, source, market, now, on_symbols)
+    except StockStreamError as error:
+        reason = str(error)
+        logger.error("batch %s: %s", batch["batchNumber"], reason)
+    except Exception as error:
+        reason = f"unexpected {type(error).__name__}: {error}"
+        logger.exception("batch %s", batch["batchNumber"])
+    return failed_batch(batch, reason)

@@ -1,0 +1,64 @@
+"""Which sessions to fetch per symbol, derived from the bars in the lake, so that the two cannot disagree."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+
+from duckdb import DuckDBPyConnection
+
+from stockstream.pipeline.lake import Lake, since
+from stockstream.pipeline.markets import Market
+from stockstream.pipeline.sources.base import Window
+from stockstream.sql.loader import load
+from stockstream.sql.session import pick_files, set_variable
+
+RECENT = timedelta(days=45)
+"""The newest bar of most symbols is in the files of this period; older files are opened only for the other symbols."""
+
+
+@dataclass(frozen=True)
+class FetchRange:
+    """The days to fetch: up to `end`, from `start` for symbols without bars."""
+
+    start: date
+    end: date
+    backfill: bool = False
+    """Fetch the whole range for every symbol, whatever the lake holds."""
+
+
+def plan_windows(
+    con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], days: FetchRange, market: Market, trailing: int
+) -> list[Window]:
+    """Return one window per symbol that has something to fetch. `con` is a session of the lake.
+
+    The window of a new symbol is the whole range. Other windows begin `trailing` sessions before the newest bar, so
+    that late corrections arrive. A symbol that has the bar of the last session has nothing to fetch.
+    """
+    if days.start > days.end:
+        return []
+    everything = [Window(symbol, days.start, days.end) for symbol in symbols]
+    if days.backfill:
+        return everything
+    newest = watermarks(con, lake, symbols, days.end)
+    windows = []
+    for window in everything:
+        watermark = newest.get(window.symbol)
+        if watermark is None:
+            windows.append(window)
+        elif watermark < days.end:
+            windows.append(Window(window.symbol, market.sessions_back(watermark, trailing - 1), days.end))
+    return windows
+
+
+def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day: date) -> dict[str, date]:
+    """Return the date of each symbol's newest bar up to a day; symbols without bars are left out."""
+    newest: dict[str, date] = {}
+    for file_filter in (since(day - RECENT), None):
+        remaining = [symbol for symbol in symbols if symbol not in newest]
+        if remaining:
+            pick_files(con, lake.uri, file_filter)
+            set_variable(con, "batch_symbols", remaining)
+            newest |= con.execute(load("steps/newest_bars").text, {"day": day}).fetchall()
+    return newest

@@ -1,0 +1,33 @@
+"""Turns DuckDB's errors about a lake into messages that say what to do."""
+
+from __future__ import annotations
+
+import duckdb
+
+from stockstream.sql.errors import LakeError
+
+HINTS = {
+    "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
+    "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
+    "ExpiredToken": "the AWS credentials have expired: log in again",
+    "InvalidToken": "the AWS session token is wrong: check the AWS credentials in use, or log in again",
+    "NoSuchBucket": "there is no such bucket",
+    "Secret Validation Failure": "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in",
+    "HTTP 403": "access denied: check the AWS credentials in use and what they may read",
+    "Could not establish connection": "no connection to S3",
+    "Could not connect": "no connection to S3",
+}
+"""Advice per text that DuckDB's message contains; the first match counts."""
+NEWER = "the lake was written by a newer Stock Stream"
+"""How lake.sql begins the message that refuses a manifest of a later format."""
+
+
+def explain(error: duckdb.Error, lake: str) -> LakeError:
+    """Return DuckDB's error about a lake as an error of one line that says what to do."""
+    text = " ".join(str(error).split("\n\nLINE ")[0].split())
+    if NEWER in text:
+        return LakeError(f"cannot read {lake}: {text[text.index(NEWER) :]}")
+    for sign, advice in HINTS.items():
+        if sign in text:
+            return LakeError(f"cannot read {lake}: {advice}")
+    return LakeError(f"cannot read {lake}: {text}")

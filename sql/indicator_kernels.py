@@ -1,0 +1,65 @@
+"""Kernels: the scalar macros that the indicators' files are written with, `sql/indicators/kernels/NAME_vN.sql`."""
+
+from __future__ import annotations
+
+from functools import cache
+from graphlib import TopologicalSorter
+
+import sqlglot
+from sqlglot import exp
+
+from stockstream.sql.loader import HOME, SqlFile, read
+
+KERNELS = tuple(f"indicators/kernels/{path.stem}" for path in sorted((HOME / "indicators/kernels").glob("*.sql")))
+"""Paths below `sql/`, without the ending."""
+
+
+@cache
+def kernel_files() -> tuple[SqlFile, ...]:
+    """Return the kernels in an order in which each follows those that its header's `needs` names."""
+    files = {file.header["name"]: file for file in (read(HOME / f"{name}.sql") for name in KERNELS)}
+    order = TopologicalSorter({name: file.header["needs"] for name, file in files.items()}).static_order()
+    return tuple(files[name] for name in order)
+
+
+def macro_of(file: SqlFile) -> exp.Create:
+    """Parse a file's macro.
+
+    Raises:
+        ValueError: the file is not one CREATE MACRO statement.
+    """
+    statements = [one for one in sqlglot.parse(file.text.split("--- */", 1)[1], dialect="duckdb") if one is not None]
+    macro = statements[0] if len(statements) == 1 else None
+    if not isinstance(macro, exp.Create) or not isinstance(macro.this, exp.UserDefinedFunction):
+        raise ValueError("expected one CREATE OR REPLACE MACRO … AS TABLE after the header")
+    return macro
+
+
+@cache
+def _composed() -> dict[str, exp.Create]:
+    """Return by name the kernels that are written with other kernels."""
+    return {file.header["name"]: macro_of(file) for file in kernel_files() if file.header["needs"]}
+
+
+def expand_kernels(expression: exp.Expr) -> None:
+    """Replace, in place, calls of kernels that are written with other kernels by their bodies.
+
+    Only basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`.
+    """
+    composed = _composed()
+    for call in list(expression.find_all(exp.Anonymous)):
+        if (macro := composed.get(call.name.lower())) is None:
+            continue
+        names = [parameter.name for parameter in macro.this.expressions]
+        arguments = dict(zip(names, call.expressions, strict=True))
+        body = exp.paren(macro.expression)
+        for column in list(body.find_all(exp.Column)):
+            column.replace(_operand(arguments[column.name]))
+        expand_kernels(body)
+        call.replace(body)
+
+
+def _operand(expression: exp.Expr) -> exp.Expr:
+    """Return a copy that can stand wherever a column does."""
+    is_simple = isinstance(expression, exp.Literal | exp.Column | exp.Paren)
+    return expression.copy() if is_simple else exp.paren(expression)

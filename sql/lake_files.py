@@ -1,0 +1,121 @@
+"""Which files of a lake the views of a connection read."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.sql.explanations import explain
+from stockstream.sql.loader import load
+from stockstream.sql.variables import quoted, set_variable
+
+ATTEMPTS = 10
+"""To read the manifest on S3, which DuckDB does in two requests: it may be replaced between them."""
+
+FileFilter = Callable[[list[str]], Iterable[str]]
+"""Selects batch files: receives the URIs of all and returns those to read, which may be copies elsewhere."""
+Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
+"""Of a silver table: the files of base, the files of delta, and the restated symbols."""
+
+
+class LakeWarning(UserWarning):
+    """Part of a lake cannot be read; the rest is served."""
+
+
+def list_files(con: DuckDBPyConnection, lake: str) -> None:
+    """List the lake's files again, on a connection of `session.connect`.
+
+    Raises:
+        LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            con.execute(load("lake").text)
+            return
+        except duckdb.Error as error:
+            if "ETag on reading file" not in str(error) or attempt == ATTEMPTS:
+                raise explain(error, lake) from None
+
+
+def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
+    """Return the value of a variable that is a list of files."""
+    row = con.execute(f"SELECT getvariable({quoted(variable)})").fetchone()
+    return list(row[0] or []) if row else []
+
+
+def listed_files(con: DuckDBPyConnection) -> list[str]:
+    """Return all batch files that the lake had when `list_files` ran last."""
+    return files_of(con, "listed_files")
+
+
+def set_generation(con: DuckDBPyConnection, generation: int | None) -> None:
+    """Let `list_files` read one generation; None: the newest, and the batch files newer than it."""
+    set_variable(con, "generation", generation)
+
+
+def set_silver(con: DuckDBPyConnection, tables: Mapping[str, Parts]) -> None:
+    """Let the views read other silver files than those of the manifest, per table."""
+    names = ("base", "delta", "restated")
+    set_variable(con, "silver", {table: dict(zip(names, parts, strict=True)) for table, parts in tables.items()})
+
+
+def silver_of(con: DuckDBPyConnection, table: str) -> Parts:
+    """Return the files that the views read of a silver table; none if there is no such table."""
+    row = con.execute(f"SELECT unnest(getvariable('silver')[{quoted(table)}])").fetchone()
+    return (row[0], row[1], row[2]) if row and row[0] is not None else ([], [], [])
+
+
+def pick_files(
+    con: DuckDBPyConnection, lake: str, file_filter: FileFilter | None = None, *, verify: bool = True
+) -> None:
+    """Let the views merge those of the unconsolidated batch files that `file_filter` selects.
+
+    `verify` leaves out those that cannot be read, each with a `LakeWarning`.
+
+    Raises:
+        LakeError: S3 cannot be read.
+    """
+    files = files_of(con, "unconsolidated_files")
+    set_variable(con, "fresh_files", sorted(file_filter(files)) if file_filter is not None else files)
+    if verify:
+        _leave_out_unreadable(con, lake)
+
+
+def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
+    """Open all new batch files at once; only if that fails open them one by one to find the bad ones."""
+    files = files_of(con, "fresh_files")
+    bad: dict[str, str] = {}
+    result = _foreign_files(con)
+    if isinstance(result, duckdb.Error):
+        for file in files:
+            set_variable(con, "fresh_files", [file])
+            result = _foreign_files(con)
+            if isinstance(result, duckdb.HTTPException | duckdb.IOException):
+                raise explain(result, lake)  # the store is at fault, not the file
+            if isinstance(result, duckdb.Error):
+                bad[file] = str(result).split("\n")[0].removeprefix("Invalid Input Error: ")
+            else:
+                bad |= result
+    else:
+        bad = result
+    for file, reason in bad.items():
+        message = f"{file} is left out, it is no readable batch file ({reason}): move it away"
+        warnings.warn(message, LakeWarning, stacklevel=4)
+    set_variable(con, "fresh_files", [file for file in files if file not in bad])
+    if bad:
+        set_variable(con, "raw_files", [file for file in files_of(con, "raw_files") if file not in bad])
+    set_variable(con, "unreadable_files", sorted(bad))
+
+
+def _foreign_files(con: DuckDBPyConnection) -> dict[str, str] | duckdb.Error:
+    """Return the new files that are Parquet but no batch files, with the reason; or the error if one is not Parquet."""
+    try:
+        con.execute("SELECT symbol FROM read_raw(getvariable('fresh_files')) LIMIT 0")
+        if not files_of(con, "fresh_files"):
+            return {}
+        return dict(con.execute(load("steps/foreign_files").text).fetchall())
+    except duckdb.Error as error:
+        return error

@@ -1,0 +1,33 @@
+"""Where a lake is: the form of its URI, and the dates in the names of its files."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+from stockstream.sql.errors import UsageError
+
+
+def normalise(lake: str) -> str:
+    """Return a lake's URI in the form that the views use: without a slash at the end, `~` expanded.
+
+    Raises:
+        UsageError: it is neither a folder nor s3://bucket/prefix, or has a name that DuckDB reads as a pattern.
+    """
+    if any(sign in lake for sign in "*?["):  # DuckDB has no escape for them that works in lists of files
+        raise UsageError(f"{lake} cannot be a lake: * ? [ in its name are patterns to DuckDB")
+    if lake.startswith("s3://"):
+        if not lake.removeprefix("s3://").partition("/")[0]:
+            raise UsageError(f"{lake} names no bucket: write s3://bucket or s3://bucket/prefix")
+        return lake.rstrip("/")
+    if "://" in lake:
+        raise UsageError(f"{lake} is no lake: name a folder or s3://bucket/prefix")
+    return str(Path(lake or ".").expanduser()).rstrip("/") or "/"
+
+
+def run_date(file: str) -> date | None:
+    """Return the date that a batch file is named after; None if its name is not that of a batch file."""
+    try:
+        return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
+    except ValueError:
+        return None

@@ -1,0 +1,1 @@
+"""The hand-written parts of `init.sql`, and the generator that puts it together."""

@@ -1,0 +1,28 @@
+/* ---
+name: start
+title: The first part of init.sql - which lake to open, and where the shell keeps its zero-row files.
+status: active
+needs: []
+variables: [lake, sql_home]
+sets: [lake, s3_endpoint, s3_region, sql_home]
+reference: the shell cannot tell where init.sql is, so that init.sql contains all files and writes what has to be a file
+  (schema/*, secret.sql) below the user's cache folder, as others could replace files in a shared /tmp
+changes:
+  - 2026-11-26 first version, out of init.sql
+--- */
+SET VARIABLE lake = rtrim(
+    coalesce(getvariable('lake'), nullif(getenv('STOCKSTREAM_LAKE'), ''), './lake'), '/'
+);
+SELECT error(getvariable('lake') || ' cannot be a lake: * ? [ in its name are patterns to DuckDB')
+WHERE regexp_matches(getvariable('lake'), '[*?\[]');
+SET VARIABLE s3_endpoint = coalesce(nullif(getenv('AWS_ENDPOINT_URL_S3'), ''), getenv('AWS_ENDPOINT_URL'));
+SET VARIABLE s3_region = coalesce(
+    nullif(getenv('AWS_REGION'), ''), nullif(getenv('AWS_DEFAULT_REGION'), ''), 'ap-southeast-2'
+);
+SET VARIABLE sql_home = coalesce(
+    getvariable('sql_home'),
+    nullif(getenv('XDG_CACHE_HOME'), '') || '/stockstream',
+    nullif(getenv('HOME'), '') || '/.stockstream',
+    nullif(getenv('USERPROFILE'), '') || '/.stockstream',
+    error('set HOME or XDG_CACHE_HOME to a folder that can be written: the shell keeps a few small files there')
+);

@@ -1,0 +1,15 @@
+/* ---
+name: archive
+title: The rows of batch files as they are archived, with the files' names instead of their addresses.
+status: active
+grain: one row per row of a batch file
+params: {}
+needs: [read_raw]
+returns: the columns of schema/raw.sql, then file and file_row
+reference: schema/archive.sql is the format
+changes:
+  - 2026-11-26 first version; it was part of pipeline/steps/vacuum.py
+--- */
+SELECT * REPLACE (parse_filename(file) AS file)
+FROM read_raw(raw_files())
+ORDER BY symbol, date, file, file_row

@@ -1,0 +1,74 @@
+"""A run has the same result however its rows are streamed."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+
+import pyarrow as pa
+import pytest
+
+from stockstream.analytics.backtest import (
+    Action,
+    Data,
+    Portfolio,
+    Strategy,
+)
+from tests.analytics.backtest._bars import FIRST, play, table_of
+
+
+class Turning(Strategy):
+    """Buys after a fall and sells after a rise, so that each session depends on all earlier ones."""
+
+    columns = ("roc(1)", "sma(20)")
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        """Buy after a fall, close after a rise."""
+        if data.roc_1 is None or data.sma_20 is None:
+            return None
+        if data.roc_1 < -1 and symbol not in portfolio.positions:
+            return Action.buy(1 + int(portfolio.cash / 1000), stop_loss=0.9 * data.close)
+        return Action.close() if data.roc_1 > 1 else None
+
+
+def wavy_bars(symbols: int, days: int) -> pa.Table:
+    """Return bars with splits, dividends, and days without a bar."""
+    rows = []
+    for at in range(days):
+        for which in range(symbols):
+            if (at + which) % 17 == 3:
+                continue  # not traded
+            close = 50 + 10 * math.sin(at / 9 + which) + (at * 7919 + which * 31) % 13 / 10
+            opened = close * (1 + ((at * 31 + which) % 7 - 3) / 200)
+            day = date.fromordinal(FIRST.toordinal() + at)
+            split = 2.0 if (at + 1) % 400 == 0 else 1.0
+            rows.append(
+                (f"S{which}", day, opened, 1.02 * close, 0.97 * close, close, 900.0, 0.01 * (at % 60 == 0), split)
+            )
+    return table_of(rows)
+
+
+@pytest.mark.parametrize(
+    "small", [{"sessions.BLOCK": 2048}, {"source.CELLS": 12_000}, {"sessions.BLOCK": 2048, "source.CELLS": 24_000}]
+)
+def test_a_run_is_the_same_however_its_rows_are_streamed(
+    small: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """2,048 rows of seven symbols are no whole number of sessions; 12,000 values are those of a symbol or two."""
+    bars, ends = wavy_bars(7, 900), []
+
+    def count(done: int, of: int) -> None:
+        ends.append(done)
+
+    one = play(Turning(), bars, initial_capital=100_000, on_sessions=count)
+    assert ends == [899, 900], "the last session might go on"
+    ends.clear()
+    for name, value in small.items():
+        monkeypatch.setattr(f"stockstream.analytics.backtest.feed.{name}", value)
+    many = play(Turning(), bars, initial_capital=100_000, on_sessions=count)
+    assert ends != [899, 900]
+    assert ends[-1] == 900
+    assert one.transactions == many.transactions
+    assert len(one.transactions) > 500
+    for name in ("dates", "equity", "cash", "long", "short"):
+        assert list(getattr(one.curve, name)) == list(getattr(many.curve, name))

@@ -1,0 +1,42 @@
+"""The example notebooks run on the demo lake and print what is stored in them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from tests.analytics.test_cli import run_cli
+
+FOLDER = Path(__file__).parents[2] / "analytics" / "examples"
+
+
+def outputs(notebook: Any) -> list[list[Any]]:
+    """Return per code cell its printed and displayed text."""
+    return [
+        [output.get("text") or output.get("data", {}).get("text/plain") or output for output in cell.outputs]
+        for cell in notebook.cells
+        if cell.cell_type == "code"
+    ]
+
+
+@pytest.fixture(scope="module")
+def demo_lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+    lake = str(tmp_path_factory.mktemp("demo") / "lake")
+    assert run_cli("demo", "--lake", lake).code == 0
+    return lake
+
+
+@pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_notebook_prints_what_is_stored_in_it(path: Path, demo_lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
+    monkeypatch.setenv("STOCKSTREAM_LAKE", demo_lake)
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
+    notebook = nbformat.read(path, as_version=4)
+    stored = outputs(notebook)
+    assert all(stored), "the notebook is committed with its outputs"
+    executed = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
+    assert outputs(executed) == stored

@@ -1,0 +1,13 @@
+"""`dema` is TA-Lib's DEMA."""
+
+from __future__ import annotations
+
+import talib
+
+from tests.sql.indicators._bars import Bars, Columns
+
+CASES = [(5,)]
+
+
+def oracle(bars: Bars, n: int) -> Columns:
+    return {"dema": talib.DEMA(bars["close"], n)}

@@ -1,0 +1,13 @@
+"""`tema` is TA-Lib's TEMA."""
+
+from __future__ import annotations
+
+import talib
+
+from tests.sql.indicators._bars import Bars, Columns
+
+CASES = [(5,)]
+
+
+def oracle(bars: Bars, n: int) -> Columns:
+    return {"tema": talib.TEMA(bars["close"], n)}

@@ -1,0 +1,65 @@
+"""Every test is run by a target of the Makefile, and CI runs all of these targets."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from itertools import chain, combinations
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import SLOW
+
+ROOT = Path(__file__).parents[1]
+PYTEST = re.compile(r"^(?P<target>[\w-]+):.*\n\t\$\(BIN\)/python -m pytest (?P<options>.*)$", re.MULTILINE)
+MARKED = re.compile(r'-m (?:"(?P<quoted>[^"]*)"|(?P<word>\w+))')
+CONFIGURATION = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+MARKERS = [line.partition(":")[0] for line in CONFIGURATION["markers"]]
+
+
+def selections() -> dict[str, str]:
+    """Return the marker expression by target, of all targets that run pytest."""
+    found = {}
+    for line in PYTEST.finditer((ROOT / "Makefile").read_text()):
+        marked = MARKED.search(line["options"])
+        assert marked, f"make {line['target']} does not say which tests it selects"
+        found[line["target"]] = marked["quoted"] or marked["word"]
+    return found
+
+
+def selected_by(markers: tuple[str, ...]) -> set[str]:
+    """Return the targets that run a test with these markers; a marker expression is an expression of Python too."""
+    names = {name: name in markers for name in MARKERS}
+    return {target for target, expression in selections().items() if eval(expression, {}, names)}
+
+
+@pytest.mark.parametrize("markers", chain(*(combinations(MARKERS, size) for size in range(len(MARKERS) + 1))), ids=str)
+def test_a_test_is_run_by_one_target_whatever_its_markers(markers: tuple[str, ...]) -> None:
+    """`make quick` is part of `make test`."""
+    targets = selected_by(markers)
+    assert len(targets - {"quick"}) == 1, targets
+    assert ("quick" in targets) == ("test" in targets and "slow" not in markers)
+
+
+def test_pytest_alone_selects_what_make_test_selects() -> None:
+    assert f"-m '{selections()['test']}'" in CONFIGURATION["addopts"]
+
+
+def test_every_test_file_is_collected() -> None:
+    """No target names a folder, so that each selects from all test files below `testpaths`."""
+    assert CONFIGURATION["testpaths"] == ["tests"]
+    options = " ".join(line["options"] for line in PYTEST.finditer((ROOT / "Makefile").read_text()))
+    assert not re.search(r"--ignore|--deselect|-k |tests/", options + CONFIGURATION["addopts"])
+    for folder in ("sql", "pipeline", "analytics", "terraform"):
+        assert not list((ROOT / folder).rglob("test_*.py"))
+
+
+def test_what_is_named_slow_exists() -> None:
+    assert [name for name in SLOW if not (ROOT / "tests" / name).exists()] == []
+
+
+def test_ci_runs_every_target() -> None:
+    text = (ROOT / ".ci/run").read_text()
+    for target in selections().keys() - {"quick"}:
+        assert re.search(rf"\bmake {target}$", text, re.MULTILINE), f".ci/run does not run make {target}"
