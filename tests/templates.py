@@ -21,7 +21,7 @@ from stockstream.sql import session
 _create = session._create_views
 _connect = duckdb.connect
 
-_variables = getattr(session, "empty_variables", str)
+_variables = session.empty_variables
 """The statements that set the variables of a connection, which are not part of a database."""
 
 

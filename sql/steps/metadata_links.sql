@@ -31,8 +31,8 @@ WITH reported AS (
 same_security AS (
     SELECT
         id, symbol, valid_to,
-        lead(id) OVER in_turn AS next_id, lead(symbol) OVER in_turn AS next_symbol,
-        lead(valid_from) OVER in_turn AS next_from
+        lead(id) OVER by_end AS next_id, lead(symbol) OVER by_end AS next_symbol,
+        lead(valid_from) OVER by_end AS next_from
     FROM numbered
     WHERE figi IS NOT NULL
     WINDOW by_end AS (PARTITION BY figi ORDER BY valid_to NULLS LAST, valid_from NULLS FIRST, symbol)

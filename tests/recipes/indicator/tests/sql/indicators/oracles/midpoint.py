@@ -1,0 +1,13 @@
+"""`midpoint` is TA-Lib's MIDPOINT."""
+
+from __future__ import annotations
+
+import talib
+
+from tests.sql.indicators._bars import Bars, Columns
+
+CASES = [(5,)]
+
+
+def oracle(bars: Bars, n: int) -> Columns:
+    return {"midpoint": talib.MIDPOINT(bars["close"], n)}

@@ -1,0 +1,27 @@
+"""`constant`: the same close on every session; for trying things out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from duckdb import DuckDBPyConnection
+
+from stockstream.pipeline.sources.base import Answer, Source, Window
+
+
+class ConstantSource(Source):
+    """Answer every window with a close of 1 on each weekday."""
+
+    name = "constant"
+
+    def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
+        """Yield one answer per window."""
+        for window in windows:
+            bars = con.sql(
+                "SELECT $symbol AS symbol, CAST(day AS DATE) AS date, 1.0 AS close, 0 AS dividend, 1 AS split_ratio, "
+                "CAST(day AS DATE) AS price_basis "
+                "FROM range(CAST($start AS TIMESTAMP), CAST($end AS TIMESTAMP) + INTERVAL 1 DAY, INTERVAL 1 DAY) AS r (day) "
+                "WHERE isodow(day) < 6",
+                params={"symbol": window.symbol, "start": str(window.start), "end": str(window.end)},
+            )
+            yield Answer((window.symbol,), bars)
