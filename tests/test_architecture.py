@@ -144,3 +144,11 @@ def test_every_setting_is_in_the_readme() -> None:
         name = str(field.alias)
         stem = name.removeprefix("STOCKSTREAM_RETRY")
         assert name in readme or f"…{stem}" in readme, f"{name} is not in README.md"
+
+
+def test_the_command_line_starts_without_what_few_commands_need() -> None:
+    """Each of these takes longer to import than all of our own modules."""
+    heavy = {"sqlglot", "numpy", "polars", "pandas", "pyarrow", "boto3"}
+    code = f"import sys, stockstream.analytics.cli; print(*{heavy!r} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "\n"
