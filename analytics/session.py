@@ -12,6 +12,7 @@ from stockstream.pipeline.generations import as_of as find_generation
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import UsageError, did_you_mean
 from stockstream.sql.session import connect as open_session
+from stockstream.sql.session import quoted
 
 AsOf = int | str | date
 """A generation: its number, or a time in UTC for the newest one published up to then (a day includes all of it)."""
@@ -51,7 +52,8 @@ def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = 
     """
     if not symbols:
         return
-    rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ?", [list(symbols)]).fetchall()
+    listed = ", ".join(map(quoted, symbols))  # as a parameter DuckDB would import pandas to convert it
+    rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ({listed})").fetchall()
     unknown = [symbol for symbol in symbols if (symbol,) not in rows]
     if unknown:
         near = did_you_mean(unknown[0], all_symbols(con, src))

@@ -42,6 +42,9 @@ class SqlFile:
         return "".join(f"COMMENT ON {kind} {name} IS {quoted(title)};\n" for kind, name, title in objects)
 
 
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser: a connection reads a hundred headers
+
+
 @cache
 def load(name: str) -> SqlFile:
     """Read one file by its path below `sql/`, without the ending: `load("views/bars")`; errors as in `read`."""
@@ -61,7 +64,7 @@ def read(path: Path) -> SqlFile:
     if match is None:
         raise ValueError(f"{name} does not open with a /* --- YAML --- */ header")
     try:
-        header = yaml.safe_load(match["yaml"])
+        header = yaml.load(match["yaml"], Loader=_LOADER)
     except yaml.YAMLError as error:
         raise ValueError(f"{name}: the header is not YAML: {error}") from None
     return SqlFile(path, header, text)

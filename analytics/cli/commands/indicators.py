@@ -26,19 +26,17 @@ from stockstream.analytics.cli.options import (
 )
 from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.analytics.compute import relation
 from stockstream.analytics.session import connect
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.errors import UsageError
-from stockstream.sql.indicator_catalogue import catalogue
-from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files
 from stockstream.sql.session import explain
 
 app = typer.Typer(
     help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
 )
 command("indicators", Panel.ANALYSIS, 10)(app)
+
+# The commands import what computes indicators when they run: it loads sqlglot, a third of the start of any command.
 
 PathOption = Annotated[
     list[Path] | None,
@@ -52,6 +50,8 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
 
     Example: stockstream indicators list
     """
+    from stockstream.sql.indicator_catalogue import catalogue
+
     indicators = sorted(catalogue(*(sql_path or ())).active, key=lambda one: (one.family, one.name, one.version))
     if as_json:
         rows = [
@@ -83,6 +83,8 @@ def show_one(
 
     Example: stockstream indicators show rsi
     """
+    from stockstream.sql.indicator_catalogue import catalogue
+
     one, _ = catalogue(*(sql_path or ())).find(name)
     if as_json:
         print(json.dumps({**one.file.header, "sql": one.file.text.split("--- */", 1)[1].strip()}, default=str))
@@ -110,6 +112,8 @@ def compute(
 
     Example: stockstream indicators compute rsi_14 macd "sma(20, volume)" --symbols BHP,CBA --start 2026-01-01
     """
+    from stockstream.analytics.compute import relation
+
     format = result_format(format, as_json, output)
     uri = lake_uri(lake)
     with connect(uri, as_of=as_of) as con:
@@ -130,6 +134,8 @@ def refresh(
 
     Example: stockstream indicators refresh --lake s3://bucket/prefix
     """
+    from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+
     opened = Lake(lake_uri(lake))
     with working("computing indicators"):
         result = refresh_indicators({"full": full}, opened)
@@ -157,6 +163,8 @@ def new(
 
     Example: stockstream indicators new my_average --sql-path indicators
     """
+    from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files
+
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name) or re.search(r"_v\d+$", name):
         raise UsageError(f"{name} cannot be an indicator: use lower case with underscores, such as my_average")
     in_repository = folder is None and is_checkout(Path.cwd())
