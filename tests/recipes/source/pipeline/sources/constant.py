@@ -20,7 +20,7 @@ class ConstantSource(Source):
             bars = con.sql(
                 "SELECT $symbol AS symbol, CAST(day AS DATE) AS date, 1.0 AS close, 0 AS dividend, 1 AS split_ratio, "
                 "CAST(day AS DATE) AS price_basis "
-                "FROM range(CAST($start AS TIMESTAMP), CAST($end AS TIMESTAMP) + INTERVAL 1 DAY, INTERVAL 1 DAY) AS r (day) "
+                "FROM generate_series(CAST($start AS TIMESTAMP), CAST($end AS TIMESTAMP), INTERVAL 1 DAY) AS r (day) "
                 "WHERE isodow(day) < 6",
                 params={"symbol": window.symbol, "start": str(window.start), "end": str(window.end)},
             )
