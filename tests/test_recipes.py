@@ -73,7 +73,7 @@ RECIPES = {
                 "tests/sql/test_checks.py",
                 "PLANTS: list[tuple[str, Plant, list[str]]] = [\n",
                 "PLANTS: list[tuple[str, Plant, list[str]]] = [\n"
-                '    ("bars__open_missing", fresh(ROW | {"open": None}), [f"AAA {NEW} volume 1000 without an open"]),\n',
+                '    ("bars__open_missing", fresh(ROW | {"open": None}), [f"AAA {NEW} volume 100 without an open"]),\n',
             )
         ],
     ),
