@@ -86,7 +86,7 @@ class Change:
     consolidated: tuple[str, ...] | None = None
     """All batch files that are in silver from now on; None: as before."""
     set_aside: tuple[str, ...] | None = None
-    """All batch files that nobody reads from now on; None: as before."""
+    """All batch files that readers ignore from now on; None: as before."""
     restores: int | None = None
     """The generation whose tables a rollback publishes again."""
 
@@ -115,7 +115,7 @@ class Manifest(_Model):
     consolidated: tuple[str, ...] = ()
     """The files of raw-data/ that are in silver, which readers skip. Files that no longer exist are not named."""
     set_aside: tuple[str, ...] = ()
-    """The files of raw-data/ that a rollback left out: nobody reads them."""
+    """The files of raw-data/ that a rollback left out; readers ignore them."""
 
     @model_validator(mode="before")
     @classmethod

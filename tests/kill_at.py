@@ -111,7 +111,7 @@ def serve(constants: Mapping[str, float]) -> None:
         began = time.monotonic()
         for seconds, child in sorted(zip(task["kill_after"], children, strict=False)):
             time.sleep(max(0.0, began + seconds - time.monotonic()))
-            os.kill(child, signal.SIGKILL)  # the process exists even if it has ended, as nobody has waited for it
+            os.kill(child, signal.SIGKILL)  # the process exists even if it has ended, as no one has waited for it
         codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
         print(json.dumps(codes), flush=True)
 

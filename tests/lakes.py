@@ -44,7 +44,7 @@ VIEWS = SUMMED | WHOLE
 
 
 def read(con: DuckDBPyConnection, view: str) -> Any:
-    """Give what a view tells, as JSON has it: all rows of a small one, `summary` of a large one by symbol."""
+    """Return the content of a view as JSON: all rows of a small view, `summary` per symbol of a large one."""
     found = con.sql(VIEWS[view])
     rows = found.fetchall()
     if view in WHOLE:

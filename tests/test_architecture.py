@@ -17,7 +17,7 @@ BARE_NAMES = {"sql", "pipeline", "analytics", "terraform"}
 """Folders at the root. A process whose working directory is the root could import each under a second name."""
 MAY_NAME_THEM = {
     "tests/test_architecture.py",  # the examples of this test
-    "tests/analytics/backtest/test_strategy_files.py",  # a strategy file that imports one is told the new name
+    "tests/analytics/backtest/test_strategy_files.py",  # a strategy file that imports one is shown the new name
     "tests/fixtures/lakes/make_v0_1.py",  # runs with the code of a commit that had these names
 }
 MAY_IMPORT = {"sql": {"sql"}, "pipeline": {"sql", "pipeline"}, "analytics": {"sql", "pipeline", "analytics"}}

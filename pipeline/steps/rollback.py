@@ -14,10 +14,10 @@ from stockstream.sql.session import listed_files
 def run(event: RollbackEvent, lake: Lake) -> RollbackResult:
     """Publish a new generation with the tables of an earlier one, so that the bars are what they were then.
 
-    The batch files that the earlier generation does not hold are set aside, since they would be merged again at once:
-    nobody reads them, and the next run fetches their bars again, as it starts from the bars in the lake. Going back to
-    a generation that does hold them, as when a rollback is undone, takes them back. Files that another run stores at
-    the same time count as newer, and stay.
+    Batch files that the earlier generation does not contain are set aside; otherwise the next consolidation would merge
+    them again. Readers ignore them, and the next run fetches their bars again, as it starts from the bars in the lake.
+    A rollback to a generation that contains them, such as the undoing of a rollback, takes them back. Files that another
+    run stores at the same time count as newer, and stay.
 
     Raises:
         UsageError: there is no such generation, or it or one of its files has been deleted.

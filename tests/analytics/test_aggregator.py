@@ -71,7 +71,7 @@ FILES: dict[tuple[int, int | None], list[Row]] = {
 def truth(
     keep: Callable[[Row], bool] = lambda row: True, files: Sequence[list[Row]] = tuple(FILES.values())
 ) -> pl.DataFrame:
-    """Say in plain Python what the merged bars are."""
+    """Return the merged bars, computed in plain Python."""
     latest: dict[tuple[str, date], Row] = {}
     for each in sorted(
         (r for rows in files for r in rows if r["close"] is not None), key=lambda r: r["fetch_timestamp"]
@@ -103,7 +103,7 @@ def fetched() -> dict[str, bytes]:
 
 @cache
 def consolidated(but: int = 0) -> dict[str, bytes]:
-    """Give the objects of a lake that is consolidated, but for so many of the newest files."""
+    """Return the objects of a lake that is consolidated except for some of the newest files."""
     with tempfile.TemporaryDirectory() as folder:
         lake, objects = Lake(folder), fetched()
         fill(folder, dict(list(objects.items())[: len(objects) - but]))
@@ -125,7 +125,7 @@ def on_s3(s3: S3Server) -> str:
 
 @pytest.fixture
 def silver_on_s3(s3: S3Server) -> str:
-    """Give a lake whose files are consolidated, but for the newest."""
+    """Return a lake whose files are consolidated, except for the newest."""
     return fill(f"s3://{s3.new_bucket()}/x", consolidated(1))
 
 

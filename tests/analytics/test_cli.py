@@ -84,7 +84,7 @@ def run_cli(*arguments: str, stdin: str = "") -> Ran:
 
 @contextmanager
 def _own_logging() -> Iterator[None]:
-    """Give pytest its handlers back, and close none of them."""
+    """Restore the handlers of pytest, and close none of them."""
     names = [None, "urllib3", "botocore", "boto3", "s3transfer"]
     levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # the S3 server's own log, which shares the process

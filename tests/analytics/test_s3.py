@@ -126,7 +126,7 @@ def twins(s3_server: S3Server, environment: None, tmp_path_factory: pytest.TempP
 
 
 def csv_of(lake: str, query: str) -> str:
-    """Give a query's CSV as the command prints it, without what names the lake."""
+    """Return a query's CSV as the command prints it, without what names the lake."""
     ran = run_cli("query", query, "--lake", lake, "--format", "csv")
     assert (ran.code, ran.err) == (0, "")
     return ran.out.replace(lake, "LAKE")

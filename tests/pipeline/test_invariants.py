@@ -29,7 +29,7 @@ NUMBERS = ("open", "high", "low", "close", "adjusted_close")
 Key = tuple[str, date]
 Row = dict[str, Any]
 BLANK: Row = dict.fromkeys((*NUMBERS, "volume", "dividend", "split_ratio")) | {"price_basis": SESSIONS[-1]}
-# Not shrunk: a failure is told in seconds, and not after hundreds of runs.
+# Not shrunk: a failure is reported in seconds, and not after hundreds of runs.
 PHASES = (Phase.explicit, Phase.reuse, Phase.generate)
 BOUNDS = examples(
     deadline=None,

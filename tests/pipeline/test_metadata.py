@@ -157,7 +157,7 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
     assert merged(lake)["lists"] == 1
     cut = update_symbols({"date": str(DAYS[2])}, lake, Told(dict(list(smaller.items())[:9])), ASX)
     assert cut["metadata"]["refused"]
-    assert merged(lake)["generation"] is None  # a list that was refused tells of no delisting
+    assert merged(lake)["generation"] is None  # a refused list reports no delisting
     assert merged(lake, full=True) == {
         "generation": 3,
         "lists": 2,

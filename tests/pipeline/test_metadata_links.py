@@ -51,7 +51,7 @@ GAMMA = Entry("GAMMA LTD", "Energy")
             {"A": ALPHA._replace(listing_date=OLD), "C": GAMMA._replace(listing_date=OLD)},
             {"B": BETA._replace(listing_date=OLD), "D": Entry("DELTA", "Energy", OLD)},
             {("A", "B"), ("C", "D")},
-            id="two of one listing date, told apart by sector",
+            id="two of one listing date, distinguished by sector",
         ),
         pytest.param(
             {"A": ALPHA._replace(listing_date=OLD), "C": BETA._replace(listing_date=OLD)},

@@ -50,7 +50,7 @@ class OldLake:
         return min(map(int, self.expected["generations"]))
 
     def of(self, generation: int) -> dict[str, Any]:
-        """Give what that version read as of a generation, by view."""
+        """Return what that version read as of a generation, by view."""
         return dict(self.expected["generations"][str(generation)])
 
     def bars(self) -> list[tuple[Any, ...]]:
@@ -104,7 +104,7 @@ def assert_reads(lake: OldLake, expected: dict[str, Any], as_of: int | None = No
 
 
 def close(found: Any, expected: Any) -> bool:
-    """Tell whether two values as JSON has them are the same, numbers up to rounding."""
+    """Return whether two JSON values are equal, numbers up to rounding."""
     if isinstance(expected, dict):
         return found.keys() == expected.keys() and all(close(found[key], expected[key]) for key in expected)
     if isinstance(expected, list):
@@ -116,7 +116,7 @@ def close(found: Any, expected: Any) -> bool:
 
 @pytest.fixture
 def next_day(lake: OldLake, tmp_path: Path) -> str:
-    """Give a source with a further day of every symbol that is listed, and with the closes that are not known yet."""
+    """Return a source with one more day of every listed symbol, and with the closes that were pending."""
     with analytics.connect(lake.uri) as con:
         listed = [symbol for (symbol,) in con.sql("SELECT symbol FROM metadata WHERE valid_to IS NULL").fetchall()]
         unsettled = con.sql("SELECT symbol, date FROM unsettled").fetchall()

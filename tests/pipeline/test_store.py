@@ -293,7 +293,7 @@ def test_s3_errors_are_one_line_each(s3: S3Server, monkeypatch: pytest.MonkeyPat
 
     assert message("s3://no-such-bucket/lake") == "there is no such bucket"
     with monkeypatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the discard port: nobody listens
+        patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")  # the discard port: no server listens
         assert "Could not connect" in message(f"s3://{s3.new_bucket()}/lake")
     bucket = s3.new_bucket()
     monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # it remembers the credentials
@@ -331,7 +331,7 @@ def test_a_put_sent_again_after_a_lost_answer_is_stored_once(s3: S3Server, answe
         return (before.data if before else b"") + b"line\n"
 
     with s3.counted() as requests:
-        assert lake.update(KEY, make), "the caller is told that nothing was written, but it was"
+        assert lake.update(KEY, make), "the caller learns that nothing was written, but it was"
     assert len(answers_lost) == 1
     assert [request.status for request in requests if request.method == "PUT"] == [200, 412]
     assert read(lake.store).data == b"line\n"

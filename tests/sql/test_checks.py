@@ -693,6 +693,6 @@ def test_real_data_is_published_and_its_dirt_is_a_warning(real: tuple[Lake, str]
     rows = found["bars__price_suspicious"].rows
     assert outside == sum(" is above high " in row["detail"] or " is below low " in row["detail"] for row in rows) > 50
     jumped = {row["symbol"] for row in rows if "times" in row["detail"]}
-    assert {"AFR", "AOF", "LAW", "LNU", "LRT"} <= jumped  # wrong units, and a consolidation that no split tells of
+    assert {"AFR", "AOF", "LAW", "LNU", "LRT"} <= jumped  # wrong units, and a consolidation without a split in the data
     market = [row["date"] for row in found["bars__missing_sessions"].rows if row["symbol"] is None]
     assert market[0] == "2021-06-23"  # from there on the recording lacks most companies

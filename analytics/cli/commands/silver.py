@@ -65,7 +65,7 @@ def show_consolidated(out: Console, result: ConsolidateResult) -> None:
     if result["generation"] is None:
         out.print("silver     up to date: no batch file is new")
         return
-    how = "all written anew" if result["compacted"] else f"{result['restated']} symbols with a changed past"
+    how = "all rows rewritten" if result["compacted"] else f"{result['restated']} symbols with a changed past"
     out.print(
         f"silver     generation {result['generation']}: {result['inputs']} batch files merged, "
         f"{result['rows']:,} rows written ({how})"
