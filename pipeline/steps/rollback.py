@@ -16,8 +16,8 @@ def run(event: RollbackEvent, lake: Lake) -> RollbackResult:
 
     Batch files that the earlier generation does not contain are set aside; otherwise the next consolidation would merge
     them again. Readers ignore them, and the next run fetches their bars again, as it starts from the bars in the lake.
-    A rollback to a generation that contains them, such as the undoing of a rollback, takes them back. Files that another
-    run stores at the same time count as newer, and stay.
+    A rollback to a generation that contains them (the undoing of a rollback, for example) takes them back. Files that
+    another run stores at the same time count as newer, and stay.
 
     Raises:
         UsageError: there is no such generation, or it or one of its files has been deleted.

@@ -116,7 +116,7 @@ def close(found: Any, expected: Any) -> bool:
 
 @pytest.fixture
 def next_day(lake: OldLake, tmp_path: Path) -> str:
-    """Return a source with one more day of every listed symbol, and with the closes that were pending."""
+    """Return a source with one more day of all listed symbols, and the pending closes."""
     with analytics.connect(lake.uri) as con:
         listed = [symbol for (symbol,) in con.sql("SELECT symbol FROM metadata WHERE valid_to IS NULL").fetchall()]
         unsettled = con.sql("SELECT symbol, date FROM unsettled").fetchall()

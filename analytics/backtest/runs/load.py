@@ -152,7 +152,7 @@ class _BareNames:
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:
-        """Raise ModuleNotFoundError for a bare name that no other package provides; leave the rest to the other finders."""
+        """Raise ModuleNotFoundError for a bare name that no other package provides; ignore other names."""
         if name in BARE_NAMES:
             spec = PathFinder.find_spec(name)
             places = [Path(place).resolve() for place in spec.submodule_search_locations or ()] if spec else []
