@@ -10,6 +10,8 @@ reference: schema/archive.sql is the format
 changes:
   - 2026-11-26 first version; it was part of pipeline/steps/vacuum.py
 --- */
-SELECT * REPLACE (parse_filename(file) AS file)
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
+    price_basis, parse_filename(file) AS file, file_row
 FROM read_raw(raw_files())
 ORDER BY symbol, date, file, file_row

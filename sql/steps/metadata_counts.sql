@@ -5,9 +5,9 @@ status: active
 grain: one row
 params: {}
 needs: [metadata]
-returns: rows, listed, code_changes
+returns: periods, listed, code_changes
 changes:
   - 2026-11-26 first version; it was part of pipeline/steps/fetch_metadata.py
 --- */
-SELECT count(*) AS rows, count(*) FILTER (valid_to IS NULL) AS listed, count(renamed_to) AS code_changes
+SELECT count(*) AS periods, count(*) FILTER (valid_to IS NULL) AS listed, count(renamed_to) AS code_changes
 FROM metadata

@@ -162,8 +162,8 @@ def test_a_time_means_the_newest_generation_up_to_it(
 @pytest.mark.parametrize(
     ("as_of", "words"),
     [
-        ("2026-11-17", "no generation as old as 2026-11-17: the first one kept is 1 of 2026-11-18T23:59:59.999999Z"),
-        ("2026-11-18T12:00", "the first one kept is 1"),
+        ("2026-11-17", "no generation as old as 2026-11-17: the oldest one kept is 1 of 2026-11-18T23:59:59.999999Z"),
+        ("2026-11-18T12:00", "the oldest one kept is 1"),
         ("4", "has no generation 4: it has generations 1 to 3"),
         ("0", "has no generation 0: it has generations 1 to 3"),
         ("yesterday", "yesterday is no generation: write its number, YYYY-MM-DD or YYYY-MM-DDTHH:MM:SS"),

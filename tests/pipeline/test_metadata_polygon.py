@@ -121,7 +121,7 @@ def test_a_day_is_asked_for_once_and_what_is_stored_makes_the_same_again(vendor:
     ):
         lists(vendor, active, [*delisted, gone("B", SPRING + timedelta(9), "F2"), gone("OLD", date(2010, 5, 5), "F2")])
         assert fetch(lake, vendor, day, accept_smaller=True)["lists"] == 1
-        asked = len(vendor.asked)
+        asked = len(vendor.requests)
         again = fetch(lake, vendor, day)
         assert (again["generation"], again["polygon"]["tickers"], len(vendor.requests)) == (None, None, asked)
     rows = (
@@ -156,7 +156,7 @@ def test_delistings_and_lists_far_apart(vendor: Vendor, tmp_path: Path) -> None:
         ],
     )
     fetch(lake, vendor, accept_smaller=True)
-    assert "date" not in vendor.asked[-1][1]
+    assert "date" not in vendor.requests[-1][1]
     rows = "SELECT symbol, figi, delisting_date, valid_from, valid_to FROM metadata ORDER BY symbol, valid_to"
     assert query(lake, rows) == [
         ("A", "F1", None, then, None),  # the lists tell that A was listed in 2018, whatever else bore its code

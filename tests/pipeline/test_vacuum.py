@@ -428,7 +428,7 @@ def test_the_command_says_what_would_go_and_does_it(tmp_path: Path) -> None:
     assert (said.code, said.err) == (0, "")
     assert "2 files of generations 1 to 2, 0 of crashed runs" in said.out
     assert "2 batch files, archived in silver/raw" in said.out
-    assert said.out.endswith("kept       generations 3\nnothing was deleted: --delete does it\n")
+    assert said.out.endswith("kept       generations 3\nnothing was deleted: run it with --delete\n")
     done = run_cli("vacuum", "--lake", lake.uri, "--raw", "archive", "--raw-older-than", "36", "--delete", "--json")
     result = json.loads(done.out)
     assert (result["manifests"], result["kept"], result["raw"]["files"]) == ([1, 2], [3, 4], 1)
