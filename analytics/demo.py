@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
+
 from rich.console import Console
 
 from stockstream.sql.session import connect
@@ -21,10 +24,16 @@ def show(lake: str) -> None:
     with connect(lake) as con:
         out.print(str(con.sql(QUERY)), markup=False)
     out.print("[bold]Next[/bold]")
-    out.print(
-        f"  .venv/bin/stockstream shell --lake {lake}                      the duckdb shell on it; FROM lake_help()"
-    )
-    out.print(
-        f'  .venv/bin/stockstream query --lake {lake} "FROM actions"       one query; --format csv, json, parquet'
-    )
-    out.print("  .venv/bin/stockstream run --symbols BHP,CBA --start 2020-01-01   fresh bars from Yahoo, into ./lake")
+    command = _command()
+    for arguments, purpose in {
+        f"shell --lake {lake}": "the duckdb shell on it; FROM lake_help()",
+        f'query --lake {lake} "FROM actions"': "one query; --format csv, json, parquet",
+        "run --symbols BHP,CBA --start 2020-01-01": "fresh bars from Yahoo, into ./lake",
+    }.items():
+        out.print(f"  {command} {arguments:<42} {purpose}", markup=False)
+
+
+def _command() -> str:
+    """Return how this command was called: its path if it lies below the working directory, else its name."""
+    path = Path(sys.argv[0]).absolute()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name

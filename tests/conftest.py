@@ -60,7 +60,7 @@ def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
     patched.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
     patched.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
     patched.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
-    patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "weekly"]')
+    patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "5d", "weekly"]')
     settings.cache_clear()
 
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -89,15 +87,12 @@ def test_outputs_are_compared(shown: str, printed: str, same: bool) -> None:
 
 @pytest.mark.slow
 def test_readme(tmp_path: Path, environment: dict[str, str]) -> None:
-    """In a folder with a lake of the demo, and with what a checkout has."""
+    """In an empty folder with what a checkout has."""
     pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
     for name in ("sql", "terraform"):
         (tmp_path / name).symlink_to(ROOT / name)
     found = commands(README)
-    if found:
-        stockstream = shutil.which("stockstream", path=environment["PATH"])
-        assert stockstream
-        subprocess.run([stockstream, "demo", "--lake", "demo-lake"], cwd=tmp_path, env=environment, check=True)
+    assert len(found) >= 2, "the demo, and Python on its lake"
     wrong = [one for one in run(found, tmp_path, environment) if one.code or not one.command.prints(one.printed)]
     assert not wrong, "\n".join(
         f"$ {one.command.text}\n(exit code {one.code}) printed\n{one.printed}\nREADME.md shows\n{one.command.output}"

@@ -214,7 +214,11 @@ def test_a_damaged_file_costs_nobody_elses_bars(
     result = json.loads(ended.out)
     for key in keys:
         assert store.get(key).data == damaged, "what could not be read was overwritten"  # type: ignore[union-attr]
-    assert ended.code == 0, ended  # the name is taken, so the batch's file is another part
+    # The bars of all companies are stored and published; the check of the files names the damaged ones.
+    assert (ended.code, result["missing"]) == (1, []), ended
+    assert result["refused"].startswith("check files__schema: ")
+    assert result["consolidate"]["generation"]
+    # The name is taken, so the batch's file is another part.
     assert f"raw-data/{SECOND}-batch-0-part-1.parquet" in result["files"]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LakeWarning)

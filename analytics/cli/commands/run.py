@@ -193,10 +193,10 @@ def show_result(result: Result) -> None:
     out = Console(soft_wrap=True, highlight=False)
     listings = result["listings"]
     if listings and listings["refused"]:
-        out.print(f"directory refused: {listings['refused']}; the list of {listings['list_of']} was used", markup=False)
+        out.print(f"listings refused: {listings['refused']}; the list of {listings['list_of']} was used", markup=False)
     elif listings:
         changes = f", {len(listings['added'])} added, {len(listings['removed'])} removed"
-        out.print(f"directory  {listings['count']} companies ({listings['source']}){changes}")
+        out.print(f"listings   {listings['count']} companies ({listings['source']}){changes}")
     out.print(
         f"symbols    {result['symbols']} in {result['batches']} batches, {result['up_to_date']} up to date already"
     )
