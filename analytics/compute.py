@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from stockstream.analytics.session import AsOf, connect, known_symbols
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse, plan
-from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import quoted
 
 if TYPE_CHECKING:

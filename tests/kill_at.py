@@ -124,7 +124,7 @@ def import_all() -> None:
     import stockstream.pipeline.sources.files
     import stockstream.pipeline.store.folder
     import stockstream.pipeline.store.s3  # noqa: F401
-    from stockstream.sql.indicator_catalogue import catalogue
+    from stockstream.sql.catalogue import catalogue
 
     boto3.client("s3")
     catalogue()

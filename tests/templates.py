@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql import session
+from stockstream.sql.session import connection as session
 
 _create = session._create_views
 _connect = duckdb.connect
@@ -34,7 +34,7 @@ class Templates:
         self._lock = threading.Lock()
 
     def create_views(self, con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
-        """Create the views that `only` names, as `session._create_views` does."""
+        """Create the views that `only` names, as `connection._create_views` does."""
         key = None if only is None else tuple(only)
         with self._lock:  # a file is attached by one connection at a time
             if key in self._files:

@@ -12,9 +12,8 @@ from duckdb import DuckDBPyConnection
 from stockstream.pipeline.derived import BEGINNING, DerivedTable, refresh
 from stockstream.pipeline.events import RefreshIndicatorsEvent, RefreshIndicatorsResult
 from stockstream.pipeline.lake import Lake
+from stockstream.sql.catalogue import KERNELS, catalogue
 from stockstream.sql.compiler import Request, parse, plan
-from stockstream.sql.indicator_catalogue import catalogue
-from stockstream.sql.indicator_kernels import KERNELS
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
 

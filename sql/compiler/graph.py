@@ -16,7 +16,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from stockstream.sql.indicator_kernels import expand_kernels
+from stockstream.sql.catalogue.kernels import expand_kernels
 
 REF = re.compile(r"⟦(\d+)⟧")
 """A reference to a node in the text of another node."""

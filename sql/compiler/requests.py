@@ -10,8 +10,8 @@ from functools import lru_cache
 import sqlglot
 from sqlglot import exp
 
+from stockstream.sql.catalogue import Catalogue, Indicator
 from stockstream.sql.errors import UsageError
-from stockstream.sql.indicator_catalogue import Catalogue, Indicator
 from stockstream.sql.session import quoted
 
 _NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")

@@ -17,8 +17,8 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse, plan
-from stockstream.sql.indicator_catalogue import catalogue
 from stockstream.sql.session import connect
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
 from tests.benchmarks._synthetic import copy, make_bars, sessions, write_day, write_history

@@ -9,9 +9,9 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.checks import SEVERITIES
-from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.catalogue import catalogue
+from stockstream.sql.generate.formats import compiled
 from stockstream.sql.loader import HOME, SqlFile, load, views
-from stockstream.sql.schema.compiler import compiled
 from stockstream.sql.session import connect
 from stockstream.sql.variables import VARIABLES, set_variable
 
@@ -91,7 +91,7 @@ def test_python_sets_no_variable_by_itself() -> None:
     for path in (
         file for package in ("sql", "pipeline", "analytics") for file in (HOME.parent / package).rglob("*.py")
     ):
-        if path.relative_to(HOME.parent).as_posix() not in ("sql/variables.py", "sql/shell/script.py"):
+        if path.relative_to(HOME.parent).as_posix() not in ("sql/variables.py", "sql/generate/shell_script.py"):
             assert "SET VARIABLE" not in path.read_text(encoding="utf-8"), f"{path}: use set_variable()"
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from stockstream.sql import generate
+from stockstream.sql.generate.files import generated
+from stockstream.sql.generate.tables import with_tables
 from stockstream.sql.loader import HOME, load, views
-from stockstream.sql.tables import with_tables
 
 ROOT = HOME.parent
 VIEW = """/* ---
@@ -31,13 +31,13 @@ SELECT date, count(*) AS symbols FROM bars_adjusted GROUP BY date;
 
 
 def test_generated_files_are_up_to_date() -> None:
-    for path, text in generate.generated().items():
+    for path, text in generated().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name}: run `make sql` and commit"
 
 
 def test_generated_files_are_marked() -> None:
     attributes = (ROOT / ".gitattributes").read_text(encoding="utf-8")
-    for path in generate.generated():
+    for path in generated():
         if path.name != "README.md":
             assert f"{path.relative_to(ROOT).as_posix()} linguist-generated" in attributes
 

@@ -18,9 +18,9 @@ from stockstream.analytics.backtest.feed.units import Unit, units_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW, VIEWS
 from stockstream.analytics.session import all_symbols
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError, did_you_mean
-from stockstream.sql.indicator_catalogue import catalogue
 
 ADJUSTED_CLOSE = "adjusted_close"
 NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")

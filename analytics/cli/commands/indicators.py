@@ -50,7 +50,7 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
 
     Example: stockstream indicators list
     """
-    from stockstream.sql.indicator_catalogue import catalogue
+    from stockstream.sql.catalogue import catalogue
 
     indicators = sorted(catalogue(*(sql_path or ())).active, key=lambda one: (one.family, one.name, one.version))
     if as_json:
@@ -83,7 +83,7 @@ def show_one(
 
     Example: stockstream indicators show rsi
     """
-    from stockstream.sql.indicator_catalogue import catalogue
+    from stockstream.sql.catalogue import catalogue
 
     one, _ = catalogue(*(sql_path or ())).find(name)
     if as_json:
@@ -163,7 +163,7 @@ def new(
 
     Example: stockstream indicators new my_average --sql-path indicators
     """
-    from stockstream.sql.indicator_skeleton import is_checkout, personal_files, repository_files
+    from stockstream.sql.catalogue.skeleton import is_checkout, personal_files, repository_files
 
     if not re.fullmatch(r"[a-z][a-z0-9]*(_[a-z][a-z0-9]*)*", name) or re.search(r"_v\d+$", name):
         raise UsageError(f"{name} cannot be an indicator: use lower case with underscores, such as my_average")

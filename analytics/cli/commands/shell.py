@@ -18,8 +18,7 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import generation_of
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME
-from stockstream.sql.s3 import EXTENSIONS, extension
-from stockstream.sql.session import connect, normalise, quoted
+from stockstream.sql.session import EXTENSIONS, connect, extension, normalise, quoted
 from stockstream.sql.variables import assignment
 
 

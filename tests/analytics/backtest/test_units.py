@@ -10,8 +10,8 @@ import pytest
 from stockstream import analytics
 from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy, backtest
 from stockstream.analytics.backtest.feed import Unit, units_of
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse
-from stockstream.sql.indicator_catalogue import catalogue
 from tests.random_walks import random_walks
 
 EXPECTED = {

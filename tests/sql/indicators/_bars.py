@@ -13,8 +13,8 @@ import pyarrow as pa
 import pytest
 from duckdb import DuckDBPyConnection
 
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, query
-from stockstream.sql.indicator_catalogue import catalogue
 
 Bars = dict[str, np.ndarray]
 """Of one symbol: open, high, low, close, volume as float64, NaN for NULL; and, where it matters, date."""

@@ -9,11 +9,10 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from stockstream.sql.catalogue import FOLDER, KERNELS, Indicator, catalogue, check_macro, kernel_files
+from stockstream.sql.catalogue.skeleton import is_checkout, repository_files
 from stockstream.sql.errors import UsageError
-from stockstream.sql.indicator_catalogue import FOLDER, Indicator, catalogue, check_macro
-from stockstream.sql.indicator_kernels import KERNELS, kernel_files
-from stockstream.sql.indicator_pages import checksum_of, checksums, edited, locked, released
-from stockstream.sql.indicator_skeleton import is_checkout, repository_files
+from stockstream.sql.generate.indicator_pages import checksum_of, checksums, edited, locked, released
 from stockstream.sql.loader import HOME, SqlFile
 from tests.analytics.test_cli import run_cli
 

@@ -8,9 +8,9 @@ from typing import Any
 import duckdb
 import pytest
 
+from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import by_macros, parse, plan, query
 from stockstream.sql.errors import UsageError
-from stockstream.sql.indicator_catalogue import catalogue
 
 SEEDS = [
     "sma_20", "sma_50", "ema_12", "ema_26", "rsi_14", "macd", "macd_signal", "bollinger_upper", "bollinger_lower",

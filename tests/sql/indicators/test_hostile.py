@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.catalogue import catalogue
 from tests.sql.indicators._bars import PRICES, WAYS, Bars, connection, days, fetch, flat_bars, put, random_bars
 
 LONG = np.longdouble

@@ -11,8 +11,8 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stockstream.sql.catalogue import Indicator, catalogue
 from stockstream.sql.compiler import by_macros
-from stockstream.sql.indicator_catalogue import Indicator, catalogue
 from tests.sql.indicators._bars import (
     PRICES,
     WAYS,

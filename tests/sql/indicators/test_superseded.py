@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from stockstream.sql.indicator_catalogue import Indicator, catalogue
+from stockstream.sql.catalogue import Indicator, catalogue
 from tests.analytics.test_cli import run_cli
 from tests.sql.indicators._bars import WAYS, Bars, connection, fetch, random_bars
 from tests.sql.indicators.oracles import cases_of

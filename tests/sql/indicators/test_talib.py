@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.indicator_catalogue import Indicator, catalogue
-from stockstream.sql.indicator_header import Scale
+from stockstream.sql.catalogue import Indicator, Scale, catalogue
 from tests.conftest import made_up_too
 from tests.sql.indicators._bars import WAYS, Bars, asx_bars, connection, demo_bars, fetch, header_number
 from tests.sql.indicators.oracles import Case, all_cases, cases_of

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib import import_module
 
+from stockstream.sql.catalogue import Indicator, catalogue
 from stockstream.sql.compiler import Request
-from stockstream.sql.indicator_catalogue import Indicator, catalogue
 from tests.sql.indicators._bars import Bars, Columns, Oracle
 
 

@@ -1,7 +1,4 @@
-"""A DuckDB connection on a lake: extensions, credentials, views and indicators, for everything that runs in Python.
-
-The functions of the modules beside it are imported from here.
-"""
+"""Opens a DuckDB connection on a lake with its views and indicators."""
 
 from __future__ import annotations
 
@@ -11,44 +8,16 @@ from contextlib import suppress
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.explanations import explain
-from stockstream.sql.lake_files import (
+from stockstream.sql.loader import HOME, load, macros, views
+from stockstream.sql.session.lake_files import (
     FileFilter,
-    LakeWarning,
-    Parts,
-    files_of,
     list_files,
-    listed_files,
     pick_files,
     set_generation,
-    set_silver,
-    silver_of,
 )
-from stockstream.sql.loader import HOME, load, macros, views
-from stockstream.sql.locations import normalise, run_date
-from stockstream.sql.s3 import DEFAULT_REGION, extension, open_s3
-from stockstream.sql.variables import empty_variables, quoted, set_variable
-
-__all__ = [
-    "DEFAULT_REGION",
-    "FileFilter",
-    "LakeWarning",
-    "Parts",
-    "connect",
-    "explain",
-    "extension",
-    "files_of",
-    "list_files",
-    "listed_files",
-    "normalise",
-    "pick_files",
-    "quoted",
-    "run_date",
-    "set_generation",
-    "set_silver",
-    "set_variable",
-    "silver_of",
-]
+from stockstream.sql.session.locations import normalise
+from stockstream.sql.session.s3 import open_s3
+from stockstream.sql.variables import empty_variables, set_variable
 
 
 def connect(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.explanations import explain
 from stockstream.sql.loader import load
+from stockstream.sql.session.explanations import explain
 from stockstream.sql.variables import quoted, set_variable
 
 ATTEMPTS = 10

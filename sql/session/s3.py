@@ -9,8 +9,8 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.explanations import explain
 from stockstream.sql.loader import load
+from stockstream.sql.session.explanations import explain
 from stockstream.sql.variables import set_variable
 
 DEFAULT_REGION = "ap-southeast-2"

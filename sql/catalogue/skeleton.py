@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
-from stockstream.sql.indicator_catalogue import FOLDER
+from stockstream.sql.catalogue.indicators import FOLDER
 from stockstream.sql.loader import HOME
 
 ROOT = HOME.resolve().parent
@@ -90,7 +90,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from stockstream.sql.indicator_catalogue import catalogue
+from stockstream.sql.catalogue.indicators import catalogue
 
 
 def test_NAME() -> None:

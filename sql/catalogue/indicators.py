@@ -14,9 +14,9 @@ import sqlglot
 from duckdb import DuckDBPyConnection
 from sqlglot import exp
 
+from stockstream.sql.catalogue.header import IndicatorHeader, parse_header
+from stockstream.sql.catalogue.kernels import kernel_files, macro_of
 from stockstream.sql.errors import UsageError
-from stockstream.sql.indicator_header import IndicatorHeader, parse_header
-from stockstream.sql.indicator_kernels import kernel_files, macro_of
 from stockstream.sql.loader import HOME, SqlFile, read
 
 FOLDER = HOME / "indicators"

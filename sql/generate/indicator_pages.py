@@ -13,8 +13,8 @@ from pathlib import Path
 
 import sqlglot
 
-from stockstream.sql.indicator_catalogue import FOLDER, Catalogue, Indicator, aliases, catalogue
-from stockstream.sql.indicator_kernels import KERNELS
+from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, catalogue
+from stockstream.sql.catalogue.kernels import KERNELS
 from stockstream.sql.loader import HOME, read
 
 LOCK = FOLDER / "versions.lock"

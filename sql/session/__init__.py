@@ -1,0 +1,45 @@
+"""A DuckDB connection on a lake: extensions, credentials, files, views and indicators.
+
+connection.py opens it; lake_files.py decides which files the views read; s3.py and locations.py know about S3 and
+lake URIs; explanations.py turns DuckDB's errors into messages.
+"""
+
+from stockstream.sql.session.connection import connect
+from stockstream.sql.session.explanations import explain
+from stockstream.sql.session.lake_files import (
+    FileFilter,
+    LakeWarning,
+    Parts,
+    files_of,
+    list_files,
+    listed_files,
+    pick_files,
+    set_generation,
+    set_silver,
+    silver_of,
+)
+from stockstream.sql.session.locations import normalise, run_date
+from stockstream.sql.session.s3 import DEFAULT_REGION, EXTENSIONS, extension
+from stockstream.sql.variables import quoted, set_variable
+
+__all__ = [
+    "DEFAULT_REGION",
+    "EXTENSIONS",
+    "FileFilter",
+    "LakeWarning",
+    "Parts",
+    "connect",
+    "explain",
+    "extension",
+    "files_of",
+    "list_files",
+    "listed_files",
+    "normalise",
+    "pick_files",
+    "quoted",
+    "run_date",
+    "set_generation",
+    "set_silver",
+    "set_variable",
+    "silver_of",
+]
