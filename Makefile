@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
-.PHONY: quick test-faults test-wheels
+.PHONY: quick test-benchmarks test-faults test-recipes test-wheels
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -29,13 +29,19 @@ demo: install ## a lake of real bars in demo-lake/, and a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
 quick: install ## the fast tests of all areas, in under two minutes: to run while editing
-	$(BIN)/python -m pytest -m "not slow and not faults and not e2e and not wheels" --hypothesis-profile quick
+	$(BIN)/python -m pytest -m "not slow and not faults and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
 test: install ## the suite; each kind of fault is tried once
-	$(BIN)/python -m pytest -m "not faults and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "not faults and not benchmarks and not recipes and not e2e and not wheels"
 
 test-faults: install ## the full sweep of faults: kills at every write, failures of every request
-	$(BIN)/python -m pytest -m "faults and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "faults and not benchmarks and not recipes and not e2e and not wheels"
+
+test-benchmarks: install ## every benchmark at its quick size: it runs, and prints its figures
+	$(BIN)/python -m pytest -n 0 -m "benchmarks and not recipes and not e2e and not wheels"
+
+test-recipes: install ## the recipes of CONTRIBUTING.md, each followed in a copy of the repository
+	$(BIN)/python -m pytest -m "recipes and not e2e and not wheels"
 
 e2e: install ## the deployment on loopback: packages, apply, run, fail, recover, destroy
 	$(BIN)/python -m pytest -n 0 -m "e2e and not wheels"

@@ -170,6 +170,7 @@ class Copy:
         return GENERATED_SECTION.sub("", before) == GENERATED_SECTION.sub("", after)
 
 
+@pytest.mark.recipes
 @pytest.mark.parametrize("name", RECIPES)
 def test_recipe_works_and_touches_as_few_files_as_stated(name: str, tmp_path: Path) -> None:
     copy = Copy(tmp_path / "copy")

@@ -11,7 +11,7 @@ tables:
   computed_sums: symbol VARCHAR, date DATE, sums DOUBLE[]
   stored_sums: symbol VARCHAR, date DATE, sums DOUBLE[]
 makes: {missing_sums: "symbol, amounts", continued: "symbol, date, close, amounts"}
-returns: temp view continued, the columns of computed, then amounts (DOUBLE[] in the order of sums; NULL for no amount)
+returns: temp view continued, the columns of computed, then amounts (DOUBLE[] in the order of sums, or NULL)
 reference: the caller's views computed_sums and stored_sums have the columns that are such sums, as a list. A computation
   that begins in the middle of the history gives sums (OBV, VWAP) that begin there, too. On the last day that is stored
   the difference to the stored sum is the amount that is missing

@@ -14,6 +14,7 @@ HERE = Path(__file__).parent
 BENCHMARKS = sorted(path.stem for path in HERE.glob("[!_]*.py") if not path.stem.startswith("test_"))
 
 
+@pytest.mark.benchmarks
 @pytest.mark.parametrize(
     "name",
     [pytest.param(name, marks=pytest.mark.e2e) if name == "deploy" else name for name in BENCHMARKS],  # builds packages

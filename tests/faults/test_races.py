@@ -70,6 +70,7 @@ def test_commands_at_once(
         tried[f"raced: {', '.join(commands)}"] += 1
 
 
+@pytest.mark.faults
 def test_runs_and_consolidations(prepare: Prepare, runner: Runner, tmp_path: Path, tried: Counter[str]) -> None:
     """Bars that a run has stored stay visible, whichever command merges them at the same time."""
     source = f"files:{write_csv(tmp_path, SECOND)}"

@@ -111,6 +111,7 @@ def assert_a_rerun_changes_nothing(runner: Runner, argv: list[str], lake: str) -
     assert snapshot(lake) == before
 
 
+@pytest.mark.faults
 def test_killed_at_any_time_under_load_nothing_is_lost(
     runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tried: Counter[str]
 ) -> None:
