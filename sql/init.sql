@@ -192,7 +192,7 @@ FROM read_csv(
     header = true, delim = ',', quote = '"', escape = '"', filename = true, auto_detect = false,
     columns = {symbol: 'VARCHAR', name: 'VARCHAR', sector: 'VARCHAR', market_cap: 'VARCHAR'}
 );
-COMMENT ON MACRO TABLE read_symbols IS 'The companies in the files of a list, each of which is the exchange''s list of a day.';
+COMMENT ON MACRO TABLE read_symbols IS 'The companies in a list of files, each of which is the exchange''s list of companies of a day.';
 
 -- sql/views/sessions.sql
 CREATE OR REPLACE VIEW sessions AS
@@ -515,7 +515,7 @@ FROM metadata
 WHERE (valid_from <= CAST(day AS DATE) OR valid_from IS NULL)
     AND (valid_to > CAST(day AS DATE) OR valid_to IS NULL)
     AND (delisting_date >= CAST(day AS DATE) OR delisting_date IS NULL);
-COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since, which a backtest of that day may trade.';
+COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.';
 
 -- sql/views/actions.sql
 CREATE OR REPLACE VIEW actions AS

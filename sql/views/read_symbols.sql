@@ -1,6 +1,6 @@
 /* ---
 name: read_symbols
-title: The companies in the files of a list, each of which is the exchange's list of a day.
+title: The companies in a list of files, each of which is the exchange's list of companies of a day.
 status: active
 grain: one row per list and symbol
 params: {files: list of CSV files}

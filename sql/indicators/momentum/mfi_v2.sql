@@ -16,8 +16,8 @@ formula: 100 * up / (up + down), where up and down are the sums of price * volum
 difference: 5e-15
 reference: equal to TA-Lib MFI
 changes:
-  - 2026-11-26 second version; NaN and infinity count as NULL in each column; the threshold for a change is relative, and
-    there is none for the sums
+  - 2026-11-26 second version; NaN and infinity count as NULL in each column; the threshold for a change is relative; the
+    threshold of 1 for the sums is removed
 --- */
 CREATE OR REPLACE MACRO mfi_v2(src, n) AS TABLE
 WITH bars AS (
