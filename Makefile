@@ -1,4 +1,4 @@
-# The tools of the repository. `make demo` and `make test` need nothing but Python 3.11 or later and make.
+# The commands of the repository. `make demo` and `make test` need only Python 3.11 or later and make.
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
@@ -7,78 +7,78 @@ LAMBDA_PYTHON ?= 3.13
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
 
-# Bytecode is cached: the tests start hundreds of processes, and each would compile all that it imports.
+# Cache bytecode: the tests start hundreds of processes, each of which would otherwise compile all that it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
 .PHONY: quick test-benchmarks test-faults test-recipes test-wheels
 
-help: ## list the targets
+help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
-install: .venv/.installed ## everything into .venv, with the command .venv/bin/stockstream
+install: .venv/.installed ## install the project and all dependencies into .venv, with the command .venv/bin/stockstream
 
-# Hashes are checked; the registry is whatever pip is set up to use.
+# pip checks the hashes, and uses the package index that it is configured for.
 .venv/.installed: requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install ## a lake of real bars in demo-lake/, and a first query
+demo: install ## create a lake of real bars in demo-lake/, and run a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
-quick: install ## the fast tests of all areas, in under two minutes: to run while editing
+quick: install ## run the fast tests of all areas (under two minutes), for use while editing
 	$(BIN)/python -m pytest -m "not slow and not faults and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
-test: install ## the suite; each kind of fault is tried once
+test: install ## run the test suite, with one test per kind of fault
 	$(BIN)/python -m pytest -m "not faults and not benchmarks and not recipes and not e2e and not wheels"
 
-test-faults: install ## the full sweep of faults: kills at every write, failures of every request
+test-faults: install ## run all fault tests: a kill at every write, a failure of every request
 	$(BIN)/python -m pytest -m "faults and not benchmarks and not recipes and not e2e and not wheels"
 
-test-benchmarks: install ## every benchmark at its quick size: it runs, and prints its figures
+test-benchmarks: install ## test that every benchmark runs at its quick size
 	$(BIN)/python -m pytest -n 0 -m "benchmarks and not recipes and not e2e and not wheels"
 
-test-recipes: install ## the recipes of CONTRIBUTING.md, each followed in a copy of the repository
+test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
 	$(BIN)/python -m pytest -m "recipes and not e2e and not wheels"
 
-e2e: install ## the deployment on loopback: packages, apply, run, fail, recover, destroy
+e2e: install ## test the deployment on local servers: packages, apply, run, fail, recover, destroy
 	$(BIN)/python -m pytest -n 0 -m "e2e and not wheels"
 
-test-wheels: install ## the wheel in empty environments, beside other packages
+test-wheels: install ## test the wheel in empty environments, and together with other packages
 	$(BIN)/python -m pytest -n 0 -m wheels
 
-lint: install ## style, types
+lint: install ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-format: install ## put the code into shape
+format: install ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## every benchmark, full size
+bench: install ## run every benchmark in full size
 	@for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
-package: install ## the wheel, in dist/
+package: install ## build the wheel in dist/
 	$(BIN)/python -m build --wheel --no-isolation
 
-packages: install ## the Lambda packages, in build/packages/; ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
+packages: install ## build the Lambda packages in build/packages/; options: ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
 	$(BIN)/python -m stockstream.terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
 
-lock: ## requirements.lock from pyproject.toml, without a registry's address
+lock: ## update requirements.lock from pyproject.toml, without the address of a package index
 	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
 		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
 
-terraform-lock: ## terraform/.terraform.lock.hcl: hashes of the AWS provider for the usual platforms
+terraform-lock: ## update terraform/.terraform.lock.hcl, with the AWS provider's hashes for the usual platforms
 	terraform -chdir=terraform providers lock -platform=linux_amd64 -platform=linux_arm64 \
 		-platform=darwin_amd64 -platform=darwin_arm64
 
-sql: install ## what is generated from headers and lists: init.sql, tables of the READMEs, schema/*.parquet, versions.lock
+sql: install ## write the generated files: init.sql, tables of the READMEs, schema/*.parquet, versions.lock
 	$(BIN)/python -m stockstream.pipeline.document
 	$(BIN)/python -m stockstream.sql.generate
 
-clean: ## all that was built
+clean: ## delete everything that was built
 	rm -rf .venv dist build demo-lake .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

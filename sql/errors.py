@@ -1,4 +1,4 @@
-"""Errors that a person can act on. Each says what happened, where, and what to do; the CLI prints it as one line."""
+"""Errors that users can act on: a message says what happened, where, and what to do. The CLI prints it as one line."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ from collections.abc import Iterable
 
 
 class StockStreamError(Exception):
-    """Anything that ends a command with a message and no traceback."""
+    """Base class of the errors that end a command with a message instead of a traceback."""
 
     exit_code = 1
+    """Exit code of the command."""
 
 
 class UsageError(StockStreamError):
-    """A wrong option, setting or argument: nothing was started."""
+    """An option, setting or argument is invalid."""
 
     exit_code = 2
 
@@ -23,7 +24,7 @@ class LakeError(StockStreamError):
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Return `; did you mean X or Y?` with the names that are nearest to a mistyped one, or an empty string."""
+    """Return `; did you mean X or Y?` with the names most similar to a mistyped one; an empty string if none is."""
     by_lower_case = {other.lower(): other for other in names}
-    near = [by_lower_case[lower] for lower in difflib.get_close_matches(name.lower(), by_lower_case, 3)]
-    return f"; did you mean {' or '.join(near)}?" if near else ""
+    similar = [by_lower_case[lower] for lower in difflib.get_close_matches(name.lower(), by_lower_case, 3)]
+    return f"; did you mean {' or '.join(similar)}?" if similar else ""

@@ -6,7 +6,7 @@ needs: []
 variables: [lake, sql_home, generation]
 sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
   listed_files, used_names, raw_files, unconsolidated_files, fresh_files, symbol_files]
-reference: run it again to see files that were written since; sql/variables.py says what each variable is
+reference: run it again to see files that were written since; sql/variables.py describes the variables
 changes:
   - 2026-11-21 first version
   - 2026-11-21 the manifest, and which batch files are newer than it
@@ -14,14 +14,15 @@ changes:
 --- */
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
-    -- A pattern, because DuckDB assumes that a file on S3 exists if its name has none.
+    -- A pattern, because DuckDB does not look whether a file on S3 exists if its name has no wildcard.
     SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
 );
 SET VARIABLE session_files = list_filter(
     getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
 );
 
--- The manifest before the list of batch files: a file that is consolidated in between is then read twice, not never.
+-- Read the manifest before listing the batch files: a file that is consolidated in between is then read twice, which
+-- does no harm, instead of not at all.
 SET VARIABLE manifest_files = list_concat(
     list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
     CASE WHEN getvariable('generation') IS NOT NULL
@@ -49,7 +50,7 @@ SET VARIABLE manifests = (
     )
 );
 SET validate_external_file_cache = 'NO_VALIDATION';
--- schema/manifest.json is generation 0, the last of the list: its format is the one that these files read.
+-- The last manifest of the list is schema/manifest.json, generation 0: its format is the newest that lake.sql can read.
 SELECT error(format(
     'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
     newer.format, getvariable('manifests')[-1].format
@@ -58,12 +59,12 @@ FROM (
     SELECT max(manifest.format) AS format FROM (SELECT unnest(getvariable('manifests')) AS manifest) AS listed
 ) AS newer
 WHERE newer.format > getvariable('manifests')[-1].format;
--- The generation that was requested, otherwise the newest.
+-- The requested generation, otherwise the newest.
 SET VARIABLE manifest = coalesce(
     list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
     getvariable('manifests')[1]
 );
--- Archives only grow, so that all generations read the archive of the newest.
+-- The archive only grows, so that every generation can read the newest one's.
 SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];
 SET VARIABLE manifests = NULL;
 -- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
@@ -91,7 +92,7 @@ SET VARIABLE archived = coalesce(string_split(getvariable('archive').made_from['
 SET VARIABLE used_names = list_concat(
     getvariable('manifest').consolidated, getvariable('manifest').set_aside, getvariable('archived')
 );
--- A generation that is requested by number is read as it was published: its own batch files, and nothing newer.
+-- A requested generation is read as it was published: with the batch files that it contains, and nothing newer.
 SET VARIABLE raw_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM unnest(getvariable('listed_files')) AS listed (file)
@@ -100,7 +101,7 @@ SET VARIABLE raw_files = (
     WHERE getvariable('generation') IS NULL
         OR parse_filename(file) IN (SELECT unnest(getvariable('manifest').consolidated))
 );
--- The batch files that the bars are merged with.
+-- The batch files that the views merge with silver.
 SET VARIABLE unconsolidated_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM unnest(CASE WHEN getvariable('generation') IS NULL THEN getvariable('listed_files') END) AS listed (file)

@@ -1,4 +1,4 @@
-"""Finds and reads the SQL files, for Python, the shell, the pipeline and CI alike."""
+"""Find, read and order the SQL files. The Python interface, the shell, the pipeline and CI all use this module."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import yaml
 from stockstream.sql.variables import quoted
 
 HOME = Path(__file__).parent
-"""The folder of the SQL files, in a checkout as in an installed wheel."""
+"""The folder that contains the SQL files, in a checkout and in an installed wheel."""
 
 _HEADER = re.compile(r"\A/\* ---\n(?P<yaml>.*?)\n--- \*/\n", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class SqlFile:
-    """One SQL file: its header (the YAML between `/* ---` and `--- */`) and its text, header included."""
+    """A SQL file: its path, its header (the YAML between `/* ---` and `--- */`), and its text, header included."""
 
     path: Path
     header: dict[str, Any] = field(compare=False)
@@ -35,28 +35,28 @@ class SqlFile:
 
     @property
     def comments(self) -> str:
-        """The statements that store the titles of a view's file in DuckDB's catalogue, where lake_help() reads them."""
+        """The COMMENT statements that store the titles of a view's file in DuckDB's catalogue, for lake_help()."""
         kind = "MACRO TABLE" if "params" in self.header else "VIEW"
         objects = [(kind, self.header["name"], self.header["title"])]
         objects += [("VIEW", name, title) for name, title in self.header.get("makes", {}).items()]
         return "".join(f"COMMENT ON {kind} {name} IS {quoted(title)};\n" for kind, name, title in objects)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser: a connection reads a hundred headers
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, because a connection parses about 100 headers
 
 
 @cache
 def load(name: str) -> SqlFile:
-    """Read one file by its path below `sql/`, without the ending: `load("views/bars")`; errors as in `read`."""
+    """Return the file at a path below `sql/`, without the suffix: `load("views/bars")`. Raises what `read` raises."""
     return read(HOME / f"{name}.sql")
 
 
 def read(path: Path) -> SqlFile:
-    """Read any file with a header.
+    """Read a SQL file that starts with a header.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it does not start with a header, or the header is not YAML.
+        ValueError: the file does not start with a header, or the header is not YAML.
     """
     text = path.read_text(encoding="utf-8")
     name = f"sql/{path.relative_to(HOME)}" if path.is_relative_to(HOME) else path
@@ -72,13 +72,16 @@ def read(path: Path) -> SqlFile:
 
 @cache
 def views() -> tuple[str, ...]:
-    """Return the names of the files that create the views, each after those that it needs."""
+    """Return the names (as for `load`) of the files that create the views, each after the files that it needs."""
     return _in_order("views")
 
 
 @cache
 def macros() -> tuple[str, ...]:
-    """Return the names of the files that create the indicators: kernels, all versions, and the names without one."""
+    """Return the names of the files that create the indicators: first kernels, then all versions, last the aliases.
+
+    The aliases are the names of the indicators without a version.
+    """
     kernels = _in_order("indicators/kernels")
     return (
         *kernels,
@@ -88,15 +91,18 @@ def macros() -> tuple[str, ...]:
 
 
 def views_for(*names: str) -> tuple[str, ...]:
-    """Return those of `views()` that some files need by their headers, directly and indirectly, in the same order."""
+    """Return the files of `views()` that files need, directly or indirectly, in the order of `views()`.
+
+    `names` are files of any kind; those that are views themselves are included.
+    """
     files = {load(name).header["name"]: name for name in views()}
     needed: set[str] = set()
-    pending = list(names)
-    while pending:
-        name = pending.pop()
+    queue = list(names)
+    while queue:
+        name = queue.pop()
         if name in views():
             needed.add(name)
-        pending += [files[need] for need in load(name).header["needs"] if need in files and files[need] not in needed]
+        queue += [files[need] for need in load(name).header["needs"] if need in files and files[need] not in needed]
     return tuple(name for name in views() if name in needed)
 
 
@@ -105,13 +111,14 @@ def _names(folder: str, pattern: str = "*.sql") -> list[str]:
 
 
 def _in_order(folder: str) -> tuple[str, ...]:
-    """Return a folder's files by their `needs`; by name where these leave the order open."""
+    """Return the files of a folder, each after those in its `needs`; otherwise in alphabetical order."""
     files = {load(name).header["name"]: name for name in _names(folder)}
     needs = {name: [need for need in load(files[name]).header["needs"] if need in files] for name in files}
     return tuple(files[name] for name in _sorted(needs))
 
 
 def _sorted(needs: Mapping[str, Iterable[str]]) -> Iterable[str]:
+    """Yield the names in topological order; names that do not depend on each other in alphabetical order."""
     sorter = TopologicalSorter(needs)
     sorter.prepare()
     while sorter.is_active():

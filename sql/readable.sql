@@ -1,11 +1,12 @@
 /* ---
 name: readable
-title: Leave out of a folder's new batch files those that are not Parquet, and list them; on S3 all count as readable.
+title: Leave out and list the new batch files that are not Parquet, in a folder; on S3 all files count as readable.
 status: active
 needs: []
 variables: [lake, sql_home, fresh_files, raw_files]
 sets: [unreadable_files, fresh_files, raw_files]
-reference: a Parquet file ends with the bytes PAR1; for the plain shell, which stops at the first file it cannot open
+reference: a Parquet file ends with the bytes PAR1. The plain shell needs this, because it stops at the first file that
+  it cannot open
 changes:
   - 2026-11-21 first version
 --- */

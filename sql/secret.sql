@@ -21,5 +21,5 @@ CREATE OR REPLACE SECRET lake (
     URL_STYLE CASE getvariable('s3_endpoint') WHEN '' THEN 'vhost' ELSE 'path' END
 );
 
--- Batch files are never replaced: what was read of a file stays valid, and DuckDB need not ask S3 whether it changed.
+-- Batch files are never replaced, so that DuckDB need not ask S3 whether a cached file has changed.
 SET validate_external_file_cache = 'NO_VALIDATION';

@@ -19,13 +19,16 @@ Value = str | int | date | Sequence[str] | Mapping[str, "Value"] | None
 
 @dataclass(frozen=True)
 class Variable:
-    """A variable: its DuckDB type, its meaning, and whether the views cannot be created without it."""
+    """A DuckDB variable: its type, its meaning, and whether it must exist before the views are created."""
 
     type: str
-    """An empty type marks a variable that only SQL sets."""
+    """The DuckDB type; empty for a variable that only SQL sets."""
     meaning: str
     is_bound: bool = False
-    """DuckDB binds a view when it is created, so that this variable must exist by then; it is empty at first."""
+    """Whether creating the views requires the variable, because DuckDB binds a view at that moment.
+
+    `empty_variables` sets it to an empty value first.
+    """
 
 
 VARIABLES: Mapping[str, Variable] = {
@@ -35,12 +38,12 @@ VARIABLES: Mapping[str, Variable] = {
     "generation": Variable("INTEGER", "the generation to read; NULL: the newest, and the batch files newer than it"),
     "s3_endpoint": Variable("VARCHAR", "URL of the S3 endpoint; empty for AWS"),
     "s3_region": Variable("VARCHAR", "AWS region of the bucket"),
-    # What lake.sql reads in the lake.
+    # The lake's files: lake.sql sets these variables.
     "state_files": Variable("", "URIs of the files in state/"),
-    "manifest_files": Variable("", "URIs of the manifests to read: the newest, and that of `generation`"),
-    "manifests": Variable("", "those manifests, the newest first; NULL once lake.sql is done"),
+    "manifest_files": Variable("", "URIs of the manifests to read: the newest, and the one of `generation`"),
+    "manifests": Variable("", "the contents of these manifests, newest first; NULL after lake.sql has run"),
     "manifest": Variable("", "the manifest that the views read"),
-    "archive": Variable("", "the newest manifest's table of archived batch files"),
+    "archive": Variable("", "the table `raw` of the newest manifest: the archive of batch files"),
     "archived": Variable("", "names of the archived batch files"),
     "archive_files": Variable("", "URIs of the files that contain the archived rows"),
     "silver": Variable(TABLES, "per table: URIs of its base and delta files, and its restated symbols", True),
@@ -49,20 +52,20 @@ VARIABLES: Mapping[str, Variable] = {
     "listed_files": Variable("", "URIs of all batch files"),
     "used_names": Variable("", "names of batch files that must not be used again"),
     "unconsolidated_files": Variable(FILES, "URIs of the batch files that silver does not contain"),
-    "fresh_files": Variable(FILES, "those of them that the views merge with silver", True),
+    "fresh_files": Variable(FILES, "URIs of the unconsolidated batch files that the views merge with silver", True),
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
-    # Arguments of steps.
+    # The steps' arguments.
     "batch_symbols": Variable("VARCHAR[]", "symbols of the batch"),
-    "restated": Variable("VARCHAR[]", "symbols whose whole history is written again"),
+    "restated": Variable("VARCHAR[]", "symbols whose whole history is rewritten"),
     "resumed": Variable("", "symbols whose numbering continues from a row before the cut"),
     "consolidated": Variable("VARCHAR[]", "names of the batch files that the table to be published contains"),
-    "cut": Variable("DATE", "the last day whose rows stay in base"),
-    "stable_through": Variable("DATE", "the last day whose rows other tables may have been computed from"),
-    "through": Variable("DATE", "the last day that a table contains"),
-    "since": Variable("DATE", "rows after this day are computed"),
-    "cutoff": Variable("DATE", "rows after this day are read"),
-    "lookback": Variable("INTEGER", "bars before `since` that the indicators need"),
+    "cut": Variable("DATE", "the last day that base keeps; rows after it are rewritten"),
+    "stable_through": Variable("DATE", "the last day whose rows do not change until base is rewritten"),
+    "through": Variable("DATE", "the last day that the stored table's base covers"),
+    "since": Variable("DATE", "the step computes the rows after this day"),
+    "cutoff": Variable("DATE", "the step reads the bars after this day: `since`, less the days of the lookback"),
+    "lookback": Variable("INTEGER", "number of bars before `since` that the indicators need"),
     "every": Variable("VARCHAR", "size of a bucket: a number of sessions, week or month"),
     "list_files": Variable("VARCHAR[]", "URIs of the lists of companies to read"),
     "date_files": Variable("VARCHAR[]", "URIs of the files with listing dates to read"),
@@ -79,34 +82,35 @@ def set_variable(con: DuckDBPyConnection, name: str, value: Value) -> None:
 
 
 def assignment(name: str, value: Value) -> str:
-    """Return the statement that sets a variable; errors as in `set_variable`."""
+    """Return the statement that sets a variable to a value. Raises what `set_variable` raises."""
     variable = VARIABLES.get(name)
     if variable is None or not variable.type:
         raise KeyError(f"{name} is not a variable that Python sets: sql/variables.py lists them")
-    # A literal, because the first bound parameter makes DuckDB import pandas: a second of every command's start.
+    # A literal, because the first bound parameter makes DuckDB import pandas, which takes a second in every command.
     return f"SET VARIABLE {name} = CAST({literal(value)} AS {variable.type})"
 
 
 def empty_variables() -> str:
-    """Return the statements that set what the views are bound to when they are created: no files, so none is opened."""
+    """Return the statements that set the `is_bound` variables to empty values, so that creating views opens no file."""
     empty: dict[str, Value] = {FILES: [], TABLES: {}}
     names = [name for name, variable in VARIABLES.items() if variable.is_bound]
     return "".join(f"{assignment(name, empty[VARIABLES[name].type])};\n" for name in names)
 
 
 def literal(value: Value) -> str:
-    """Return a value as a literal of SQL: a date as DATE, a mapping as STRUCT, which DuckDB casts to a MAP."""
+    """Return a value as a SQL literal: a date as DATE, a mapping as STRUCT, which DuckDB casts to a MAP."""
     if isinstance(value, str):
         return quoted(value)
     if isinstance(value, date):
         return f"DATE '{value}'"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{quoted(key)}: {literal(of)}' for key, of in value.items())}}}" if value else "MAP {}"
+        items = ", ".join(f"{quoted(key)}: {literal(item)}" for key, item in value.items())
+        return f"{{{items}}}" if value else "MAP {}"
     if isinstance(value, Sequence):
         return f"[{', '.join(map(quoted, value))}]"
     return "NULL" if value is None else str(value)
 
 
 def quoted(text: str) -> str:
-    """Return a text as a literal of SQL."""
+    """Return a text as a SQL string literal."""
     return "'" + text.replace("'", "''") + "'"

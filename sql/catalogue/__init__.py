@@ -1,7 +1,7 @@
 """The catalogue of indicators, read from their SQL files.
 
-header.py is the model of their headers, indicators.py finds the files and their versions, kernels.py the macros that
-they are written with, and skeleton.py writes the files of a new one.
+header.py is the model of their headers; indicators.py finds the files and their versions; kernels.py finds the scalar
+macros that several indicators share; skeleton.py contains the files with which a new indicator starts.
 """
 
 from stockstream.sql.catalogue.header import IndicatorHeader, Scale

@@ -10,44 +10,44 @@ Scale = Literal["price", "volume"] | float
 
 
 class IndicatorHeader(BaseModel):
-    """The YAML between `/* ---` and `--- */`; unknown fields are refused, so that a misspelt one is noticed."""
+    """The YAML between `/* ---` and `--- */`. Unknown fields are errors, so that a misspelt one is noticed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
 
     name: str
-    """Without the version: the macro is `{name}_v{version}`, as is the file."""
+    """Name without the version; the macro and the file are called `{name}_v{version}`."""
     version: int = Field(ge=1)
     title: str
     """One line for `stockstream indicators list` and `lake_help()`."""
     status: Literal["active", "superseded"] = "active"
-    """A superseded version stays callable by its full name and is left out of lists."""
+    """A superseded version can still be called by its full name, but lists do not show it."""
     grain: str = "one row per symbol and date"
     params: dict[str, int | float | str]
-    """Defaults by parameter, in the order of the macro; a text is an expression of columns, such as `value: close`."""
+    """Default by parameter, in the macro's order. A text is an expression of columns, such as `value: close`."""
     columns: tuple[str, ...]
-    """Columns of `src` that are read, beside symbol and date; `value` stands for the parameter of that name."""
+    """Columns of `src` that the macro reads besides symbol and date; `value` stands for the parameter of that name."""
     returns: tuple[str, ...] = Field(min_length=1)
-    """Columns of the result, beside symbol and date."""
+    """Columns of the result besides symbol and date."""
     price_like: tuple[str, ...] = ()
-    """Those of `returns` that double when all prices double; the others do not change."""
+    """Columns of `returns` that double when all prices double; the other columns do not change then."""
     scale: dict[str, Scale] = {}
-    """For columns that pass through zero, what a difference is relative to: the close (`price`), the volume traded so
-    far (`volume`) or a constant; elsewhere a difference is relative to the value itself."""
+    """For each column that passes through zero, what `difference` is relative to: the close (`price`), the cumulative
+    volume (`volume`) or a constant. For all other columns it is relative to the value itself."""
     carried: tuple[str, ...] = ()
-    """Those of `returns` that are sums since the first bar, which a later refresh continues from the stored value."""
+    """Columns of `returns` that are cumulative sums since the first bar; a refresh continues the stored sums."""
     derived: dict[str, str] = {}
-    """SQL over the carried columns for those of `returns` that are computed from them."""
+    """SQL expression by column of `returns`, for the columns that are computed from `carried` columns."""
     warmup: str
-    """Number of rows per symbol that are NULL before the first value, an expression of the parameters."""
+    """Number of rows per symbol that are NULL before the first value: an expression of the parameters."""
     lookback: str
-    """Number of earlier bars that decide a value (to 1e-11), an expression of the parameters, or `all`."""
+    """Number of earlier bars that determine a value to 1e-11: an expression of the parameters, or `all`."""
     formula: str
     difference: float | None = Field(default=None, ge=0)
-    """Largest difference from the oracle on the demo's bars, see `scale`; required for shipped indicators."""
+    """Largest difference from the oracle on the demo's bars (see `scale`); required for shipped indicators."""
     reference: str
-    """Source of the formula, the implementation it equals, and what deviates from it."""
+    """Source of the formula, the implementation that the indicator equals, and where it deviates."""
     changes: tuple[str, ...] = Field(min_length=1)
-    """Lines `YYYY-MM-DD what changed`."""
+    """One text per change: `YYYY-MM-DD what changed`."""
 
     @model_validator(mode="after")
     def _columns_are_returned(self) -> Self:
@@ -68,10 +68,10 @@ class IndicatorHeader(BaseModel):
 
 
 def parse_header(yaml: dict[str, Any]) -> IndicatorHeader:
-    """Return the validated header.
+    """Return the header as a validated model.
 
     Raises:
-        ValueError: a field is missing, unknown or wrong; the message, one line, names the field.
+        ValueError: a field is missing, unknown or invalid; the message is one line that names the field.
     """
     try:
         return IndicatorHeader.model_validate(yaml)
@@ -81,7 +81,7 @@ def parse_header(yaml: dict[str, Any]) -> IndicatorHeader:
 
 def _message(error: ValidationError) -> str:
     errors = error.errors()
-    if missing := [str(one["loc"][0]) for one in errors if one["type"] == "missing"]:
+    if missing := [str(detail["loc"][0]) for detail in errors if detail["type"] == "missing"]:
         return f"the header lacks {', '.join(missing)}"
     first = errors[0]
     reason = first["msg"].removeprefix("Value error, ")

@@ -1,4 +1,4 @@
-"""Kernels: the scalar macros that the indicators' files are written with, `sql/indicators/kernels/NAME_vN.sql`."""
+"""Kernels: scalar macros that several indicators share, one per file `sql/indicators/kernels/NAME_vN.sql`."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from sqlglot import exp
 from stockstream.sql.loader import HOME, SqlFile, read
 
 KERNELS = tuple(f"indicators/kernels/{path.stem}" for path in sorted((HOME / "indicators/kernels").glob("*.sql")))
-"""Paths below `sql/`, without the ending."""
+"""Paths below `sql/`, without the suffix."""
 
 
 @cache
 def kernel_files() -> tuple[SqlFile, ...]:
-    """Return the kernels in an order in which each follows those that its header's `needs` names."""
+    """Return the kernels' files, each after the kernels in its header's `needs`."""
     files = {file.header["name"]: file for file in (read(HOME / f"{name}.sql") for name in KERNELS)}
     order = TopologicalSorter({name: file.header["needs"] for name, file in files.items()}).static_order()
     return tuple(files[name] for name in order)
 
 
 def macro_of(file: SqlFile) -> exp.Create:
-    """Parse a file's macro.
+    """Return a file's macro, parsed.
 
     Raises:
         ValueError: the file is not one CREATE MACRO statement.
     """
-    statements = [one for one in sqlglot.parse(file.text.split("--- */", 1)[1], dialect="duckdb") if one is not None]
+    statements = [each for each in sqlglot.parse(file.text.split("--- */", 1)[1], dialect="duckdb") if each is not None]
     macro = statements[0] if len(statements) == 1 else None
     if not isinstance(macro, exp.Create) or not isinstance(macro.this, exp.UserDefinedFunction):
         raise ValueError("expected one CREATE OR REPLACE MACRO … AS TABLE after the header")
@@ -37,14 +37,14 @@ def macro_of(file: SqlFile) -> exp.Create:
 
 @cache
 def _composed() -> dict[str, exp.Create]:
-    """Return by name the kernels that are written with other kernels."""
+    """Return the macros of the kernels that call other kernels, by name."""
     return {file.header["name"]: macro_of(file) for file in kernel_files() if file.header["needs"]}
 
 
 def expand_kernels(expression: exp.Expr) -> None:
-    """Replace, in place, calls of kernels that are written with other kernels by their bodies.
+    """Replace calls of kernels that call other kernels by the kernels' bodies, in place.
 
-    Only basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`.
+    Only calls of basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`.
     """
     composed = _composed()
     for call in list(expression.find_all(exp.Anonymous)):
@@ -60,6 +60,6 @@ def expand_kernels(expression: exp.Expr) -> None:
 
 
 def _operand(expression: exp.Expr) -> exp.Expr:
-    """Return a copy that can stand wherever a column does."""
+    """Return a copy of an expression that can replace a column: in parentheses unless it is simple."""
     is_simple = isinstance(expression, exp.Literal | exp.Column | exp.Paren)
     return expression.copy() if is_simple else exp.paren(expression)

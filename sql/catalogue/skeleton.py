@@ -1,4 +1,4 @@
-"""The two files that a new indicator starts with: its SQL and its test."""
+"""The two files with which a new indicator starts: its SQL and its test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from stockstream.sql.catalogue.indicators import FOLDER
 from stockstream.sql.loader import HOME
 
 ROOT = HOME.resolve().parent
-"""The root of the repository; in an installed wheel a folder without `tests`."""
+"""The root of the repository; in an installed wheel, a folder without `tests`."""
 ORACLES = ROOT / "tests/sql/indicators/oracles"
 
 
@@ -19,7 +19,7 @@ def is_checkout(folder: Path) -> bool:
 
 
 def repository_files(name: str, family: str, day: date) -> dict[Path, str]:
-    """Return the files of an indicator to be shipped, its SQL and its oracle, by path."""
+    """Return the texts of a shipped indicator's two files by path: its SQL and its oracle."""
     return {
         FOLDER.resolve() / family / f"{name}_v1.sql": _sql(name, day),
         ORACLES / f"{name}.py": ORACLE.replace("NAME", name),
@@ -27,7 +27,7 @@ def repository_files(name: str, family: str, day: date) -> dict[Path, str]:
 
 
 def personal_files(name: str, folder: Path, day: date) -> dict[Path, str]:
-    """Return the files of a person's own indicator, its SQL and a test that stands alone, by path."""
+    """Return the texts of a user's own indicator's two files by path: its SQL and a self-contained test."""
     return {
         folder / f"{name}_v1.sql": _sql(name, day),
         folder / f"test_{name}.py": TEST.replace("NAME", name),
@@ -101,5 +101,5 @@ def test_NAME() -> None:
         for day, close in enumerate(closes):
             con.execute("INSERT INTO bars VALUES ('AAA', DATE '2026-01-01' + ?::INTEGER, ?)", [day, close])
         values = [value for (value,) in con.execute("SELECT NAME FROM NAME('bars', 2) ORDER BY date").fetchall()]
-    assert values == [None, *(pytest.approx((one + other) / 2) for one, other in zip(closes, closes[1:]))]
+    assert values == [None, *(pytest.approx((left + right) / 2) for left, right in zip(closes, closes[1:]))]
 '''

@@ -6,9 +6,9 @@ severity: warn
 grain: one row per session that most symbols lack (symbol NULL), then one per symbol for all others
 needs: [bars, gaps]
 returns: symbol, date (the first missing one), detail
-reference: a warning, because suspended companies have no bars and vendors disagree with calendars. The year ends
-  with the newest bar, so that a lake of old data can be checked; `stockstream status` reports what a symbol lacks
-  after its last bar
+reference: it is a warning, because suspended companies have no bars and vendors disagree with calendars. The year ends
+  with the newest bar, so that a lake of old data can be checked; `stockstream status` reports the sessions that a
+  symbol lacks after its last bar
 fix: "`stockstream backfill --start DATE --end DATE` fetches these sessions again"
 changes:
   - 2026-11-21 first version

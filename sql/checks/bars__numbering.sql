@@ -8,9 +8,10 @@ grain: one row per symbol and date
 needs: [silver_bars]
 variables: [cut]
 returns: symbol, date, detail
-reference: schema/bars.sql. Compared with the previous row, so that the check works on a part of a table, too. Before a
-  publication, rows up to `cut` are not visible, and the first row of a symbol that is not restated continues from them
-fix: "`stockstream consolidate --full` writes silver again, with its numbers"
+reference: schema/bars.sql defines the columns. Each row is compared with the previous one, so that the check works on a
+  part of a table, too. Before a publication rows up to `cut` are not visible; the first visible row of a symbol that
+  is not restated continues their numbers and is not checked
+fix: "`stockstream consolidate --full` rewrites silver, with its numbers"
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,14 +1,14 @@
 /* ---
 name: bars__price_sanity
-title: An impossible bar - a close of 0 or less, a negative price or volume, a high below the low.
+title: "An impossible bar: a close of 0 or less, a negative price or volume, or a high below the low."
 status: active
 severity: fail
 blocking: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
-reference: only what no market can produce; an open of 0, which old bars of some sources have, is for
-  bars__price_suspicious
+reference: it reports only what no market can produce; bars__price_suspicious reports an open of 0, which old bars of
+  some sources have
 fix: "find the file of a row with `FROM raw_bars`; move it away, or store a correction, which wins as the
   latest fetch, with `stockstream backfill --source files:FILE`"
 changes:

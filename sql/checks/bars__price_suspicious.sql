@@ -1,13 +1,14 @@
 /* ---
 name: bars__price_suspicious
-title: A bar as wrong as real sources often are - a price outside low and high, or ten times the previous one.
+title: "A bar that is probably wrong: an open or close outside low and high, or a tenfold change of the adjusted close."
 status: active
 severity: warn
 grain: one row per symbol, date and reason
 needs: [bars, bars_adjusted]
 returns: symbol, date, detail
-reference: adjusted closes are compared. Of 722,988 bars of Yahoo, 519 lie outside low and high, and 60 steps are
-  tenfold, nearly all of them wrong units, or consolidations of shares that are not reported as splits
+reference: it is a warning, because real sources often have such bars. Of 722,988 bars of Yahoo, 519 have a price
+  outside low and high, and 60 change tenfold, nearly all because of wrong units, or of consolidations of shares that
+  are not reported as splits
 fix: "compare with another source; a correction is stored with `stockstream backfill --source files:FILE`"
 changes:
   - 2026-11-21 first version

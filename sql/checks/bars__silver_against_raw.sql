@@ -1,6 +1,6 @@
 /* ---
 name: bars__silver_against_raw
-title: A row of a consolidated batch file that silver lacks, or has only an older or worse version of.
+title: A row of a consolidated batch file that silver does not have, or has only in an older or worse version.
 status: active
 severity: fail
 blocking: true
@@ -8,8 +8,8 @@ grain: one row per symbol, date and fetch
 needs: [read_raw, silver_bars, read_merged]
 variables: [manifest]
 returns: symbol, date, file, detail
-reference: repeats the order of read_merged on purpose, because a check that shares the code it checks cannot find its
-  faults (tests/sql/test_checks.py compares the two). Rows that only deleted files contained are not checked
+reference: it repeats the order of read_merged on purpose, because a check that shares the code it checks cannot find
+  its faults (tests/sql/test_checks.py compares the two). Rows that only deleted files contained are not checked
 fix: "`stockstream consolidate --full` reads all batch files again"
 changes:
   - 2026-11-21 first version

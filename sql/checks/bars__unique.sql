@@ -7,7 +7,7 @@ blocking: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
-fix: "`stockstream consolidate --full` writes silver again, from all batch files"
+fix: "`stockstream consolidate --full` rewrites silver from all batch files"
 changes:
   - 2026-11-21 first version
 --- */

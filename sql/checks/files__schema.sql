@@ -8,8 +8,8 @@ grain: one row per file and column
 needs: [read_raw, silver_bars, read_merged]
 variables: [silver, session_files, sql_home, unreadable_files]
 returns: file, column_name, detail
-reference: batch files of the first schema may lack the last four columns, and have timestamps and doubles as date and
-  volume, because read_raw interprets them; nothing reads columns that are not declared
+reference: batch files of the first schema may lack the last four columns, and have timestamps as date and doubles as
+  volume, because read_raw converts them; columns that are not declared are never read
 fix: "move the file out of raw-data; `stockstream backfill --source files:FILE` imports its contents"
 changes:
   - 2026-11-21 first version

@@ -1,11 +1,11 @@
 """Compile any set of indicator columns into one query, from the indicators' SQL files.
 
-Values that several columns share are computed once, and only what the columns need is computed. An indicator that is
-not a plain chain of windows (a recursive one, or a person's own) is computed by its macro and joined.
+Values that several columns share are computed once, and only values that the columns need are computed. An indicator
+that is not a plain chain of windows, such as a fold over lists, is computed by its macro and joined.
 
-requests.py parses what is requested; graph.py reads the indicators' files into one graph of expressions; lowering.py
-writes its windows in one of two ways; stages.py turns the graph into CTEs; writer.py puts the query together;
-planner.py inspects the data first.
+requests.py parses the requested columns; graph.py reads the indicators' files into one graph of expressions;
+lowering.py writes the windows in one of two ways; stages.py turns the graph into CTEs; writer.py assembles the query;
+planner.py inspects the data and chooses among the ways.
 """
 
 from stockstream.sql.compiler.planner import plan

@@ -1,4 +1,4 @@
-"""Read indicators' files into one graph of expressions, in which a value that several indicators share is one node.
+"""Read indicators' files into one graph of expressions, in which a value that several indicators use is one node.
 
 An indicator's file is a chain of CTEs without joins or groups: each of its columns is an expression over the input's
 columns and over windows of rows. The graph resolves the chain, so that a column depends on exactly what it needs.
@@ -22,7 +22,7 @@ REF = re.compile(r"⟦(\d+)⟧")
 """A reference to a node in the text of another node."""
 
 Relation = Mapping[str, str]
-"""The columns of one CTE of an indicator: reference to the node by column name."""
+"""The columns of one CTE of an indicator: by column name, the reference to a node."""
 
 
 class Unsupported(Exception):
@@ -35,7 +35,7 @@ class Node:
 
     text: str
     is_window: bool = False
-    """Whether it reads other rows, so that the nodes that it refers to must be columns of a previous CTE."""
+    """Whether the value reads other rows, so that the nodes that it refers to must be columns of an earlier CTE."""
 
     @property
     def refs(self) -> set[int]:
@@ -44,7 +44,7 @@ class Node:
 
 
 class Graph:
-    """The nodes; equal ones are one node."""
+    """The nodes of the requested indicators; equal nodes are stored once."""
 
     def __init__(self) -> None:
         self.nodes: list[Node] = []
@@ -53,7 +53,7 @@ class Graph:
         self._numbers: dict[Node, int] = {}
 
     def add(self, text: str, *, is_window: bool = False) -> str:
-        """Return the reference to a node with this text; add the node if it is new."""
+        """Return the reference to the node with a text; add the node if it does not exist."""
         if REF.fullmatch(text):
             return text
         node = Node(text, is_window)
@@ -69,16 +69,16 @@ class Graph:
 
 
 class Lowering(Protocol):
-    """A way to write windows: one lets a filter on symbol through, another streams."""
+    """A way to write windows in SQL; `lowering.py` has two. Values `x` and results are references to nodes."""
 
     bar: str
     """Reference to the 0-based number of a row within its symbol."""
 
     def base(self, rows: str, columns: Iterable[str]) -> str:
-        """Return the query of the input's rows with the number of each, `bar`."""
+        """Return the query that adds to the input's rows the column `bar`, a row's number within its symbol."""
 
     def lag(self, x: str, offset: int, default: str) -> str:
-        """Return the value `offset` bars before, `default` where there is none."""
+        """Return the value `offset` bars before; `default`, or NULL if that is empty, where there is no such bar."""
 
     def frame(self, function: str, x: str, rows: int) -> str:
         """Return an aggregate of the last `rows` bars; undefined for a symbol's first `rows - 1` bars."""
@@ -91,7 +91,7 @@ class Lowering(Protocol):
 
 
 class Reader:
-    """Reads indicators into a graph; `filters` collects the conditions of their WHERE clauses."""
+    """Reads indicators into a graph; `filters` collects the conditions in their WHERE clauses, in order."""
 
     def __init__(self, graph: Graph, lowering: Lowering) -> None:
         self._graph = graph
@@ -99,7 +99,7 @@ class Reader:
         self.filters: dict[str, None] = {}
 
     def columns(self, body: exp.Query, arguments: Mapping[str, str]) -> Relation:
-        """Return the columns of an indicator's query, with its parameters replaced by SQL texts.
+        """Return the columns of an indicator's query after replacing its parameters by SQL texts.
 
         Raises:
             Unsupported: it is not a chain of projections and windows.
@@ -110,23 +110,24 @@ class Reader:
         for column in list(body.find_all(exp.Column)):
             if not column.table and column.name in values:
                 column.replace(values[column.name].copy())
-        named: dict[str, Relation] = {}
+        relations: dict[str, Relation] = {}
         for cte in body.ctes:
-            named[cte.alias] = self._select(cte.this, named)
-        return self._select(body, named)
+            relations[cte.alias] = self._select(cte.this, relations)
+        return self._select(body, relations)
 
-    def _select(self, select: exp.Expr, named: Mapping[str, Relation]) -> Relation:
-        refused = ("joins", "group", "having", "qualify", "distinct", "order", "limit", "laterals")
-        if not isinstance(select, exp.Select) or any(select.args.get(part) for part in refused):
+    def _select(self, select: exp.Expr, relations: Mapping[str, Relation]) -> Relation:
+        """Return the columns of a SELECT over the input or over one of the previous CTEs, `relations`."""
+        unsupported = ("joins", "group", "having", "qualify", "distinct", "order", "limit", "laterals")
+        if not isinstance(select, exp.Select) or any(select.args.get(part) for part in unsupported):
             raise Unsupported
         source = select.args["from_"].this
         if not isinstance(source, exp.Table) or source.args.get("joins") or source.alias:
             raise Unsupported
         relation: Relation | None = None
         if not isinstance(source.this, exp.Anonymous):
-            if source.name not in named:
+            if source.name not in relations:
                 raise Unsupported
-            relation = named[source.name]
+            relation = relations[source.name]
         elif source.this.name.lower() != "query_table":
             raise Unsupported
         windows = {window.name: window for window in select.args.get("windows") or ()}
@@ -142,39 +143,43 @@ class Reader:
             columns[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
         return columns
 
-    def _text(self, expression: exp.Expr, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
-        """Return the text of an expression, with references for columns, windows and recursions."""
+    def _text(self, expression: exp.Expr, relation: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        """Return the SQL text of an expression over a relation (None: the input).
 
-        def resolved(part: exp.Expr) -> exp.Expr:
+        References replace its columns, windows and recursions. `windows` are the named windows of the SELECT.
+        """
+
+        def replacement(part: exp.Expr) -> exp.Expr:
             if isinstance(part, exp.Subquery | exp.Select):
                 raise Unsupported
             if isinstance(part, exp.Sub) and _is_row_number(part.this) and part.expression.sql() == "1":
                 return exp.Var(this=self._lowering.bar)
             if isinstance(part, exp.Window):
-                return exp.Var(this=self._window(part, of, windows))
+                return exp.Var(this=self._window(part, relation, windows))
             if isinstance(part, exp.Anonymous) and part.name.lower() == "decayed_v1":
                 x, q, _ = part.expressions
-                return exp.Var(this=self._lowering.decayed(self._node(x, of, windows), constant(q)))
+                return exp.Var(this=self._lowering.decayed(self._node(x, relation, windows), constant(q)))
             if isinstance(part, exp.Column):
-                return exp.Var(this=self._column(part, of))
+                return exp.Var(this=self._column(part, relation))
             return part
 
-        return expression.copy().transform(resolved, copy=False).sql("duckdb", comments=False)
+        return expression.copy().transform(replacement, copy=False).sql("duckdb", comments=False)
 
-    def _node(self, expression: exp.Expr, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
-        return self._graph.add(self._text(expression, of, windows))
+    def _node(self, expression: exp.Expr, relation: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        return self._graph.add(self._text(expression, relation, windows))
 
-    def _column(self, column: exp.Column, of: Relation | None) -> str:
+    def _column(self, column: exp.Column, relation: Relation | None) -> str:
         if column.table:
             raise Unsupported
-        if of is None:
+        if relation is None:
             return self._graph.column(column.sql("duckdb"))
-        if column.name not in of:
+        if column.name not in relation:
             raise Unsupported
-        return of[column.name]
+        return relation[column.name]
 
-    def _window(self, window: exp.Window, of: Relation | None, windows: Mapping[str, exp.Window]) -> str:
-        spec = _resolved(window, windows)
+    def _window(self, window: exp.Window, relation: Relation | None, windows: Mapping[str, exp.Window]) -> str:
+        """Return the reference to the node of a window function."""
+        spec = _frame(window, windows)
         function = window.this
         if _is_row_number(window):
             return f"({self._lowering.bar} + 1)"
@@ -182,11 +187,11 @@ class Reader:
             offset = int(constant(function.args["offset"])) if function.args.get("offset") else 1
             default = function.args.get("default")
             return self._lowering.lag(
-                self._node(function.this, of, windows), offset, default.sql("duckdb") if default else ""
+                self._node(function.this, relation, windows), offset, default.sql("duckdb") if default else ""
             )
         if not isinstance(function, exp.AggFunc) or len(list(function.iter_expressions())) != 1:
             raise Unsupported
-        name, x = function.sql_name().lower(), self._node(function.this, of, windows)
+        name, x = function.sql_name().lower(), self._node(function.this, relation, windows)
         if spec is None or spec.args.get("kind") != "ROWS" or spec.args.get("end") != "CURRENT ROW":
             raise Unsupported
         if spec.args.get("start") == "UNBOUNDED":
@@ -194,11 +199,11 @@ class Reader:
         return self._lowering.frame(name, x, int(constant(spec.args["start"])) + 1)
 
 
-def _resolved(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowSpec | None:
-    """Return the frame of a window, which may be named.
+def _frame(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowSpec | None:
+    """Return the frame of a window, which may refer to a named one; None if it has no frame.
 
     Raises:
-        Unsupported: it is not over (PARTITION BY symbol ORDER BY date).
+        Unsupported: the window is not over (PARTITION BY symbol ORDER BY date).
     """
     spec: exp.WindowSpec | None = window.args.get("spec")
     partition, order = window.args.get("partition_by"), window.args.get("order")
@@ -207,8 +212,9 @@ def _resolved(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.Wind
         base = windows[alias.name]
         spec, partition = spec or base.args.get("spec"), partition or base.args.get("partition_by")
         order, alias = order or base.args.get("order"), base.args.get("alias")
-    by = [column.sql() for column in partition or ()], [one.this.sql() for one in order.expressions] if order else []
-    if by != (["symbol"], ["date"]):
+    partition_keys = [column.sql() for column in partition or ()]
+    order_keys = [term.this.sql() for term in order.expressions] if order else []
+    if (partition_keys, order_keys) != (["symbol"], ["date"]):
         raise Unsupported
     return spec
 
@@ -218,13 +224,13 @@ def _is_row_number(expression: exp.Expr) -> bool:
 
 
 def _operand(text: str) -> exp.Expr:
-    """Parse an expression; put it into brackets unless it is a column or a literal."""
+    """Return an expression, parsed, in parentheses unless it is a column or a literal."""
     parsed = sqlglot.parse_one(text, dialect="duckdb")
     return parsed if isinstance(parsed, exp.Literal | exp.Column) else exp.paren(parsed, copy=False)
 
 
 @cache
-def _evaluated(text: str) -> float:
+def _evaluate(text: str) -> float:
     with duckdb.connect() as con:
         return float(con.execute(f"SELECT {text}").fetchall()[0][0])
 
@@ -237,4 +243,4 @@ def constant(expression: exp.Expr) -> float:
     """
     if expression.find(exp.Column) is not None:
         raise Unsupported
-    return _evaluated(expression.sql("duckdb"))
+    return _evaluate(expression.sql("duckdb"))

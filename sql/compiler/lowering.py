@@ -1,9 +1,9 @@
 """Two ways to write the windows of an indicator: one for a filter on symbol, one that streams through all symbols.
 
-`Partitioned` writes them as in the files: one sort per window step, and a filter on symbol reaches the scan.
-`Streaming` needs rows sorted by symbol and date. It writes each window with `OVER ()` and constant offsets, which
-DuckDB computes while the rows pass, and separates symbols by the bar's number. Sums, extremes and recursions over n
-rows are computed by doubling: of 2, 4, 8, … rows.
+`Partitioned` writes windows as the files do: DuckDB sorts once per window step, and a filter on symbol reaches the
+scan. `Streaming` sorts once, by symbol and date. It writes each window as lags with `OVER ()` and constant offsets,
+which DuckDB computes in one pass, and uses the bar's number to separate symbols. It computes sums, extremes and
+recursions over n rows by doubling: over 2, 4, 8, … rows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SORTED = "(PARTITION BY symbol ORDER BY date)"
 
 
 class Partitioned:
-    """Windows as in the files."""
+    """Writes windows as the files do, with PARTITION BY symbol ORDER BY date."""
 
     bar = "⟦0⟧"
 
@@ -49,15 +49,16 @@ class Partitioned:
 
 
 NAMES = {"variance_pop": "var_pop"}
+"""DuckDB's name of an aggregate by sqlglot's, where they differ."""
 
 
 class Streaming:
-    """Windows over rows that are sorted by symbol and date."""
+    """Writes windows as lags over rows that are sorted by symbol and date, all symbols in one pass."""
 
     bar = "⟦0⟧"
 
     def __init__(self, graph: Graph, longest: int) -> None:
-        """`longest`: at least the number of bars of each symbol."""
+        """`longest`: an upper bound of the number of bars per symbol."""
         self._graph = graph
         self._longest = longest
         assert graph.add("bar") == self.bar
@@ -81,10 +82,11 @@ class Streaming:
 
     def _earlier(self, x: str, offset: int) -> str:
         """Return the value `offset` rows before, which may be another symbol's."""
-        earlier, left = x, offset
-        while FARTHEST < left <= 8 * FARTHEST:  # for larger offsets DuckDB materialises all rows
-            earlier, left = self._graph.add(f"lag({earlier}, {FARTHEST}) OVER ()", is_window=True), left - FARTHEST
-        return self._graph.add(f"lag({earlier}, {left}) OVER ()", is_window=True)
+        earlier, remaining = x, offset
+        while FARTHEST < remaining <= 8 * FARTHEST:  # a larger one is one lag: DuckDB materialises all rows
+            earlier = self._graph.add(f"lag({earlier}, {FARTHEST}) OVER ()", is_window=True)
+            remaining -= FARTHEST
+        return self._graph.add(f"lag({earlier}, {remaining}) OVER ()", is_window=True)
 
     def frame(self, function: str, x: str, rows: int) -> str:
         """See `graph.Lowering`."""
@@ -100,24 +102,30 @@ class Streaming:
             return self._graph.add(f"{self._squares(x, rows)} / {_double(rows)}")
         raise Unsupported
 
-    def _extreme(self, sign: str, x: str, rows: int) -> str:
+    def _extreme(self, operator: str, x: str, rows: int) -> str:
+        """Return the minimum (operator <) or the maximum (>) of the last `rows` rows, fewer at a symbol's start."""
         length = 1
         while 2 * length <= rows:
-            x = self._farther(sign, x, length)
+            x = self._extreme_of_two(operator, x, length)
             length *= 2
-        return x if length == rows else self._farther(sign, x, rows - length)
+        return x if length == rows else self._extreme_of_two(operator, x, rows - length)
 
-    def _farther(self, sign: str, x: str, offset: int) -> str:
+    def _extreme_of_two(self, operator: str, x: str, offset: int) -> str:
+        """Return the extreme of a row's value and the value `offset` rows before."""
         earlier = self._earlier(x, offset)  # greatest() would cost twice as much
-        return self._graph.add(f"CASE WHEN {self.bar} >= {offset} AND {earlier} {sign} {x} THEN {earlier} ELSE {x} END")
+        is_earlier = f"{self.bar} >= {offset} AND {earlier} {operator} {x}"
+        return self._graph.add(f"CASE WHEN {is_earlier} THEN {earlier} ELSE {x} END")
 
     def _sum(self, x: str, rows: int) -> str:
-        """Return the sum of up to `rows` rows: of 20 as the last 16 and the 4 before these."""
+        """Return the sum of the last `rows` rows, fewer at a symbol's start.
+
+        It adds sums whose lengths are powers of 2: the sum of 20 rows is that of the last 16 plus that of the 4 before.
+        """
         parts, before, length = [], 0, 1
         powers = {1: self._graph.add(f"coalesce({x}, 0e0)")}
         while 2 * length <= rows:
-            one = powers[length]
-            powers[2 * length] = self._graph.add(f"{one} + {self.lag(one, length, '0e0')}")
+            half = powers[length]
+            powers[2 * length] = self._graph.add(f"{half} + {self.lag(half, length, '0e0')}")
             length *= 2
         for length in sorted(powers, reverse=True):
             if before + length <= rows:
@@ -128,13 +136,13 @@ class Streaming:
     def _squares(self, x: str, rows: int) -> str:
         """Return the sum of squared deviations from the mean of the last rows; NULL for the first `rows - 1` bars.
 
-        Chan, Golub and LeVeque (1979): for two groups of rows it is the sum of both groups' squares and of a term of
-        the difference of their means.
+        The formula for joining two groups of rows is that of Chan, Golub and LeVeque (1979): the sum of both groups'
+        sums of squares, plus the squared difference of their means times m * n / (m + n), for m and n rows.
         """
         length, squares = 1, self._graph.add(f"0e0 * {x}")
         powers = {1: squares}
 
-        def joined(newer: str, rows_newer: int, older: str, rows_older: int) -> str:
+        def combine(newer: str, rows_newer: int, older: str, rows_older: int) -> str:
             total = rows_newer + rows_older
             before = self.lag(self._sum(x, rows_older), rows_newer, "")
             step = self._graph.add(
@@ -144,17 +152,17 @@ class Streaming:
             return self._graph.add(f"{newer} + {self.lag(older, rows_newer, '')} + {step} * {step} * {_double(weight)}")
 
         while 2 * length <= rows:
-            powers[2 * length] = joined(powers[length], length, powers[length], length)
+            powers[2 * length] = combine(powers[length], length, powers[length], length)
             length *= 2
         total, covered = powers[length], length
         for length in sorted(powers, reverse=True):
             if covered + length <= rows:
-                total = joined(total, covered, powers[length], length)
+                total = combine(total, covered, powers[length], length)
                 covered += length
         return total
 
     def decayed(self, x: str, q: float) -> str:
-        """See `graph.Lowering`; with q = 1 it is the sum of all bars so far."""
+        """See `graph.Lowering`; with q = 1 the recursion is the sum of all bars so far."""
         offset = 1
         while offset < self._longest and (weight := q**offset) > SMALLEST:
             earlier = self.lag(x, offset, "0e0")
@@ -172,9 +180,12 @@ class Streaming:
 
 
 FARTHEST = 1024
-"""DuckDB streams a lag of fewer rows than a vector has (2,048)."""
+"""The longest lag to write as one, in rows: DuckDB streams only lags that are shorter than a vector (2,048 rows)."""
 SMALLEST = 1e-290
-"""A recursion goes back as far as DOUBLE reaches, so that the ratio of two nearly vanished averages is right."""
+"""The smallest weight that a recursion considers, near the end of DOUBLE's range.
+
+With a larger one, the ratio of two averages that have decayed to nearly 0 would be wrong.
+"""
 
 
 def _double(number: float) -> str:

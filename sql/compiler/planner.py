@@ -1,4 +1,4 @@
-"""Inspect the rows of a table, and write the query that is correct and fast for them."""
+"""Inspect the rows of a table, and return the query that is correct and fast for them."""
 
 from __future__ import annotations
 
@@ -26,17 +26,18 @@ def plan(
 ) -> str:
     """Return a query of symbol, date, `keep` and the requested columns, one row per row of `src`, unsorted.
 
-    `stream`: compute all symbols in one pass; otherwise each separately, which is faster for a few. `is_unique`: `src`
-    has one row per symbol and day, so that this is not checked. `like`: a table with the same rows and the same NULLs
-    as `src` that is cheaper to inspect.
+    - `symbols` to compute; None: all.
+    - `stream`: compute all symbols in one pass; otherwise each one separately, which is faster for a few symbols.
+    - `is_unique`: `src` is known to have one row per symbol and day, so do not check it.
+    - `like`: a table with the same rows and the same NULLs as `src` that is cheaper to inspect.
 
     Raises:
-        UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; a parameter is
-            invalid.
+        UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; or a parameter
+            is invalid.
     """
     _check_columns(con, requests, src)
     where = "true" if symbols is None else _is_one_of(symbols)
-    longest, incomplete = _look(con, requests, like or src, where, is_unique)
+    longest, incomplete = _inspect(con, requests, like or src, where, is_unique)
     complete = f"{where} AND NOT {_is_one_of(incomplete)}" if incomplete else where
     text = query(requests, src, keep=keep, where=complete, longest=longest if stream else None)
     if incomplete:
@@ -54,25 +55,26 @@ def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: st
     except duckdb.CatalogException as error:
         raise UsageError(f"there is no table {src} to compute from: {str(error).splitlines()[0]}") from None
     for request in requests:
-        lacking = sorted(({"symbol", "date"} | columns_of([request])) - columns)
-        if lacking:
-            raise UsageError(f"{request.name} needs the columns {', '.join(lacking)}, which {src} does not have")
+        missing = sorted(({"symbol", "date"} | columns_of([request])) - columns)
+        if missing:
+            raise UsageError(f"{request.name} needs the columns {', '.join(missing)}, which {src} does not have")
 
 
-def _look(
+def _inspect(
     con: DuckDBPyConnection, requests: Sequence[Request], src: str, where: str, is_unique: bool
 ) -> tuple[int, list[str]]:
-    """Return a number above the bars of each symbol, and the symbols with rows that an indicator leaves out."""
+    """Return an upper bound of the bars per symbol, and the symbols with rows that an indicator leaves out."""
     is_bar = " AND ".join(f"({condition})" for condition in filters_of(requests)) or "true"
     days = "count(*)" if is_unique else "count(DISTINCT date)"
     try:
-        longest, incomplete, twice = con.execute(
+        longest, incomplete, duplicate = con.execute(
             "SELECT max(bars), list(symbol) FILTER (NOT complete), min(symbol) FILTER (bars > days) FROM ("
             f"SELECT symbol, count(*) AS bars, {days} AS days, bool_and(coalesce({is_bar}, false)) AS complete "
             f"FROM {src} WHERE {where} GROUP BY symbol)"
         ).fetchall()[0]
-    except duckdb.InvalidInputException as error:  # of at_least_v1
+    except duckdb.InvalidInputException as error:  # at_least_v1 raises it
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
-    if twice is not None:
-        raise UsageError(f"{src} has a day of {twice} more than once: an indicator needs one row per symbol and day")
+    if duplicate is not None:
+        problem = f"{src} has a day of {duplicate} more than once"
+        raise UsageError(f"{problem}: an indicator needs one row per symbol and day")
     return (longest or 0) + 1, incomplete or []

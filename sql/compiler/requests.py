@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")
 
 @dataclass(frozen=True)
 class Request:
-    """One column of one indicator with values for its parameters."""
+    """A requested column: one column of an indicator, with a value for each of its parameters."""
 
     indicator: Indicator
     arguments: tuple[tuple[str, str], ...]
@@ -30,7 +30,7 @@ class Request:
     """The column's name in the result."""
 
     def call(self, src: str) -> str:
-        """Return the SQL that calls the macro on a table."""
+        """Return the SQL that calls the indicator's macro on a table."""
         return f"{self.indicator.macro}({', '.join((quoted(src), *(text for _, text in self.arguments)))})"
 
 
@@ -52,9 +52,9 @@ def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
 def _parse_one(text: str, catalogue: Catalogue) -> list[Request]:
     if numbered := _NUMBERED.match(text.lower()):
         return _requests(text, numbered["name"], _numbers(numbered), [], None, catalogue)
-    named = re.match(r"[A-Za-z]\w*", text)
+    name = re.match(r"[A-Za-z]\w*", text)
     try:
-        # Under another name, because sqlglot parses some of our names as functions that it knows.
+        # With another name, because sqlglot would parse some indicators' names as functions of its own.
         call = sqlglot.parse_one(re.sub(r"^\w+(?=\s*\()", "request", text), dialect="duckdb")
     except sqlglot.errors.SqlglotError:
         call = None
@@ -62,7 +62,7 @@ def _parse_one(text: str, catalogue: Catalogue) -> list[Request]:
     call = call.unalias() if call is not None else None
     if isinstance(call, exp.Column) and alias and (numbered := _NUMBERED.match(call.name.lower())):
         return _requests(text, numbered["name"], _numbers(numbered), [], alias, catalogue)
-    if not isinstance(call, exp.Anonymous) or named is None:
+    if not isinstance(call, exp.Anonymous) or name is None:
         hint = re.sub(r"[\s-]+", "_", text.lower())
         is_name = hint != text.lower() and _NUMBERED.match(hint)
         raise UsageError(
@@ -72,7 +72,7 @@ def _parse_one(text: str, catalogue: Catalogue) -> list[Request]:
     is_number = {part: isinstance(part, exp.Literal) and part.is_number for part in call.expressions}
     numbers = [part.sql() for part in call.expressions if is_number[part]]
     values = [part.sql("duckdb") for part in call.expressions if not is_number[part]]
-    return _requests(text, named.group().lower(), numbers, values, alias, catalogue)
+    return _requests(text, name.group().lower(), numbers, values, alias, catalogue)
 
 
 def _numbers(numbered: re.Match[str]) -> list[str]:
@@ -82,16 +82,16 @@ def _numbers(numbered: re.Match[str]) -> list[str]:
 def _requests(
     text: str, name: str, numbers: list[str], values: list[str], alias: str | None, catalogue: Catalogue
 ) -> list[Request]:
-    one, columns = catalogue.find(name)
-    if len(numbers) > len(one.periods) or len(values) > len(one.values):
-        takes = ", ".join(f"{name} = {default}" for name, default in one.params.items()) or "no parameters"
-        raise UsageError(f"{text}: {one.name} takes {takes}")
-    periods = dict(one.periods) | dict(zip(one.periods, numbers, strict=False))
-    expressions = dict(one.values) | dict(zip(one.values, values, strict=False))
-    arguments = tuple((parameter, str((periods | expressions)[parameter])) for parameter in one.params)
+    indicator, columns = catalogue.find(name)
+    if len(numbers) > len(indicator.periods) or len(values) > len(indicator.values):
+        parameters = ", ".join(f"{name} = {default}" for name, default in indicator.params.items())
+        raise UsageError(f"{text}: {indicator.name} takes {parameters or 'no parameters'}")
+    periods = dict(indicator.periods) | dict(zip(indicator.periods, numbers, strict=False))
+    expressions = dict(indicator.values) | dict(zip(indicator.values, values, strict=False))
+    arguments = tuple((parameter, str((periods | expressions)[parameter])) for parameter in indicator.params)
     if alias is not None and len(columns) > 1:
         raise UsageError(f"{text}: {name} has the columns {', '.join(columns)}: request each by its name")
     if any(not re.fullmatch(r"\w+", value) for value in values) and alias is None:
         raise UsageError(f"{text}: the column needs a name: write {text} AS something")
     suffix = "".join(f"_{part}" for part in (*numbers, *values))
-    return [Request(one, arguments, column, alias or f"{column}{suffix}") for column in columns]
+    return [Request(indicator, arguments, column, alias or f"{column}{suffix}") for column in columns]

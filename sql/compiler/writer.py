@@ -1,4 +1,4 @@
-"""Write the query of a set of requests."""
+"""Write the query for a set of requests."""
 
 from __future__ import annotations
 
@@ -23,9 +23,10 @@ def query(
 ) -> str:
     """Return a query of symbol, date, the columns `keep` of `src` and the requested columns, unsorted.
 
-    `src` is the name of a table, view or CTE. Rows that fail one of `filters_of` are left out for all requests, so use
-    `by_macros` where there are such rows. `longest`: at least the number of bars of each symbol; with it the query
-    streams through all symbols in one pass, without it a filter on symbol reaches the scan. `where` selects symbols.
+    `src` is the name of a table, view or CTE; `where` is a condition that selects symbols. `longest` is an upper bound
+    of the number of bars per symbol: with it the query streams through all symbols in one pass; without it a filter on
+    symbol reaches the scan. Rows that fail one condition of `filters_of` are left out of all columns, so for symbols
+    with such rows use `by_macros`.
     """
     return _query(tuple(requests), src, tuple(keep), longest, where)
 
@@ -37,23 +38,23 @@ def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: 
     reader = Reader(graph, lowering)
     relations = _read(reader, requests)
     outputs = {name: graph.column(name) for name in keep}
-    joined = []
+    to_join = []
     for request in requests:
         if (relation := relations[request.call(src="")]) is None:
-            joined.append(request)
+            to_join.append(request)
         else:
             outputs[request.name] = relation[request.column]
     columns = sorted({"symbol", "date"} | graph.columns)
-    picked = " AND ".join(f"({condition})" for condition in [where, *reader.filters])
-    rows = f"SELECT {', '.join(columns)} FROM {src} WHERE {picked}"
+    is_bar = " AND ".join(f"({condition})" for condition in [where, *reader.filters])
+    rows = f"SELECT {', '.join(columns)} FROM {src} WHERE {is_bar}"
     text = render(graph, outputs, lowering.base(rows, columns))
-    if not joined:
+    if not to_join:
         return text
-    return f"WITH wide AS ({text})\nSELECT {_joins(requests, keep, joined, 'wide', src, where)}"
+    return f"WITH wide AS ({text})\nSELECT {_joins(requests, keep, to_join, 'wide', src, where)}"
 
 
 def by_macros(requests: Sequence[Request], src: str, *, keep: Sequence[str] = (), where: str = "true") -> str:
-    """Return the same query by the indicators' macros: slower, and correct for rows that lack a value."""
+    """Return the query that joins the macros' results: slower than `query`, but correct for rows without a value."""
     return (
         f"WITH rows AS (SELECT {', '.join(('symbol', 'date', *keep))} FROM {src} WHERE {where})\n"
         f"SELECT {_joins(requests, keep, requests, 'rows', src, where)}"
@@ -61,10 +62,11 @@ def by_macros(requests: Sequence[Request], src: str, *, keep: Sequence[str] = ()
 
 
 def _joins(
-    requests: Sequence[Request], keep: Sequence[str], joined: Sequence[Request], first: str, src: str, where: str
+    requests: Sequence[Request], keep: Sequence[str], to_join: Sequence[Request], first: str, src: str, where: str
 ) -> str:
-    calls = {call: f"j{at}" for at, call in enumerate(dict.fromkeys(request.call(src) for request in joined))}
-    names = [f'{calls[r.call(src)]}.{r.column} AS "{r.name}"' if r in joined else f'"{r.name}"' for r in requests]
+    """Return columns, FROM and joins of the query that adds to the CTE `first` the macros of the requests `to_join`."""
+    calls = {call: f"j{index}" for index, call in enumerate(dict.fromkeys(request.call(src) for request in to_join))}
+    names = [f'{calls[r.call(src)]}.{r.column} AS "{r.name}"' if r in to_join else f'"{r.name}"' for r in requests]
     joins = [
         f"LEFT JOIN (SELECT * FROM {call} WHERE {where}) AS {alias} USING (symbol, date)"
         for call, alias in calls.items()
@@ -73,7 +75,7 @@ def _joins(
 
 
 def filters_of(requests: Sequence[Request]) -> list[str]:
-    """Return the conditions, over the columns of `src`, of the rows that count as bars."""
+    """Return the conditions over the columns of `src` that a row must meet to count as a bar."""
     return list(_filters_of(tuple(requests)))
 
 
@@ -86,7 +88,7 @@ def _filters_of(requests: Sequence[Request]) -> Sequence[str]:
 
 
 def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | None]:
-    """Return the columns of each requested indicator by its call, None where it is Unsupported."""
+    """Return the columns of each requested indicator by its call; None for an indicator that is Unsupported."""
     relations: dict[str, Relation | None] = {}
     for request in requests:
         if (call := request.call(src="")) not in relations:
@@ -98,7 +100,7 @@ def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | N
 
 
 def columns_of(requests: Sequence[Request]) -> set[str]:
-    """Return the columns of `src` that are read, beside symbol and date."""
+    """Return the columns of `src` that the requests read besides symbol and date."""
     columns = set()
     for request in requests:
         texts = [text for name, text in request.arguments if name in request.indicator.values]

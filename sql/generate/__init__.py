@@ -1,1 +1,1 @@
-"""Writes the files that follow from the SQL files and their headers: `make sql`."""
+"""Write the files that are generated from the SQL files and their headers: `make sql`."""

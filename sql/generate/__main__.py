@@ -10,7 +10,7 @@ from stockstream.sql.generate.indicator_pages import edited
 
 
 def main() -> None:
-    """Write the generated files; refuse if a released indicator was edited or is gone."""
+    """Write the generated files; exit with a message if a released indicator was edited or deleted."""
     if names := edited():
         sys.exit(f"sql/{names[0]}.sql is released and was changed: restore it, and add a new version beside it")
     for path, content in compiled().items():

@@ -1,7 +1,7 @@
-"""What `make sql` writes, and what it should contain.
+"""The text files that `make sql` writes, with their content.
 
-`init.sql` is the script of the plain duckdb shell, `schema/*.parquet` are the stored formats, sql/README.md has the
-tables of views, checks, steps and variables and the index of indicators; `indicator_pages.py` has the rest.
+They are `init.sql` (the script of the plain duckdb shell), the tables of `sql/README.md`, and the files that
+`indicator_pages.py` generates. `formats.py` generates the binary ones, `schema/*.parquet`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from stockstream.sql.loader import HOME
 
 
 def generated() -> dict[Path, str]:
-    """Return the text that each generated file should have; of the README all of it."""
+    """Return the text of each generated file by path; for `sql/README.md`, the whole page with its new tables."""
     readme = HOME / "README.md"
     text = with_tables(readme.read_text(encoding="utf-8"))
     return {

@@ -1,4 +1,4 @@
-"""Compiles the table definitions: `schema/NAME.parquet`, a table without rows, from `schema/NAME.sql`."""
+"""Compile the table definitions: `schema/NAME.sql` into `schema/NAME.parquet`, which is that table without rows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stockstream.sql.loader import HOME, load
 
 
 def compiled() -> dict[Path, bytes]:
-    """Return the content of every format's Parquet file."""
+    """Return the content of each definition's Parquet file, by path."""
     files = {}
     with tempfile.TemporaryDirectory() as folder:
         for path in sorted((HOME / "schema").glob("*.sql")):

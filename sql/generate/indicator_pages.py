@@ -1,7 +1,7 @@
-"""The files that follow from the indicators' files: what `make sql` writes for them.
+"""Generate the files that `make sql` derives from the indicators' files.
 
-`indicators/aliases.sql` has the macros without a version, `indicators/versions.lock` the checksums of the released
-files, `indicators/README.md` describes each indicator, and sql/README.md has the index.
+`indicators/aliases.sql` contains the macros without a version, `indicators/versions.lock` the checksums of the
+released files. `indicators/README.md` describes each indicator; `sql/README.md` contains their index.
 """
 
 from __future__ import annotations
@@ -39,32 +39,32 @@ the price, the volume or a constant (`scale` in the header; `tests/sql/indicator
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated file below `sql/indicators/`."""
-    shipped = catalogue()
-    lock = [f"{name} {checksum}" for name, checksum in checksums().items()]
+    indicators = catalogue()
+    lines = [f"{name} {checksum}" for name, checksum in checksums().items()]
     return {
-        FOLDER / "aliases.sql": ALIASES + aliases(shipped.newest),
-        LOCK: _lines(["# Released files: never edit one, add a version beside it (`make sql`).", *lock]),
-        FOLDER / "README.md": _page(shipped),
+        FOLDER / "aliases.sql": ALIASES + aliases(indicators.newest),
+        LOCK: _lines(["# Released files: never edit one, add a version beside it (`make sql`).", *lines]),
+        FOLDER / "README.md": _page(indicators),
     }
 
 
 def index() -> str:
-    """Return the index of the newest indicators, a table of Markdown."""
+    """Return the index of the indicators' newest versions as a Markdown table."""
     rows = [
-        f"| `{one.signature}` | {', '.join(f'`{column}`' for column in one.returns)} | {one.header.title.rstrip('.')} |"
-        for one in _sorted(catalogue().newest)
+        f"| `{item.signature}` | {', '.join(f'`{name}`' for name in item.returns)} | {item.header.title.rstrip('.')} |"
+        for item in _sorted(catalogue().newest)
     ]
     return "\n".join(["| call | columns | |", "|---|---|---|", *rows])
 
 
 def checksum_of(path: Path) -> str:
-    """Return the sha256 of a file's parsed statements, so that comments and layout do not count."""
+    """Return the SHA-256 of a file's parsed statements, which comments and layout do not change."""
     statements = sqlglot.transpile(read(path).text, "duckdb", "duckdb", comments=False, normalize=True)
     return hashlib.sha256(";\n".join(statements).encode()).hexdigest()
 
 
 def checksums() -> dict[str, str]:
-    """Return the checksums of the existing files, by their path below `sql/`."""
+    """Return the checksum of each kernel and each version of an indicator, by path below `sql/`."""
     names = [*KERNELS, *map(_path, catalogue().indicators)]
     return {name: checksum_of(HOME / f"{name}.sql") for name in sorted(names)}
 
@@ -75,20 +75,20 @@ def locked() -> dict[str, str]:
 
 
 def released() -> dict[str, str]:
-    """Return the checksums in the committed `versions.lock`, so that a file may be edited until it is committed.
+    """Return the checksums in the committed `versions.lock`, so that a new file may be edited until it is committed.
 
-    Without git it is the file as it is.
+    Without git, return those in the file on disk.
     """
     try:
         command = ["git", "show", f"HEAD:./{LOCK.name}"]
-        shown = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True)
+        result = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return locked()
-    return _parse_lock(shown.stdout)
+    return _parse_lock(result.stdout)
 
 
 def edited() -> list[str]:
-    """Return the released files that were edited or are gone, by their path below `sql/`."""
+    """Return the paths below `sql/` of the released files that were edited or deleted."""
     existing = checksums()
     return [name for name, checksum in released().items() if existing.get(name) != checksum]
 
@@ -101,34 +101,35 @@ def _lines(lines: Iterable[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _path(one: Indicator) -> str:
-    return f"indicators/{one.family}/{one.macro}"
+def _path(indicator: Indicator) -> str:
+    return f"indicators/{indicator.family}/{indicator.macro}"
 
 
 def _sorted(indicators: Iterable[Indicator]) -> list[Indicator]:
-    return sorted(indicators, key=lambda one: (one.family, one.name))
+    return sorted(indicators, key=lambda indicator: (indicator.family, indicator.name))
 
 
-def _page(shipped: Catalogue) -> str:
+def _page(indicators: Catalogue) -> str:
     parts, family = [PAGE], ""
-    for one in _sorted(shipped.newest):
-        if one.family != family:
-            family = one.family
+    for indicator in _sorted(indicators.newest):
+        if indicator.family != family:
+            family = indicator.family
             parts.append(f"## {family.capitalize()}\n")
-        parts.append(_section(one, [other for other in shipped.indicators if other.name == one.name]))
+        versions = [version for version in indicators.indicators if version.name == indicator.name]
+        parts.append(_section(indicator, versions))
     return "\n".join(parts)
 
 
-def _section(one: Indicator, versions: list[Indicator]) -> str:
-    header = one.header
-    numbers = [f"[{other.version}]({other.family}/{other.macro}.sql)" for other in versions]
+def _section(indicator: Indicator, versions: list[Indicator]) -> str:
+    header = indicator.header
+    links = [f"[{version.version}]({version.family}/{version.macro}.sql)" for version in versions]
     facts = {
         "Formula": header.formula,
         "Warm-up": header.warmup,
         "Difference": "not measured" if header.difference is None else f"{header.difference:g}",
         "Reference": header.reference,
-        "Versions": ", ".join(numbers),
+        "Versions": ", ".join(links),
     }
     lines = [f"- {name}: {' '.join(text.split())}" for name, text in facts.items()]
-    columns = ", ".join(f"`{column}`" for column in one.returns)
-    return _lines([f"### {header.title.rstrip('.')}\n", f"`{one.signature}` → {columns}\n", *lines])
+    columns = ", ".join(f"`{column}`" for column in indicator.returns)
+    return _lines([f"### {header.title.rstrip('.')}\n", f"`{indicator.signature}` → {columns}\n", *lines])

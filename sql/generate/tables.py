@@ -1,4 +1,4 @@
-"""Generates the tables of sql/README.md: views, checks, steps and variables, from the headers of their files."""
+"""Generate the tables of sql/README.md (views, checks, steps and variables) from the headers of the files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stockstream.sql.variables import VARIABLES
 
 
 def with_tables(readme: str) -> str:
-    """Return the README with the tables as the headers are now; errors as in `with_section`."""
+    """Return the README with its tables regenerated from the headers. Raises what `with_section` raises."""
     for name, table in _tables().items():
         readme = with_section(readme, name, table)
     return readme
 
 
 def with_section(readme: str, name: str, text: str) -> str:
-    """Return the README with the text between the markers of a section replaced.
+    """Return the README with the text between a section's markers replaced by `text`.
 
     Raises:
         ValueError: the README lacks the section's markers.
@@ -28,9 +28,9 @@ def with_section(readme: str, name: str, text: str) -> str:
     return f"{before}{begin}\n\n{text}\n\n{end}{rest.split(end, 1)[1]}"
 
 
-def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table of Markdown."""
-    lines = [heads, ["---"] * len(heads), *rows]
+def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table with one title per column."""
+    lines = [titles, ["---"] * len(titles), *rows]
     cells = ([" ".join(cell.split()).replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
 

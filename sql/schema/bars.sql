@@ -23,6 +23,6 @@ CREATE OR REPLACE TEMP TABLE bars (
     split_ratio     DOUBLE,
     source          VARCHAR,
     price_basis     DATE,
-    bar_no          BIGINT,   -- number of earlier bars with a close of this symbol: 0, 1, 2, ...
+    bar_no          BIGINT,   -- number of this symbol's earlier rows with a close: 0, 1, 2, ...
     prev_close      DOUBLE    -- the last of their closes, as stored (in its own price_basis); NULL in the first bar
 );

@@ -12,7 +12,7 @@ changes:
 CREATE OR REPLACE TEMP TABLE indicators (
     symbol           VARCHAR,
     date             DATE,
-    close            DOUBLE,  -- from bars_split_adjusted, as all that follows
+    close            DOUBLE,  -- as in bars_split_adjusted, from which the columns below are computed
     sma_20           DOUBLE,
     sma_50           DOUBLE,
     sma_200          DOUBLE,
@@ -32,6 +32,6 @@ CREATE OR REPLACE TEMP TABLE indicators (
     atr_14           DOUBLE,
     obv              DOUBLE,
     vwap             DOUBLE,
-    vwap_value       DOUBLE,  -- the sums whose ratio is vwap, so that later runs can continue them
+    vwap_value       DOUBLE,  -- vwap is vwap_value / vwap_volume: stored so that later runs can continue these sums
     vwap_volume      DOUBLE
 );

@@ -11,7 +11,7 @@ changes:
 --- */
 CREATE OR REPLACE TEMP TABLE metadata (
     symbol         VARCHAR,  -- the exchange's own code in this period
-    name           VARCHAR,  -- of the company or security; NULL, as in the columns below, if no source reports it
+    name           VARCHAR,  -- company or security; NULL, like the columns below, if no source reports it
     sector         VARCHAR,
     type           VARCHAR,  -- CS common stock, ETF, PFD, WARRANT, ... (Polygon's codes)
     exchange       VARCHAR,  -- ISO 10383: XNYS
@@ -21,8 +21,8 @@ CREATE OR REPLACE TEMP TABLE metadata (
     delisting_date DATE,     -- the last day, if a source reports it; NULL in a period that ended with a code change
     renamed_from   VARCHAR,  -- the company's code before valid_from, if it was another
     renamed_to     VARCHAR,  -- its code from valid_to on, if it is another
-    source         VARCHAR,  -- where the period is from: directory or polygon are lists of all companies;
+    source         VARCHAR,  -- origin of the period: directory and polygon are lists of all companies;
                              -- polygon-delisted and polygon-events report periods that no list of the lake shows
-    valid_from     DATE,     -- the first list that shows this; NULL if unknown
-    valid_to       DATE      -- the first list that does not, exclusive; NULL if the newest list still does
+    valid_from     DATE,     -- date of the first list with these values; NULL if unknown
+    valid_to       DATE      -- date of the first list without them, exclusive; NULL if the newest list has them
 );

@@ -5,8 +5,8 @@ status: active
 needs: []
 grain: one row per symbol, date and fetch
 returns: the columns below, in this order and these types
-reference: schema/raw.parquet is this table without rows (`make sql`); it is read before the lake's files, so that these
-  types hold whatever a file of another origin declares, and an empty lake is zero rows instead of an error
+reference: schema/raw.parquet is this table without rows (`make sql`). Queries read it before the lake's files, so that
+  these types apply whatever types another program's file has, and an empty lake is zero rows instead of an error
 changes:
   - 2026-11-21 first version
 --- */

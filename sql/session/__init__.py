@@ -1,7 +1,7 @@
-"""A DuckDB connection on a lake: extensions, credentials, files, views and indicators.
+"""Open DuckDB connections on a lake, with extensions, credentials, files, views and indicators.
 
-connection.py opens it; lake_files.py decides which files the views read; s3.py and locations.py know about S3 and
-lake URIs; explanations.py turns DuckDB's errors into messages.
+connection.py opens the connection; lake_files.py decides which files the views read; s3.py gives access to S3;
+locations.py interprets lake URIs; explanations.py turns DuckDB's errors into messages.
 """
 
 from stockstream.sql.session.connection import connect

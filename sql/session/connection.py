@@ -1,4 +1,4 @@
-"""Opens a DuckDB connection on a lake with its views and indicators."""
+"""Open a DuckDB connection on a lake, with its views and indicators."""
 
 from __future__ import annotations
 
@@ -28,13 +28,18 @@ def connect(
     generation: int | None = None,
     only: Sequence[str] | None = None,
 ) -> DuckDBPyConnection:
-    """Open a lake: return a connection with every view of `sql/README.md` on the files that exist now.
+    """Return a DuckDB connection with every view and macro of `sql/README.md`, on the files that the lake has now.
 
-    The views read silver merged with the batch files that are not consolidated yet. `file_filter` selects which of
-    those to read. `verify` opens each once; unreadable files are left out, each with a `LakeWarning`. With
-    `generation` the views read what that generation published, and nothing newer. `only` names the views to create,
-    as `loader.views_for` returns them, which saves a tenth of a second. A missing or empty lake is served as zero
-    rows. Use one connection per thread; `con.cursor()` does not inherit the lake's variables.
+    A missing or empty lake has zero rows. Use one connection per thread; `con.cursor()` does not inherit the lake's
+    variables.
+
+    - `lake`: a folder or s3://bucket/prefix.
+    - `file_filter` selects which unconsolidated batch files the views merge with silver; None: all.
+    - `verify` opens each of these files once; an unreadable file is left out, with a `LakeWarning`.
+    - `generation`: the views read what this generation published, and nothing newer; None: the newest generation,
+      and the batch files that it does not contain.
+    - `only`: the files of the views to create, as `loader.views_for` returns them, which saves 0.1 s; None: all views,
+      and the macros of the indicators.
 
     Raises:
         LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
@@ -65,9 +70,9 @@ def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
 
 
 def _read_footers(con: DuckDBPyConnection) -> None:
-    """Read the footers of the bars now, so that each query after this asks S3 for data only."""
+    """Read the footers of the files of silver's bars, so that later queries request only data from S3."""
     con.execute("SET enable_http_metadata_cache = true")
-    with suppress(duckdb.Error):  # the query that needs the file reports what is wrong with it
+    with suppress(duckdb.Error):  # the query that reads a damaged file reports it
         con.execute(
             "SELECT symbol FROM read_parquet(list_concat([schema_file('bars')], "
             "list_concat(silver_files('bars', 'base'), silver_files('bars', 'delta'))), union_by_name = true) LIMIT 0"

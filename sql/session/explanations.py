@@ -1,4 +1,4 @@
-"""Turns DuckDB's errors about a lake into messages that say what to do."""
+"""Turn DuckDB's errors about a lake into messages that say what to do."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ HINTS = {
     "Could not establish connection": "no connection to S3",
     "Could not connect": "no connection to S3",
 }
-"""Advice per text that DuckDB's message contains; the first match counts."""
+"""Advice, by a text that DuckDB's message contains; the first match is used."""
 NEWER = "the lake was written by a newer Stock Stream"
-"""How lake.sql begins the message that refuses a manifest of a later format."""
+"""The beginning of the message with which lake.sql refuses a manifest of a newer format."""
 
 
 def explain(error: duckdb.Error, lake: str) -> LakeError:
-    """Return DuckDB's error about a lake as an error of one line that says what to do."""
+    """Return the LakeError for an error of DuckDB: its message is one line that says what to do."""
     text = " ".join(str(error).split("\n\nLINE ")[0].split())
     if NEWER in text:
         return LakeError(f"cannot read {lake}: {text[text.index(NEWER) :]}")
-    for sign, advice in HINTS.items():
-        if sign in text:
+    for part, advice in HINTS.items():
+        if part in text:
             return LakeError(f"cannot read {lake}: {advice}")
     return LakeError(f"cannot read {lake}: {text}")

@@ -1,4 +1,4 @@
-"""Which files of a lake the views of a connection read."""
+"""Decide which files of a lake the views of a connection read."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from stockstream.sql.session.explanations import explain
 from stockstream.sql.variables import quoted, set_variable
 
 ATTEMPTS = 10
-"""To read the manifest on S3, which DuckDB does in two requests: it may be replaced between them."""
+"""Number of attempts to read the manifest on S3: DuckDB sends two requests, between which it may be replaced."""
 
 FileFilter = Callable[[list[str]], Iterable[str]]
-"""Selects batch files: receives the URIs of all and returns those to read, which may be copies elsewhere."""
+"""A function that selects batch files: it takes their URIs and returns those to read, which may be copies elsewhere."""
 Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
-"""Of a silver table: the files of base, the files of delta, and the restated symbols."""
+"""The parts of a silver table: the URIs of base, the URIs of delta, and the restated symbols."""
 
 
 class LakeWarning(UserWarning):
-    """Part of a lake cannot be read; the rest is served."""
+    """A file of the lake cannot be read; the views return the rest."""
 
 
 def list_files(con: DuckDBPyConnection, lake: str) -> None:
-    """List the lake's files again, on a connection of `session.connect`.
+    """List the lake's files and set the variables that the views read, on a connection of `session.connect`.
 
     Raises:
         LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
@@ -47,23 +47,23 @@ def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
 
 
 def listed_files(con: DuckDBPyConnection) -> list[str]:
-    """Return all batch files that the lake had when `list_files` ran last."""
+    """Return the URIs of all batch files that the lake had when `list_files` last ran."""
     return files_of(con, "listed_files")
 
 
 def set_generation(con: DuckDBPyConnection, generation: int | None) -> None:
-    """Let `list_files` read one generation; None: the newest, and the batch files newer than it."""
+    """Set the generation that `list_files` reads; None: the newest, and the batch files that it does not contain."""
     set_variable(con, "generation", generation)
 
 
 def set_silver(con: DuckDBPyConnection, tables: Mapping[str, Parts]) -> None:
-    """Let the views read other silver files than those of the manifest, per table."""
+    """Replace the silver files that the views read: by table, its parts instead of those in the manifest."""
     names = ("base", "delta", "restated")
     set_variable(con, "silver", {table: dict(zip(names, parts, strict=True)) for table, parts in tables.items()})
 
 
 def silver_of(con: DuckDBPyConnection, table: str) -> Parts:
-    """Return the files that the views read of a silver table; none if there is no such table."""
+    """Return the parts of a silver table that the views read; empty lists if there is no such table."""
     row = con.execute(f"SELECT unnest(getvariable('silver')[{quoted(table)}])").fetchone()
     return (row[0], row[1], row[2]) if row and row[0] is not None else ([], [], [])
 
@@ -71,9 +71,9 @@ def silver_of(con: DuckDBPyConnection, table: str) -> Parts:
 def pick_files(
     con: DuckDBPyConnection, lake: str, file_filter: FileFilter | None = None, *, verify: bool = True
 ) -> None:
-    """Let the views merge those of the unconsolidated batch files that `file_filter` selects.
+    """Set the batch files that the views merge with silver: the unconsolidated ones that `file_filter` selects.
 
-    `verify` leaves out those that cannot be read, each with a `LakeWarning`.
+    `verify` leaves out files that cannot be read, with a `LakeWarning` per file.
 
     Raises:
         LakeError: S3 cannot be read.
@@ -85,7 +85,10 @@ def pick_files(
 
 
 def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
-    """Open all new batch files at once; only if that fails open them one by one to find the bad ones."""
+    """Exclude unreadable batch files, with a warning per file.
+
+    All files are opened at once. Only if that fails are they opened one by one to find the unreadable ones.
+    """
     files = files_of(con, "fresh_files")
     bad: dict[str, str] = {}
     result = _foreign_files(con)
@@ -111,7 +114,7 @@ def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
 
 
 def _foreign_files(con: DuckDBPyConnection) -> dict[str, str] | duckdb.Error:
-    """Return the new files that are Parquet but no batch files, with the reason; or the error if one is not Parquet."""
+    """Return the reason by file for Parquet files that are not batch files; an error if a file is not Parquet."""
     try:
         con.execute("SELECT symbol FROM read_raw(getvariable('fresh_files')) LIMIT 0")
         if not files_of(con, "fresh_files"):

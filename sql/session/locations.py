@@ -1,4 +1,4 @@
-"""Where a lake is: the form of its URI, and the dates in the names of its files."""
+"""Interpret lake URIs, and the dates in the names of batch files."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from stockstream.sql.errors import UsageError
 
 
 def normalise(lake: str) -> str:
-    """Return a lake's URI in the form that the views use: without a slash at the end, `~` expanded.
+    """Return a lake's URI in the form that the views use: without a slash at the end, with `~` expanded.
 
     Raises:
         UsageError: it is neither a folder nor s3://bucket/prefix, or has a name that DuckDB reads as a pattern.
     """
-    if any(sign in lake for sign in "*?["):  # DuckDB has no escape for them that works in lists of files
+    if any(character in lake for character in "*?["):  # DuckDB cannot escape them in lists of files
         raise UsageError(f"{lake} cannot be a lake: * ? [ in its name are patterns to DuckDB")
     if lake.startswith("s3://"):
         if not lake.removeprefix("s3://").partition("/")[0]:
@@ -26,7 +26,7 @@ def normalise(lake: str) -> str:
 
 
 def run_date(file: str) -> date | None:
-    """Return the date that a batch file is named after; None if its name is not that of a batch file."""
+    """Return the date with which a batch file's name starts; None if the name does not start with a date."""
     try:
         return date.fromisoformat(file.rsplit("/", 1)[-1][:10])
     except ValueError:

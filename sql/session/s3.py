@@ -15,12 +15,13 @@ from stockstream.sql.variables import set_variable
 
 DEFAULT_REGION = "ap-southeast-2"
 EXTENSIONS = ("httpfs", "aws")
+"""The DuckDB extensions that reading from S3 needs."""
 
 
 def extension(name: str) -> str:
     """Return what to LOAD for a DuckDB extension: the file in its PyPI package if installed, otherwise its name.
 
-    The file needs no HOME and no network, as on Lambda.
+    Unlike the name, the file also loads without a home folder and without a network, as on Lambda.
     """
     spec = importlib.util.find_spec(f"duckdb_extension_{name}")
     if spec is not None and spec.origin is not None:

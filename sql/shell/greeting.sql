@@ -1,12 +1,12 @@
 /* ---
 name: greeting
-title: The last part of init.sql - what the lake contains, in one line.
+title: The last part of init.sql prints what the lake contains, in one line.
 status: active
 needs: [read_raw]
 variables: [lake, manifest]
 returns: greeting
 changes:
-  - 2026-11-26 first version, out of init.sql
+  - 2026-11-26 first version; it was part of init.sql
 --- */
 SELECT CASE
     WHEN len(raw_files()) > 0

@@ -1,14 +1,14 @@
 /* ---
 name: start
-title: The first part of init.sql - which lake to open, and where the shell keeps its zero-row files.
+title: The first part of init.sql decides which lake to open, and where the shell keeps its zero-row files.
 status: active
 needs: []
 variables: [lake, sql_home]
 sets: [lake, s3_endpoint, s3_region, sql_home]
-reference: the shell cannot tell where init.sql is, so that init.sql contains all files and writes what has to be a file
-  (schema/*, secret.sql) below the user's cache folder, as others could replace files in a shared /tmp
+reference: a script cannot find out its own path, so that init.sql contains all SQL files, and writes those that must be
+  files (schema/*, secret.sql) into a cache folder of the user; in a shared /tmp, others could replace them
 changes:
-  - 2026-11-26 first version, out of init.sql
+  - 2026-11-26 first version; it was part of init.sql
 --- */
 SET VARIABLE lake = rtrim(
     coalesce(getvariable('lake'), nullif(getenv('STOCKSTREAM_LAKE'), ''), './lake'), '/'

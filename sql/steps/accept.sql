@@ -38,7 +38,7 @@ WHERE f.close IS NOT NULL
     OR coalesce(f.volume, 0) > 0 OR coalesce(f.dividend, 0.0) <> 0.0 OR coalesce(f.split_ratio, 1.0) <> 1.0
 QUALIFY row_number() OVER (
     PARTITION BY f.symbol, f.date
-    -- To the last column: of two rows for a day, the same one must win in every run.
+    -- The order includes every column: of two rows for a day, the same one must win in every run.
     ORDER BY f.close IS NULL, f.volume DESC NULLS LAST, f.close DESC, f.price_basis DESC NULLS LAST,
         f.open DESC NULLS LAST, f.high DESC NULLS LAST, f.low DESC NULLS LAST, f.adjusted_close DESC NULLS LAST,
         f.dividend DESC NULLS LAST, f.split_ratio DESC NULLS LAST

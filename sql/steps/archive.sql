@@ -1,6 +1,6 @@
 /* ---
 name: archive
-title: The rows of batch files as they are archived, with the files' names instead of their addresses.
+title: The rows of batch files in the archive's format, with the names of the files instead of their URIs.
 status: active
 grain: one row per row of a batch file
 params: {}

@@ -1,6 +1,6 @@
 /* ---
 name: candidate
-title: The manifest as it will be once the table that is checked is published.
+title: The manifest as it will be after the publication of the table that is being checked.
 status: active
 grain: no rows
 params: {}

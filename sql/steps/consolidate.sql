@@ -1,6 +1,6 @@
 /* ---
 name: consolidate
-title: The bars to be written, numbered - those after a day, and the whole history of some symbols.
+title: "The bars to write, with their numbers: those after the cut, and the whole history of the restated symbols."
 status: active
 grain: one row per symbol and date
 params: {}
@@ -25,12 +25,12 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
--- Constants reach the scan; a sub-query would not.
+-- DuckDB pushes constants into the scan, but not a sub-query.
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 
--- Where the numbering of a symbol's rows continues: the first row that silver has after the cut contains it (if
--- everything is written again, the numbering starts again) ...
+-- The number and previous close with which each symbol's rows continue. The first row that silver has after the cut
+-- contains both. If all rows are rewritten, there is no such row, and numbering starts at 0 ...
 CREATE OR REPLACE TEMP TABLE starts AS
 SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) AS prev_close
 FROM silver_bars
@@ -38,7 +38,8 @@ WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), s
     AND getvariable('cut') > DATE '0001-01-01'
 GROUP BY symbol;
 
--- ... otherwise the last row before the cut. Few symbols have no row after it: those not traded for months.
+-- ... For a symbol without a row in silver after the cut, they follow from its last row up to the cut. Few symbols need
+-- this: those that were not traded for months.
 SET VARIABLE resumed = (
     SELECT coalesce(list(DISTINCT r.symbol), []::VARCHAR[])
     FROM rows_to_write AS r
@@ -58,7 +59,7 @@ GROUP BY symbol;
 
 CREATE OR REPLACE TEMP TABLE rewritten AS
 SELECT
-    -- Symbol, close and date are neighbours in the file, so that most queries need one request.
+    -- Symbol, close and date are adjacent in the file, so that most queries need one request.
     r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.adjusted_close,
     r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis,
     coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,

@@ -26,7 +26,7 @@ steps AS (
         symbol, date, previous_close,
         -- Adjusted closes are often rounded to a cent: a smaller step may come from rounding.
         CASE WHEN abs(step - 1) > greatest(1e-3, 0.02 / adjusted_close) THEN step ELSE 1.0 END AS step,
-        -- A ratio of small whole numbers (2 for 1, 3 for 2, 1 for 10) of a fifth or more is a split, not a dividend.
+        -- A step outside 0.84 to 1.19 by a ratio of small whole numbers (2 for 1, 3 for 2, 1 for 10) is a split.
         CASE
             WHEN NOT as_traded OR step BETWEEN 0.84 AND 1.19 THEN NULL
             WHEN abs(step - round(step * 12) / 12) < 0.002 * step THEN round(step * 12) / 12

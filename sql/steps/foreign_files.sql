@@ -1,6 +1,6 @@
 /* ---
 name: foreign_files
-title: The new batch files that are Parquet but not batch files, judged by their columns.
+title: The new files that are Parquet but do not have the columns of a batch file.
 status: active
 grain: one row per file
 params: {}

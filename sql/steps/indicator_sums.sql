@@ -1,6 +1,6 @@
 /* ---
 name: indicator_sums
-title: The computed indicators, with the amount by which the sums since a symbol's first bar must be increased.
+title: The computed indicators, with the amounts to add to their cumulative sums so that these continue the stored ones.
 status: active
 grain: one row per symbol and date
 params: {}
@@ -12,9 +12,9 @@ tables:
   stored_sums: symbol VARCHAR, date DATE, sums DOUBLE[]
 makes: {missing_sums: "symbol, amounts", continued: "symbol, date, close, amounts"}
 returns: temp view continued, the columns of computed, then amounts (DOUBLE[] in the order of sums, or NULL)
-reference: the caller's views computed_sums and stored_sums have the columns that are such sums, as a list. A computation
-  that begins in the middle of the history gives sums (OBV, VWAP) that begin there, too. On the last day that is stored
-  the difference to the stored sum is the amount that is missing
+reference: the caller's views computed_sums and stored_sums contain the cumulative columns (OBV, VWAP) as a list, sums.
+  If a computation begins in the middle of the history, its sums begin there, too. The amount to add is the stored
+  sum minus the computed one on the last day that is stored
 changes:
   - 2026-11-26 first version; it was part of pipeline/steps/refresh_indicators.py
 --- */

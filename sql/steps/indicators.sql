@@ -8,8 +8,8 @@ needs: [bars_split_adjusted, silver_bars, indicators]
 variables: [since, cutoff, lookback, restated]
 makes: {whole: symbol, indicator_bars: "symbol, date, open, high, low, close, volume"}
 returns: temp tables whole (symbols that are computed from their first bar on) and indicator_bars
-reference: days after `since` are to be computed, and all days of the restated symbols. `cutoff` lies so far before
-  `since` that most symbols have `lookback` bars in between; those that do not are computed from their first bar on
+reference: the caller computes the days after `since`, and all days of the restated symbols. `cutoff` lies so far before
+  `since` that most symbols have `lookback` bars in between; the others are computed from their first bar on
 changes:
   - 2026-11-21 first version
 --- */
@@ -29,6 +29,6 @@ WHERE date > getvariable('cutoff') AND symbol NOT IN (SELECT symbol FROM whole)
 UNION ALL
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted
--- Constants reach the scan; a sub-query would not.
+-- DuckDB pushes constants into the scan, but not a sub-query.
 WHERE symbol BETWEEN (SELECT min(symbol) FROM whole) AND (SELECT max(symbol) FROM whole)
     AND symbol IN (SELECT symbol FROM whole);

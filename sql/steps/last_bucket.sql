@@ -1,14 +1,14 @@
 /* ---
 name: last_bucket
-title: The newest bucket whose bars do not change any more, so that they can be kept.
+title: The bucket with which the base of a resampled table should end; its bars no longer change.
 status: active
 grain: one row, or none
 params: {}
 needs: [session_buckets]
 variables: [every, through, stable_through]
 returns: last_day (the last day that belongs to the bucket)
-reference: a bucket that ends between through and stable_through (pipeline/manifest.py) is computed from delta alone
-  from the next bar on; for any other, base has to be read
+reference: through and stable_through are those of the table bars (pipeline/manifest.py). The first bucket that ends
+  between them is best, because the bars after it are all in delta; after an earlier bucket, base must be read, too
 changes:
   - 2026-11-21 first version
 --- */

@@ -1,6 +1,6 @@
 /* ---
 name: metadata_counts
-title: The number of periods, of symbols that are listed now, and of changes of a code.
+title: The numbers of periods, of symbols that are listed now, and of code changes.
 status: active
 grain: one row
 params: {}

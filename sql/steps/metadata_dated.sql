@@ -9,12 +9,12 @@ makes:
   dated: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, source, valid_from,
     valid_to
 returns: temp table dated, the columns of schema/metadata.sql without renamed_from and renamed_to
-reference: a period that lists show is never cut or joined; a fact about a time for which lists say otherwise is
+reference: a period from lists is never split or joined; a fact of Polygon that contradicts the lists of its time is
   left out
 changes:
   - 2026-11-21 first version
 --- */
--- The periods from lists, and those of former codes from events where no list has a period of the code.
+-- The periods from lists, and the periods of former codes from events if no list has the code at that time.
 CREATE OR REPLACE TEMP TABLE traced AS
 WITH former AS (
     SELECT c.symbol, c.figi, c.since, c.next_since

@@ -11,8 +11,8 @@ makes:
     renamed_to, source, valid_from, valid_to
 returns: temp tables links and metadata, the latter with the columns of schema/metadata.sql
 reference: "evidence: 1 Polygon's events, 2 the same FIGI, and from one list to the next 3 the same name, 4 the same
-  listing date and sector, 5 the same listing date; a pair that is the best for both sides, without an equal, is a
-  code change"
+  listing date and sector, 5 the same listing date; a pair is a code change if its evidence is the strongest (lowest) of
+  both periods, and no other pair of either has the same"
 changes:
   - 2026-11-21 first version
 --- */
@@ -23,7 +23,8 @@ WITH reported AS (
     JOIN numbered AS a ON a.symbol = c.symbol AND (a.valid_from <= c.next_since OR a.valid_from IS NULL)
     JOIN numbered AS b ON b.symbol = c.next_symbol AND (b.valid_to > c.next_since OR b.valid_to IS NULL)
     WHERE a.symbol <> b.symbol AND (a.valid_to <= b.valid_to OR b.valid_to IS NULL AND a.valid_to IS NOT NULL)
-    -- The last period of the old code that began by the change, and the first of the new code that ended after it.
+    -- The last period of the old code that began on or before the day of the change, and the first period of the new
+    -- code that ended after it.
     QUALIFY row_number() OVER (
         PARTITION BY c.symbol, c.next_symbol, c.next_since ORDER BY a.valid_from DESC NULLS LAST, b.valid_to NULLS LAST
     ) = 1

@@ -8,7 +8,7 @@ needs: [read_symbols, steps/metadata_answers]
 variables: [sql_home, list_files, date_files]
 makes: {observed: "day, symbol, name, sector, type, exchange, currency, figi, listing_date, source"}
 returns: temp table observed, the columns of schema/metadata.sql that a list can contain, and day
-reference: if a day has both lists, Polygon's is read, which covers the same companies with more attributes
+reference: if a day has both lists, Polygon's is used, because it has the same companies with more attributes
 changes:
   - 2026-11-21 first version
 --- */

@@ -9,8 +9,9 @@ tables: {before: schema/metadata}
 variables: [through]
 makes: {periods: "symbol, name, sector, type, exchange, currency, figi, listing_date, source, valid_from, valid_to"}
 returns: temp table periods, the columns of schema/metadata.sql without those that metadata_links adds
-reference: gaps and islands over the numbers of the lists. The open periods of `before`, which contains the lists until
-  `through`, stand for the last list, so that adding lists one by one gives the same as reading all of them at once
+reference: the method is gaps and islands over the lists' numbers. `before` has the periods of the lists up to
+  `through`; its open periods stand for the last of these lists, so that adding lists one by one has the same result as
+  reading all of them at once
 changes:
   - 2026-11-21 first version
 --- */
@@ -35,7 +36,7 @@ shown AS (
     FROM listed AS t
     JOIN lists AS l ON l.day = t.day
 ),
--- An attribute that a list lacks is taken from the lists before, as long as all of them contain the symbol.
+-- An attribute that a list lacks is copied from the lists before it, within a run of lists that contain the symbol.
 filled AS (
     SELECT
         symbol, source, since, no, island,
@@ -49,7 +50,7 @@ filled AS (
     FROM shown
     WINDOW so_far AS (PARTITION BY symbol, island ORDER BY no ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
--- An attribute that becomes known was the same before: only another value starts another period.
+-- An attribute that was NULL is assumed to have been the same before: only a different value starts a new period.
 changed AS (
     SELECT
         symbol, source, since, no, island, name, sector, type, exchange, currency, figi, listing_date,

@@ -6,8 +6,9 @@ grain: one row per symbol
 params: {}
 needs: [steps/metadata_links]
 returns: symbol
-reference: these are to be requested from Polygon, the newest and least requested first, but none that was answered, or
-  refused three times. Two FIGIs that differ are two securities, so that only a turn without a FIGI is unexplained
+reference: Polygon is asked for the events of these symbols, the least often requested first, then the newest; symbols
+  that were answered, or refused three times, are left out. Two different FIGIs are two securities, so that only a turn
+  without a FIGI is unexplained
 changes:
   - 2026-11-21 first version
 --- */

@@ -12,7 +12,7 @@ changes:
 --- */
 SELECT symbol, max(date) AS date
 FROM bars
--- Constants reach the scan through the window of latest_bars; a sub-query would not.
+-- DuckDB pushes constants through the window of latest_bars into the scan, but not a sub-query.
 WHERE symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
     AND list_contains(getvariable('batch_symbols'), symbol)
     AND date <= $day

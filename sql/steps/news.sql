@@ -1,19 +1,19 @@
 /* ---
 name: news
-title: The accepted rows that contain something the lake does not have yet.
+title: The accepted rows that differ from the rows in the lake.
 status: active
 grain: one row per symbol and date
 params:
   fetch_timestamp: VARCHAR, ISO 8601 UTC
   source: VARCHAR
-  basis_is_declared: BOOLEAN, whether a person has given the price basis
+  basis_is_declared: BOOLEAN, whether the user has declared the price basis
 needs: [latest_bars, split_factors, steps/accept]
 variables: [batch_symbols]
 makes:
   news: symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
     source, price_basis
 returns: temp table news, the columns of schema/raw.sql
-reference: storing only what is new makes a second run change nothing, and fetching the last days again cheap
+reference: because only new rows are stored, a second run changes nothing, and fetching the last days again is cheap
 changes:
   - 2026-11-21 first version
 --- */
@@ -25,7 +25,7 @@ WITH stored AS (
     FROM latest_bars AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
-    -- Constants reach the scan through the window of latest_bars; a sub-query would not.
+    -- DuckDB pushes constants through the window of latest_bars into the scan, but not a sub-query.
     WHERE b.symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
         AND list_contains(getvariable('batch_symbols'), b.symbol)
 ),
@@ -41,7 +41,8 @@ compared AS (
     SELECT
         i.symbol, i.date, i.open, i.high, i.low, i.close, i.volume, i.price_basis,
         coalesce(i.adjusted_close, CASE WHEN i.close = s.close THEN s.adjusted_close END) AS adjusted_close,
-        -- A source without dividends or splits must not delete them from the lake; in the shares of the new row.
+        -- A source without dividends or splits must not delete them from the lake. The stored dividend is converted to
+        -- the shares of the new row.
         coalesce(i.dividend, s.dividend * (i.later_splits / s.later_splits)) AS dividend,
         coalesce(i.split_ratio, s.split_ratio) AS split_ratio,
         s.symbol IS NULL OR (
@@ -56,8 +57,8 @@ compared AS (
                 OR coalesce(i.adjusted_close, s.adjusted_close) IS DISTINCT FROM s.adjusted_close
                 OR coalesce(i.dividend, s.dividend) IS DISTINCT FROM s.dividend
                 OR coalesce(i.split_ratio, s.split_ratio) IS DISTINCT FROM s.split_ratio
-                -- The same values in another price basis, with a split in between: a person who gives the basis means
-                -- it, but a vendor has listed the split and not restated its prices yet.
+                -- The same values with another price basis, and a split in between. If the user declared the basis, the
+                -- row is new. If a vendor sent it, the vendor has listed the split but not yet adjusted its prices.
                 OR ($basis_is_declared AND i.later_splits <> s.later_splits)
             )
         ) AS is_news

@@ -1,6 +1,6 @@
 /* ---
 name: resample
-title: The resampled bars to be written.
+title: "The resampled bars to write: those after a day, and the whole history of the restated symbols."
 status: active
 grain: one row per symbol and bucket
 params: {}
@@ -20,7 +20,7 @@ WHERE date > getvariable('since') AND NOT list_contains(getvariable('restated'),
 UNION ALL
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted
--- Constants reach the scan; a sub-query would not.
+-- DuckDB pushes constants into the scan, but not a sub-query.
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
     AND list_contains(getvariable('restated'), symbol);
 

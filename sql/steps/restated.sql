@@ -7,7 +7,7 @@ params: {}
 needs: [read_raw, silver_bars]
 variables: [stable_through]
 returns: symbol
-reference: a split changes every adjusted price before it, so that its symbol counts as changed, too
+reference: a split changes every adjusted price before it, so that it restates its symbol, too
 changes:
   - 2026-11-21 first version
 --- */

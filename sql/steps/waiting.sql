@@ -20,7 +20,7 @@ FROM (
 ANTI JOIN (
     SELECT symbol, date
     FROM bars
-    -- Constants reach the scan through the window of latest_bars; a sub-query would not.
+    -- DuckDB pushes constants through the window of latest_bars into the scan, but not a sub-query.
     WHERE symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
         AND list_contains(getvariable('batch_symbols'), symbol)
 ) AS stored ON stored.symbol = newest.symbol AND stored.date = newest.date

@@ -14,5 +14,5 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
--- `symbol` is never NULL. The condition keeps the filter out of the scan, where it would cost a request on S3.
+-- `symbol` is never NULL: OR keeps the filter on close out of the scan, where it would cost another request on S3.
 WHERE close IS NOT NULL OR symbol IS NULL;

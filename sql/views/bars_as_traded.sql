@@ -13,7 +13,7 @@ CREATE OR REPLACE VIEW bars_as_traded AS
 WITH bases AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.dividend, b.split_ratio,
-        -- The splits between the bar's day and its price basis, which the source has applied to the price since.
+        -- The product of the splits after the bar's day that its stored price already includes.
         coalesce(traded.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) AS splits_inside
     FROM bars AS b
     LEFT JOIN split_factors AS stored

@@ -1,6 +1,6 @@
 /* ---
 name: bars_since
-title: "The bars from a day on. Of the batch files it reads only those written since, which is cheap on S3."
+title: "The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3."
 status: active
 grain: one row per symbol and date
 params: {since: DATE or 'YYYY-MM-DD'}

@@ -35,8 +35,8 @@ ex_dates AS (
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
-    -- In order: product() groups its factors by the position of the rows, so that later rows would change its last
-    -- digit.
+    -- list_reduce() multiplies in date order. product() groups its factors by the position of the rows, so that later
+    -- rows would change the last digit of earlier results.
     SELECT
         symbol, date AS since, until,
         list_reduce(steps, lambda x, y: x * y) AS price_factor,

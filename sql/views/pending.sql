@@ -1,13 +1,13 @@
 /* ---
 name: pending
-title: Rows held back because the source has not reported a close yet; the next run asks again.
+title: Rows held back because the source has not reported a close yet; the next run requests them again.
 status: active
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, volume, fetch_timestamp, source
 example: FROM pending ORDER BY date DESC
 changes:
-  - 2026-11-26 first version, as unsettled was before
+  - 2026-11-26 first version; the new name of unsettled
 --- */
 CREATE OR REPLACE VIEW pending AS
 SELECT symbol, date, volume, fetch_timestamp, source

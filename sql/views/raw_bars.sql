@@ -1,6 +1,6 @@
 /* ---
 name: raw_bars
-title: "Every stored row, all fetches of every bar: what was known at which time."
+title: "Every stored row of every fetch: it shows which values were known at which time."
 status: active
 grain: one row per symbol, date and fetch
 needs: [read_raw]

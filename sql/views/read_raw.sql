@@ -1,6 +1,6 @@
 /* ---
 name: read_raw
-title: Every row of a list of batch files, with the declared types and without what is not finite.
+title: Every row of a list of batch files, with the declared types; numbers that are not finite are NULL.
 status: active
 grain: one row per symbol, date and fetch
 params: {files: list of Parquet files}
@@ -30,7 +30,8 @@ SELECT
     CASE WHEN isfinite(dividend) THEN dividend END AS dividend,
     CASE WHEN isfinite(split_ratio) THEN split_ratio END AS split_ratio,
     source,
-    -- A file older than price_basis: its source was Yahoo, whose prices are adjusted to the day of the fetch.
+    -- Files of the first schema have no price_basis. Their source was Yahoo, whose prices include all splits up to the
+    -- day of the fetch.
     coalesce(
         price_basis,
         TRY_CAST(left(fetch_timestamp, 10) AS DATE),

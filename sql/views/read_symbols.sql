@@ -1,6 +1,6 @@
 /* ---
 name: read_symbols
-title: The companies in some lists of companies, with the date of each list.
+title: The companies in a list of files, each of which is the exchange's list of companies of a day.
 status: active
 grain: one row per list and symbol
 params: {files: list of CSV files}

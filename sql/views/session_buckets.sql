@@ -1,6 +1,6 @@
 /* ---
 name: session_buckets
-title: "For every day, the bucket of n sessions, or the week or month, to which it belongs."
+title: "The bucket (n sessions, a week or a month) to which each day belongs."
 status: active
 grain: one row per day of the calendar
 params: {n: "a number of sessions, 'week' or 'month'"}

@@ -1,6 +1,6 @@
 /* ---
 name: silver_bars
-title: The consolidated bars as published, with bar_no and prev_close; without what was fetched since.
+title: The consolidated bars as published, with bar_no and prev_close, and without newer batch files.
 status: active
 grain: one row per symbol and date
 needs: []

@@ -1,6 +1,6 @@
 /* ---
 name: split_factors
-title: Per symbol that ever split, the product of the splits after a price basis.
+title: The product of the splits after a price basis, for every symbol that has splits.
 status: active
 grain: one row per symbol and interval of price_basis
 needs: [latest_bars]
@@ -12,7 +12,7 @@ changes:
 --- */
 CREATE OR REPLACE VIEW split_factors AS
 WITH steps AS (
-    -- A filter on the stored column, so that row groups without a split are not read.
+    -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
     UNION ALL
     SELECT symbol, DATE '0001-01-01' AS date, 1.0 AS split_ratio

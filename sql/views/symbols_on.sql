@@ -1,6 +1,6 @@
 /* ---
 name: symbols_on
-title: The symbols listed on a day, with those delisted since - what a backtest of that day may trade.
+title: "The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day."
 status: active
 grain: one row per symbol
 params: {day: DATE or 'YYYY-MM-DD'}

@@ -1,6 +1,6 @@
 /* ---
 name: unsettled
-title: The old name of pending.
+title: The old name of the view pending.
 status: deprecated
 grain: one row per symbol and date
 needs: [pending]

@@ -6,7 +6,7 @@ grain: a scalar
 params: {n: value of the parameter, lowest: its minimum, what: the indicator and the parameter in words}
 needs: []
 returns: BOOLEAN
-reference: used in the WHERE of an indicator's first step, where it costs nothing because DuckDB folds it to a constant
+reference: used in the WHERE of an indicator's first CTE, where it costs nothing because DuckDB folds it to a constant
 example: SELECT at_least_v1(14, 2, 'the period n of rsi')
 changes:
   - 2026-11-21 first version

@@ -11,8 +11,8 @@ params:
   k: 0-based number of the bar within its symbol
 needs: [decayed_v1]
 returns: DOUBLE, NULL before bar first
-reference: each of the first n values is weighted so that the recursion has decayed it to x / n at bar first; their sum is the
-  mean, and one recursion computes all bars. The indicators use it as ema_of_v1 and wilder_of_v1
+reference: each of the first n values has a weight with which the recursion has decayed it to x / n at bar first, where
+  their sum is the mean, so that one recursion computes all bars. Indicators call it as ema_of_v1 and wilder_of_v1
 example: SELECT average_of_v1(x, 0.5, 2, 1, k) FROM (SELECT 'A' AS symbol, DATE '2026-01-01' AS date, 1e0 AS x, 0 AS k)
 changes:
   - 2026-11-26 first version

@@ -1,14 +1,14 @@
 /* ---
 name: decayed_v1
-title: "The recursion y[k] = x[k] + q * y[k - 1] per symbol, as windows."
+title: "The recursion y[k] = x[k] + q * y[k - 1] per symbol, written with window functions."
 status: active
 grain: a scalar with window functions, over rows that have symbol and date
 params: {x: "DOUBLE, never NULL", q: "constant, 0 < q < 1", k: "0-based number of the bar within its symbol"}
 needs: []
 returns: DOUBLE
-reference: sums of x * q^-r within blocks of bars, where r is the bar's place in its block, because one sum over all bars would
-  overflow; a block is so long that what lies before the previous one counts less than 1e-200. The compiled query
-  (sql/compiler) computes the same recursion by doubling
+reference: it adds x * q^-r, where r is the bar's position in its block of bars, because a sum over all bars would overflow.
+  It reads a bar's block and the block before it; a block is so long that earlier bars have a weight of less than 1e-199.
+  The compiled query (sql/compiler) computes the same recursion by doubling
 example: SELECT decayed_v1(x, 0.5, k) FROM (SELECT 'A' AS symbol, DATE '2026-01-01' AS date, 1e0 AS x, 0 AS k)
 changes:
   - 2026-11-21 first version

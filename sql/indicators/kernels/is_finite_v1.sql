@@ -1,12 +1,12 @@
 /* ---
 name: is_finite_v1
-title: True if a value is a number; NULL for NULL and false for NaN and infinity.
+title: True if a value is a finite number, false for NaN and infinity, NULL for NULL.
 status: active
 grain: a scalar
 params: {x: a value of any numeric type}
 needs: []
 returns: BOOLEAN
-reference: used in the WHERE of an indicator's first step, which leaves out the bars without a usable value
+reference: used in the WHERE of an indicator's first CTE, which leaves out the bars without a usable value
 example: SELECT is_finite_v1('NaN'::DOUBLE)
 changes:
   - 2026-11-26 first version

@@ -11,11 +11,10 @@ scale: {cci: 100}
 warmup: n - 1
 lookback: n - 1
 formula: (price - mean) / (0.015 * mean absolute deviation from the mean), over the last n bars, with price = (high +
-  low + close) / 3; 0 where the deviation is no more than rounding
+  low + close) / 3; 0 where the deviation is no larger than rounding errors
 difference: 7e-13
-reference: D. Lambert, Commodity Channel Index, Commodities (1980); equal to TA-Lib CCI, whose default n is 14. Each
-  bar needs the list of its n prices, because they deviate from a mean of its own; the compiled query therefore joins
-  this macro
+reference: D. Lambert, Commodity Channel Index, Commodities (1980); equal to TA-Lib CCI, whose default n is 14. The mean
+  differs per bar, so that each bar needs the list of its n prices; the compiled query therefore joins this macro
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column
 --- */

@@ -11,13 +11,13 @@ scale: {mfi: 100}
 warmup: n
 lookback: n
 formula: 100 * up / (up + down), where up and down are the sums of price * volume over those of the last n bars whose
-  price rose or fell, with price = (high + low + close) / 3; 0 where both are 0. A change of no more than rounding,
-  1e-14 * (price + previous price), counts as none
+  price rose or fell, with price = (high + low + close) / 3; 0 where both sums are 0. A change of less than 1e-14 *
+  (|price| + |previous price|) is a rounding error and counts as no change
 difference: 5e-15
 reference: equal to TA-Lib MFI
 changes:
-  - 2026-11-26 second version; NaN and infinity count as NULL in each column, and the thresholds for no change and no
-    money are relative
+  - 2026-11-26 second version; NaN and infinity count as NULL in each column; the threshold for a change is relative; the
+    threshold of 1 for the sums is removed
 --- */
 CREATE OR REPLACE MACRO mfi_v2(src, n) AS TABLE
 WITH bars AS (

@@ -16,7 +16,7 @@ difference: 2e-14
 reference: L. Williams, The Ultimate Oscillator, Technical Analysis of Stocks & Commodities (1985); equal to TA-Lib
   ULTOSC
 changes:
-  - 2026-11-26 second version; NaN and infinity count as NULL in each column; windows spelled out
+  - 2026-11-26 second version; NaN and infinity count as NULL in each column; window frames written out
 --- */
 CREATE OR REPLACE MACRO ultimate_v2(src, short, medium, long) AS TABLE
 WITH bars AS (

@@ -10,10 +10,10 @@ returns: [adx, plus_di, minus_di]
 scale: {plus_di: 100, minus_di: 100}
 warmup: 2 * n - 1
 lookback: 2 * n - 1 + 72 * n
-formula: "up and down = how far high and low went beyond the previous bar's, where only the larger counts; plus_di and
-  minus_di = 100 * average up (down) / average true range, Wilder's averages whose first value, at bar n - 1, is over
-  bars 1 to n - 1; adx = Wilder's average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each is 0 where
-  nothing has moved"
+formula: "up = high - previous high, down = previous low - low; the smaller of the two and a negative one count as 0;
+  plus_di and minus_di = 100 * average up (down) / average true range, with Wilder's averages that start at bar n - 1
+  with the mean of n values, that of bar 0 being 0; adx = Wilder's average of 100 * |plus_di - minus_di| / (plus_di +
+  minus_di); each is 0 where nothing has moved"
 difference: 9e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib ADX, PLUS_DI, MINUS_DI
 changes:
@@ -36,7 +36,7 @@ moves AS (
     FROM bars
 ),
 averages AS (
-    -- Bar 0, which has no previous bar, counts with 0.
+    -- Bar 0 has no previous bar: its moves and its true range are 0.
     SELECT symbol, date, k, wilder_of_v1(true_range, n, n - 1, k) AS true_range,
         wilder_of_v1(up, n, n - 1, k) AS up, wilder_of_v1(down, n, n - 1, k) AS down
     FROM moves

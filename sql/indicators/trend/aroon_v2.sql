@@ -10,10 +10,10 @@ returns: [aroon_up, aroon_down]
 scale: {aroon_up: 100, aroon_down: 100}
 warmup: n
 lookback: n
-formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; of
-  equal ones the latest counts
+formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; if
+  several bars have the same extreme, the latest counts
 difference: 1e-15
-reference: equal to TA-Lib AROON; in other sources the oldest of equal ones counts
+reference: equal to TA-Lib AROON; in other sources the oldest bar with the extreme counts
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column
 --- */
@@ -25,7 +25,7 @@ WITH bars AS (
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 extremes AS (
-    -- Pairs compare by the price, then by the bar: the latest is the largest, and with its sign turned the smallest.
+    -- Structs compare by price, then by bar: of equal prices, max() finds the latest bar, and so does min() with -k.
     SELECT symbol, date, k, max({'price': h, 'bar': k}) OVER w AS highest, min({'price': l, 'bar': -k}) OVER w AS lowest
     FROM bars
     WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n PRECEDING AND CURRENT ROW)

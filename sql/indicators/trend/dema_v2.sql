@@ -10,8 +10,8 @@ returns: [dema]
 price_like: [dema]
 warmup: 2 * n - 2
 lookback: 2 * n - 2 + 36 * (n + 1)
-formula: 2 * e1 - e2, where e1 = ema(n) of value and e2 = ema(n) of e1; each starts with the mean of its first n
-  values
+formula: 2 * e1 - e2, where e1 = ema(n) of value and e2 = ema(n) of e1; each average starts with the mean of its first
+  n values
 difference: 3e-15
 reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); equal to TA-Lib DEMA
 changes:

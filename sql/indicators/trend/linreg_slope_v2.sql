@@ -12,7 +12,7 @@ scale: {linreg_slope: price}
 warmup: n - 1
 lookback: n - 1
 formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar
-  number), / (n * (n * n - 1) / 12)
+  number), divided by n * (n * n - 1) / 12
 difference: 2e-13
 reference: equal to TA-Lib LINEARREG_SLOPE
 changes:

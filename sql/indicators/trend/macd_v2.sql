@@ -11,8 +11,8 @@ price_like: [macd, macd_signal, macd_hist]
 scale: {macd: price, macd_signal: price, macd_hist: price}
 warmup: slow + signal - 2
 lookback: slow + signal - 2 + 14 * (slow + 1)
-formula: macd = ema(fast) - ema(slow), both starting at bar slow - 1 with the mean of their last values; macd_signal =
-  ema(signal) of macd; macd_hist = macd - macd_signal
+formula: macd = ema(fast) - ema(slow), which both start at bar slow - 1, with the mean of the last fast or slow values;
+  macd_signal = ema(signal) of macd; macd_hist = macd - macd_signal
 difference: 5e-15
 reference: equal to TA-Lib MACD
 changes:

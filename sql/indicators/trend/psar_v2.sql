@@ -11,12 +11,12 @@ price_like: [psar]
 warmup: 1
 lookback: all
 formula: psar = previous psar + a * (extreme - previous psar), where extreme = highest high of a rise or lowest low of
-  a fall and a = acceleration, plus acceleration at each new extreme, at most maximum; never above (below) the last
-  two lows (highs); reversed to the extreme where a low (high) reaches it; it starts falling if the second low fell by
-  more than the high rose
+  a fall, and a starts at acceleration and grows by it at each new extreme, up to maximum; in a rise (fall) psar is never
+  above the last two lows (below the last two highs); where a low (high) reaches psar, the trend reverses and psar
+  becomes the extreme; the first trend is a fall if the second bar's low fell by more than its high rose
 difference: 1e-15
-reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib SAR; 2,520 bars of 500
-  symbols take 4 to 5 CPU seconds, of one symbol 0.08
+reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib SAR. For 2,520 bars of
+  500 symbols it takes 4 to 5 CPU seconds, for those of one symbol 0.08
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column; the parameters step and most are called
     acceleration and maximum
@@ -30,13 +30,14 @@ WITH bars AS (
     WHERE is_finite_v1(high) AND is_finite_v1(low)
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
--- Each bar's state follows from the previous one, so the list of a symbol's bars is folded: s is the previous state, b the
--- bar. A state holds the trend (up), the extreme of it, the acceleration factor (a) and the stop of the next bar (next).
---   up, and low > next: the rise goes on; a new high is the new extreme and increases a.
---   up, and low <= next: the trend turns down; the stop jumps to the extreme, and a starts again.
---   down: the same with high and low exchanged.
--- The stop stays outside the range of the last two bars (lowest, highest). The fold runs in parts of 128 bars, because it
--- copies the stops so far at each bar. Bar 0 is a part of its own and holds the first state.
+-- Each bar's state follows from the previous state, so that list_reduce() folds the list of a symbol's bars: s is the
+-- previous state, b the bar. A state has the trend (up), its extreme, the acceleration factor (a) and the next bar's stop
+-- (next).
+--   Trend up, and low > next: the rise continues; a new high is the new extreme and increases a.
+--   Trend up, and low <= next: the trend turns down; the stop becomes the extreme, and a starts again.
+--   Trend down: the same with high and low exchanged.
+-- The stop stays outside the range of the last two bars (lowest, highest). The fold runs in parts of 128 bars, because each
+-- bar copies the list of its part's stops. Bar 0 is a part by itself, and contains the first state.
 parts AS (
     SELECT symbol, (k + 127) // 128 AS part, list(date ORDER BY k) AS dates, list({
         'h': h, 'l': l, 'highest': CASE WHEN k = 1 THEN h ELSE greatest(h, high_1) END,
@@ -63,12 +64,12 @@ folded AS (
             'extreme': CASE WHEN s.up AND b.l > s.next OR NOT s.up AND b.h >= s.next
                 THEN greatest(s.extreme, b.h) ELSE least(s.extreme, b.l) END,
             'next': CASE
-                -- The rise goes on, the fall goes on.
+                -- The rise continues; the fall continues.
                 WHEN s.up AND b.l > s.next THEN least(b.lowest, s.next + (greatest(s.extreme, b.h) - s.next)
                     * CASE WHEN b.h > s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
                 WHEN NOT s.up AND b.h < s.next THEN greatest(b.highest, s.next + (least(s.extreme, b.l) - s.next)
                     * CASE WHEN b.l < s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
-                -- It turns down, it turns up.
+                -- The trend turns down; the trend turns up.
                 WHEN s.up THEN greatest(b.highest, greatest(s.extreme, b.highest)
                     + acceleration * (b.l - greatest(s.extreme, b.highest)))
                 ELSE least(b.lowest, least(s.extreme, b.lowest)

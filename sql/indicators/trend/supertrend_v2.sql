@@ -10,12 +10,13 @@ returns: [supertrend, supertrend_direction]
 price_like: [supertrend]
 warmup: n
 lookback: all
-formula: bands = (high + low) / 2 ± multiplier * atr(n), each of which only moves towards the price unless the
-  previous close was beyond it; direction is 1 and supertrend the lower band while close is above it; direction is -1
-  and supertrend the upper band while close is not above it; at bar n by close >= (high + low) / 2
+formula: upper and lower band = (high + low) / 2 ± multiplier * atr(n), each of which only moves towards the price unless
+  the previous close was beyond it; direction is 1 and supertrend is the lower band while close is above that band;
+  direction is -1 and supertrend is the upper band while close is not above that band; the direction before the first
+  value, at bar n, is 1 if close >= (high + low) / 2
 difference: 1e-15
-reference: O. Seban; equal to Skender.Stock.Indicators, while other implementations start with -1 and do not turn
-  where the close equals the band; 2,520 bars of 500 symbols take 5 to 6 CPU seconds, of one symbol 0.06
+reference: O. Seban; equal to Skender.Stock.Indicators; other implementations start with -1 and do not turn where the
+  close equals the band. For 2,520 bars of 500 symbols it takes 5 to 6 CPU seconds, for those of one symbol 0.06
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column; the parameter width is called
     multiplier; written with the kernel wilder_of_v1
@@ -37,12 +38,12 @@ bands AS (
     SELECT symbol, date, k, x, before, middle, multiplier * wilder_of_v1(true_range, n, n, k) AS distance
     FROM ranges
 ),
--- Each bar's state follows from the previous one, so the list of a symbol's bars is folded: s is the previous state, b the
--- bar. A state holds both bands and the direction (up).
---   A band keeps its place while it is nearer to the price than the bar's own band and the previous close is inside it.
---   up, and close > lower band: goes on; otherwise it turns down. Down, and close > upper band: it turns up.
--- The fold runs in parts of 128 bars, because it copies the lines so far at each bar, and a bar adds the line of the one
--- before it. Bar 0 is a part of its own.
+-- Each bar's state follows from the previous state, so that list_reduce() folds the list of a symbol's bars: s is the
+-- previous state, b the bar. A state has both bands and the direction (up).
+--   A band does not move if it is nearer to the price than the bar's new band and the previous close is inside it.
+--   Direction up: it stays up while close > lower band. Direction down: it turns up when close > upper band.
+-- The fold runs in parts of 128 bars, because each bar copies the list of its part's lines. Each bar appends the line of
+-- the bar before it. Bar 0 is a part by itself.
 parts AS (
     SELECT symbol, (k + 127) // 128 AS part, list(date ORDER BY k) AS dates, list({
         'x': x, 'before': before, 'upper': middle + distance, 'lower': middle - distance,

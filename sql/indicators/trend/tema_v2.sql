@@ -10,8 +10,8 @@ returns: [tema]
 price_like: [tema]
 warmup: 3 * n - 3
 lookback: 3 * n - 3 + 54 * (n + 1)
-formula: 3 * e1 - 3 * e2 + e3, where e1 = ema(n) of value, e2 of e1 and e3 of e2; each starts with the mean of its
-  first n values
+formula: 3 * e1 - 3 * e2 + e3, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3 = ema(n) of e2; each average starts
+  with the mean of its first n values
 difference: 9e-15
 reference: P. Mulloy, Technical Analysis of Stocks & Commodities (1994); equal to TA-Lib TEMA
 changes:

@@ -10,8 +10,8 @@ returns: [trix]
 scale: {trix: 100}
 warmup: 3 * n - 2
 lookback: 3 * n - 2 + 54 * (n + 1)
-formula: 100 * (e3 / previous e3 - 1), 0 where the previous e3 is 0, where e1 = ema(n) of value, e2 of e1 and e3 of
-  e2; each starts with the mean of its first n values
+formula: 100 * (e3 / previous e3 - 1), or 0 if the previous e3 is 0, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3
+  = ema(n) of e2; each average starts with the mean of its first n values
 difference: 2e-15
 reference: equal to TA-Lib TRIX, whose default n is 30
 changes:

@@ -10,8 +10,8 @@ returns: [wma]
 price_like: [wma]
 warmup: n - 1
 lookback: n - 1
-formula: mean of the last n values with the weights 1, 2, … n; the weighted sum is computed as sum of k * value - (k -
-  n) * sum of value, where k is the bar's number
+formula: mean of the last n values with the weights 1, 2, … n, of which n is the newest value's; the weighted sum is
+  computed as sum of k * value - (k - n) * sum of value, where k is the number of the bar
 difference: 8e-13
 reference: equal to TA-Lib WMA
 changes:

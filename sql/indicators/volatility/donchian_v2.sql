@@ -12,8 +12,8 @@ warmup: n - 1
 lookback: n - 1
 formula: upper and lower = highest high and lowest low of the last n bars, including this one; middle = their mean
 difference: 1e-15
-reference: equal to TA-Lib DONCHIAN; to find breakouts, compare with the previous row, since some sources leave out
-  the current bar
+reference: equal to TA-Lib DONCHIAN; some sources leave out the current bar. To find breakouts, compare the close with
+  the channel of the previous row
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column
 --- */

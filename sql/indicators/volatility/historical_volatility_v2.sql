@@ -14,7 +14,7 @@ formula: "sample standard deviation (divided by n - 1) of the last n log returns
 difference: 2e-14
 reference: J. Hull, Options, Futures and Other Derivatives, chapter on estimating volatility from historical data
 changes:
-  - 2026-11-26 second version; NaN and infinity count as NULL in each column; windows spelled out
+  - 2026-11-26 second version; NaN and infinity count as NULL in each column; window frames written out
 --- */
 CREATE OR REPLACE MACRO historical_volatility_v2(src, n, sessions, value) AS TABLE
 WITH bars AS (

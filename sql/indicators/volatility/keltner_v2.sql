@@ -12,8 +12,8 @@ warmup: greatest(n - 1, atr_n)
 lookback: greatest(n - 1 + 14 * (n + 1), atr_n + 28 * atr_n)
 formula: middle = ema(n) of value; upper and lower = middle ± multiplier * atr(atr_n)
 difference: 3e-15
-reference: C. Keltner's channels as modified by L. B. Raschke, from ema and atr as they are here; TA-Lib KC uses (high
-  + low + close) / 3 as value and starts both averages at the same bar, which shows in the first few hundred values
+reference: C. Keltner's channels as modified by L. B. Raschke, with the formulas of ema and atr; TA-Lib KC uses (high +
+  low + close) / 3 as value and starts both averages at the same bar, which changes the first few hundred values
 changes:
   - 2026-11-26 second version; NaN and infinity count as NULL in each column; the parameter width is called
     multiplier; written with the kernels ema_of_v1 and wilder_of_v1

@@ -10,8 +10,8 @@ returns: [stddev]
 price_like: [stddev]
 warmup: n - 1
 lookback: n - 1
-formula: "population standard deviation of the last n values: square root of the mean squared deviation from their
-  mean, divided by n"
+formula: "population standard deviation (divided by n) of the last n values: square root of the mean of their squared
+  deviations from their mean"
 difference: 9e-10
 reference: equal to TA-Lib STDDEV, which loses digits where the deviation is small compared with the value
 changes:

@@ -11,8 +11,8 @@ scale: {ad: volume}
 carried: [ad]
 warmup: 0
 lookback: all
-formula: cumulative sum of the money flow, ((close - low) - (high - close)) / (high - low) * volume, 0 where high is
-  not above low
+formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where
+  high is not above low
 difference: 1e-15
 reference: M. Chaikin; equal to TA-Lib AD
 changes:
