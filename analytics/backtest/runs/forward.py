@@ -64,7 +64,7 @@ class Walk:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """The metrics of the chained returns, defined as in `stats.series`."""
+        """The metrics of the chained returns, defined as in `stats.series`, with a risk-free rate of zero."""
         returns = self.returns
         equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
         deepest = series.max_drawdown(equity)
@@ -96,9 +96,9 @@ def walk_forward(
 ) -> Walk:
     """Choose the best of `combinations` on `train` sessions, and test it on the next `test` sessions.
 
-    Each window starts `test` sessions after the one before. Positions are closed at the end of the training and of the
-    test; indicators also use the bars before. The other arguments are those of `search`; `on_windows` is called with
-    the number of windows completed, and their total.
+    Each window starts `test` sessions after the one before; the last window may have fewer test sessions. Positions are
+    closed at the end of the training and of the test; indicators also use the bars before. The other arguments are
+    those of `search`; `on_windows` is called with the number of windows completed, and their total.
 
     Raises:
         UsageError: there are too few sessions, no combination has the metric in a window, or as in `search`.

@@ -24,7 +24,7 @@ def deflated_sharpe(best: Array, sharpes: Sequence[float | None]) -> float | Non
     If no trial has skill, it is above 0.95 in fewer than one search in twenty.
 
     Args:
-        best: the returns of the best trial, one per session.
+        best: the returns of the best trial, one per session; its Sharpe ratio is computed without a risk-free rate.
         sharpes: annual Sharpe ratio of every trial including the best, as `metrics.summary` returns it; a trial with
             None is not counted.
 

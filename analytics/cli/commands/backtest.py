@@ -104,7 +104,7 @@ def backtest_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="A parameter: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
+            help="A parameter of the strategy: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
             rich_help_panel="Strategy",
         ),
     ] = None,

@@ -31,7 +31,7 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
     if not rows:
         out.print(f"{opened.uri} has no generation yet: `stockstream consolidate` makes the first", markup=False)
         return
-    out.print(LINE.format("generation", "made (UTC)", "batch files", "rows", "size", "by"))
+    out.print(LINE.format("generation", "published (UTC)", "batch files", "rows", "size", "by"))
     for row in rows:
         tables = row["tables"].values()
         new_tables = [name for name, table in row["tables"].items() if table["generation"] == row["generation"]]

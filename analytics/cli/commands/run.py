@@ -47,7 +47,7 @@ SHOWN = 10
 """Maximum number of missing symbols printed."""
 
 SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_default="$STOCKSTREAM_SOURCE or yahoo")]
-SymbolsOption = Annotated[Symbols | None, symbols_option("Only these.", default="all listed companies")]
+SymbolsOption = Annotated[Symbols | None, symbols_option("Only these symbols.", default="all listed companies")]
 DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
     str,
