@@ -1,4 +1,4 @@
-"""Bars as polars frames: of the whole lake, of one day, of a range of days, or of some symbols."""
+"""Bars as polars frames: all of a lake, or those of one day, a range of days, or some symbols."""
 
 from __future__ import annotations
 
@@ -81,7 +81,9 @@ class DataAggregator:
         return self._symbols(symbols).pl(lazy=True)
 
     def merge_daily_batches(self, day: Day) -> pl.DataFrame:
-        """Return the merged rows of the batch files of one run, of all sessions that the run fetched.
+        """Return the merged rows of the batch files of one run, for all sessions that the run fetched.
+
+        `day` is the day of the run.
 
         Batch files that `vacuum` has archived or removed are not read; the view `raw_bars` has the archived rows.
         """
@@ -94,7 +96,7 @@ class DataAggregator:
 
     def _all(self, bucket: str | None, prefix: str) -> DuckDBPyRelation:
         if bucket is not None:
-            # Callers may name the folder of the batch files, as before version 0.1.0; the lake is its parent.
+            # Before version 0.1.0 callers passed the folder of the batch files; the lake is its parent.
             lake = f"s3://{bucket}/{prefix.strip('/').removesuffix('raw-data')}"
             return DataAggregator(lake, self._cache, as_of=self._as_of)._all(None, "")
         return self._connect().table("bars").order("symbol, date")
@@ -119,12 +121,13 @@ class DataAggregator:
         return con
 
     def _cached(self, file_filter: FileFilter) -> FileFilter:
-        """Return a filter that replaces the files of `file_filter` by their local copies, if there is a cache."""
+        """Return a filter that replaces the files that `file_filter` selects with local copies, if there is a cache."""
         copies = self._copies
         return file_filter if copies is None else lambda files: copies.of(list(file_filter(files)))
 
 
-# DuckDB pushes constants through the view's window into the scan, but not a sub-query.
+# A condition on the symbols without a sub-query: DuckDB pushes constants through the view's window function into the
+# scan, but not a sub-query.
 _OF_SYMBOLS = """
     symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
     AND list_contains(getvariable('batch_symbols'), symbol)

@@ -12,7 +12,7 @@ from stockstream.pipeline.lake import RAW, Lake
 
 
 class LocalCopies:
-    """Copies of a lake's files in a folder, which may be deleted at any time."""
+    """Copies of a lake's files in a folder. The folder may be deleted at any time."""
 
     def __init__(self, lake: Lake, folder: Path) -> None:
         self._lake = lake
@@ -25,18 +25,19 @@ class LocalCopies:
             LakeError: the lake cannot be read, or a file was deleted.
         """
         keys = [file.removeprefix(f"{self._lake.uri}/") for file in files]
-        # A batch file may have been replaced, so its ETag tells versions apart; names of silver files are never reused.
+        # A batch file may be replaced under its name, so its ETag is part of the copy's path. Names of silver files are
+        # never reused.
         versions = self._lake.store.list(RAW) if any(key.startswith(RAW) for key in keys) else {}
         return [str(self._copy(key, versions[key].etag if key in versions else "")) for key in keys]
 
     def _copy(self, key: str, version: str) -> Path:
         path = self._folder / version.strip('"') / Path(key).name
         if not path.exists():
-            stored = self._lake.store.get(key)
-            if stored is None:
+            remote = self._lake.store.get(key)
+            if remote is None:
                 raise LakeError(f"{self._lake.store.uri(key)} was deleted in the meantime: connect again")
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".", delete=False) as temporary:
-                temporary.write(stored.data)
+                temporary.write(remote.data)
             Path(temporary.name).replace(path)  # atomic, also when two processes download the same file
         return path

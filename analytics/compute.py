@@ -1,4 +1,4 @@
-"""Compute any set of indicators of any table with one query: what people call from Python."""
+"""Computes any set of indicators from any table, with one query."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 VIEWS = ("bars", "bars_adjusted", "bars_split_adjusted", "bars_as_traded")
-"""Views with one row per symbol and day: the check `bars__unique` is run before anything is published."""
+"""Views with one row per symbol and day, which the check `bars__unique` enforces before anything is published."""
 FEW = 50
 """Up to this number of symbols, each is read separately; for more, the query streams through the whole table."""
 
@@ -34,12 +34,12 @@ def indicators(
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
 ) -> pl.DataFrame:
-    """Compute indicators: `indicators(["rsi_14", "macd", "ema(12, volume)"], symbols=["BHP"])`.
+    """Compute indicators, as in `indicators(["rsi_14", "macd", "ema(12, volume)"], symbols=["BHP"])`.
 
-    Returns one row per symbol and date, sorted by both: symbol, date, close and one column per request (see
+    Return one row per symbol and date, sorted by both: symbol, date, close and one column per request (see
     `stockstream indicators list`). The indicators are computed from all bars of a symbol; `start` and `end`
     (YYYY-MM-DD, inclusive) only filter the result. `src` is a view or table of the lake with symbol, date, close and
-    the columns that the indicators read. `sql_path`: folders of your own indicators.
+    the columns that the indicators read. `sql_path` names folders with further indicators.
 
     Raises:
         UsageError: there is no such indicator or table, the table lacks a column, or it has two rows for a symbol and
@@ -60,7 +60,14 @@ def relation(
     end: date | str | None = None,
     sql_path: Sequence[str | Path] = (),
 ) -> DuckDBPyRelation:
-    """Return the same as a DuckDB relation on an existing connection; `src` may be a table of that connection."""
+    """Return the result of `indicators` as a DuckDB relation on an existing connection.
+
+    `src` may also be a table of that connection.
+
+    Raises:
+        UsageError: as in `indicators`.
+        duckdb.Error: the lake cannot be read.
+    """
     available = catalogue(*map(Path, sql_path))
     if sql_path:
         available.install(con)

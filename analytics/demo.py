@@ -34,6 +34,6 @@ def show(lake: str) -> None:
 
 
 def _command() -> str:
-    """Return how this command was called: its path if it lies below the working directory, else its name."""
+    """Return how to call this command: its relative path if it is below the working directory, else its name."""
     path = Path(sys.argv[0]).absolute()
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else path.name

@@ -1,4 +1,4 @@
-"""Connections to a lake for analysts."""
+"""Connections to a lake, now or as of an earlier generation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from stockstream.sql.session import connect as open_session
 from stockstream.sql.session import quoted
 
 AsOf = int | str | date
-"""A generation: its number, or a time in UTC for the newest one published up to then (a day includes all of it)."""
+"""A generation: its number, or a time in UTC for the newest one published up to then (for a day: up to its end)."""
 
 
 def connect(lake: str | None = None, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
@@ -44,15 +44,15 @@ def generation_of(lake: str, as_of: AsOf | None) -> int | None:
 
 
 def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars") -> None:
-    """Check that a table or view has rows of every one of these symbols.
+    """Check that a table or view has rows for each of the symbols.
 
     Raises:
-        UsageError: it has none of a symbol; the message names the nearest symbols that it has.
+        UsageError: it has no row for a symbol; the message suggests the most similar symbol that it has.
         duckdb.Error: there is no such table, or it has no column `symbol`.
     """
     if not symbols:
         return
-    listed = ", ".join(map(quoted, symbols))  # as a parameter DuckDB would import pandas to convert it
+    listed = ", ".join(map(quoted, symbols))  # in the text, because DuckDB imports pandas to convert a list parameter
     rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ({listed})").fetchall()
     unknown = [symbol for symbol in symbols if (symbol,) not in rows]
     if unknown:
@@ -61,5 +61,5 @@ def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = 
 
 
 def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:
-    """Return the symbols that a table or view has rows of, sorted."""
+    """Return the symbols in a table or view, sorted."""
     return [symbol for (symbol,) in con.execute(f"SELECT DISTINCT symbol FROM {src} ORDER BY symbol").fetchall()]

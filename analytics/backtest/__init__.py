@@ -7,9 +7,9 @@ result.metrics["sharpe"]
 The packages, each layer importing only those below it (tests/analytics/backtest/test_layers.py):
 
     this module                what strategies and scripts import
-    runs                       once, a parameter search, a walk forward, a check for look-ahead
+    runs                       a single run, a parameter search, a walk-forward analysis, a check for look-ahead
     engine, report             the event loop and the account; files and the HTML page
-    feed, stats, strategies    bars from the lake; figures; the shipped strategies
+    feed, stats, strategies    bars from the lake; metrics; the shipped strategies
     model                      strategy, orders, portfolio, setup, costs, result
 """
 
@@ -62,9 +62,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> type[Strategy]:
-    """Import the functions that run a strategy, and the shipped strategies by name, at first use.
+    """Import the functions that run a strategy, and the shipped strategies, at their first use.
 
-    The runs need numpy and pyarrow, which a strategy's file and the command line's help do not.
+    `runs` imports numpy and pyarrow, which neither a strategy's file nor the help of the command line needs.
+
+    Raises:
+        AttributeError: the package has no such name.
     """
     if name in RUNS:
         from stockstream.analytics.backtest import runs

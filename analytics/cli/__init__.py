@@ -1,6 +1,6 @@
 """The command line: `stockstream COMMAND`. Every command has the same options, messages and exit codes.
 
-A command is a module in `commands/`, found by itself: see `registry.command`.
+A command is a module in `commands/`, which is discovered automatically: see `registry.command`.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ add_commands(app, commands)
 
 
 def main() -> None:
-    """Run a command; an error that a person can act on is one line on standard error and an exit code."""
+    """Run a command; print a StockStreamError as one line on standard error, and exit with its code."""
     warnings.showwarning = lambda message, *_: Console(stderr=True, soft_wrap=True).print(
         f"warning: {message}", markup=False
     )

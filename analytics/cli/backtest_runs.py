@@ -1,4 +1,4 @@
-"""The runs of `stockstream backtest`, and what they print and write: one, many, walk forward, look-ahead check."""
+"""Runs and output of `stockstream backtest`: a single run, a search, a walk-forward analysis, a look-ahead check."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ from stockstream.analytics.cli.options import progress
 from stockstream.sql.errors import StockStreamError, UsageError
 
 WIDE = 160
-"""Width of the output if it is no terminal."""
+"""Width of the output in characters if standard output is not a terminal."""
 SHOWN = 10
-"""Rows of a table on the screen; the files have all."""
+"""Maximum number of rows of a table on the screen; the files have all rows."""
 COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", "win_rate")
 """Metrics shown per run of a search, besides the one that ranks them."""
 
@@ -38,7 +38,11 @@ class LooksAhead(StockStreamError):
 
 
 def run_once(run: Run, folder: Path, as_json: bool) -> None:
-    """Run once; write and print the result."""
+    """Run a strategy once; write and print the result.
+
+    Raises:
+        StrategyError: the strategy failed; the files have the result up to then.
+    """
     strategy = make_strategy(run.strategy, run.combinations[0])
     with progress("sessions") as report:
         result = backtest(strategy, charted=MAX_CHARTS, on_sessions=report, **run.settings)
@@ -77,13 +81,13 @@ def _print_result(result: Result) -> None:
 
 def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
     """Run every combination; write one row per run, and print the best."""
-    total, done = len(run.combinations), 0
+    total, runs_so_far = len(run.combinations), 0
     with progress("runs") as report:
 
         def count(runs: int) -> None:
-            nonlocal done
-            done += runs
-            report(done, total)
+            nonlocal runs_so_far
+            runs_so_far += runs
+            report(runs_so_far, total)
 
         result = search(run.factory, run.combinations, rank=rank, jobs=jobs, on_runs=count, **run.settings)
     rows = result.rows()
@@ -141,7 +145,11 @@ def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder
 
 
 def print_verdict(run: Run, as_json: bool) -> None:
-    """Check a strategy for look-ahead; print the result."""
+    """Check a strategy for look-ahead; print the result.
+
+    Raises:
+        LooksAhead: a decision depends on later bars.
+    """
     with progress("runs") as report:
         verdict = verify(lambda: make_strategy(run.strategy, run.combinations[0]), on_run=report, **run.settings)
     name, days = run.strategy.__name__, [str(day) for day in verdict.days]

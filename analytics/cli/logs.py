@@ -12,7 +12,7 @@ from stockstream.pipeline.configuration import settings
 
 
 def start_logging() -> None:
-    """Send every log record to standard error, from LOG_LEVEL up (from WARNING up at a terminal)."""
+    """Send log records of LOG_LEVEL and above (at a terminal: of WARNING and above) to standard error."""
     level = logging.getLevelNamesMapping()[settings().log_level]
     if sys.stderr.isatty():
         handler: logging.Handler = RichHandler(level=max(level, logging.WARNING), show_path=False)
@@ -26,6 +26,6 @@ def start_logging() -> None:
             )
         )
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # Below INFO these log whole requests with their tokens; at INFO they log where credentials were found.
+    # At DEBUG these libraries log whole requests with their tokens, at INFO the origin of the credentials.
     for noisy in ("sqlglot", "urllib3", "botocore", "boto3", "s3transfer"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))

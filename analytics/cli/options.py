@@ -28,7 +28,7 @@ OLD_NAMES = {
     "maintenance": "maintenance-margin",
     "directory": "listings",
 }
-"""Former names of options and of their values, with the present ones. They work everywhere; no help shows them."""
+"""Current name per former name of an option or an option's value. All commands accept them; no help shows them."""
 
 
 class Symbols(tuple[str, ...]):
@@ -36,7 +36,7 @@ class Symbols(tuple[str, ...]):
 
 
 def symbols_option(help: str, *, default: str | None = None) -> OptionInfo:
-    """Return the option `--symbols`, for an annotation with `Symbols | None`; `default` describes what None means."""
+    """Return the option `--symbols` for a parameter of type `Symbols | None`; `default` is the help's text for None."""
     option: OptionInfo = typer.Option(
         "--symbols", parser=parse_symbols, metavar="A,B,…", help=help, show_default=default or False
     )
@@ -44,7 +44,7 @@ def symbols_option(help: str, *, default: str | None = None) -> OptionInfo:
 
 
 def day_option(name: str, help: str, *, default: str | None = None) -> OptionInfo:
-    """Return an option for a day, for an annotation with `date | None`; `default` describes what None means."""
+    """Return an option for a day, for a parameter of type `date | None`; `default` is the help's text for None."""
     option: OptionInfo = typer.Option(
         name, parser=partial(parse_day, name), metavar="YYYY-MM-DD", help=help, show_default=default or False
     )
@@ -69,7 +69,7 @@ def parse_symbols(text: str) -> Symbols:
     """Return the symbols of a text such as `bhp, CBA`.
 
     Raises:
-        UsageError: there is none, or one cannot be a symbol.
+        UsageError: the text is empty, or one of its parts cannot be a symbol.
     """
     names = [name.strip().upper() for name in text.split(",") if name.strip()]
     wrong = [name for name in names if not SYMBOL.fullmatch(name)]
@@ -79,7 +79,7 @@ def parse_symbols(text: str) -> Symbols:
 
 
 def parse_day(option: str, text: str | date) -> date:
-    """Return the day that an option names.
+    """Return the date in the text of an option; `option` is its name, for the message.
 
     Raises:
         UsageError: the text is not of the form YYYY-MM-DD.
@@ -105,18 +105,18 @@ def check_range(start: date | None, end: date | None) -> None:
 
 
 def lake_uri(lake: str | None) -> str:
-    """Return the lake to use: the option's, else the setting's."""
+    """Return the URI of the lake: the value of the option if there is one, else that of the setting."""
     return lake or settings().lake_uri
 
 
 def market_of(lake: Lake, name: str | None) -> Market:
-    """Return the market of the option, else the lake's own, else the setting's."""
+    """Return the market: that of the option if there is one, else that of the lake, else that of the setting."""
     return market(name) if name else lake.market() or market(settings().market)
 
 
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[int, int], None]]:
-    """Show a progress bar at a terminal, and nothing in a pipe or a log; yield a function of (done, total)."""
+    """Show a progress bar, at a terminal only; yield a function that updates it: (done, total) -> None."""
     with progress_bar() as bar:
         task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -49,7 +49,7 @@ def result_format(format: Format, as_json: bool, output: Path | None) -> Format:
 
 
 def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, output: Path | None) -> None:
-    """Write a result.
+    """Write a result to a file, or to standard output if `output` is None.
 
     Raises:
         LakeError: the file cannot be written.
@@ -66,9 +66,9 @@ def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, outp
 
 
 def _rendered(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format) -> bytes:
-    # Through a file: DuckDB can write to /dev/stdout, but truncates the file that it is redirected to.
+    # Through a temporary file: DuckDB would truncate the file to which /dev/stdout is redirected.
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
         path = Path(folder) / "result"
-        # Not result.query(): it holds the GIL while it binds, which may send requests to S3.
+        # Not result.query(): it does not release the GIL while it binds, and binding may send requests to S3.
         con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
         return path.read_bytes()

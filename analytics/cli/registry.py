@@ -1,4 +1,4 @@
-"""Registration of commands: each command's module states its name, its panel in the help and its place in the panel."""
+"""Registration of commands: the module of a command declares its name, its panel in the help and its place there."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ Target = TypeVar("Target", bound=Callable[..., Any] | typer.Typer)
 def command(name: str, panel: Panel, place: int) -> Callable[[Target], Target]:
     """Register a function as `stockstream NAME`, or a Typer app as the group of commands `stockstream NAME …`.
 
-    `place` orders the commands of a panel; a new command may leave gaps.
+    `place` is the sort key of the command within its panel; gaps between the numbers are allowed.
 
     Raises:
         ValueError: another command has this name, or this place in the panel.
@@ -63,7 +63,7 @@ def command(name: str, panel: Panel, place: int) -> Callable[[Target], Target]:
 
 
 def add_commands(app: typer.Typer, package: ModuleType) -> None:
-    """Import the modules of a package, and add the commands that they register to an app, in the stated order."""
+    """Import the modules of a package, and add the commands that they register to an app, by panel and place."""
     for module in pkgutil.iter_modules(package.__path__):
         importlib.import_module(f"{package.__name__}.{module.name}")
     for entry in sorted(_entries.values(), key=lambda entry: entry.order):
@@ -76,7 +76,7 @@ def add_commands(app: typer.Typer, package: ModuleType) -> None:
 
 
 class _Command(TyperCommand):
-    """A command that suggests the nearest choice for a mistyped one; Typer does so for commands and options only."""
+    """A command that suggests the most similar value for a mistyped choice; Typer only does so for names of options."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:

@@ -1,4 +1,4 @@
-"""DataAggregator: the right rows as polars frames, from a folder and from S3, and no more read than is asked for."""
+"""DataAggregator returns the right rows, from a folder and from S3, and reads only the files that a call needs."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Row = dict[str, Any]
 
 
 def row(symbol: str, day: int, close: float | None, fetched: int, month: int = 11) -> Row:
-    """Make the bar of a day in November 2026, as it was fetched on another."""
+    """Return the bar of a day in 2026 as a batch file of the day `fetched` has it; by default in November."""
     prices = dict.fromkeys(("open", "high", "low", "adjusted_close"), close)
     return prices | {
         "symbol": symbol,
@@ -64,7 +64,7 @@ FILES: dict[tuple[int, int | None], list[Row]] = {
     (12, 1): [row(QUOTED, 12, 1.0, 12), row("ZIP", 12, 2.0, 12)],
     (13, 0): [row("BHP", 12, 41.5, 13), row("BHP", 13, 42.0, 13), row("CBA", 13, None, 13)],  # BHP 12 is corrected
     (13, 1): [row(QUOTED, 13, 1.5, 13)],
-    (16, None): [row("BHP", 16, 43.0, 16), row("BHP", 13, None, 16)],  # no close hides no bar
+    (16, None): [row("BHP", 16, 43.0, 16), row("BHP", 13, None, 16)],  # a row without a close does not replace the bar
 }
 
 
@@ -108,14 +108,14 @@ def consolidated(but: int = 0) -> dict[str, bytes]:
         lake, objects = Lake(folder), fetched()
         fill(folder, dict(list(objects.items())[: len(objects) - but]))
         consolidate({}, lake)
-        stored = {key: lake.store.get(key) for key in lake.store.list("")}
-        return objects | {key: one.data for key, one in stored.items() if one is not None}
+        files = {key: lake.store.get(key) for key in lake.store.list("")}
+        return objects | {key: one.data for key, one in files.items() if one is not None}
 
 
 @pytest.fixture(params=["fetched", "consolidated", "consolidated but for two"])
 def filled(lake_uri: str, request: pytest.FixtureRequest) -> str:
-    made = {"fetched": fetched, "consolidated": consolidated, "consolidated but for two": lambda: consolidated(2)}
-    return fill(lake_uri, made[request.param]())
+    contents = {"fetched": fetched, "consolidated": consolidated, "consolidated but for two": lambda: consolidated(2)}
+    return fill(lake_uri, contents[request.param]())
 
 
 @pytest.fixture
@@ -157,7 +157,7 @@ def test_loads_and_scans_the_right_rows(call: str, filled: str) -> None:
     method, arguments, keep = CALLS[call]
     expected = truth(keep)
     assert_frame_equal(getattr(DataAggregator(filled), f"load_{method}")(*arguments), expected)
-    if method != "date":  # a day is a range of one
+    if method != "date":  # load_date is load_date_range of one day
         lazy = getattr(DataAggregator(filled), f"scan_{method}")(*arguments)
         assert isinstance(lazy, pl.LazyFrame)
         assert lazy.collect_schema() == expected.schema
@@ -182,9 +182,9 @@ print(lazy.collect().rows(), lazy.collect().height)  # and it may be collected a
 
 
 def test_a_lazy_frame_outlives_its_aggregator(filled: str) -> None:
-    """In its own process: DuckDB binds a filter pushed down by polars under the GIL, and the S3 server needs that."""
-    done = subprocess.run([sys.executable, "-c", OUTLIVES, filled], capture_output=True, text=True, timeout=60)
-    assert done.stdout == "[(datetime.date(2026, 11, 16), 43.0)] 1\n", done.stderr
+    """In a process of its own: DuckDB holds the GIL while it binds polars' filter, and the S3 server needs the GIL."""
+    result = subprocess.run([sys.executable, "-c", OUTLIVES, filled], capture_output=True, text=True, timeout=60)
+    assert result.stdout == "[(datetime.date(2026, 11, 16), 43.0)] 1\n", result.stderr
 
 
 def test_an_empty_lake_gives_empty_frames(lake_uri: str, s3: S3Server) -> None:
@@ -241,37 +241,37 @@ def test_an_old_file_of_nine_columns_merges(kind: str, lake_uri: str) -> None:
     lake.store.put("raw-data/2025-12-26.parquet", written(frame), replaces=None)
     newer = row("BHP", 24, 31.5, 29, 12) | {"date": date(2025, 12, 24)}
     lake.store.put(raw_key(date(2026, 12, 29), 0), parquet([newer]), replaces=None)
-    found = DataAggregator(lake_uri).load_all_data()
-    assert found.schema == pl.Schema(SCHEMA)
-    assert found.select("symbol", "date", "close").rows() == [
+    bars = DataAggregator(lake_uri).load_all_data()
+    assert bars.schema == pl.Schema(SCHEMA)
+    assert bars.select("symbol", "date", "close").rows() == [
         ("BHP", date(2025, 12, 23), 30.0),
         ("BHP", date(2025, 12, 24), 31.5),
         ("CBA", date(2025, 12, 24), 100.0),
     ]
-    assert found["volume"].to_list() == [volumes[0], 2400, volumes[2]]
-    assert found["price_basis"].to_list() == [date(2025, 12, 26), date(2026, 12, 29), date(2025, 12, 26)]
-    assert found["dividend"].to_list() == [None, 0.0, None]
+    assert bars["volume"].to_list() == [volumes[0], 2400, volumes[2]]
+    assert bars["price_basis"].to_list() == [date(2025, 12, 26), date(2026, 12, 29), date(2025, 12, 26)]
+    assert bars["dividend"].to_list() == [None, 0.0, None]
     merged = DataAggregator(lake_uri).merge_daily_batches("2025-12-26")
     assert merged["close"].to_list() == [30.0, 31.0, 100.0]
     assert merged["volume"].to_list() == volumes
 
 
-# --- only what is asked for
+# --- only the files that a call needs are read
 
 
 def batch_files(requests: Sequence[Request], method: str = "GET") -> set[str]:
-    """Name the batch files that were read."""
+    """Return the names of the batch files that were read."""
     return {r.path.rsplit("/", 1)[1] for r in requests if r.method == method and "/raw-data/" in r.path}
 
 
 def test_a_day_opens_no_older_file(on_s3: str, s3: S3Server) -> None:
-    with s3.counted() as seen:
+    with s3.counted() as requests:
         assert DataAggregator(on_s3).load_date("2026-11-13").height == 2
-    assert batch_files(seen) == {"2026-11-13-batch-0.parquet", "2026-11-13-batch-1.parquet", "2026-11-16.parquet"}
-    assert batch_files(seen, "HEAD") <= batch_files(seen)
-    with s3.counted() as seen:
+    assert batch_files(requests) == {"2026-11-13-batch-0.parquet", "2026-11-13-batch-1.parquet", "2026-11-16.parquet"}
+    assert batch_files(requests, "HEAD") <= batch_files(requests)
+    with s3.counted() as requests:
         DataAggregator(on_s3).merge_daily_batches("2026-11-12")
-    assert batch_files(seen) == {"2026-11-12-batch-0.parquet", "2026-11-12-batch-1.parquet"}
+    assert batch_files(requests) == {"2026-11-12-batch-0.parquet", "2026-11-12-batch-1.parquet"}
 
 
 def test_a_symbol_reads_a_fraction_of_a_big_file(s3: S3Server, tmp_path: Path) -> None:
@@ -285,16 +285,16 @@ def test_a_symbol_reads_a_fraction_of_a_big_file(s3: S3Server, tmp_path: Path) -
     assert duckdb.sql(f"SELECT max(row_group_id) FROM parquet_metadata('{path}')").fetchall()[0][0] >= 15
     lake = f"s3://{s3.new_bucket()}"
     Lake(lake).store.put(raw_key(date(2026, 11, 13), 0), path.read_bytes(), replaces=None)
-    with s3.counted() as seen:
-        found = DataAggregator(lake).load_symbols(["S101"])
-    assert found.height == 500
-    assert found["symbol"].unique().to_list() == ["S101"]
-    assert found["date"].to_list() == [date(2020, 1, 1) + timedelta(days=i) for i in range(500)]
-    read = sum(r.sent for r in seen if r.path.endswith(".parquet"))
+    with s3.counted() as requests:
+        bars = DataAggregator(lake).load_symbols(["S101"])
+    assert bars.height == 500
+    assert bars["symbol"].unique().to_list() == ["S101"]
+    assert bars["date"].to_list() == [date(2020, 1, 1) + timedelta(days=i) for i in range(500)]
+    read = sum(r.sent for r in requests if r.path.endswith(".parquet"))
     assert read < path.stat().st_size / 4, f"{read} of {path.stat().st_size} bytes"
-    with s3.counted() as seen:  # the measure measures: the whole file is more
+    with s3.counted() as requests:  # the count is right: reading the whole file sends more
         assert DataAggregator(lake).load_all_data().height == 100_000
-    assert sum(r.sent for r in seen) > path.stat().st_size * 0.9
+    assert sum(r.sent for r in requests) > path.stat().st_size * 0.9
 
 
 # --- the cache
@@ -302,65 +302,65 @@ def test_a_symbol_reads_a_fraction_of_a_big_file(s3: S3Server, tmp_path: Path) -
 
 def test_the_cache_downloads_each_version_once(on_s3: str, s3: S3Server, tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    with s3.counted() as seen:
+    with s3.counted() as requests:
         assert_frame_equal(DataAggregator(on_s3, cache).load_all_data(), truth())
-    assert len(batch_files(seen)) == len(FILES)
-    with s3.counted() as seen:
+    assert len(batch_files(requests)) == len(FILES)
+    with s3.counted() as requests:
         assert_frame_equal(DataAggregator(on_s3, cache).load_all_data(), truth())
-    assert [r for r in seen if "list-type=2" not in r.query] == []
+    assert [r for r in requests if "list-type=2" not in r.query] == []
 
     key = raw_key(date(2026, 11, 12), 1)
     lake = Lake(on_s3)
     lake.store.put(key, parquet([row("ZIP", 12, 2.25, 12)]), replaces=lake.store.get(key))
-    with s3.counted() as seen:
-        found = DataAggregator(on_s3, cache).load_symbols(["ZIP"])
-    assert found["close"].to_list() == [2.25]
-    assert batch_files(seen) == {key.removeprefix("raw-data/")}
-    assert {path.suffix for path in cache.rglob("*") if path.is_file()} == {".parquet"}  # nothing half-written
+    with s3.counted() as requests:
+        bars = DataAggregator(on_s3, cache).load_symbols(["ZIP"])
+    assert bars["close"].to_list() == [2.25]
+    assert batch_files(requests) == {key.removeprefix("raw-data/")}
+    assert {path.suffix for path in cache.rglob("*") if path.is_file()} == {".parquet"}  # no temporary file is left
 
 
 def silver_files(requests: Sequence[Request]) -> list[str]:
-    """Name the silver files that were read, once for each request."""
+    """Return the names of the silver files that were read, one per request."""
     return [r.path.rsplit("/", 1)[1] for r in requests if r.method == "GET" and "/silver/" in r.path and r.status < 300]
 
 
 def test_the_cache_keeps_silver_too(silver_on_s3: str, s3: S3Server, tmp_path: Path) -> None:
     cache, lake = tmp_path / "cache", Lake(silver_on_s3)
     size = sum(file.bytes for file in head(lake).table("bars").files)
-    with s3.counted() as seen:
+    with s3.counted() as requests:
         assert_frame_equal(DataAggregator(silver_on_s3, cache).load_all_data(), truth())
-    assert (len(silver_files(seen)), batch_files(seen)) == (1, {"2026-11-16.parquet"})
-    assert sum(r.sent for r in seen if "/silver/" in r.path) == size, "downloaded whole, and once"
-    with s3.counted() as seen:
+    assert (len(silver_files(requests)), batch_files(requests)) == (1, {"2026-11-16.parquet"})
+    assert sum(r.sent for r in requests if "/silver/" in r.path) == size, "downloaded whole, and once"
+    with s3.counted() as requests:
         for method, arguments, keep in CALLS.values():
             assert_frame_equal(getattr(DataAggregator(silver_on_s3, cache), f"load_{method}")(*arguments), truth(keep))
-    assert [r for r in seen if r.path.endswith(".parquet")] == []
+    assert [r for r in requests if r.path.endswith(".parquet")] == []
 
     consolidate({}, lake)
     (delta,) = head(lake).table("bars").delta
-    with s3.counted() as seen:
+    with s3.counted() as requests:
         assert_frame_equal(DataAggregator(silver_on_s3, cache).load_all_data(), truth())
-    assert (silver_files(seen), batch_files(seen)) == ([Path(delta.key).name], set())
-    with s3.counted() as seen:
+    assert (silver_files(requests), batch_files(requests)) == ([Path(delta.key).name], set())
+    with s3.counted() as requests:
         old = DataAggregator(silver_on_s3, cache, as_of=1).load_all_data()
     assert_frame_equal(old, truth(files=list(FILES.values())[:-1]))
-    assert [r for r in seen if r.path.endswith(".parquet")] == []
+    assert [r for r in requests if r.path.endswith(".parquet")] == []
 
 
 def test_a_symbol_is_read_from_silver_alone(s3: S3Server) -> None:
     lake = fill(f"s3://{s3.new_bucket()}/x", consolidated())
-    with s3.counted() as seen:
+    with s3.counted() as requests:
         assert_frame_equal(DataAggregator(lake).load_symbols(["BHP"]), truth(of("BHP")))
-    assert (len(set(silver_files(seen))), batch_files(seen)) == (1, set())
+    assert (len(set(silver_files(requests))), batch_files(requests)) == (1, set())
 
 
 @pytest.mark.parametrize("cached", [False, True])
 def test_a_runs_batches_are_read_without_silver(silver_on_s3: str, s3: S3Server, tmp_path: Path, cached: bool) -> None:
     aggregator = DataAggregator(silver_on_s3, tmp_path / "cache" if cached else None)
-    with s3.counted() as seen:
-        found = aggregator.merge_daily_batches("2026-11-12")
-    assert_frame_equal(found, truth(files=[rows for (day, _), rows in FILES.items() if day == 12]))
-    assert (silver_files(seen), batch_files(seen)) == (
+    with s3.counted() as requests:
+        bars = aggregator.merge_daily_batches("2026-11-12")
+    assert_frame_equal(bars, truth(files=[rows for (day, _), rows in FILES.items() if day == 12]))
+    assert (silver_files(requests), batch_files(requests)) == (
         [],
         {"2026-11-12-batch-0.parquet", "2026-11-12-batch-1.parquet"},
     )
@@ -374,10 +374,10 @@ def test_a_cached_file_that_is_gone_from_the_lake_is_one_line(silver_on_s3: str,
 
 
 def test_the_cache_narrows_too(on_s3: str, s3: S3Server, tmp_path: Path) -> None:
-    with s3.counted() as seen:
-        found = DataAggregator(on_s3, tmp_path / "cache").load_date("2026-11-16")
-    assert_frame_equal(found, truth(between(16, 16)))
-    assert batch_files(seen) == {"2026-11-16.parquet"}
+    with s3.counted() as requests:
+        bars = DataAggregator(on_s3, tmp_path / "cache").load_date("2026-11-16")
+    assert_frame_equal(bars, truth(between(16, 16)))
+    assert batch_files(requests) == {"2026-11-16.parquet"}
 
 
 def test_a_folder_needs_no_cache(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from tests.pipeline.test_vacuum import RAW_ROWS, add, content, generations, grow
 
 COUNT = "SELECT count(*) AS n FROM bars"
 COUNTS = [36, 38, 40]
-"""Bars of each generation of `lake`; two more are fetched and not consolidated."""
+"""Number of bars in each generation of `lake`; two more bars are fetched, but not consolidated."""
 
 
 @pytest.fixture
@@ -40,9 +40,9 @@ def lake(lake_uri: str) -> Lake:
 
 
 def shell(lake: Lake, as_of: str) -> int:
-    done = process("shell", "--lake", lake.uri, "--as-of", as_of, "--", "-csv", "-c", COUNT)
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.splitlines()[-1])
+    result = process("shell", "--lake", lake.uri, "--as-of", as_of, "--", "-csv", "-c", COUNT)
+    assert result.returncode == 0, result.stderr
+    return int(result.stdout.splitlines()[-1])
 
 
 def query(lake: Lake, as_of: str) -> int:
@@ -52,9 +52,9 @@ def query(lake: Lake, as_of: str) -> int:
 
 
 def status(lake: Lake, as_of: str) -> int:
-    found = json.loads(run_cli("status", "--lake", lake.uri, "--as-of", as_of, "--json").out)
-    assert (found["generation"], found["fresh_files"], found["batch_files"]) == (int(as_of), 0, int(as_of))
-    return int(found["bars"])
+    answer = json.loads(run_cli("status", "--lake", lake.uri, "--as-of", as_of, "--json").out)
+    assert (answer["generation"], answer["fresh_files"], answer["batch_files"]) == (int(as_of), 0, int(as_of))
+    return int(answer["bars"])
 
 
 def connection(lake: Lake, as_of: str) -> int:
@@ -77,12 +77,12 @@ def test_the_plain_shell_does_as_the_readme_says(tmp_path: Path) -> None:
     duckdb = shutil.which("duckdb", path=str(Path(sys.executable).parent))
     steps = ["SET VARIABLE generation = 1", ".read sql/lake.sql", COUNT]
     steps += ["SET VARIABLE generation = NULL", ".read sql/lake.sql", COUNT]
-    done = subprocess.run(
+    result = subprocess.run(
         [str(duckdb), "-init", "sql/init.sql", "-csv", *(word for step in steps for word in ("-c", step))],
         capture_output=True, text=True, timeout=60, cwd=HOME.parent, env=os.environ | {"STOCKSTREAM_LAKE": lake.uri},
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert [int(line) for line in done.stdout.splitlines() if line.isdecimal()] == COUNTS[:2]
+    assert result.returncode == 0, result.stderr
+    assert [int(line) for line in result.stdout.splitlines() if line.isdecimal()] == COUNTS[:2]
 
 
 def test_all_views_follow(tmp_path: Path) -> None:
@@ -98,8 +98,8 @@ def test_all_views_follow(tmp_path: Path) -> None:
     lake.store.put("symbols/2099-01-01-symbols.csv", b"symbol,name,sector,market_cap\nNEW,,,\n", replaces=None)
     for as_of, same in ((2, True), (4, False)):
         with analytics.connect(lake.uri, as_of=as_of) as con:
-            found = {view: con.sql(f"FROM {view} ORDER BY ALL").fetchall() for view in views}
-        assert {view for view in views if found[view] == before[view]} == (set(views) if same else {"symbols"})
+            after = {view: con.sql(f"FROM {view} ORDER BY ALL").fetchall() for view in views}
+        assert {view for view in views if after[view] == before[view]} == (set(views) if same else {"symbols"})
 
 
 def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_raw_bars_of_a_generation_outlive_their_batch_files(tmp_path: Path) -> N
 
 
 def redated(lake: Lake, times: list[str]) -> None:
-    """Set other times of publication in the manifests."""
+    """Replace the times of publication in the manifests."""
     for manifest, at in zip(reversed(history(lake)), times, strict=True):
         key = f"state/manifests/{manifest.generation:06d}.json"
         changed: Manifest = manifest.model_copy(update={"created_at": at})

@@ -48,7 +48,7 @@ WITHOUT_DATA = ("shell", "indicators new")
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command left behind."""
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -56,12 +56,12 @@ class Ran:
 
     @property
     def messages(self) -> list[str]:
-        """The lines on standard error that are no log records."""
+        """The lines on standard error that are not log records."""
         return [line for line in self.err.splitlines() if not line.startswith("{")]
 
 
 def run_cli(*arguments: str, stdin: str = "") -> Ran:
-    """Run a command inside this process, as a start with pipes for all three streams would."""
+    """Run a command inside this process, with a pipe for each of its three standard streams."""
     out, err = (io.TextIOWrapper(io.BytesIO(), "utf-8", write_through=True) for _ in range(2))
     settings.cache_clear()
     with _own_logging(), warnings.catch_warnings(), redirect_stdout(out), redirect_stderr(err):
@@ -71,7 +71,7 @@ def run_cli(*arguments: str, stdin: str = "") -> Ran:
         with (
             patch.object(sys, "argv", ["stockstream", *arguments]),
             patch.object(sys, "stdin", io.StringIO(stdin)),
-            patch.object(boto3, "DEFAULT_SESSION", None),  # else boto3 keeps the first test's credentials
+            patch.object(boto3, "DEFAULT_SESSION", None),  # otherwise boto3 keeps the credentials of the first test
         ):
             try:
                 cli.main()
@@ -84,7 +84,7 @@ def run_cli(*arguments: str, stdin: str = "") -> Ran:
 
 @contextmanager
 def _own_logging() -> Iterator[None]:
-    """Restore the handlers of pytest, and close none of them."""
+    """Let a command configure logging, and restore the handlers of pytest afterwards without closing them."""
     names = [None, "urllib3", "botocore", "boto3", "s3transfer"]
     levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # the S3 server's own log, which shares the process
@@ -106,7 +106,7 @@ def process(*arguments: str, **more: Any) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture(autouse=True)
 def _empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Run where no .env and no lake lie, so that only what the test says holds."""
+    """Run each test in a folder without .env and lake, so that only the settings of the test apply."""
     (tmp_path / "cwd").mkdir()
     monkeypatch.chdir(tmp_path / "cwd")
 
@@ -119,7 +119,7 @@ def bars(tmp_path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Make a lake with two symbols once."""
+    """Return a lake with two symbols, which is built once."""
     folder = tmp_path_factory.mktemp("template")
     (folder / "bars.csv").write_text(CSV)
     ran = run_cli("run", "--source", f"files:{folder / 'bars.csv'}", "--lake", str(folder / "lake"))
@@ -133,7 +133,7 @@ def lake(template: Path, tmp_path: Path) -> str:
 
 
 def assert_one_error(ran: Ran, code: int, *words: str) -> None:
-    """One line that says what is wrong, and nothing on standard output."""
+    """Check the exit code, one line on standard error with some words, and an empty standard output."""
     assert ran.code == code, ran
     assert ran.out == ""
     assert len(ran.messages) == 1, ran.err
@@ -177,20 +177,20 @@ def test_version_is_the_package_s() -> None:
 
 
 NAMED_SHELL = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
-"""Typer's own switch: the options for completion take the shell's name instead of looking at the parent process."""
+"""A switch of Typer: the options for completion take the name of the shell, and do not look at the parent process."""
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script_is_shown(shell: str) -> None:
-    done = process("--show-completion", shell, env=os.environ | NAMED_SHELL)
-    assert (done.returncode, done.stderr) == (0, "")
-    assert f"_STOCKSTREAM_COMPLETE=complete_{shell}" in done.stdout
+    result = process("--show-completion", shell, env=os.environ | NAMED_SHELL)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert f"_STOCKSTREAM_COMPLETE=complete_{shell}" in result.stdout
 
 
 def test_completion_is_installed(tmp_path: Path) -> None:
     environment = os.environ | NAMED_SHELL | {"HOME": str(tmp_path)}
-    done = process("--install-completion", "bash", env=environment)
-    assert done.returncode == 0, done
+    result = process("--install-completion", "bash", env=environment)
+    assert result.returncode == 0, result
     assert "_STOCKSTREAM_COMPLETE" in (tmp_path / ".bash_completions/stockstream.sh").read_text()
 
 
@@ -208,12 +208,12 @@ def test_completion_completes_commands_and_values(words: str, completions: set[s
     assert set(process(env=os.environ | variables).stdout.split()) == completions
 
 
-# --- names: old ones, and mistyped ones
+# --- former names, and mistyped names
 
 
 @pytest.mark.parametrize("command", [name for name in COMMANDS if "--start" in run_cli(*name.split(), "--help").out])
 def test_the_old_names_of_days_work_and_are_hidden(command: str) -> None:
-    """`--start-date` is refused for its value, and so is known."""
+    """`--start-date` is rejected for its value only, and so the option exists."""
     help_text = run_cli(*command.split(), "--help").out
     assert "--end" in help_text or command == "run"
     assert "-date" not in help_text.replace("--date", "")
@@ -269,14 +269,14 @@ def yahoo_bars(symbol: str) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("known", "code", "status"), [(["BHP", "CBA"], 0, "complete"), (["BHP"], 3, "partial"), ([], 1, "failed")]
+    ("available", "code", "status"), [(["BHP", "CBA"], 0, "complete"), (["BHP"], 3, "partial"), ([], 1, "failed")]
 )
 def test_run_tells_how_much_could_be_had(
-    known: list[str], code: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    available: list[str], code: int, status: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with YahooReplay() as yahoo:
         for symbol in ("BHP", "CBA"):
-            yahoo.script(f"{symbol}.AX", yahoo_bars(f"{symbol}.AX") if symbol in known else NOT_FOUND)
+            yahoo.script(f"{symbol}.AX", yahoo_bars(f"{symbol}.AX") if symbol in available else NOT_FOUND)
         monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", yahoo.url)
         ran = run_cli(
             *("run", "--symbols", "bhp, cba", "--start", "2026-11-01", "--date", "2026-11-18", "--json"),
@@ -286,8 +286,8 @@ def test_run_tells_how_much_could_be_had(
     result = json.loads(ran.out)
     assert ran.out.count("\n") == 1
     assert result["status"] == status
-    assert [item["symbol"] for item in result["missing"]] == [s for s in ("BHP", "CBA") if s not in known]
-    assert result["rows"] == 2 * len(known)
+    assert [item["symbol"] for item in result["missing"]] == [s for s in ("BHP", "CBA") if s not in available]
+    assert result["rows"] == 2 * len(available)
     records = [json.loads(line) for line in ran.err.splitlines()]  # every line is one record
     assert {"time", "level", "logger", "message", "environment"} <= set(records[0])
     assert "\x1b" not in ran.out + ran.err
@@ -353,8 +353,8 @@ def test_what_the_parser_refuses_is_exit_2(arguments: list[str]) -> None:
 def test_query_takes_sql_from_anywhere(how: str, lake: str, tmp_path: Path) -> None:
     sql = "SELECT symbol, close FROM bars WHERE date = '2026-11-17' ORDER BY ALL"
     (tmp_path / "close.sql").write_text(sql)
-    given = {"argument": sql, "file": str(tmp_path / "close.sql"), "stdin": "-"}[how]
-    ran = run_cli("query", given, "--lake", lake, "--format", "csv", stdin=sql)
+    text = {"argument": sql, "file": str(tmp_path / "close.sql"), "stdin": "-"}[how]
+    ran = run_cli("query", text, "--lake", lake, "--format", "csv", stdin=sql)
     assert ran == Ran(0, "symbol,close\nBHP,42.5\nCBA,152.0\n", "")
 
 
@@ -367,13 +367,13 @@ def test_query_writes_every_format(format: str, where: str, lake: str, tmp_path:
         ran = run_cli(*arguments, "-o", str(path))
         assert ran == Ran(0, "", "")
     else:
-        with path.open("wb") as file:  # a file, since Parquet is no text
-            done = process(*arguments, capture_output=False, stdout=file, stderr=subprocess.PIPE)
-        assert (done.returncode, done.stderr) == (0, "")
+        with path.open("wb") as file:  # a file, because Parquet is binary
+            result = process(*arguments, capture_output=False, stdout=file, stderr=subprocess.PIPE)
+        assert (result.returncode, result.stderr) == (0, "")
     rows = [("BHP", 1000), ("BHP", 1100), ("CBA", 500), ("CBA", 600)]
     if format == "table":
-        found = [tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in path.read_text().splitlines()]
-        assert [row for row in found if row and row[0] in ("BHP", "CBA")] == [(s, str(v)) for s, v in rows]
+        cells = [tuple(cell.strip() for cell in line.split("│")[1:-1]) for line in path.read_text().splitlines()]
+        assert [row for row in cells if row and row[0] in ("BHP", "CBA")] == [(s, str(v)) for s, v in rows]
     else:
         read = {"csv": pl.read_csv, "json": pl.read_json, "parquet": pl.read_parquet}[format]
         assert read(path).rows() == rows
@@ -396,7 +396,7 @@ def test_wrong_sql_is_one_message(sql: str, words: str, format: str, lake: str) 
     assert (ran.code, ran.out) == (1, "")
     assert ran.err.count("error: ") == 1
     assert words in ran.err
-    assert f"cannot read {lake}" not in ran.err  # the lake is not to blame
+    assert f"cannot read {lake}" not in ran.err  # the error is not reported as the lake's
     assert "Traceback" not in ran.err
 
 
@@ -411,21 +411,21 @@ def test_query_cannot_write_its_file(lake: str) -> None:
 
 
 def test_redirected_output_is_appended_to(lake: str, tmp_path: Path) -> None:
-    """DuckDB's own /dev/stdout would cut off what the file holds already."""
+    """DuckDB's own /dev/stdout would truncate the file."""
     path = tmp_path / "log"
     path.write_text("before\n")
     for _ in range(2):
         with path.open("a") as file:
-            done = process(
+            result = process(
                 "query", "SELECT 1 AS one", "--lake", lake, "--format", "csv", capture_output=False, stdout=file
             )
-        assert done.returncode == 0
+        assert result.returncode == 0
     assert path.read_text() == "before\none\n1\none\n1\n"
 
 
 @pytest.mark.parametrize("rows", [1, 1_000_000])
 def test_a_reader_that_goes_away_gets_no_traceback(rows: int, lake: str) -> None:
-    """`stockstream query ... | head -1`, both with what fits into the pipe and with what does not."""
+    """`stockstream query ... | head -1`, with a result that fits into the pipe's buffer, and one that does not."""
     command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()"]
     command += ["query", f"FROM range({rows})", "--lake", lake, "--format", "csv"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
@@ -458,10 +458,10 @@ def test_status_tells_what_the_lake_holds(lake: str) -> None:
     ran = run_cli("status", "--lake", lake)
     assert (ran.code, ran.err) == (0, "")
     assert "bars        4 of 2 symbols, 2026-11-16 to 2026-11-17" in ran.out
-    found = json.loads(run_cli("status", "--lake", lake, "--json").out)
-    assert (found["bars"], found["symbols"], found["listed"], found["gaps"]) == (4, 2, 2, 0)
-    assert (found["batch_files"], found["unreadable_files"], found["market"]) == (1, 0, "ASX")
-    assert found["last_session"] >= "2026-11-17"
+    status = json.loads(run_cli("status", "--lake", lake, "--json").out)
+    assert (status["bars"], status["symbols"], status["listed"], status["gaps"]) == (4, 2, 2, 0)
+    assert (status["batch_files"], status["unreadable_files"], status["market"]) == (1, 0, "ASX")
+    assert status["last_session"] >= "2026-11-17"
 
 
 @pytest.mark.parametrize("there", [True, False])
@@ -472,9 +472,9 @@ def test_status_of_a_lake_without_bars(there: bool, tmp_path: Path) -> None:
     ran = run_cli("status", "--lake", str(lake))
     assert (ran.code, ran.err) == (0, "")
     assert ran.out == f"{lake} holds no bars yet: `stockstream run` fills it\n"
-    found = json.loads(run_cli("status", "--lake", str(lake), "--json").out)
-    assert (found["bars"], found["batch_files"], found["market"], found["first_date"]) == (0, 0, None, None)
-    assert lake.exists() == there  # asking makes nothing
+    status = json.loads(run_cli("status", "--lake", str(lake), "--json").out)
+    assert (status["bars"], status["batch_files"], status["market"], status["first_date"]) == (0, 0, None, None)
+    assert lake.exists() == there  # the command does not create the folder
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet at all", "cut"])
@@ -550,7 +550,7 @@ def test_bucket_of_the_env_file_is_the_lake(s3: Any, lake: str, monkeypatch: pyt
 
 @pytest.mark.parametrize("status", [401, 403, 500])
 def test_the_polygon_key_is_never_printed(status: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not in the messages, and not in the records of the HTTP library at the most talkative level."""
+    """It is neither in messages nor in the HTTP library's log records at the lowest level."""
     with YahooReplay() as server, patch.object(YahooReplay, "answer", lambda *_: Reply(status, b'{"error": "no"}')):
         monkeypatch.setenv("POLYGON_API_KEY", "s3cr3t-k3y")
         monkeypatch.setenv("STOCKSTREAM_POLYGON_URL", server.url)
@@ -565,7 +565,7 @@ def test_the_polygon_key_is_never_printed(status: int, tmp_path: Path, monkeypat
     assert "s3cr3t" not in ran.out + ran.err
 
 
-# --- odd paths
+# --- unusual paths
 
 
 @pytest.mark.parametrize("name", ["a lake", "o'lake", 'a "lake"', "läke", "a%20b", "a#b", "{a,b}", "-lake"])
@@ -581,7 +581,7 @@ def test_a_lake_may_have_any_name(name: str, bars: str, tmp_path: Path, monkeypa
 
 @pytest.mark.parametrize("name", ["a[x]", "a*b", "what?"])
 def test_a_pattern_is_refused_as_a_lake(name: str, bars: str, tmp_path: Path) -> None:
-    """DuckDB would read it as a pattern: nothing, or the neighbours' bars."""
+    """DuckDB would read the path as a pattern, which matches no file, or those of another lake."""
     lake = str(tmp_path / name)
     for command in (["run", "--source", bars], ["query", "FROM bars"], ["status"], ["shell"]):
         assert_one_error(run_cli(*command, "--lake", lake), 2, lake, "patterns")
@@ -608,9 +608,9 @@ def test_a_temporary_folder_may_have_any_name(bars: str, tmp_path: Path) -> None
 
 
 def test_shell_passes_its_exit_code_on(lake: str) -> None:
-    done = process("shell", "--lake", lake, "--", "-c", "FROM nowhere")
-    assert done.returncode == 1
-    assert "nowhere" in done.stderr
-    assert re.search(r"1 batch files, the newest of \d{4}-\d\d-\d\d", done.stdout)
-    assert "\x1b" not in done.stdout
+    result = process("shell", "--lake", lake, "--", "-c", "FROM nowhere")
+    assert result.returncode == 1
+    assert "nowhere" in result.stderr
+    assert re.search(r"1 batch files, the newest of \d{4}-\d\d-\d\d", result.stdout)
+    assert "\x1b" not in result.stdout
     assert duckdb.__version__ in process("shell", "--lake", lake, "--", "-c", "SELECT version()").stdout

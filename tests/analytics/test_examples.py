@@ -15,7 +15,7 @@ FOLDER = Path(__file__).parents[2] / "analytics" / "examples"
 
 
 def outputs(notebook: Any) -> list[list[Any]]:
-    """Return per code cell its printed and displayed text."""
+    """Return the printed and displayed text of each code cell."""
     return [
         [output.get("text") or output.get("data", {}).get("text/plain") or output for output in cell.outputs]
         for cell in notebook.cells
@@ -36,7 +36,7 @@ def test_notebook_prints_what_is_stored_in_it(path: Path, demo_lake: str, monkey
     monkeypatch.setenv("STOCKSTREAM_LAKE", demo_lake)
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")
     notebook = nbformat.read(path, as_version=4)
-    stored = outputs(notebook)
-    assert all(stored), "the notebook is committed with its outputs"
+    expected = outputs(notebook)
+    assert all(expected), "the notebook is committed with its outputs"
     executed = NotebookClient(notebook, timeout=120, kernel_name="python3").execute()
-    assert outputs(executed) == stored
+    assert outputs(executed) == expected

@@ -42,13 +42,13 @@ def test_the_shell_python_and_the_command_line_agree(lake: str) -> None:
 
     query = f"SELECT rsi FROM rsi('bars_adjusted', 14) WHERE symbol = 'AAA' AND date >= '{DAYS[280]}' ORDER BY date"
     shell = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", "shell", "--lake", lake]
-    done = subprocess.run([*shell, "--", "-csv", "-c", query], capture_output=True, text=True, check=True)
-    values = [float(line) for line in done.stdout.splitlines() if line.replace(".", "", 1).isdigit()]
+    result = subprocess.run([*shell, "--", "-csv", "-c", query], capture_output=True, text=True, check=True)
+    values = [float(line) for line in result.stdout.splitlines() if line.replace(".", "", 1).isdigit()]
     assert values == pytest.approx(frame["rsi_14"].to_list(), rel=1e-12)
 
 
 def test_few_symbols_and_all_give_the_same(lake: str) -> None:
-    """A few are read one by one, all are streamed through."""
+    """A few symbols are read one by one; for all symbols, the query streams through the whole table."""
     one, all_ = analytics.indicators(REQUESTS, lake, symbols=["BBB"]), analytics.indicators(REQUESTS, lake)
     assert all_["symbol"].unique().sort().to_list() == ["AAA", "BBB"]
     for name in one.columns[3:]:
@@ -77,9 +77,9 @@ def test_any_view_and_a_folder_of_ones_own(lake: str, tmp_path: Path) -> None:
 
 def test_show_prints_the_file_and_its_header() -> None:
     assert run_cli("indicators", "show", "macd_signal").out == (HOME / "indicators/trend/macd_v2.sql").read_text()
-    shown = json.loads(run_cli("indicators", "show", "rsi", "--json").out)
-    assert shown["formula"].startswith("100 * up / (up + down)")
-    assert shown["sql"].startswith("CREATE OR REPLACE MACRO rsi_v2(src, n, value)")
+    answer = json.loads(run_cli("indicators", "show", "rsi", "--json").out)
+    assert answer["formula"].startswith("100 * up / (up + down)")
+    assert answer["sql"].startswith("CREATE OR REPLACE MACRO rsi_v2(src, n, value)")
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""S3 for real: the same lake as in a folder, byte for byte, and one clear line for everything that refuses."""
+"""A lake on S3 is the same as in a folder, byte for byte; every refusal by S3 is one clear line."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.s3_server import REGION, S3Server
 
 DUCKDB = shutil.which("duckdb", path=str(Path(sys.executable).parent))
 
-# Two days' files: a correction, a dividend, a split, a gap (CBA), no close yet (BHP), a company that goes and one new.
+# Files of two days: a correction, a dividend, a split, a gap (CBA), no close yet (BHP), a delisted company, a new one.
 HEADER = "symbol,date,open,high,low,close,volume,dividend,split_ratio\n"
 FIRST = f"""{HEADER}BHP,2026-11-12,40,42,39.5,41.5,1000,0,1
 BHP,2026-11-13,41,43,40.5,42.5,1100,0.5,1
@@ -48,7 +48,7 @@ NEW,2026-11-17,0.1,0.3,0.1,0.2,9007199254740993,0,1
 
 
 class Clock(datetime):
-    """The run's clock stands still, so that both lakes get the same timestamps; sockets keep the real one."""
+    """A clock that stands still, so that the runs of both lakes have the same timestamps; sockets use the real one."""
 
     at = datetime(2026, 11, 17, 8, tzinfo=UTC)
 
@@ -59,7 +59,7 @@ class Clock(datetime):
 
 @dataclass(frozen=True)
 class Twins:
-    """One history of runs, in a folder and on S3."""
+    """Two lakes with the same history of runs: one in a folder, one on S3."""
 
     folder: str
     s3: str
@@ -77,17 +77,17 @@ class Twins:
 
 
 def without_names(text: str) -> str:
-    """Leave out what makes each silver file's name its own, and when a manifest was made."""
+    """Return a text without the random parts of names of silver files and without the manifests' times."""
     return re.sub(r'-[0-9a-f]{8}\.parquet|"created_at": "[^"]*"', "", text)
 
 
 def content(body: bytes) -> bytes:
-    """Leave out of a manifest what names versions in its own store, too."""
+    """Return the content of a file as `without_names`, and in a manifest also without the versions of its store."""
     return re.sub(r'"made_from": {[^}]*}', "", without_names(body.decode())).encode() if body[:1] == b"{" else body
 
 
 def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, object]]:
-    """Run the same command on both lakes at the same moment; give both summaries."""
+    """Run the same command on both lakes at the same moment; return both summaries."""
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr("stockstream.pipeline.runner.datetime", Clock)
         patched.setattr(Clock, "at", at)
@@ -98,7 +98,7 @@ def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, obj
 
 @pytest.fixture(scope="module")
 def environment(s3_server: S3Server) -> Iterator[None]:
-    """Point at the server while a module's lakes are made; each test's own settings follow."""
+    """Point the settings at the S3 server while the module's lakes are created; each test then has its own settings."""
     with pytest.MonkeyPatch.context() as patched:
         for name, value in s3_server.environment.items():
             patched.setenv(name, value)
@@ -126,14 +126,14 @@ def twins(s3_server: S3Server, environment: None, tmp_path_factory: pytest.TempP
 
 
 def csv_of(lake: str, query: str) -> str:
-    """Return a query's CSV as the command prints it, without what names the lake."""
+    """Return the result of a query as the command prints it (CSV), without the name of the lake."""
     ran = run_cli("query", query, "--lake", lake, "--format", "csv")
     assert (ran.code, ran.err) == (0, "")
     return ran.out.replace(lake, "LAKE")
 
 
 def query_of(view: str) -> str:
-    """Call a view; one that takes arguments as its own example does."""
+    """Return the query of a view; for a macro with parameters, the example in its header."""
     header = load(view).header
     if header.get("params"):
         return f"FROM ({header['example']}) ORDER BY ALL"
@@ -152,7 +152,7 @@ def test_every_view_gives_the_same_bytes(view: str, twins: Twins, s3: S3Server) 
     query = query_of(view)
     in_folder, on_s3 = csv_of(twins.folder, query), csv_of(twins.s3, query)
     assert in_folder == on_s3
-    if view != "views/signals":  # these need more days: the demo's are compared below
+    if view != "views/signals":  # these need more days; they are compared on the demo's bars below
         assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"
 
 
@@ -172,11 +172,11 @@ def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
 # --- the shell
 
 
-def shell_rows(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 0, done
-    banner, _, rows = done.stdout.partition("\n")
+def shell_rows(result: subprocess.CompletedProcess[str]) -> str:
+    assert result.returncode == 0, result
+    banner, _, rows = result.stdout.partition("\n")
     assert "batch files, the newest of 2026-11-19" in banner
-    assert "\x1b" not in done.stdout
+    assert "\x1b" not in result.stdout
     return rows
 
 
@@ -184,15 +184,15 @@ SHELL = ["-csv", "-nullvalue", "", "-c", "FROM bars ORDER BY ALL"]
 
 
 def test_plain_shell_on_s3(twins: Twins, s3: S3Server, tmp_path: Path) -> None:
-    """With the extensions loaded first, which the shell installs from the network if it has one."""
+    """The extensions are loaded first; without that, the shell would install them from the network."""
     first = [argument for name in ("httpfs", "aws") for argument in ("-cmd", f"LOAD '{extension(name)}'")]
     environment = {"STOCKSTREAM_LAKE": twins.s3, "NO_COLOR": "1", "XDG_CACHE_HOME": str(tmp_path)}
-    done = subprocess.run(
+    result = subprocess.run(
         [str(DUCKDB), *first, "-cmd", f".read {HOME}/init.sql", *SHELL],
         cwd=tmp_path, env=os.environ | environment, capture_output=True, text=True,
     )  # fmt: skip
-    assert shell_rows(done) == csv_of(twins.s3, "FROM bars ORDER BY ALL")
-    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in done.stdout + done.stderr
+    assert shell_rows(result) == csv_of(twins.s3, "FROM bars ORDER BY ALL")
+    assert s3.environment["AWS_SECRET_ACCESS_KEY"] not in result.stdout + result.stderr
 
 
 def test_own_shell_on_both(twins: Twins, s3: S3Server) -> None:
@@ -200,12 +200,12 @@ def test_own_shell_on_both(twins: Twins, s3: S3Server) -> None:
     assert rows == {csv_of(twins.s3, "FROM bars ORDER BY ALL")}
 
 
-# --- what refuses
+# --- refusals by S3
 
 
 @dataclass(frozen=True)
 class Keys:
-    """A user that S3 knows."""
+    """The keys of a user of the S3 server."""
 
     access: str
     secret: str
@@ -213,7 +213,7 @@ class Keys:
 
 @pytest.fixture
 def strict(twins: Twins, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Keys:
-    """Make the server check signatures and policies, as AWS does; give a user who may do everything, and be it."""
+    """Make the server check signatures and policies as AWS does; use and return the keys of a user with all rights."""
     iam = boto3.client("iam", endpoint_url=s3.url, region_name=REGION)
     user = f"user-{len(iam.list_users()['Users'])}"
     iam.create_user(UserName=user)
@@ -288,7 +288,7 @@ def test_a_user_who_may_not(command: str, twins: Twins, strict: Keys, tmp_path: 
 
 
 class Expired(BaseHTTPRequestHandler):
-    """What AWS answers to a token that has run out; moto knows no such thing."""
+    """Answers requests as AWS does if a token has expired; moto does not implement this."""
 
     def do_GET(self) -> None:
         code = "<Code>ExpiredToken</Code><Message>The provided token has expired.</Message>"
@@ -331,6 +331,6 @@ def test_no_such_bucket(command: str, s3: S3Server, tmp_path: Path) -> None:
 @every_command
 def test_nobody_there(command: str, s3: S3Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    # boto3 answers run and status, and names the address; DuckDB the others
+    # run and status use boto3, whose message has the address; the others use DuckDB
     words = "Could not connect to the endpoint URL" if command in ("run", "status") else "no connection to S3"
     assert_refused(run_on("s3://bucket/lake", command, tmp_path), "s3://bucket/lake", words)

@@ -1,4 +1,4 @@
-"""Cost of a daily consolidation into a long history: CPU, and bytes written as a share of the existing bytes."""
+"""Measures a daily consolidation into a long history: CPU, and bytes written as a percentage of silver's bytes."""
 
 from __future__ import annotations
 
@@ -22,13 +22,14 @@ from tests.benchmarks._reading import SYMBOL
 from tests.benchmarks._synthetic import corrections, restated, write_day, write_history
 
 LATE = 10
-"""Sessions back that a late correction reaches."""
+"""Number of earlier sessions that a late correction changes."""
 MAX_CPU = 10.0
+"""CPU seconds that a daily consolidation may take."""
 MAX_SHARE = 10.0
 """Percentage of silver's bytes that a daily consolidation may write."""
 
 Writer = Callable[[Path], None]
-"""Puts new batch files into a lake."""
+"""Writes new batch files into the lake in a folder."""
 
 
 class Cost(NamedTuple):
@@ -39,14 +40,14 @@ class Cost(NamedTuple):
 
 
 def build(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Spent:
-    """Create a lake of the days' rows and consolidate it."""
+    """Create a lake with the rows of some days and consolidate it; return the cost of the consolidation."""
     Lake(str(lake)).prepare(MARKETS["ASX"], days[-1])
     write_history(con, lake, days)
     return spent(lambda: consolidate({}, Lake(str(lake))))
 
 
 def daily(con: DuckDBPyConnection, lake: Path, days: Sequence[date], runs: int) -> Iterator[Figure]:
-    """Measure the consolidation of the last of the days into a lake that has those before."""
+    """Measure the consolidation of the last day into copies of a lake that has the days before it."""
     cases: dict[str, Writer] = {
         "consolidate a day": lambda copy: write_day(con, copy, days[-1]),
         f"consolidate a day, {LATE} more of 1 % of symbols corrected": (
@@ -69,7 +70,7 @@ def daily(con: DuckDBPyConnection, lake: Path, days: Sequence[date], runs: int) 
 def compacting(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> Iterator[Figure]:
     """Measure the extremes: the largest delta, and the compaction on the next day, which rewrites everything.
 
-    `lake` is new; the last day is the one that triggers the compaction.
+    `lake` is a folder that does not exist yet; the last day triggers the compaction.
     """
     base = len(days) - 1 - TAIL
     late = int(base * LARGEST_DELTA / (1 + LARGEST_DELTA))
@@ -88,8 +89,8 @@ def _consolidated(lake: Path, write: Writer, compacts: bool = False) -> Cost:
     time = spent(lambda: results.append(consolidate({}, Lake(str(lake)))))
     if results[0]["compacted"] != compacts:
         raise RuntimeError(f"not the consolidation that was to be measured: {results[0]}")
-    written = sum(size for file, size in _sizes(lake).items() if file not in before)
-    return Cost(time.cpu, 100 * written / silver)
+    new_bytes = sum(size for file, size in _sizes(lake).items() if file not in before)
+    return Cost(time.cpu, 100 * new_bytes / silver)
 
 
 def _sizes(lake: Path) -> dict[tuple[str, int], int]:

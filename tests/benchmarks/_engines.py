@@ -1,7 +1,7 @@
-"""Other engines on the same task, each in its own process and environment: `python _engines.py NAME FILE CAPITAL`.
+"""Runs other backtest engines on the same task, each in its own process: `python _engines.py NAME FILE CAPITAL`.
 
-The crossover of tests/analytics/backtest/_crossover.py on a Parquet file of bars, from the file to the result. It
-imports nothing of this project: it runs under the interpreter of `environment()`.
+The task is the crossover of tests/analytics/backtest/_crossover.py, from a Parquet file of bars to the final equity.
+This file imports nothing of the project, because it runs with the interpreter of `environment()`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ FAST, SLOW, COMMISSION = 20, 50, 0.001
 
 
 def environment(folder: Path) -> Path:
-    """Return the interpreter of an environment with the engines, which is created if it does not exist."""
+    """Return the interpreter of a virtual environment with the engines; create the environment if it does not exist."""
     python = folder / "bin/python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -34,8 +34,8 @@ def environment(folder: Path) -> Path:
 def run_engine(python: Path, engine: str, bars: Path, capital: float) -> dict[str, float]:
     """Return an engine's CPU seconds, wall seconds, final equity and number of closed trades."""
     command = [str(python), __file__, engine, str(bars), str(capital)]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
-    return dict(json.loads(done.stdout.splitlines()[-1]))
+    result = subprocess.run(command, check=True, capture_output=True, text=True)
+    return dict(json.loads(result.stdout.splitlines()[-1]))
 
 
 def load(path: str) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def load(path: str) -> dict[str, Any]:
 
 
 def backtesting(path: str, capital: float) -> tuple[float, int]:
-    """Run each symbol in its own account: the engine has no common one."""
+    """Run each symbol in an account of its own, because the engine has no account for several symbols."""
     import pandas as pd
     from backtesting import Backtest, Strategy
 
@@ -149,7 +149,7 @@ def pybroker(path: str, capital: float) -> tuple[float, int]:
 if __name__ == "__main__":
     import warnings
 
-    import pandas  # noqa: F401  (imports are not measured)
+    import pandas  # noqa: F401  (imported first, so that its import is not measured)
 
     warnings.simplefilter("ignore")
     name, file, money = sys.argv[1], sys.argv[2], float(sys.argv[3])

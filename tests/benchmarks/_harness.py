@@ -1,4 +1,4 @@
-"""Arguments, measurement and output that all benchmarks share."""
+"""Command-line arguments, measurement and output, which all benchmarks share."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from rich.console import Console
 from rich.table import Table
 
 WIDTH = 120
-"""Columns of the table when standard output is no terminal."""
+"""Width of the output in characters if standard output is not a terminal."""
 
 
 @dataclass(frozen=True)
 class Figure:
-    """One measured number. `goal` is its upper limit; None for a number without a goal."""
+    """One measured number. `goal` is its upper limit, or None."""
 
     name: str
     value: float
@@ -32,23 +32,24 @@ class Figure:
 
     @property
     def holds(self) -> bool | None:
+        """Whether the value meets the goal; None without a goal."""
         return None if self.goal is None else self.value <= self.goal
 
 
 @dataclass(frozen=True)
 class Spent:
-    """Seconds that a piece of work took; CPU counts all threads and the child processes that it waited for."""
+    """Seconds that a piece of work took; `cpu` includes all threads and finished child processes."""
 
     cpu: float
     wall: float
 
 
 Work = tuple[Callable[[], Any], Callable[[Any], Any]]
-"""A preparation, and the measured function of its result."""
+"""A preparation, and a function of its result; only the function is measured."""
 
 
 def spent(work: Callable[[], Any]) -> Spent:
-    """Run some work once and return what it took."""
+    """Run some work once, and return the time it took."""
     wall, cpu = time.perf_counter(), _cpu()
     work()
     return Spent(_cpu() - cpu, time.perf_counter() - wall)
@@ -61,15 +62,15 @@ def beside(works: Sequence[Work], runs: int = 5) -> list[Spent]:
     """
     results: list[list[Spent]] = [[] for _ in works]
     for _ in range(runs):
-        for (prepare, work), of_work in zip(works, results, strict=True):
-            of_work.append(spent(partial(work, prepare())))
-    return [Spent(median(one.cpu for one in all_), median(one.wall for one in all_)) for all_ in results]
+        for (prepare, work), costs in zip(works, results, strict=True):
+            costs.append(spent(partial(work, prepare())))
+    return [Spent(median(cost.cpu for cost in costs), median(cost.wall for cost in costs)) for costs in results]
 
 
 def main(title: str, measure: Callable[[bool], Iterable[Figure]]) -> None:
     """Run a benchmark from the command line: `measure(quick)` yields its figures."""
     parser = argparse.ArgumentParser(description=title)
-    parser.add_argument("--quick", action="store_true", help="a smaller size: to see that it runs, not how fast")
+    parser.add_argument("--quick", action="store_true", help="a smaller size, which shows that it runs, not how fast")
     parser.add_argument("--json", action="store_true", help="print JSON only")
     arguments = parser.parse_args()
     _isolate_settings()

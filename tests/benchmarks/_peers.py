@@ -1,4 +1,4 @@
-"""The same work done by other table formats on Parquet: DuckLake, and Delta Lake through delta-rs."""
+"""Compares the same work in other table formats on Parquet: DuckLake, and Delta Lake through delta-rs."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from tests.benchmarks._harness import Figure, Spent, Work, beside, spent
 from tests.benchmarks._reading import BARS_COLUMNS, reads
 
 Query = Callable[[str], list[tuple[Any, ...]]]
-"""Run SQL on a table `bars` and return the rows."""
+"""Runs SQL on a table `bars`, and returns the rows."""
 SUMS = "SELECT count(*), sum(volume), min(date), max(date), max(fetch_timestamp) FROM bars"
-"""Exact in any row order, so that all peers must return the same."""
+"""Exact in any order of the rows, so that all tables must return the same."""
 
 
-class Keeper(Protocol):
-    """A table of bars in a folder, which is empty at first."""
+class BarsTable(Protocol):
+    """A table of bars in a folder; the table is empty at first."""
 
     name: str
     package: str
@@ -53,7 +53,7 @@ class Keeper(Protocol):
 
 
 class StockStream:
-    """This project: the views merge a batch file until it is consolidated."""
+    """This project. An append is a new batch file, which the views merge until it is consolidated."""
 
     name, package = "Stock Stream", "pipeline"
 
@@ -84,7 +84,7 @@ class StockStream:
 
 
 class DuckLake:
-    """The DuckDB extension, its catalogue in a DuckDB file."""
+    """DuckLake, an extension of DuckDB, with its catalogue in a DuckDB file."""
 
     name, package = "DuckLake", "duckdb_extension_ducklake"
 
@@ -111,8 +111,10 @@ class DuckLake:
         with self._attached() as con:
             con.execute(
                 f"""
-                MERGE INTO bars USING ({_rows(files)}) AS news ON news.symbol = bars.symbol AND news.date = bars.date
-                WHEN MATCHED AND news.fetch_timestamp >= bars.fetch_timestamp THEN UPDATE WHEN NOT MATCHED THEN INSERT
+                MERGE INTO bars USING ({_rows(files)}) AS new_rows
+                ON new_rows.symbol = bars.symbol AND new_rows.date = bars.date
+                WHEN MATCHED AND new_rows.fetch_timestamp >= bars.fetch_timestamp THEN UPDATE
+                WHEN NOT MATCHED THEN INSERT
                 """
             )
 
@@ -132,7 +134,7 @@ class DuckLake:
 
 
 class DeltaLake:
-    """delta-rs, which reads with DataFusion; DuckDB only passes it the rows of the batch files."""
+    """Delta Lake through delta-rs, which reads with DataFusion; DuckDB only passes it the rows of the batch files."""
 
     name, package = "delta-rs", "deltalake"
 
@@ -156,12 +158,12 @@ class DeltaLake:
         with duckdb.connect() as con:
             merge = self._table().merge(
                 con.sql(_rows(files)).to_arrow_table(),
-                "news.symbol = bars.symbol AND news.date = bars.date",
-                source_alias="news",
+                "new_rows.symbol = bars.symbol AND new_rows.date = bars.date",
+                source_alias="new_rows",
                 target_alias="bars",
                 writer_properties=self._properties,
             )
-        merge = merge.when_matched_update_all("news.fetch_timestamp >= bars.fetch_timestamp")
+        merge = merge.when_matched_update_all("new_rows.fetch_timestamp >= bars.fetch_timestamp")
         merge.when_not_matched_insert_all().execute()
 
     def open(self) -> Query:
@@ -186,69 +188,70 @@ class DeltaLake:
             write_deltalake(self._folder, rows, mode="append", writer_properties=self._properties)
 
 
-PEERS: tuple[type[Keeper], ...] = (DuckLake, DeltaLake)
+PEERS: tuple[type[BarsTable], ...] = (DuckLake, DeltaLake)
 
 
 def side_by_side(
     root: Path, history: Sequence[Path], day: Sequence[Path], corrected: Sequence[Path], last: date, runs: int
 ) -> Iterator[Figure]:
-    """Run the same work on each: load a history, append a day's batch files, compact, read, and merge a corrected day.
+    """Run the same work on each table: load, append the batch files of a day, compact, read, and merge a corrected day.
 
-    `last` is the day of `day`; `corrected` is the day after it, and what it corrects.
+    `history`, `day` and `corrected` are Parquet files. `last` is the date of `day`; `corrected` has the rows of the
+    next session, and corrections of earlier rows.
     """
-    kinds: list[type[Keeper]] = [StockStream]
+    kinds: list[type[BarsTable]] = [StockStream]
     for peer in PEERS:
         if importlib.util.find_spec(peer.package) is None:
             print(f"{peer.name} is not installed, and left out: the extra `bench` has it", file=sys.stderr)
         else:
             kinds.append(peer)
-    keepers = [kind(root / kind.name.replace(" ", "-")) for kind in kinds]
-    works: dict[str, Callable[[Keeper], None]] = {
-        "load": lambda keeper: keeper.load(history),
-        "append": lambda keeper: keeper.append(day),
-        "compact": lambda keeper: keeper.compact(),
+    tables = [kind(root / kind.name.replace(" ", "-")) for kind in kinds]
+    works: dict[str, Callable[[BarsTable], None]] = {
+        "load": lambda table: table.load(history),
+        "append": lambda table: table.append(day),
+        "compact": lambda table: table.compact(),
     }
-    together = [Spent(0, 0) for _ in keepers]
+    together = [Spent(0, 0) for _ in tables]
     for name, work in works.items():
-        taken = [spent(partial(work, keeper)) for keeper in keepers]
-        yield from _ratios(name, keepers, taken)
+        times = [spent(partial(work, table)) for table in tables]
+        yield from _ratios(name, tables, times)
         if name != "load":
-            together = [Spent(a.cpu + b.cpu, a.wall + b.wall) for a, b in zip(together, taken, strict=True)]
-    yield from _ratios("append and compact", keepers, together)
-    yield from _sizes("a day later", keepers)
+            together = [Spent(a.cpu + b.cpu, a.wall + b.wall) for a, b in zip(together, times, strict=True)]
+    yield from _ratios("append and compact", tables, together)
+    yield from _sizes("a day later", tables)
 
-    yield from _ratios("open", keepers, beside([_opening(keeper) for keeper in keepers], runs))
+    yield from _ratios("open", tables, beside([_opening(table) for table in tables], runs))
     for name, end in reads(last).items():
         query = f"SELECT {BARS_COLUMNS} FROM bars {end}"
-        yield from _ratios(name, keepers, beside([_reading(keeper, query) for keeper in keepers], runs))
-    yield from _ratios("merge", keepers, [spent(partial(keeper.upsert, corrected)) for keeper in keepers])
-    yield from _sizes("two days later", keepers)
-    sums = {keeper.name: keeper.open()(SUMS) for keeper in keepers}
+        yield from _ratios(name, tables, beside([_reading(table, query) for table in tables], runs))
+    yield from _ratios("merge", tables, [spent(partial(table.upsert, corrected)) for table in tables])
+    yield from _sizes("two days later", tables)
+    sums = {table.name: table.open()(SUMS) for table in tables}
     if len({str(rows) for rows in sums.values()}) != 1:
-        raise RuntimeError(f"what they hold is not the same: {sums}")
+        raise RuntimeError(f"the tables differ: {sums}")
 
 
-def _opening(keeper: Keeper) -> Work:
-    return (lambda: keeper), (lambda keeper: keeper.open())
+def _opening(table: BarsTable) -> Work:
+    return (lambda: table), (lambda table: table.open())
 
 
-def _reading(keeper: Keeper, query: str) -> Work:
-    return keeper.open, (lambda run: run(query))
+def _reading(table: BarsTable, query: str) -> Work:
+    return table.open, (lambda run: run(query))
 
 
-def _ratios(work: str, keepers: Sequence[Keeper], taken: Sequence[Spent]) -> Iterator[Figure]:
-    ours = taken[0]
+def _ratios(work: str, tables: Sequence[BarsTable], times: Sequence[Spent]) -> Iterator[Figure]:
+    ours = times[0]
     yield Figure(f"{work}: ours", ours.cpu, "CPU s")
-    for keeper, theirs in list(zip(keepers, taken, strict=True))[1:]:
-        yield Figure(f"{work}: ours / {keeper.name}", ours.cpu / theirs.cpu, "x CPU")
-        yield Figure(f"{work}: ours / {keeper.name}", ours.wall / theirs.wall, "x wall")
+    for table, theirs in list(zip(tables, times, strict=True))[1:]:
+        yield Figure(f"{work}: ours / {table.name}", ours.cpu / theirs.cpu, "x CPU")
+        yield Figure(f"{work}: ours / {table.name}", ours.wall / theirs.wall, "x wall")
 
 
-def _sizes(when: str, keepers: Sequence[Keeper]) -> Iterator[Figure]:
-    for keeper in keepers:
-        files = keeper.files()
-        yield Figure(f"{when}: {keeper.name}", len(files), "files")
-        yield Figure(f"{when}: {keeper.name}", sum(file.stat().st_size for file in files), "bytes")
+def _sizes(when: str, tables: Sequence[BarsTable]) -> Iterator[Figure]:
+    for table in tables:
+        files = table.files()
+        yield Figure(f"{when}: {table.name}", len(files), "files")
+        yield Figure(f"{when}: {table.name}", sum(file.stat().st_size for file in files), "bytes")
 
 
 def _rows(files: Sequence[Path]) -> str:

@@ -1,4 +1,4 @@
-"""CPU of reading a lake in a folder: the views against a plain scan of a file."""
+"""Measures the CPU of reading a lake in a folder: the views against plain scans of files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.benchmarks._harness import Figure, beside
 from tests.benchmarks._synthetic import copy
 
 SYMBOL = "S0100"
-# Every column is used, so that none is left unread.
+# Aggregates of every column, so that each column is read.
 BARS_COLUMNS = """
     max(symbol), max(date), sum(open), sum(high), sum(low), sum(close), sum(volume), sum(adjusted_close),
     max(fetch_timestamp), sum(dividend), sum(split_ratio), max(source), max(price_basis)
@@ -64,7 +64,7 @@ def unconsolidated(lake: Path, days: Sequence[date], runs: int) -> Iterator[Figu
 
 
 def consolidated(name: str, lake: Path, day: date, runs: int, goal: float | None = None) -> Iterator[Figure]:
-    """Compare the view `bars` with a plain scan of the same rows in one sorted file; `goal` is the full scan's."""
+    """Compare the view `bars` with a plain scan of the same rows in one sorted file; `goal` is for the full scan."""
     uri = str(lake)
     sorted_file = lake / "sorted.parquet"
     with Lake(uri).session() as con:
@@ -84,5 +84,5 @@ def consolidated(name: str, lake: Path, day: date, runs: int, goal: float | None
 
 
 def aggregated(columns: str, source: str) -> Callable[[DuckDBPyConnection], Any]:
-    """Return the work of reading columns of a source to the end."""
+    """Return a function that reads columns of a source to the end on a connection."""
     return lambda con: con.execute(f"SELECT {columns} FROM {source}").fetchall()

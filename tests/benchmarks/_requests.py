@@ -1,6 +1,6 @@
-"""Requests and bytes on S3: of connecting, and of typical queries.
+"""Counts requests and bytes on S3, for connecting and for typical queries.
 
-Counted at a server on loopback. Its speed is not S3's, so nothing is timed.
+They are counted at a server on loopback. Its speed is not that of S3, so nothing is timed.
 """
 
 from __future__ import annotations
@@ -17,26 +17,27 @@ from tests.benchmarks._reading import reads
 from tests.s3_server import Request, S3Server
 
 MAX_REQUESTS = 5
+"""Requests that a query on a consolidated lake may send."""
 MAX_SHARE = 1.0
-"""Per cent of the bytes that the unconsolidated lake sends for the same answer."""
+"""Percentage of the bytes that the unconsolidated lake sends for the same result."""
 
 
 class Requests(NamedTuple):
-    """Requests of connecting, and of the query after it."""
+    """The requests of a connection, and those of the query after it."""
 
     connecting: list[Request]
     querying: list[Request]
 
 
 def uploaded(s3: S3Server, folder: Path) -> str:
-    """Put a lake's files into a new bucket; return the lake's URI."""
+    """Upload the lake in a folder to a new bucket; return its URI."""
     lake = f"s3://{s3.new_bucket()}/lake"
     upload(s3, folder, lake)
     return lake
 
 
 def upload(s3: S3Server, folder: Path, lake: str) -> None:
-    """Put the files of a lake that its bucket lacks, and its state, which changes."""
+    """Upload the files that the bucket lacks, and the files of the lake's state, which may have changed."""
     client, (bucket, _, prefix) = s3.client(), lake.removeprefix("s3://").partition("/")
     pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket)
     existing = {item["Key"] for page in pages for item in page.get("Contents", []) if "/state/" not in item["Key"]}
@@ -50,7 +51,7 @@ def upload(s3: S3Server, folder: Path, lake: str) -> None:
 
 
 def requests_of(s3: S3Server, lake: str, query: str, verify: bool = True) -> Requests:
-    """Return the requests of a query on a new connection, which has nothing cached."""
+    """Return the requests of a query on a new connection, whose caches are empty."""
     with s3.counted() as connecting:
         con = connect(lake, verify=verify)
     with con, s3.counted() as querying:
@@ -84,7 +85,10 @@ def unconsolidated(s3: S3Server, lake: str, day: date) -> tuple[list[Figure], in
 
 
 def consolidated(name: str, s3: S3Server, lake: str, day: date, unconsolidated: float) -> Iterator[Figure]:
-    """Count requests on a consolidated lake; shares are of the unconsolidated lake's bytes for one history."""
+    """Count requests on a consolidated lake.
+
+    `unconsolidated` is the number of bytes that the unconsolidated lake sends for one symbol's history.
+    """
     yield from counts(f"S3, {name}: connect", requests_of(s3, lake, "SELECT 1").connecting)
     for read, query in _queries(day).items():
         requests = requests_of(s3, lake, query)

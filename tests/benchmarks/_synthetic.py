@@ -1,4 +1,4 @@
-"""Synthetic bars in the lake's format; deterministic."""
+"""Writes synthetic bars in the format of a lake; they are the same in every run."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LAST_DAY = date(2025, 6, 30)
 BATCH = 100
 """Symbols per batch file, as in the pipeline."""
 YEAR = 252
-"""Sessions."""
+"""Sessions per year."""
 
 
 def sessions(count: int) -> list[date]:
@@ -26,7 +26,7 @@ def sessions(count: int) -> list[date]:
 
 
 def make_bars(con: DuckDBPyConnection, symbols: int, days: Sequence[date]) -> None:
-    """Create the table `raw` of schema/raw.sql: one row per symbol (S0000, …) and day, ordered by day.
+    """Create and fill the table `raw` of schema/raw.sql: one row per symbol (S0000, …) and day, ordered by day.
 
     Every symbol pays two dividends per year, and one symbol in a hundred splits once.
     """
@@ -62,7 +62,7 @@ def make_bars(con: DuckDBPyConnection, symbols: int, days: Sequence[date]) -> No
 
 
 def write_daily(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequence[date]) -> None:
-    """Write the first rows of `raw` as daily runs do: one file per day and batch."""
+    """Write the rows of `raw` of the first days as daily runs do: one file per day and batch of symbols."""
     (lake / "raw-data").mkdir(parents=True)
     for number, day in enumerate(days):
         for batch, first in enumerate(range(0, symbols, BATCH)):
@@ -81,7 +81,7 @@ def write_history(con: DuckDBPyConnection, lake: Path, days: Sequence[date]) -> 
 
 
 def write_day(con: DuckDBPyConnection, lake: Path, day: date, corrected: str = "FROM raw LIMIT 0") -> None:
-    """Write one day of `raw` as its daily run does, one file per batch, together with rows that the source restated."""
+    """Write one day of `raw` as its daily run does, one file per batch, with the rows of the query `corrected`."""
     (lake / "raw-data").mkdir(parents=True, exist_ok=True)
     con.execute(f"CREATE OR REPLACE TEMP TABLE corrected AS {corrected}")
     con.execute(
@@ -98,7 +98,7 @@ def write_day(con: DuckDBPyConnection, lake: Path, day: date, corrected: str = "
 
 
 def corrections(days: Sequence[date]) -> str:
-    """Return the query of corrections: one symbol in a hundred, on all of some days, reported on the last of them."""
+    """Return a query of corrections: one symbol in a hundred, on all of the days but the last, fetched on the last."""
     return f"""
         SELECT * REPLACE (volume + 1 AS volume, '{days[-1]}T08:00:00.000000Z' AS fetch_timestamp)
         FROM raw WHERE symbol LIKE 'S__50' AND date BETWEEN DATE '{days[0]}' AND DATE '{days[-2]}'
@@ -106,7 +106,7 @@ def corrections(days: Sequence[date]) -> str:
 
 
 def restated(symbol: str, day: date) -> str:
-    """Return the query of a symbol's whole history as a source restates it after a 2:1 split on a day."""
+    """Return a query of a symbol's history up to a day, as a source restates it for a 2:1 split on that day."""
     return f"""
         SELECT * REPLACE (
             open / 2 AS open, high / 2 AS high, low / 2 AS low, close / 2 AS close, volume * 2 AS volume,

@@ -1,4 +1,4 @@
-"""Backtests: 500 symbols × ten years beside other engines, the loop alone, one symbol, many runs, memory."""
+"""Backtests: 500 symbols × ten years against other engines, the loop alone, one symbol, many runs, memory."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 backtest(MovingAverageCrossover(), sys.argv[1])
 print(int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1.024 / 1000)
 """
-"""Not getrusage, whose maximum starts at that of the parent process."""
+"""Prints the peak memory in MB. Not from getrusage, whose maximum starts at that of the parent process."""
 
 
 class Idle(Strategy):
@@ -74,8 +74,8 @@ class Busy(Idle):
 
 def measure(quick: bool) -> Iterator[Figure]:
     symbols, runs = (20, 1) if quick else (500, 5)
-    with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as made:
-        folder = Path(made)
+    with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as temporary:
+        folder = Path(temporary)
         bars, fewer = folder / "bars.parquet", folder / "fewer.parquet"
         random_walks(symbols).write_parquet(bars)
         random_walks(min(FEWER_SYMBOLS, symbols)).write_parquet(fewer)
@@ -99,27 +99,30 @@ def crossed(lake: str, bars: Path, capital: float) -> float:
 def _ours(folder: Path, bars: Path, capital: float, runs: int) -> Iterator[Figure]:
     work = partial(crossed, str(folder / "none"), bars, capital)
     equities: list[float] = []
-    (taken,) = beside([(lambda: None, lambda _: equities.append(work()))], runs)
+    (time,) = beside([(lambda: None, lambda _: equities.append(work()))], runs)
     if capital == 200_000.0 * 500:
         assert round(equities[-1], 2) == EQUITY_OF_500, "not the equity of the other engines"
     yield Figure("bars", pl.scan_parquet(bars).select(pl.len()).collect().item(), "rows")
-    yield Figure("crossover", taken.cpu, "CPU s")
-    yield Figure("crossover", taken.wall, "s")
-    return taken
+    yield Figure("crossover", time.cpu, "CPU s")
+    yield Figure("crossover", time.wall, "s")
+    return time
 
 
-def _theirs(ours_a_symbol: float, fewer: Path) -> Iterator[Figure]:
+def _theirs(ours_per_symbol: float, fewer: Path) -> Iterator[Figure]:
     python = _engines.environment(ENVIRONMENT)
-    for engine, times in MIN_RATIOS.items():
+    for engine, min_ratio in MIN_RATIOS.items():
         theirs = _engines.run_engine(python, engine, fewer, 200_000.0 * FEWER_SYMBOLS)
         yield Figure(f"crossover, {engine}, {FEWER_SYMBOLS} symbols", theirs["cpu"], "CPU s")
         yield Figure(
-            f"crossover: ours / {engine}, a bar", ours_a_symbol / (theirs["cpu"] / FEWER_SYMBOLS), "x CPU", 1 / times
+            f"crossover: ours / {engine}, per bar",
+            ours_per_symbol / (theirs["cpu"] / FEWER_SYMBOLS),
+            "x CPU",
+            1 / min_ratio,
         )
 
 
 def _loop(folder: Path, bars: Path, runs: int) -> Iterator[Figure]:
-    """Measure the loop on rows from a file, without the query."""
+    """Measure the event loop alone, on rows from a file, without the query."""
     with analytics.connect(str(folder / "none")) as con:
         con.execute(f"CREATE VIEW walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM '{bars}'")
         setup = Setup.of(initial_capital=1e9)
@@ -127,7 +130,7 @@ def _loop(folder: Path, bars: Path, runs: int) -> Iterator[Figure]:
     fills = len(run([Busy()], feed, setup)[0].portfolio.transactions)
     rows = pl.scan_parquet(bars).select(pl.len()).collect().item()
     idle, busy = beside([(kind, lambda strategy: run([strategy], feed, setup)) for kind in (Idle, Busy)], runs)
-    yield Figure("loop without trades", 1e9 * idle.cpu / rows, "ns a bar", MAX_NANOSECONDS_PER_BAR)
+    yield Figure("loop without trades", 1e9 * idle.cpu / rows, "ns per bar", MAX_NANOSECONDS_PER_BAR)
     yield Figure("a filled order", 1e6 * (busy.cpu - idle.cpu) / fills, "us", MAX_MICROSECONDS_PER_FILL)
 
 
@@ -142,8 +145,8 @@ def _goog(folder: Path, runs: int) -> Iterator[Figure]:
             backtest(Crossover(), con=con, src="goog", initial_capital=100_000, commission=COMMISSION)
 
         once(None)
-        (taken,) = beside([(lambda: None, once)], runs)
-    yield Figure("GOOG alone, 2,148 bars, warm", 1000 * taken.wall, "ms", MAX_MILLISECONDS)
+        (time,) = beside([(lambda: None, once)], runs)
+    yield Figure("GOOG alone, 2,148 bars, warm", 1000 * time.wall, "ms", MAX_MILLISECONDS)
 
 
 def _many(folder: Path, quick: bool) -> Iterator[Figure]:
@@ -153,14 +156,14 @@ def _many(folder: Path, quick: bool) -> Iterator[Figure]:
     alone = spent(lambda: _alone(lake))
     yield Figure("a lake with splits and dividends, one run", alone.cpu, "CPU s")
     for jobs in (1, 2):
-        taken = spent(lambda jobs=jobs: search("MovingAverageCrossover", combinations, lake, jobs=jobs))
+        time = spent(lambda jobs=jobs: search("MovingAverageCrossover", combinations, lake, jobs=jobs))
         yield Figure(
-            f"{len(combinations)} runs in {jobs} processes / one by one", *_share(taken, alone, len(combinations))
+            f"{len(combinations)} runs in {jobs} processes / one by one", *_share(time, alone, len(combinations))
         )
 
 
-def _share(taken: Spent, alone: Spent, runs: int) -> tuple[float, str]:
-    return taken.wall / (alone.wall * runs), "x wall"
+def _share(search: Spent, alone: Spent, runs: int) -> tuple[float, str]:
+    return search.wall / (alone.wall * runs), "x wall"
 
 
 def _alone(lake: str) -> None:
@@ -168,13 +171,13 @@ def _alone(lake: str) -> None:
 
 
 def _memory(folder: Path, quick: bool) -> Iterator[Figure]:
-    """Measure a new process that backtests a lake, and one with twice the history."""
+    """Measure the peak memory of a process that runs a backtest, and of one with twice the history."""
     counts = (400, 800) if quick else (2520, 5040)
     symbols = 20 if quick else 500
     for days, goal in zip(counts, (MAX_MEGABYTES, None), strict=True):
         lake = _lake(folder / f"lake{days}", symbols, sessions(days))
-        done = subprocess.run([sys.executable, "-c", PEAK, lake], check=True, capture_output=True, text=True)
-        yield Figure(f"peak memory, {symbols * days:,} bars", float(done.stdout), "MB", goal)
+        result = subprocess.run([sys.executable, "-c", PEAK, lake], check=True, capture_output=True, text=True)
+        yield Figure(f"peak memory, {symbols * days:,} bars", float(result.stdout), "MB", goal)
 
 
 def _lake(folder: Path, symbols: int, days: Sequence[date]) -> str:

@@ -1,4 +1,4 @@
-"""The deployment: the overhead of the state machine beside the source's own time, cold starts, and monthly costs.
+"""The deployment: the overhead of the state machine relative to the source's own time, cold starts, monthly costs.
 
 The functions are the real packages, each in its own process under AWS's runtime client, and the state machine is the
 real definition. Only the source is a replay, with a hundredth of the latency.
@@ -31,14 +31,14 @@ AT_ONCE = 10
 """Concurrent batches: MaxConcurrency of the state machine."""
 FIRST, DAYS = date(2026, 2, 2), (date(2026, 8, 6), date(2026, 8, 7))
 WHOLE_PROCESSOR = 1769
-"""MB of memory with which a Lambda function has one processor; the share is proportional to the memory."""
+"""MB of memory with which a Lambda function has one processor; with less, it has a proportional share."""
 
 ASX, RUNS, SESSIONS, YEARS = 2300, 30, 21, 10
-"""The basis of the costs: symbols, runs and sessions per month, and years of bars in the lake."""
+"""The basis of the costs: symbols, runs per month, sessions per month, and years of bars in the lake."""
 SECONDS_PER_SYMBOL = 2.5
-"""Waiting for Yahoo: our pause of two seconds and the answer."""
+"""Time that a symbol waits for Yahoo: the pause of two seconds between requests, and the response."""
 SEEDS = {"pipeline": 1.41, "all": 7.0}
-"""US dollars per month that the previous systems stated; for everything, the lower end of 7 to 15."""
+"""Costs of the predecessor systems in US dollars per month: the pipeline alone, and everything (7 to 15)."""
 ALARMS, METRICS, DASHBOARDS = 20, 3, 1
 
 
@@ -186,10 +186,10 @@ def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
         yield Figure(f"a month of {ASX:,} symbols: {cost.what}", cost.dollars, "$ at list price")
     run, everything = (sum(cost.dollars for cost in some) for some in (pipeline, [*pipeline, *watching]))
     paid = sum(cost.after_allowance for cost in [*pipeline, *watching])
-    least, most = (SEEDS["pipeline"], SEEDS["all"]) if checked else (None, None)
-    yield Figure("a month, the pipeline alone (before: 1.41)", run, "$ at list price", least)
-    yield Figure("a month, all, alarms and dashboard too (before: 7 to 15)", everything, "$ at list price", most)
-    yield Figure("a month, all, less what AWS always gives for free", paid, "$", least)
+    pipeline_goal, total_goal = (SEEDS["pipeline"], SEEDS["all"]) if checked else (None, None)
+    yield Figure("a month, the pipeline alone (before: 1.41)", run, "$ at list price", pipeline_goal)
+    yield Figure("a month, all, alarms and dashboard too (before: 7 to 15)", everything, "$ at list price", total_goal)
+    yield Figure("a month, all, minus AWS's always-free allowances", paid, "$", pipeline_goal)
 
 
 if __name__ == "__main__":

@@ -28,12 +28,12 @@ COLUMNS = [
     "bollinger_middle", "bollinger_lower", "bollinger_percent", "bollinger_width", "atr_14", "obv", "vwap",
     "vwap_value", "vwap_volume", "vwap_rolling_20",
 ]  # fmt: skip
-MOST_OVER_POLARS = 2.0
-MOST_WALL_OVER_POLARS = 2.5
-MOST_OF_WIDE = 0.1
-MOST_OF_FULL = 0.25
-MOST_MILLISECONDS = 50
-MOST_GROWTH = 2.5
+MAX_CPU_OVER_POLARS = 2.0
+MAX_WALL_OVER_POLARS = 2.5
+MAX_OF_WIDE = 0.1
+MAX_OF_FULL = 0.25
+MAX_MILLISECONDS = 50
+MAX_GROWTH = 2.5
 """Limit of the time ratio for twice as many bars; 2 is linear."""
 
 
@@ -50,7 +50,7 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 
 def _wide(bars: Path, runs: int) -> Iterator[Figure]:
-    """Compute 20 columns of all bars, from memory to Arrow, one thread each; then on two."""
+    """Compute 20 columns of all bars, from memory to Arrow: each library on one thread, then ours on two."""
 
     def ours(threads: int, *columns: str) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
         def prepare() -> duckdb.DuckDBPyConnection:
@@ -80,15 +80,15 @@ def _wide(bars: Path, runs: int) -> Iterator[Figure]:
     yield from _both("20 columns on two threads", two)
     yield from _both("20 columns, polars-talib", polars)
     yield from _both("20 columns, TA-Lib in a loop", loop)
-    yield Figure("20 columns / polars-talib, CPU", wide.cpu / polars.cpu, "x", MOST_OVER_POLARS)
-    yield Figure("20 columns on two threads / polars-talib, wall", two.wall / polars.wall, "x", MOST_WALL_OVER_POLARS)
+    yield Figure("20 columns / polars-talib, CPU", wide.cpu / polars.cpu, "x", MAX_CPU_OVER_POLARS)
+    yield Figure("20 columns on two threads / polars-talib, wall", two.wall / polars.wall, "x", MAX_WALL_OVER_POLARS)
     yield Figure("20 columns / TA-Lib in a loop, CPU", wide.cpu / loop.cpu, "x")
-    yield Figure("sma_20 alone / 20 columns, CPU", one.cpu / wide.cpu, "x", MOST_OF_WIDE)
+    yield Figure("sma_20 alone / 20 columns, CPU", one.cpu / wide.cpu, "x", MAX_OF_WIDE)
 
 
-def _both(name: str, taken: Spent) -> Iterator[Figure]:
-    yield Figure(name, taken.cpu, "CPU s")
-    yield Figure(name, taken.wall, "s")
+def _both(name: str, time: Spent) -> Iterator[Figure]:
+    yield Figure(name, time.cpu, "CPU s")
+    yield Figure(name, time.wall, "s")
 
 
 def _polars_talib(frame: pl.DataFrame) -> pl.DataFrame:
@@ -143,18 +143,18 @@ def _ready(con: duckdb.DuckDBPyConnection, folder: Path, days: list[Any], runs: 
     daily = spent(lambda: refresh_indicators({}, lake))
     yield Figure("stored table, all days", full.cpu, "CPU s")
     yield Figure("stored table, one more day", daily.cpu, "CPU s")
-    yield Figure("one more day / all days, CPU", daily.cpu / full.cpu, "x", MOST_OF_FULL)
+    yield Figure("one more day / all days, CPU", daily.cpu / full.cpu, "x", MAX_OF_FULL)
     with connect(lake.uri) as reader:
         query = "SELECT date, rsi_14, macd, sma_20 FROM indicators WHERE symbol = 'S0007' ORDER BY date"
         (one,) = beside([(lambda: reader, lambda reader: reader.execute(query).fetchall())], runs + 2)
-        yield Figure("one symbol of the stored table", 1000 * one.wall, "ms", MOST_MILLISECONDS)
+        yield Figure("one symbol of the stored table", 1000 * one.wall, "ms", MAX_MILLISECONDS)
         live = "SELECT date, rsi FROM rsi('bars_split_adjusted', 14) WHERE symbol = 'S0007' ORDER BY date"
         (one,) = beside([(lambda: reader, lambda reader: reader.execute(live).fetchall())], runs + 2)
         yield Figure("one symbol by the macro rsi", 1000 * one.wall, "ms")
 
 
 def _one_symbol(bars: int, runs: int) -> Iterator[Figure]:
-    """Compute a very long series, and one of half its length, by macro."""
+    """Compute macros on a very long series of bars, and on one of half its length."""
 
     def prepared(count: int) -> Callable[[], duckdb.DuckDBPyConnection]:
         def prepare() -> duckdb.DuckDBPyConnection:
@@ -177,7 +177,7 @@ def _one_symbol(bars: int, runs: int) -> Iterator[Figure]:
 
         half, whole = beside([(prepared(bars // 2), work), (prepared(bars), work)], runs)
         yield Figure(f"{name} of {bars:,} bars of one symbol", whole.cpu, "CPU s")
-        yield Figure(f"{name} of {bars:,} bars / of half as many", whole.cpu / half.cpu, "x", MOST_GROWTH)
+        yield Figure(f"{name} of {bars:,} bars / of half as many", whole.cpu / half.cpu, "x", MAX_GROWTH)
 
 
 if __name__ == "__main__":

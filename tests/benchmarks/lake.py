@@ -1,4 +1,4 @@
-"""The lake: cost of reading and maintaining a year of daily batch files and ten years of silver."""
+"""The lake: what it costs to read and to maintain a year of daily batch files, and ten years of silver."""
 
 from __future__ import annotations
 
@@ -75,9 +75,9 @@ def _decade(s3: S3Server, root: Path, symbols: int, count: int, runs: int, uncon
         history = sorted((lake / RAW).iterdir())
         write_day(con, root / "day", day)
         write_day(con, root / "next", next_day, corrections(days[-_consolidating.LATE - 1 :]))
-    news, corrected = (sorted((root / name / RAW).iterdir()) for name in ("day", "next"))
-    yield from _peers.side_by_side(root, history, news, corrected, day, runs)
-    for file in news:
+    new_files, corrected = (sorted((root / name / RAW).iterdir()) for name in ("day", "next"))
+    yield from _peers.side_by_side(root, history, new_files, corrected, day, runs)
+    for file in new_files:
         shutil.copy(file, lake / RAW)
     yield from _reading.consolidated("ten years + a fresh day", lake, day, runs)
     consolidate({}, Lake(str(lake)))

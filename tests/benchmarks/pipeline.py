@@ -1,4 +1,4 @@
-"""Running the pipeline: cost per symbol beyond the source's own time, and speed of imports."""
+"""The pipeline: its cost per symbol beyond the source's own time, and the speed of imports."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.benchmarks._synthetic import LAST_DAY, copy, make_bars, sessions, wri
 
 ASX = MARKETS["ASX"]
 TRAILING = 10
-"""Sessions that a daily run requests again, the default of the setting."""
+"""Number of sessions that a daily run requests again; the default of the setting."""
 DAILY_RUNS = 3
 ROOT = Path(__file__).parents[2]
 REAL = ROOT.parent / "shared/data/ohlcv/asx_yahoo_2020_2021.parquet"
@@ -36,12 +36,12 @@ CLI = "from stockstream.analytics.cli import main; main()"
 
 
 class MemorySource(Source):
-    """Answer from memory, one answer per symbol as the sources on the web do; `inside` is its own CPU time."""
+    """A source that answers from memory, one answer per symbol; `inside` is its own CPU time in seconds."""
 
     name = "memory"
 
     def __init__(self, symbols: int, bars: pa.Table) -> None:
-        """`bars`: sorted by symbol, the same number for each."""
+        """`bars` must be sorted by symbol, and have the same number of rows for each."""
         self._each = len(bars) // symbols
         names = bars["symbol"].take(pa.array(range(0, len(bars), self._each))).to_pylist()
         self._bars = bars
@@ -108,23 +108,23 @@ def _first_run(con: DuckDBPyConnection, folder: Path, symbols: int, years: int) 
 
 
 def _run(lake: Lake, source: MemorySource, day: date, expected: int) -> tuple[Spent, float]:
-    """Run the pipeline once; return what it took and the source's share of it, seconds."""
+    """Run the pipeline once; return the time it took, and the source's share of it, in seconds."""
     source.inside = 0.0
     results = []
-    taken = spent(lambda: results.append(run(lake, source, ASX, day=day, start=date(2000, 1, 1))))
+    cost = spent(lambda: results.append(run(lake, source, ASX, day=day, start=date(2000, 1, 1))))
     if (results[0]["status"], results[0]["rows"]) != ("complete", expected):
         raise RuntimeError(f"the run stored {results[0]['rows']} rows, not {expected}: {results[0]['missing'][:3]}")
-    return taken, source.inside
+    return cost, source.inside
 
 
 def _per_symbol(
     name: str, symbols: int, runs: Sequence[tuple[Spent, float]], goal: float | None = None
 ) -> Iterator[Figure]:
-    """Yield the median run without the time in the source."""
-    wall, cpu = (median(getattr(taken, kind) - inside for taken, inside in runs) for kind in ("wall", "cpu"))
+    """Yield the median of the runs per symbol, without the time in the source."""
+    wall, cpu = (median(getattr(cost, kind) - inside for cost, inside in runs) for kind in ("wall", "cpu"))
     yield Figure(f"{name}: wall", 1000 * wall / symbols, "ms per symbol", goal)
     yield Figure(f"{name}: CPU", 1000 * cpu / symbols, "CPU ms per symbol")
-    yield Figure(f"{name}: source, taken off", 1000 * median(i for _, i in runs) / symbols, "CPU ms per symbol")
+    yield Figure(f"{name}: source, subtracted above", 1000 * median(i for _, i in runs) / symbols, "CPU ms per symbol")
 
 
 def _answers(con: DuckDBPyConnection, days: Sequence[date]) -> pa.Table:
@@ -136,7 +136,7 @@ def _answers(con: DuckDBPyConnection, days: Sequence[date]) -> pa.Table:
 
 
 def _imports(con: DuckDBPyConnection, folder: Path, symbols: int, history: int, goal: bool) -> Iterator[Figure]:
-    """Import files through the command line, process start included."""
+    """Import files with the command, including the start of the process."""
     make_bars(con, symbols, sessions(history))
     columns = "symbol, date, open, high, low, close, volume, adjusted_close AS adj_close"
     query = f"SELECT {columns} FROM raw ORDER BY symbol, date"
@@ -152,16 +152,16 @@ def _imports(con: DuckDBPyConnection, folder: Path, symbols: int, history: int, 
 def _import(name: str, file: Path, goal: float | None = None) -> Iterator[Figure]:
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as folder:
         command = [sys.executable, "-c", CLI, "run", "--source", f"files:{file}", "--lake", f"{folder}/lake"]
-        taken = spent(lambda: _complete(command, folder))
-    yield Figure(f"{name}: wall", taken.wall, "s", goal)
-    yield Figure(f"{name}: CPU", taken.cpu, "CPU s")
+        cost = spent(lambda: _complete(command, folder))
+    yield Figure(f"{name}: wall", cost.wall, "s", goal)
+    yield Figure(f"{name}: CPU", cost.cpu, "CPU s")
 
 
 def _complete(command: Sequence[str], folder: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"{' '.join(command[3:])} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
+    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if result.returncode:
+        raise RuntimeError(f"{' '.join(command[3:])} ended with {result.returncode}:\n{result.stdout}{result.stderr}")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Each benchmark runs and prints its figures; the suite asserts no speed."""
+"""Each benchmark runs and prints its figures; the tests do not check speed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ BENCHMARKS = sorted(path.stem for path in HERE.glob("[!_]*.py") if not path.stem
 )
 def test_prints_its_figures_as_json(name: str) -> None:
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick", "--json"]
-    done = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-    figures = json.loads(done.stdout)
+    result = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300, check=False)
+    assert result.returncode == 0, result.stderr
+    figures = json.loads(result.stdout)
     assert figures
     for figure in figures:
         assert list(figure) == ["name", "value", "unit", "goal", "holds"]

@@ -1,4 +1,4 @@
-"""Data checks: each finds a planted bad row and passes clean data; what breaks one is not published; the command."""
+"""Data checks: each detects planted bad rows and passes clean data; data that fails is not published; the command."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ Plant = Callable[[Lake], None]
 
 
 def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST, **other: Any) -> Row:
-    """Return a row of a batch file: a day without movement, unless other values are given."""
+    """Return a row of a batch file: a day on which the price does not move, unless `other` has other values."""
     prices = dict.fromkeys(("open", "high", "low", "close", "adjusted_close"), close)
     rest = {"volume": 100, "dividend": 0.0, "split_ratio": 1.0, "source": "test", "price_basis": day}
     return {"symbol": symbol, "date": day, **prices, "fetch_timestamp": fetched, **rest, **other}
@@ -60,7 +60,7 @@ def bar(symbol: str, day: date, close: float | None = 10.0, fetched: str = FIRST
 
 @cache
 def workshop() -> duckdb.DuckDBPyConnection:
-    """Return a connection with the table `raw`, to make Parquet files."""
+    """Return a connection with the table `raw`, from which tests write Parquet files."""
     con = duckdb.connect()
     con.execute(load("schema/raw").text)
     return con
@@ -82,12 +82,12 @@ def store(lake: Lake, rows: list[Row], name: str = "2024-02-01-batch-0", columns
 
 
 def fresh(*rows: Row, columns: str = "*") -> Plant:
-    """Plant rows in a batch file that is not consolidated."""
+    """Return a function that plants rows in a batch file that is not consolidated."""
     return lambda lake: store(lake, list(rows), columns=columns)
 
 
 def silver(query: str, table: str = "bars") -> Plant:
-    """Plant the result of a query on silver as a table of one file that has not been checked."""
+    """Return a function that publishes the result of a query on silver as a table of one file, without checks."""
 
     def plant(lake: Lake) -> None:
         with lake.session() as con, tempfile.TemporaryDirectory() as folder:
@@ -103,23 +103,23 @@ def silver(query: str, table: str = "bars") -> Plant:
 
 
 def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2]) -> Plant:
-    """Plant another value in one row of silver."""
+    """Return a function that plants another value in one row of silver."""
     here = f"symbol = '{symbol}' AND date = DATE '{day}'"
     return silver(f"SELECT * REPLACE (CASE WHEN {here} THEN {value} ELSE {column} END AS {column}) FROM silver_bars")
 
 
 def replaced_calendar(lake: Lake) -> None:
-    stored = lake.store.get(SESSIONS)
+    calendar = lake.store.get(SESSIONS)
     with duckdb.connect() as con, tempfile.TemporaryDirectory() as folder:
-        Path(folder, "sessions.parquet").write_bytes(stored.data if stored else b"")
+        Path(folder, "sessions.parquet").write_bytes(calendar.data if calendar else b"")
         con.sql(f"SELECT * REPLACE (date::VARCHAR AS date) FROM '{folder}/sessions.parquet'").to_parquet(
             f"{folder}/new"
         )
-        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=stored)
+        lake.store.put(SESSIONS, Path(folder, "new").read_bytes(), replaces=calendar)
 
 
 def fill(lake: Lake) -> None:
-    """Fill a lake with clean bars: base, delta, a restated symbol, a split, pending rows, old, new and gone files."""
+    """Fill a lake with clean bars: base, delta, a restated symbol, a split, pending rows, old and deleted files."""
     lake.prepare(US, date(2024, 1, 19))
     rows = [bar(symbol, day) for symbol in ("AAA", "BBB", "CCC") for day in DAYS[:8]]
     split = [bar("TEN", day, 200.0) for day in DAYS[:5]]
@@ -160,7 +160,7 @@ def findings(lake: Lake, checks: list[Check] | None = None) -> dict[str, Finding
         return {finding.check.name: finding for finding in run_checks(con, checks or shipped())}
 
 
-# --- each check: planted bad rows, and clean data
+# --- each check, on planted bad rows and on clean data
 
 NEW = DAYS[9]
 ROW = bar("AAA", NEW)
@@ -249,7 +249,7 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
         [f"AAA {DAYS[2]} {CONSOLIDATED} close 10.0 of {FIRST} is in silver as NULL of {FIRST}"],
     ),
     (
-        "bars__missing_sessions",  # the market has no session 8, and NEW has no session 7 besides
+        "bars__missing_sessions",  # the market lacks session 8, and NEW also lacks session 7
         fresh(*(bar(symbol, NEW) for symbol in ("AAA", "BBB", "CCC", "TEN", "NEW")), bar("NEW", DAYS[6])),
         [f"{DAYS[8]} 4 of 5 symbols have no bar", f"NEW {DAYS[7]} 1 sessions without a bar, the last {DAYS[7]}"],
     ),
@@ -286,11 +286,11 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
     plant(clean)
-    own = find([FOLDER / f"{name}.sql"])
-    with clean.session(None, f"checks/{name}") as con:  # with no more views than its header says it needs
-        (finding,) = run_checks(con, own)
+    checks = find([FOLDER / f"{name}.sql"])
+    with clean.session(None, f"checks/{name}") as con:  # only with the views that its header needs
+        (finding,) = run_checks(con, checks)
     assert [described(row).replace(f"{clean.uri}/", "") for row in finding.rows] == bad
-    assert (finding.status, finding.bad_rows) == (own[0].severity, len(bad))
+    assert (finding.status, finding.bad_rows) == (checks[0].severity, len(bad))
 
 
 def test_every_check_has_a_plant_and_is_in_the_readme() -> None:
@@ -353,10 +353,10 @@ def is_found(con: duckdb.DuckDBPyConnection, folder: Path, stored: Row, raw: lis
     columns = ", ".join(bar("AAA", DAYS[0]))
     silver_row = con.sql(f"SELECT {columns} FROM silver_bars").fetchall()
     merged = con.sql(f"SELECT {columns} FROM read_merged(raw_files())").fetchall()
-    found = con.sql(load("checks/bars__silver_against_raw").text).fetchall()
-    assert bool(found) == (merged != silver_row)
-    assert all(detail for *_, detail in found)
-    return bool(found)
+    bad_rows = con.sql(load("checks/bars__silver_against_raw").text).fetchall()
+    assert bool(bad_rows) == (merged != silver_row)
+    assert all(detail for *_, detail in bad_rows)
+    return bool(bad_rows)
 
 
 @given(versions, st.lists(changes, min_size=1, max_size=2))
@@ -387,7 +387,7 @@ def test_each_column_decides_where_those_before_it_are_equal(
 
 @pytest.fixture(scope="module")
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Return a session that reads the files in its variables, and caches nothing of a file that is replaced."""
+    """Return a session that reads the files in its variables, without caches, because the tests replace the files."""
     with connect(str(tmp_path_factory.mktemp("empty"))) as con:
         con.execute("SET parquet_metadata_cache = false; SET enable_external_file_cache = false")
         yield con
@@ -432,7 +432,7 @@ def test_a_bad_row_is_not_published_and_the_old_generation_stays(published: Lake
 
 
 def test_a_correction_is_the_way_out(clean: Lake, tmp_path: Path) -> None:
-    """The advice of the message works."""
+    """The fix in the message works."""
     before = head(clean).generation
     store(clean, [bar("AAA", NEW, -1.0), bar("BBB", NEW)])
     with pytest.raises(CheckFailed):
@@ -489,7 +489,7 @@ BROKEN = [
 def test_a_broken_step_is_not_published(
     name: str, before: str, after: str, full: bool, clean: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The step itself has a fault in its SQL: the checks look at its output, and not only at its input."""
+    """The SQL of the step itself is wrong: the checks look at its output, and not only at its input."""
 
     def broken(step: str) -> SqlFile:
         file = load(step)
@@ -504,7 +504,7 @@ def test_a_broken_step_is_not_published(
     assert objects(clean) == before_it
 
 
-# --- checks of a person's own, and the command
+# --- checks of users, and the command
 
 
 def cli(*arguments: str) -> Result:
@@ -573,8 +573,8 @@ def test_what_json_cannot_write_is_text(clean: Lake) -> None:
 
 
 def test_all_bad_rows_are_counted_and_the_first_are_given(clean: Lake) -> None:
-    found = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * MAX_ROWS + 5})")])["many"]
-    assert (found.bad_rows, len(found.rows), found.rows[-1]) == (2 * MAX_ROWS + 5, MAX_ROWS, {"n": MAX_ROWS - 1})
+    finding = findings(clean, [Check("many", f"SELECT range AS n FROM range({2 * MAX_ROWS + 5})")])["many"]
+    assert (finding.bad_rows, len(finding.rows), finding.rows[-1]) == (2 * MAX_ROWS + 5, MAX_ROWS, {"n": MAX_ROWS - 1})
 
 
 def test_files_and_folders_of_a_persons_own(clean: Lake, tmp_path: Path) -> None:
@@ -658,9 +658,9 @@ def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
         "--",
     ]
     store(clean, [bar("AAA", NEW, -1.0)])
-    done = subprocess.run([*command, *reads], capture_output=True, text=True, timeout=60, check=False)
-    assert "Error" not in done.stdout + done.stderr
-    assert "close is -1.0" in done.stdout
+    result = subprocess.run([*command, *reads], capture_output=True, text=True, timeout=60, check=False)
+    assert "Error" not in result.stdout + result.stderr
+    assert "close is -1.0" in result.stdout
 
 
 # --- real data
@@ -668,7 +668,7 @@ def test_every_check_can_be_read_into_the_shell(clean: Lake) -> None:
 
 @pytest.fixture(scope="module")
 def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
-    """Return a lake with a year and a half of real ASX bars, with all their dirt, of the companies with A and L."""
+    """Return a lake with a year and a half of unclean real ASX bars, of the companies with A and L."""
     if not SHARED.is_dir():
         pytest.skip("the recorded data (../shared/data) is not beside this checkout")
     recorded = f"{SHARED}/ohlcv/asx_yahoo_2020_2021.parquet"
@@ -685,14 +685,14 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
 def test_real_data_is_published_and_its_dirt_is_a_warning(real: tuple[Lake, str]) -> None:
     lake, ours = real
     assert head(lake).generation > 0
-    found = findings(lake)
-    assert {name for name, finding in found.items() if finding.failed} == set()
+    results = findings(lake)
+    assert {name for name, finding in results.items() if finding.failed} == set()
     outside = duckdb.sql(
         f"SELECT count(*) FROM {ours} WHERE open > high OR open < low OR close > high OR close < low"
     ).fetchall()[0][0]
-    rows = found["bars__price_suspicious"].rows
+    rows = results["bars__price_suspicious"].rows
     assert outside == sum(" is above high " in row["detail"] or " is below low " in row["detail"] for row in rows) > 50
     jumped = {row["symbol"] for row in rows if "times" in row["detail"]}
     assert {"AFR", "AOF", "LAW", "LNU", "LRT"} <= jumped  # wrong units, and a consolidation without a split in the data
-    market = [row["date"] for row in found["bars__missing_sessions"].rows if row["symbol"] is None]
+    market = [row["date"] for row in results["bars__missing_sessions"].rows if row["symbol"] is None]
     assert market[0] == "2021-06-23"  # from there on the recording lacks most companies

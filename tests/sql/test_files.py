@@ -1,4 +1,4 @@
-"""Every SQL file against its header, DuckDB's catalogue and the list of variables."""
+"""Compares every SQL file with its header, with DuckDB's catalogue and with the list of variables."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FILES = sorted(
     if path != HOME / "init.sql" and path.parent.parent != HOME / "indicators"
     if path != HOME / "indicators/aliases.sql"
 )
-"""All but the indicators, whose headers are compared when they are read (see indicators/test_catalogue.py)."""
+"""All SQL files but the indicators, whose headers are checked when they are read (indicators/test_catalogue.py)."""
 KERNELS = sorted(path.relative_to(HOME).with_suffix("").as_posix() for path in HOME.glob("indicators/kernels/*.sql"))
 CHECKS = [name for name in FILES if name.startswith("checks/")]
 STEPS = [name for name in FILES if name.startswith("steps/")]
@@ -41,7 +41,7 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
 
 
 def columns_of(returns: str) -> list[str]:
-    """Read a header's `returns`: names with explanations in parentheses, or the columns of something else."""
+    """Return the columns in a header's `returns`: names with explanations in parentheses, or those of a schema."""
     text = re.sub(r"\([^()]*\)", "", returns.split(";")[0])
 
     def columns(match: re.Match[str]) -> str:
@@ -105,7 +105,7 @@ def test_an_unknown_variable_and_one_that_sql_sets_are_errors(name: str, con: du
 def test_view_returns_what_its_header_says(name: str, con: duckdb.DuckDBPyConnection) -> None:
     file = load(name)
     pattern = r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?\n(?:SELECT|WITH)"
-    kinds = {made: kind for kind, made in re.findall(pattern, file.text)}
+    kinds = {view: kind for kind, view in re.findall(pattern, file.text)}
     query = file.header["name"]
     assert query in kinds, f"{name} creates neither the view nor the table macro {query}"
     if kinds[query] == "MACRO":
@@ -114,8 +114,8 @@ def test_view_returns_what_its_header_says(name: str, con: duckdb.DuckDBPyConnec
             f"{name}: the example should be FROM {file.header['name']}(…)"
         )
     assert ("params" in file.header) == (kinds[file.header["name"]] == "MACRO")
-    for made in (query, *file.header.get("makes", {})):
-        assert con.sql(f"FROM {made}").columns == columns_of(file.header["returns"])
+    for view in (query, *file.header.get("makes", {})):
+        assert con.sql(f"FROM {view}").columns == columns_of(file.header["returns"])
 
 
 @pytest.mark.parametrize("name", CHECKS)
@@ -133,7 +133,7 @@ def test_check_is_one_select_of_bad_rows(name: str, con: duckdb.DuckDBPyConnecti
 
 
 def prepare(con: duckdb.DuckDBPyConnection, file: SqlFile) -> None:
-    """Create what a step needs: its caller's tables, and what the steps before it create."""
+    """Create the tables that a step needs: those of its caller, and those of the steps before it."""
     for needed in file.header["needs"]:
         if needed.startswith("steps/"):
             prepare(con, load(needed))

@@ -1,7 +1,7 @@
 """The form of the SQL files: keywords in upper case, short lines, window frames written out, nothing unportable.
 
-sqlglot reads them, which the compiler of indicators needs anyway: sqlfluff 4.5 does not parse `$parameters`, a lambda
-with two arguments, CREATE SECRET and COMMENT ON MACRO.
+The files are parsed with sqlglot, which the compiler of indicators also uses: sqlfluff 4.5 does not parse
+`$parameters`, a lambda with two arguments, CREATE SECRET and COMMENT ON MACRO.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ KEYWORDS = {
     )
 }
 FUNCTIONS = (exp.Sum, exp.Count, exp.Avg, exp.Min, exp.Max, exp.LastValue, exp.FirstValue, exp.ArrayAgg)
-"""What depends on the frame of its window."""
+"""Functions whose result depends on the frame of the window."""
 UNPORTABLE = ("SELECT *", "GROUP BY ALL", "EXCLUDE", "COLUMNS(")
 RELEASED = "indicators/"
-"""Released versions are locked, and some of them have longer lines."""
+"""The folder of files that are locked once they are released; some of them have longer lines."""
 
 
 def tokens(name: str) -> list[Token]:

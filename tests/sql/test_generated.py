@@ -1,4 +1,4 @@
-"""What `make sql` writes: up to date, deterministic, complete after a new view, and marked as generated."""
+"""The files that `make sql` writes are up to date, deterministic, complete after a new view, and marked."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_readme_without_a_place_for_a_table_is_an_error() -> None:
 
 
 def test_a_new_view_is_one_file(tmp_path: Path) -> None:
-    """In a copy of the package, since the new view must not be there for other tests."""
+    """The view is added to a copy of the package, so that other tests do not see it."""
     package = tmp_path / "stockstream"
     for folder in ("sql", "pipeline", "analytics"):
         shutil.copytree(ROOT / folder, package / folder, ignore=shutil.ignore_patterns("__pycache__"))

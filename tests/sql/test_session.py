@@ -1,4 +1,4 @@
-"""A connection on a lake: which manifests it reads, under the old and the new keys."""
+"""Which manifests a connection to a lake reads, with their former and their current keys."""
 
 from __future__ import annotations
 

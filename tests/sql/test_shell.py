@@ -1,4 +1,4 @@
-"""The plain duckdb shell with `init.sql`: from any folder, at any path, several at once, without write access to it."""
+"""The plain duckdb shell with `init.sql`: from any folder, at any path, several at once, and without write access."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_from_any_folder_and_at_a_path_with_a_blank(lake: Path, tmp_path: Path) 
     home = tmp_path / "my programs"
     home.mkdir()
     shutil.copy(HOME / "init.sql", home)
-    home.chmod(0o555)  # no shell writes beside its script
+    home.chmod(0o555)  # no shell may write files beside the script
     rows = shell(home / "init.sql", "SELECT symbol, close FROM bars", tmp_path / "else where", lake)
     assert rows == ["AAA,1.5"]
     assert [path.name for path in home.iterdir()] == ["init.sql"]
@@ -64,12 +64,12 @@ def test_pending_is_what_unsettled_was(lake: Path, tmp_path: Path) -> None:
 
 
 def test_shells_that_start_at_the_same_time(lake: Path, tmp_path: Path) -> None:
-    for _ in range(2):  # without the cached files, and with them
+    for _ in range(2):  # first without the cached files, then with them
         shells = [start(HOME / "init.sql", "SELECT count(*) FROM bars", tmp_path, lake) for _ in range(4)]
         assert [running.communicate(timeout=60)[0].splitlines()[-1] for running in shells] == ["1"] * 4
     files = list((tmp_path / "cache").rglob("*.parquet"))
     shell(HOME / "init.sql", "SELECT 1", tmp_path, lake)
-    assert len(list((tmp_path / "cache").rglob("*.parquet"))) == len(files)  # later shells write nothing
+    assert len(list((tmp_path / "cache").rglob("*.parquet"))) == len(files)  # the later shells write no file
 
 
 def test_the_cached_files_are_those_of_the_package(lake: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from stockstream.analytics.backtest.model import ClosedPosition, Costs, Order, P
 YEAR = 365
 """Days per year: rates accrue by calendar day."""
 NOTHING = 1e-9
-"""Shares below which a position is closed: what rounding leaves."""
+"""A position of fewer shares counts as closed: the rest is a rounding error."""
 
 
 class Books:
@@ -32,23 +32,23 @@ class Books:
         """Total costs so far."""
         return Costs(self._commission, self._slippage, self._borrow, self._interest)
 
-    def fill(self, order: Order, quantity: float, price: float, fee: float, slipped: float, day: date) -> None:
-        """Book a fill; one that crosses zero closes a position and opens another.
+    def fill(self, order: Order, quantity: float, price: float, fee: float, slippage: float, day: date) -> None:
+        """Book a fill; a fill that turns a long position short, or the reverse, closes one trade and opens another.
 
         Args:
             order: the order that filled.
             quantity: shares, negative if sold.
             price: price per share, slippage included.
             fee: commission in money.
-            slipped: cost of slippage in money.
+            slippage: cost of slippage in money.
             day: the session.
         """
         portfolio = self._portfolio
         portfolio.transactions.append(
-            Transaction(day, order.symbol, quantity, price, fee, slipped, order.id, order.kind)
+            Transaction(day, order.symbol, quantity, price, fee, slippage, order.id, order.kind)
         )
         self._commission += fee
-        self._slippage += slipped
+        self._slippage += slippage
         portfolio.cash -= quantity * price + fee
         before = portfolio.quantity(order.symbol)
         if before * (before + quantity) < 0:
@@ -110,7 +110,10 @@ class Books:
             self._close(position, day, reason)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
-        """Convert each share into `ratio` shares before the session; a fraction of a whole position is paid in cash."""
+        """Convert each share into `ratio` shares before the session.
+
+        If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash.
+        """
         portfolio = self._portfolio
         portfolio.prices[symbol] /= ratio
         position = portfolio.positions.get(symbol)
@@ -127,14 +130,14 @@ class Books:
             self.close_out(symbol, fraction, portfolio.prices[symbol], day, "split")
 
     def dividend(self, symbol: str, amount: float) -> None:
-        """Credit a dividend per share on a position held into the ex-date; a short position pays it."""
+        """Credit a dividend of `amount` per share to a position from before the ex-date; a short position pays it."""
         position = self._portfolio.positions.get(symbol)
         if position is not None:
             position.dividends += position.quantity * amount
             self._portfolio.cash += position.quantity * amount
 
     def accrue(self, days: int, borrow_rate: float, interest_rate: float) -> None:
-        """Charge the borrow fee on short positions, at their last close, and the interest on negative cash.
+        """Charge the borrow fee on short positions, valued at their last close, and the interest on negative cash.
 
         Args:
             days: calendar days since the last session.

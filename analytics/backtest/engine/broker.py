@@ -27,7 +27,7 @@ ROUNDING = 1 + 1e-9
 Bars = Callable[[str], Prices | None]
 """Returns a symbol's bar of the session; None if it did not trade."""
 Due = tuple[Moment, bool, int, Order, float, Prices]
-"""A possible fill, in sort order: its moment, whether it adds to a position, the order's id; then the rest."""
+"""A possible fill: moment, whether it adds to a position, order id, order, price, bar. Fills sort in this order."""
 
 
 class OrderError(Exception):
@@ -35,7 +35,7 @@ class OrderError(Exception):
 
 
 class Broker:
-    """Takes an order from the strategy's action to the books."""
+    """Accepts the actions of a strategy as orders, fills the orders, and has the fills booked."""
 
     def __init__(self, portfolio: Portfolio, setup: Setup, on_filled: Callable[[Order, Portfolio], None]) -> None:
         self._portfolio = portfolio
@@ -98,8 +98,8 @@ class Broker:
         """Execute the fills that the session's bars allow: at the open, then inside the bars, then at the close.
 
         At the same moment, fills that reduce a position come first, so that their money can be used; then the older
-        order. The stop-loss and take-profit of a position opened at the open are active in the same session, of one
-        opened later from the next session on. If a bar touches both, the stop-loss fills.
+        order. The stop-loss and take-profit of a position opened at the open are active in the same session; those of a
+        position opened later are active from the next session on. If a bar touches both, the stop-loss fills.
         """
         self._traded.clear()
         due: list[Due] = []
@@ -133,11 +133,11 @@ class Broker:
         quantity = self._fillable(order, bar)
         if quantity == 0:
             return ()
-        slipped = 0.0
+        slippage = 0.0
         if self._slippage is not None and order.limit is None:
-            slipped = self._slippage(abs(quantity), price, bar.volume)
-            slipped = slipped if quantity > 0 else min(slipped, price)
-            price += slipped if quantity > 0 else -slipped
+            slippage = self._slippage(abs(quantity), price, bar.volume)
+            slippage = slippage if quantity > 0 else min(slippage, price)
+            price += slippage if quantity > 0 else -slippage
         fee = self._commission(abs(quantity), price)
         if refusal := self._refusal(order.symbol, quantity, price, fee):
             order.status, order.reason = Status.rejected, refusal
@@ -145,7 +145,7 @@ class Broker:
             self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}"))
             return ()
         before = self._portfolio.quantity(order.symbol)
-        self.books.fill(order, quantity, price, fee, slipped * abs(quantity), day)
+        self.books.fill(order, quantity, price, fee, slippage * abs(quantity), day)
         if self._setup.volume_limit is not None:
             self._traded[order.symbol] = self._traded.get(order.symbol, 0) + abs(quantity)
         filled = order.filled + quantity
@@ -164,7 +164,7 @@ class Broker:
         return self._exits(order, quantity, day)
 
     def _drop_exits(self, symbol: str) -> None:
-        """Cancel the exits of a closed position: the next position has its own."""
+        """Cancel the exit orders of a closed position; they must not reduce the next position in the symbol."""
         for order in self._portfolio.orders:
             if order.symbol == symbol and order.only_reduces and order.status is Status.open:
                 _cancel(order, "the position is closed")
@@ -229,7 +229,7 @@ class Broker:
                 self.close(symbol, day, "margin call")
 
     def delist(self, symbol: str, last: date, day: date) -> None:
-        """Close the position in a delisted symbol at its last price, the best that is known."""
+        """Close the position in a delisted symbol at its last price, because no later one exists."""
         self._delisted.add(symbol)
         self.cancel(symbol, "delisted")
         if shares := self._portfolio.quantity(symbol):
@@ -267,7 +267,7 @@ class Broker:
 
 
 def _cancel(order: Order, reason: str) -> None:
-    """Cancel an order; a partly filled one keeps the reason that its fills were made for."""
+    """Cancel an order. A partly filled order keeps its reason, because its trade reports that reason."""
     order.status = Status.cancelled
     order.reason = order.reason if order.filled else reason
 
@@ -289,7 +289,7 @@ def _check(action: Action, symbol: str) -> None:
 
 
 def _is_number(value: object) -> bool:
-    # The plain types first: the check against the abstract class is slow.
+    # The plain types come first, because the check against the abstract class Real is slow.
     if isinstance(value, (float, int, Real)):
         return not isinstance(value, bool) and math.isfinite(value)
     return False

@@ -18,7 +18,8 @@ from stockstream.analytics.backtest.model import Action, Curve, Order, Portfolio
 from stockstream.sql.errors import StockStreamError
 
 P = ParamSpec("P")
-Decided = Callable[[date, str | None, Action], None]
+OnDecision = Callable[[date, str | None, Action], None]
+"""Callback for each decision: the session after which it was taken, the symbol, the action."""
 
 
 class StrategyError(StockStreamError):
@@ -71,7 +72,7 @@ def run(
     setup: Setup,
     *,
     on_sessions: Callable[[int], None] = lambda count: None,
-    on_decided: Decided | None = None,
+    on_decided: OnDecision | None = None,
 ) -> list[Account]:
     """Run strategies, each with its own account, over a feed that is read once.
 
@@ -104,7 +105,7 @@ def run(
 class _Loop:
     """One run of one strategy."""
 
-    def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: Decided | None) -> None:
+    def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
         portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
         self.account = Account(portfolio, Broker(portfolio, setup, strategy.on_order_filled))
         self._strategy = strategy
@@ -184,7 +185,7 @@ class _Loop:
         self._symbol = None
 
     def finish(self) -> None:
-        """Close what is delisted or to be closed at the end, then finish the strategy, after the last session."""
+        """Close positions in delisted symbols and, if `at_end` says so, all others; then finish the strategy."""
         if self.account.portfolio.positions and self._day is not None:
             day, broker = self.account.drop_last(), self.account.broker
             for last_day, symbol in self._delistings:  # no later session closed them
@@ -196,12 +197,15 @@ class _Loop:
         self._strategy.on_finish(self.account.portfolio)
 
     def _explained(self, error: Exception) -> StrategyError:
-        """Return an error that names the strategy's method, session and symbol; re-raise one that is not its own."""
+        """Return an error that names the strategy's method, the session and the symbol.
+
+        Re-raises an error that did not pass through a method of the strategy, such as a defect of the engine.
+        """
         name = type(self._strategy).__name__
         where = f" on {self._day}" if self._day else ""
         frames = list(traceback.walk_tb(error.__traceback__))
         calls = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self._strategy]
-        orders = [one for at in calls for one in frames[at][0].f_locals.values() if isinstance(one, Order)]
+        orders = [value for at in calls for value in frames[at][0].f_locals.values() if isinstance(value, Order)]
         if symbol := self._symbol or (orders[0].symbol if orders else None):
             where += f" at {symbol}"
         if isinstance(error, OrderError):
@@ -225,7 +229,7 @@ def _checked(actions: Iterable[Action]) -> list[Action]:
         answer = list(actions)
     except Exception as error:
         raise OrderError(f"its orders cannot be read: {type(error).__name__}: {error}") from error
-    if invalid := [one for one in answer if not isinstance(one, Action)]:
+    if invalid := [item for item in answer if not isinstance(item, Action)]:
         raise OrderError(f"it returned {invalid[0]!r}: return an Action, several, or None")
     return answer
 

@@ -1,7 +1,7 @@
-"""The rules of execution: when a bar fills an order, and at what price. Cash and positions play no part here.
+"""The rules of execution: when a bar fills an order, and at what price. They do not depend on cash and positions.
 
-A daily bar has the open, the extremes and the close, but not the order of the extremes. Where the order matters, the
-worse case is assumed.
+A daily bar does not say whether its high or its low came first. Where that matters, the worse case for the account is
+assumed.
 """
 
 from __future__ import annotations
@@ -47,11 +47,12 @@ def match(order: Order, bar: Prices, fill_at: str) -> Match | None:
 
     - A market order fills at `fill_at`: the open, the close or the vwap.
     - A limit order fills at its limit once the price touches it, or at the open if that is better.
-    - A stop order fills at its stop once the price touches it, or at the open if that is worse (a gap). A rest that
-      remains unfilled is a market order (`order.is_triggered`).
-    - A stop-limit order becomes a limit order when the stop is touched. In the same bar it fills only if the limit lies
-      beyond the stop.
-    - A trailing stop (`order.stop`) follows the extreme up to the bar before; this bar moves it for the next.
+    - A stop order fills at its stop once the price touches it, or at the open if that is worse (a gap). If it
+      fills only in part, the rest is a market order from then on (`order.is_triggered`).
+    - A stop-limit order becomes a limit order when the stop is touched. In the same bar it fills only if the limit
+      allows the price of the stop.
+    - A trailing stop (`order.stop`) follows the best price up to the previous bar. A bar that does not reach it moves
+      it for the next bar.
     """
     if order.stop is not None and not order.is_triggered:
         trigger = _stop(order, bar)

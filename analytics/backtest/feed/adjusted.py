@@ -1,4 +1,4 @@
-"""Bars as traded, and adjusted for the splits and dividends up to each bar's own day."""
+"""Bars as traded, and bars adjusted forward for the splits and dividends up to the day of each bar."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
 
 SOURCE = "bars_as_traded"
+"""The view that backtests trade on by default."""
 
 
 def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> str:
@@ -43,7 +44,7 @@ def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> 
 
 
 def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -> dict[date, float]:
-    """Return the benchmark's close per day, dividends reinvested.
+    """Return the benchmark's close per day, adjusted for splits and with dividends reinvested.
 
     Raises:
         UsageError: the benchmark has no bars in the range.

@@ -1,4 +1,4 @@
-"""Arrow rows in memory and in files, without pandas: pyarrow's own conversions import it, which takes a second."""
+"""Arrow rows in memory and in files. Avoids pyarrow's own conversions, which import pandas and so take a second."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from numpy.typing import NDArray
 
 
 def numbers(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
-    """Return a column of numbers or days as a view of its buffer; NULLs have arbitrary values."""
+    """Return a column of numbers or days (since 1970-01-01) as a view of its buffer; NULLs have arbitrary values."""
     array = rows.column(name)
     kind = np.dtype(np.int32) if pa.types.is_date32(array.type) else np.dtype(array.type.to_pandas_dtype())
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
 def concatenate(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
-    """Return record batches concatenated."""
+    """Return one record batch with the rows of several."""
     return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]
 
 
@@ -35,7 +35,7 @@ def write(rows: Iterable[pa.RecordBatch], path: Path) -> None:
 
 
 def read(path: Path) -> Iterator[pa.RecordBatch]:
-    """Read a file of `write` batch by batch; not memory-mapped, because mapped pages count as memory."""
+    """Yield the batches of a file of `write`. It is not memory-mapped, because mapped pages count as memory."""
     if path.stat().st_size:
         with pa.OSFile(str(path), "rb") as file:
             yield from pa.ipc.open_stream(file)

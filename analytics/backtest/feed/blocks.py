@@ -18,16 +18,19 @@ from stockstream.sql.errors import UsageError
 
 EPOCH = date(1970, 1, 1).toordinal()
 PRICES = ("open", "high", "low", "close", "volume")
-"""The bar's columns of each row, never NULL: an unknown price is the close, an unknown volume 0."""
+"""The columns of the bar in each row. They are never NULL: an unknown price is the close, an unknown volume is 0."""
 ACTIONS = ("dividend", "split_ratio")
-"""The columns of each row if splits and dividends are credited to positions."""
+"""Further columns of each row, if splits and dividends are credited to positions."""
 
 
 class Rows(Protocol):
     """The source of the rows, which can be read again for each run."""
 
     def __call__(self) -> Iterable[pa.RecordBatch]:
-        """Return rows by date and symbol: date, symbol, `PRICES`, perhaps `ACTIONS`, and the strategy's columns."""
+        """Return the rows, ordered by date and symbol.
+
+        Columns: date, symbol, `PRICES`, `ACTIONS` if they are credited to positions, and the strategy's columns.
+        """
 
 
 @dataclass(frozen=True)
@@ -40,15 +43,20 @@ class Feed:
     symbols: tuple[str, ...]
     """All symbols that have a bar in the range."""
     sessions: int
+    """Number of sessions in the range."""
     delisted: Mapping[str, date] = field(default_factory=dict)
     """Date of the last bar per delisted symbol."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
-    """The indicator's SQL macro, with its version, per column."""
+    """SQL macro (the indicator's name with its version, such as `sma_v1`) per column."""
 
     def blocks(self, start: date | None = None, end: date | None = None) -> Iterator[Block]:
-        """Return the rows in blocks of whole sessions, optionally of a range of days."""
+        """Yield the rows in blocks of whole sessions; `start` and `end` (inclusive) restrict the range.
+
+        Raises:
+            UsageError: there is more than one row per symbol and day.
+        """
         pending: list[pa.RecordBatch] = []
         for batch in self.rows():
             days = numbers(batch, "date")
@@ -77,7 +85,7 @@ class Feed:
 
 
 class Block:
-    """Rows of whole sessions, by date and symbol."""
+    """Rows of one or more whole sessions, ordered by date and symbol."""
 
     def __init__(self, rows: pa.RecordBatch, aliases: Mapping[str, str]) -> None:
         days = numbers(rows, "date")
@@ -97,7 +105,7 @@ class Block:
         self.columns = Columns(rows, aliases)
         self.prices = {name: numbers(rows, name) for name in PRICES}
         self.actions: list[int] = []
-        """Row numbers of ex-dates."""
+        """Numbers of the rows that have a split or a dividend."""
         if "split_ratio" in rows.schema.names:
             self.prices |= {name: numbers(rows, name) for name in ACTIONS}
             is_action = (self.prices["dividend"] != 0) | (self.prices["split_ratio"] != 1)
@@ -105,7 +113,7 @@ class Block:
 
 
 class Columns(dict[str, list[Any]]):
-    """The columns as lists, None where SQL has NULL, each converted at its first use."""
+    """The columns of a block by name, as lists with None for NULL; a column is converted at its first use."""
 
     __slots__ = ("_aliases", "_rows")
 

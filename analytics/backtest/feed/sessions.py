@@ -1,7 +1,8 @@
 """Reorder rows by symbol into rows by session, in memory that does not grow with the history.
 
-Indicators are computed symbol by symbol, and traded session by session. Sorting all rows at once would need memory for
-all of them. Instead, groups of symbols are sorted one after the other, written to files, and the files are merged.
+Indicators are computed symbol by symbol, but a backtest trades session by session. Sorting all rows at once would need
+memory for all of them. Instead, groups of symbols are sorted one after the other and written to files, and the files
+are merged.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ BLOCK = 50_000
 
 
 def by_session(con: DuckDBPyConnection, queries: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    """Return the rows of several queries ordered by date and symbol.
+    """Yield the rows of several queries, ordered by date and symbol, in record batches.
 
     Each query must be ordered by date and symbol, and its symbols must sort before those of the next query.
     """
@@ -37,7 +38,7 @@ def by_session(con: DuckDBPyConnection, queries: Sequence[str]) -> Iterator[pa.R
 
 def _merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
     ends = dict(enumerate(streams))
-    """The streams that are not exhausted."""
+    """The streams that are not exhausted yet, by number."""
     buffers: dict[int, pa.RecordBatch] = {}
     while True:
         for number, stream in list(ends.items()):
@@ -48,7 +49,7 @@ def _merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBat
                     buffers[number] = concatenate([buffers[number], more]) if number in buffers else more
         if not buffers:
             return
-        # No stream will deliver rows before this day.
+        # All rows before this day have been read: the streams will only deliver rows of this day and later.
         until = min((_last(buffers[number]) for number in ends), default=None)
         ready = []
         for number in sorted(buffers):

@@ -1,4 +1,4 @@
-"""The one query of a run: bars, indicators and the strategy's own SQL, by session."""
+"""The query of a run: one statement for the bars, the indicators and the strategy's own SQL, read by session."""
 
 from __future__ import annotations
 
@@ -24,23 +24,26 @@ from stockstream.sql.errors import UsageError, did_you_mean
 
 ADJUSTED_CLOSE = "adjusted_close"
 NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
-"""SQL types that are cast to DOUBLE: Python would not show them as plain numbers."""
+"""Beginnings of the SQL types that are cast to DOUBLE, so that a strategy receives plain Python numbers."""
 CELLS = 2_500_000
-"""Values (rows × columns) that are sorted at a time."""
+"""Maximum number of values (rows × columns) that are sorted at once."""
 GONE = timedelta(days=30)
-"""A symbol whose last bar is this much older than the newest of all is delisted, not halted."""
+"""A symbol is delisted, and not only halted, if its last bar is older than the lake's newest bar by more than this."""
 
 
 @dataclass(frozen=True)
 class Inventory:
-    """The bars that the source has of the symbols to trade."""
+    """What the source has on the symbols to trade."""
 
     symbols: tuple[str, ...]
     bars: tuple[int, ...]
     """Number of bars per symbol, including those before the range."""
     sessions: int
+    """Number of sessions in the range."""
     has_actions: bool
+    """Whether any of the symbols has a split or a dividend."""
     delisted: dict[str, date]
+    """Date of the last bar per delisted symbol."""
 
 
 def open_feed(
@@ -61,29 +64,31 @@ def open_feed(
         setup: the settings: symbols, range of days, prices.
         columns: indicators, as in `Strategy.columns`.
         sql: a query whose columns are added, as `Strategy.query`.
-        src: a view or table of bars as traded: symbol, date, open, high, low, close, volume, and dividend and
-            split_ratio if there are any.
+        src: a view or table of bars as traded, with the columns symbol, date, open, high, low, close and volume;
+            the columns dividend and split_ratio are optional.
         sql_path: folders with further indicators.
 
     Raises:
         UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
     """
-    shipped = catalogue(*map(Path, sql_path))
+    available = catalogue(*map(Path, sql_path))
     if sql_path:
-        shipped.install(con)
-    parsed = {text: parse([text], shipped) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)}
-    requests = parse(parsed, shipped)
+        available.install(con)
+    requests_by_text = {
+        text: parse([text], available) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)
+    }
+    requests = parse(requests_by_text, available)
     inventory = _inventory(con, setup, _like(src))
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
-    added = _columns_of(con, sql, names) if sql is not None else {}
-    names += added
+    expressions = _columns_of(con, sql, names) if sql is not None else {}
+    names += expressions
     parts = _parts(inventory, CELLS // len(names))
     units = units_of(con, requests) if inventory.has_actions and setup.prices == "as_traded" else {}
     texts = [
         _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols) for part in parts
     ]
     if sql is not None:
-        extra = ", ".join(added.values())
+        extra = ", ".join(expressions.values())
         texts = [
             f"FROM ({text}) LEFT JOIN (SELECT symbol, date, {extra} FROM ({sql})) USING (symbol, date)"
             for text in texts
@@ -95,18 +100,22 @@ def open_feed(
         symbols=inventory.symbols,
         sessions=inventory.sessions,
         delisted=inventory.delisted,
-        aliases={text: outputs[0].name for text, outputs in parsed.items() if len(outputs) == 1},
+        aliases={text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1},
         versions={request.name: request.indicator.macro for request in requests},
     )
 
 
 def _like(src: str) -> str:
-    """Return the cheapest view with the same rows: the views on bars differ only in their prices."""
+    """Return the cheapest view with the same symbols and dates: `VIEWS` differ from each other only in their prices."""
     return "bars" if src in VIEWS else src
 
 
 def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
-    """Return what `src` has of the symbols; raise a UsageError if a symbol or the range has no bars."""
+    """Return what `src` has on the symbols.
+
+    Raises:
+        UsageError: `src` does not exist or lacks a column, or a symbol or the range has no bars.
+    """
     where = is_one_of(setup.symbols)
     in_range = " AND ".join(in_days(setup)) or "true"
     try:
@@ -133,14 +142,14 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
             raise UsageError(f"no bars of {symbol}{between(setup)}: {reason}")
     if not sessions:
         raise UsageError(f"no bars{between(setup)} in {src}")
-    traded = [row for row in rows if row[3]]
+    rows_in_range = [row for row in rows if row[3]]
     ended = _ended(con)
     return Inventory(
-        tuple(row[0] for row in traded),
-        tuple(row[5] for row in traded),
+        tuple(row[0] for row in rows_in_range),
+        tuple(row[5] for row in rows_in_range),
         sessions,
-        any(row[4] for row in traded),
-        {row[0]: row[2] for row in traded if newest - row[2] > GONE or row[0] in ended},
+        any(row[4] for row in rows_in_range),
+        {row[0]: row[2] for row in rows_in_range if newest - row[2] > GONE or row[0] in ended},
     )
 
 
@@ -175,31 +184,35 @@ def _query(
     src: str,
     symbols: Sequence[str] | None,
 ) -> str:
-    """Return the query of some symbols: indicators are computed from adjusted prices, then scaled to the day's."""
-    traded, rest, source = {name: name for name in PRICES}, [], src
+    """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day."""
+    price_columns, extra, source = {name: name for name in PRICES}, [], src
     if inventory.has_actions:
         source = adjusted_view(con, src, symbols or inventory.symbols)
         if setup.prices == "as_traded":
-            traded, rest = {name: f"traded_{name}" for name in PRICES}, [*ACTIONS, "price_factor", "split_factor"]
-    keep = [*traded.values(), *rest]
+            price_columns, extra = (
+                {name: f"traded_{name}" for name in PRICES},
+                [*ACTIONS, "price_factor", "split_factor"],
+            )
+    keep = [*price_columns.values(), *extra]
     if requests:
-        stream = len(inventory.symbols) > FEW  # of all symbols, so that each group is computed the same way
+        # Decided by the number of all symbols, so that every group of symbols is computed the same way.
+        stream = len(inventory.symbols) > FEW
         text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=_like(src))
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
     selected = ["symbol", "CAST(date AS DATE) AS date"]
-    for name, column in traded.items():
-        otherwise = "0" if name == "volume" else traded["close"]
+    for name, column in price_columns.items():
+        otherwise = "0" if name == "volume" else price_columns["close"]
         selected.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
-    selected.append(f"{traded['close']}{' * price_factor' if rest else ''} AS {ADJUSTED_CLOSE}")
-    selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if rest]
+    selected.append(f"{price_columns['close']}{' * price_factor' if extra else ''} AS {ADJUSTED_CLOSE}")
+    selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if extra]
     selected += [_scaled(request.name, units.get(request.name)) for request in requests]
     return f"SELECT {', '.join(selected)} FROM ({text})"
 
 
 def _scaled(name: str, unit: Unit | None) -> str:
-    """Return the SQL of a column from adjusted prices, scaled to the prices and shares of the row's day."""
+    """Return the SQL that scales an indicator of adjusted prices to the prices and volumes of the row's day."""
     factors = [
         f" {'/' if power * sign < 0 else '*'} {factor}" * abs(power)
         for power, factor, sign in zip(unit or (), ("price_factor", "split_factor"), (-1, 1), strict=False)

@@ -1,8 +1,9 @@
-"""How indicators scale with prices and volumes: measured by computing them with prices, and with volumes, doubled.
+"""The units of indicators: whether they scale with prices and volumes, such as an average, or not, such as an RSI.
 
-Indicators are computed from adjusted prices, in which a split is no fall. To be comparable with the prices of the day,
-an average must be scaled back to them, an RSI must not. Measuring it needs no list of indicators, and also covers
-the user's own.
+Indicators are computed from adjusted prices, in which a split is not a price drop. To be comparable with the prices of
+the day, those with a unit must be scaled back. The unit is measured: each indicator is computed from synthetic bars,
+from the same bars with doubled prices, and from the same bars with doubled volumes. This needs no list of indicators,
+and also covers the indicators of users.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from numpy.typing import NDArray
 from stockstream.sql.compiler import Request, by_macros
 
 SHORTEST = 300
-"""Minimum number of bars: enough for the shipped indicators' defaults; longer periods get more."""
+"""Minimum number of synthetic bars, enough for the defaults of the shipped indicators; longer periods get more."""
 POWERS = {2.0**power: power for power in range(-4, 5)}
+"""Exponent per ratio by which doubled prices or volumes multiply an indicator."""
 
 
 class Unit(NamedTuple):
@@ -29,7 +31,7 @@ class Unit(NamedTuple):
 
 
 def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[str, Unit | None]:
-    """Return the unit per column; None if the column has none, such as price + volume."""
+    """Return the unit per column; None if a column does not scale with a power, such as price + volume."""
     if not requests:
         return {}
     numbers = [float(text) for r in requests for name, text in r.arguments if name in r.indicator.periods]

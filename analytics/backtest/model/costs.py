@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from stockstream.sql.errors import UsageError
 
 Commission = Callable[[float, float], float]
-"""(shares, price) -> money. Shares are positive."""
+"""(shares, price) -> commission in money. Shares are positive for purchases and sales."""
 Slippage = Callable[[float, float, float | None], float]
 """(shares, price, bar volume) -> how much worse the price becomes, in money per share. Shares are positive."""
 
@@ -42,9 +42,10 @@ class Percentage:
 
 @dataclass(frozen=True)
 class Tiers:
-    """A flat fee per tier of the fill's value, (up to, fee); above the last tier a fraction of the value."""
+    """A flat fee per tier of the fill's value; above the last tier, the fraction `share` of the value."""
 
     tiers: tuple[tuple[float, float], ...]
+    """(maximum value, fee) per tier, in money, the lowest tier first."""
     share: float
 
     def __call__(self, quantity: float, price: float) -> float:
@@ -87,12 +88,12 @@ class BasisPoints:
 
 @dataclass(frozen=True)
 class VolumeShare:
-    """Price impact: price × `impact` × (fill ÷ bar volume)², as zipline's VolumeShareSlippage."""
+    """Price impact: price × `impact` × (shares ÷ bar volume)², as in zipline's VolumeShareSlippage."""
 
     impact: float = 0.1
 
     def __call__(self, quantity: float, price: float, volume: float | None) -> float:
-        """Return the slippage in money per share; without a volume the fill counts as the whole of it."""
+        """Return the slippage in money per share; without a volume, shares ÷ volume is 1."""
         share = min(quantity / volume, 1.0) if volume else 1.0
         return price * self.impact * share * share
 

@@ -1,4 +1,4 @@
-"""The bar that a strategy sees: one view that moves over columns, because a dict per bar would take a second more."""
+"""The bar that a strategy sees: one view that moves over the columns. One dict per bar would be slower by a second."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 class Data(Mapping[str, Any]):
     """The values of one bar, as `data["close"]` or `data.close`; None where SQL has NULL, as during a warm-up.
 
-    The same object is moved to the next bar. Keep `dict(data)`, not `data`.
+    The same object shows the next bar later: to keep the values of a bar, store `dict(data)`, not `data`.
     """
 
     __slots__ = ("_columns", "_names", "_row")
@@ -37,7 +37,7 @@ class Data(Mapping[str, Any]):
 
 
 def make_view(names: Sequence[str]) -> Data:
-    """Return a view with one attribute per column whose name is a free identifier."""
+    """Return a view with one attribute per column whose name is a valid identifier that `Data` does not use itself."""
 
     def attribute(name: str) -> property:
         return property(lambda self: self._columns[name][self._row])

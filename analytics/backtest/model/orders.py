@@ -1,4 +1,4 @@
-"""Actions, which a strategy returns, and the orders that the broker makes of them."""
+"""Actions, which a strategy returns, and orders, which the broker creates from them."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ class Status(StrEnum):
 
 @dataclass(slots=True)
 class Action:
-    """One decision of a strategy; use `Action.buy`, `sell`, `close` or `cancel` to make one.
+    """One decision of a strategy; create it with `Action.buy`, `sell`, `close` or `cancel`.
 
-    An order without `limit`, `stop` and `trail` is a market order; with a stop and a limit it is a stop-limit order.
+    `buy` documents the fields. An order without `limit`, `stop` and `trail` is a market order; an order with a stop and
+    a limit is a stop-limit order.
     Prices are on the scale of `portfolio.price()`. `symbol` defaults to the symbol of the bar.
     """
 
@@ -59,7 +60,7 @@ class Action:
             symbol: defaults to the symbol of the bar.
             limit: buy at this price or lower.
             stop: buy once the price has risen to this.
-            trail: buy once the price has risen by this amount of money above its lowest since the order.
+            trail: buy once the price has risen by this amount of money above its lowest value since the order.
             trail_percent: the same in per cent of that lowest price (5 is 5 %).
             stop_loss: sell the bought shares once the price falls to this.
             take_profit: sell the bought shares once the price rises to this; the first of the two exits cancels the
@@ -83,7 +84,7 @@ class Action:
         take_profit: float | None = None,
         day: bool = False,
     ) -> Action:
-        """Sell shares, short beyond those held: the mirror image of `buy`."""
+        """Sell shares; more than the position holds are sold short. The arguments mirror those of `buy`."""
         return cls(-quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
 
     @classmethod
@@ -106,7 +107,7 @@ class Order:
     quantity: float
     """Shares, negative to sell."""
     created: date
-    """The session after whose close it was decided; it can fill from the next session on."""
+    """The session after whose close the order was decided; it can fill from the next session on."""
     limit: float | None = None
     stop: float | None = None
     trail: float | None = None
@@ -122,7 +123,7 @@ class Order:
     """Mean price of the filled shares, after slippage."""
     commission: float = 0.0
     reason: str = ""
-    """The origin of an order that is not the strategy's, such as stop-loss; or why it was cancelled or rejected."""
+    """Why the order exists, if not by the strategy, such as stop-loss; or why it was cancelled or rejected."""
     only_reduces: bool = False
     """The order never fills more than the position."""
     is_triggered: bool = False

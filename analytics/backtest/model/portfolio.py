@@ -11,7 +11,7 @@ from stockstream.analytics.backtest.model.orders import Order
 
 @dataclass(slots=True, eq=False)
 class Position:
-    """An open position. Its trade lasts from flat to flat, whatever is added or reduced in between."""
+    """An open position. Its trade lasts from the first share to the last, including all additions and reductions."""
 
     symbol: str
     quantity: float
@@ -22,7 +22,7 @@ class Position:
     is_long: bool
     bought: float = 0.0
     sold: float = 0.0
-    """Total shares bought and sold, adjusted to the latest split."""
+    """Total shares bought and sold, adjusted for splits up to now."""
     paid: float = 0.0
     received: float = 0.0
     """Total money paid and received, before commission."""
@@ -41,11 +41,11 @@ class Position:
 
 
 class ClosedPosition(NamedTuple):
-    """A closed trade: a position from flat to flat."""
+    """A closed trade: a position from its first share to its last."""
 
     symbol: str
     quantity: float
-    """Total shares that opened the position, adjusted to the split at the exit; negative for a short position."""
+    """Total shares that were bought (sold short: negative), adjusted for splits up to the exit."""
     entry_date: date
     exit_date: date
     entry_price: float
@@ -54,7 +54,7 @@ class ClosedPosition(NamedTuple):
     pnl: float
     """Profit in money, after commission, with dividends."""
     return_pct: float
-    """`pnl` in per cent of the money paid to open the position (received, for a short one)."""
+    """`pnl` in per cent of the money paid for the shares (for a short position, the money received)."""
     commission: float
     dividends: float
     reason: str
@@ -89,14 +89,14 @@ class Transaction(NamedTuple):
     quantity: float
     """Shares, negative if sold."""
     price: float
-    """After slippage."""
+    """Price per share, after slippage."""
     commission: float
     slippage: float
     """Cost of slippage in money; `price` already includes it."""
     order: int
     """The order's id."""
     kind: str
-    """The order's kind."""
+    """The order type, see `Order.kind`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -122,7 +122,7 @@ class Portfolio:
         return position.quantity if position is not None else 0
 
     def price(self, symbol: str) -> float:
-        """Return the last close of a symbol, the scale of the prices in orders.
+        """Return the last close of a symbol; the prices in orders are on the same scale.
 
         Raises:
             KeyError: the symbol has not traded yet.
@@ -150,5 +150,5 @@ class Portfolio:
 
     @property
     def buying_power(self) -> float:
-        """Exposure that may be added: leverage × equity - exposure; the cash, without margin and short positions."""
+        """Exposure that may be added: leverage × equity - exposure. With leverage 1 and no shorts it is the cash."""
         return self.leverage * self.equity - self.exposure

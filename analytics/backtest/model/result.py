@@ -43,7 +43,7 @@ class Costs:
 
 @dataclass(frozen=True)
 class Note:
-    """An event that the user should know of: a rejected order, a delisting, a margin call."""
+    """An event to report to the user: a rejected order, a delisting, a margin call."""
 
     date: date
     symbol: str | None
@@ -52,7 +52,7 @@ class Note:
 
 @dataclass(frozen=True)
 class Result:
-    """The result of a backtest; `metrics` are those of `stats.summary`."""
+    """The result of a backtest; `stats.summary` documents the `metrics`."""
 
     setup: Mapping[str, Any]
     """The run's settings as JSON values: strategy, parameters, symbols, dates, account, costs."""
@@ -66,6 +66,6 @@ class Result:
     notes: list[Note]
     metrics: Mapping[str, float | None]
     error: str | None = None
-    """Why the run ended early."""
+    """Why the run ended early; None if it did not."""
     prices: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
     """Split-adjusted closes per day of the symbols with the largest profits and losses, for charts."""

@@ -16,10 +16,10 @@ from stockstream.sql.errors import UsageError
 
 @dataclass(frozen=True)
 class Option:
-    """How a setting appears on the command line: `analytics/cli/backtest.py` makes an option of each field."""
+    """How a setting appears on the command line; `analytics/cli/commands/backtest.py` creates one option per field."""
 
     panel: str
-    """The panel of the help."""
+    """The panel of the help that lists the option."""
     former: str | None = None
     """The setting's former name, still accepted as an option, a TOML key and a keyword."""
     metavar: str | None = None
@@ -52,7 +52,7 @@ class Setup(BaseModel):
         "open", description="Price of market orders in the next session; vwap = (high + low + close) / 3."
     )
     at_end: Annotated[Literal["hold", "close"], Option("Strategy")] = Field(
-        "hold", description="hold: value open positions at their last close; close: sell them at it."
+        "hold", description="hold: value open positions at their last close; close: close them at it."
     )
 
     initial_capital: Annotated[float, Option("Account")] = Field(100_000.0, gt=0, description="Initial cash.")
@@ -151,7 +151,7 @@ def current_names(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return settings with former names replaced by current ones.
 
     Raises:
-        UsageError: a setting is named by both.
+        UsageError: a setting has a value under both names.
     """
     for former, name in FORMER_NAMES.items():
         if former in settings and name in settings:

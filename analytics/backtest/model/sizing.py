@@ -17,7 +17,7 @@ def fixed_money(portfolio: Portfolio, symbol: str, money: float) -> int:
 def percent_of_equity(portfolio: Portfolio, symbol: str, percent: float) -> int:
     """Return the number of shares worth `percent` of the account's equity, limited by the buying power.
 
-    5 % of the buying power is kept in reserve, because the next session may open higher.
+    At most 95 % of the buying power is used, because the next session may open higher. Never negative.
     """
     money = min(portfolio.equity * percent / 100, 0.95 * portfolio.buying_power)
     return max(int(money / portfolio.price(symbol)), 0)
@@ -34,6 +34,8 @@ def volatility_target(
 ) -> int:
     """Return the number of shares with which the position adds `target` to the account's volatility.
 
+    Their value is equity × min(`target` ÷ `volatility`, `max_percent` ÷ 100), limited as in `percent_of_equity`.
+
     Args:
         portfolio: the account.
         symbol: the symbol to buy.
@@ -48,9 +50,13 @@ def volatility_target(
 
 
 def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action]:
-    """Return the orders that bring the account to target weights.
+    """Return the market orders that bring the account to target weights, in whole shares.
 
-    `weights` are in per cent of the equity, negative for short positions. Positions without a weight are closed.
+    `weights` are in per cent of the equity per symbol, negative for short positions. Positions without a weight are
+    closed.
+
+    Raises:
+        KeyError: a symbol has not traded yet.
     """
     equity = max(portfolio.equity, 0.0)
     actions = [Action.close(symbol=symbol) for symbol in sorted(portfolio.positions.keys() - weights.keys())]

@@ -17,7 +17,7 @@ Actions = Action | Iterable[Action] | None
 
 
 class Strategy(ABC):
-    """Decides after the close of each session what is traded in the next one.
+    """Base class: a strategy decides after the close of each session what to trade in the next one.
 
     A subclass names the columns it needs, decides in `on_data`, and may keep state in itself. Its parameters are
     those of `__init__`, each with a default; `self.columns` may be set there.
@@ -39,7 +39,7 @@ class Strategy(ABC):
         try:
             bound = inspect.signature(cls).bind(*arguments, **keywords)
         except TypeError:
-            self.params = {}  # __init__ raises the better message
+            self.params = {}  # __init__ raises a better message than bind
         else:
             bound.apply_defaults()
             self.params = bound.arguments
@@ -47,13 +47,13 @@ class Strategy(ABC):
 
     @abstractmethod
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Actions:
-        """Decide on a symbol's bar after the session; called per traded symbol, in the order of the symbols."""
+        """Return orders, decided on a symbol's bar after the session; called per symbol that traded, sorted."""
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:  # noqa: B027
         """Prepare for a run, before the first session; `symbols` are all that have a bar in the range."""
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> Actions:  # noqa: B027
-        """Decide on the whole portfolio, after the session's last `on_data`; actions must name their symbol."""
+        """Return orders for the whole portfolio, after the session's last `on_data`; each must name its symbol."""
 
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:  # noqa: B027
         """React to a full or partial fill, after it is booked in the portfolio."""

@@ -1,4 +1,4 @@
-"""A result as files: one HTML page, JSON, and tables as CSV and Parquet."""
+"""Writes the result of a backtest to files: an HTML page, JSON, and tables as CSV and Parquet."""
 
 from stockstream.analytics.backtest.report.charts import MAX_CHARTS, PriceHistory
 from stockstream.analytics.backtest.report.files import to_json, write_result

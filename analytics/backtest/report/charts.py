@@ -1,4 +1,4 @@
-"""The data of a report's charts: plain lists that the page embeds as JSON for assets/report.js."""
+"""The data of the charts in a report: plain lists that the page embeds as JSON for assets/report.js."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ from stockstream.analytics.backtest.stats import Array, series
 
 EPOCH = date(1970, 1, 1)
 POINTS = 60_000
-"""Maximum number of closes in a page, over all price charts: about 400 kB."""
+"""Maximum number of closes in all price charts of a page together: about 400 kB."""
 MAX_CHARTS = 30
+"""Maximum number of price charts in a page."""
 
 
 @dataclass(frozen=True)
 class PriceHistory:
-    """A symbol's closes, for the chart of its trades: two lists of the same length, oldest first."""
+    """The closes of a symbol, for the chart of its trades: two lists of the same length, oldest first."""
 
     dates: Sequence[date]
     closes: Sequence[float]
@@ -31,7 +32,8 @@ class PriceHistory:
 def account_curves(curve: Curve) -> dict[str, Any]:
     """Return the account's curves, one value per session.
 
-    The benchmark is scaled to the equity at its first price. Drawdown and exposure are fractions of the equity.
+    Days are numbers since 1970-01-01, equity and benchmark are money: the benchmark is scaled to the equity at its
+    first price. Drawdown is a fraction of the peak, long and short exposure are fractions of the equity.
     """
     benchmark = None
     if curve.benchmark is not None and not np.isnan(curve.benchmark).all():
@@ -56,7 +58,8 @@ def price_charts(
 ) -> list[dict[str, Any]]:
     """Return the closes and trades of the symbols with the largest profits and losses, up to `POINTS` closes.
 
-    A trade is [entry, exit, is long, is a win]; entry and exit are [session number, close], exit None if still open.
+    A trade is [entry, exit, is long, is a win]. Entry and exit are [session number, close]; the exit of a trade that is
+    still open is None.
     """
     pnl: defaultdict[str, float] = defaultdict(float)
     for trade in closed:
@@ -64,14 +67,14 @@ def price_charts(
     for position in still_open:
         pnl.setdefault(position.symbol, 0.0)
     count = min(MAX_CHARTS, max(1, POINTS // len(curve.dates)))
-    shown = sorted((name for name in pnl if name in prices), key=lambda name: (-abs(pnl[name]), name))[:count]
+    names = sorted((name for name in pnl if name in prices), key=lambda name: (-abs(pnl[name]), name))[:count]
     sessions = {day: i for i, day in enumerate(curve.dates)}
     charts = []
-    for name in shown:
+    for name in names:
         history = prices[name]
 
         def at(day: date, history: PriceHistory = history) -> list[float]:
-            """Return the session number and the last close up to it; a delisted symbol has no close on its exit day."""
+            """Return a session's number and the last close up to it: a delisted symbol has no close on its exit day."""
             last = max(bisect_right(history.dates, day) - 1, 0)
             return [bisect_right(curve.dates, day) - 1, _rounded(history.closes[last])]
 
@@ -90,7 +93,7 @@ def price_charts(
 
 
 def _short(values: Array) -> list[float | None]:
-    """Return values rounded to what a chart can show; NaN becomes None, because JSON has none."""
+    """Return values with six significant digits, enough for a chart; NaN becomes None, because JSON has no NaN."""
     return [_rounded(value) if value == value else None for value in values.tolist()]
 
 

@@ -1,4 +1,4 @@
-"""The files of a result. The same result is written as the same bytes."""
+"""Writes the files of a result. Equal results are written as equal bytes."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _write_equity(curve: Curve, folder: Path) -> list[Path]:
 
 
 def to_json(result: Result) -> str:
-    """Return the result as JSON, without the curve and the trades, which have their own files."""
+    """Return the result as JSON text, without the curve, trades and fills, which have their own files."""
     document = {
         "setup": result.setup,
         "metrics": result.metrics,

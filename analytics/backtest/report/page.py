@@ -1,4 +1,6 @@
-"""A result as one self-contained HTML page: no network, no other files. The same result is written as the same bytes.
+"""Renders a result as one self-contained HTML page, which needs no network and no other files.
+
+Equal results are rendered as equal bytes.
 
 The charts are drawn by uPlot (MIT); its released files are in assets/, unchanged, and embedded in the page.
 """
@@ -18,10 +20,13 @@ from stockstream.analytics.backtest.stats import drawdowns, monthly_returns, yea
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_TRADES = 500
+"""Maximum number of trades in the table: those with the largest profits and losses."""
 MAX_NOTES = 300
+"""Maximum number of notes in the table."""
 MAX_ITEMS = 30
-"""Items shown of a list in the settings."""
+"""Maximum number of items shown of a list in the settings."""
 MAX_DRAWDOWNS = 10
+"""Maximum number of drawdowns in the table."""
 
 GROUPS = {
     "Return": {
@@ -67,11 +72,11 @@ GROUPS = {
         "benchmark_max_drawdown": ("… deepest drawdown", "percent"),
     },
 }
-"""Label and format of each figure of `stats.summary`, by group; costs have their own table."""
+"""Label and format (a key of `FORMATS`) of each metric of `stats.summary`, by group; costs have their own table."""
 
 
 def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
-    """Return the page. If the run failed before the end of its first session, it has no figures and charts.
+    """Return the page as HTML. If the run failed before its first session ended, it has no metrics and charts.
 
     Args:
         result: the result of a backtest.
@@ -119,7 +124,7 @@ def _content(result: Result, prices: Mapping[str, PriceHistory]) -> dict[str, An
 
 
 def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield name and text of each setting, nested ones as `outer.inner`; long lists are cut."""
+    """Yield name and text of each setting; nested settings are named `outer.inner`, long lists are cut."""
     for key, value in settings.items():
         name = f"{before}{key}"
         if isinstance(value, Mapping):
@@ -137,7 +142,7 @@ def number(value: float | None, digits: int = 0) -> str:
 
 
 def percent(value: float | None, digits: int = 2) -> str:
-    """Format a fraction in per cent."""
+    """Format a fraction in per cent: 0.1 is 10.00%; None is a dash."""
     return "–" if value is None else f"{number(100 * value, digits)}%"
 
 

@@ -1,4 +1,7 @@
-"""Tables as CSV and Parquet: the same rows as the same bytes. With DuckDB, because pyarrow's writer imports pandas."""
+"""Writes tables as CSV and Parquet; equal rows are written as equal bytes.
+
+DuckDB writes the Parquet files, because pyarrow's writer imports pandas.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +19,13 @@ from stockstream.sql.session import quoted
 TYPES: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", date: "DATE", str: "VARCHAR"}
 """SQL type per Python type."""
 WIDENING = (("BIGINT", "DOUBLE"), ("DOUBLE", "DATE"), ("DOUBLE", "VARCHAR"))
-"""Column types that a later value replaces: (type so far, type of the value). A column of NULLs starts as DOUBLE."""
+"""Changes of a column's type by a later value: (type so far, type of the value). A column of NULLs starts as DOUBLE."""
 
 
 def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], stem: Path) -> list[Path]:
-    """Write stem.csv and stem.parquet, with the columns of `types` (SQL types); return their paths.
+    """Write rows to stem.csv and stem.parquet; return their paths.
+
+    `types` has the SQL type per column, in the order of the columns; other values of the rows are left out.
 
     Raises:
         LakeError: the folder is not writable.
@@ -43,7 +48,7 @@ def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], ste
 
 
 def types_of(kind: type) -> dict[str, str]:
-    """Return the SQL type per field of a row class."""
+    """Return the SQL type per field of a class of rows, such as `Transaction`."""
     return {name: TYPES[hint] for name, hint in get_type_hints(kind).items()}
 
 

@@ -1,4 +1,4 @@
-"""Ways to run a strategy: once, with many parameters, walking forward, or checking it for look-ahead."""
+"""Ways to run a strategy: once, as a parameter search, as a walk-forward analysis, or as a check for look-ahead."""
 
 from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
 from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, search

@@ -1,6 +1,6 @@
 """Walk-forward analysis: choose parameters on one range of sessions, test them on the next, window by window.
 
-R. Pardo, The Evaluation and Optimization of Trading Strategies (2008).
+Source: R. Pardo, The Evaluation and Optimization of Trading Strategies (2008).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from stockstream.sql.errors import UsageError
 
 @dataclass(frozen=True)
 class Window:
-    """The training and the test sessions of one step."""
+    """The training and the test sessions of one step; the days are inclusive."""
 
     train_from: date
     train_to: date
@@ -34,7 +34,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Step:
-    """The best trial of a window's training sessions, and the trial of its parameters on the test sessions."""
+    """The best trial on the training sessions of a window, and the trial of its parameters on the test sessions."""
 
     window: Window
     trained: Trial
@@ -43,7 +43,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Walk:
-    """The result of a walk forward. Each test starts with the initial capital; the tests' returns are chained."""
+    """The result of a walk-forward analysis. Each test starts with the initial capital; the returns are chained."""
 
     steps: list[Step]
     rank: str
@@ -54,7 +54,7 @@ class Walk:
         return np.concatenate([series.returns(step.tested.equity) for step in self.steps])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per step: its days, its parameters, the training's rank metric, and the test's metrics."""
+        """Return one row per step: days, parameters, the training's metric `rank`, and all metrics of the test."""
         return [
             {**asdict(step.window), **step.trained.params}
             | {f"trained_{self.rank}": step.trained.metrics.get(self.rank)}
@@ -64,7 +64,7 @@ class Walk:
 
     @property
     def metrics(self) -> dict[str, float | None]:
-        """The figures of the chained returns."""
+        """The metrics of the chained returns, defined as in `stats.series`, with a risk-free rate of zero."""
         returns = self.returns
         equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
         deepest = series.max_drawdown(equity)
@@ -94,10 +94,11 @@ def walk_forward(
     on_windows: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> Walk:
-    """Choose the best of `combinations` on `train` sessions, test it on the next `test` sessions, and move on by these.
+    """Choose the best of `combinations` on `train` sessions, and test it on the next `test` sessions.
 
-    Positions are closed at the end of each part. Indicators use the bars before it. The other arguments are those of
-    `search`; `on_windows` is called with the number of windows completed, and their total.
+    Each window starts `test` sessions after the one before; the last window may have fewer test sessions. Positions are
+    closed at the end of the training and of the test; indicators also use the bars before. The other arguments are
+    those of `search`; `on_windows` is called with the number of windows completed, and their total.
 
     Raises:
         UsageError: there are too few sessions, no combination has the metric in a window, or as in `search`.
@@ -131,7 +132,7 @@ def _step(
         raise UsageError(
             f"no combination has a {rank} from {window.train_from} to {window.train_to}: use more training sessions"
         )
-    # Start with the last training session, on whose close the test decides what it trades in its first session.
+    # The run starts with the last training session, so that the first decision trades in the first test session.
     testing = setup.model_copy(update={"start": window.train_to, "end": window.test_to})
     (tested,) = run_trials(strategy, [best.params], feed, testing)
     return Step(window, best, tested)

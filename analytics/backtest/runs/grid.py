@@ -1,4 +1,4 @@
-"""A parameter search: one run per combination of parameters, on all cores, with one query of the lake."""
+"""A parameter search: one run per combination of parameters, on all cores. The lake is queried once."""
 
 from __future__ import annotations
 
@@ -25,13 +25,14 @@ from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError, did_you_mean
 
 RUNS_PER_PASS = 16
-"""Runs per pass over the bars, which share the conversion of columns to lists."""
+"""Runs per pass over the bars: they share the conversion of columns to lists."""
 LUCK = 0.95
-"""A deflated Sharpe ratio below this may be pure luck: the best of that many trials."""
+"""With a deflated Sharpe ratio below this, the best trial may be the luck of that many trials."""
 
 Factory = str | type[Strategy]
 """A strategy: its class, or a name or file for `load.find_strategy`."""
 Params = Mapping[str, Any]
+"""The arguments of a strategy's `__init__`, by name."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,11 @@ class Trial:
 
     params: Params
     metrics: Mapping[str, float | None]
+    """The metrics of `stats.summary`."""
     equity: NDArray[np.float64]
+    """Equity in money, one value per session."""
     error: str | None
+    """Why the run ended early; None if it did not."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +58,23 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the highest metric; None if no trial has it."""
+        """The trial with the highest metric `rank`; None if no trial has it."""
         ranked = [trial for trial in self.trials if self._score(trial) is not None]
         return max(ranked, key=lambda trial: self._score(trial) or 0.0, default=None)
 
     @property
     def deflated_sharpe(self) -> float | None:
-        """The probability that the best trial's Sharpe ratio is more than the luck of that many trials."""
+        """The probability that the best trial is more than luck, see `stats.deflated_sharpe`; None if undefined."""
         if self.best is None:
             return None
         return deflated_sharpe(series.returns(self.best.equity), [trial.metrics.get("sharpe") for trial in self.trials])
 
     def ranked(self) -> list[Trial]:
-        """Return the trials, the best first, those without the metric last."""
+        """Return the trials, the best first; those without the metric `rank` come last."""
         return sorted(self.trials, key=lambda trial: -np.inf if (v := self._score(trial)) is None else v, reverse=True)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per trial: its parameters, its metrics, its error."""
+        """Return one row per trial: its parameters, its metrics and its error, if any."""
         return [{**trial.params, **trial.metrics, "error": trial.error or ""} for trial in self.trials]
 
     def _score(self, trial: Trial) -> float | None:
@@ -131,7 +135,11 @@ def stored_feed(
     as_of: AsOf | None,
     sql_path: Sequence[str | Path],
 ) -> Iterator[Feed]:
-    """Yield a feed with the columns of all combinations, from a file that all processes read."""
+    """Yield a feed with the columns that all combinations need, stored in a file that all processes read.
+
+    Raises:
+        UsageError: the strategy rejects a combination, the combinations differ in their query, or as in `open_feed`.
+    """
     strategies = [make_strategy(_class(strategy), params) for params in combinations]
     query = strategies[0].query
     if len({item.query for item in strategies}) != 1:
@@ -145,12 +153,12 @@ def stored_feed(
 
 
 def parallel(work: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: int | None) -> Iterator[tuple[int, Any]]:
-    """Call `work` with each item's arguments, in processes; yield (item number, result) as they complete."""
+    """Call `work` with the arguments in each item, in processes; yield (item number, result) as they complete."""
     jobs = min(jobs or os.cpu_count() or 1, len(items))
     if jobs == 1:
         yield from ((number, work(*item)) for number, item in enumerate(items))
         return
-    # Spawn, not fork: DuckDB has threads.
+    # Spawn, because a fork does not copy the threads that DuckDB has started.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(work, *item): number for number, item in enumerate(items)}
         for future in as_completed(futures):
@@ -158,7 +166,7 @@ def parallel(work: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: i
 
 
 def run_trials(strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup) -> list[Trial]:
-    """Run several combinations in one pass over the feed."""
+    """Run several combinations in one pass over the feed; return their trials in the same order."""
     strategies = [make_strategy(_class(strategy), params) for params in combinations]
     accounts = run(strategies, feed, setup)
     return [make_trial(account, params, setup) for account, params in zip(accounts, combinations, strict=True)]

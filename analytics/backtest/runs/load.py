@@ -21,9 +21,9 @@ from stockstream.sql.errors import UsageError, did_you_mean
 MODULE = "stockstream_strategy"
 """The module name of a strategy file while it runs."""
 BARE_NAMES = ("analytics", "pipeline", "sql")
-"""Import names of before `stockstream.*`."""
+"""Import names of the packages before they moved below `stockstream`."""
 ROOT = Path(__file__).resolve().parents[3]
-"""The folder of the three: in a checkout on the path, they would be imported a second time under their bare names."""
+"""The folder of these packages. If it is on the path, as in a checkout, a bare name would import them a second time."""
 
 
 @dataclass
@@ -32,11 +32,11 @@ class Run:
 
     strategy: type[Strategy]
     factory: str
-    """The strategy's name or file, for other processes to load it."""
+    """The strategy's name or file, from which other processes load it."""
     combinations: list[dict[str, Any]]
     """The parameters of each run; one for a single run."""
     settings: dict[str, Any]
-    """The fields of `Setup`, and other arguments of the functions that run."""
+    """The fields of `Setup`, and other keyword arguments of `backtest`, `search`, `walk_forward` and `verify`."""
 
 
 def read_run(config: Path | None, name: str | None, texts: Sequence[str], settings: Mapping[str, Any]) -> Run:
@@ -137,7 +137,7 @@ def _execute(path: Path) -> ModuleType:
 
 @contextmanager
 def _imports_of(folder: Path) -> Iterator[None]:
-    """Let a strategy's file import its neighbours, and not this project under its bare names."""
+    """Let a strategy file import the modules beside it, but not this project under its bare names."""
     sys.path.insert(0, str(folder))
     sys.meta_path.insert(0, _BareNames)
     try:
@@ -148,7 +148,7 @@ def _imports_of(folder: Path) -> Iterator[None]:
 
 
 class _BareNames:
-    """An import hook that fails for a bare name of ours; another package of that name, such as jupysql's, is found."""
+    """An import hook that rejects a bare name of this project, but not another package of that name (jupysql)."""
 
     @staticmethod
     def find_spec(name: str, path: Sequence[str] | None = None, target: ModuleType | None = None) -> ModuleSpec | None:

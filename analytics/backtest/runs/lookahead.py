@@ -20,10 +20,12 @@ from stockstream.sql.loader import load
 CUTS = 4
 """Number of days after which the future is changed, evenly over the range."""
 VIEWS = ("latest_bars", "indicators", *load("views/bars_resampled").header["makes"])
-"""The views to change: all bars derive from the first; the others are stored results."""
+"""The views to change: `latest_bars`, from which all bars derive, and the views of stored results."""
 ORIGINAL = "_original"
+"""Suffix of the name under which the unchanged view stays available to the changed one."""
 
 Decision = tuple[date, tuple[Any, ...]]
+"""The session after which the decision was taken, and the symbol with the fields of the action."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Verdict:
     days: tuple[date, ...]
     """The days after which the future was changed."""
     difference: str | None
-    """The first decision that changed with the future, in words; None if there is none."""
+    """The first decision that changed with later bars, in words; None if there is none."""
 
 
 def verify(
@@ -47,13 +49,15 @@ def verify(
     on_run: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> Verdict:
-    """Check that a strategy's decisions do not change if every later price, volume and dividend does.
+    """Check that a strategy's decisions do not change if all later prices, volumes and dividends change.
+
+    The strategy runs twice on the original bars, and once for each of `CUTS` days after which the bars are changed.
 
     Splits stay as they are, because stored prices include them. A query that reads files instead of the lake's views
     is not covered.
 
     Args:
-        make: returns a new strategy for each run; a class will do.
+        make: a function without arguments, or a class, that returns a new strategy for each run.
         lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
         as_of: an earlier generation of the lake: its number or a time.
         sql_path: folders with further indicators.
@@ -98,14 +102,14 @@ def _change_after(con: DuckDBPyConnection, cut: date) -> None:
     """Multiply each later price, volume and dividend by a pseudo-random factor, in all views of the lake."""
     for view in VIEWS:
         rows = con.sql(f"FROM {view} LIMIT 0")
-        changed = ", ".join(
+        replacements = ", ".join(
             f'CAST(CASE WHEN date > DATE \'{cut}\' THEN "{name}" * factor ELSE "{name}" END AS {kind}) AS "{name}"'
             for name, kind in zip(rows.columns, map(str, rows.types), strict=True)
             if kind in ("DOUBLE", "BIGINT") and name != "split_ratio"
         )
         con.execute(f"ALTER VIEW {view} RENAME TO {view}{ORIGINAL}")
         con.execute(
-            f"CREATE VIEW {view} AS SELECT * EXCLUDE (factor) REPLACE ({changed}) "
+            f"CREATE VIEW {view} AS SELECT * EXCLUDE (factor) REPLACE ({replacements}) "
             f"FROM (SELECT *, 0.5 + hash(symbol, date) % 1000 / 500 AS factor FROM {view}{ORIGINAL})"
         )
 

@@ -1,4 +1,4 @@
-"""Parameters of a strategy as text: one value, a list or a range, and all combinations of them."""
+"""Parses the parameters of a strategy: one value, a list or a range; returns all combinations of them."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def parameter_grid(
     """Return every combination of parameters.
 
     Args:
-        strategy: the strategy, whose parameters' defaults decide how a value is read.
+        strategy: the strategy; the type of a parameter's default decides how its value is parsed.
         texts: `fast=10`, `fast=5,10,20` or `fast=5:50:5` (from 5 to 50 in steps of 5).
-        choices: values of further parameters.
+        choices: values per further parameter; `texts` take precedence.
 
     Raises:
         UsageError: the strategy has no such parameter, or the value does not fit it.
@@ -34,7 +34,11 @@ def parameter_grid(
 
 
 def configured_values(strategy: type[Strategy], name: str, value: Any) -> list[Any]:
-    """Return the values of a parameter in a configuration file: a list has several, and so may a text of numbers."""
+    """Return the values of a parameter in a configuration file: several for a list, or for a text such as `5:50:5`.
+
+    Raises:
+        UsageError: the strategy has no such parameter, or the value does not fit it.
+    """
     if isinstance(value, list):
         return value
     default = _default(strategy, name)

@@ -1,4 +1,4 @@
-"""One run, from its settings to its result."""
+"""A single run of a strategy, from its settings to its result."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from stockstream.pipeline.configuration import settings
 from stockstream.sql.session import explain
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
+"""Packages whose versions are part of a result's provenance."""
 
 
 def backtest(
@@ -65,12 +66,12 @@ def backtest(
     with lake_connection(con, lake, as_of) as connection:
         feed = open_feed(connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
         closes = benchmark_closes(connection, setup, src) if setup.benchmark else None
-        done = 0
+        sessions_so_far = 0
 
         def count(sessions: int) -> None:
-            nonlocal done
-            done += sessions
-            on_sessions(done, feed.sessions)
+            nonlocal sessions_so_far
+            sessions_so_far += sessions
+            on_sessions(sessions_so_far, feed.sessions)
 
         (account,) = run([strategy], feed, setup, on_sessions=count)
         result = result_of(account, strategy, setup, feed, provenance(connection, src, feed, strategy), closes)
@@ -129,7 +130,7 @@ def result_of(
 
 
 def by_profit(portfolio: Portfolio) -> list[str]:
-    """Return the traded symbols, those with the largest profits and losses first."""
+    """Return the traded symbols, those with the largest profits and losses in closed trades first."""
     profits = dict.fromkeys(portfolio.positions, 0.0)
     for trade in portfolio.closed_positions:
         profits[trade.symbol] = profits.get(trade.symbol, 0.0) + trade.pnl
@@ -137,7 +138,7 @@ def by_profit(portfolio: Portfolio) -> list[str]:
 
 
 def metrics_of(account: Account, curve: Curve, setup: Setup) -> dict[str, float | None]:
-    """Return the figures of `stats.summary`; none if the strategy failed before the end of the first session."""
+    """Return the metrics of `stats.summary`; empty if the strategy failed before the end of the first session."""
     if not curve.dates:
         return {}
     portfolio, costs = account.portfolio, account.broker.books.costs
@@ -163,7 +164,7 @@ def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy
 
 
 def _digest(strategy: Strategy) -> str:
-    """Return the class and the start of the SHA-256 of its file, or that there is no file."""
+    """Return the class name and the start of its file's SHA-256, or a note that the class has no file."""
     try:
         text = Path(inspect.getfile(type(strategy))).read_bytes()
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""The figures of a run: returns, risk, trades, and how much of the best of many runs is luck."""
+"""The metrics of a run: returns, risk and trades; and the probability that the best of many runs is only luck."""
 
 from stockstream.analytics.backtest.stats.metrics import Drawdown, drawdowns, monthly_returns, summary, yearly_returns
 from stockstream.analytics.backtest.stats.overfitting import deflated_sharpe, expected_maximum, probabilistic_sharpe

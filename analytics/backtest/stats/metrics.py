@@ -1,4 +1,4 @@
-"""The figures of a backtest, from its equity curve, its trades and its costs."""
+"""The metrics of a backtest, computed from its equity curve, its trades and its costs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def summary(
     *,
     risk_free: float = 0.0,
 ) -> dict[str, float | None]:
-    """Return every figure, in a fixed order; None if it is undefined.
+    """Return every metric by name, in a fixed order; None if it is undefined.
 
     Returns, rates, drawdowns and exposure are fractions (0.1 is 10 %), money is in the account's currency, durations
-    are in calendar days. `curve.equity[0]` is the initial capital: nothing can fill before the second session. Figures
-    of the benchmark, and those relative to it, cover the sessions from its first price on.
+    are in calendar days. `curve.equity[0]` is the initial capital: no order can fill before the second session.
+    Metrics of the benchmark, and metrics relative to it, cover the sessions from its first price on.
 
     Args:
         curve: the account at the close of each session.
@@ -76,9 +76,9 @@ def summary(
 
 
 def _relative(curve: Curve, risk_free: float) -> dict[str, float | None]:
-    """Return the benchmark's figures, and the account's relative to it."""
-    priced = np.zeros(0) if curve.benchmark is None else curve.benchmark[~np.isnan(curve.benchmark)]
-    benchmark = priced if len(priced) else np.full(1, np.nan)
+    """Return the metrics of the benchmark, and those of the account relative to it."""
+    closes = np.zeros(0) if curve.benchmark is None else curve.benchmark[~np.isnan(curve.benchmark)]
+    benchmark = closes if len(closes) else np.full(1, np.nan)
     market, account = series.returns(benchmark), series.returns(curve.equity[-len(benchmark) :])
     return {
         "benchmark_return": series.total_return(benchmark),
@@ -112,7 +112,7 @@ def average(values: Array) -> float:
 
 @none_if_undefined
 def win_rate(pnl: Array) -> float:
-    """Fraction of the trades with a profit after costs; a profit of zero is no win. As backtesting.py.
+    """Fraction of the trades with a profit after costs; a profit of zero is not a win. The same as in backtesting.py.
 
     quantstats' win_rate counts days, not trades.
     """
@@ -123,11 +123,11 @@ def win_rate(pnl: Array) -> float:
 def profit_factor(pnl: Array) -> float | None:
     """Sum of the profits ÷ sum of the losses of the trades, after costs.
 
-    backtesting.py divides sums of per cent, so that a large trade counts no more than a small one; quantstats uses
-    daily returns.
+    backtesting.py sums returns in per cent instead of money, so that large and small trades have the same weight;
+    quantstats uses daily returns.
     """
-    lost = -pnl[pnl < 0].sum()
-    return pnl[pnl > 0].sum() / lost if lost else None
+    losses = -pnl[pnl < 0].sum()
+    return pnl[pnl > 0].sum() / losses if losses else None
 
 
 @none_if_undefined
@@ -155,15 +155,15 @@ def mean_exposure(curve: Curve) -> float | None:
 
 @none_if_undefined
 def turnover(curve: Curve, transactions: Sequence[Transaction]) -> float | None:
-    """Half the money traded per 252 sessions ÷ mean equity: 1 is everything bought and sold once per year."""
-    traded = sum([abs(fill.quantity) * fill.price for fill in transactions])
+    """Half the money traded per 252 sessions ÷ mean equity; 1: all of the equity is bought and sold once per year."""
+    money = sum([abs(fill.quantity) * fill.price for fill in transactions])
     years = (len(curve.equity) - 1) / YEAR
-    return float(traded / 2 / years / curve.equity.mean()) if (curve.equity > 0).all() else None
+    return float(money / 2 / years / curve.equity.mean()) if (curve.equity > 0).all() else None
 
 
 @dataclass(frozen=True, slots=True)
 class Drawdown:
-    """A fall below the highest equity so far, until it is reached again."""
+    """A period in which the equity is below its highest value so far."""
 
     depth: float
     """Fall from the peak to the trough: a negative fraction."""
@@ -177,7 +177,7 @@ class Drawdown:
 
 
 def drawdowns(curve: Curve) -> list[Drawdown]:
-    """Return every drawdown, the deepest first; the earlier of equal ones first."""
+    """Return every drawdown, the deepest first; of equal drawdowns, the earlier comes first."""
     depth = series.drawdown(curve.equity)
     below = np.concatenate(([0], (depth < 0).astype(np.int8), [0]))
     starts, ends = np.flatnonzero(np.diff(below) == 1), np.flatnonzero(np.diff(below) == -1)
@@ -194,7 +194,8 @@ def drawdowns(curve: Curve) -> list[Drawdown]:
 def monthly_returns(curve: Curve) -> dict[int, list[float | None]]:
     """Return twelve monthly returns per year, from month end to month end: fractions.
 
-    The first starts at the first session. None: the month has no return. empyrical.aggregate_returns.
+    The first month starts at the first session. None: the month has no return. The same as
+    empyrical.aggregate_returns.
     """
     table: dict[int, list[float | None]] = {year: [None] * 12 for year in _years(curve)}
     for (year, month), value in _between_ends(curve, [(day.year, day.month) for day in curve.dates]).items():
@@ -203,7 +204,7 @@ def monthly_returns(curve: Curve) -> dict[int, list[float | None]]:
 
 
 def yearly_returns(curve: Curve) -> dict[int, float | None]:
-    """Return the return per calendar year, the first from the first session: fractions."""
+    """Return the return per calendar year as a fraction; the first year starts at the first session."""
     returns = _between_ends(curve, [(day.year, 0) for day in curve.dates])
     return {year: returns.get((year, 0)) for year in _years(curve)}
 
@@ -213,7 +214,7 @@ def _years(curve: Curve) -> range:
 
 
 def _between_ends(curve: Curve, periods: list[tuple[int, int]]) -> dict[tuple[int, int], float | None]:
-    """Return the return per period, from the last session of the period before."""
+    """Return the return per period, measured from the last session of the previous period."""
     ends = {period: i for i, period in enumerate(periods)}
     starts = [0, *ends.values()]
     return {

@@ -13,6 +13,7 @@ from statistics import NormalDist, variance
 from stockstream.analytics.backtest.stats.series import YEAR, Array, none_if_undefined, sharpe
 
 EULER = 0.5772156649015329
+"""The Euler–Mascheroni constant."""
 NORMAL = NormalDist()
 
 
@@ -20,12 +21,12 @@ NORMAL = NormalDist()
 def deflated_sharpe(best: Array, sharpes: Sequence[float | None]) -> float | None:
     """Return the probability that the best trial's true Sharpe ratio exceeds the expected maximum under pure luck.
 
-    For trials without skill it is above 0.95 in less than one search in twenty.
+    If no trial has skill, it is above 0.95 in fewer than one search in twenty.
 
     Args:
-        best: the returns of the best trial, one per session.
-        sharpes: annual Sharpe ratio of every trial, the best included, as `metrics.summary` returns it; None (no
-            Sharpe ratio) does not count as a trial.
+        best: the returns of the best trial, one per session; its Sharpe ratio is computed without a risk-free rate.
+        sharpes: annual Sharpe ratio of every trial including the best, as `metrics.summary` returns it; a trial with
+            None is not counted.
 
     Returns:
         0 to 1; None with fewer than two trials or if `best` has no volatility.

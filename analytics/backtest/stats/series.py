@@ -1,8 +1,8 @@
-"""Figures of a series of equity or returns, as formulas on numpy arrays.
+"""Metrics of a series of equity or returns: formulas on numpy arrays.
 
 `equity` has one value per session, `returns` one fewer: simple returns as fractions (0.01 is 1 %). A year has 252
 sessions. The conventions are those of empyrical-reloaded; the docstrings say where quantstats or backtesting.py differ.
-An undefined figure (too few sessions, a division by zero, an account at or below zero) is None, never NaN or infinite.
+An undefined metric (too few sessions, a division by zero, an account at or below zero) is None, never NaN or infinite.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ P = ParamSpec("P")
 YEAR = 252
 """Sessions per year."""
 NOISE = 1e-12
-"""A smaller divisor counts as zero: rounding makes steady returns look as if they had some volatility."""
+"""A smaller divisor counts as zero: with rounding errors, constant returns seem to have a small volatility."""
 
 
 def none_if_undefined(formula: Callable[P, float | None]) -> Callable[P, float | None]:
@@ -47,7 +47,7 @@ def returns(equity: Array) -> Array:
 
 
 def drawdown(equity: Array) -> Array:
-    """Return how far each session ended below the highest equity so far: fractions ≤ 0, same length as `equity`."""
+    """Return equity ÷ highest equity so far - 1 per session: fractions ≤ 0, same length as `equity`."""
     peak = np.maximum.accumulate(equity)
     with np.errstate(all="ignore"):
         return np.where(peak > 0, equity / peak - 1, np.nan)
@@ -63,14 +63,15 @@ def total_return(equity: Array) -> float:
 def annual_return(returns: Array) -> float:
     """Geometric mean return per 252 sessions: a fraction.
 
-    empyrical.annual_return, quantstats.cagr, backtesting.py's "Return (Ann.)"; `cagr` counts calendar days instead.
+    The same as empyrical.annual_return, quantstats.cagr and backtesting.py's "Return (Ann.)". `cagr` below counts
+    calendar days instead.
     """
     return float(np.prod(1 + returns) ** (YEAR / len(returns)) - 1)
 
 
 @none_if_undefined
 def cagr(equity: Array, days: int) -> float:
-    """Geometric mean return per 365.25 calendar days: a fraction. backtesting.py's "CAGR".
+    """Geometric mean return per 365.25 calendar days: a fraction. The same as backtesting.py's "CAGR".
 
     Args:
         equity: one value per session.
@@ -83,7 +84,8 @@ def cagr(equity: Array, days: int) -> float:
 def volatility(returns: Array) -> float | None:
     """Standard deviation (n - 1) of the returns × √252: a fraction.
 
-    empyrical.annual_volatility, quantstats.volatility. backtesting.py compounds it, which results in more.
+    The same as empyrical.annual_volatility and quantstats.volatility. backtesting.py compounds it, and so its value is
+    higher.
     """
     return returns.std(ddof=1) * math.sqrt(YEAR) if len(returns) > 1 else None
 
@@ -92,8 +94,8 @@ def volatility(returns: Array) -> float | None:
 def sharpe(returns: Array, risk_free: float = 0.0) -> float | None:
     """Mean excess return ÷ its standard deviation (n - 1) × √252.
 
-    empyrical.sharpe_ratio. quantstats converts the annual risk-free rate by compounding; backtesting.py divides the
-    geometric annual return by its compounded volatility, which results in less.
+    The same as empyrical.sharpe_ratio. quantstats converts the annual risk-free rate by compounding; backtesting.py
+    divides the geometric annual return by its compounded volatility, and so its value is lower.
 
     Args:
         returns: one per session.
@@ -110,7 +112,8 @@ def sortino(returns: Array, risk_free: float = 0.0) -> float | None:
     """Mean excess return ÷ downside deviation × √252.
 
     The downside deviation is √mean(min(r - risk_free, 0)²) over all sessions, including those without a loss.
-    empyrical.sortino_ratio, quantstats.sortino. backtesting.py has the geometric annual return in the numerator.
+    The same as empyrical.sortino_ratio and quantstats.sortino. backtesting.py has the geometric annual return in the
+    numerator.
     """
     if len(returns) < 2:
         return None
@@ -134,7 +137,7 @@ def calmar(returns: Array, max_drawdown: float | None) -> float | None:
 
 @none_if_undefined
 def beta(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | None:
-    """Covariance with the benchmark's returns ÷ their variance. empyrical.beta.
+    """Covariance with the benchmark's returns ÷ their variance. The same as empyrical.beta.
 
     A constant `risk_free` does not change it. backtesting.py uses logarithmic returns, and the traded symbol as
     the benchmark.
@@ -147,9 +150,9 @@ def beta(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | No
 
 @none_if_undefined
 def alpha(returns: Array, benchmark: Array, risk_free: float = 0.0) -> float | None:
-    """Mean return not explained by beta, compounded over 252 sessions: a fraction. empyrical.alpha.
+    """Mean return not explained by beta, compounded over 252 sessions: a fraction. The same as empyrical.alpha.
 
-    backtesting.py's is of the whole run, not per year.
+    backtesting.py's alpha covers the whole run, not a year.
     """
     slope = beta(returns, benchmark)
     if slope is None:

@@ -1,4 +1,4 @@
-"""The shipped strategies, one per file, discovered: to run by name and to copy from."""
+"""The shipped strategies, to run by name or to copy from. Each file in this folder is discovered automatically."""
 
 from __future__ import annotations
 

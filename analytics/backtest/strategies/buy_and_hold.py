@@ -9,7 +9,7 @@ from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strate
 
 
 class BuyAndHold(Strategy):
-    """Buys each symbol after its first bar for an equal share of `percent` of the initial capital, and holds it."""
+    """Buys each symbol after its first bar, for an equal share of `percent` of the initial capital, and holds it."""
 
     def __init__(self, percent: float = 95) -> None:
         self.percent = percent

@@ -11,8 +11,8 @@ from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strate
 class Momentum(Strategy):
     """Holds the `top` symbols with the highest return over `n` bars, in equal parts of `percent` of the equity.
 
-    It decides in the first session of each month, and buys no symbol with a negative return.
-    Jegadeesh and Titman, Returns to Buying Winners and Selling Losers (1993).
+    It decides after the first session of each month, and only buys symbols with a positive return.
+    Source: Jegadeesh and Titman, Returns to Buying Winners and Selling Losers (1993).
     """
 
     def __init__(self, n: int = 126, top: int = 10, percent: float = 95) -> None:

@@ -17,7 +17,7 @@ class PairsTrade(Strategy):
 
     It enters when the logarithm of the ratio of their adjusted closes is `entry` standard deviations away from its mean
     over `n` sessions, and exits at `exit`. Each leg has half of `percent` of the equity.
-    Gatev, Goetzmann and Rouwenhorst, Pairs Trading (2006).
+    Source: Gatev, Goetzmann and Rouwenhorst, Pairs Trading (2006).
     """
 
     columns = ("adjusted_close",)
@@ -38,7 +38,7 @@ class PairsTrade(Strategy):
         self._closes[symbol] = data.adjusted_close
 
     def on_bar_end(self, date: date, portfolio: Portfolio) -> Iterable[Action] | None:
-        """Compare the two closes, in a session in which both symbols were traded."""
+        """Compare the two closes; do nothing in a session in which only one of the symbols traded."""
         closes, self._closes = self._closes, {}
         if len(closes) < 2:
             return None

@@ -1,1 +1,1 @@
-"""The commands, one module each (or a few that belong together); importing a module registers its commands."""
+"""The commands: one module per command, or per group of related commands. Importing a module registers its commands."""

@@ -17,11 +17,15 @@ from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption
 from stockstream.analytics.cli.registry import Panel, command
 
 PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
-"""The panels of the help, in their order; the options that all commands have come last."""
+"""The panels of the help, in order; options without a panel, which all commands share, come last."""
 
 
 def read_setting(name: str, value: Any) -> Any:
-    """Return the value of an option for `Setup`: symbols and dates are parsed here, the rest by typer."""
+    """Return the value of an option for `Setup`: parses symbols and dates; typer has parsed the other types.
+
+    Raises:
+        UsageError: the text is not a list of symbols or a date.
+    """
     kinds = _kinds(name)
     if date in kinds:
         return parse_day(_flag(name), value)
@@ -31,19 +35,19 @@ def read_setting(name: str, value: Any) -> Any:
 
 
 def setup_options() -> list[inspect.Parameter]:
-    """Return one option per field of `Setup`. None are required: the file or the field's default decides."""
+    """Return one option per field of `Setup`. All are optional: the file or the field's default supplies the value."""
     parameters = []
     for name, option in OPTIONS.items():
         kind = next((kind for kind in _kinds(name) if kind in (float, bool)), str)
         choices = next((get_args(kind) for kind in _kinds(name) if get_origin(kind) is Literal), ())
-        shown: dict[str, Any] = {
+        keywords: dict[str, Any] = {
             "help": Setup.model_fields[name].description,
             "rich_help_panel": option.panel,
             "metavar": option.metavar or "|".join(choices) or None,
             "show_default": option.default or _default_text(Setup.model_fields[name].default),
         }
         flag = _flag(name) + (f"/{option.negative}" if option.negative else "")
-        parameters.append(_parameter(name, kind, typer.Option(flag, **shown)))
+        parameters.append(_parameter(name, kind, typer.Option(flag, **keywords)))
     return parameters
 
 
@@ -100,7 +104,7 @@ def backtest_command(
         list[str] | None,
         typer.Option(
             metavar="NAME=VALUE",
-            help="A parameter: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
+            help="A parameter of the strategy: fast=10; for many runs fast=5,10,20 or fast=5:50:5. Repeatable.",
             rich_help_panel="Strategy",
         ),
     ] = None,
@@ -155,7 +159,7 @@ def backtest_command(
 
     Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start 2020-01-01
     """
-    # These import numpy and pyarrow, which no other command needs.
+    # Imported here, because these modules import numpy and pyarrow, which no other command needs.
     from stockstream.analytics.backtest.runs import read_run
     from stockstream.analytics.cli import backtest_runs as runs
 

@@ -1,4 +1,4 @@
-"""`stockstream check`: runs SQL that returns bad rows on a lake."""
+"""`stockstream check`: runs data checks on a lake. A check is a query that returns bad rows."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import LakeWarning
 
 SHOWN = 3
+"""Maximum number of bad rows printed per check."""
 
 
 @command("check", Panel.UPKEEP, 10)
@@ -81,14 +82,14 @@ def _show(findings: list[Finding]) -> None:
 
     line("check", "severity", "bad rows", "the first of them")
     for finding in findings:
-        shown = [finding.error] if finding.error else [described(row) for row in finding.rows[:SHOWN]]
+        texts = [finding.error] if finding.error else [described(row) for row in finding.rows[:SHOWN]]
         if finding.bad_rows > SHOWN:
-            shown.append(f"and {finding.bad_rows - SHOWN:,} more: --json lists them")
+            texts.append(f"and {finding.bad_rows - SHOWN:,} more: --json lists them")
         if finding.bad_rows and finding.check.fix:
-            shown.append(f"what to do: {finding.check.fix}")
+            texts.append(f"what to do: {finding.check.fix}")
         count = "error" if finding.error else f"{finding.bad_rows:,}"
-        line(finding.check.name, finding.check.severity, count, shown[0] if shown else "")
-        for text in shown[1:]:
+        line(finding.check.name, finding.check.severity, count, texts[0] if texts else "")
+        for text in texts[1:]:
             line("", "", "", text)
     words = {"fail": "failed", "error": "could not be run", "warn": "warned"}
     counts = {word: sum(finding.status == status for finding in findings) for status, word in words.items()}

@@ -31,10 +31,10 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
     if not rows:
         out.print(f"{opened.uri} has no generation yet: `stockstream consolidate` makes the first", markup=False)
         return
-    out.print(LINE.format("generation", "made (UTC)", "batch files", "rows", "size", "by"))
+    out.print(LINE.format("generation", "published (UTC)", "batch files", "rows", "size", "by"))
     for row in rows:
         tables = row["tables"].values()
-        written = [name for name, table in row["tables"].items() if table["generation"] == row["generation"]]
+        new_tables = [name for name, table in row["tables"].items() if table["generation"] == row["generation"]]
         out.print(
             LINE.format(
                 f"{'* ' if row['current'] else ''}{row['generation']}",
@@ -42,7 +42,9 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
                 len(row["inputs"]),
                 f"{sum(table['rows'] for table in tables):,}",
                 decimal(sum(table["bytes"] for table in tables)),
-                row["step"] + (f" to {row['restores']}" if row["restores"] else "") + f": {', '.join(written) or '-'}",
+                row["step"]
+                + (f" to {row['restores']}" if row["restores"] else "")
+                + f": {', '.join(new_tables) or '-'}",
             )
         )
     out.print("* is what readers see; --as-of N reads another one, `stockstream rollback N` makes it what readers see")
@@ -50,11 +52,11 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
 
 def lake_history(lake: Lake) -> list[dict[str, Any]]:
     """Return the generations that are kept, the newest first, with their inputs and the size of their tables."""
-    kept = generations(lake)
+    manifests = generations(lake)
     return [
         {
             "generation": manifest.generation,
-            "current": manifest is kept[0],
+            "current": manifest is manifests[0],
             "created_at": manifest.created_at,
             "step": manifest.step,
             "restores": manifest.restores,
@@ -71,5 +73,5 @@ def lake_history(lake: Lake) -> list[dict[str, Any]]:
             },
             "writer": manifest.writer,
         }
-        for manifest in kept
+        for manifest in manifests
     ]

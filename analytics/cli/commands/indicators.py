@@ -36,7 +36,8 @@ app = typer.Typer(
 )
 command("indicators", Panel.ANALYSIS, 10)(app)
 
-# The commands import what computes indicators when they run: it loads sqlglot, a third of the start of any command.
+# The commands import the catalogue and the compiler inside their functions: these load sqlglot, which would take a
+# third of the start time of every command.
 
 PathOption = Annotated[
     list[Path] | None,
@@ -52,24 +53,26 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
     """
     from stockstream.sql.catalogue import catalogue
 
-    indicators = sorted(catalogue(*(sql_path or ())).active, key=lambda one: (one.family, one.name, one.version))
+    indicators = sorted(
+        catalogue(*(sql_path or ())).active, key=lambda indicator: (indicator.family, indicator.name, indicator.version)
+    )
     if as_json:
         rows = [
             {
-                "name": one.name,
-                "version": one.version,
-                "family": one.family,
-                "params": one.params,
-                "columns": one.returns,
+                "name": indicator.name,
+                "version": indicator.version,
+                "family": indicator.family,
+                "params": indicator.params,
+                "columns": indicator.returns,
             }
-            for one in indicators
+            for indicator in indicators
         ]
         print(json.dumps(rows))
         return
     table = Table("family", "indicator", "", "columns", box=None, pad_edge=False)
-    for one in indicators:
-        call = f"{one.name}({', '.join(map(str, one.periods.values()))})"
-        table.add_row(one.family, call, one.header.title.rstrip("."), ", ".join(one.returns))
+    for indicator in indicators:
+        call = f"{indicator.name}({', '.join(map(str, indicator.periods.values()))})"
+        table.add_row(indicator.family, call, indicator.header.title.rstrip("."), ", ".join(indicator.returns))
     Console(soft_wrap=True, highlight=False).print(table, soft_wrap=False)
 
 
@@ -85,11 +88,13 @@ def show_one(
     """
     from stockstream.sql.catalogue import catalogue
 
-    one, _ = catalogue(*(sql_path or ())).find(name)
+    indicator, _ = catalogue(*(sql_path or ())).find(name)
     if as_json:
-        print(json.dumps({**one.file.header, "sql": one.file.text.split("--- */", 1)[1].strip()}, default=str))
+        print(
+            json.dumps({**indicator.file.header, "sql": indicator.file.text.split("--- */", 1)[1].strip()}, default=str)
+        )
     else:
-        print(one.file.text, end="")
+        print(indicator.file.text, end="")
 
 
 @app.command("compute")

@@ -1,4 +1,4 @@
-"""`stockstream metadata`: updates which companies were listed when, and under which code."""
+"""`stockstream metadata`: updates the table of listing periods: which company was listed when, under which code."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ def metadata_command(
     Example: stockstream metadata --source polygon --date 2015-06-30
     """
     opened = Lake(lake_uri(lake))
-    of = market_of(opened, market)
+    lake_market = market_of(opened, market)
     if source is Source.listings and date:
         raise UsageError("--date is for --source polygon: each list of companies in the lake has its own day")
-    if source is Source.polygon and of.name != "US":
+    if source is Source.polygon and lake_market.name != "US":
         raise UsageError("--source polygon has the US market only: use --source listings")
     provider = None
     if source is Source.polygon:
@@ -59,7 +59,7 @@ def metadata_command(
 
         provider = PolygonReference.from_settings(settings())
     event: FetchMetadataEvent = {"date": str(date) if date else None, "accept_smaller": accept_smaller, "full": full}
-    result = run_step(event, opened, provider, of)
+    result = run_step(event, opened, provider, lake_market)
     if as_json:
         print(json.dumps(result))
     else:

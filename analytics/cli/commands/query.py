@@ -1,4 +1,4 @@
-"""`stockstream query`: runs one SQL text on a lake."""
+"""`stockstream query`: runs an SQL query on a lake."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def query_command(
                 return
             show(con, result, format, output)
         except duckdb.Error as error:
-            # An error in another file that the SQL reads or writes (COPY ... TO) is not reported as the lake's.
+            # The SQL may read or write other files (COPY ... TO): their errors are not reported as errors of the lake.
             of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and normalise(uri) in str(error)
             raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
 

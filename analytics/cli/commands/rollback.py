@@ -14,6 +14,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.rollback import run as rollback_step
 
 SHOWN = 10
+"""Maximum number of batch files printed per list."""
 
 
 @command("rollback", Panel.UPKEEP, 20)

@@ -44,9 +44,10 @@ from stockstream.sql.errors import UsageError
 
 EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
 SHOWN = 10
+"""Maximum number of missing symbols printed."""
 
 SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_default="$STOCKSTREAM_SOURCE or yahoo")]
-SymbolsOption = Annotated[Symbols | None, symbols_option("Only these.", default="all listed companies")]
+SymbolsOption = Annotated[Symbols | None, symbols_option("Only these symbols.", default="all listed companies")]
 DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
     str,
@@ -156,14 +157,14 @@ def _execute(
     after: Callable[[str], None] = lambda lake: None,
     **arguments: Any,
 ) -> None:
-    """Run the pipeline with a progress bar, print the result and exit with its code."""
+    """Run the pipeline with a progress bar, print the result, and exit with the code of its status."""
     opened_lake = Lake(lake_uri(lake))
     market = market_of(opened_lake, market_name)
     opened = open_source(source or settings().source, market, settings(), **(files or {}))
     bar = progress_bar()
 
     def interrupted(*_: object) -> None:
-        # Exit at once, even while batches wait for an answer: stored files are complete, so nothing is lost.
+        # Exit at once, even while batches wait for the source: stored files are always complete, so nothing is lost.
         bar.stop()
         print("interrupted: the stored bars stay, and the same command continues from there", file=sys.stderr)
         os._exit(130)
@@ -189,7 +190,7 @@ def _execute(
 
 
 def show_result(result: Result) -> None:
-    """Print the result of a run for a person."""
+    """Print the result of a run as text."""
     out = Console(soft_wrap=True, highlight=False)
     listings = result["listings"]
     if listings and listings["refused"]:

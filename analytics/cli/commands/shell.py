@@ -1,4 +1,4 @@
-"""`stockstream shell`: the real duckdb shell on a lake, from any folder."""
+"""`stockstream shell`: starts the duckdb shell with the views of a lake, from any folder."""
 
 from __future__ import annotations
 
@@ -38,21 +38,21 @@ def shell_command(
         raise UsageError("the duckdb shell is not installed: pip install duckdb-cli==1.5.5")
     uri = normalise(lake_uri(lake))
     if uri.startswith("s3://"):
-        connect(uri, verify=False).close()  # a lake that cannot be listed is one line here, and pages from duckdb
+        connect(uri, verify=False).close()  # for a lake that cannot be listed, an error of one line; duckdb's has pages
     generation = generation_of(uri, as_of)
     with tempfile.TemporaryDirectory(prefix="stockstream-shell-") as folder:
         script = Path(folder) / "init.sql"
         script.write_text(_script(uri, generation, folder), encoding="utf-8")
         previous = signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the shell
         try:
-            done = subprocess.run([duckdb, "-init", str(script), *(arguments or [])], check=False)
+            result = subprocess.run([duckdb, "-init", str(script), *(arguments or [])], check=False)
         finally:
             signal.signal(signal.SIGINT, previous)
-    raise typer.Exit(done.returncode)
+    raise typer.Exit(result.returncode)
 
 
 def _script(lake: str, generation: int | None, folder: str) -> str:
-    """Return what the shell runs: the variables of this lake, its extensions, and then `init.sql`."""
+    """Return the script that the shell runs first: set the lake's variables, load extensions, read `init.sql`."""
     values = {"lake": lake, "generation": generation, "sql_home": folder}
     lines = [f"{assignment(name, value)};" for name, value in values.items()]
     if lake.startswith("s3://"):

@@ -1,4 +1,4 @@
-"""`stockstream consolidate` and `resample`: run a step of the pipeline that follows the fetch by itself."""
+"""`stockstream consolidate` and `resample`: each runs one of the pipeline steps after the fetch on its own."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ STEPS = """
     GROUP BY step
     ORDER BY CASE step WHEN 'fetch' THEN 0 WHEN 'consolidate' THEN 1 ELSE 2 END, length(step), step
 """
-"""Steps with their symbols; behind: the number of symbols whose newest bar the step has not processed yet."""
+"""One row per step. `behind` is the number of symbols whose newest bar the step has not processed yet."""
 
 
 @command("status", Panel.QUERY, 30)
@@ -63,7 +63,10 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
 
 
 def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
-    """Return the row of `lake_status()` with the market, its last session, the symbols that have it, gaps and steps.
+    """Return the status of a lake: the columns of the view `lake_status()` and the keys below.
+
+    `market` is its name, `last_session` the newest complete session, `up_to_date` the number of symbols with a bar of
+    that session, `gaps` the number of missing bars; `steps` has one dict per step: step, symbols, through, behind.
 
     Raises:
         LakeError: the lake, its calendar or its list of companies cannot be read.

@@ -1,4 +1,4 @@
-"""`stockstream vacuum`: deletes files that no reader can reach any more."""
+"""`stockstream vacuum`: deletes files that no reader uses any more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bars drawn as text, and a strategy that follows a script of actions."""
+"""Helpers: tables of bars written as text, a strategy that follows a script of actions, and readers of results."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ SCHEMA = pa.schema(
     + [(name, pa.float64()) for name in ("open", "high", "low", "close", "volume", "dividend", "split_ratio")]
 )
 FREE: dict[str, Any] = {"initial_capital": 1000, "commission": "zero", "borrow_rate": 0, "interest_rate": 0}
-"""An account without costs, unless a test overrides it."""
+"""The settings of the tests' account: no costs, unless a test overrides them."""
 
 Script = Mapping[int, Action | Sequence[Action]]
-"""Actions per number of the day on whose close they are decided; for AAA unless they name a symbol."""
+"""Actions per day number: decided after the close of that day, for AAA unless they name another symbol."""
 
 
 def day(number: int) -> date:
-    """Return a date by its number: 1 is 2024-01-01, and every calendar day counts."""
+    """Return the date of a day number: 1 is 2024-01-01, 2 the next calendar day."""
     return FIRST + timedelta(days=number - 1)
 
 
 def number(date: date) -> int:
-    """Return the number of a date."""
+    """Return the day number of a date."""
     return (date - FIRST).days + 1
 
 
 def table(text: str) -> pa.Table:
-    """Read bars: one per line with the symbol (default AAA), the day's number, open, high, low, close and volume.
+    """Return a table of bars from text: per line symbol (default AAA), day number, open, high, low, close and volume.
 
     `-` is NULL; `dividend=0.5` and `split=2` may follow.
     """
@@ -111,17 +111,17 @@ def play(strategy: Strategy | Script, bars: str | pa.Table, **settings: Any) -> 
 
 
 def fill(transaction: Transaction) -> tuple[int, float, float]:
-    """Return the day's number, the shares and the price."""
+    """Return the day number, the shares and the price of a fill."""
     return number(transaction.date), transaction.quantity, transaction.price
 
 
 def fills(result: Result, symbol: str = "AAA") -> list[tuple[int, float, float]]:
-    """Return a symbol's fills: the day's number, the shares, the price."""
+    """Return a symbol's fills: day number, shares, price."""
     return [fill(one) for one in result.transactions if one.symbol == symbol]
 
 
 def notes(result: Result) -> list[tuple[int, str | None, str]]:
-    """Return the notes: the day's number, the symbol, the text."""
+    """Return the notes of a result: day number, symbol, text."""
     return [(number(note.date), note.symbol, note.text) for note in result.notes]
 
 

@@ -1,4 +1,4 @@
-"""The command `stockstream backtest` in tests: a strategy file, and what a refusal looks like."""
+"""Helpers for tests of `stockstream backtest`: a strategy file, a small lake, and a check of error messages."""
 
 from __future__ import annotations
 

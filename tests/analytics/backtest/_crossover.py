@@ -1,4 +1,4 @@
-"""The strategy that the other engines run, equal to the share: SMA 20/50 on the close, long only, from bar 50 on."""
+"""The strategy that the other engines run with equal trades: SMA 20/50 of the close, long only, from bar 50 on."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Results computed without the engine: the SMA crossover on the real GOOG, and random trades of thirty symbols."""
+"""Results computed without the engine: an SMA crossover on real bars of GOOG, and random trades in thirty symbols."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def goog_sma() -> Result:
             shares = target
         long[i] = shares * close
         equity[i] = cash + long[i]
-        if i >= 50 and fast[i] > slow[i] and not shares:  # as backtesting.py, which starts after the averages do
+        if i >= 50 and fast[i] > slow[i] and not shares:  # as in backtesting.py, which starts after the first averages
             target = int(0.95 * equity[i] / close)
         elif fast[i] < slow[i] and shares:
             target = 0

@@ -1,7 +1,7 @@
-"""The figures of three libraries for two curves of GOOG: buy and hold, and the SMA crossover of `_made_up`.
+"""The metrics that three libraries compute for two curves of GOOG: buy and hold, and the SMA crossover of `_made_up`.
 
 The tests also run empyrical-reloaded and backtesting.py, but not quantstats, which needs matplotlib and seaborn.
-`python -m tests.analytics.backtest._references` prints its figures, where it is installed.
+`python -m tests.analytics.backtest._references` prints quantstats' metrics, if it is installed.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ BACKTESTING = {  # 0.6.6
         "average_loss": -9749.880894999998,
     },
 }
-"""The last three are in money, computed from its trades."""
+"""The last three are in money, computed from backtesting.py's trades."""
 
 
 def main() -> None:
-    """Print quantstats' figures."""
+    """Print quantstats' metrics."""
     import pandas as pd
     import quantstats.stats as qs
 

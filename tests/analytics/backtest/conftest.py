@@ -1,4 +1,4 @@
-"""Lakes that several modules trade on, built once."""
+"""Lakes that the tests of several modules share, each built once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from tests.analytics.backtest._command import MINE, write_small_lake
 def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
     """Return a lake of the demo's bars: five symbols as traded, with three splits and 92 dividends.
 
-    It is only read, so that all workers of pytest-xdist share one.
+    All workers of pytest-xdist share it, because the tests only read it.
     """
     pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
     base = tmp_path_factory.getbasetemp()

@@ -47,7 +47,7 @@ def test_a_short_position_earns_what_its_price_falls() -> None:
 
 
 def test_a_trade_goes_from_flat_to_flat_whatever_is_added_and_sold_in_between() -> None:
-    """10 bought at 10 and 5 at 12, 6 sold at 6 and 9 at 5: 160 paid, 81 received."""
+    """10 shares are bought at 10 and 5 at 12, 6 are sold at 6 and 9 at 5: 160 is paid, 81 received."""
     result = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6), 5: Action.sell(9)}, BARS)
     (trade,) = result.closed_positions
     assert (trade.quantity, trade.pnl) == (15, -79)
@@ -57,12 +57,12 @@ def test_a_trade_goes_from_flat_to_flat_whatever_is_added_and_sold_in_between() 
 
 
 def test_the_entry_price_of_what_is_held_is_the_mean_of_what_was_bought() -> None:
-    (held,) = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6)}, BARS).open_positions
-    assert (held.quantity, held.entry_price) == (9, pytest.approx(160 / 15))
+    (position,) = play({2: Action.buy(10), 3: Action.buy(5), 4: Action.sell(6)}, BARS).open_positions
+    assert (position.quantity, position.entry_price) == (9, pytest.approx(160 / 15))
 
 
 def test_an_order_through_zero_closes_one_trade_and_opens_another() -> None:
-    """15 sold at 12 for a fee of 3; two thirds of it belong to the 10 shares of the position."""
+    """15 shares are sold at 12 for a fee of 3; two thirds of the fee belong to the 10 shares of the position."""
     result = play({2: Action.buy(10), 3: Action.sell(15), 4: Action.close()}, BARS, commission="0.2/share")
     assert [(trade.quantity, trade.commission) for trade in result.closed_positions] == [
         (10, pytest.approx(4)),
@@ -126,7 +126,7 @@ def test_short_positions_count_as_exposure() -> None:
 
 
 def test_what_reduces_a_position_is_always_allowed() -> None:
-    """Sold short at 4, bought back at 9: a loss of more than the account's equity."""
+    """Shares sold short at 4 are bought back at 9: the loss exceeds the account's equity."""
     bars = "2 4 4 4 4 9 \n 3 4 4 4 4 9 \n 4 9 9 9 9 9 \n 5 9 9 9 9 9"
     result = play({2: Action.sell(250), 3: Action.close()}, bars)
     assert fills(result) == [(3, -250, 4), (4, 250, 9)]
@@ -134,7 +134,7 @@ def test_what_reduces_a_position_is_always_allowed() -> None:
 
 
 def test_interest_is_paid_on_negative_cash_by_the_calendar() -> None:
-    """No interest on the day of the fill, one day's at each session after it, three days' over the weekend."""
+    """No interest on the day of the fill, then one day's per session, and three days' over the weekend."""
     result = play({2: Action.buy(150)}, BARS, leverage=2, interest_rate=0.365, maintenance_margin=0)
     owed = [1000.0, -500.0]
     for days in (1, 1, 3):
@@ -148,7 +148,7 @@ def test_no_interest_is_paid_on_cash() -> None:
 
 
 def test_borrow_cost_is_paid_on_the_value_of_what_is_short_by_the_calendar() -> None:
-    """0.1 % per day of 120 and of 80, then three days of 40."""
+    """The rate is 0.1 % per day: one day on 120 and one on 80, then three days on 40."""
     result = play({2: Action.sell(10)}, BARS, borrow_rate=0.365)
     assert columns(result, "cash") == pytest.approx([1000, 1100, 1100 - 0.12, 1100 - 0.2, 1100 - 0.32])
     assert (result.costs.borrow, result.costs.interest) == (pytest.approx(0.32), 0)
@@ -159,7 +159,7 @@ def test_no_borrow_cost_is_paid_on_what_is_long() -> None:
 
 
 def test_a_margin_call_closes_everything_at_the_next_open() -> None:
-    """150 shares, 500 owed: at a close of 4 that is 100 of 600, at 8 it is 700 of 1,200."""
+    """150 shares and a debt of 500: equity ÷ exposure is 100 ÷ 600 at a close of 4, and 700 ÷ 1,200 at 8."""
     result = play({2: Action.buy(150)}, BARS, leverage=2)
     assert notes(result) == [(5, None, "margin call: equity of 100.00 for an exposure of 600.00")]
     assert fills(result) == [(3, 150, 10), (8, -150, 5)]
@@ -183,13 +183,13 @@ def test_an_account_without_margin_and_short_positions_is_never_called() -> None
     assert notes(play({2: Action.buy(100)}, BARS, maintenance_margin=0.99)) == []
 
 
-# How many shares
+# Position sizing
 
 
 def account(**positions: float) -> Portfolio:
     """Return an account with cash of 1,000 and shares at a price of 7."""
-    held = {symbol: Position(symbol, shares, 7, FIRST, shares > 0) for symbol, shares in positions.items()}
-    return Portfolio(1000, 1000, positions=held, prices={"AAA": 7.0, "BBB": 7.0})
+    open_positions = {symbol: Position(symbol, shares, 7, FIRST, shares > 0) for symbol, shares in positions.items()}
+    return Portfolio(1000, 1000, positions=open_positions, prices={"AAA": 7.0, "BBB": 7.0})
 
 
 def test_fixed_money_buys_whole_shares() -> None:

@@ -1,4 +1,4 @@
-"""The command runs a strategy and leaves its files; wrong usage is one line on standard error and exit code 2."""
+"""The command runs a strategy and writes its files; wrong usage is one line on standard error and exit code 2."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_wrong_usage_is_one_line_and_exit_2(
 
 
 def test_as_of_reads_an_earlier_generation_of_a_lake_on_s3(s3: S3Server, mine: str) -> None:
-    """Generation 1 has 20 sessions; 10 more are in a batch file."""
+    """Generation 1 has 20 sessions; a newer batch file has 10 more."""
     lake_uri = f"s3://{s3.new_bucket()}/lake"
     lake = Lake(lake_uri)
     for number, (first, last) in enumerate([(0, 20), (20, 30)]):

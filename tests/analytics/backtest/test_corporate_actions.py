@@ -37,7 +37,7 @@ def test_a_split_multiplies_the_shares_held_and_leaves_their_worth() -> None:
     assert fills(result) == [(3, 10, 10)]
     assert columns(result, "cash") == [1000, 900, 900, 900]
     assert columns(result, "long") == [0, 100, 120, 120]
-    assert [(held.quantity, held.entry_price) for held in result.open_positions] == [(20, 5)]
+    assert [(position.quantity, position.entry_price) for position in result.open_positions] == [(20, 5)]
 
 
 def test_a_trade_over_a_split_counts_in_shares_of_its_exit() -> None:
@@ -53,11 +53,11 @@ def test_a_split_multiplies_what_is_short() -> None:
 
 @pytest.mark.parametrize(("shares", "cash"), [(15, 50), (-15, -50)])
 def test_a_fraction_of_a_share_is_paid_out_at_the_last_price(shares: int, cash: float) -> None:
-    """15 shares become 1.5; the half share is worth 50 at the last close, 100 after the split."""
+    """15 shares become 1.5; the half share is worth 50, because the last close is 100 after the split."""
     result = play({2: Action.buy(shares)}, REVERSE)
     assert columns(result, "cash")[1:] == [1000 - 10 * shares, 1000 - 10 * shares + cash, 1000 - 10 * shares + cash]
-    (held,) = result.open_positions
-    assert held.quantity == (1 if shares > 0 else -1)
+    (position,) = result.open_positions
+    assert position.quantity == (1 if shares > 0 else -1)
     assert fills(result) == [(3, shares, 10)], "it is no trade"
 
 
@@ -68,8 +68,8 @@ def test_a_position_of_which_a_split_leaves_no_share_is_closed() -> None:
 
 
 def test_fractions_of_shares_that_were_bought_stay_fractions() -> None:
-    (held,) = play({2: Action.buy(2.5)}, SPLIT.replace("split=2", "split=1.5")).open_positions
-    assert held.quantity == pytest.approx(3.75)
+    (position,) = play({2: Action.buy(2.5)}, SPLIT.replace("split=2", "split=1.5")).open_positions
+    assert position.quantity == pytest.approx(3.75)
 
 
 def test_open_orders_follow_a_split_in_price_and_shares() -> None:
@@ -99,11 +99,11 @@ def test_an_order_of_which_a_split_leaves_no_share_is_gone() -> None:
 
 
 def test_the_rest_of_an_order_never_turns_round_over_a_split() -> None:
-    """18 of 19 shares are bought, and become 1 and a fraction; the missing share becomes none."""
+    """18 of 19 shares are bought, and become 1 share and a fraction; the share not bought yet becomes 0 shares."""
     bars = REVERSE.replace("10  1000\n    4", "10  180\n    4")
     result = play({2: Action.buy(19)}, bars, volume_limit=0.1)
     assert fills(result) == [(3, 18, 10)]
-    assert [held.quantity for held in result.open_positions] == [1]
+    assert [position.quantity for position in result.open_positions] == [1]
 
 
 def test_closing_a_position_closes_it_over_a_split() -> None:
@@ -115,7 +115,7 @@ def test_a_dividend_is_credited_to_what_is_held_into_the_ex_date() -> None:
     result = play({2: Action.buy(10)}, DIVIDEND)
     assert columns(result, "cash") == [1000, 900, 910, 910]
     assert columns(result, "equity") == [1000, 1000, 1000, 1000]
-    assert [held.dividends for held in result.open_positions] == [10]
+    assert [position.dividends for position in result.open_positions] == [10]
 
 
 def test_what_is_bought_on_the_ex_date_has_no_dividend_and_what_is_sold_there_has() -> None:
@@ -173,7 +173,7 @@ def test_adjusted_prices_know_dividends_and_credit_none() -> None:
 
 
 def test_a_volume_limit_on_adjusted_prices_is_of_adjusted_shares() -> None:
-    """2,000 shares after the split are 1,000 of those before."""
+    """A volume of 2,000 shares after the split is 1,000 shares from before it."""
     result = play({3: Action.buy(60)}, SPLIT, prices="adjusted", volume_limit=0.05)
     assert fills(result) == [(4, 50, 10), (5, 10, 12)]
 
@@ -215,7 +215,7 @@ def test_a_symbol_that_comes_back_within_a_month_was_halted() -> None:
     """30 days without a bar are a halt, 31 a delisting."""
     halted, gone = (of("BBB", f"2 1 1 1 1 9 \n 5 1 1 1 1 9 \n {last} 1 1 1 1 9") for last in (34, 35))
     result = play({2: Action.buy(10)}, GONE + "\n" + halted)
-    assert (notes(result), [held.quantity for held in result.open_positions]) == ([], [10])
+    assert (notes(result), [position.quantity for position in result.open_positions]) == ([], [10])
     assert len(notes(play({2: Action.buy(10)}, GONE + "\n" + gone))) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_delisted_symbol_that_is_traded_alone_is_closed_with_a_note() -> None:
 
 
 def test_a_symbol_that_left_the_lists_is_delisted_at_once() -> None:
-    """The periods of listing (view `metadata`) have the delisting before a month is over."""
+    """The view `metadata` has the end of the listing before the symbol has been without bars for a month."""
     con = analytics.connect("no-lake")
     con.register(SRC, table(GONE + "\n" + of("BBB", "2 1 1 1 1 9 \n 5 1 1 1 1 9")))
     con.execute(f"CREATE OR REPLACE TEMP VIEW metadata AS SELECT 'AAA' AS symbol, DATE '{day(5)}' AS valid_to")

@@ -60,7 +60,7 @@ def test_a_broker_charges_by_its_tiers(broker: str, shares: float, price: float,
 
 
 def test_a_minimum_is_paid_for_each_part_of_an_order() -> None:
-    """Brokers charge per fill and day."""
+    """Brokers charge the minimum per order and day, so each partial fill of another day pays it."""
     result = play({2: Action.buy(10)}, BARS, commission="1% min 6", volume_limit=0.005)
     assert [(one.quantity, one.commission) for one in result.transactions] == [(5, 6), (5, 6)]
 
@@ -77,8 +77,8 @@ def test_a_minimum_is_paid_for_each_part_of_an_order() -> None:
 )
 def test_slippage_makes_market_orders_worse(text: str, worse: float) -> None:
     """100 shares are 10 % of the volume."""
-    given = {"slippage": text, "initial_capital": 10_000}
-    result = play({2: Action.buy(100), 3: Action.close()}, BARS, **given)
+    options = {"slippage": text, "initial_capital": 10_000}
+    result = play({2: Action.buy(100), 3: Action.close()}, BARS, **options)
     assert [one.price for one in result.transactions] == pytest.approx([20 + worse, 20 - worse])
     assert [one.slippage for one in result.transactions] == pytest.approx([100 * worse] * 2)
     assert columns(result, "cash")[-1] == pytest.approx(10_000 - 200 * worse)
@@ -105,14 +105,14 @@ def test_volume_share_grows_with_the_square_of_the_share_and_stops_at_all() -> N
 
 
 def test_slippage_above_the_price_is_paid_in_full_and_turns_no_price_below_zero() -> None:
-    """As half a spread of one cent exceeds a price of half a cent."""
+    """For example, half a spread of one cent may exceed a price of half a cent."""
     result = play({2: Action.buy(10), 3: Action.close()}, BARS, slippage="30/share")
     assert fills(result) == [(3, 10, 50), (4, -10, 0)]
     assert columns(result, "cash")[-1] == 500
 
 
 def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
-    """50 shares at 20 are the whole cash."""
+    """50 shares at 20 need all of the cash, so nothing is left for the costs."""
     assert fills(play({2: Action.buy(50)}, BARS)) == [(3, 50, 20)]
     assert fills(play({2: Action.buy(50)}, BARS, commission="0.1%")) == []
     assert fills(play({2: Action.buy(50)}, BARS, slippage="1bps")) == []

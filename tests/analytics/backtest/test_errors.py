@@ -1,4 +1,4 @@
-"""Every error is one clear message, and the result up to it is kept."""
+"""Every error is one clear message, and the result up to the error is returned."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ BARS = """
 
 
 @pytest.mark.parametrize(
-    ("given", "words"),
+    ("options", "words"),
     [
         ({"symbols": ["AAA", "ZZZ"]}, "no bars of ZZZ: there is no such symbol$"),
         ({"symbols": ["AAB"]}, r"no bars of AAB: there is no such symbol; did you mean AAA\?"),
@@ -51,9 +51,9 @@ BARS = """
         ({"benchmark": "ZZZ"}, "no bars of the benchmark ZZZ"),
     ],
 )
-def test_a_setting_that_cannot_be_is_one_message(given: Mapping[str, Any], words: str) -> None:
+def test_a_setting_that_cannot_be_is_one_message(options: Mapping[str, Any], words: str) -> None:
     with pytest.raises(UsageError, match=words) as caught:
-        trade({}, BARS, **given)
+        trade({}, BARS, **options)
     assert "\n" not in str(caught.value)
 
 
@@ -168,7 +168,7 @@ def test_an_order_that_makes_no_sense_is_one_message_and_the_rest_is_kept(answer
 
 
 def outside(portfolio: Portfolio) -> Iterator[Action]:
-    """Yield an action, then fail, outside of any method of a strategy."""
+    """Yield an action, then fail: a generator that is no method of a strategy."""
     yield Action.buy(1, symbol="AAA")
     raise RuntimeError("no more")
 

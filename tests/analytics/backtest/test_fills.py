@@ -19,7 +19,7 @@ GAPS = """
     3   12   12.5 11.5 12  1000
     4    8    8.5  7.5  8  1000
 """
-"""Gaps: up by two over one night, down by four over the next."""
+"""Bars with gaps: the open is two above the previous close on day 3, and four below it on day 4."""
 
 
 # Where in the next session
@@ -40,7 +40,7 @@ def test_the_choice_of_where_is_for_market_orders_only(fill_at: str) -> None:
 
 
 def test_nothing_is_filled_in_the_session_it_is_decided_in() -> None:
-    """Day 2 itself touched both prices, but its bar was over."""
+    """The bar of day 2 touches both prices, but it is over when the orders are decided."""
     assert fills(play({2: [Action.buy(1, limit=9.5), Action.buy(2, stop=10.5)]}, BARS)) == [(3, 2, 11), (4, 1, 9.5)]
 
 
@@ -68,7 +68,7 @@ def test_a_gap_below_a_stop_to_sell_fills_at_the_open_and_not_at_the_stop() -> N
 
 
 def test_a_gap_through_a_trailing_stop_fills_at_the_open() -> None:
-    """12.5 - 2 = 10.5, and day 4 opens at 8."""
+    """The stop is 12.5 - 2 = 10.5, and day 4 opens at 8."""
     assert fills(play({2: Action.sell(10, trail=2)}, GAPS)) == [(4, -10, 8)]
 
 
@@ -97,7 +97,7 @@ VOLUMES = """
 
 
 def test_a_volume_limit_fills_in_part_and_the_rest_later() -> None:
-    """10 % of the volume: 5 of 55 shares, 0 of 0, 10 of 100."""
+    """The limit is 10 % of the volume: 5 of 55 shares, 0 of 0, 10 of 100."""
     strategy = Scripted({2: Action.buy(20)})
     result = play(strategy, VOLUMES, volume_limit=0.1)
     assert fills(result) == [(3, 5, 11), (5, 10, 13), (6, 5, 14)]
@@ -123,7 +123,7 @@ def test_what_a_day_order_could_not_fill_is_gone() -> None:
 
 
 def test_the_rest_of_a_stop_order_is_filled_as_a_market_order() -> None:
-    """Day 3 reached the stop of 10.5; that day 5 opens below it changes nothing."""
+    """Day 3 reaches the stop of 10.5; the rest fills on day 5, although it opens below the stop."""
     bars = VOLUMES.replace("5   13   13   13   13", "5   9   9   9   9")
     assert fills(play({2: Action.buy(15, stop=10.5)}, bars, volume_limit=0.1)) == [(3, 5, 11), (5, 10, 9)]
 
@@ -220,7 +220,7 @@ def test_an_unknown_price_is_the_close() -> None:
 def test_a_position_that_is_open_at_the_end_is_held_at_its_last_close() -> None:
     result = play({2: Action.buy(10)}, BARS)
     assert (columns(result, "cash")[-1], columns(result, "long")[-1]) == (890, 130)
-    assert ([held.quantity for held in result.open_positions], result.closed_positions) == ([10], [])
+    assert ([position.quantity for position in result.open_positions], result.closed_positions) == ([10], [])
 
 
 def test_a_position_that_is_open_at_the_end_is_sold_at_its_last_close_by_choice() -> None:

@@ -1,4 +1,4 @@
-"""The packages of the backtester are layers: each imports only those below it, and by their names."""
+"""The packages of the backtester are layers: each imports only packages below it, and not their modules."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_a_package_imports_only_what_the_table_allows_and_all_of_it(package: str
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
 def test_an_import_from_another_package_names_the_package(package: str) -> None:
-    """`from stockstream.analytics.backtest.model import Order`, not `…model.orders`: its modules are its own affair."""
+    """`from stockstream.analytics.backtest.model import Order`, not `…model.orders`: its modules are private."""
     assert [(module, name) for module, name in imports(package) if "." in name] == []
 
 

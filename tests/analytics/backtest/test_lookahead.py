@@ -61,7 +61,7 @@ def strategy_file(folder: Path, body: str) -> str:
     ("name", "prices"), [*((name, "as_traded") for name in SHIPPED), ("MovingAverageCrossover", "adjusted")]
 )
 def test_no_shipped_strategy_looks_ahead(name: str, prices: str, demo: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two changes of the future suffice here: the strategies that do look ahead below are tried with all of them."""
+    """Two of the four changes of later bars suffice here; the strategies below, which look ahead, are run with all."""
     monkeypatch.setattr("stockstream.analytics.backtest.runs.lookahead.CUTS", 2)
     verdict = verify(SHIPPED[name], demo, symbols=["AAPL", "MSFT"], prices=prices, start="2004-01-01")
     assert verdict.difference is None

@@ -1,4 +1,4 @@
-"""The figures of hand-made curves and trades, and what is undefined."""
+"""Metrics of small curves and trades, computed by hand; and cases in which a metric is undefined."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_months_and_years() -> None:
 
 
 def test_a_benchmark_that_starts_later() -> None:
-    """All figures that involve the benchmark cover only its sessions."""
+    """All metrics that involve the benchmark cover only the sessions in which it has a price."""
     equity = np.array([100, 300, 100, 110, 99, 108.9])
     account = curve(equity, benchmark=np.array([np.nan, np.nan, 10, 10.5, 9.975, 10.47375]))
     figures = summary(account, [], [], NO_COSTS)
@@ -150,7 +150,7 @@ def test_one_session() -> None:
 
 
 def test_no_volatility_has_no_ratio() -> None:
-    """Not even if rounding makes a steady growth look volatile."""
+    """Even if rounding errors give constant growth a small volatility."""
     steady = 100 * 1.001 ** np.arange(300)
     assert series.returns(steady).std() > 0
     for figures in (of_equity(*[100.0] * 300), of_equity(*steady)):
@@ -221,7 +221,7 @@ def test_the_summary_takes_milliseconds() -> None:
 
 
 def test_its_imports_are_light() -> None:
-    """Every command imports the model and the strategies, for the help; numpy and pyarrow are only for runs."""
+    """Every command imports the model and the strategies for its help; only runs need numpy and pyarrow."""
     code = (
         "import sys, stockstream.analytics.backtest.strategies\n"
         "assert not {'numpy', 'pyarrow'} & set(sys.modules)\n"

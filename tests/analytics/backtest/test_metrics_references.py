@@ -1,4 +1,4 @@
-"""The figures equal those of empyrical-reloaded, quantstats and backtesting.py; where they differ, by how much."""
+"""Metrics equal those of empyrical-reloaded, quantstats and backtesting.py, or differ by a known amount."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_empyrical_today_against_a_benchmark() -> None:
 
 @pytest.mark.filterwarnings("ignore:Some trades remain open", "ignore:DatetimeIndex.dayofweek")
 def test_backtesting_py_today() -> None:
-    """The fills and the curve are equal, and so are the figures, or their difference is explained."""
+    """Fills and curve are equal; each metric is equal, too, or its difference is explained."""
     from backtesting import Backtest, Strategy
 
     class Crossover(Strategy):

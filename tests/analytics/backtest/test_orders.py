@@ -17,7 +17,7 @@ BARS = """
     5    9   10    7    8  1000
     6    8   14    8   13  1000
 """
-"""Up to 13 on day 3, down to 7 on day 5, up to 14 on day 6; decided on day 2, at a close of 10."""
+"""Orders are decided on day 2, at a close of 10. The price rises to 13 on day 3, falls to 7 on day 5, rises to 14."""
 
 
 def test_a_market_order_is_filled_at_the_open_of_the_next_session() -> None:
@@ -65,7 +65,7 @@ def test_a_stop_limit_order_is_filled_at_the_stop_where_the_limit_lies_beyond_it
 
 
 def test_a_stop_limit_order_becomes_a_limit_order_at_its_stop_and_waits() -> None:
-    """Day 3 touches the stop, but its low of 10 may have been before; the limit counts from day 4 on."""
+    """Day 3 touches the stop, but its low of 10 may have come before that; the limit is active from day 4 on."""
     assert fills(play({2: Action.buy(10, stop=12.75, limit=10.5)}, BARS)) == [(4, 10, 10.5)]
 
 
@@ -79,7 +79,7 @@ def test_a_stop_limit_order_to_sell_mirrors_one_to_buy() -> None:
 
 
 def test_a_trailing_stop_follows_the_highest_price_up_to_the_bar_before() -> None:
-    """10 - 3 = 7 at first, 13 - 3 = 10 after day 3; it is not day 3's own high that its low of 10 is compared with."""
+    """The stop is 10 - 3 = 7 at first, and 13 - 3 = 10 after day 3; the low of day 3 is compared with the stop of 7."""
     result = play({2: Action.sell(10, trail=3)}, BARS)
     assert fills(result) == [(4, -10, 10)]
     assert result.transactions[0].kind == "trailing-stop"
@@ -93,12 +93,12 @@ def test_a_trailing_stop_never_goes_back() -> None:
 
 
 def test_a_trailing_stop_in_per_cent_keeps_a_share_of_the_highest_price_away() -> None:
-    """13 less 20 %."""
+    """The stop is 13 minus 20 %."""
     assert fills(play({2: Action.sell(10, trail_percent=20)}, BARS)) == [(4, -10, pytest.approx(10.4))]
 
 
 def test_a_trailing_stop_to_buy_follows_the_lowest_price() -> None:
-    """10 + 5 = 15 at first, then 8 + 5 = 13 and 7 + 5 = 12, reached on day 6."""
+    """The stop is 10 + 5 = 15 at first, then 8 + 5 = 13 and 7 + 5 = 12, which day 6 reaches."""
     assert fills(play({2: Action.buy(10, trail=5)}, BARS)) == [(6, 10, 12)]
 
 
@@ -129,13 +129,13 @@ def test_a_bar_that_touches_both_exits_counts_as_the_stop_loss() -> None:
 
 
 def test_the_exits_of_what_was_bought_inside_a_bar_count_from_the_next_session_on() -> None:
-    """Bought at 10.5 inside the bar of day 3, whose high of 13 may have been before."""
+    """The shares are bought at 10.5 inside the bar of day 3, whose high of 13 may have come before that."""
     assert fills(play({2: Action.buy(10, limit=10.5, take_profit=12.4)}, BARS)) == [(3, 10, 10.5), (4, -10, 12.4)]
 
 
 def test_the_exits_of_what_was_bought_at_the_close_count_from_the_next_session_on() -> None:
-    given = {"fill_at": "close"}
-    assert fills(play({2: Action.buy(10, take_profit=12.4)}, BARS, **given)) == [(3, 10, 12), (4, -10, 12.4)]
+    options = {"fill_at": "close"}
+    assert fills(play({2: Action.buy(10, take_profit=12.4)}, BARS, **options)) == [(3, 10, 12), (4, -10, 12.4)]
 
 
 def test_a_bracket_that_sells_short_buys_back() -> None:
@@ -151,7 +151,7 @@ def test_the_exits_of_a_bracket_close_no_more_than_is_held() -> None:
 
 
 def test_the_exits_of_a_bracket_end_with_its_position() -> None:
-    """Sold on day 4; the position bought on day 5 is another one, without a stop-loss."""
+    """The position is sold on day 4; the position bought on day 5 is another one, without a stop-loss."""
     script = {2: Action.buy(10, stop_loss=9), 3: Action.sell(10), 4: Action.buy(5)}
     bars = "2 10 10 10 10 9 \n 3 11 11 11 11 9 \n 4 12 12 12 12 9 \n 5 11 11 10 10 9 \n 6 10 10 8 8 9"
     assert fills(play(script, bars)) == [(3, 10, 11), (4, -10, 12), (5, 5, 11)]
@@ -180,7 +180,7 @@ def test_cancel_leaves_other_symbols_and_the_position_alone() -> None:
     result = play(script, BARS + of("BBB", BARS))
     assert fills(result) == [(3, 1, 11)]
     assert fills(result, "BBB") == [(5, 1, 7.5)]
-    assert [held.symbol for held in result.open_positions] == ["AAA", "BBB"]
+    assert [position.symbol for position in result.open_positions] == ["AAA", "BBB"]
 
 
 def test_close_sells_all_that_is_held_and_cancels_the_open_orders() -> None:

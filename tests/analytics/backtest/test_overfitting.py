@@ -27,7 +27,7 @@ def test_the_best_of_many_strategies_without_skill_seldom_passes() -> None:
     searches = [rng.normal(0, 0.01, (50, 500)) for _ in range(200)]
 
     def pass_rates(skill: float) -> tuple[float, float]:
-        """Return the fraction of the searches whose best passes: deflated, and as if it were the only trial."""
+        """Return two fractions of searches whose best trial passes: deflated, and as if it were the only trial."""
         deflated = naive = 0
         for trials in searches:
             trials = trials + skill * (np.arange(50) == 7)[:, None]

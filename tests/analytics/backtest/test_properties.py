@@ -21,7 +21,7 @@ CAPITAL = 1000.0
 SYMBOLS = ("AAA", "BBB", "CCC")
 PRICES = [2.0, 4.75, 5.0, 5.25, 8.0, 10.0, 20.0, 37.5]
 GONE = 60
-"""The last day of a run in which symbols without recent bars are delisted."""
+"""Number of a last day so late that symbols without recent bars count as delisted."""
 
 
 @dataclass(frozen=True)
@@ -100,10 +100,10 @@ class Random(Strategy):
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:
         """Check the limit now, because a later split changes it."""
         self.orders[order.id] = replace(order)  # a copy: its reason may change
-        done = portfolio.transactions[-1]
-        assert done.order == order.id
+        transaction = portfolio.transactions[-1]
+        assert transaction.order == order.id
         if order.limit is not None:
-            assert done.price <= order.limit if done.quantity > 0 else done.price >= order.limit
+            assert transaction.price <= order.limit if transaction.quantity > 0 else transaction.price >= order.limit
         assert abs(order.filled) <= abs(order.quantity) + 1e-9
         assert order.filled * order.quantity > 0
 
@@ -117,7 +117,7 @@ class Books:
     held: dict[str, float] = field(default_factory=lambda: dict.fromkeys(SYMBOLS, 0.0))
     prices: dict[str, float] = field(default_factory=dict)
     ended: list[tuple[str, date, bool]] = field(default_factory=list)
-    """Trades: the symbol, the day when the position was flat again, whether it was long."""
+    """Closed trades: symbol, last day, whether it was long."""
     borrow: float = 0.0
     interest: float = 0.0
 
@@ -152,15 +152,15 @@ class Books:
         if was_whole and abs(fraction) > 1e-9:
             self.close_out(symbol, fraction, today)
 
-    def fill(self, done: Transaction) -> None:
+    def fill(self, transaction: Transaction) -> None:
         """Book a fill; with leverage 1, fills that add to a position are paid from cash."""
-        adds = abs(self.held[done.symbol] + done.quantity) > abs(self.held[done.symbol])
-        self.cash -= done.quantity * done.price + done.commission
-        self.move(done.symbol, done.quantity, done.date)
+        adds = abs(self.held[transaction.symbol] + transaction.quantity) > abs(self.held[transaction.symbol])
+        self.cash -= transaction.quantity * transaction.price + transaction.commission
+        self.move(transaction.symbol, transaction.quantity, transaction.date)
         if adds and self.given["leverage"] == 1:
             assert self.cash >= -1e-5
         if not self.given["allow_short"]:
-            assert self.held[done.symbol] >= 0
+            assert self.held[transaction.symbol] >= 0
 
     @property
     def values(self) -> tuple[float, float, float, float]:
@@ -170,15 +170,15 @@ class Books:
         return self.cash + long + short, self.cash, long, short
 
 
-def assert_allowed(done: Transaction, today: Bar, order: Order, previous: date, strategy: Random) -> None:
+def assert_allowed(transaction: Transaction, today: Bar, order: Order, previous: date, strategy: Random) -> None:
     """Check a fill against its bar and its order."""
-    slipped = math.copysign(done.slippage / abs(done.quantity), done.quantity)
-    assert today.low - 1e-9 <= done.price - slipped <= today.high + 1e-9
-    assert done.slippage >= 0
+    slipped = math.copysign(transaction.slippage / abs(transaction.quantity), transaction.quantity)
+    assert today.low - 1e-9 <= transaction.price - slipped <= today.high + 1e-9
+    assert transaction.slippage >= 0
     if order.reason in ("stop-loss", "take-profit"):
-        assert order.created <= done.date
+        assert order.created <= transaction.date
     else:
-        assert order.created < done.date
+        assert order.created < transaction.date
         assert order.reason == "margin call" or (order.created, order.symbol) in strategy.decided
     if order.day:
         assert order.created == previous
@@ -190,8 +190,8 @@ def assert_volume(fills: list[Transaction], today: dict[str, Bar], limit: float 
         assert limit is None or traded <= math.floor(limit * bar.volume) + 1e-9
 
 
-def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], strategy: Random, given: Any) -> None:
-    books, curve = Books(given), result.curve
+def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], strategy: Random, options: Any) -> None:
+    books, curve = Books(options), result.curve
     last_bars = {symbol: max((one for one, bars in days if symbol in bars), default=None) for symbol in SYMBOLS}
     previous, left = days[0][0], list(result.transactions)
     assert curve.dates == [one for one, _ in days]
@@ -206,17 +206,17 @@ def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], s
             books.cash += books.held[symbol] * bar.dividend
         fills = [one for one in left if one.date == today]
         closing = {id(one) for one in fills if strategy.orders[one.order].reason == "end of run"}
-        for done in (one for one in fills if id(one) not in closing):
-            assert_allowed(done, bars[done.symbol], strategy.orders[done.order], previous, strategy)
-            books.fill(done)
-        assert_volume([one for one in fills if id(one) not in closing], bars, given["volume_limit"])
+        for fill in (one for one in fills if id(one) not in closing):
+            assert_allowed(fill, bars[fill.symbol], strategy.orders[fill.order], previous, strategy)
+            books.fill(fill)
+        assert_volume([one for one in fills if id(one) not in closing], bars, options["volume_limit"])
         books.prices |= {symbol: bar.close for symbol, bar in bars.items()}
-        for done in (one for one in fills if id(one) in closing):
+        for fill in (one for one in fills if id(one) in closing):
             assert at == len(days) - 1
-            books.fill(done)
-        found = (curve.equity[at], curve.cash[at], curve.long[at], curve.short[at])
-        assert tuple(map(float, found)) == pytest.approx(books.values, rel=1e-9, abs=1e-6)
-        if given["leverage"] == 1 and not given["allow_short"]:
+            books.fill(fill)
+        recorded = (curve.equity[at], curve.cash[at], curve.long[at], curve.short[at])
+        assert tuple(map(float, recorded)) == pytest.approx(books.values, rel=1e-9, abs=1e-6)
+        if options["leverage"] == 1 and not options["allow_short"]:
             assert books.cash >= -1e-5
             assert books.interest == books.borrow == 0
         previous = today
@@ -257,6 +257,6 @@ def test_the_books_can_be_kept_again_and_no_rule_is_broken(
         for one, row in traded
         for symbol, bar in row.items()
     ]
-    strategy, given = Random(script), FREE | account
-    result = play(strategy, table_of(rows), **given)
-    assert_reconciles(result, traded, strategy, given)
+    strategy, options = Random(script), FREE | account
+    result = play(strategy, table_of(rows), **options)
+    assert_reconciles(result, traded, strategy, options)

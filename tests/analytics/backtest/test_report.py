@@ -74,7 +74,7 @@ def test_it_loads_nothing(many_page: BeautifulSoup) -> None:
 
 
 def test_the_same_result_gives_the_same_bytes() -> None:
-    """Also in another process, where sets and hashes have another order."""
+    """Also in another process, in which sets have another order."""
     code = (
         "import hashlib\n"
         "from stockstream.analytics.backtest.report.page import render\n"
@@ -106,11 +106,11 @@ def test_the_charts_library_is_as_it_was_released(name: str) -> None:
 
 def test_every_figure_is_there(many_page: BeautifulSoup) -> None:
     metrics = many()[0].metrics
-    shown: dict[str, set[str]] = {}
+    texts_by_key: dict[str, set[str]] = {}
     for tag in many_page.select("[data-metric]"):
-        shown.setdefault(tag["data-metric"], set()).add(tag.find(string=True))
-    assert set(shown) == set(metrics)
-    for key, texts in shown.items():
+        texts_by_key.setdefault(tag["data-metric"], set()).add(tag.find(string=True))
+    assert set(texts_by_key) == set(metrics)
+    for key, texts in texts_by_key.items():
         (text,) = texts  # in the headline and in the tables alike
         digits = len(text.partition(".")[2].rstrip("%")) + 2 * text.endswith("%")
         assert value(text) == pytest.approx(metrics[key], abs=0.5000001 * 10**-digits), key
@@ -142,9 +142,9 @@ def test_a_run_that_failed_at_once_has_a_page_too() -> None:
 def test_months_and_years(goog_page: BeautifulSoup) -> None:
     account_curve = goog_sma().curve
     months, years = monthly_returns(account_curve), yearly_returns(account_curve)
-    shown = rows(goog_page, "months")
-    assert len(shown) == len(months)
-    for cells, (year, returns) in zip(shown, months.items(), strict=True):
+    month_rows = rows(goog_page, "months")
+    assert len(month_rows) == len(months)
+    for cells, (year, returns) in zip(month_rows, months.items(), strict=True):
         expected = [*returns, years[year]]
         assert [text == "" for text in cells] == [share is None for share in expected]
         for text, share in zip(cells, expected, strict=True):
@@ -157,7 +157,7 @@ def test_trades_drawdowns_positions_and_notes(goog_page: BeautifulSoup, many_pag
         assert [cells[0] for cells in trades] == [trade.symbol for trade in result.closed_positions]
         profits = [trade.pnl for trade in result.closed_positions]
         assert [value(cells[6]) for cells in trades] == pytest.approx(profits, abs=0.0050001)
-        assert [cells[0] for cells in rows(soup, "open")] == [held.symbol for held in result.open_positions]
+        assert [cells[0] for cells in rows(soup, "open")] == [position.symbol for position in result.open_positions]
         days, depth = rows(soup, "drawdowns")[0][3:]
         assert value(days) == result.metrics["max_drawdown_days"]
         assert value(depth) == pytest.approx(result.metrics["max_drawdown"], abs=0.000050001)
@@ -187,7 +187,7 @@ def test_trades_are_on_the_closes_of_their_symbol(many_page: BeautifulSoup) -> N
     assert [option.get_text() for option in many_page.select("#symbol option")] == [c["symbol"] for c in drawn]
     for chart in drawn:
         closed = [trade for trade in result.closed_positions if trade.symbol == chart["symbol"]]
-        still = [held for held in result.open_positions if held.symbol == chart["symbol"]]
+        still = [position for position in result.open_positions if position.symbol == chart["symbol"]]
         assert len(chart["trades"]) == len(closed) + len(still)
         for (entry, exit_, is_long, is_win), trade in zip(chart["trades"], closed, strict=False):
             assert [result.curve.dates[at] for at, _ in (entry, exit_)] == [trade.entry_date, trade.exit_date]
@@ -203,10 +203,10 @@ def test_of_many_symbols_and_trades_those_that_won_or_lost_most() -> None:
     soup = page(result, prices)
     pnl = {name: abs(sum(t.pnl for t in result.closed_positions if t.symbol == name)) for name in prices}
     largest = sorted(pnl, key=pnl.__getitem__, reverse=True)
-    shown = [chart["symbol"] for chart in data(soup)["traded"]]
-    assert 10 < len(shown) < 200
-    assert shown == largest[: len(shown)]
-    assert f"{len(shown)} of 200 symbols" in soup.find(id="prices").get_text()
+    names = [chart["symbol"] for chart in data(soup)["traded"]]
+    assert 10 < len(names) < 200
+    assert names == largest[: len(names)]
+    assert f"{len(names)} of 200 symbols" in soup.find(id="prices").get_text()
 
     trades = rows(soup, "trades")
     assert len(trades) == MAX_TRADES < len(result.closed_positions)

@@ -1,6 +1,6 @@
-"""The same results as other engines, to the cent.
+"""The engine has the same results as other engines, to the cent.
 
-On the real GOOG series backtesting.py runs beside ours, trade by trade. The final equity of 50 symbols in one account
+On real bars of GOOG, each trade is compared with a run of backtesting.py. The final equity of 50 symbols in one account
 is the result of four other engines; `python -m tests.benchmarks.backtest` checks it for 500 symbols.
 """
 

@@ -1,4 +1,4 @@
-"""Parameter searches and walk-forward runs: their results, their files, and the warning of luck."""
+"""Parameter searches and walk-forward runs: results, files, and the warning that the best run may be luck."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ COMBINATIONS = [{"fast": fast, "slow": slow} for fast in (5, 10, 20) for slow in
 
 @pytest.fixture(scope="module")
 def result(demo: str) -> Search:
-    """Return the trials of all combinations, run in two processes."""
+    """Return the result of a search over all combinations, run in two processes."""
     return search("MovingAverageCrossover", COMBINATIONS, demo, jobs=2, symbols=SYMBOLS, start=START)
 
 

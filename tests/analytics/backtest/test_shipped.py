@@ -1,4 +1,4 @@
-"""Every shipped strategy decides on real bars as its docstring says."""
+"""Every shipped strategy decides on real bars as its docstring describes."""
 
 from __future__ import annotations
 
@@ -50,10 +50,10 @@ class Real:
     high: list[float]
     adjusted: NDArray[np.float64]
     splits: list[float]
-    """Shares on the day per share on the first day."""
+    """Number of shares on each day that one share of the first day has become by splits."""
 
     def of(self, function: Callable[..., Any], *arguments: Any) -> list[float]:
-        """Return a TA-Lib function of the closes, one value per day of `days`."""
+        """Return the result of a TA-Lib function of the closes, one value per day of `days`."""
         values: list[float] = function(self.adjusted, *arguments)[-len(self.days) :].tolist()
         return values
 
@@ -78,8 +78,8 @@ def real(con: DuckDBPyConnection) -> dict[str, Real]:
     return bars_by_symbol
 
 
-def run_demo(con: DuckDBPyConnection, strategy: Strategy, **given: Any) -> Result:
-    result = backtest(strategy, con=con, **{"symbols": NAMES, "start": START, "end": END, **given})
+def run_demo(con: DuckDBPyConnection, strategy: Strategy, **options: Any) -> Result:
+    result = backtest(strategy, con=con, **{"symbols": NAMES, "start": START, "end": END, **options})
     assert result.error is None
     assert result.transactions, "nothing was traded"
     return result
@@ -92,7 +92,7 @@ def entries_and_exits(result: Result, symbol: str) -> tuple[list[date], list[dat
 
 
 def held_by_rule(days: Sequence[date], buys: Iterable[bool], sells: Iterable[bool]) -> tuple[list[date], list[date]]:
-    """Return the days of entry and exit of a rule on closes that trades in the next session."""
+    """Return the days of entry and exit of a rule that is evaluated on closes and trades in the next session."""
     bought: list[date] = []
     sold: list[date] = []
     for (_, after), buy, sell in zip(pairwise(days), buys, sells, strict=False):
@@ -148,7 +148,7 @@ def test_the_breakout_buys_above_the_upper_band_and_sells_below_the_middle(
 
 
 def test_the_breakout_is_protected_by_a_trailing_stop(con: DuckDBPyConnection, real: dict[str, Real]) -> None:
-    """4 % below the highest price since the stop was set, on the first close of the position."""
+    """The stop is 4 % below the highest price since it was set, which is at the first close of the position."""
     result = run_demo(con, BollingerBreakout(trail=4, percent=60))
     stops = [one for one in result.transactions if one.kind == "trailing-stop"]
     assert len(stops) > 10
@@ -179,9 +179,9 @@ def test_momentum_holds_what_has_risen_the_most_and_changes_by_the_month(
     firsts = [0, *(at for at in range(1, len(days)) if days[at].month != days[at - 1].month)]
     for at in firsts:
         risen = sorted((symbol for symbol in NAMES if rates[symbol][at] > 0), key=lambda symbol: -rates[symbol][at])
-        held = {one.symbol for one in result.closed_positions if one.entry_date <= days[at + 1] < one.exit_date}
-        held |= {one.symbol for one in result.open_positions if one.entry_date <= days[at + 1]}
-        assert held == set(risen[:2]), days[at]
+        holdings = {one.symbol for one in result.closed_positions if one.entry_date <= days[at + 1] < one.exit_date}
+        holdings |= {one.symbol for one in result.open_positions if one.entry_date <= days[at + 1]}
+        assert holdings == set(risen[:2]), days[at]
     assert {one.date for one in result.transactions} <= {days[at + 1] for at in firsts}
 
 
@@ -192,25 +192,25 @@ def test_a_pairs_trade_is_short_of_the_dearer_and_long_of_the_cheaper_until_they
     days = real["IBM"].days
     ibm, msft = (real[symbol].adjusted[-len(days) :] for symbol in ("IBM", "MSFT"))
     spreads = np.log(ibm / msft)
-    held, expected = 0.0, []
+    side, expected = 0.0, []
     for at in range(39, len(days) - 1):
         window = spreads[at - 39 : at + 1]
         score = float((window[-1] - window.mean()) / window.std())
-        if (not held and abs(score) > 1.5) or (held and abs(score) < 0.5):
-            held = 0.0 if held else -math.copysign(1, score)
-            expected.append((days[at + 1], held, -held))
-    shares, seen = {"IBM": 0.0, "MSFT": 0.0}, []
+        if (not side and abs(score) > 1.5) or (side and abs(score) < 0.5):
+            side = 0.0 if side else -math.copysign(1, score)
+            expected.append((days[at + 1], side, -side))
+    shares, actual = {"IBM": 0.0, "MSFT": 0.0}, []
     for first, second in batched(result.transactions):
         assert first.date == second.date
         for one in (first, second):
             shares[one.symbol] += one.quantity
-        seen.append((first.date, float(np.sign(shares["IBM"])), float(np.sign(shares["MSFT"]))))
-    assert seen == expected
-    assert len(seen) > 10
+        actual.append((first.date, float(np.sign(shares["IBM"])), float(np.sign(shares["MSFT"]))))
+    assert actual == expected
+    assert len(actual) > 10
 
 
 def batched(fills: Sequence[Transaction]) -> Iterable[tuple[Transaction, Transaction]]:
-    """Yield pairs."""
+    """Return the fills in pairs."""
     return zip(fills[::2], fills[1::2], strict=True)
 
 
@@ -223,7 +223,7 @@ def test_a_shipped_strategy_on_all_its_money_never_owes_any(con: DuckDBPyConnect
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_second_run_of_the_same_object_has_the_same_result(name: str, con: DuckDBPyConnection) -> None:
-    """`on_start` resets the state of the run before."""
+    """`on_start` resets the state of the previous run."""
     strategy, settings = SHIPPED[name](), {"symbols": ["IBM", "MSFT"], "start": date(2009, 1, 2)}
     first = run_demo(con, strategy, **settings)
     assert backtest(strategy, con=con, **{"end": END, **settings}).transactions == first.transactions
@@ -231,7 +231,7 @@ def test_a_second_run_of_the_same_object_has_the_same_result(name: str, con: Duc
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_a_file_in_the_folder_is_all_that_a_strategy_needs(name: str) -> None:
-    """It is exported, has a docstring, can be made without parameters, and is in the command's help."""
+    """The strategy is exported, has a docstring, needs no arguments, and is in the command's help."""
     strategy = getattr(stockstream.analytics.backtest, name)
     assert strategy is SHIPPED[name]
     assert strategy.__doc__

@@ -1,4 +1,4 @@
-"""When a strategy's methods are called, and what its `data` has."""
+"""When the methods of a strategy are called, and which values its `data` has."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Recorder(Strategy):
         self.views: list[Data] = []
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
-        """Check the ways to read a value, and record the bar."""
+        """Check all ways to read a value, and record the bar."""
         assert data["close"] == data.close == portfolio.price(symbol)
         assert data["sma(2)"] == data.sma_2 == data["sma_2"]
         assert data["ema(2, volume)"] == data.ema_2_volume

@@ -1,4 +1,4 @@
-"""A strategy file may import its neighbours; every error in it is one line and exit code 2."""
+"""A strategy file may import modules beside it; every error in it is one line and exit code 2."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_one_of_two_strategies_of_a_file_is_named(mine: str, lake: str) -> None:
 def test_an_import_by_a_former_bare_name_says_the_new_one(
     statement: str, is_checkout: bool, mine: str, lake: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a checkout on the path the bare name would even load, a second time."""
+    """With a checkout on the path, the bare name would load the same package a second time."""
     if is_checkout:
         monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
     Path(mine).write_text(f"{statement}\n")

@@ -1,4 +1,4 @@
-"""A run has the same result however its rows are streamed."""
+"""The result of a run does not depend on how its rows are streamed."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def wavy_bars(symbols: int, days: int) -> pa.Table:
 def test_a_run_is_the_same_however_its_rows_are_streamed(
     small: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """2,048 rows of seven symbols are no whole number of sessions; 12,000 values are those of a symbol or two."""
+    """2,048 rows of seven symbols are not a whole number of sessions; 12,000 values are one or two symbols."""
     bars, ends = wavy_bars(7, 900), []
 
-    def count(done: int, of: int) -> None:
+    def count(done: int, total: int) -> None:
         ends.append(done)
 
     one = play(Turning(), bars, initial_capital=100_000, on_sessions=count)

@@ -1,4 +1,4 @@
-"""Prices of the day, and indicators of adjusted prices on the same scale, without look-ahead."""
+"""Indicators are computed from adjusted prices, and scaled to the prices of the day, without look-ahead."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def watched(con: object, bars: pl.DataFrame, **settings: str) -> dict[date, dict
 
 
 def test_a_split_moves_no_indicator(con: object) -> None:
-    """After a four-for-one split an average of five bars is wholly on the scale of the new prices."""
+    """After a four-for-one split, an average of five bars is on the scale of the new prices at once."""
     bars = bars_with_actions().with_columns(pl.lit(0.0).alias("dividend"))
     bars_by_day = list(watched(con, bars).values())
     without = list(watched(con, random_walks(1).head(250)).values())
@@ -114,5 +114,5 @@ def test_what_is_shown_on_a_day_does_not_depend_on_later_bars(con: object) -> No
 
 def test_adjusted_prices_are_traded_on_by_choice(con: object) -> None:
     bars = bars_with_actions()
-    for shown in watched(con, bars, prices="adjusted").values():
-        assert shown["close"] == shown["adjusted_close"]
+    for row in watched(con, bars, prices="adjusted").values():
+        assert row["close"] == row["adjusted_close"]

@@ -1,4 +1,4 @@
-"""Bars for the tests of indicators, real ones among them, and the three ways to compute an indicator."""
+"""Helpers: synthetic and real bars for the tests of indicators, and the three ways to compute an indicator."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, query
 
 Bars = dict[str, np.ndarray]
-"""Of one symbol: open, high, low, close, volume as float64, NaN for NULL; and, where it matters, date."""
+"""The bars of one symbol: open, high, low, close and volume as float64 with NaN for NULL; date if a test needs it."""
 
 Columns = dict[str, np.ndarray]
-"""Of one symbol: values by column name; NaN for NULL."""
+"""The indicators of one symbol: values per column, NaN for NULL."""
 
 Oracle = Callable[..., Columns]
-"""What an indicator should return for the bars of one symbol and its parameters."""
+"""(bars of one symbol, *parameters) -> the columns that an indicator should return."""
 
 PRICES = ("open", "high", "low", "close")
 WAYS = ("macro", "partitioned", "streaming")
@@ -40,7 +40,7 @@ def demo_bars() -> dict[str, Bars]:
 
 
 def asx_bars(shared: Path, *symbols: str) -> dict[str, Bars]:
-    """Return real bars of the ASX, 1988 to 2016, with their days without trade, jumps and gaps."""
+    """Return real bars of symbols of the ASX, 1988 to 2016, including days without trades, jumps and gaps."""
     names = ", ".join(f"'{symbol}.AX'" for symbol in symbols)
     complete = " AND ".join(f"{column} IS NOT NULL" for column in (*PRICES, "volume"))
     file = shared / "ohlcv" / "asx_yahoo_1988_2016_42sym.parquet"
@@ -48,7 +48,7 @@ def asx_bars(shared: Path, *symbols: str) -> dict[str, Bars]:
 
 
 def random_bars(seed: int, rows: int, start: float = 50) -> Bars:
-    """Return a random walk: prices with two decimals, so that some are equal, and volumes of which some are 0."""
+    """Return a random walk as bars: prices have two decimals, so that some are equal; some volumes are 0."""
     rng = np.random.default_rng(seed)
     close = np.round(np.maximum(start * np.exp(np.cumsum(rng.normal(0, 0.02, rows))), 0.05), 2)
     open_ = np.round(close * np.exp(rng.normal(0, 0.01, rows)), 2)
@@ -59,7 +59,7 @@ def random_bars(seed: int, rows: int, start: float = 50) -> Bars:
 
 
 def flat_bars(close: np.ndarray, volume: float = 1000) -> Bars:
-    """Return bars that open and close at a price and trade within a tenth of a per cent of it."""
+    """Return bars whose open is their close, and whose high and low are a tenth of a per cent away from it."""
     return {
         "open": close, "high": close * 1.001, "low": close * 0.999, "close": close,
         "volume": np.full(len(close), volume),
@@ -67,7 +67,7 @@ def flat_bars(close: np.ndarray, volume: float = 1000) -> Bars:
 
 
 def rolling(function: Callable[..., np.ndarray], values: np.ndarray, n: int) -> np.ndarray:
-    """Return a function of the last n values, in longdouble; NaN where there are fewer."""
+    """Return `function` of the last n values per bar, in longdouble; NaN where there are fewer."""
     result = np.full(len(values), np.nan, dtype=np.longdouble)
     if len(values) >= n:
         result[n - 1 :] = function(np.lib.stride_tricks.sliding_window_view(values.astype(np.longdouble), n), axis=-1)
@@ -75,12 +75,12 @@ def rolling(function: Callable[..., np.ndarray], values: np.ndarray, n: int) -> 
 
 
 def days(rows: int) -> np.ndarray:
-    """Return consecutive days from 2000 on."""
+    """Return `rows` consecutive days from 2000-01-01 on."""
     return np.datetime64("2000-01-01") + np.arange(rows)
 
 
 def connection(symbols: Mapping[str, Bars]) -> DuckDBPyConnection:
-    """Open a connection with the indicators' macros and a table `bars` in random order, with NULL for NaN."""
+    """Return a connection with the macros of the indicators and a table `bars` of the symbols' bars."""
     con = duckdb.connect()
     catalogue().install(con)
     put(con, symbols)
@@ -88,7 +88,7 @@ def connection(symbols: Mapping[str, Bars]) -> DuckDBPyConnection:
 
 
 def put(con: DuckDBPyConnection, symbols: Mapping[str, Bars]) -> None:
-    """Replace the table `bars`."""
+    """Replace the table `bars`: the rows are in random order, with NULL for NaN."""
     tables = []
     for symbol, bars in symbols.items():
         rows = len(bars["close"])
@@ -103,14 +103,14 @@ def put(con: DuckDBPyConnection, symbols: Mapping[str, Bars]) -> None:
 
 
 def requests(*texts: str) -> list[Request]:
-    """Return the columns that the texts request."""
+    """Return the requests in texts, one per column."""
     return parse(texts, catalogue())
 
 
 def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, where: str = "true") -> dict[str, Columns]:
-    """Compute indicators of the table `bars` in one of `WAYS`; return, per symbol, the columns and `date` by date.
+    """Compute indicators of the table `bars` in one of `WAYS`; return columns and `date` per symbol, sorted by date.
 
-    `where` filters the result. By macro, only indicators that leave out the same rows can be computed together.
+    `where` filters the result. The way "macro" can compute only indicators that leave out the same rows together.
     """
     columns = [one for text in texts for one in (requests(text) if isinstance(text, str) else [text])]
     if way == "macro":
@@ -122,7 +122,7 @@ def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, whe
         return result
     if way == "partitioned":
         return _fetch(con, query(columns, "bars"), where)
-    # Exactly as many as the longest symbol has: with one less the results would be wrong.
+    # Exactly as many rows as the longest symbol has: one fewer would make the results wrong.
     counted = "SELECT max(bars) FROM (SELECT count(*) AS bars FROM bars GROUP BY symbol)"
     longest = int(con.execute(counted).fetchall()[0][0] or 1)
     return _fetch(con, query(columns, "bars", longest=longest), where)
@@ -147,7 +147,7 @@ def _fetch(con: DuckDBPyConnection, text: str, where: str) -> dict[str, Columns]
 
 
 def read(text: str) -> dict[str, Bars]:
-    """Return the bars of a query, by symbol."""
+    """Return the bars in the result of a query, per symbol."""
     names = ", ".join(f"CAST({name} AS DOUBLE) AS {name}" for name in (*PRICES, "volume"))
     rows = duckdb.sql(f"SELECT symbol, date AS date, {names} FROM ({text}) ORDER BY symbol, date").fetchnumpy()
     return _split(np.asarray(rows.pop("symbol")), {name: filled(values) for name, values in rows.items()})

@@ -1,4 +1,4 @@
-"""The indicators' files: generated files are current, released ones unchanged, errors name the file and the field."""
+"""Files of indicators: generated ones are current, released ones unchanged; errors name the file and the field."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_no_released_file_was_edited() -> None:
 
 @pytest.mark.parametrize("one", catalogue().indicators, ids=lambda one: one.macro)
 def test_the_macro_is_what_the_header_says(one: Indicator) -> None:
-    """A person's files are checked when they are read, the shipped ones here."""
+    """Files of users are checked when they are read, the shipped ones here."""
     check_macro(one)
 
 
 @pytest.mark.parametrize("one", catalogue().active, ids=lambda one: one.macro)
 def test_windows_are_spelled_out(one: Indicator) -> None:
-    """Spark and Athena know named windows, but not those that extend another one."""
+    """Spark and Athena support named windows, but not windows that extend another one."""
     body = one.file.text.split("--- */", 1)[1]
     assert not re.search(r"OVER \((?!PARTITION BY symbol)", body)
 
@@ -146,7 +146,7 @@ def test_new_outside_the_repository_writes_to_the_folder_indicators(
 
 
 def test_new_in_the_repository_writes_the_sql_file_and_its_oracle() -> None:
-    """The recipe as a whole, in a copy of the repository, is followed by tests/test_recipes.py."""
+    """tests/test_recipes.py follows the whole recipe, in a copy of the repository."""
     files = repository_files("my_mean", "trend", date(2026, 11, 26))
     root = HOME.resolve().parent
     assert [str(path.relative_to(root)) for path in files] == [

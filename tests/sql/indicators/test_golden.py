@@ -1,6 +1,6 @@
 """Result files of another project (Skender's Stock.Indicators), for indicators with the same convention.
 
-Left out: Aroon, which takes the oldest of equal extremes, while TA-Lib and we take the newest.
+Aroon is left out: it takes the oldest of equal extremes, while TA-Lib and this project take the newest.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ SAME = [
     ("willr", "williamsR", "williams_r_14"),
     ("wma", "wma", "wma_14"),
 ]
-"""File, column and our request: equal in every row."""
+"""(file, column, our request) of columns that are equal in every row."""
 
 CONVERGING = [
     ("adx", "adx", "adx_14"),
@@ -55,11 +55,11 @@ CONVERGING = [
     ("tema", "tema", "tema_20"),
     ("trix", "trix", "trix_14"),
 ]
-"""The same recursion with another first value, while ours is TA-Lib's: equal once that no longer counts."""
+"""(file, column, our request) of recursions with another first value (ours is TA-Lib's), whose effect fades."""
 
 CONVERGED = 400
 LATER = {"stoch_k_14_3_3": 2, "kama_10": 1}
-"""Number of rows that are NULL in ours only: %K before %D, and the close that KAMA starts with."""
+"""Number of first rows that are NULL only in ours: %K before %D, and the close with which KAMA starts."""
 
 
 def column_of(shared: Path, request: str, way: str) -> np.ndarray:
@@ -76,8 +76,8 @@ def golden(shared: Path, file: str, column: str) -> np.ndarray:
     return filled(values)
 
 
-def assert_close(got: np.ndarray, expected: np.ndarray) -> None:
-    np.testing.assert_allclose(got, expected, rtol=1e-9, atol=1e-12)
+def assert_close(actual: np.ndarray, expected: np.ndarray) -> None:
+    np.testing.assert_allclose(actual, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -85,7 +85,7 @@ def assert_close(got: np.ndarray, expected: np.ndarray) -> None:
 def test_every_row(file: str, column: str, request_: str, way: str, shared: Path) -> None:
     expected = golden(shared, file, column)
     expected[: np.argmax(~np.isnan(expected)) + LATER.get(request_, 0)] = np.nan
-    assert_close(column_of(shared, request_, way), expected)  # NaN in the same rows, too
+    assert_close(column_of(shared, request_, way), expected)  # NaN in the same rows
 
 
 @pytest.mark.parametrize("way", WAYS)
@@ -101,20 +101,20 @@ def test_rows_after_the_first_value_no_longer_counts(
 @pytest.mark.parametrize("way", WAYS)
 def test_donchian_there_leaves_out_the_bar_itself(way: str, shared: Path) -> None:
     for column, request in (("upperBand", "upper"), ("centerline", "middle"), ("lowerBand", "lower")):
-        got = column_of(shared, f"donchian_{request}", way)
-        assert_close(got[:-1], golden(shared, "donchian", column)[1:])
+        actual = column_of(shared, f"donchian_{request}", way)
+        assert_close(actual[:-1], golden(shared, "donchian", column)[1:])
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_obv_there_begins_at_0(way: str, shared: Path) -> None:
-    got, expected = column_of(shared, "obv", way), golden(shared, "obv", "obv")
+    actual, expected = column_of(shared, "obv", way), golden(shared, "obv", "obv")
     assert expected[0] == 0
-    assert_close(got - got[0], expected)
+    assert_close(actual - actual[0], expected)
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_volume_weighted_close(way: str, shared: Path) -> None:
-    """VWMA is our rolling VWAP of bars that have but one price."""
+    """VWMA is our rolling VWAP of bars whose high and low are their close."""
     bars = read(f"SELECT *, 'X' AS symbol FROM read_csv('{shared}/golden/skender/quotes/default.csv')")
     bars["X"] |= dict.fromkeys(("high", "low"), bars["X"]["close"])
     with connection(bars) as con:

@@ -1,4 +1,4 @@
-"""Bars that break naive arithmetic, against plain definitions in longdouble, with recursions as loops."""
+"""Bars on which naive arithmetic loses precision, compared with plain definitions in longdouble."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from tests.sql.indicators._bars import PRICES, WAYS, Bars, connection, days, fet
 
 LONG = np.longdouble
 Exact = dict[str, tuple[np.ndarray, np.ndarray | float]]
-"""By column its values, and the magnitude of the operands of their differences, which have 16 digits."""
+"""Per column: its values, and the magnitude of the operands of their differences, to which a tolerance is relative."""
 
 
 def over(values: np.ndarray, n: int) -> list[np.ndarray]:
-    """Return n arrays: the value of each bar from bar n - 1 on, the value one bar before, and so on."""
+    """Return n arrays, one value per bar from bar n - 1 on: the value of the bar, that of one bar before, and so on."""
     long = values.astype(LONG)
     return [long[n - 1 - back : len(long) - back] for back in range(n)]
 
@@ -70,8 +70,8 @@ def wilder(values: np.ndarray, n: int) -> np.ndarray:
 def rsi(bars: Bars, n: int) -> np.ndarray:
     change = np.diff(bars["close"].astype(LONG), prepend=bars["close"][:1])
     up, down = wilder(np.maximum(change, 0), n), wilder(np.maximum(-change, 0), n)
-    changed = up + down > 0
-    return np.where(changed, 100 * up / np.where(changed, up + down, 1), np.where(np.isnan(up), np.nan, 0))
+    has_changed = up + down > 0
+    return np.where(has_changed, 100 * up / np.where(has_changed, up + down, 1), np.where(np.isnan(up), np.nan, 0))
 
 
 def true_range(bars: Bars) -> np.ndarray:
@@ -84,8 +84,8 @@ def macd(bars: Bars) -> Exact:
     slow = ema(bars["close"], 26)
     line = ema(bars["close"], 12, first=25) - slow
     signal = np.concatenate([line[:25], ema(line[25:], 9)])
-    shown = np.where(np.isnan(signal), np.nan, line)
-    return {"macd": (shown, slow), "macd_signal": (signal, slow), "macd_hist": (shown - signal, slow)}
+    visible = np.where(np.isnan(signal), np.nan, line)
+    return {"macd": (visible, slow), "macd_signal": (signal, slow), "macd_hist": (visible - signal, slow)}
 
 
 def bollinger(bars: Bars, n: int = 20) -> Exact:
@@ -158,7 +158,7 @@ EXACT: dict[str, Callable[[Bars], Exact]] = {
 
 
 def regimes() -> np.ndarray:
-    """Prices that jump between 1e-4 and 1e6 every 40 bars."""
+    """Return bars whose prices jump between 1e-4 and 1e6 every 40 bars."""
     rng = np.random.default_rng(4)
     levels = np.repeat(10 ** rng.uniform(-4, 6, 30), 40)
     levels[::80] = 1e-4
@@ -286,7 +286,7 @@ def test_rows_with_null_are_left_out(macro: str, way: str) -> None:
         present = np.isin(columns["date"], expected["date"])
         for name in expected:
             np.testing.assert_array_equal(columns[name][present], expected[name])
-            # A column that is joined by its macro leaves the rows in, with NULL.
+            # If a column is joined from its macro, the rows stay, with NULL.
             assert name == "date" or np.isnan(columns[name][~present]).all()
 
 

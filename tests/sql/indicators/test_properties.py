@@ -1,4 +1,4 @@
-"""Properties of every indicator, for any bars and parameters."""
+"""Properties that every indicator has for any bars and parameters."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def con() -> Iterator[DuckDBPyConnection]:
 
 @st.composite
 def arguments(draw: st.DrawFn, one: Indicator) -> list[str]:
-    """Draw parameters: for periods whole numbers from the minimum in the file on, in the required order."""
+    """Draw parameters; periods are whole numbers from the minimum in the file on, in the order that it requires."""
     lowest = dict(re.findall(r"at_least_v1\((\w+), ([^,]+),", one.file.text))
     periods = draw(st.lists(st.integers(2, 30), min_size=len(lowest), max_size=len(lowest), unique=True))
     if not all(text.isdigit() for text in lowest.values()):
@@ -82,7 +82,7 @@ def assert_same(results: Mapping[str, Columns], expected: Mapping[str, Columns],
             if name == "date":
                 np.testing.assert_array_equal(results[symbol][name], values)
             else:
-                # A difference of prices, or of volumes, is as precise as these are.
+                # The precision of a difference is that of its operands.
                 largest = float(np.nanmax(np.abs(values), initial=0))
                 np.testing.assert_allclose(results[symbol][name], values, rtol, rtol * max(largest, 1), err_msg=name)
 
@@ -149,7 +149,7 @@ def test_a_filter_afterwards_picks_rows_and_changes_none(
 def test_scaled_prices_scale_averages(
     con: DuckDBPyConnection, macro: str, bars: dict[str, Bars], power: int, way: str
 ) -> None:
-    factor = 2.0**power  # exact: nothing is rounded that was not before
+    factor = 2.0**power  # exact: powers of two change no rounding
     put(con, bars)
     expected = fetch(con, [macro], way)
     put(con, {symbol: of | {name: of[name] * factor for name in PRICES} for symbol, of in bars.items()})
@@ -175,7 +175,7 @@ def test_the_bars_of_the_lookback_decide_a_value(con: DuckDBPyConnection, macro:
 
 @pytest.mark.parametrize("one", [one for one in ACTIVE if one.header.carried], ids=lambda one: one.macro)
 def test_sums_since_the_first_bar_can_be_carried_on(con: DuckDBPyConnection, one: Indicator) -> None:
-    """As a refresh does: the stored sum of a day, plus what newer bars add to a sum that starts later."""
+    """A refresh does this: it adds to the stored sum of a day the growth of a sum that starts at a later bar."""
     bars, since, day = random_bars(12, 500), 300, 350
     carried, derived = one.header.carried, one.header.derived
     assert {*carried, *derived} == set(one.returns)

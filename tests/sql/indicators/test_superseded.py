@@ -1,4 +1,4 @@
-"""Superseded versions stay callable and return what they always have; see also versions.lock in test_catalogue.py."""
+"""Superseded versions stay callable and return the same values; test_catalogue.py compares versions.lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SUPERSEDED = [one for one in catalogue().indicators if one.header.status == "sup
 
 @pytest.fixture(scope="module")
 def bars() -> Bars:
-    """Prices in quarters, whose sums are exact: on them both versions of each indicator are equal."""
+    """Return bars with prices in quarters: their sums are exact, so both versions of each indicator are equal."""
     walk = random_bars(14, 400)
     return {name: np.round(values * 4) / 4 for name, values in walk.items()}
 

@@ -19,7 +19,7 @@ TOLERANCE = 1e-9
 
 
 def magnitude(scale: Scale | None, bars: Bars) -> np.ndarray | float:
-    """Return what a difference is relative to at least, by the header's `scale`."""
+    """Return the minimum magnitude to which differences are relative, by the header's `scale`."""
     if scale == "price":
         return bars["close"]
     if scale == "volume":
@@ -38,7 +38,7 @@ def assert_equal(case: Case, way: str, symbols: Mapping[str, Bars], con: DuckDBP
 
 
 def largest_difference(case: Case, way: str, symbols: Mapping[str, Bars], con: DuckDBPyConnection) -> float:
-    """Return it over all symbols and columns, relative to the header's `scale`; fail where NULLs are elsewhere."""
+    """Return the largest relative difference from the oracle, over all symbols and columns; fail if NULLs differ."""
     largest, scales = 0.0, case.indicator.header.scale
     results = fetch(con, case.requests, way)
     assert results.keys() == symbols.keys()
@@ -65,7 +65,7 @@ def test_real_bars(case: Case, way: str, demo: tuple[dict[str, Bars], DuckDBPyCo
 
 @pytest.mark.parametrize("way", WAYS)
 def test_all_at_once(way: str, demo: tuple[dict[str, Bars], DuckDBPyConnection]) -> None:
-    """Columns that are computed in one query, and so share intermediate values."""
+    """All columns in one query, which share intermediate values."""
     symbols, con = demo
     together = fetch(con, [request for at, case in enumerate(CASES) for request in case.named(f"_{at}")], way)
     for at, case in enumerate(CASES):
@@ -78,7 +78,7 @@ def test_all_at_once(way: str, demo: tuple[dict[str, Bars], DuckDBPyConnection])
 @made_up_too
 @pytest.mark.parametrize("way", WAYS)
 def test_days_without_trade_jumps_and_gaps(way: str, shared: Path) -> None:
-    """The ASX: one bar per month from 1988 on, hundreds of days without volume or range, closes that double."""
+    """Bars of the ASX: one bar per month from 1988 on, hundreds of days without volume or range, closes that double."""
     symbols = asx_bars(shared, "ABC", "BHP", "TLS")
     assert sum((bars["volume"] == 0).sum() for bars in symbols.values()) > 500
     con = connection(symbols)
@@ -101,7 +101,7 @@ def test_an_indicator_with_parameters_has_two_cases(one: Indicator) -> None:
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_the_header_has_the_warmup(case: Case, demo: tuple[dict[str, Bars], DuckDBPyConnection]) -> None:
-    """Of the column that comes last: with adx, plus_di and minus_di come before it."""
+    """The warm-up is that of the last column to begin: adx begins after plus_di and minus_di."""
     columns = fetch(demo[1], case.requests, "macro")["GOOG"]
     nulls = max(int(np.argmax(~np.isnan(columns[name]))) for name in case.indicator.returns)
     assert nulls == header_number(demo[1], case.requests[0], "warmup")

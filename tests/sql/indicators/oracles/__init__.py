@@ -1,7 +1,7 @@
-"""What each indicator should return: one module per indicator, named like it, usually TA-Lib's function.
+"""The expected values of each indicator: one module per indicator, named like it; most call TA-Lib's function.
 
-A module has `oracle(bars, *parameters)`, which returns by column the expected values for the bars of one symbol, NaN
-for NULL, and `CASES`, the parameters to test beside the defaults, in the order of the macro.
+A module has `oracle(bars, *parameters)`, which returns the expected values per column for the bars of one symbol (NaN
+for NULL), and `CASES`, the parameters to test besides the defaults, in the order of the macro's parameters.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ class Case:
 
     @property
     def requests(self) -> list[Request]:
-        """All columns, each under its own name."""
+        """The requests of all columns, each under its own name."""
         params = self.indicator.params | dict(zip(self.indicator.params, self.parameters, strict=False))
         arguments = tuple((name, str(value)) for name, value in params.items())
         return [Request(self.indicator, arguments, column, column) for column in self.indicator.returns]
 
     def named(self, suffix: str) -> list[Request]:
-        """All columns, with a suffix, so that several cases fit into one query."""
+        """Return the requests of all columns with a suffix, so that one query can compute several cases."""
         return [replace(request, name=f"{request.column}{suffix}") for request in self.requests]
 
     def expected(self, bars: Bars) -> Columns:
@@ -51,5 +51,5 @@ def cases_of(one: Indicator) -> list[Case]:
 
 
 def all_cases() -> list[Case]:
-    """The cases of the newest version of each indicator."""
+    """Return the cases of the newest version of each indicator."""
     return [case for one in catalogue().newest for case in cases_of(one)]

@@ -12,7 +12,7 @@ CASES = [(10, 1.5)]
 
 def oracle(bars: Bars, n: int, deviations: float) -> Columns:
     upper, middle, lower = talib.BBANDS(bars["close"], n, deviations, deviations)
-    # TA-Lib has no such columns, and its bands, from which they could be computed, lack the last digits.
+    # TA-Lib has no such columns. Its bands, from which they could be computed, are not exact in the last digits.
     mean, distance = rolling(np.mean, bars["close"], n), deviations * rolling(np.std, bars["close"], n)
     percent = (bars["close"] - mean + distance) / np.where(distance == 0, np.nan, 2 * distance)
     return {

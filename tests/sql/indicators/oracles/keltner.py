@@ -1,6 +1,6 @@
-"""The channels are made of TA-Lib's EMA and ATR; those of the typical price are TA-Lib's KC.
+"""The channels are computed from TA-Lib's EMA and ATR; channels of the typical price are TA-Lib's KC.
 
-TA-Lib's KC uses the typical price and starts both averages at the same bar, as ours do where n is atr_n + 1.
+KC uses the typical price and starts both averages at the same bar. Ours start at the same bar if n is atr_n + 1.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`supertrend` is the loop of Skender.Stock.Indicators over TA-Lib's ATR; its result file is in test_golden.py."""
+"""`supertrend` is the loop of Skender.Stock.Indicators over TA-Lib's ATR; test_golden.py compares its result file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`vwap` is TA-Lib's VWAP, which is 0 until there is volume; the sums are plain calculations."""
+"""`vwap` is TA-Lib's VWAP, which is 0 before the first volume; the sums are plain calculations."""
 
 from __future__ import annotations
 
