@@ -204,7 +204,8 @@ LISTING = st.builds(
     Company,
     st.from_regex(r"[A-Z0-9]{1,6}", fullmatch=True),
     WORDS,
-    WORDS.map(lambda text: text.replace('"', "")),  # no industry group holds a quote: a cut behind one would look whole
+    # No industry group contains a quote: a list cut off after one would look complete.
+    WORDS.map(lambda text: " ".join(text.replace('"', "").split())),
     st.none() | st.integers(0, 10**13),
 )
 LISTINGS = st.lists(LISTING, min_size=1, max_size=6, unique_by=lambda listing: listing.symbol)

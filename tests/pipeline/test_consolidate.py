@@ -28,7 +28,7 @@ DAYS = [session.date() for session in US.schedule(2024).loc["2024-01-08":].index
 INTERVALS = ["3d", "5d", "weekly"]
 BOUNDS = examples(
     deadline=None,
-    max_examples=examples.default.max_examples // 10,
+    max_examples=examples.default.max_examples // 15,
     phases=(Phase.explicit, Phase.reuse, Phase.generate),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
