@@ -1,4 +1,8 @@
-"""The attempts of a batch in a run of the state machine, kept in `state/runs/`: the state itself has only counts."""
+"""Records of every attempt to fetch a batch, stored in `state/runs/`.
+
+The state of an execution is limited in size, so the Lambda function returns only counts. The symbols that are missing,
+with their reasons, are in these records.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +19,15 @@ OLD_NAMES = {
     "upToDate": "up_to_date",
     "openSession": "open_session",
 }
-"""Of records of a run that was under way while the functions were upgraded."""
+"""Present key by the key that earlier versions wrote: an upgrade can happen in the middle of an execution."""
 
 
 def record_attempt(lake: Lake, event: FetchBatchEvent, result: BatchResult) -> None:
-    """Append an attempt's result to the batch's record; do nothing for an event without `run` (a manual call)."""
+    """Append an attempt's result to the batch's record; do nothing for an event without `run` (a manual call).
+
+    Raises:
+        LakeError: the record cannot be written.
+    """
     run, day = event.get("run"), event.get("date")
     if run and day:
         key = run_key(day, run, f"batch-{event.get('batchNumber')}")
@@ -29,18 +37,22 @@ def record_attempt(lake: Lake, event: FetchBatchEvent, result: BatchResult) -> N
 def attempts_of(
     lake: Lake, event: SummariseEvent, batch: Batch, outcome: Mapping[str, Any] | None
 ) -> list[BatchResult]:
-    """Return the result of each attempt of a batch, such that their sums count nothing twice.
+    """Return the result of each attempt of a batch, corrected so that their figures can be added up.
 
-    `outcome` is what the state machine has of the batch: a result, an error, or None if it was not fetched.
+    `outcome` is the batch's entry in the state of the execution: a result, an error, or None if it was not fetched. A
+    batch without records has one result, in which all its symbols are missing.
+
+    Raises:
+        LakeError: the record cannot be read.
     """
     stored = lake.store.get(run_key(event["date"], event["run"], f"batch-{batch['batchNumber']}"))
     attempts = _read(stored.data) if stored else []
     if not attempts or outcome is None:
         reason = reason_of(outcome) if outcome else "was not fetched"
         return [*attempts, failed_batch(batch, reason)][-1:]
-    for later in attempts[1:]:  # symbols that are up to date only because an earlier attempt has fetched them
+    for later in attempts[1:]:  # an earlier attempt fetched these symbols and has counted them
         later["up_to_date"] = 0
-    for earlier in attempts[:-1]:  # what is missing counts after the last attempt only
+    for earlier in attempts[:-1]:  # the last attempt counts all symbols of the batch
         earlier["symbols"], earlier["missing"], earlier["open_session"] = 0, [], 0
     return attempts
 
@@ -67,7 +79,10 @@ def failed_batch(batch: Batch, reason: str) -> BatchResult:
 
 
 def reason_of(error: Mapping[str, str]) -> str:
-    """Return one line for an error as Step Functions reports it: its name, and the message if it is a Lambda's."""
+    """Return an error as one line: its name, and the message of the Lambda function or the cause.
+
+    `error` is `{"Error", "Cause"}`, as Step Functions reports it.
+    """
     try:
         cause = json.loads(error["Cause"])["errorMessage"]
     except (KeyError, TypeError, ValueError):

@@ -15,9 +15,9 @@ from stockstream.pipeline.markets import MARKETS
 
 
 class EnvironmentSettings(BaseSettings):
-    """Settings by the name of their environment variable, which also may be in `.env`.
+    """Base class of settings that are read from environment variables and from the file `.env`.
 
-    A source or a list of companies with settings of its own declares them in its module, as a subclass of this class.
+    A field's alias is the name of its variable. A source with settings of its own declares a subclass in its module.
     """
 
     model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, populate_by_name=True)
@@ -111,7 +111,7 @@ class Settings(EnvironmentSettings):
 
     @property
     def lake_uri(self) -> str:
-        """The lake to use if none is named: `STOCKSTREAM_LAKE`, else the bucket, else `./lake`."""
+        """URI of the default lake: `STOCKSTREAM_LAKE`, else the bucket `S3_BUCKET_NAME`, else `./lake`."""
         if self.lake:
             return self.lake
         return f"s3://{self.s3_bucket_name}" if self.s3_bucket_name else "./lake"
@@ -119,7 +119,7 @@ class Settings(EnvironmentSettings):
 
 @cache
 def settings() -> Settings:
-    """Return the settings, read and checked once per process.
+    """Return the settings, which are read and checked once per process, and set the variables that boto3 reads.
 
     Raises:
         UsageError: a value is wrong; the message names its variable.

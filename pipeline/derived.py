@@ -1,8 +1,8 @@
-"""Silver tables that are computed from the consolidated bars: when they are out of date, and how they are written.
+"""Derived tables: silver tables that are computed from the consolidated bars and written again when these change.
 
-A derived table has the same parts as the bars. Its base stays as long as the bars' base stays; its delta is computed
-again with each new delta of the bars. A step module declares its table as `TABLE`, which is all that `stockstream run`
-needs to keep it up to date: see CONTRIBUTING.md.
+A derived table consists of base and delta, like the bars. Its base is kept as long as the base of the bars is; its
+delta is computed again for each new delta of the bars. `stockstream run` keeps every table up to date that a module in
+`pipeline/steps` declares as `TABLE`: see CONTRIBUTING.md.
 """
 
 from __future__ import annotations
@@ -27,27 +27,28 @@ from stockstream.sql.loader import load, views_for
 from stockstream.sql.session import set_variable
 
 AT_ONCE = 6
-"""Tables that are computed at the same time."""
+"""Maximum number of tables that are computed at the same time."""
 ROW_GROUP = 61_440
 """Rows per row group."""
 BEGINNING = date(1, 1, 1)
+"""A day before all bars: `since` when a whole table is computed."""
 
 
 @dataclass(frozen=True)
 class DerivedTable:
-    """A table with columns symbol and date as its key, computed by an SQL file from the consolidated bars.
+    """A table with the key (symbol, date) that an SQL file computes from the consolidated bars.
 
-    The SQL file makes the temp table `derived_rows`: all rows of the symbols in the variable `restated`, and for the
-    other symbols the rows after the day in the variable `since`.
+    The SQL file creates the temp table `derived_rows`: all rows of the symbols in the variable `restated`, and the rows
+    after the day in the variable `since` of all other symbols.
     """
 
     name: str
-    """Of the table, of `sql/schema/NAME.sql` and of the view."""
+    """The name of the table, of its schema `sql/schema/NAME.sql` and of its view."""
     step: str
-    """The SQL file below `sql/`: `steps/NAME`."""
+    """The SQL file below `sql/`, without suffix: `steps/NAME`."""
 
     ends_on = "date"
-    """The column with the last day of the bars that a row is computed from."""
+    """Name of the column that holds, per row, the last day of the bars from which the row is computed."""
 
     @property
     def sql(self) -> tuple[str, ...]:
@@ -60,11 +61,11 @@ class DerivedTable:
         return (self.step,)
 
     def last_day(self, con: DuckDBPyConnection, bars: Table) -> date | None:
-        """Return the last day of the rows that go into base when the whole table is computed; None: no row does."""
+        """Return the last day in base when the whole table is computed; None if base remains empty."""
         return bars.through
 
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
-        """Make the temp table `derived_rows`; `since` is BEGINNING, and `restated` empty, for the whole table."""
+        """Create the temp table `derived_rows`; for the whole table `since` is BEGINNING and `restated` is empty."""
         set_variable(con, "since", since)
         set_variable(con, "restated", restated)
         con.execute(load(self.step).text)
@@ -78,10 +79,10 @@ def refresh(
     full: bool = False,
     inputs: Mapping[str, str] | None = None,
 ) -> Published[dict[str, TableReport]]:
-    """Publish a generation with those of the tables that are out of date, several of them computed at once.
+    """Compute the tables that are out of date, concurrently, and publish them as one generation.
 
-    With `full` all of them are computed from the beginning. `inputs` are checksums of their other inputs, by name.
-    Reports the tables that were written.
+    `full` computes all tables from the beginning. `inputs` has the checksums, by name, of inputs other than the bars
+    and the SQL files. The report has one entry per table that was written, by the table's name.
 
     Raises:
         LakeError: the lake cannot be read or written.
@@ -97,7 +98,8 @@ def refresh(
             return None, {}
         with ThreadPoolExecutor(AT_ONCE) as pool:
             jobs = {
-                table.name: pool.submit(_computed, lake, before, table, checkpoints[table], full) for table in stale
+                table.name: pool.submit(_compute_table, lake, before, table, checkpoints[table], full)
+                for table in stale
             }
             results = {name: job.result() for name, job in jobs.items()}
         change = Change(tables={name: table for name, (table, _) in results.items()})
@@ -116,21 +118,22 @@ def step_modules() -> dict[str, ModuleType]:
 def _checkpoint(before: Manifest, table: DerivedTable, inputs: Mapping[str, str]) -> dict[str, str]:
     """Return the present inputs of a table: the files of the bars, and checksums of other inputs and of SQL files."""
     bars = before.table("bars")
-    files = {part: " ".join(file.key for file in of) for part, of in (("base", bars.base), ("delta", bars.delta))}
-    return {**files, **inputs, **sql_versions(*table.sql)}
+    parts = {"base": bars.base, "delta": bars.delta}
+    keys = {role: " ".join(file.key for file in files) for role, files in parts.items()}
+    return {**keys, **inputs, **sql_versions(*table.sql)}
 
 
 def _is_whole(existing: Table, made_from: Mapping[str, str]) -> bool:
-    """Return whether the whole table must be computed, as more than the bars' delta differs from its checkpoint."""
+    """Return whether an input other than the bars' delta has changed, so that the whole table must be computed."""
     return not existing.made_from or any(
-        existing.made_from.get(part) != of for part, of in made_from.items() if part != "delta"
+        existing.made_from.get(name) != version for name, version in made_from.items() if name != "delta"
     )
 
 
-def _computed(
+def _compute_table(
     lake: Lake, before: Manifest, table: DerivedTable, made_from: dict[str, str], full: bool
 ) -> tuple[Table, TableReport]:
-    """Compute a table and upload its new files; its base stays unless the whole table must be computed."""
+    """Compute a table and upload its new files; keep its base unless the whole table must be computed."""
     bars, existing = before.table("bars"), before.table(table.name)
     whole = full or _is_whole(existing, made_from)
     with session_at(lake, before, no_files, *table.steps) as con, staging_folder() as folder:

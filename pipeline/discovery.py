@@ -1,4 +1,4 @@
-"""Discovery of plug-ins: the one class that a module, which is known by its file name, defines."""
+"""Discovery of plug-ins: import a module by its name and return the class that it defines."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ BEGIN, END = "<!-- steps -->\n", "<!-- /steps -->\n"
 
 
 def with_table(text: str) -> str:
-    """Return the README's text with the table of `events.STEPS` between its markers."""
+    """Return the text of the README with the table of `events.STEPS` written between its two markers."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     lines = ["| step | what it does | state on AWS | key of the result |", "|---|---|---|---|"]

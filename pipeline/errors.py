@@ -17,7 +17,7 @@ __all__ = [
 
 
 class Conflict(StockStreamError):
-    """A conditional put failed, as another writer has changed the object since it was read: read it again and retry."""
+    """Another writer has changed an object since it was read, so a conditional put failed: read it again and retry."""
 
 
 class NewerFormat(LakeError):
@@ -37,7 +37,7 @@ class SourceError(StockStreamError):
 
 
 class RateLimited(SourceError):
-    """A source still refuses (HTTP 429) after all retries; the remaining symbols of the batch are not requested."""
+    """A source still answers HTTP 429 after all retries; the remaining symbols of the batch are not requested."""
 
 
 class OutOfTime(SourceError):

@@ -1,4 +1,4 @@
-"""Reading the lake's generations: the newest one, one by its number or time, and all that are kept."""
+"""Read the generations of a lake: the newest one, one by number or time, or all that have not been vacuumed."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def head(lake: Lake) -> Manifest:
         LakeError: a manifest is damaged, or a newer version of this program has written it.
     """
     pointer = lake.store.get(CURRENT)
-    manifest = _parsed(lake, CURRENT, pointer) if pointer else _without_pointer(lake)
+    manifest = _parse(lake, CURRENT, pointer) if pointer else _without_pointer(lake)
     while (following := lake.store.get(manifest_key(manifest.generation + 1))) is not None:
-        manifest = _parsed(lake, manifest_key(manifest.generation + 1), following)
+        manifest = _parse(lake, manifest_key(manifest.generation + 1), following)
         point_to(lake, manifest)
     return manifest
 
@@ -38,30 +38,30 @@ def generation(lake: Lake, number: int) -> Manifest:
     key = manifest_key(number)
     stored = lake.store.get(key)
     if stored is None:
-        kept = [manifest.generation for manifest in history(lake)]
-        existing = f"generations {kept[-1]} to {kept[0]}" if kept else "no generation yet"
+        numbers = [manifest.generation for manifest in history(lake)]
+        existing = f"generations {numbers[-1]} to {numbers[0]}" if numbers else "no generation yet"
         raise UsageError(f"{lake.uri} has no generation {number}: it has {existing} (`stockstream history` lists them)")
-    return _parsed(lake, key, stored)
+    return _parse(lake, key, stored)
 
 
 def history(lake: Lake) -> list[Manifest]:
-    """Return all generations that are kept, the newest first.
+    """Return all generations that have not been vacuumed, the newest first.
 
     Raises:
         LakeError: as in `head`.
     """
     keys = sorted(lake.store.list(MANIFESTS), reverse=True)
-    return [_parsed(lake, key, stored) for key in keys if (stored := lake.store.get(key)) is not None]
+    return [_parse(lake, key, stored) for key in keys if (stored := lake.store.get(key)) is not None]
 
 
 def as_of(lake: Lake, text: str) -> int:
-    """Return the number of a generation by its number, or of the newest one that was published up to a time.
+    """Return the number of the generation that `text` denotes: a number, or a time.
 
-    A time is ISO 8601, in UTC unless it has an offset; a date includes the whole day: `2026-11-20`,
-    `2026-11-20T17:30+11:00`.
+    A time denotes the newest generation that was published up to then. It is ISO 8601, in UTC unless it has an offset; a
+    date includes the whole day: `2026-11-20`, `2026-11-20T17:30+11:00`.
 
     Raises:
-        UsageError: the text is neither, or no such generation is kept.
+        UsageError: the text is neither, or there is no such generation, or it has been vacuumed.
         LakeError: as in `head`.
     """
     if text.isdecimal():
@@ -73,19 +73,20 @@ def as_of(lake: Lake, text: str) -> int:
     if len(text) <= len("2026-11-20"):
         moment = datetime.combine(moment, time.max)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    kept = history(lake)
-    for manifest in kept:
+    manifests = history(lake)
+    for manifest in manifests:
         if datetime.fromisoformat(manifest.created_at) <= moment:
             return manifest.generation
-    oldest = f"the oldest one kept is {kept[-1].generation} of {kept[-1].created_at}" if kept else "it has none yet"
+    last = manifests[-1] if manifests else None
+    oldest = f"the oldest one kept is {last.generation} of {last.created_at}" if last else "it has none yet"
     raise UsageError(f"{lake.uri} has no generation as old as {text}: {oldest} (`stockstream history` lists them)")
 
 
 def point_to(lake: Lake, manifest: Manifest) -> None:
-    """Set the pointer to a committed generation, unless it is at that one or a newer one already."""
+    """Set the pointer to a committed generation; do nothing if it is at that generation or a newer one already."""
 
     def newer(before: Stored | None) -> bytes | None:
-        if before is not None and _parsed(lake, CURRENT, before).generation >= manifest.generation:
+        if before is not None and _parse(lake, CURRENT, before).generation >= manifest.generation:
             return None
         return manifest.to_json()
 
@@ -93,15 +94,15 @@ def point_to(lake: Lake, manifest: Manifest) -> None:
 
 
 def _without_pointer(lake: Lake) -> Manifest:
-    """Return the newest generation, and point to it: the pointer has not been written yet, or is lost."""
-    kept = history(lake)
-    if not kept:
+    """Return the newest generation of a lake that has no pointer, and write the pointer."""
+    manifests = history(lake)
+    if not manifests:
         return Manifest()
-    point_to(lake, kept[0])
-    return kept[0]
+    point_to(lake, manifests[0])
+    return manifests[0]
 
 
-def _parsed(lake: Lake, key: str, stored: Stored) -> Manifest:
+def _parse(lake: Lake, key: str, stored: Stored) -> Manifest:
     try:
         return Manifest.model_validate_json(stored.data)
     except NewerFormat as error:

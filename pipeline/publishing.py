@@ -1,7 +1,7 @@
-"""Publishing a generation: new files first, then the numbered manifest (the commit), then the pointer.
+"""Publish a generation: upload the new files, then the numbered manifest (the commit), then the pointer.
 
-Readers see a complete generation, the old or the new one. A writer that dies leaves files that no manifest names, which
-`vacuum` deletes.
+Readers see either the old or the new generation, and always a complete one. A writer that dies before the commit leaves
+files that no manifest names; `vacuum` deletes them.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from stockstream.sql.session import FileFilter, explain
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 20
+"""Maximum number of attempts to commit before other writers."""
 
 Report = TypeVar("Report")
 
@@ -34,20 +35,21 @@ class Published(Generic[Report]):
     """The outcome of `publish`."""
 
     generation: int | None
-    """None: nothing was published."""
+    """The number of the new generation; None if nothing was published."""
     report: Report
-    """What `make` reported, whether a generation was published or not."""
+    """The report that `make` returned, whether a generation was published or not."""
 
 
 def publish(lake: Lake, step: str, make: Callable[[Manifest], tuple[Change | None, Report]]) -> Published[Report]:
-    """Commit the change that `make(head)` returns; publish nothing if it returns None for the change.
+    """Commit the change that `make(head)` returns; publish nothing if the change is None.
 
-    `make` puts its new files into the lake, and returns the change of the manifest that names them and its report. It
-    is called again with the newest generation when another writer commits first, or when it raises Conflict because it
-    has noticed that.
+    `make` uploads its new files, and returns the change of the manifest that names these files, and a report. When
+    another writer commits first, `make` is called again with the newest generation; it may raise Conflict itself if it
+    notices that.
 
     Raises:
-        LakeError: the lake cannot be read or written, or other writers commit first every time.
+        LakeError: the lake cannot be read or written, or other writers committed first in all attempts.
+        Any error that `make` raises, other than Conflict.
     """
     for _ in range(ATTEMPTS):
         before = head(lake)
@@ -74,9 +76,10 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], tuple[Change | Non
 def session_at(
     lake: Lake, manifest: Manifest, file_filter: FileFilter | None = None, *steps: str
 ) -> DuckDBPyConnection:
-    """Open a session on the newest generation, and on those of the newer batch files that `file_filter` returns.
+    """Open a session that reads `manifest`, which must be the newest generation, and newer batch files.
 
-    It has the views that `steps` need; all views by default.
+    `file_filter` selects these batch files (default: all). The session has the views that `steps` need ("steps/news";
+    default: all views).
 
     Raises:
         Conflict: `manifest` is not the newest generation any more.
@@ -91,5 +94,5 @@ def session_at(
 
 
 def sql_versions(*names: str) -> dict[str, str]:
-    """Return the sha256 of the text of SQL files, by their names below `sql/`."""
+    """Return the sha256 of the text of SQL files, by their names below `sql/` without suffix."""
     return {name: hashlib.sha256(load(name).text.encode()).hexdigest() for name in names}

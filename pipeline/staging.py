@@ -22,7 +22,7 @@ from stockstream.sql.session import quoted
 
 @dataclass(frozen=True)
 class StagedFile:
-    """A local Parquet file that has been verified and is not in the lake yet; `upload` makes it a `DataFile`."""
+    """A verified local Parquet file that is not in the lake yet; `upload` puts it there and returns its `DataFile`."""
 
     path: Path
     rows: int
@@ -44,13 +44,13 @@ def staging_folder() -> Iterator[Path]:
 def stage(
     con: DuckDBPyConnection, query: str, path: Path, row_group_size: int, unique: str | None = None
 ) -> StagedFile:
-    """Write the rows of a query, in its order, to a Parquet file, and verify the file against the query's result.
+    """Write the result of a query to a Parquet file, in its order, read the file back and verify it.
 
-    The rows need the columns symbol and date (or valid_from), and no two rows may have the same values in both; or in
-    the columns of `unique` ("file, file_row") where it is given. `row_group_size` is in rows.
+    The result needs a column symbol, and a column date or valid_from. Its key is unique: the two columns, or those
+    named in `unique` ("file, file_row"). `row_group_size` is in rows, and is rounded up to a multiple of 2,048.
 
     Raises:
-        LakeError: the file is not what the query returned.
+        LakeError: the file has other columns or another number of rows than the result, or a key occurs twice.
     """
     size = max(2048, -(-row_group_size // 2048) * 2048)
     expected_rows = con.execute(
@@ -86,7 +86,7 @@ def stage(
 def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, number: int) -> tuple[DataFile, ...]:
     """Put staged files into the lake under unique names, and read each one back to verify that it is complete.
 
-    `role` is the part of the table (base or delta), `number` the generation that will name the files.
+    `role` is the part of the table (base or delta), `number` the generation that is about to be published.
 
     Raises:
         LakeError: the lake cannot be written, or returns other bytes than those that were sent.
@@ -113,6 +113,6 @@ def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, numbe
 
 
 def _columns(con: DuckDBPyConnection, source: str) -> list[tuple[str, str]]:
-    """Return the names of columns with their types."""
+    """Return the name and type of each column of a table function or subquery."""
     relation = con.sql(f"FROM {source} LIMIT 0")
-    return [(name, str(kind)) for name, kind in zip(relation.columns, relation.types, strict=True)]
+    return [(name, str(dtype)) for name, dtype in zip(relation.columns, relation.types, strict=True)]

@@ -1,4 +1,7 @@
-"""Which sessions to fetch per symbol, derived from the bars in the lake, so that the two cannot disagree."""
+"""Compute which sessions to fetch per symbol.
+
+The bars in the lake are the only record of what has been fetched, so that the two cannot disagree.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from stockstream.sql.loader import load
 from stockstream.sql.session import pick_files, set_variable
 
 RECENT = timedelta(days=45)
-"""The newest bar of most symbols is in the files of this period; older files are opened only for the other symbols."""
+"""Age of the batch files that are searched first for a symbol's newest bar; most symbols need no older file."""
 
 
 @dataclass(frozen=True)
@@ -31,19 +34,20 @@ class FetchRange:
 def plan_windows(
     con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], days: FetchRange, market: Market, trailing: int
 ) -> list[Window]:
-    """Return one window per symbol that has something to fetch. `con` is a session of the lake.
+    """Return one window per symbol that has something to fetch; `con` is a session of the lake.
 
-    The window of a new symbol is the whole range. Other windows begin `trailing` sessions before the newest bar, so
-    that late corrections arrive. A symbol that has the bar of the last session has nothing to fetch.
+    The window of a symbol without bars is the whole range. For other symbols, the newest `trailing` sessions with bars
+    are fetched again, so that late corrections arrive, and all later sessions. A symbol whose newest bar is that of the
+    last session has no window, nor has any symbol if the range is empty. A backfill fetches the whole range for all.
     """
     if days.start > days.end:
         return []
-    everything = [Window(symbol, days.start, days.end) for symbol in symbols]
+    whole_range = [Window(symbol, days.start, days.end) for symbol in symbols]
     if days.backfill:
-        return everything
+        return whole_range
     newest = watermarks(con, lake, symbols, days.end)
     windows = []
-    for window in everything:
+    for window in whole_range:
         watermark = newest.get(window.symbol)
         if watermark is None:
             windows.append(window)
@@ -53,7 +57,7 @@ def plan_windows(
 
 
 def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day: date) -> dict[str, date]:
-    """Return the date of each symbol's newest bar up to a day; symbols without bars are left out."""
+    """Return the date of the newest bar up to a day, per symbol; symbols without bars are left out."""
     newest: dict[str, date] = {}
     for file_filter in (since(day - RECENT), None):
         remaining = [symbol for symbol in symbols if symbol not in newest]

@@ -1,4 +1,4 @@
-"""The files of a lake with lists of companies and facts about them, and which of them a table was made from."""
+"""The inputs of the table `metadata`: the files of a lake that list companies, or state facts about single ones."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _NAME = re.compile(r"(?:symbols|raw-metadata)/\d{4}-\d\d-\d\d-([a-z-]+?)(?:-part
 
 @dataclass(frozen=True)
 class Input:
-    """A file in its present version, with its kind and the day that it describes."""
+    """One file: its key, its present version, its kind, and the day for which it is valid."""
 
     key: str
     version: str
@@ -29,17 +29,17 @@ class Inputs:
     """All files of a lake with lists of companies or facts about them."""
 
     lists: tuple[Input, ...]
-    """Of all companies on a day: symbols, listing-dates (in addition to symbols) and polygon-tickers."""
+    """Files about all companies of a day, of the kinds symbols, listing-dates (beside symbols) and polygon-tickers."""
     facts: tuple[Input, ...]
-    """About single companies: the newest polygon-delisted, which has all of them, and every polygon-events."""
+    """Files about single companies: the newest polygon-delisted, which is complete, and every polygon-events."""
 
     @classmethod
     def of(cls, lake: Lake) -> Inputs:
-        """Return the files that are in a lake now."""
-        listed = lake.store.list("symbols/") | lake.store.list(RAW_METADATA)
+        """Return the inputs that are in a lake now."""
+        objects = lake.store.list("symbols/") | lake.store.list(RAW_METADATA)
         files = [
-            Input(key, one.etag, match[1], day)
-            for key, one in sorted(listed.items())
+            Input(key, listed.etag, match[1], day)
+            for key, listed in sorted(objects.items())
             if (match := _NAME.fullmatch(key)) and (day := run_date(key))
         ]
         lists = tuple(file for file in files if file.kind in ("symbols", "listing-dates", "polygon-tickers"))
@@ -48,11 +48,11 @@ class Inputs:
 
     @property
     def days(self) -> list[date]:
-        """The days of which there is a list, in order."""
+        """The days that have a list, sorted."""
         return sorted({file.day for file in self.lists if file.kind != "listing-dates"})
 
     def between(self, after: date, through: date) -> Inputs:
-        """Return the same facts with only the lists after one day and up to another."""
+        """Return all facts, and the lists after the day `after` and up to the day `through`."""
         return Inputs(tuple(file for file in self.lists if after < file.day <= through), self.facts)
 
     def has(self, kind: str, day: date) -> bool:
@@ -64,7 +64,7 @@ class Inputs:
         return [file.key for file in (*self.lists, *self.facts) if file.kind in kinds]
 
     def checkpoint(self, through: date | None) -> dict[str, str]:
-        """Return checksums of the versions of the lists up to a day, and of the facts."""
+        """Return two checksums: `lists`, of the keys and versions of the lists up to a day, and `facts`."""
         return {
             "lists": _digest(file for file in self.lists if through and file.day <= through),
             "facts": _digest(self.facts),

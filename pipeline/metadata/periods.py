@@ -1,4 +1,7 @@
-"""Merging lists of companies into periods: the new lists into the existing table, or all of them from the beginning."""
+"""Merge lists of companies into periods: who was listed from when to when.
+
+New lists are merged into the existing table. When an earlier list has changed, all lists are merged from the beginning.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,9 @@ LINKS = ("steps/metadata_facts", "steps/metadata_dated", "steps/metadata_turns",
 SQL = (*PERIODS, *LINKS, "views/read_symbols")
 """The SQL files that decide the rows: when one of them changes, everything is merged again."""
 AT_ONCE = 100
-"""Lists that are merged together: so many lists of 10,000 tickers need 600 MB. The result does not depend on it."""
+"""Number of lists merged at a time: 100 lists of 10,000 tickers need 600 MB. The result does not depend on it."""
 BEGINNING = date(1, 1, 1)
+"""A day before all lists."""
 
 
 def is_up_to_date(table: Table, inputs: Inputs) -> bool:
@@ -33,11 +37,10 @@ def is_up_to_date(table: Table, inputs: Inputs) -> bool:
 
 
 def merge(lake: Lake, table: Table, inputs: Inputs, whole: bool = False) -> tuple[DuckDBPyConnection, int]:
-    """Open a session with the temp table `metadata`; return it with the number of lists that were merged.
+    """Return a session with the new table as temp table `metadata`, and the number of days whose lists were merged.
 
-    The new lists are merged into the rows of `table`. All lists are merged from the beginning with `whole`, if a list
-    that `table` was made from has changed or is gone, if a list of a day before its last was added, or if the SQL has
-    changed.
+    The new lists are merged into the rows of `table`. All lists are merged from the beginning if `whole` is true, if
+    the lists up to the last day of `table` are not those from which it was made, or if an SQL file has changed.
 
     Raises:
         LakeError: a file cannot be read.
@@ -62,7 +65,7 @@ def merge(lake: Lake, table: Table, inputs: Inputs, whole: bool = False) -> tupl
 
 
 def _start(con: DuckDBPyConnection, lake: Lake, table: Table, inputs: Inputs) -> None:
-    """Make the temp tables `periods`, with the existing rows, and `answers`, with the facts about single companies."""
+    """Create the temp tables `periods` (the existing rows) and `answers` (facts about single companies)."""
     con.execute(load("schema/metadata").text)
     con.execute("CREATE TEMP TABLE periods AS FROM metadata")
     _insert(con, lake, "periods", [file.key for file in table.base])
@@ -71,7 +74,7 @@ def _start(con: DuckDBPyConnection, lake: Lake, table: Table, inputs: Inputs) ->
 
 
 def _add(con: DuckDBPyConnection, lake: Lake, new: Inputs, through: date) -> None:
-    """Merge newer lists into `periods`, which has the lists up to a day."""
+    """Merge newer lists into the temp table `periods`, which includes the lists up to the day `through`."""
     con.execute("CREATE OR REPLACE TEMP TABLE before AS FROM periods")
     _insert(con, lake, "answers", new.keys("polygon-tickers"))
     set_variable(con, "list_files", [lake.store.uri(key) for key in new.keys("symbols")])

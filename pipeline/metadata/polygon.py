@@ -17,18 +17,20 @@ TICKERS = "/v3/reference/tickers"
 
 @dataclass(frozen=True)
 class Page:
-    """One answer: the path of the request, the text or why there is none, and the symbol of an answer about one."""
+    """One answer of Polygon. `answer` is its text; if there is none, `refused` is the reason."""
 
     path: str
+    """Path and query of the request."""
     answer: str | None
     refused: str | None = None
     symbol: str | None = None
+    """The symbol that was requested; None for a list."""
     rows: int = 1
-    """Number of companies in it."""
+    """Number of companies in the answer."""
 
 
 class PolygonReference(PolygonApi):
-    """The reference endpoints, at the plan's rate; lists are complete or refused."""
+    """A client of the reference endpoints. A list is returned completely, or an error is raised."""
 
     def tickers(self, day: date | None = None) -> list[Page]:
         """Return all tickers of the US stock market that are traded now, or were on a past day.
@@ -39,11 +41,15 @@ class PolygonReference(PolygonApi):
         return list(self._list(active="true", **({"date": str(day)} if day else {})))
 
     def delisted(self) -> list[Page]:
-        """Return all tickers that are no longer traded, each with its last day; errors as `tickers()`."""
+        """Return all tickers that are no longer traded, each with its last day.
+
+        Raises:
+            SourceError: Polygon does not return all of them.
+        """
         return list(self._list(active="false"))
 
     def codes(self, symbol: str) -> Page:
-        """Return the codes that a symbol's company has had, in order.
+        """Return the codes that a symbol's company has had, in order; a page without an answer if Polygon has none.
 
         Raises:
             KeyRefusedError: the key is wrong, or its plan does not include this.
@@ -68,10 +74,10 @@ class PolygonReference(PolygonApi):
 
 
 def _company(text: str, path: str) -> str:
-    """Return the text if it is an answer about one company; unlike those of `pages()`, it is not a list.
+    """Return the text after checking that it is an answer about one company (`results` is an object, not a list).
 
     Raises:
-        SourceError: it is not.
+        SourceError: it is malformed or has another shape.
     """
     try:
         body: Any = json.loads(text)
