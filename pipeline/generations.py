@@ -57,8 +57,8 @@ def history(lake: Lake) -> list[Manifest]:
 def as_of(lake: Lake, text: str) -> int:
     """Return the number of the generation that `text` denotes: a number, or a time.
 
-    A time denotes the newest generation that was published up to then. It is ISO 8601, in UTC unless it has an offset; a
-    date includes the whole day: `2026-11-20`, `2026-11-20T17:30+11:00`.
+    A time denotes the newest generation that was published up to then. It is ISO 8601, in UTC unless it has an offset;
+    a date includes the whole day: `2026-11-20`, `2026-11-20T17:30+11:00`.
 
     Raises:
         UsageError: the text is neither, or there is no such generation, or it has been vacuumed.
