@@ -106,7 +106,7 @@ class Manifest(_Model):
     """ISO 8601 UTC, by the writer's clock."""
     writer: str = ""
     step: str = ""
-    """The step that published it: consolidate, resample, metadata, vacuum, rollback."""
+    """The step that published it: consolidate, metadata, vacuum, rollback, or the name of a derived table's step."""
     restores: int | None = None
     """For a rollback: the generation whose tables these are."""
     inputs: tuple[str, ...] = ()

@@ -45,11 +45,11 @@ VIEWS = SUMMED | WHOLE
 
 def read(con: DuckDBPyConnection, view: str) -> Any:
     """Return the content of a view as JSON: all rows of a small view, `summary` per symbol of a large one."""
-    found = con.sql(VIEWS[view])
-    rows = found.fetchall()
+    relation = con.sql(VIEWS[view])
+    rows = relation.fetchall()
     if view in WHOLE:
         return [[_plain(value) for value in row] for row in rows]
-    return {symbol: summary(found.columns, list(of)) for symbol, of in groupby(rows, key=lambda row: row[0])}
+    return {symbol: summary(relation.columns, list(group)) for symbol, group in groupby(rows, key=lambda row: row[0])}
 
 
 def summary(columns: list[str], rows: list[tuple[Any, ...]]) -> dict[str, Any]:

@@ -58,7 +58,7 @@ class OldLake:
             return con.sql(BARS).fetchall()
 
     def command(self, *arguments: str) -> dict[str, Any] | list[Any]:
-        """Run a command that is to succeed, and give what it prints as JSON."""
+        """Run a command that must succeed, and return the JSON that it prints."""
         ran = run_cli(*arguments, "--lake", self.uri, "--json")
         assert ran.code == 0, f"{arguments}: {ran.out}{ran.err}"
         result: dict[str, Any] | list[Any] = json.loads(ran.out)

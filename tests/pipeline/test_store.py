@@ -137,7 +137,7 @@ def test_age_is_by_the_stores_clock(lake_uri: str, monkeypatch: pytest.MonkeyPat
 
 
 def test_deleting_is_final_and_may_be_repeated(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stockstream.pipeline.store.s3._PER_DELETE", 3)  # S3 takes 1,000 a request
+    monkeypatch.setattr("stockstream.pipeline.store.s3._PER_DELETE", 3)  # S3 takes 1,000 per request
     keys = [f"raw-data/{number}" for number in range(8)]
     for key in keys:
         store.put(key, b"", replaces=None)
@@ -160,7 +160,7 @@ def test_what_killed_writers_leave_can_be_found_and_deleted(tmp_path: Path) -> N
 
 
 def test_a_list_of_several_pages_is_whole(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")  # S3 gives 1,000 a page
+    monkeypatch.setenv("MOTO_S3_DEFAULT_MAX_KEYS", "3")  # S3 returns 1,000 per page
     keys = [f"raw-data/{number}" for number in range(8)]
     for key in reversed(keys):
         store.put(key, b"", replaces=None)

@@ -1,4 +1,4 @@
-"""Step 1: the list of companies, on a real loopback server, on ten years of real directories and real failures."""
+"""The step update_symbols, with a server on loopback, ten years of recorded lists and recorded failures."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_list_is_stored_and_changes_are_told(exchange: Exchange, lake_uri: str) 
     assert changes == [("2026-08-18", "CBA", "removed"), ("2026-08-18", "NEW", "added")]
 
 
-def test_same_directory_twice_changes_nothing(exchange: Exchange, lake_uri: str) -> None:
+def test_the_same_list_twice_changes_nothing(exchange: Exchange, lake_uri: str) -> None:
     exchange.body = listing("BHP", "CBA")
     update(lake_uri, "2026-08-17")
     before = Lake(lake_uri).store.list("")
@@ -114,12 +114,12 @@ def test_no_list_uses_the_last_good_one_or_fails_without_one(body: bytes, exchan
     assert result["metadata"]["refused"]
 
 
-def test_a_market_without_public_directory_says_what_to_do() -> None:
+def test_a_market_without_a_public_list_says_what_to_do() -> None:
     with pytest.raises(UsageError, match="--symbols"):
         open_listings(MARKETS["US"], settings())
 
 
-def test_ten_years_of_real_directories(exchange: Exchange, shared: Path, tmp_path: Path) -> None:
+def test_ten_years_of_real_lists(exchange: Exchange, shared: Path, tmp_path: Path) -> None:
     """Each real list is taken, in both formats, in the order of their days; each real failure is refused."""
     lake = str(tmp_path / "lake")
     lists = sorted(
