@@ -27,18 +27,29 @@ for name, examples in (("quick", 20), ("ci", 100), ("full", 1000)):  # pytest --
 hypothesis_settings.load_profile("ci")
 
 SLOW = (
+    "analytics/backtest/test_lookahead.py",
     "analytics/backtest/test_properties.py",
+    "analytics/test_aggregator.py",
+    "analytics/test_as_of.py",
+    "analytics/test_s3.py",
     "benchmarks/",
     "faults/",
     "pipeline/test_adjustment.py",
     "pipeline/test_consolidate.py",
+    "pipeline/test_files.py",
     "pipeline/test_invariants.py",
+    "pipeline/test_metadata_history.py",
+    "pipeline/test_old_lakes.py",
+    "pipeline/test_refresh_indicators.py",
+    "pipeline/test_resample.py",
     "pipeline/test_rollback.py",
     "pipeline/test_vacuum.py",
+    "pipeline/test_yahoo_to_lake.py",
     "sql/indicators/test_golden.py",
     "sql/indicators/test_hostile.py",
     "sql/indicators/test_properties.py",
     "sql/indicators/test_talib.py",
+    "sql/test_checks.py",
     "terraform/",
 )
 """What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
