@@ -1,11 +1,12 @@
 """The engine has the same results as other engines, to the cent.
 
-On real bars of GOOG, each trade is compared with a run of backtesting.py. The final equity of 50 symbols in one account
-is the result of four other engines; `python -m tests.benchmarks.backtest` checks it for 500 symbols.
+On real bars of GOOG, each trade is compared with a run of backtesting.py. The final equity of 50 and
+of 500 symbols in one account is the result of four other engines; `python -m tests.benchmarks.backtest` runs two.
 """
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import polars as pl
@@ -75,8 +76,23 @@ def test_goog_is_traded_as_by_backtesting_py(goog: pl.DataFrame, tmp_path: Path,
         assert ours.return_pct / 100 == pytest.approx(their.ReturnPct, rel=1e-9)
 
 
-def test_many_symbols_in_one_account(tmp_path: Path) -> None:
-    result = run(random_walks(50), 10_000_000, tmp_path)
-    assert round(result.curve.equity[-1], 2) == 14_115_246.54
-    assert len(result.closed_positions) == 1_396
+def test_goog_is_traded_as_recorded(goog: pl.DataFrame, tmp_path: Path, shared: Path) -> None:
+    result = run(goog, 100_000, tmp_path)
+    with (shared.parent / "prototypes/backtest/goog_sma_trades.csv").open() as file:
+        recorded = list(csv.DictReader(file))
+    ours = [(str(t.entry_date), str(t.exit_date), t.quantity, round(t.pnl, 6)) for t in result.closed_positions]
+    assert ours == [(r["EntryTime"], r["ExitTime"], float(r["Size"]), round(float(r["PnL"]), 6)) for r in recorded]
+
+
+@pytest.mark.parametrize(
+    ("symbols", "capital", "equity", "trades"),
+    [
+        (50, 10_000_000, 14_115_246.54, 1_396),
+        pytest.param(500, 100_000_000, 139_475_345.44, 13_837, marks=pytest.mark.slow),
+    ],
+)
+def test_many_symbols_in_one_account(symbols: int, capital: float, equity: float, trades: int, tmp_path: Path) -> None:
+    result = run(random_walks(symbols), capital, tmp_path)
+    assert round(result.curve.equity[-1], 2) == equity
+    assert len(result.closed_positions) == trades
     assert not result.notes
