@@ -74,6 +74,7 @@ def failed_batch(batch: Batch, reason: str) -> BatchResult:
         "up_to_date": 0,
         "open_session": 0,
         "missing": [{"symbol": symbol, "reason": reason} for symbol in batch["symbols"]],
+        "quarantined": [],
         "stopped": None,
     }
 

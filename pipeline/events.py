@@ -145,6 +145,20 @@ class MissingSymbol(TypedDict):
     reason: str
 
 
+class QuarantinedValues(TypedDict):
+    """Values of one column that are in quarantine for one reason."""
+
+    column_name: str | None
+    """None: rows as a whole."""
+    reason: str
+    values: int
+    is_loss: bool
+    """Whether something that was there is not stored: text that cannot be read, or a row that is held back. False for
+    a value that means "none", such as an open of 0."""
+    first: str
+    """Symbol, date, text and place of the first of them."""
+
+
 class BatchResult(TypedDict):
     """What fetch_batch returns; the Lambda function returns only the number of missing symbols."""
 
@@ -161,6 +175,8 @@ class BatchResult(TypedDict):
     open_session: int
     """Bars of a session that is still open, which are not stored."""
     missing: list[MissingSymbol]
+    quarantined: list[QuarantinedValues]
+    """Of all values that the source sent, also those that are in the lake's quarantine already."""
     stopped: str | None
     """The name of the error that ended the batch early."""
 
@@ -418,7 +434,8 @@ class Summary(TypedDict):
     """What a run did; beside these keys, the results of the steps after the fetch under their keys."""
 
     status: Status
-    """complete; partial: some symbols are missing; failed: no symbol could be fetched, or a step or a check failed."""
+    """complete; partial: some symbols are missing, or values that were there are not stored; failed: no symbol could be
+    fetched, or a step or a check failed."""
     lake: str
     market: str
     source: str
@@ -433,6 +450,9 @@ class Summary(TypedDict):
     last_date: str | None
     open_session: int
     missing: list[MissingSymbol]
+    quarantined: list[QuarantinedValues]
+    notes: list[str]
+    """What the source reports about its answers: columns and files that are not used."""
     refused: str | None
     """Which steps and checks failed, and why."""
 

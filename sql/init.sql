@@ -25,8 +25,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/b13bfcba-*/complete')),
-    getvariable('sql_home') || '/b13bfcba-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/9fe2f027-*/complete')),
+    getvariable('sql_home') || '/9fe2f027-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -47,6 +47,9 @@ TO (getvariable('sql_home') || '/schema/manifest.json') (FORMAT blob, WRITE_EMPT
 COPY (SELECT from_base64('UEFSMRUCGfwPNQAYDWR1Y2tkYl9zY2hlbWEVHAAVDCUCGAZzeW1ib2wlAAAVDCUCGARuYW1lJQAAFQwlAhgGc2VjdG9yJQAAFQwlAhgEdHlwZSUAABUMJQIYCGV4Y2hhbmdlJQAAFQwlAhgIY3VycmVuY3klAAAVDCUCGARmaWdpJQAAFQIlAhgMbGlzdGluZ19kYXRlJQwAFQIlAhgOZGVsaXN0aW5nX2RhdGUlDAAVDCUCGAxyZW5hbWVkX2Zyb20lAAAVDCUCGApyZW5hbWVkX3RvJQAAFQwlAhgGc291cmNlJQAAFQIlAhgKdmFsaWRfZnJvbSUMABUCJQIYCHZhbGlkX3RvJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRnsHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAAGIBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/metadata.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGaw1ABgNZHVja2RiX3NjaGVtYRUSABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVDCUCGAtjb2x1bW5fbmFtZSUAABUMJQIYBHRleHQlAAAVDCUCGAZyZWFzb24lAAAVDCUCGAZzb3VyY2UlAAAVDCUCGARmaWxlJQAAFQQlAhgEbGluZSUkABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZnBwAABwAABwAABwAABwAABwAABwAABwAABwAAADxAAAAUEFSMQ==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/quarantine.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVCiUCGARvcGVuABUKJQIYBGhpZ2gAFQolAhgDbG93ABUKJQIYBWNsb3NlABUEJQIYBnZvbHVtZSUkABUKJQIYDmFkanVzdGVkX2Nsb3NlABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABUKJQIYCGRpdmlkZW5kABUKJQIYC3NwbGl0X3JhdGlvABUMJQIYBnNvdXJjZSUAABUCJQIYC3ByaWNlX2Jhc2lzJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRncHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAADgBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/raw.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);

@@ -29,9 +29,14 @@ class Answer:
     """A source's answer to one or more windows.
 
     `bars` is a relation on the connection that `fetch` received. Its columns, matched by name, are symbol, date, open,
-    high, low, close, volume, adjusted_close, dividend, split_ratio and price_basis; a missing column is NULL.
+    high, low, close, volume, adjusted_close, dividend, split_ratio and price_basis; a missing column is NULL. A source
+    that reads files adds `file` and `line`, the place of the row.
     Dividend 0 and split_ratio 1 mean "none on that day", NULL means "this source does not report them". Prices that are
     not numbers, rows outside the window and the bar of an open session are allowed: the step filters them.
+
+    `cells` is a relation of the values that the source has received and that could not be read as a value of their
+    column: the columns of schema/quarantine.sql but `source` and `fetch_timestamp`. `symbol` and `date` are NULL where
+    they could not be read either; `column_name` is NULL for a row that is left out as a whole.
 
     `symbols` were answered, with or without bars: an answer without bars means that the window is empty.
     `failed` maps each symbol without an answer to a reason that a person can read.
@@ -40,6 +45,7 @@ class Answer:
     symbols: tuple[str, ...]
     bars: DuckDBPyRelation | None = None
     failed: dict[str, str] = field(default_factory=dict)
+    cells: DuckDBPyRelation | None = None
 
 
 class Source(ABC):
@@ -81,3 +87,7 @@ class Source(ABC):
     def listings(self) -> ListingsSource | None:
         """Return the source's own list of symbols; None if the market's exchange publishes the list."""
         return None
+
+    def notes(self) -> list[str]:
+        """Return what a person should know about the answers so far, such as columns and files that are not used."""
+        return []

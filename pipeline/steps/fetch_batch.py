@@ -62,6 +62,7 @@ def run(
         "up_to_date": 0,
         "open_session": 0,
         "missing": [],
+        "quarantined": [],
         "stopped": None,
     }
     with lake.session(no_files, *SQL) as con:

@@ -84,6 +84,8 @@ def summarised(
         "last_date": max(dates, default=None),
         "open_session": sum(batch["open_session"] for batch in batches),
         "missing": missing,
+        "quarantined": [values for batch in batches for values in batch.get("quarantined", [])],
+        "notes": [],
         "refused": refused or None,
     }
     steps = {step.result: results[step.result] for step in REFRESHES if step.result in results}
