@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
-.PHONY: quick test-benchmarks test-faults test-recipes test-wheels
+.PHONY: quick test-benchmarks test-faults test-properties test-recipes test-wheels
 
 help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -32,7 +32,10 @@ quick: install ## run the fast tests of all areas (under two minutes), for use w
 	$(BIN)/python -m pytest -m "not slow and not faults and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
 test: install ## run the test suite, with one test per kind of fault
-	$(BIN)/python -m pytest -m "not faults and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "not hypothesis and not faults and not benchmarks and not recipes and not e2e and not wheels"
+
+test-properties: install ## run the property tests: random histories, files and tables, with hypothesis
+	$(BIN)/python -m pytest -m "hypothesis and not faults and not benchmarks and not recipes and not e2e and not wheels"
 
 test-faults: install ## run all fault tests: a kill at every write, a failure of every request
 	$(BIN)/python -m pytest -m "faults and not benchmarks and not recipes and not e2e and not wheels"

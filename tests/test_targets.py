@@ -36,10 +36,10 @@ def selected_by(markers: tuple[str, ...]) -> set[str]:
 
 @pytest.mark.parametrize("markers", chain(*(combinations(MARKERS, size) for size in range(len(MARKERS) + 1))), ids=str)
 def test_a_test_is_run_by_one_target_whatever_its_markers(markers: tuple[str, ...]) -> None:
-    """`make quick` is part of `make test`."""
+    """`make quick` is part of `make test` and `make test-properties`."""
     targets = selected_by(markers)
     assert len(targets - {"quick"}) == 1, targets
-    assert ("quick" in targets) == ("test" in targets and "slow" not in markers)
+    assert ("quick" in targets) == (bool(targets & {"test", "test-properties"}) and "slow" not in markers)
 
 
 def test_pytest_alone_selects_what_make_test_selects() -> None:
