@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 from bisect import insort
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 from numbers import Real
 
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
-from stockstream.analytics.backtest.engine.matching import Moment, Prices, match, start_trailing
+from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
 from stockstream.analytics.backtest.model import (
     Action,
     Note,
@@ -46,7 +46,8 @@ class Broker:
         self._orders = 0
         self._traded: dict[str, float] = {}
         """Shares filled per symbol in this session, if volume is limited."""
-        self._delisted: set[str] = set()
+        self.delisted: set[str] = set()
+        """Symbols that count as delisted."""
         self._brackets: set[str] = set()
         """Symbols that have had bracket exits."""
         self.books = Books(portfolio)
@@ -62,7 +63,7 @@ class Broker:
             raise OrderError("an order without a symbol: name it, as in Action.buy(100, symbol=...)")
         if symbol not in self._portfolio.prices:
             raise OrderError(f"an order for {symbol}, which has had no bar so far: is it one of the symbols?")
-        if symbol in self._delisted:
+        if symbol in self.delisted:
             self.notes.append(Note(day, symbol, "order rejected: the symbol is delisted"))
         elif action.is_cancel:
             self.cancel(symbol, "by the strategy")
@@ -98,14 +99,15 @@ class Broker:
         """Execute the fills that the session's bars allow: at the open, then inside the bars, then at the close.
 
         At the same moment, fills that reduce a position come first, so that their money can be used; then the older
-        order. The stop-loss and take-profit of a position opened at the open are active in the same session; those of a
-        position opened later are active from the next session on. If a bar touches both, the stop-loss fills.
+        order. The stop-loss and take-profit of a position opened at the open or inside the bar are active in the same
+        session (`match_exit`); those of a position opened at the close are active from the next session on. If a bar
+        touches both, the stop-loss fills.
         """
         self._traded.clear()
         due: list[Due] = []
         for order in self._portfolio.orders:
             if (bar := bars(order.symbol)) is not None:
-                self._match(order, bar, due, 0)
+                self._insert(order, match(order, bar, self._setup.fill_at), bar, due, 0)
         at = 0
         while at < len(due):
             moment, _, _, order, price, bar = due[at]
@@ -114,7 +116,9 @@ class Broker:
                 for exit in self._fill(order, price, bar, day):
                     self._portfolio.orders.append(exit)
                     if moment is Moment.open:
-                        self._match(exit, bar, due, at)
+                        self._insert(exit, match(exit, bar, self._setup.fill_at), bar, due, at)
+                    elif moment is Moment.inside:
+                        self._insert(exit, match_exit(exit, order, price, bar), bar, due, at)
         remaining = []
         for order in self._portfolio.orders:
             if order.status is Status.open and order.day:
@@ -123,8 +127,9 @@ class Broker:
                 remaining.append(order)
         self._portfolio.orders = remaining
 
-    def _match(self, order: Order, bar: Prices, due: list[Due], since: int) -> None:
-        if (fill := match(order, bar, self._setup.fill_at)) is not None:
+    def _insert(self, order: Order, fill: Match | None, bar: Prices, due: list[Due], since: int) -> None:
+        """Insert the fill of an order into the possible fills after the first `since`."""
+        if fill is not None:
             adds = order.quantity * self._portfolio.quantity(order.symbol) >= 0
             insort(due, (fill.moment, adds, order.id, order, fill.price, bar), lo=since)
 
@@ -230,12 +235,16 @@ class Broker:
 
     def delist(self, symbol: str, last: date, day: date) -> None:
         """Close the position in a delisted symbol at its last price, because no later one exists."""
-        self._delisted.add(symbol)
+        self.delisted.add(symbol)
         self.cancel(symbol, "delisted")
         if shares := self._portfolio.quantity(symbol):
             price = self._portfolio.prices[symbol]
             self.notes.append(Note(day, symbol, f"delisted after {last}: {shares:,g} shares closed at {price:,g}"))
             self.books.close_out(symbol, shares, price, day, "delisted")
+
+    def relist(self, symbols: Iterable[str]) -> None:
+        """Accept orders again for symbols that have a bar."""
+        self.delisted.difference_update(symbols)
 
     def liquidate(self, day: date, reason: str) -> None:
         """Close all positions at their last close, with commission and slippage."""

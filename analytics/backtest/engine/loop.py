@@ -113,7 +113,11 @@ class _Loop:
         self._setup = setup
         self._on_decided = on_decided
         self._view = make_view(feed.names)
-        self._delistings = sorted(((day, symbol) for symbol, day in feed.delisted.items()), reverse=True)
+        self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
+        self._number = 0
+        """Number of the session."""
+        self._last_bars: dict[str, tuple[int, date]] = {}
+        """Number and day of the session of the last bar per symbol."""
         self._day: date | None = None
         self._symbol: str | None = None
 
@@ -142,6 +146,9 @@ class _Loop:
         if portfolio.orders:
             broker.trade(day, lambda symbol: _bar(block, symbol, first, last))
         portfolio.prices.update(zip(symbols[first:last], block.close[first:last], strict=True))
+        self._last_bars.update(dict.fromkeys(symbols[first:last], (self._number, day)))
+        if broker.delisted:
+            broker.relist(symbols[first:last])
         row, on_data = first, strategy.on_data
         try:
             for row in range(first, last):  # the only Python that runs per bar
@@ -164,9 +171,8 @@ class _Loop:
         if self._day is not None and broker.books.is_borrowing:
             broker.books.accrue((day - self._day).days, setup.borrow_rate, setup.interest_rate)
         self._day = day
-        while self._delistings and self._delistings[-1][0] < day:
-            last_day, symbol = self._delistings.pop()
-            broker.delist(symbol, last_day, day)
+        self._number += 1
+        self._delist(day)
         actions = block.actions
         for row in actions[bisect_left(actions, first) : bisect_left(actions, last)] if actions else ():
             symbol, ratio = block.symbols[row], float(block.prices["split_ratio"][row])
@@ -174,6 +180,24 @@ class _Loop:
                 broker.split(symbol, ratio, day)
             if dividend := float(block.prices["dividend"][row]):
                 broker.books.dividend(symbol, dividend)
+
+    def _delist(self, day: date) -> None:
+        """Delist the symbols that have left the lists of companies, or have had no bar for too long.
+
+        Only what was known before the session counts, never whether a bar follows.
+        """
+        account, latest = self.account, self._number - 1 - self._setup.delist_after
+        while self._delistings and self._delistings[-1][0] < day:
+            left_on, symbol = self._delistings.pop()
+            _, last_bar = self._last_bars.get(symbol, (0, left_on))
+            if last_bar <= left_on:
+                account.broker.delist(symbol, last_bar, day)
+        held = account.portfolio.positions.keys()
+        if orders := account.portfolio.orders:
+            held = held | {order.symbol for order in orders}
+        for symbol, (number, last_bar) in [(symbol, self._last_bars[symbol]) for symbol in sorted(held)]:
+            if number <= latest:
+                account.broker.delist(symbol, last_bar, day)
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol
@@ -188,9 +212,10 @@ class _Loop:
         """Close positions in delisted symbols and, if `at_end` says so, all others; then finish the strategy."""
         if self.account.portfolio.positions and self._day is not None:
             day, broker = self.account.drop_last(), self.account.broker
-            for last_day, symbol in self._delistings:  # no later session closed them
-                if self._setup.end is None or last_day < self._setup.end:
-                    broker.delist(symbol, last_day, day)
+            ended = {name for left_on, name in self._delistings if self._setup.end is None or left_on < self._setup.end}
+            silent = {name for name, count in self._feed.silent.items() if count >= self._setup.delist_after}
+            for symbol in sorted((ended | silent) & self.account.portfolio.positions.keys()):
+                broker.delist(symbol, self._last_bars[symbol][1], day)
             if self._setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)

@@ -74,6 +74,32 @@ def match(order: Order, bar: Prices, fill_at: str) -> Match | None:
     return Match(Moment.close, bar.close if fill_at == "close" else bar.vwap)
 
 
+def match_exit(exit: Order, entry: Order, entry_price: float, bar: Prices) -> Match | None:
+    """Return whether the bar that filled an entry inside it also fills one of its bracket's exits; None if it does not.
+
+    A stop entry is passed in the direction of its take-profit, so that an extreme beyond the take-profit came later. A
+    limit entry is passed in the direction of its stop-loss. Otherwise the close alone is certain to come after the
+    entry. Where the order of the prices is open, the worse case is assumed: the stop-loss fills, the take-profit does
+    not.
+
+    Args:
+        exit: the stop-loss or the take-profit.
+        entry: the order that was filled inside the bar.
+        entry_price: the price of that fill, before slippage.
+        bar: the bar of both.
+    """
+    buys = entry.quantity > 0
+    if exit.stop is not None:
+        is_hit = bar.low <= exit.stop if buys else bar.high >= exit.stop
+        return Match(Moment.inside, exit.stop) if is_hit else None
+    assert exit.limit is not None
+    best = bar.close
+    if entry_price == entry.stop:
+        best = bar.high if buys else bar.low
+    is_hit = best >= exit.limit if buys else best <= exit.limit
+    return Match(Moment.inside, exit.limit) if is_hit else None
+
+
 def start_trailing(order: Order, close: float) -> None:
     """Set the first stop of a trailing-stop order, from the close after which it was decided."""
     assert order.trail is not None

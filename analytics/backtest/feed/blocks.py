@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -12,13 +12,14 @@ from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
 from stockstream.sql.errors import UsageError
 
 EPOCH = date(1970, 1, 1).toordinal()
 PRICES = ("open", "high", "low", "close", "volume")
-"""The columns of the bar in each row. They are never NULL: an unknown price is the close, an unknown volume is 0."""
+"""The columns of the bar in each row. Prices are never NULL, as an unknown price is the close; an unknown volume is."""
 ACTIONS = ("dividend", "split_ratio")
 """Further columns of each row, if splits and dividends are credited to positions."""
 
@@ -44,8 +45,10 @@ class Feed:
     """All symbols that have a bar in the range."""
     sessions: int
     """Number of sessions in the range."""
-    delisted: Mapping[str, date] = field(default_factory=dict)
-    """Date of the last bar per delisted symbol."""
+    silent: Mapping[str, int] = field(default_factory=dict)
+    """Number of sessions after the last bar, also those in which none of `symbols` has a bar; per symbol, if any."""
+    delistings: Mapping[str, Sequence[date]] = field(default_factory=dict)
+    """Last days of the listings per symbol that was taken off the exchange, in order."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -104,6 +107,7 @@ class Block:
         self.close: list[float] = numbers(rows, "close").tolist()
         self.columns = Columns(rows, aliases)
         self.prices = {name: numbers(rows, name) for name in PRICES}
+        self.prices["volume"] = np.where(_is_null(rows.column("volume")), np.nan, self.prices["volume"])
         self.actions: list[int] = []
         """Numbers of the rows that have a split or a dividend."""
         if "split_ratio" in rows.schema.names:
@@ -132,10 +136,17 @@ class Columns(dict[str, list[Any]]):
             return array.to_pylist()  # type: ignore[no-any-return]
         values: list[Any] = numbers(self._rows, name).tolist()
         if array.null_count:
-            bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
-            for row in np.flatnonzero(bits[array.offset : array.offset + len(array)] == 0).tolist():
+            for row in np.flatnonzero(_is_null(array)).tolist():
                 values[row] = None
         return values
+
+
+def _is_null(array: pa.Array) -> NDArray[np.bool_]:
+    """Return which values are NULL: a boolean per row."""
+    if not array.null_count:
+        return np.zeros(len(array), bool)
+    bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
+    return bits[array.offset : array.offset + len(array)] == 0
 
 
 def _day(day: date) -> int:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from functools import partial
 from pathlib import Path
 
@@ -27,8 +28,6 @@ NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
 """Beginnings of the SQL types that are cast to DOUBLE, so that a strategy receives plain Python numbers."""
 CELLS = 2_500_000
 """Maximum number of values (rows × columns) that are sorted at once."""
-GONE = timedelta(days=30)
-"""A symbol is delisted, and not only halted, if its last bar is older than the lake's newest bar by more than this."""
 
 
 @dataclass(frozen=True)
@@ -42,8 +41,10 @@ class Inventory:
     """Number of sessions in the range."""
     has_actions: bool
     """Whether any of the symbols has a split or a dividend."""
-    delisted: dict[str, date]
-    """Date of the last bar per delisted symbol."""
+    silent: dict[str, int]
+    """Number of sessions of `src` in the range after the last bar, per symbol that has none at the end of the range."""
+    delistings: dict[str, list[date]]
+    """Last days of the listings of each symbol that was taken off the exchange, as `metadata` has them."""
 
 
 def open_feed(
@@ -99,7 +100,8 @@ def open_feed(
         names=tuple(names),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
-        delisted=inventory.delisted,
+        silent=inventory.silent,
+        delistings=inventory.delistings,
         aliases={text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1},
         versions={request.name: request.indicator.macro for request in requests},
     )
@@ -126,11 +128,11 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
         has_action = "dividend <> 0 OR split_ratio <> 1" if set(ACTIONS) <= set(names) else "false"
         rows = con.execute(
             f"SELECT symbol, min(date), max(date), count(*) FILTER ({in_range}), "
-            f"coalesce(bool_or({has_action}), false), count(*) "
+            f"coalesce(bool_or({has_action}), false), count(*), max(date) FILTER ({in_range}) "
             f"FROM {src} WHERE {where} AND close IS NOT NULL GROUP BY symbol ORDER BY symbol"
         ).fetchall()
         newest, sessions = con.execute(
-            f"SELECT (SELECT max(date) FROM {src}), "
+            f"SELECT (SELECT max(date) FROM {src} WHERE {in_range}), "
             f"(SELECT count(DISTINCT date) FROM {src} WHERE {where} AND {in_range} AND close IS NOT NULL)"
         ).fetchall()[0]
     except duckdb.CatalogException:
@@ -143,23 +145,42 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
     if not sessions:
         raise UsageError(f"no bars{between(setup)} in {src}")
     rows_in_range = [row for row in rows if row[3]]
-    ended = _ended(con)
     return Inventory(
         tuple(row[0] for row in rows_in_range),
         tuple(row[5] for row in rows_in_range),
         sessions,
         any(row[4] for row in rows_in_range),
-        {row[0]: row[2] for row in rows_in_range if newest - row[2] > GONE or row[0] in ended},
+        _silent(con, src, in_range, {row[0]: row[6] for row in rows_in_range if row[6] < newest}),
+        _delistings(con, [row[0] for row in rows_in_range]),
     )
 
 
-def _ended(con: DuckDBPyConnection) -> set[str]:
-    """Return the symbols whose periods of listing have all ended, if the connection has a view `metadata`."""
+def _silent(con: DuckDBPyConnection, src: str, in_range: str, last_bars: Mapping[str, date]) -> dict[str, int]:
+    """Return the number of sessions of `src` in the range after each of these last bars."""
+    if not last_bars:
+        return {}
+    first = min(last_bars.values())
+    rows = con.execute(f"SELECT DISTINCT date FROM {src} WHERE date > DATE '{first}' AND {in_range}").fetchall()
+    days = sorted(day for (day,) in rows)
+    return {symbol: len(days) - bisect_right(days, last) for symbol, last in last_bars.items()}
+
+
+def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, list[date]]:
+    """Return the last days of the listings per symbol, if the connection has a view `metadata`.
+
+    A period that another one of the same symbol continues is no delisting.
+    """
     try:
-        rows = con.execute("SELECT symbol FROM metadata GROUP BY symbol HAVING bool_and(valid_to IS NOT NULL)")
-        return {symbol for (symbol,) in rows.fetchall()}
+        rows = con.execute(
+            "SELECT symbol, list(valid_to ORDER BY valid_to) FROM ("
+            "SELECT symbol, valid_to, lead(valid_from) OVER (PARTITION BY symbol ORDER BY valid_from) AS next "
+            "FROM metadata WHERE list_contains($symbols, symbol)) "
+            "WHERE valid_to IS NOT NULL AND (next IS NULL OR next > valid_to + 1) GROUP BY symbol",
+            {"symbols": list(symbols)},
+        )
+        return dict(rows.fetchall())
     except duckdb.CatalogException:
-        return set()
+        return {}
 
 
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
@@ -203,8 +224,8 @@ def _query(
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
     selected = ["symbol", "CAST(date AS DATE) AS date"]
     for name, column in price_columns.items():
-        otherwise = "0" if name == "volume" else price_columns["close"]
-        selected.append(f"CAST(coalesce({column}, {otherwise}) AS DOUBLE) AS {name}")
+        value = column if name == "volume" else f"coalesce({column}, {price_columns['close']})"
+        selected.append(f"CAST({value} AS DOUBLE) AS {name}")
     selected.append(f"{price_columns['close']}{' * price_factor' if extra else ''} AS {ADJUSTED_CLOSE}")
     selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if extra]
     selected += [_scaled(request.name, units.get(request.name)) for request in requests]

@@ -55,6 +55,16 @@ class Setup(BaseModel):
         "hold", description="hold: value open positions at their last close; close: close them at it."
     )
 
+    delist_after: Annotated[int, Option("Strategy")] = Field(
+        21,
+        ge=1,
+        description="Sessions without a bar after which a symbol counts as delisted, if the lists of companies do not "
+        "say so sooner.",
+    )
+    zero_volume: Annotated[Literal["wait", "fill"], Option("Strategy")] = Field(
+        "wait", description="Orders on a bar whose volume is 0: wait for the next bar, or fill as on any other."
+    )
+
     initial_capital: Annotated[float, Option("Account")] = Field(100_000.0, gt=0, description="Initial cash.")
     leverage: Annotated[float, Option("Account")] = Field(
         1.0, ge=1, description="Maximum gross exposure ÷ equity; with 1, cash never goes below zero."

@@ -187,59 +187,76 @@ def test_a_table_without_splits_and_dividends_is_traded_as_it_is(prices: str) ->
 # Delisted
 
 GONE = "2 10 10 10 10 9 \n 3 11 11 11 11 9 \n 4 8 8 8 8 9"
-OTHER = "\n".join(f"{number} 1 1 1 1 9" for number in (2, 3, 4, 5, 40))
+OTHER = "\n".join(f"{number} 1 1 1 1 9" for number in (2, 3, 4, 5, 6))
 
 
 def test_a_delisted_symbol_is_closed_at_its_last_price_with_a_note() -> None:
-    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), commission="1/share")
-    assert notes(result) == [(5, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
+    """After one session without a bar, before the next one."""
+    bars = GONE + "\n" + of("BBB", OTHER)
+    result = play({2: Action.buy(10)}, bars, commission="1/share", delist_after=1)
+    assert notes(result) == [(6, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
     (trade,) = result.closed_positions
-    assert (trade.reason, trade.exit_price, trade.exit_date, trade.commission) == ("delisted", 8, day(5), 10)
-    assert columns(result, "cash") == [1000, 880, 880, 960, 960], "its last price is no trade, and costs nothing"
+    assert (trade.reason, trade.exit_price, trade.exit_date, trade.commission) == ("delisted", 8, day(6), 10)
+    assert columns(result, "cash") == [1000, 880, 880, 880, 960], "its last price is no trade, and costs nothing"
 
 
 def test_a_short_position_in_a_delisted_symbol_is_bought_back_at_its_last_price() -> None:
-    result = play({2: Action.sell(10)}, GONE + "\n" + of("BBB", OTHER))
-    assert columns(result, "cash") == [1000, 1110, 1110, 1030, 1030]
+    result = play({2: Action.sell(10)}, GONE + "\n" + of("BBB", OTHER), delist_after=1)
+    assert columns(result, "cash") == [1000, 1110, 1110, 1110, 1030]
     assert [trade.pnl for trade in result.closed_positions] == [30]
 
 
 def test_orders_for_a_delisted_symbol_are_cancelled_or_rejected() -> None:
-    strategy = Scripted({4: Action.buy(10), 5: Action.buy(10)})
-    result = play(strategy, GONE + "\n" + of("BBB", OTHER))
-    assert (fills(result), strategy.open) == ([], [0, 0, 0, 0, 0])
-    assert notes(result) == [(5, "AAA", "order rejected: the symbol is delisted")]
+    strategy = Scripted({4: Action.buy(10), 6: Action.buy(10)})
+    result = play(strategy, GONE + "\n" + of("BBB", OTHER), delist_after=1)
+    assert (fills(result), strategy.open) == ([], [0, 0, 0, 1, 0])
+    assert notes(result) == [(6, "AAA", "order rejected: the symbol is delisted")]
 
 
-def test_a_symbol_that_comes_back_within_a_month_was_halted() -> None:
-    """30 days without a bar are a halt, 31 a delisting."""
-    halted, gone = (of("BBB", f"2 1 1 1 1 9 \n 5 1 1 1 1 9 \n {last} 1 1 1 1 9") for last in (34, 35))
-    result = play({2: Action.buy(10)}, GONE + "\n" + halted)
-    assert (notes(result), [position.quantity for position in result.open_positions]) == ([], [10])
-    assert len(notes(play({2: Action.buy(10)}, GONE + "\n" + gone))) == 1
-
-
-def test_a_symbol_with_a_long_gap_in_its_bars_was_halted() -> None:
-    result = play({2: Action.buy(10)}, GONE + "\n90 9 9 9 9 9 \n" + of("BBB", OTHER))
+def test_a_symbol_counts_as_delisted_after_21_sessions_without_a_bar() -> None:
+    """The sessions are those of the other symbol; the 22nd session after the last bar is the first to know."""
+    halted, gone = (of("BBB", "\n".join(f"{n} 1 1 1 1 9" for n in range(2, last))) for last in (25, 27))
+    result = play({2: Action.buy(10)}, GONE + "\n27 9 9 9 9 9\n" + halted)
     assert (notes(result), columns(result, "long")[-1]) == ([], 90)
+    result = play({2: Action.buy(10)}, GONE + "\n" + gone)
+    assert notes(result) == [(26, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
+
+
+def test_a_delisting_does_not_depend_on_later_bars() -> None:
+    """The same days of a lake that ends with them, and of one that goes on."""
+    script = {2: Action.buy(10), 6: Action.buy(50, symbol="BBB")}
+    short, long = (GONE + "\n" + of("BBB", "\n".join(f"{n} 1 1 1 1 9" for n in range(2, last))) for last in (20, 90))
+    results = [play(script, bars, end=day(19)) for bars in (short, long)]
+    assert columns(results[0], "equity") == columns(results[1], "equity")
+    assert notes(results[0]) == notes(results[1]) == []
+
+
+def test_a_symbol_that_is_traded_again_after_a_long_halt_accepts_orders() -> None:
+    bars = GONE + "\n7 9 9 9 9 9\n8 9 9 9 9 9\n" + of("BBB", OTHER)
+    result = play({2: Action.buy(10), 7: Action.buy(5)}, bars, delist_after=1)
+    assert [text for _, _, text in notes(result)] == [f"delisted after {day(4)}: 10 shares closed at 8"]
+    assert fills(result) == [(3, 10, 11), (8, 5, 9)]
 
 
 def test_a_run_that_ends_before_a_delisting_does_not_know_of_it() -> None:
-    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), end=day(3))
+    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), end=day(3), delist_after=1)
     assert (notes(result), columns(result, "long")) == ([], [0, 110])
 
 
 def test_a_delisted_symbol_that_is_traded_alone_is_closed_with_a_note() -> None:
-    """No other symbol has a session after its last bar."""
-    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), symbols=["AAA"])
+    """The sessions after its last bar are those of the symbols that are not traded."""
+    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), symbols=["AAA"], delist_after=2)
     assert [text for _, _, text in notes(result)] == [f"delisted after {day(4)}: 10 shares closed at 8"]
     assert result.open_positions == []
+    result = play({2: Action.buy(10)}, GONE + "\n" + of("BBB", OTHER), symbols=["AAA"], delist_after=3)
+    assert (notes(result), len(result.open_positions)) == ([], 1)
 
 
 def test_a_symbol_that_left_the_lists_is_delisted_at_once() -> None:
-    """The view `metadata` has the end of the listing before the symbol has been without bars for a month."""
+    """The view `metadata` has the end of the listing before the symbol has been without bars for 21 sessions."""
     con = analytics.connect("no-lake")
     con.register(SRC, table(GONE + "\n" + of("BBB", "2 1 1 1 1 9 \n 5 1 1 1 1 9")))
-    con.execute(f"CREATE OR REPLACE TEMP VIEW metadata AS SELECT 'AAA' AS symbol, DATE '{day(5)}' AS valid_to")
+    listed = f"SELECT 'AAA' AS symbol, DATE '{day(1)}' AS valid_from, DATE '{day(4)}' AS valid_to"
+    con.execute(f"CREATE OR REPLACE TEMP VIEW metadata AS {listed}")
     result = backtest(Scripted({2: Action.buy(10)}), con=con, src=SRC, **FREE)
     assert notes(result) == [(5, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]

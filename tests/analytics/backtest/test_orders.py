@@ -128,9 +128,49 @@ def test_a_bar_that_touches_both_exits_counts_as_the_stop_loss() -> None:
     assert fills(play({2: Action.buy(10, stop_loss=10.5, take_profit=12.5)}, BARS)) == [(3, 10, 11), (3, -10, 10.5)]
 
 
-def test_the_exits_of_what_was_bought_inside_a_bar_count_from_the_next_session_on() -> None:
+def test_a_high_that_may_have_come_before_an_entry_inside_the_bar_takes_no_profit() -> None:
     """The shares are bought at 10.5 inside the bar of day 3, whose high of 13 may have come before that."""
     assert fills(play({2: Action.buy(10, limit=10.5, take_profit=12.4)}, BARS)) == [(3, 10, 10.5), (4, -10, 12.4)]
+
+
+INSIDE = "2 100 100 100 100 9 \n 3 100 101 90 99 9 \n 4 99 99 99 99 9"
+
+
+def test_a_stop_loss_that_the_bar_of_the_entry_must_have_passed_fills_in_it() -> None:
+    """The price falls from 100 through the limit of 98 to 90, and passes 95 after it."""
+    result = play({2: Action.buy(5, limit=98, stop_loss=95)}, INSIDE)
+    assert fills(result) == [(3, 5, 98), (3, -5, 95)]
+    assert [trade.reason for trade in result.closed_positions] == ["stop-loss"]
+
+
+def test_a_stop_loss_of_a_short_entry_inside_the_bar_mirrors_it() -> None:
+    bars = "2 100 100 100 100 9 \n 3 100 110 99 101 9 \n 4 101 101 101 101 9"
+    assert fills(play({2: Action.sell(5, limit=102, stop_loss=105)}, bars)) == [(3, -5, 102), (3, 5, 105)]
+
+
+def test_a_stop_entry_whose_bar_closes_beyond_the_stop_loss_is_stopped_in_it() -> None:
+    bars = "2 100 100 100 100 9 \n 3 100 106 100 101 9 \n 4 101 101 101 101 9"
+    assert fills(play({2: Action.buy(5, stop=105, stop_loss=102)}, bars)) == [(3, 5, 105), (3, -5, 102)]
+
+
+def test_a_stop_entry_whose_bar_may_have_touched_the_stop_loss_later_assumes_the_worse() -> None:
+    """The low of 97 came before the entry or after it."""
+    bars = "2 100 100 100 100 9 \n 3 100 106 97 106 9 \n 4 106 106 106 106 9"
+    assert fills(play({2: Action.buy(5, stop=105, stop_loss=98)}, bars)) == [(3, 5, 105), (3, -5, 98)]
+    assert fills(play({2: Action.buy(5, stop=105, stop_loss=96)}, bars)) == [(3, 5, 105)]
+
+
+def test_a_stop_entry_passes_its_take_profit_on_the_way_to_the_high() -> None:
+    bars = "2 100 100 100 100 9 \n 3 100 110 99 103 9 \n 4 103 103 103 103 9"
+    assert fills(play({2: Action.buy(5, stop=105, take_profit=108)}, bars)) == [(3, 5, 105), (3, -5, 108)]
+    short = "2 100 100 100 100 9 \n 3 100 101 90 97 9 \n 4 97 97 97 97 9"
+    assert fills(play({2: Action.sell(5, stop=95, take_profit=92)}, short)) == [(3, -5, 95), (3, 5, 92)]
+
+
+def test_a_limit_entry_takes_its_profit_in_the_same_bar_only_where_the_close_proves_it() -> None:
+    """The high of 101 came before the entry at 98 or after it; the close came after it."""
+    assert fills(play({2: Action.buy(5, limit=98, take_profit=100)}, INSIDE)) == [(3, 5, 98)]
+    assert fills(play({2: Action.buy(5, limit=98, take_profit=98.5)}, INSIDE)) == [(3, 5, 98), (3, -5, 98.5)]
 
 
 def test_the_exits_of_what_was_bought_at_the_close_count_from_the_next_session_on() -> None:
