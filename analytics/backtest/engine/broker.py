@@ -6,9 +6,10 @@ import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from datetime import date
-from numbers import Real
 
+from stockstream.analytics.backtest.engine.acceptance import OrderError, order_of
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
+from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
 from stockstream.analytics.backtest.model import (
     Action,
@@ -21,24 +22,24 @@ from stockstream.analytics.backtest.model import (
     parse_slippage,
 )
 
-ROUNDING = 1 + 1e-9
-"""Tolerance of comparisons of money sums in floating point."""
-
 Bars = Callable[[str], Prices | None]
 """Returns a symbol's bar of the session; None if it did not trade."""
 Due = tuple[Moment, bool, int, Order, float, Prices]
 """A possible fill: moment, whether it adds to a position, order id, order, price, bar. Fills sort in this order."""
 
 
-class OrderError(Exception):
-    """An action is not a valid order."""
-
-
 class Broker:
     """Accepts the actions of a strategy as orders, fills the orders, and has the fills booked."""
 
-    def __init__(self, portfolio: Portfolio, setup: Setup, on_filled: Callable[[Order, Portfolio], None]) -> None:
+    def __init__(
+        self,
+        portfolio: Portfolio,
+        setup: Setup,
+        symbols: Iterable[str],
+        on_filled: Callable[[Order, Portfolio], None],
+    ) -> None:
         self._portfolio = portfolio
+        self._symbols = frozenset(symbols)
         self._setup = setup
         self._on_filled = on_filled
         self._commission = parse_commission(setup.commission)
@@ -48,36 +49,37 @@ class Broker:
         """Shares filled per symbol in this session, if volume is limited."""
         self.delisted: set[str] = set()
         """Symbols that count as delisted."""
+        self._noted: set[tuple[str, str]] = set()
+        """Symbols and texts of the notes that are reported only once."""
         self._brackets: set[str] = set()
         """Symbols that have had bracket exits."""
         self.books = Books(portfolio)
+        self._funds = Funds(portfolio, setup, self.books)
         self.notes: list[Note] = []
 
     def submit(self, action: Action, symbol: str | None, day: date) -> None:
         """Accept a strategy's action for a symbol, decided after the close of a session.
 
         Raises:
-            OrderError: no symbol, zero shares, an invalid price, or a symbol that has not traded yet.
+            OrderError: no symbol, one that is not traded in this run, or an invalid number.
         """
         if symbol is None:
             raise OrderError("an order without a symbol: name it, as in Action.buy(100, symbol=...)")
+        if symbol not in self._symbols:
+            raise OrderError(f"an order for {symbol}, which has no bar in this run: is it one of the symbols?")
         if symbol not in self._portfolio.prices:
-            raise OrderError(f"an order for {symbol}, which has had no bar so far: is it one of the symbols?")
-        if symbol in self.delisted:
+            self._note_once(day, symbol, "order rejected: the symbol has had no bar so far", "the first of them")
+        elif symbol in self.delisted:
             self.notes.append(Note(day, symbol, "order rejected: the symbol is delisted"))
         elif action.is_cancel:
             self.cancel(symbol, "by the strategy")
         elif action.quantity is None:
             self.close(symbol, day)
+        elif action.quantity == 0:
+            self._note_once(day, symbol, "an order for 0 shares is no order", "the first of them")
         else:
-            _check(action, symbol)
-            is_share = action.trail_percent is not None
-            trail = action.trail_percent / 100 if action.trail_percent is not None else action.trail
-            order = Order(
-                self._next(), symbol, action.quantity, day, action.limit, action.stop, trail, is_share,
-                action.stop_loss, action.take_profit, action.day,
-            )  # fmt: skip
-            if trail is not None:
+            order = order_of(action, symbol, self._next(), day)
+            if order.trail is not None:
                 start_trailing(order, self._portfolio.prices[symbol])
             self._portfolio.orders.append(order)
 
@@ -106,7 +108,7 @@ class Broker:
         self._traded.clear()
         due: list[Due] = []
         for order in self._portfolio.orders:
-            if (bar := bars(order.symbol)) is not None:
+            if (bar := bars(order.symbol)) is not None and self._is_fillable(order.symbol, bar, day):
                 self._insert(order, match(order, bar, self._setup.fill_at), bar, due, 0)
         at = 0
         while at < len(due):
@@ -127,6 +129,23 @@ class Broker:
                 remaining.append(order)
         self._portfolio.orders = remaining
 
+    def _is_fillable(self, symbol: str, bar: Prices, day: date) -> bool:
+        """Return whether orders can be filled at the prices of a bar; if not, they wait, with a note."""
+        if not bar.is_possible:
+            prices = f"open {bar.open:g}, high {bar.high:g}, low {bar.low:g}, close {bar.close:g}"
+            self._note_once(day, symbol, "the prices of a bar contradict each other, orders wait", prices)
+            return False
+        if bar.volume == 0 and self._setup.zero_volume == "wait":
+            self._note_once(day, symbol, "the volume of a bar is 0, orders wait", "zero_volume=fill fills them")
+            return False
+        return True
+
+    def _note_once(self, day: date, symbol: str, text: str, detail: str) -> None:
+        """Append a note, unless there is one with the same text for the symbol."""
+        if (symbol, text) not in self._noted:
+            self._noted.add((symbol, text))
+            self.notes.append(Note(day, symbol, f"{text} ({detail})"))
+
     def _insert(self, order: Order, fill: Match | None, bar: Prices, due: list[Due], since: int) -> None:
         """Insert the fill of an order into the possible fills after the first `since`."""
         if fill is not None:
@@ -135,7 +154,7 @@ class Broker:
 
     def _fill(self, order: Order, price: float, bar: Prices, day: date) -> Sequence[Order]:
         """Fill as much of an order as possible; return the exit orders of its bracket."""
-        quantity = self._fillable(order, bar)
+        quantity = self._fillable(order, bar, day)
         if quantity == 0:
             return ()
         slippage = 0.0
@@ -144,7 +163,16 @@ class Broker:
             slippage = slippage if quantity > 0 else min(slippage, price)
             price += slippage if quantity > 0 else -slippage
         fee = self._commission(abs(quantity), price)
-        if refusal := self._refusal(order.symbol, quantity, price, fee):
+        refusal = self._funds.refusal(order.symbol, quantity, price, fee)
+        if (
+            refusal
+            and order.is_scaled
+            and (fewer := self._funds.affordable(order.symbol, quantity, price, self._commission))
+        ):
+            quantity, refusal = fewer, None
+            fee = self._commission(abs(quantity), price)
+            order.quantity = order.filled + quantity
+        if refusal:
             order.status, order.reason = Status.rejected, refusal
             side = "buy" if quantity > 0 else "sell"
             self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}"))
@@ -165,7 +193,8 @@ class Broker:
                 _cancel(other, f"the {order.reason} was filled")
         if order.symbol in self._brackets and before * self._portfolio.quantity(order.symbol) <= 0:
             self._drop_exits(order.symbol)
-        self._on_filled(order, self._portfolio)
+        if (answer := self._on_filled(order, self._portfolio)) is not None:
+            raise OrderError(f"on_order_filled returned {answer!r}, which has no effect: return orders from on_data")
         return self._exits(order, quantity, day)
 
     def _drop_exits(self, symbol: str) -> None:
@@ -174,7 +203,7 @@ class Broker:
             if order.symbol == symbol and order.only_reduces and order.status is Status.open:
                 _cancel(order, "the position is closed")
 
-    def _fillable(self, order: Order, bar: Prices) -> float:
+    def _fillable(self, order: Order, bar: Prices, day: date) -> float:
         """Return the shares of an order that this bar can fill."""
         quantity = order.remaining
         if order.only_reduces:
@@ -183,31 +212,12 @@ class Broker:
                 _cancel(order, "the position is closed")
                 return 0
             quantity = math.copysign(min(abs(quantity), abs(position)), quantity)
-        if self._setup.volume_limit is not None and bar.volume != math.inf:
-            available = math.floor(self._setup.volume_limit * (bar.volume or 0)) - self._traded.get(order.symbol, 0)
+        if self._setup.volume_limit is not None and bar.volume is None:
+            self._note_once(day, order.symbol, "the volume of a bar is unknown", "it limits nothing")
+        elif self._setup.volume_limit is not None and bar.volume is not None and bar.volume != math.inf:
+            available = math.floor(self._setup.volume_limit * bar.volume) - self._traded.get(order.symbol, 0)
             quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
         return quantity
-
-    def _refusal(self, symbol: str, quantity: float, price: float, fee: float) -> str | None:
-        """Return why a fill is rejected, or None; a fill that only reduces a position is always allowed."""
-        portfolio, setup = self._portfolio, self._setup
-        before = portfolio.quantity(symbol)
-        after = before + quantity
-        if before * quantity < 0 and before * after >= 0:
-            return None
-        if after < 0 and not setup.allow_short:
-            return "selling short is not allowed"
-        if setup.leverage == 1 and not self.books.shorts and after > 0:
-            cost = quantity * price + fee
-            if cost <= portfolio.cash * ROUNDING:
-                return None
-            return f"it costs {cost:,.2f}, and there is {portfolio.cash:,.2f}"
-        close = portfolio.prices[symbol]
-        equity = portfolio.equity + before * (price - close) - fee
-        exposure = portfolio.exposure - abs(before) * close + abs(after) * price
-        if exposure <= setup.leverage * equity * ROUNDING:
-            return None
-        return f"exposure would be {exposure:,.2f}, and {setup.leverage:g} x equity is {setup.leverage * equity:,.2f}"
 
     def _exits(self, order: Order, quantity: float, day: date) -> Sequence[Order]:
         """Return the exit orders for the shares that a bracket order has just filled; each cancels the other."""
@@ -279,26 +289,3 @@ def _cancel(order: Order, reason: str) -> None:
     """Cancel an order. A partly filled order keeps its reason, because its trade reports that reason."""
     order.status = Status.cancelled
     order.reason = order.reason if order.filled else reason
-
-
-PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")
-
-
-def _check(action: Action, symbol: str) -> None:
-    if not _is_number(action.quantity) or action.quantity == 0:
-        raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: the number must be above 0")
-    for name in PRICES:
-        price = getattr(action, name)
-        if price is not None and not (_is_number(price) and price > 0):
-            raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
-    if action.trail is not None and action.trail_percent is not None:
-        raise OrderError(f"an order for {symbol} with trail and trail_percent: name one of them")
-    if (action.trail or action.trail_percent) and (action.stop or action.limit):
-        raise OrderError(f"an order for {symbol} with a trailing stop and another price: name one of them")
-
-
-def _is_number(value: object) -> bool:
-    # The plain types come first, because the check against the abstract class Real is slow.
-    if isinstance(value, (float, int, Real)):
-        return not isinstance(value, bool) and math.isfinite(value)
-    return False

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from sys import getrefcount
 from typing import ParamSpec
 
 import numpy as np
 
-from stockstream.analytics.backtest.engine.broker import Broker, OrderError
+from stockstream.analytics.backtest.engine.acceptance import OrderError
+from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import Action, Curve, Order, Portfolio, Setup, Strategy, make_view
@@ -107,7 +110,7 @@ class _Loop:
 
     def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
         portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
-        self.account = Account(portfolio, Broker(portfolio, setup, strategy.on_order_filled))
+        self.account = Account(portfolio, Broker(portfolio, setup, feed.symbols, strategy.on_order_filled))
         self._strategy = strategy
         self._feed = feed
         self._setup = setup
@@ -131,7 +134,8 @@ class _Loop:
 
     def start(self) -> None:
         """Start the strategy, before the first session."""
-        self._strategy.on_start(self._feed.symbols, self.account.portfolio)
+        answer = self._strategy.on_start(self._feed.symbols, self.account.portfolio)  # type: ignore[func-returns-value]
+        _refuse_answer(answer, "on_start")
 
     def run(self, block: Block) -> None:
         """Process the sessions of a block."""
@@ -150,12 +154,15 @@ class _Loop:
         if broker.delisted:
             broker.relist(symbols[first:last])
         row, on_data = first, strategy.on_data
+        references = getrefcount(view)
         try:
             for row in range(first, last):  # the only Python that runs per bar
                 view._row = row
                 action = on_data(day, symbols[row], view, portfolio)
                 if action is not None:
                     self._decide(action, day, symbols[row])
+                if getrefcount(view) != references:
+                    view = self._view = view.copy()  # the strategy has kept the view: it stays at this bar
         except Exception:
             self._symbol = symbols[row]
             raise
@@ -192,10 +199,8 @@ class _Loop:
             _, last_bar = self._last_bars.get(symbol, (0, left_on))
             if last_bar <= left_on:
                 account.broker.delist(symbol, last_bar, day)
-        held = account.portfolio.positions.keys()
-        if orders := account.portfolio.orders:
-            held = held | {order.symbol for order in orders}
-        for symbol, (number, last_bar) in [(symbol, self._last_bars[symbol]) for symbol in sorted(held)]:
+        watched = {*account.portfolio.positions, *(order.symbol for order in account.portfolio.orders)}
+        for symbol, (number, last_bar) in [(symbol, self._last_bars[symbol]) for symbol in sorted(watched)]:
             if number <= latest:
                 account.broker.delist(symbol, last_bar, day)
 
@@ -219,7 +224,8 @@ class _Loop:
             if self._setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)
-        self._strategy.on_finish(self.account.portfolio)
+        answer = self._strategy.on_finish(self.account.portfolio)  # type: ignore[func-returns-value]
+        _refuse_answer(answer, "on_finish")
 
     def _explained(self, error: Exception) -> StrategyError:
         """Return an error that names the strategy's method, the session and the symbol.
@@ -240,6 +246,16 @@ class _Loop:
         hook, (last, line) = frames[calls[0]][0].f_code, frames[calls[-1]]
         place = f"{last.f_code.co_filename}, line {line}"
         return StrategyError(f"{name}.{hook.co_name} failed{where}: {type(error).__name__}: {error} ({place})")
+
+
+def _refuse_answer(answer: object, method: str) -> None:
+    """Raise an error if a method returned something that would be ignored.
+
+    Raises:
+        OrderError: the answer is not None.
+    """
+    if answer is not None:
+        raise OrderError(f"{method} returned {answer!r}, which has no effect: return orders from on_data or on_bar_end")
 
 
 def _checked(actions: Iterable[Action]) -> list[Action]:
@@ -264,10 +280,11 @@ def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:
     if row == last or block.symbols[row] != symbol:
         return None
     prices = block.prices
+    volume = prices["volume"].item(row)
     return Prices(
         prices["open"].item(row),
         prices["high"].item(row),
         prices["low"].item(row),
         block.close[row],
-        prices["volume"].item(row),
+        None if math.isnan(volume) else volume,
     )

@@ -6,10 +6,14 @@ assumed.
 
 from __future__ import annotations
 
+import math
 from enum import IntEnum
 from typing import NamedTuple
 
 from stockstream.analytics.backtest.model import Order
+
+ROUNDING = 1e-6
+"""Largest rounding error of a price, as a fraction of it: vendors compute with single precision."""
 
 
 class Moment(IntEnum):
@@ -21,13 +25,22 @@ class Moment(IntEnum):
 
 
 class Prices(NamedTuple):
-    """A bar's prices and its volume in shares; an unknown price is the close."""
+    """A bar's prices and its volume in shares. An unknown price is the close, an unknown volume is None."""
 
     open: float
     high: float
     low: float
     close: float
     volume: float | None
+
+    @property
+    def is_possible(self) -> bool:
+        """Whether the open and the close are positive and lie between low and high.
+
+        Prices that are rounded or adjusted may lie outside by a rounding error, a millionth of the price.
+        """
+        low, high = self.low * (1 - ROUNDING), self.high * (1 + ROUNDING)
+        return 0 < low <= self.open <= high < math.inf and low <= self.close <= high
 
     @property
     def vwap(self) -> float:

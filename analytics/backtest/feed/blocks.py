@@ -146,7 +146,7 @@ def _is_null(array: pa.Array) -> NDArray[np.bool_]:
     if not array.null_count:
         return np.zeros(len(array), bool)
     bits = np.unpackbits(np.frombuffer(array.buffers()[0], np.uint8), bitorder="little")
-    return bits[array.offset : array.offset + len(array)] == 0
+    return np.equal(bits[array.offset : array.offset + len(array)], 0)
 
 
 def _day(day: date) -> int:

@@ -80,6 +80,8 @@ def open_feed(
     }
     requests = parse(requests_by_text, available)
     inventory = _inventory(con, setup, _like(src))
+    if src not in VIEWS:
+        src = _finite(con, src)
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = _columns_of(con, sql, names) if sql is not None else {}
     names += expressions
@@ -107,6 +109,14 @@ def open_feed(
     )
 
 
+def _finite(con: DuckDBPyConnection, src: str) -> str:
+    """Create a temporary view of a table in which values that are not finite are NULL, and return its name."""
+    columns = [name for name in con.sql(f"FROM {src} LIMIT 0").columns if name in (*PRICES, *ACTIONS)]
+    values = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in columns)
+    con.execute(f"CREATE OR REPLACE TEMP VIEW backtest_source AS SELECT * REPLACE ({values}) FROM {src}")
+    return "backtest_source"
+
+
 def _like(src: str) -> str:
     """Return the cheapest view with the same symbols and dates: `VIEWS` differ from each other only in their prices."""
     return "bars" if src in VIEWS else src
@@ -129,11 +139,11 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
         rows = con.execute(
             f"SELECT symbol, min(date), max(date), count(*) FILTER ({in_range}), "
             f"coalesce(bool_or({has_action}), false), count(*), max(date) FILTER ({in_range}) "
-            f"FROM {src} WHERE {where} AND close IS NOT NULL GROUP BY symbol ORDER BY symbol"
+            f"FROM {src} WHERE {where} AND isfinite(close) GROUP BY symbol ORDER BY symbol"
         ).fetchall()
         newest, sessions = con.execute(
             f"SELECT (SELECT max(date) FROM {src} WHERE {in_range}), "
-            f"(SELECT count(DISTINCT date) FROM {src} WHERE {where} AND {in_range} AND close IS NOT NULL)"
+            f"(SELECT count(DISTINCT date) FROM {src} WHERE {where} AND {in_range} AND isfinite(close))"
         ).fetchall()[0]
     except duckdb.CatalogException:
         raise UsageError(f"there is no table {src} to trade on") from None

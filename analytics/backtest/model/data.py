@@ -9,7 +9,8 @@ from typing import Any
 class Data(Mapping[str, Any]):
     """The values of one bar, as `data["close"]` or `data.close`; None where SQL has NULL, as during a warm-up.
 
-    The same object shows the next bar later: to keep the values of a bar, store `dict(data)`, not `data`.
+    An object that a strategy keeps stays at its bar. It also keeps the block of rows around that bar in memory: to keep
+    many bars, store `dict(data)` or the values.
     """
 
     __slots__ = ("_columns", "_names", "_row")
@@ -18,6 +19,12 @@ class Data(Mapping[str, Any]):
         self._names = tuple(names)
         self._columns: Mapping[str, list[Any]] = {}
         self._row = 0
+
+    def copy(self) -> Data:
+        """Return another view of the same bar."""
+        other = type(self)(self._names)
+        other._columns, other._row = self._columns, self._row
+        return other
 
     def __getitem__(self, name: str) -> Any:
         return self._columns[name][self._row]

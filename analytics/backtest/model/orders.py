@@ -38,6 +38,8 @@ class Action:
     take_profit: float | None = None
     day: bool = False
     is_cancel: bool = False
+    is_scaled: bool = False
+    """Buy or sell fewer shares if the account cannot pay for all of them, instead of none."""
 
     @classmethod
     def buy(
@@ -56,7 +58,7 @@ class Action:
         """Buy shares.
 
         Args:
-            quantity: number of shares.
+            quantity: number of shares; 0 is no order.
             symbol: defaults to the symbol of the bar.
             limit: buy at this price or lower.
             stop: buy once the price has risen to this.
@@ -116,6 +118,8 @@ class Order:
     stop_loss: float | None = None
     take_profit: float | None = None
     day: bool = False
+    is_scaled: bool = False
+    """Fill fewer shares if the account cannot pay for all of them."""
     status: Status = Status.open
     filled: float = 0.0
     """Shares filled so far, negative if sold."""

@@ -53,15 +53,16 @@ def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action
     """Return the market orders that bring the account to target weights, in whole shares.
 
     `weights` are in per cent of the equity per symbol, negative for short positions. Positions without a weight are
-    closed.
-
-    Raises:
-        KeyError: a symbol has not traded yet.
+    closed. Orders that reduce a position are filled first; the others buy as many shares as the money is then enough
+    for, costs included. A symbol that has not traded yet gets no shares, and a note in the result.
     """
     equity = max(portfolio.equity, 0.0)
     actions = [Action.close(symbol=symbol) for symbol in sorted(portfolio.positions.keys() - weights.keys())]
     for symbol, percent in weights.items():
+        if symbol not in portfolio.prices:
+            actions.append(Action.close(symbol=symbol))  # the broker notes that it has no price
+            continue
         target = math.trunc(equity * percent / 100 / portfolio.price(symbol))
         if change := target - portfolio.quantity(symbol):
-            actions.append(Action.buy(change, symbol=symbol))
+            actions.append(Action(change, symbol, is_scaled=True))
     return actions

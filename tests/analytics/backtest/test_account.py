@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import date
+
 import pytest
 
 from stockstream.analytics.backtest import (
     Action,
+    Data,
     Portfolio,
     Position,
+    Strategy,
     fixed_money,
     percent_of_equity,
     rebalance,
@@ -225,3 +230,37 @@ def test_rebalance_turns_the_account_into_weights_and_closes_the_rest() -> None:
     orders = list(rebalance(account(AAA=100), {"AAA": 20, "BBB": -20}))
     assert [(order.symbol, order.quantity) for order in orders] == [("AAA", 48 - 100), ("BBB", -48)]
     assert list(rebalance(account(AAA=100), {"AAA": 41.2})) == [], "nothing to change"
+
+
+class Balanced(Strategy):
+    """Rebalances to fixed weights after the close of day 2."""
+
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self.weights = weights
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        """Wait for all symbols of the session."""
+
+    def on_bar_end(self, date: date, portfolio: Portfolio) -> list[Action]:
+        """Return the orders of day 2."""
+        return rebalance(portfolio, self.weights) if date.day == 2 else []
+
+
+FLAT = "2 10 10 10 10 99 \n 3 10 10 10 10 99"
+
+
+def test_rebalance_to_all_of_the_account_buys_what_is_left_after_the_costs() -> None:
+    """60 and 40 shares cost 1,000; 1 % commission leaves the money for 39."""
+    result = play(Balanced({"AAA": 60, "BBB": 40}), FLAT + "\n" + of("BBB", FLAT), commission="1%")
+    assert (fills(result), fills(result, "BBB")) == ([(3, 60, 10)], [(3, 39, 10)])
+    assert notes(result) == []
+    assert columns(result, "cash")[-1] == pytest.approx(1000 - 990 * 1.01)
+
+
+def test_rebalance_notes_a_symbol_that_has_not_started() -> None:
+    bars = FLAT + "\n" + of("BBB", "3 10 10 10 10 99")
+    result = play(Balanced({"AAA": 50, "BBB": 40}), bars)
+    assert (fills(result), result.error) == ([(3, 50, 10)], None)
+    assert [text for _, symbol, text in notes(result) if symbol == "BBB"] == [
+        "order rejected: the symbol has had no bar so far (the first of them)"
+    ]

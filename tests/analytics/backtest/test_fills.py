@@ -237,3 +237,45 @@ def test_what_is_short_at_the_end_is_bought_back_by_choice() -> None:
     result = play({2: Action.sell(10)}, BARS, at_end="close")
     assert fills(result) == [(3, -10, 11), (6, 10, 13)]
     assert columns(result, "equity")[-1] == 980
+
+
+# Bars at which nothing can be bought
+
+
+@pytest.mark.parametrize("prices", ["0 13 10 12", "14 13 10 12", "11 13 12.5 12", "nan 13 10 12", "11 13 -1 12"])
+def test_a_price_that_contradicts_its_bar_never_fills_and_a_note_says_so(prices: str) -> None:
+    """Orders wait for the next bar; a second such bar adds no note. NaN is NULL: the open is unknown, so the close."""
+    bars = f"2 10 10 10 10 9 \n 3 {prices} 9 \n 4 {prices} 9 \n 5 20 20 20 20 9"
+    result = play({2: Action.buy(1)}, bars)
+    if prices.startswith("nan"):
+        assert (fills(result), notes(result)) == ([(3, 1, 12)], [])
+        return
+    assert fills(result) == [(5, 1, 20)]
+    assert [(number, symbol) for number, symbol, _ in notes(result)] == [(3, "AAA")]
+    assert "contradict each other, orders wait (open " in notes(result)[0][2]
+
+
+def test_a_rounding_error_is_no_contradiction() -> None:
+    bars = "2 10 10 10 10 9 \n 3 13.000001 13 10 12 9"
+    assert fills(play({2: Action.buy(1)}, bars)) == [(3, 1, 13.000001)]
+
+
+def test_a_bar_without_volume_fills_nothing_unless_the_run_says_so() -> None:
+    bars = "2 10 10 10 10 9 \n 3 11 11 11 11 0 \n 4 12 12 12 12 9"
+    result = play({2: Action.buy(1)}, bars)
+    assert fills(result) == [(4, 1, 12)]
+    assert notes(result) == [(3, "AAA", "the volume of a bar is 0, orders wait (zero_volume=fill fills them)")]
+    assert fills(play({2: Action.buy(1)}, bars, zero_volume="fill")) == [(3, 1, 11)]
+
+
+def test_an_unknown_volume_limits_nothing_and_is_noted_once() -> None:
+    bars = "2 10 10 10 10 9 \n 3 11 11 11 11 - \n 4 12 12 12 12 -"
+    result = play({2: Action.buy(50), 3: Action.buy(10)}, bars, volume_limit=0.1)
+    assert fills(result) == [(3, 50, 11), (4, 10, 12)]
+    assert notes(result) == [(3, "AAA", "the volume of a bar is unknown (it limits nothing)")]
+
+
+def test_an_order_for_no_shares_is_no_order() -> None:
+    result = play({2: Action.buy(0), 3: Action.sell(0)}, BARS)
+    assert (fills(result), result.error) == ([], None)
+    assert notes(result) == [(2, "AAA", "an order for 0 shares is no order (the first of them)")]

@@ -86,9 +86,9 @@ def test_a_trailing_stop_follows_the_highest_price_up_to_the_bar_before() -> Non
 
 
 def test_a_trailing_stop_never_goes_back() -> None:
-    bars = "2 10 10 10 10 0 \n 3 20 20 20 20 0 \n 4 16 16 16 16 0 \n 5 16 16 14 14 0"
+    bars = "2 10 10 10 10 9 \n 3 20 20 20 20 9 \n 4 16 16 16 16 9 \n 5 16 16 14 14 9"
     assert fills(play({2: Action.sell(10, trail=5)}, bars)) == [(5, -10, 15)]
-    bars = "2 20 20 20 20 0 \n 3 10 10 10 10 0 \n 4 14 14 14 14 0 \n 5 14 16 14 16 0"
+    bars = "2 20 20 20 20 9 \n 3 10 10 10 10 9 \n 4 14 14 14 14 9 \n 5 14 16 14 16 9"
     assert fills(play({2: Action.buy(10, trail=5)}, bars)) == [(5, 10, 15)]
 
 

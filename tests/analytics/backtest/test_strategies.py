@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stockstream.analytics.backtest import (
@@ -16,7 +18,7 @@ from stockstream.analytics.backtest import (
     Portfolio,
     Strategy,
 )
-from tests.analytics.backtest._bars import SRC, number, play
+from tests.analytics.backtest._bars import SRC, number, play, trade
 
 BARS = """
     2   10   11    9   10  1000
@@ -58,7 +60,7 @@ class Diary(Strategy):
 
 def test_the_methods_are_called_when_promised() -> None:
     """10 % of 30 shares fill on day 3, the rest on day 4; BBB has no bar on day 3."""
-    bars = "2 10 10 10 10 30 \n 3 11 11 11 12 30 \n 4 13 13 13 13 30 \n BBB 2 1 1 1 1 1 \n BBB 4 2 2 2 2 1"
+    bars = "2 10 10 10 10 30 \n 3 11 12 11 12 30 \n 4 13 13 13 13 30 \n BBB 2 1 1 1 1 1 \n BBB 4 2 2 2 2 1"
     diary = Diary()
     play(diary, bars, volume_limit=0.1)
     assert diary.calls == [
@@ -106,7 +108,7 @@ def test_data_has_the_bar_and_the_strategys_columns_by_name_and_as_attributes() 
         "open", "high", "low", "close", "volume", "adjusted_close", "sma_2", "rsi_2", "ema_2_volume",
     ]  # fmt: skip
     assert [bar["open"] for bar in recorder.bars] == [10, 11, 12, 9]
-    assert [bar["volume"] for bar in recorder.bars] == [1000, 1100, 0, 1300]
+    assert [bar["volume"] for bar in recorder.bars] == [1000, 1100, None, 1300]
     assert [bar["sma_2"] for bar in recorder.bars] == [None, 11, 10.5, 8.5]
 
 
@@ -122,11 +124,40 @@ def test_an_indicator_is_warm_at_the_start_date_where_there_are_bars_before() ->
     assert [bar["sma_2"] for bar in recorder.bars] == [10.5, 8.5]
 
 
-def test_data_moves_on_and_a_dict_of_it_stays() -> None:
+def test_data_that_a_strategy_keeps_stays_at_its_bar() -> None:
     recorder = Recorder()
     play(recorder, BARS)
-    assert recorder.views[0] is recorder.views[-1]
-    assert [bar["close"] for bar in recorder.bars] == [10, 12, 9, 8]
+    assert [view.close for view in recorder.views] == [bar["close"] for bar in recorder.bars] == [10, 12, 9, 8]
+    assert len(set(map(id, recorder.views))) == 4
+
+
+def test_the_bar_before_can_be_kept() -> None:
+    class Rising(Strategy):
+        before: Data | None = None
+
+        def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+            is_higher = self.before is not None and data.close > self.before.close
+            self.before = data
+            return Action.buy(1) if is_higher else None
+
+    result = play(Rising(), BARS)
+    assert [(fill.date.day, fill.price) for fill in result.transactions] == [(4, 12)]
+
+
+@pytest.mark.parametrize("method", ["on_start", "on_order_filled", "on_finish"])
+def test_an_answer_that_would_be_ignored_is_an_error(method: str) -> None:
+    answer = {method: lambda self, *arguments: Action.sell(1)}
+    strategy = type("Answering", (Recorder,), {"on_data": lambda self, *arguments: Action.buy(1), **answer})
+    result = trade(strategy(), BARS)
+    assert result.error is not None
+    assert f"{method} returned Action(" in result.error
+
+
+@pytest.mark.parametrize("shares", [np.int64(3), np.floor(3.5), np.float32(3)])
+def test_numbers_of_numpy_are_numbers(shares: Any) -> None:
+    result = play({2: Action.buy(shares, stop_loss=np.float64(8.5))}, BARS)
+    assert [(fill.quantity, fill.price) for fill in result.transactions] == [(3, 11), (-3, 8.5)]
+    assert json.loads(json.dumps([fill.quantity for fill in result.transactions])) == [3, -3]
 
 
 @pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT", "INTEGER", "BIGINT", "HUGEINT", "DECIMAL(9, 2)"])

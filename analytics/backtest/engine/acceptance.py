@@ -1,0 +1,61 @@
+"""Turn the actions of a strategy into orders, and refuse those that are none."""
+
+from __future__ import annotations
+
+import math
+from datetime import date
+from numbers import Real
+from typing import Any
+
+from stockstream.analytics.backtest.model import Action, Order
+
+PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")
+
+
+class OrderError(Exception):
+    """An action is not a valid order."""
+
+
+def order_of(action: Action, symbol: str, id: int, day: date) -> Order:
+    """Return the order of an action that was decided after the close of a session.
+
+    Raises:
+        OrderError: a number is not finite, or a price is not above 0.
+    """
+    _check(action, symbol)
+    percent = _plain(action.trail_percent)
+    trail = percent / 100 if percent is not None else _plain(action.trail)
+    return Order(
+        id, symbol, _plain(action.quantity), day, _plain(action.limit), _plain(action.stop), trail, percent is not None,
+        _plain(action.stop_loss), _plain(action.take_profit), action.day, action.is_scaled,
+    )  # fmt: skip
+
+
+def _check(action: Action, symbol: str) -> None:
+    """Check the numbers of an action.
+
+    Raises:
+        OrderError: a number is not finite, or a price is not above 0.
+    """
+    if not _is_number(action.quantity):
+        raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: it must be a finite number")
+    for name in PRICES:
+        price = getattr(action, name)
+        if price is not None and not (_is_number(price) and price > 0):
+            raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
+    if action.trail is not None and action.trail_percent is not None:
+        raise OrderError(f"an order for {symbol} with trail and trail_percent: name one of them")
+    if (action.trail or action.trail_percent) and (action.stop or action.limit):
+        raise OrderError(f"an order for {symbol} with a trailing stop and another price: name one of them")
+
+
+def _plain(value: Any) -> Any:
+    """Return a number of another library, such as numpy, as a number of Python; its text is that of JSON."""
+    return value if value is None or type(value) in (int, float) else float(value)
+
+
+def _is_number(value: object) -> bool:
+    # The plain types come first, because the check against the abstract class Real is slow.
+    if isinstance(value, (float, int, Real)):
+        return not isinstance(value, bool) and math.isfinite(value)
+    return False

@@ -1,0 +1,58 @@
+"""Whether the account can pay for a fill."""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Callable
+
+from stockstream.analytics.backtest.engine.books import Books
+from stockstream.analytics.backtest.model import Portfolio, Setup
+
+ROUNDING = 1 + 1e-9
+"""Tolerance of comparisons of money sums in floating point."""
+
+
+class Funds:
+    """The limits of an account: its cash, and the exposure that its equity allows."""
+
+    def __init__(self, portfolio: Portfolio, setup: Setup, books: Books) -> None:
+        self._portfolio = portfolio
+        self._setup = setup
+        self._books = books
+
+    def refusal(self, symbol: str, quantity: float, price: float, fee: float) -> str | None:
+        """Return why a fill is rejected, or None; a fill that only reduces a position is always allowed."""
+        portfolio, setup = self._portfolio, self._setup
+        before = portfolio.quantity(symbol)
+        after = before + quantity
+        if before * quantity < 0 and before * after >= 0:
+            return None
+        if after < 0 and not setup.allow_short:
+            return "selling short is not allowed"
+        if setup.leverage == 1 and not self._books.shorts and after > 0:
+            cost = quantity * price + fee
+            if cost <= portfolio.cash * ROUNDING:
+                return None
+            return f"it costs {cost:,.2f}, and there is {portfolio.cash:,.2f}"
+        close = portfolio.prices[symbol]
+        equity = portfolio.equity + before * (price - close) - fee
+        exposure = portfolio.exposure - abs(before) * close + abs(after) * price
+        if exposure <= setup.leverage * equity * ROUNDING:
+            return None
+        return f"exposure would be {exposure:,.2f}, and {setup.leverage:g} x equity is {setup.leverage * equity:,.2f}"
+
+    def affordable(
+        self, symbol: str, quantity: float, price: float, commission: Callable[[float, float], float]
+    ) -> float:
+        """Return the largest whole number of shares, up to `quantity`, that the account can pay for; negative to sell.
+
+        The slippage of the whole quantity is in `price`, so that the result is never too large.
+        """
+        side = math.copysign(1, quantity)
+
+        def is_refused(shares: int) -> bool:
+            return self.refusal(symbol, side * shares, price, commission(shares, price)) is not None
+
+        shares = range(1, math.ceil(abs(quantity)))
+        return side * bisect_left(shares, True, key=is_refused)
