@@ -101,6 +101,8 @@ def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: boo
     out = _out()
     out.print(f"{run.strategy.__name__}: {total} runs, the best {min(SHOWN, total)} by {rank}")
     out.print(_table(result.ranked()[:SHOWN], rank))
+    if rejected := [trial.error for trial in result.trials if not trial.metrics]:
+        out.print(f"{len(rejected)} combinations were rejected, the first: {rejected[0]}", markup=False)
     if deflated is not None:
         verdict = "more than luck" if deflated >= LUCK else f"may be the luck of {total} runs"
         out.print(f"deflated Sharpe ratio of the best: {deflated:.3f}: {verdict} (threshold {LUCK})")

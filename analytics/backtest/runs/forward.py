@@ -16,7 +16,17 @@ from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed import SOURCE, Feed
 from stockstream.analytics.backtest.model import Setup
-from stockstream.analytics.backtest.runs.grid import Factory, Params, Search, Trial, parallel, run_trials, stored_feed
+from stockstream.analytics.backtest.runs.grid import (
+    Factory,
+    Params,
+    Search,
+    Trial,
+    parallel,
+    params_beside,
+    rejections,
+    run_trials,
+    stored_feed,
+)
 from stockstream.analytics.backtest.stats import series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError
@@ -56,7 +66,7 @@ class Walk:
     def rows(self) -> list[dict[str, Any]]:
         """Return one row per step: days, parameters, the training's metric `rank`, and all metrics of the test."""
         return [
-            {**asdict(step.window), **step.trained.params}
+            {**asdict(step.window), **params_beside(step.trained.params, step.tested.metrics)}
             | {f"trained_{self.rank}": step.trained.metrics.get(self.rank)}
             | dict(step.tested.metrics)
             for step in self.steps
@@ -104,6 +114,8 @@ def walk_forward(
         UsageError: there are too few sessions, no combination has the metric in a window, or as in `search`.
     """
     setup = Setup.of(**{**settings, "at_end": "close"})
+    reasons = rejections(strategy, combinations)
+    combinations = [params for params, reason in zip(combinations, reasons, strict=True) if reason is None]
     with stored_feed(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
         days = [day for block in feed.blocks() for day in block.dates]
         windows = list(_windows(days, train, test))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from stockstream.analytics.backtest.feed import SOURCE, Feed, open_feed
 from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs.load import find_strategy, make_strategy
 from stockstream.analytics.backtest.runs.single import lake_connection, metrics_of
-from stockstream.analytics.backtest.stats import deflated_sharpe, series
+from stockstream.analytics.backtest.stats import LESS_IS_BETTER, deflated_sharpe, series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError, did_you_mean
 
@@ -58,27 +58,51 @@ class Search:
 
     @property
     def best(self) -> Trial | None:
-        """The trial with the highest metric `rank`; None if no trial has it."""
-        ranked = [trial for trial in self.trials if self._score(trial) is not None]
-        return max(ranked, key=lambda trial: self._score(trial) or 0.0, default=None)
+        """The trial with the best metric `rank`; None if no trial has it."""
+        first = next(iter(self.ranked()), None)
+        return first if first is not None and self._score(first) is not None else None
 
     @property
     def deflated_sharpe(self) -> float | None:
         """The probability that the best trial is more than luck, see `stats.deflated_sharpe`; None if undefined."""
         if self.best is None:
             return None
-        return deflated_sharpe(series.returns(self.best.equity), [trial.metrics.get("sharpe") for trial in self.trials])
+        return deflated_sharpe(
+            series.returns(self.best.equity), [trial.metrics.get("sharpe") for trial in self.trials if trial.metrics]
+        )
 
     def ranked(self) -> list[Trial]:
-        """Return the trials, the best first; those without the metric `rank` come last."""
+        """Return the trials, the best first; those without the metric `rank` come last.
+
+        The best has the highest value, or the lowest of a metric in `stats.LESS_IS_BETTER`.
+        """
         return sorted(self.trials, key=lambda trial: -np.inf if (v := self._score(trial)) is None else v, reverse=True)
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per trial: its parameters, its metrics and its error, if any."""
-        return [{**trial.params, **trial.metrics, "error": trial.error or ""} for trial in self.trials]
+        """Return one row per trial: its parameters, its metrics and its error, if any.
+
+        A parameter that is called like a metric has the prefix `param_`.
+        """
+        metrics = next((trial.metrics for trial in self.trials if trial.metrics), {})
+        return [
+            {
+                **params_beside(trial.params, metrics),
+                **(trial.metrics or dict.fromkeys(metrics)),
+                "error": trial.error or "",
+            }
+            for trial in self.trials
+        ]
 
     def _score(self, trial: Trial) -> float | None:
-        return trial.metrics.get(self.rank) if trial.error is None else None
+        """Return the metric `rank` with the sign by which more is better; None if the trial failed or lacks it."""
+        value = trial.metrics.get(self.rank) if trial.error is None else None
+        return -value if value is not None and self.rank in LESS_IS_BETTER else value
+
+
+def params_beside(params: Params, metrics: Iterable[str]) -> dict[str, Any]:
+    """Return parameters with names that no metric, and not the column `error`, has."""
+    names = {*metrics, "error"}
+    return {f"param_{name}" if name in names else name: value for name, value in params.items()}
 
 
 def search(
@@ -96,6 +120,8 @@ def search(
 ) -> Search:
     """Run a strategy once per combination of parameters.
 
+    A combination that the strategy rejects is a trial with the reason as its error.
+
     Args:
         strategy: the class, a shipped strategy's name, or `file.py:Class`.
         combinations: the parameters of each run.
@@ -109,19 +135,47 @@ def search(
         settings: the fields of `Setup`: symbols, start, end, initial_capital, …
 
     Raises:
-        UsageError: a setting is invalid, there are no bars, or the strategy rejects a combination.
+        UsageError: a setting is invalid, there are no bars, or the strategy rejects every combination.
         LakeError: the lake cannot be read.
     """
     setup = Setup.of(**settings)
-    with stored_feed(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
-        parts = [combinations[at : at + RUNS_PER_PASS] for at in range(0, len(combinations), RUNS_PER_PASS)]
+    rejected = rejections(strategy, combinations)
+    possible = [params for params, reason in zip(combinations, rejected, strict=True) if reason is None]
+    with stored_feed(strategy, possible, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
+        parts = [possible[at : at + RUNS_PER_PASS] for at in range(0, len(possible), RUNS_PER_PASS)]
         results: dict[int, list[Trial]] = {}
         for number, trials in parallel(run_trials, [(strategy, part, feed, setup) for part in parts], jobs):
             if rank not in (metrics := trials[0].metrics) and metrics:
                 raise UsageError(f"no metric {rank}: there are {', '.join(metrics)}{did_you_mean(rank, metrics)}")
             results[number] = trials
             on_runs(len(trials))
-    return Search([trial for number in sorted(results) for trial in results[number]], rank)
+    on_runs(len(combinations) - len(possible))
+    completed = iter([trial for number in sorted(results) for trial in results[number]])
+    return Search(
+        [
+            next(completed) if reason is None else Trial(params, {}, np.zeros(0), reason)
+            for params, reason in zip(combinations, rejected, strict=True)
+        ],
+        rank,
+    )
+
+
+def rejections(strategy: Factory, combinations: Sequence[Params]) -> list[str | None]:
+    """Return per combination why the strategy rejects it, or None.
+
+    Raises:
+        UsageError: it rejects all of them.
+    """
+    reasons: list[str | None] = []
+    for params in combinations:
+        try:
+            make_strategy(_class(strategy), params)
+            reasons.append(None)
+        except UsageError as error:
+            reasons.append(str(error))
+    if reasons and None not in reasons:
+        raise UsageError(str(reasons[0]))
+    return reasons
 
 
 @contextmanager

@@ -13,6 +13,15 @@ from stockstream.analytics.backtest.model import ClosedPosition, Costs, Curve, T
 from stockstream.analytics.backtest.stats import series
 from stockstream.analytics.backtest.stats.series import YEAR, Array, none_if_undefined
 
+LESS_IS_BETTER = frozenset(
+    {
+        "volatility", "max_drawdown_days", "longest_drawdown_days", "average_holding_days", "time_in_market",
+        "mean_exposure", "turnover", "commission", "slippage", "borrow", "interest", "costs", "benchmark_volatility",
+        "beta", "correlation",
+    }
+)  # fmt: skip
+"""The metrics of which a search prefers small values; drawdowns and losses are negative, so that more is better."""
+
 
 def summary(
     curve: Curve,

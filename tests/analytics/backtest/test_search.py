@@ -12,6 +12,7 @@ import pytest
 
 from stockstream.analytics.backtest import MovingAverageCrossover, backtest
 from stockstream.analytics.backtest.runs import Search, parameter_grid, search, walk_forward
+from stockstream.analytics.backtest.stats import LESS_IS_BETTER
 from stockstream.pipeline.errors import UsageError
 from tests.analytics.backtest._command import run_cli
 
@@ -49,6 +50,35 @@ def test_the_best_trial_has_the_highest_metric_of_the_ranking(result: Search, de
     assert search(MovingAverageCrossover, COMBINATIONS[:2], demo, rank="cagr", jobs=1, symbols=SYMBOLS).rank == "cagr"
     with pytest.raises(UsageError, match="no metric luck: there are final_equity"):
         search(MovingAverageCrossover, COMBINATIONS[:1], demo, rank="luck", jobs=1, symbols=SYMBOLS, start=START)
+
+
+def test_the_best_trial_has_the_lowest_of_a_metric_of_which_less_is_better(result: Search) -> None:
+    for rank in ("volatility", "costs"):
+        ranking = replace(result, rank=rank)
+        values = [trial.metrics[rank] for trial in ranking.trials]
+        assert [trial.metrics[rank] for trial in ranking.ranked()] == sorted(values)
+    assert set(result.trials[0].metrics) >= LESS_IS_BETTER
+
+
+class Picky(MovingAverageCrossover):
+    """Rejects averages in the wrong order; has a parameter that is called like a metric."""
+
+    def __init__(self, fast: int = 5, slow: int = 40, volatility: float = 1) -> None:
+        if fast >= slow:
+            raise ValueError("fast must be below slow")
+        super().__init__(fast, slow)
+
+
+def test_a_combination_that_the_strategy_rejects_is_a_row_with_the_reason(demo: str) -> None:
+    combinations = [{"fast": 50, "slow": 40, "volatility": 3}, {"fast": 5, "slow": 40, "volatility": 2}]
+    result = search(Picky, combinations, demo, jobs=1, symbols=SYMBOLS, start=START)
+    rejected, run = result.rows()
+    assert rejected["error"] == "Picky(fast=50, slow=40, volatility=3) failed: ValueError: fast must be below slow"
+    assert (rejected["sharpe"], rejected["param_volatility"], run["param_volatility"]) == (None, 3, 2)
+    assert (run["error"], run["volatility"]) == ("", result.trials[1].metrics["volatility"])
+    assert result.best is result.trials[1]
+    with pytest.raises(UsageError, match="fast must be below slow"):
+        search(Picky, combinations[:1], demo, jobs=1, symbols=SYMBOLS, start=START)
 
 
 def test_results_are_a_table_for_sql_and_the_output_warns_of_luck(demo: str, tmp_path: Path) -> None:
