@@ -22,7 +22,19 @@ from stockstream.sql.session import quoted, set_variable
 
 BATCH = 200
 """Symbols that are compared at once: they bound the memory."""
-STEPS = ("judged", "sides", "pairs", "shifts", "ratios", "reasons", "prices", "volumes", "actions", "findings")
+STEPS = (
+    "judged",
+    "sides",
+    "pairs",
+    "shifts",
+    "ratios",
+    "reasons",
+    "prices",
+    "volumes",
+    "actions",
+    "findings",
+    "counts",
+)
 """The SQL files `sql/steps/reconcile_NAME.sql`, in order."""
 CLEAN = ("equal", "within_tolerance")
 """Verdicts on symbols without a difference."""

@@ -43,13 +43,16 @@ SELECT
 FROM stretches AS s
 JOIN reasons AS r ON r.symbol = s.symbol AND r.first_day = s.first_day
 UNION ALL
-SELECT symbol, date, date, column_name, here, there, ticks, there / nullif(here, 0.0), 1, verdict, NULL
-FROM columns_compared
-WHERE verdict IN ('differs', 'missing_here', 'missing_there')
+SELECT
+    c.symbol, c.date, c.date, c.column_name, c.here, c.there, c.ticks, c.there / nullif(c.here, 0.0), 1, c.verdict, NULL
+FROM columns_compared AS c
+SEMI JOIN of_both AS b ON b.symbol = c.symbol
+WHERE c.verdict IN ('differs', 'missing_here', 'missing_there')
 UNION ALL
 SELECT
-    symbol, min(date), max(date), column_name, NULL, NULL, NULL, NULL, count(*), 'not_compared',
-    CASE WHEN count(here) > 0 THEN 'not reported by the other side' ELSE 'not reported here' END
-FROM columns_compared
-WHERE verdict = 'not_compared'
-GROUP BY symbol, column_name;
+    c.symbol, min(c.date), max(c.date), c.column_name, NULL, NULL, NULL, NULL, count(*), 'not_compared',
+    'not reported by one of the sides'
+FROM columns_compared AS c
+SEMI JOIN of_both AS b ON b.symbol = c.symbol
+WHERE c.verdict = 'not_compared'
+GROUP BY c.symbol, c.column_name;

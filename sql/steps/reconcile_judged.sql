@@ -12,10 +12,20 @@ tables:
     dividend DOUBLE, split_ratio DOUBLE, price_basis DATE"
 makes: {judged: "side, symbol, date, open, high, low, close, volume, dividend, split_ratio, price_basis"}
 returns: temp table judged; a row without a close is no bar, but may have an action
-reference: a price of 0 or less means that there is none, a negative volume too
+reference: a price of 0 or less means that there is none, a negative volume too. It also creates the macro decimals, the
+  number of digits after the point, at least 2; float32's noise does not count
 changes:
   - 2026-11-27 first version
 --- */
+CREATE OR REPLACE TEMP MACRO decimals(v) AS CASE
+    WHEN abs(v - round(v, 7)) > abs(v) * 6e-8 THEN 8
+    WHEN abs(v - round(v, 6)) > abs(v) * 6e-8 THEN 7
+    WHEN abs(v - round(v, 5)) > abs(v) * 6e-8 THEN 6
+    WHEN abs(v - round(v, 4)) > abs(v) * 6e-8 THEN 5
+    WHEN abs(v - round(v, 3)) > abs(v) * 6e-8 THEN 4
+    WHEN abs(v - round(v, 2)) > abs(v) * 6e-8 THEN 3
+    ELSE 2
+END;
 CREATE OR REPLACE TEMP TABLE judged AS
 WITH both_sides AS (
     SELECT

@@ -14,15 +14,6 @@ reference: splits between a row's day and its price_basis are taken out of its v
 changes:
   - 2026-11-27 first version
 --- */
-CREATE OR REPLACE TEMP MACRO decimals(v) AS CASE
-    WHEN abs(v - round(v, 7)) > abs(v) * 6e-8 THEN 8
-    WHEN abs(v - round(v, 6)) > abs(v) * 6e-8 THEN 7
-    WHEN abs(v - round(v, 5)) > abs(v) * 6e-8 THEN 6
-    WHEN abs(v - round(v, 4)) > abs(v) * 6e-8 THEN 5
-    WHEN abs(v - round(v, 3)) > abs(v) * 6e-8 THEN 4
-    WHEN abs(v - round(v, 2)) > abs(v) * 6e-8 THEN 3
-    ELSE 2
-END;
 CREATE OR REPLACE TEMP TABLE sides AS
 WITH of_symbol AS (
     SELECT
