@@ -25,6 +25,7 @@ from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.reconciliation import Days, LakeSide, Limits, Reconciliation, reconcile
 from stockstream.pipeline.steps.rollback import run as rollback
 from stockstream.pipeline.steps.vacuum import run as vacuum
+from stockstream.sql.loader import load
 from tests.s3_server import S3Server
 
 DAYS = [session.date() for session in MARKETS["US"].schedule(2024).loc["2024-01-02":].index[:40]]
@@ -268,3 +269,113 @@ def test_each_kind_of_difference_has_its_verdict_and_there_is_no_other(seed: int
         assert {row[1:] for row in rows if row[0] == symbol} == expected[symbol], name
     details = {names[symbol]: detail for symbol, _, detail in verdicts if detail and names[symbol] in DETAILS}
     assert details == DETAILS
+
+
+def pair(folder: Path, symbol: str, kind: str = "copy", seed: int = 1) -> tuple[Rows, Rows]:
+    """Return the rows of a symbol on both sides, changed in one way."""
+    here = walk(random.Random(seed), symbol)
+    there = [dict(row) for row in here]
+    CHANGES[kind][1](random.Random(seed), here, there)
+    return here, there
+
+
+def test_tolerances(tmp_path: Path) -> None:
+    here, there = pair(tmp_path, "AAA", "three ticks")
+    here_too, there_too = pair(tmp_path, "BBB", "10 % more volume")
+    lake, other = lake_of(tmp_path / "a", here + here_too), lake_of(tmp_path / "b", there + there_too)
+    assert compare(lake, other).verdicts == {"differs": 1, "volume": 1}
+    assert compare(lake, other, ticks=3, volume=0.2).verdicts == {"within_tolerance": 2}
+    assert compare(lake, other, tick=0.05, volume=0.2).verdicts == {"within_tolerance": 2}
+    ((ticks,),) = read(lake, "SELECT abs(max_ticks) FROM reconciled_symbols WHERE symbol = 'AAA'")
+    assert ticks == pytest.approx(0.6)
+
+
+def test_the_coarser_prices_decide_the_tick(tmp_path: Path) -> None:
+    here = walk(random.Random(1), "AAA")
+    there = [row | {name: round(row[name], 1) for name in PRICES} for row in here]
+    for row in here:
+        row |= {name: round(row[name] + 0.0012, 4) for name in PRICES}
+    lake, other = lake_of(tmp_path / "a", here), lake_of(tmp_path / "b", there)
+    assert compare(lake, other).verdicts == {"differs": 1}  # one digit is no reason for a tick of ten cents
+    assert compare(lake, other, tick=0.1).status == "equal"
+    there = [row | {name: round(row[name], 2) for name in PRICES} for row in here]
+    assert compare(lake, lake_of(tmp_path / "c", there)).verdicts == {"equal": 1}
+
+
+def test_a_later_reconciliation_replaces_the_rows_of_its_symbols_and_source(tmp_path: Path) -> None:
+    pairs = {symbol: pair(tmp_path, symbol, "a bar less") for symbol in ("AAA", "BBB")}
+    lake = lake_of(tmp_path / "a", [row for here, _ in pairs.values() for row in here])
+    other = lake_of(tmp_path / "b", [row for _, there in pairs.values() for row in there])
+    third = lake_of(tmp_path / "c", pairs["AAA"][0])
+    assert compare(lake, other).generation == 1
+    assert compare(lake, third).verdicts == {"equal": 1, "missing_there": 1}
+    times = dict(read(lake, "SELECT symbol, max(compared_at) FROM reconciled GROUP BY symbol"))
+    assert compare(lake, other, ["AAA"]).verdicts == {"missing_there": 1}
+    rows = read(lake, "SELECT other, symbol, verdict FROM reconciled_symbols ORDER BY other, symbol")
+    assert [(Path(uri).name, symbol) for uri, symbol, _ in rows] == [
+        ("b", "AAA"), ("b", "BBB"), ("c", "AAA"), ("c", "BBB")
+    ]  # fmt: skip
+    later = dict(read(lake, "SELECT symbol, max(compared_at) FROM reconciled GROUP BY symbol"))
+    assert (later["AAA"] > times["AAA"], later["BBB"] == times["BBB"]) == (True, True)
+    # The table is a part of the generations like every other.
+    assert read(lake, load("checks/files__schema").text) == []
+    assert vacuum({"delete": True, "retention_hours": 1}, lake)["orphans"] == 0
+    assert len(read(lake, "FROM reconciled_symbols")) == 4
+    assert head(lake).tables["reconciled"].files[0].symbols == 2
+
+
+def test_a_rollback_restores_the_table(tmp_path: Path) -> None:
+    here, there = pair(tmp_path, "AAA", "a bar less")
+    lake, other = lake_of(tmp_path / "a", here), lake_of(tmp_path / "b", there)
+    compare(lake, other)
+    compare(lake, lake_of(tmp_path / "c", here))
+    rollback({"generation": 1}, lake)
+    assert read(lake, "SELECT verdict FROM reconciled_symbols") == [("missing_there",)]
+
+
+def test_unreconciled_demands_a_clean_and_recent_reconciliation(tmp_path: Path) -> None:
+    rows = {symbol: pair(tmp_path, symbol, kind) for symbol, kind in {"AAA": "copy", "BBB": "cents"}.items()}
+    lake = lake_of(tmp_path / "a", [row for here, _ in rows.values() for row in here])
+    other = lake_of(tmp_path / "b", [row for _, there in rows.values() for row in there])
+    query = "SELECT symbol, detail FROM unreconciled({})"
+    assert read(lake, query.format(7)) == [("AAA", "never reconciled"), ("BBB", "never reconciled")]
+    compare(lake, other)
+    assert read(lake, query.format(7)) == [("BBB", f"the last verdict is ratio ({other.uri})")]
+    with LakeSide(other) as side:
+        reconcile(lake, side, Days(last=DAYS[-6]))
+    gap = (DAYS[-1] - DAYS[-6]).days
+    assert read(lake, query.format(gap - 1))[0] == ("AAA", f"reconciled through {DAYS[-6]} only")
+    assert [symbol for symbol, _ in read(lake, query.format(gap))] == ["BBB"]
+
+
+def test_what_the_check_reports(tmp_path: Path) -> None:
+    here, there = pair(tmp_path, "AAA", "a bar less")
+    lake, other = lake_of(tmp_path / "a", here), lake_of(tmp_path / "b", there)
+    check = load("checks/reconciled__differences").text
+    assert read(lake, check) == []
+    compare(lake, other)
+    assert read(lake, check) == [("AAA", DAYS[0], f"missing_there ({other.uri}), 1 missing there")]
+
+
+def test_lakes_on_s3(s3: S3Server, tmp_path: Path) -> None:
+    here, there = pair(tmp_path, "AAA", "a session late")
+    uris = [f"s3://{s3.new_bucket()}/lake" for _ in range(2)]
+    for uri, rows in zip(uris, (here, there), strict=True):
+        local = lake_of(tmp_path / uri[5:11], rows)
+        (file,) = Path(local.uri).rglob("*.parquet")
+        s3.fill(uri, {f"raw-data/{file.name}": file.read_bytes()})
+    lake = Lake(uris[0])
+    assert compare(lake, Lake(uris[1])).verdicts == {"shifted": 1}
+    assert read(lake, "SELECT other, verdict FROM reconciled_symbols") == [(uris[1], "shifted")]
+
+
+def test_nothing_to_compare_is_an_error(tmp_path: Path) -> None:
+    here, there = pair(tmp_path, "AAA")
+    lake, other = lake_of(tmp_path / "a", here), lake_of(tmp_path / "b", there)
+    empty = Lake(str(tmp_path / "none"))
+    with pytest.raises(UsageError, match=r"none holds no bars: there is nothing to compare$"):
+        compare(empty, other)
+    with pytest.raises(UsageError, match="none holds no bars: there is nothing to compare with"):
+        compare(lake, empty)
+    with pytest.raises(UsageError, match="has bars of AAB; did you mean AAA"):
+        compare(lake, other, ["AAB"])
