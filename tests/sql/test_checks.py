@@ -282,7 +282,6 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 RECONCILED = (
     "SELECT 'AAA' AS symbol, DATE '2024-01-08' AS date, DATE '2024-01-12' AS through, 'symbol' AS column_name,"
     " 5e0 AS here, 4e0 AS there, 0e0 AS ticks, NULL::DOUBLE AS ratio, 4::BIGINT AS bars, 'missing_there' AS verdict,"
@@ -301,6 +300,7 @@ PLANTS.append(
 )
 
 
+@pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:
     plant(clean)
