@@ -25,8 +25,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/9fe2f027-*/complete')),
-    getvariable('sql_home') || '/9fe2f027-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/0e092281-*/complete')),
+    getvariable('sql_home') || '/0e092281-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -53,6 +53,9 @@ TO (getvariable('sql_home') || '/schema/quarantine.parquet') (FORMAT blob, WRITE
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVCiUCGARvcGVuABUKJQIYBGhpZ2gAFQolAhgDbG93ABUKJQIYBWNsb3NlABUEJQIYBnZvbHVtZSUkABUKJQIYDmFkanVzdGVkX2Nsb3NlABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABUKJQIYCGRpdmlkZW5kABUKJQIYC3NwbGl0X3JhdGlvABUMJQIYBnNvdXJjZSUAABUCJQIYC3ByaWNlX2Jhc2lzJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRncHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAADgBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/raw.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVAiUCGAd0aHJvdWdoJQwAFQwlAhgLY29sdW1uX25hbWUlAAAVCiUCGARoZXJlABUKJQIYBXRoZXJlABUKJQIYBXRpY2tzABUKJQIYBXJhdGlvABUEJQIYBGJhcnMlJAAVDCUCGAd2ZXJkaWN0JQAAFQwlAhgGZGV0YWlsJQAAFQwlAhgFb3RoZXIlAAAVDCUCGAtjb21wYXJlZF9hdCUAABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ3BwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAtAQAAUEFSMQ==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/reconciled.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGcw1ABgNZHVja2RiX3NjaGVtYRUWABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVAiUCGApmaXJzdF9kYXRlJQwAFQIlAhgHZW5kc19vbiUMABUKJQIYBG9wZW4AFQolAhgEaGlnaAAVCiUCGANsb3cAFQolAhgFY2xvc2UAFQQlAhgGdm9sdW1lJSQAFQQlAhgEYmFycyUkABUAJQIYB2lzX29wZW4AFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRm8HAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAAP8AAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/resampled.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -366,6 +369,18 @@ QUALIFY row_number() OVER (
 ) = 1;
 COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.';
 
+-- sql/views/reconciled.sql
+CREATE OR REPLACE VIEW reconciled AS
+SELECT
+    symbol, date, through, column_name, here, there, ticks, ratio, bars, verdict, detail, other, compared_at
+FROM read_parquet(list_concat([schema_file('reconciled')], silver_files('reconciled', 'base')))
+WHERE NOT list_contains(restated_symbols('reconciled'), symbol)
+UNION ALL
+SELECT
+    symbol, date, through, column_name, here, there, ticks, ratio, bars, verdict, detail, other, compared_at
+FROM read_parquet(list_concat([schema_file('reconciled')], silver_files('reconciled', 'delta')));
+COMMENT ON VIEW reconciled IS 'Differences between the lake''s bars and other sources, and a verdict per symbol, from the last reconciliations.';
+
 -- sql/views/session_buckets.sql
 CREATE OR REPLACE MACRO session_buckets(n) AS TABLE
 WITH buckets AS (
@@ -450,6 +465,37 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM read_merged(fresh_files());
 COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.';
+
+-- sql/views/reconciled_symbols.sql
+CREATE OR REPLACE VIEW reconciled_symbols AS
+WITH counts AS (
+    SELECT
+        other, symbol,
+        coalesce(sum(bars) FILTER (WHERE column_name = 'bar' AND verdict = 'missing_here'), 0) AS missing_here,
+        coalesce(sum(bars) FILTER (WHERE column_name = 'bar' AND verdict = 'missing_there'), 0) AS missing_there,
+        coalesce(sum(bars) FILTER (WHERE verdict = 'shifted'), 0) AS shifted,
+        coalesce(sum(bars) FILTER (WHERE verdict = 'ratio'), 0) AS ratio,
+        count(*) FILTER (WHERE column_name IN ('open', 'high', 'low', 'close')
+            AND verdict IN ('differs', 'missing_here', 'missing_there')) AS prices,
+        count(*) FILTER (WHERE column_name = 'volume' AND verdict <> 'not_compared') AS volumes,
+        count(*) FILTER (WHERE column_name IN ('dividend', 'split_ratio') AND verdict <> 'not_compared') AS actions
+    FROM reconciled
+    GROUP BY other, symbol
+)
+SELECT
+    r.symbol, r.other, r.verdict, r.date, r.through,
+    CAST(r.here AS BIGINT) AS bars_here,
+    CAST(r.there AS BIGINT) AS bars_there,
+    r.bars AS bars_both,
+    CAST(c.missing_here AS BIGINT) AS missing_here,
+    CAST(c.missing_there AS BIGINT) AS missing_there,
+    CAST(c.shifted AS BIGINT) AS shifted,
+    CAST(c.ratio AS BIGINT) AS ratio,
+    c.prices, c.volumes, c.actions, r.ticks AS max_ticks, r.detail, r.compared_at
+FROM reconciled AS r
+JOIN counts AS c ON c.other = r.other AND c.symbol = r.symbol
+WHERE r.column_name = 'symbol';
+COMMENT ON VIEW reconciled_symbols IS 'The verdict of the last reconciliation per symbol and other source, with the number of differences of each kind.';
 
 -- sql/views/resample.sql
 CREATE OR REPLACE MACRO resample(src, n) AS TABLE
@@ -690,6 +736,32 @@ FROM spans
 JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last_date
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
 COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.';
+
+-- sql/views/unreconciled.sql
+CREATE OR REPLACE MACRO unreconciled(days) AS TABLE
+WITH newest AS (
+    SELECT symbol, max(date) AS date FROM bars GROUP BY symbol
+),
+best AS (
+    SELECT
+        symbol,
+        max(through) FILTER (WHERE verdict IN ('equal', 'within_tolerance')) AS through,
+        arg_max(verdict || ' (' || other || ')', compared_at) AS last_verdict
+    FROM reconciled_symbols
+    GROUP BY symbol
+)
+SELECT
+    n.symbol, n.date,
+    CASE
+        WHEN b.symbol IS NULL THEN 'never reconciled'
+        WHEN b.through IS NULL THEN 'the last verdict is ' || b.last_verdict
+        ELSE format('reconciled through {} only', CAST(b.through AS VARCHAR))
+    END AS detail
+FROM newest AS n
+LEFT JOIN best AS b ON b.symbol = n.symbol
+WHERE b.through IS NULL OR n.date - b.through > days
+ORDER BY n.symbol;
+COMMENT ON MACRO TABLE unreconciled IS 'Symbols that no clean and recent reconciliation covers. As a check, it demands one.';
 
 -- sql/views/unsettled.sql
 CREATE OR REPLACE VIEW unsettled AS

@@ -57,6 +57,8 @@ VARIABLES: Mapping[str, Variable] = {
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
     # The steps' arguments.
     "batch_symbols": Variable("VARCHAR[]", "symbols of the batch"),
+    "first_day": Variable("DATE", "first day of a reconciliation"),
+    "last_day": Variable("DATE", "last day of a reconciliation"),
     "restated": Variable("VARCHAR[]", "symbols whose whole history is rewritten"),
     "resumed": Variable("", "symbols whose numbering continues from a row before the cut"),
     "consolidated": Variable("VARCHAR[]", "names of the batch files that the table to be published contains"),

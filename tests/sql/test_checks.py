@@ -282,6 +282,24 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
 ]
 
 
+RECONCILED = (
+    "SELECT 'AAA' AS symbol, DATE '2024-01-08' AS date, DATE '2024-01-12' AS through, 'symbol' AS column_name,"
+    " 5e0 AS here, 4e0 AS there, 0e0 AS ticks, NULL::DOUBLE AS ratio, 4::BIGINT AS bars, 'missing_there' AS verdict,"
+    " NULL::VARCHAR AS detail, 'polygon' AS other, '2024-02-01T12:00:00.000000Z' AS compared_at"
+)
+PLANTS.append(
+    (
+        "reconciled__differences",
+        silver(
+            f"{RECONCILED} UNION ALL SELECT * REPLACE ('bar' AS column_name, 1 AS bars) FROM ({RECONCILED})"
+            f" UNION ALL SELECT * REPLACE ('BBB' AS symbol, 'equal' AS verdict) FROM ({RECONCILED})",
+            "reconciled",
+        ),
+        ["AAA 2024-01-08 missing_there (polygon), 1 missing there"],
+    )
+)
+
+
 @pytest.mark.filterwarnings("ignore::stockstream.sql.session.LakeWarning")
 @pytest.mark.parametrize(("name", "plant", "bad"), [pytest.param(*one, id=f"{one[0]}, {one[2][0]}") for one in PLANTS])
 def test_check_finds_planted_rows_and_no_others(name: str, plant: Plant, bad: list[str], clean: Lake) -> None:

@@ -94,7 +94,7 @@ def run_command(
         source,
         market,
         as_json,
-        files=_files_options(prices, column, derive_actions),
+        files=files_options(prices, column, derive_actions),
         symbols=symbols,
         day=date,
         start=start,
@@ -128,7 +128,7 @@ def backfill_command(
         source,
         market,
         as_json,
-        files=_files_options(prices, column, derive_actions),
+        files=files_options(prices, column, derive_actions),
         symbols=symbols,
         start=start,
         end=end or date.max,
@@ -235,7 +235,12 @@ def show_checked(out: Console, result: CheckResult) -> None:
         out.print(f"           {text}", markup=False)
 
 
-def _files_options(prices: str, column: list[str] | None, derive_actions: bool) -> dict[str, Any]:
+def files_options(prices: str, column: list[str] | None, derive_actions: bool) -> dict[str, Any]:
+    """Return the options that describe files, for `open_source`.
+
+    Raises:
+        UsageError: a value of `--column` has no equals sign.
+    """
     if wrong := [pair for pair in column or [] if "=" not in pair]:
         raise UsageError(f"--column {wrong[0]}: write ours=theirs, e.g. close=Last")
     columns = dict(pair.split("=", 1) for pair in column or [])
