@@ -196,6 +196,12 @@ CREATE OR REPLACE MACRO symbol_files() AS coalesce(
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
+-- A company's name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
+CREATE OR REPLACE MACRO plain_name(name) AS nullif(trim(regexp_replace(regexp_replace(
+    regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
+    '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC)\b', '', 'g'
+), ' +', ' ', 'g')), '');
+
 -- list_concat() takes NULL for a list without files.
 CREATE OR REPLACE MACRO file_list(files) AS coalesce(
     TRY_CAST(files AS VARCHAR[]),
@@ -537,6 +543,32 @@ JOIN session_buckets(n) AS d ON d.day = b.date
 GROUP BY b.symbol, d.ends_on;
 COMMENT ON MACRO TABLE resample IS 'Bars of n sessions, of weeks or of months, from any table of daily bars.';
 
+-- sql/views/reused_symbols.sql
+CREATE OR REPLACE VIEW reused_symbols AS
+WITH periods AS (
+    SELECT
+        symbol, name, figi, listing_date, valid_from, plain_name(name) AS company,
+        lag(name) OVER w AS previous_name, lag(plain_name(name)) OVER w AS previous_company,
+        lag(figi) OVER w AS previous_figi, lag(listing_date) OVER w AS previous_listing,
+        lag(renamed_to) OVER w AS previous_code, lag(valid_to) OVER w AS previous_until
+    FROM metadata
+    WINDOW w AS (PARTITION BY symbol ORDER BY valid_from NULLS FIRST)
+),
+judged AS (
+    SELECT
+        symbol, valid_from AS date, name, previous_name, previous_until,
+        CASE
+            WHEN figi = previous_figi THEN NULL
+            WHEN figi <> previous_figi THEN 'figi'
+            WHEN previous_code <> symbol THEN 'code change'
+            WHEN company <> previous_company AND listing_date <> previous_listing THEN 'listing date'
+            WHEN company <> previous_company AND previous_until < valid_from THEN 'gap'
+        END AS evidence
+    FROM periods
+)
+SELECT symbol, date, name, previous_name, previous_until, evidence FROM judged WHERE evidence IS NOT NULL;
+COMMENT ON VIEW reused_symbols IS 'The symbols that another company has taken over, so that their bars before and after a day are two histories.';
+
 -- sql/views/signals.sql
 -- 1 if a is above b, -1 if below, 0 if they do not differ by more than rounding errors of numbers as large as scale.
 CREATE OR REPLACE MACRO side(a, b, scale) AS CASE
@@ -597,6 +629,32 @@ WHERE (valid_from <= as_day(day) OR valid_from IS NULL)
     AND (valid_to > as_day(day) OR valid_to IS NULL)
     AND (delisting_date >= as_day(day) OR delisting_date IS NULL);
 COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.';
+
+-- sql/views/unlinked_symbols.sql
+CREATE OR REPLACE VIEW unlinked_symbols AS
+WITH listed AS (
+    SELECT symbol, name, figi, listing_date, renamed_from, renamed_to, valid_from, valid_to
+    FROM metadata
+    WHERE source IN ('directory', 'polygon')
+),
+begun AS (
+    SELECT symbol, name, figi, listing_date, valid_from AS date
+    FROM listed AS l
+    WHERE renamed_from IS NULL AND valid_from > (SELECT min(valid_from) FROM listed)
+        AND NOT EXISTS (SELECT 1 FROM listed AS o WHERE o.symbol = l.symbol AND o.valid_to = l.valid_from)
+),
+ended AS (
+    SELECT symbol, figi, listing_date, valid_to AS date
+    FROM listed AS l
+    WHERE renamed_to IS NULL
+        AND NOT EXISTS (SELECT 1 FROM listed AS o WHERE o.symbol = l.symbol AND o.valid_from = l.valid_to)
+)
+SELECT b.symbol, b.date, b.name, list(e.symbol ORDER BY e.symbol) AS may_be
+FROM begun AS b
+JOIN ended AS e ON e.date = b.date AND e.symbol <> b.symbol
+WHERE (b.figi IS NULL OR e.figi IS NULL) AND (b.listing_date IS NULL OR e.listing_date IS NULL)
+GROUP BY b.symbol, b.date, b.name;
+COMMENT ON VIEW unlinked_symbols IS 'The symbols that appeared when others disappeared, without evidence whether they are the same companies.';
 
 -- sql/views/actions.sql
 CREATE OR REPLACE VIEW actions AS

@@ -17,6 +17,12 @@ CREATE OR REPLACE MACRO symbol_files() AS coalesce(
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
+-- A company's name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
+CREATE OR REPLACE MACRO plain_name(name) AS nullif(trim(regexp_replace(regexp_replace(
+    regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
+    '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC)\b', '', 'g'
+), ' +', ' ', 'g')), '');
+
 -- list_concat() takes NULL for a list without files.
 CREATE OR REPLACE MACRO file_list(files) AS coalesce(
     TRY_CAST(files AS VARCHAR[]),

@@ -9,8 +9,8 @@ from stockstream.analytics.backtest.model import ClosedPosition, Costs, Order, P
 
 YEAR = 365
 """Days per year: rates accrue by calendar day."""
-NOTHING = 1e-9
-"""A position of fewer shares counts as closed: the rest is a rounding error."""
+NOTHING = 1e-12
+"""A smaller share of a quantity is a rounding error: a position of which less is left counts as closed."""
 
 
 class Books:
@@ -75,7 +75,7 @@ class Books:
         else:
             position.sold -= quantity
             position.received -= quantity * price
-        if abs(position.quantity) < NOTHING:
+        if abs(position.quantity) <= NOTHING * max(position.bought, position.sold):
             self._close(position, day, order.reason)
 
     def _close(self, position: Position, day: date, reason: str) -> None:
@@ -106,7 +106,7 @@ class Books:
         else:
             position.bought -= quantity
             position.paid -= quantity * price
-        if abs(position.quantity) < NOTHING:
+        if abs(position.quantity) <= NOTHING * max(position.bought, position.sold):
             self._close(position, day, reason)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
@@ -124,9 +124,9 @@ class Books:
         position.entry_price /= ratio
         position.bought *= ratio
         position.sold *= ratio
-        whole = math.floor(abs(position.quantity) + NOTHING)
+        whole = math.floor(abs(position.quantity) * (1 + NOTHING))
         fraction = position.quantity - math.copysign(whole, position.quantity)
-        if was_whole and abs(fraction) > NOTHING:
+        if was_whole and abs(fraction) > NOTHING * abs(position.quantity):
             self.close_out(symbol, fraction, portfolio.prices[symbol], day, "split")
 
     def dividend(self, symbol: str, amount: float) -> None:
