@@ -77,7 +77,7 @@ def run(
         return Change(tables={"metadata": table}), report
 
     published = publish(lake, "metadata", make)
-    reused, unlinked = _doubts(lake)
+    reused, unlinked = _doubts(lake) if published.generation else (0, 0)
     return {**published.report, "reused": reused, "unlinked": unlinked, "generation": published.generation}
 
 

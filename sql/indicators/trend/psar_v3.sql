@@ -16,7 +16,7 @@ formula: psar = previous psar + a * (extreme - previous psar), where extreme = h
   becomes the extreme; the first trend is a fall if the second bar's low fell by more than its high rose
 difference: 1e-15
 reference: J. W. Wilder, New Concepts in Technical Trading Systems (1978); equal to TA-Lib SAR. For 2,520 bars of
-  500 symbols it takes 4 to 5 CPU seconds, for those of one symbol 0.08
+  500 symbols it takes 4 to 5 CPU seconds, for 100,000 bars of one symbol 3
 changes:
   - 2026-11-27 third version; the same values in linear time, too, for long histories of one symbol; acceleration and maximum
     must not be negative or NULL

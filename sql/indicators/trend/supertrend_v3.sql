@@ -16,7 +16,8 @@ formula: upper and lower band = (high + low) / 2 ± multiplier * atr(n), each of
   value, at bar n, is 1 if close >= (high + low) / 2
 difference: 1e-15
 reference: O. Seban; equal to Skender.Stock.Indicators; other implementations start with -1 and do not turn where the
-  close equals the band. For 2,520 bars of 500 symbols it takes 5 to 6 CPU seconds, for those of one symbol 0.06
+  close equals the band. For 2,520 bars of 500 symbols it takes 5 to 6 CPU seconds, for 100,000 bars
+  of one symbol 2.5
 changes:
   - 2026-11-27 third version; the same values in linear time, too, for long histories of one symbol; the multiplier
     must not be negative or NULL
