@@ -225,3 +225,26 @@ def test_rebalance_turns_the_account_into_weights_and_closes_the_rest() -> None:
     orders = list(rebalance(account(AAA=100), {"AAA": 20, "BBB": -20}))
     assert [(order.symbol, order.quantity) for order in orders] == [("AAA", 48 - 100), ("BBB", -48)]
     assert list(rebalance(account(AAA=100), {"AAA": 41.2})) == [], "nothing to change"
+
+
+# Rounding errors of quantities are relative
+
+
+def flat_price(price: float, days: int) -> str:
+    return "\n".join(f"{day} {price} {price} {price} {price} 1000" for day in range(2, 2 + days))
+
+
+@pytest.mark.parametrize("shares", [100 / 7, 1e8 / 7, 1e-6 / 7])
+def test_a_position_that_is_sold_in_tenths_is_closed(shares: float) -> None:
+    sales = {day: Action.sell(shares * 0.1) for day in range(3, 13)}
+    result = play({2: Action.buy(shares), **sales}, flat_price(100 / shares, 12))
+    assert list(result.open_positions) == []
+    (trade,) = result.closed_positions
+    assert trade.quantity == pytest.approx(shares)
+
+
+def test_a_tiny_rest_of_a_tiny_position_is_no_rounding_error() -> None:
+    """A rest of 5e-10 shares is worth half a unit of money here."""
+    result = play({2: Action.buy(1e-6), 3: Action.sell(1e-6 * 0.9995)}, flat_price(1e8, 3))
+    (position,) = result.open_positions
+    assert position.quantity == pytest.approx(5e-10)
