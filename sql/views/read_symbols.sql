@@ -18,9 +18,10 @@ CREATE OR REPLACE MACRO symbol_files() AS coalesce(
 );
 
 -- A company's name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
+-- A holding company that takes over a listing counts as the same company.
 CREATE OR REPLACE MACRO plain_name(name) AS nullif(trim(regexp_replace(regexp_replace(
     regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
-    '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC)\b', '', 'g'
+    '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC|GROUP|HOLDINGS?)\b', '', 'g'
 ), ' +', ' ', 'g')), '');
 
 -- list_concat() takes NULL for a list without files.

@@ -62,28 +62,33 @@ def test_a_company_that_stays_is_one_history(tmp_path: Path) -> None:
     assert rows(lake, REUSED) == []
 
 
+def test_a_code_change_to_a_holding_company_is_linked_by_the_name(tmp_path: Path) -> None:
+    """Lists without listing dates, as those of most exchanges, have nothing but the name."""
+    lake = history(tmp_path, {"ZIP": Entry("ZIP CO LIMITED")}, {"Z1P": Entry("ZIP Holdings Ltd.")})
+    assert rows(lake, "SELECT symbol, renamed_to FROM metadata WHERE renamed_to IS NOT NULL") == [("ZIP", "Z1P")]
+    assert rows(lake, "FROM unlinked_symbols") == []
+
+
 def test_symbols_that_may_be_code_changes_are_listed(tmp_path: Path) -> None:
     lake = history(
         tmp_path,
         {"A": Entry("ONE"), "B": Entry("TWO"), "C": Entry("THREE", listing_date=date(2000, 1, 3)), "E": Entry("FIVE")},
         {
-            "X": Entry("ONE HOLDINGS"),
+            "X": Entry("UNO"),
             "B": Entry("TWO"),
             "C": Entry("THREE", listing_date=date(2000, 1, 3)),
             "F": Entry("FIVE"),
         },
-        {"X": Entry("ONE HOLDINGS"), "Y": Entry("SIX", listing_date=DAYS[2]), "B": Entry("TWO"), "F": Entry("FIVE")},
+        {"X": Entry("UNO"), "Y": Entry("SIX", listing_date=DAYS[2]), "B": Entry("TWO"), "F": Entry("FIVE")},
         {
-            "X": Entry("ONE HOLDINGS"),
+            "X": Entry("UNO"),
             "Y": Entry("SIX", listing_date=DAYS[2]),
             "B": Entry("TWO"),
             "F": Entry("FIVE"),
             "Z": Entry("NEW"),
         },
     )
-    assert rows(lake, "SELECT symbol, date, name, may_be FROM unlinked_symbols") == [
-        ("X", DAYS[1], "ONE HOLDINGS", ["A"])
-    ]
+    assert rows(lake, "SELECT symbol, date, name, may_be FROM unlinked_symbols") == [("X", DAYS[1], "UNO", ["A"])]
 
 
 def test_the_command_says_what_is_not_certain(lake: Lake) -> None:

@@ -60,7 +60,7 @@ class Books:
 
     @staticmethod
     def _is_nothing(position: Position, quantity: float = 0.0) -> bool:
-        """Return whether a position, after a fill of `quantity` more shares, is the rounding error of what was traded."""
+        """Return whether a position after a fill of `quantity` more shares is a rounding error of what was traded."""
         return abs(position.quantity + quantity) <= NOTHING * max(position.bought, position.sold)
 
     def _change(self, order: Order, quantity: float, price: float, fee: float, day: date) -> None:
