@@ -11,7 +11,7 @@ from duckdb import DuckDBPyConnection
 from tests.sql.indicators._bars import Bars, connection, random_bars
 
 CALLS = {"psar": "0.02, 0.2", "supertrend": "10, 3"}
-LENGTHS = (1, 2, 3, 4, 5, 9, 10, 11, 12, 17, 100, 101, 128, 129, 130, 500, 4_096)
+LENGTHS = (1, 2, 3, 4, 5, 9, 10, 11, 12, 17, 100, 101, 128, 129, 130, 500, 17_000)
 
 
 def symbols(*lengths: int) -> dict[str, Bars]:
