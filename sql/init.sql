@@ -1774,7 +1774,7 @@ FROM folded;
 CREATE OR REPLACE MACRO psar_v3(src, acceleration, maximum) AS TABLE
 WITH bars AS (
     SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k,
-        CAST(ceil(sqrt(count(*) OVER (PARTITION BY symbol))) AS BIGINT) AS size,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size,
         coalesce(lag(CAST(high AS DOUBLE)) OVER w, lead(CAST(high AS DOUBLE)) OVER w) AS high_1,
         coalesce(lag(CAST(low AS DOUBLE)) OVER w, lead(CAST(low AS DOUBLE)) OVER w) AS low_1
     FROM query_table(src)
@@ -1790,7 +1790,7 @@ WITH bars AS (
 --   Trend down: the same with high and low exchanged.
 -- The stop stays outside the range of the last two bars (lowest, highest). The fold runs in parts,
 -- because each bar copies the list of its part's stops, and each part the list of all parts: a part has as many bars as
--- there are parts. Bar 0 is a part by itself, and contains the first state.
+-- there are parts, and at least 128. Bar 0 is a part by itself, and contains the first state.
 parts AS (
     SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list({
         'h': h, 'l': l, 'highest': CASE WHEN k = 1 THEN h ELSE greatest(h, high_1) END,
@@ -1992,7 +1992,7 @@ FROM listed;
 CREATE OR REPLACE MACRO supertrend_v3(src, n, multiplier) AS TABLE
 WITH bars AS (
     SELECT symbol, date, row_number() OVER w - 1 AS k,
-        CAST(ceil(sqrt(count(*) OVER (PARTITION BY symbol))) AS BIGINT) AS size,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size,
         CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
         CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before
     FROM query_table(src)
@@ -2014,7 +2014,7 @@ bands AS (
 --   A band does not move if it is nearer to the price than the bar's new band and the previous close is inside it.
 --   Direction up: it stays up while close > lower band. Direction down: it turns up when close > upper band.
 -- The fold runs in parts, because each bar copies the list of its part's lines, and each part the list of all parts: a
--- part has as many bars as there are parts. Each bar appends the line of the bar before it. Bar 0 is a part by itself.
+-- part has as many bars as there are parts, and at least 128. Each bar appends the line of the bar before it. Bar 0 is a part by itself.
 parts AS (
     SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list({
         'x': x, 'before': before, 'upper': middle + distance, 'lower': middle - distance,
