@@ -319,6 +319,10 @@ class FetchMetadataResult(TypedDict):
     listed: int
     """Symbols in the newest list."""
     code_changes: int
+    reused: int
+    """Symbols that another company has taken over: the view reused_symbols."""
+    unlinked: int
+    """Symbols that appeared when others disappeared, without evidence of a code change: the view unlinked_symbols."""
     polygon: PolygonReport | None
     """None without a provider."""
 

@@ -90,15 +90,28 @@ SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 
 -- sql/views/forward_factors.sql
+CREATE OR REPLACE MACRO finite(x) AS CASE WHEN isfinite(CAST(x AS DOUBLE)) THEN x END;
+
 CREATE OR REPLACE MACRO forward_factors(src) AS TABLE
 WITH closes AS NOT MATERIALIZED (
     SELECT
         symbol, date,
-        coalesce(dividend, 0.0) AS dividend,
-        coalesce(split_ratio, 1.0) AS split_ratio,
-        -- The previous close, per share as of this day.
-        lag(close) OVER (PARTITION BY symbol ORDER BY date) / coalesce(split_ratio, 1.0) AS previous_close
+        coalesce(finite(dividend), 0.0) AS dividend,
+        CASE WHEN finite(split_ratio) > 0 THEN split_ratio ELSE 1.0 END AS split_ratio,
+        lag(finite(close) IGNORE NULLS) OVER w AS last_close,
+        lag(CASE WHEN finite(close) IS NOT NULL THEN date END IGNORE NULLS) OVER w AS last_date
     FROM query_table(src)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+per_share AS (
+    SELECT
+        symbol, date, dividend, split_ratio,
+        -- The previous close, per share as of this day.
+        last_close / product(split_ratio) OVER (
+            PARTITION BY symbol, last_date ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS previous_close
+    FROM closes
+    WHERE dividend <> 0 OR split_ratio <> 1
 ),
 ex_dates AS (
     SELECT
@@ -108,8 +121,7 @@ ex_dates AS (
         list(
             split_ratio / CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END
         ) OVER so_far AS steps
-    FROM closes
-    WHERE dividend <> 0 OR split_ratio <> 1
+    FROM per_share
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
@@ -122,9 +134,10 @@ factors AS (
     FROM ex_dates
 )
 SELECT
-    b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume,
-    coalesce(b.dividend, 0.0) AS dividend,
-    coalesce(b.split_ratio, 1.0) AS split_ratio,
+    b.symbol, b.date, finite(b.open) AS open, finite(b.high) AS high, finite(b.low) AS low, finite(b.close) AS close,
+    finite(b.volume) AS volume,
+    coalesce(finite(b.dividend), 0.0) AS dividend,
+    CASE WHEN finite(b.split_ratio) > 0 THEN b.split_ratio ELSE 1.0 END AS split_ratio,
     coalesce(f.price_factor, 1.0) AS price_factor,
     coalesce(f.split_factor, 1.0) AS split_factor
 FROM query_table(src) AS b
@@ -186,6 +199,19 @@ CREATE OR REPLACE MACRO symbol_files() AS coalesce(
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
+-- A company's name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
+-- A holding company that takes over a listing counts as the same company.
+CREATE OR REPLACE MACRO plain_name(name) AS nullif(trim(regexp_replace(regexp_replace(
+    regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
+    '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC|GROUP|HOLDINGS?)\b', '', 'g'
+), ' +', ' ', 'g')), '');
+
+-- list_concat() takes NULL for a list without files.
+CREATE OR REPLACE MACRO file_list(files) AS coalesce(
+    TRY_CAST(files AS VARCHAR[]),
+    error('the files are ' || coalesce(CAST(files AS VARCHAR), 'NULL') || ': a list of paths is needed, as [''a.csv'']')
+);
+
 CREATE OR REPLACE MACRO read_symbols(files) AS TABLE
 SELECT
     symbol,
@@ -194,13 +220,21 @@ SELECT
     CAST(TRY_CAST(market_cap AS DOUBLE) AS BIGINT) AS market_cap,
     CAST(left(parse_filename(filename), 10) AS DATE) AS listed_on
 FROM read_csv(
-    list_concat([getvariable('sql_home') || '/schema/symbols.csv'], files),
+    list_concat([getvariable('sql_home') || '/schema/symbols.csv'], file_list(files)),
     header = true, delim = ',', quote = '"', escape = '"', filename = true, auto_detect = false,
     columns = {symbol: 'VARCHAR', name: 'VARCHAR', sector: 'VARCHAR', market_cap: 'VARCHAR'}
 );
 COMMENT ON MACRO TABLE read_symbols IS 'The companies in a list of files, each of which is the exchange''s list of companies of a day.';
 
 -- sql/views/sessions.sql
+-- A day that is the argument of a macro.
+CREATE OR REPLACE MACRO as_day(day) AS CASE
+    WHEN TRY_CAST(CAST(day AS VARCHAR) AS DATE) IS NULL THEN error(
+        'the day is ' || coalesce(CAST(day AS VARCHAR), 'NULL') || ': a DATE or a text as ''2026-11-20'' is needed'
+    )
+    ELSE TRY_CAST(CAST(day AS VARCHAR) AS DATE)
+END;
+
 CREATE OR REPLACE VIEW sessions AS
 SELECT date, open_utc, close_utc
 FROM read_parquet(
@@ -234,52 +268,6 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
 FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'delta')));
 COMMENT ON VIEW silver_bars IS 'The consolidated bars as published, with bar_no and prev_close, and without newer batch files.';
-
--- sql/views/bars_resampled.sql
-CREATE OR REPLACE MACRO bars_resampled(every) AS TABLE
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
-FROM read_parquet(
-    list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files('bars_' || every, 'base'))
-)
-WHERE NOT list_contains(restated_symbols('bars_' || every), symbol)
-UNION ALL
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
-FROM read_parquet(
-    list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files('bars_' || every, 'delta'))
-);
-
-CREATE OR REPLACE VIEW bars_3d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('3d');
-
-CREATE OR REPLACE VIEW bars_5d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('5d');
-
-CREATE OR REPLACE VIEW bars_8d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('8d');
-
-CREATE OR REPLACE VIEW bars_13d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('13d');
-
-CREATE OR REPLACE VIEW bars_21d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('21d');
-
-CREATE OR REPLACE VIEW bars_34d AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('34d');
-
-CREATE OR REPLACE VIEW bars_weekly AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('weekly');
-
-CREATE OR REPLACE VIEW bars_monthly AS
-SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open FROM bars_resampled('monthly');
-COMMENT ON MACRO TABLE bars_resampled IS 'The stored split-adjusted bars of an interval, such as 3d or weekly.';
-COMMENT ON VIEW bars_3d IS 'Split-adjusted bars of 3 sessions.';
-COMMENT ON VIEW bars_5d IS 'Split-adjusted bars of 5 sessions.';
-COMMENT ON VIEW bars_8d IS 'Split-adjusted bars of 8 sessions.';
-COMMENT ON VIEW bars_13d IS 'Split-adjusted bars of 13 sessions.';
-COMMENT ON VIEW bars_21d IS 'Split-adjusted bars of 21 sessions.';
-COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
-COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
-COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
 
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
@@ -369,6 +357,20 @@ QUALIFY row_number() OVER (
 ) = 1;
 COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.';
 
+-- sql/views/read_resampled.sql
+CREATE OR REPLACE MACRO read_resampled(name) AS TABLE
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_parquet(
+    list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files(name, 'base'))
+)
+WHERE NOT list_contains(restated_symbols(name), symbol)
+UNION ALL
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_parquet(
+    list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files(name, 'delta'))
+);
+COMMENT ON MACRO TABLE read_resampled IS 'The rows of a stored table of resampled bars; none if the lake does not have the table.';
+
 -- sql/views/reconciled.sql
 CREATE OR REPLACE VIEW reconciled AS
 SELECT
@@ -382,16 +384,27 @@ FROM read_parquet(list_concat([schema_file('reconciled')], silver_files('reconci
 COMMENT ON VIEW reconciled IS 'Differences between the lake''s bars and other sources, and a verdict per symbol, from the last reconciliations.';
 
 -- sql/views/session_buckets.sql
+-- The name of an interval, as in bars_resampled: 5d, weekly or monthly.
+CREATE OR REPLACE MACRO interval_name(n) AS CASE
+    WHEN lower(CAST(n AS VARCHAR)) IN ('week', 'weekly') THEN 'weekly'
+    WHEN lower(CAST(n AS VARCHAR)) IN ('month', 'monthly') THEN 'monthly'
+    WHEN regexp_full_match(CAST(n AS VARCHAR), '0*[1-9][0-9]{0,5}(d|D|\.0*)?')
+        THEN CAST(CAST(regexp_extract(CAST(n AS VARCHAR), '[0-9]+') AS INTEGER) AS VARCHAR) || 'd'
+    ELSE error('the interval is ' || coalesce(CAST(n AS VARCHAR), 'NULL')
+        || ': a number of sessions is needed, as 5 or ''5d'', or ''weekly'' or ''monthly''')
+END;
+
 CREATE OR REPLACE MACRO session_buckets(n) AS TABLE
 WITH buckets AS (
     SELECT
         date,
-        CASE CAST(n AS VARCHAR)
-            WHEN 'week' THEN epoch(date_trunc('week', date))
-            WHEN 'month' THEN epoch(date_trunc('month', date))
-            ELSE (row_number() OVER (ORDER BY date) - 1) // TRY_CAST(n AS BIGINT)
+        CASE interval_name(n)
+            WHEN 'weekly' THEN epoch(date_trunc('week', date))
+            WHEN 'monthly' THEN epoch(date_trunc('month', date))
+            ELSE (row_number() OVER (ORDER BY date) - 1) // TRY_CAST(rtrim(interval_name(n), 'd') AS BIGINT)
         END AS bucket
-    FROM sessions
+    -- The name of a table is computed when the query is bound, so that a wrong n is an error without rows, too.
+    FROM query_table(CASE WHEN interval_name(n) IS NOT NULL THEN 'sessions' END)
 ),
 ends AS (
     SELECT date, max(date) OVER (PARTITION BY bucket) AS ends_on, lead(date) OVER (ORDER BY date) AS next_date
@@ -445,17 +458,78 @@ SELECT symbol, name, sector, market_cap, listed_on
 FROM read_symbols(list_slice(symbol_files(), -1, -1));
 COMMENT ON VIEW symbols IS 'The companies listed today, from the newest list in the lake.';
 
--- sql/views/bars_since.sql
-CREATE OR REPLACE MACRO files_since(since) AS list_filter(
-    fresh_files(), lambda f: left(parse_filename(f), 10) >= CAST(CAST(since AS DATE) AS VARCHAR)
+-- sql/views/bars_resampled.sql
+-- The intervals that the lake has, and the stored table of an interval.
+CREATE OR REPLACE MACRO stored_intervals() AS list_transform(
+    list_filter(map_keys(coalesce(getvariable('silver'), MAP {})), lambda name: starts_with(name, 'bars_')),
+    lambda name: name[6:]
 );
+CREATE OR REPLACE MACRO resampled_table(every) AS 'bars_' || CASE
+    WHEN list_contains(CASE WHEN len(stored_intervals()) > 0 THEN stored_intervals()
+        ELSE ['3d', '5d', '8d', '13d', '21d', '34d', 'weekly', 'monthly'] END, interval_name(every))
+        THEN interval_name(every)
+    ELSE error('no resampled bars of the interval ' || interval_name(every) || ': the lake has '
+        || coalesce(nullif(array_to_string(stored_intervals(), ', '), ''), 'none yet')
+        || '. STOCKSTREAM_RESAMPLE sets the intervals of `stockstream resample`; resample(''bars_split_adjusted'', '''
+        || interval_name(every) || ''') computes them')
+END;
+
+CREATE OR REPLACE MACRO bars_resampled(every) AS TABLE
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled(resampled_table(every));
+
+CREATE OR REPLACE VIEW bars_3d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_3d');
+
+CREATE OR REPLACE VIEW bars_5d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_5d');
+
+CREATE OR REPLACE VIEW bars_8d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_8d');
+
+CREATE OR REPLACE VIEW bars_13d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_13d');
+
+CREATE OR REPLACE VIEW bars_21d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_21d');
+
+CREATE OR REPLACE VIEW bars_34d AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_34d');
+
+CREATE OR REPLACE VIEW bars_weekly AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_weekly');
+
+CREATE OR REPLACE VIEW bars_monthly AS
+SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+FROM read_resampled('bars_monthly');
+COMMENT ON MACRO TABLE bars_resampled IS 'The stored split-adjusted bars of an interval, such as 3d or weekly.';
+COMMENT ON VIEW bars_3d IS 'Split-adjusted bars of 3 sessions.';
+COMMENT ON VIEW bars_5d IS 'Split-adjusted bars of 5 sessions.';
+COMMENT ON VIEW bars_8d IS 'Split-adjusted bars of 8 sessions.';
+COMMENT ON VIEW bars_13d IS 'Split-adjusted bars of 13 sessions.';
+COMMENT ON VIEW bars_21d IS 'Split-adjusted bars of 21 sessions.';
+COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
+COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
+COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
+
+-- sql/views/bars_since.sql
+CREATE OR REPLACE MACRO files_since(since) AS CASE WHEN as_day(since) IS NOT NULL THEN list_filter(
+    fresh_files(), lambda f: left(parse_filename(f), 10) >= CAST(as_day(since) AS VARCHAR)
+) END;
 
 CREATE OR REPLACE MACRO bars_since(since) AS TABLE
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM read_merged(files_since(since))
-WHERE close IS NOT NULL AND date >= CAST(since AS DATE);
+WHERE close IS NOT NULL AND date >= as_day(since);
 COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.';
 
 -- sql/views/latest_bars.sql
@@ -504,11 +578,11 @@ SELECT
     max(b.date) AS date,
     min(b.date) AS first_date,
     d.ends_on,
-    arg_min(b.open, b.date) AS open,
-    max(b.high) AS high,
-    min(b.low) AS low,
-    arg_max(b.close, b.date) AS close,
-    CAST(sum(b.volume) AS BIGINT) AS volume,
+    arg_min(b.open, b.date) FILTER (isfinite(CAST(b.open AS DOUBLE))) AS open,
+    max(b.high) FILTER (isfinite(CAST(b.high AS DOUBLE))) AS high,
+    min(b.low) FILTER (isfinite(CAST(b.low AS DOUBLE))) AS low,
+    arg_max(b.close, b.date) FILTER (isfinite(CAST(b.close AS DOUBLE))) AS close,
+    CAST(sum(b.volume) FILTER (isfinite(CAST(b.volume AS DOUBLE))) AS BIGINT) AS volume,
     count(*) AS bars,
     d.ends_on > (SELECT max(date) FROM query_table(src)) AS is_open
 FROM query_table(src) AS b
@@ -516,39 +590,75 @@ JOIN session_buckets(n) AS d ON d.day = b.date
 GROUP BY b.symbol, d.ends_on;
 COMMENT ON MACRO TABLE resample IS 'Bars of n sessions, of weeks or of months, from any table of daily bars.';
 
--- sql/views/signals.sql
-CREATE OR REPLACE VIEW signals AS
-WITH today AS (
+-- sql/views/reused_symbols.sql
+CREATE OR REPLACE VIEW reused_symbols AS
+WITH periods AS (
     SELECT
-        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up,
-        rsi_14 < 30 AS is_oversold, rsi_14 > 70 AS is_overbought,
-        close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
-        close > lag(donchian_upper) OVER w AS is_high, close < lag(donchian_lower) OVER w AS is_low
+        symbol, name, figi, listing_date, valid_from, plain_name(name) AS company,
+        lag(name) OVER w AS previous_name, lag(plain_name(name)) OVER w AS previous_company,
+        lag(figi) OVER w AS previous_figi, lag(listing_date) OVER w AS previous_listing,
+        lag(renamed_to) OVER w AS previous_code, lag(valid_to) OVER w AS previous_until
+    FROM metadata
+    WINDOW w AS (PARTITION BY symbol ORDER BY valid_from NULLS FIRST)
+),
+judged AS (
+    SELECT
+        symbol, valid_from AS date, name, previous_name, previous_until,
+        CASE
+            WHEN figi = previous_figi THEN NULL
+            WHEN figi <> previous_figi THEN 'figi'
+            WHEN previous_code <> symbol THEN 'code change'
+            WHEN company <> previous_company AND listing_date <> previous_listing THEN 'listing date'
+            WHEN company <> previous_company AND previous_until < valid_from THEN 'gap'
+        END AS evidence
+    FROM periods
+)
+SELECT symbol, date, name, previous_name, previous_until, evidence FROM judged WHERE evidence IS NOT NULL;
+COMMENT ON VIEW reused_symbols IS 'The symbols that another company has taken over, so that their bars before and after a day are two histories.';
+
+-- sql/views/signals.sql
+-- 1 if a is above b, -1 if below, 0 if they do not differ by more than rounding errors of numbers as large as scale.
+CREATE OR REPLACE MACRO side(a, b, scale) AS CASE
+    WHEN a - b > 1e-10 * scale THEN 1 WHEN b - a > 1e-10 * scale THEN -1 WHEN a - b IS NOT NULL THEN 0
+END;
+
+CREATE OR REPLACE VIEW signals AS
+WITH sides AS (
+    SELECT
+        symbol, date, close, side(sma_50, sma_200, sma_50 + sma_200) AS gold,
+        side(macd, macd_signal, ema_12 + ema_26) AS macd,
+        side(rsi_14, 30, 100) AS low_rsi, side(rsi_14, 70, 100) AS high_rsi,
+        side(close, bollinger_upper, close + bollinger_middle) AS upper,
+        side(close, bollinger_lower, close + bollinger_middle) AS lower,
+        side(close, lag(donchian_upper IGNORE NULLS) OVER w, close) AS high,
+        side(close, lag(donchian_lower IGNORE NULLS) OVER w, close) AS low
     FROM indicators
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 turns AS (
     SELECT
-        symbol, date, close, is_golden, is_macd_up, is_oversold, is_overbought, is_above, is_below, is_high, is_low,
-        lag(is_golden) OVER w AS was_golden, lag(is_macd_up) OVER w AS was_macd_up,
-        lag(is_oversold) OVER w AS was_oversold, lag(is_overbought) OVER w AS was_overbought,
-        lag(is_above) OVER w AS was_above, lag(is_below) OVER w AS was_below,
-        lag(is_high) OVER w AS was_high, lag(is_low) OVER w AS was_low
-    FROM today
+        symbol, date, close, gold, macd, low_rsi, high_rsi, upper, lower, high, low,
+        -- Crosses: the side before, or 0 if the lines have never differed.
+        coalesce(lag(nullif(gold, 0) IGNORE NULLS) OVER w, lag(gold IGNORE NULLS) OVER w) AS was_gold,
+        coalesce(lag(nullif(macd, 0) IGNORE NULLS) OVER w, lag(macd IGNORE NULLS) OVER w) AS was_macd,
+        lag(low_rsi) OVER w AS was_low_rsi, lag(high_rsi) OVER w AS was_high_rsi,
+        lag(upper) OVER w AS was_upper, lag(lower) OVER w AS was_lower,
+        lag(high) OVER w AS was_high, lag(low) OVER w AS was_low
+    FROM sides
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 named AS (
     SELECT symbol, date, close, unnest([
-        CASE WHEN is_golden AND NOT was_golden THEN 'golden_cross' END,
-        CASE WHEN NOT is_golden AND was_golden THEN 'death_cross' END,
-        CASE WHEN is_macd_up AND NOT was_macd_up THEN 'macd_up' END,
-        CASE WHEN NOT is_macd_up AND was_macd_up THEN 'macd_down' END,
-        CASE WHEN is_oversold AND NOT was_oversold THEN 'oversold' END,
-        CASE WHEN is_overbought AND NOT was_overbought THEN 'overbought' END,
-        CASE WHEN is_high AND NOT was_high THEN 'breakout_up' END,
-        CASE WHEN is_low AND NOT was_low THEN 'breakout_down' END,
-        CASE WHEN is_above AND NOT was_above THEN 'above_bands' END,
-        CASE WHEN is_below AND NOT was_below THEN 'below_bands' END
+        CASE WHEN gold = 1 AND was_gold < 1 THEN 'golden_cross' END,
+        CASE WHEN gold = -1 AND was_gold > -1 THEN 'death_cross' END,
+        CASE WHEN macd = 1 AND was_macd < 1 THEN 'macd_up' END,
+        CASE WHEN macd = -1 AND was_macd > -1 THEN 'macd_down' END,
+        CASE WHEN low_rsi = -1 AND was_low_rsi > -1 THEN 'oversold' END,
+        CASE WHEN high_rsi = 1 AND was_high_rsi < 1 THEN 'overbought' END,
+        CASE WHEN high = 1 AND was_high < 1 THEN 'breakout_up' END,
+        CASE WHEN low = -1 AND was_low > -1 THEN 'breakout_down' END,
+        CASE WHEN upper = 1 AND was_upper < 1 THEN 'above_bands' END,
+        CASE WHEN lower = -1 AND was_lower > -1 THEN 'below_bands' END
     ]) AS signal
     FROM turns
 )
@@ -560,11 +670,38 @@ CREATE OR REPLACE MACRO symbols_on(day) AS TABLE
 SELECT
     symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
     source, valid_from, valid_to
-FROM metadata
-WHERE (valid_from <= CAST(day AS DATE) OR valid_from IS NULL)
-    AND (valid_to > CAST(day AS DATE) OR valid_to IS NULL)
-    AND (delisting_date >= CAST(day AS DATE) OR delisting_date IS NULL);
+-- The name of a table is computed when the query is bound, so that a day that is none is an error without rows, too.
+FROM query_table(CASE WHEN as_day(day) IS NOT NULL THEN 'metadata' END)
+WHERE (valid_from <= as_day(day) OR valid_from IS NULL)
+    AND (valid_to > as_day(day) OR valid_to IS NULL)
+    AND (delisting_date >= as_day(day) OR delisting_date IS NULL);
 COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.';
+
+-- sql/views/unlinked_symbols.sql
+CREATE OR REPLACE VIEW unlinked_symbols AS
+WITH listed AS (
+    SELECT symbol, name, figi, listing_date, renamed_from, renamed_to, valid_from, valid_to
+    FROM metadata
+    WHERE source IN ('directory', 'polygon')
+),
+begun AS (
+    SELECT symbol, name, figi, listing_date, valid_from AS date
+    FROM listed AS l
+    WHERE renamed_from IS NULL AND valid_from > (SELECT min(valid_from) FROM listed)
+        AND NOT EXISTS (SELECT 1 FROM listed AS o WHERE o.symbol = l.symbol AND o.valid_to = l.valid_from)
+),
+ended AS (
+    SELECT symbol, figi, listing_date, valid_to AS date
+    FROM listed AS l
+    WHERE renamed_to IS NULL
+        AND NOT EXISTS (SELECT 1 FROM listed AS o WHERE o.symbol = l.symbol AND o.valid_from = l.valid_to)
+)
+SELECT b.symbol, b.date, b.name, list(e.symbol ORDER BY e.symbol) AS may_be
+FROM begun AS b
+JOIN ended AS e ON e.date = b.date AND e.symbol <> b.symbol
+WHERE (b.figi IS NULL OR e.figi IS NULL) AND (b.listing_date IS NULL OR e.listing_date IS NULL)
+GROUP BY b.symbol, b.date, b.name;
+COMMENT ON VIEW unlinked_symbols IS 'The symbols that appeared when others disappeared, without evidence whether they are the same companies.';
 
 -- sql/views/actions.sql
 CREATE OR REPLACE VIEW actions AS
@@ -814,6 +951,12 @@ pow(q, k % block_v1(q)) * sum(x * pow(q, -(k % block_v1(q)))) OVER (
 
 -- sql/indicators/kernels/is_finite_v1.sql
 CREATE OR REPLACE MACRO is_finite_v1(x) AS isfinite(CAST(x AS DOUBLE));
+
+-- sql/indicators/kernels/not_negative_v1.sql
+CREATE OR REPLACE MACRO not_negative_v1(x, what) AS
+CASE WHEN x >= 0 AND isfinite(CAST(x AS DOUBLE)) THEN true
+    ELSE error(what || ' is ' || coalesce(CAST(x AS VARCHAR), 'NULL') || ': a number from 0 on is needed')
+END;
 
 -- sql/indicators/kernels/true_range_v1.sql
 CREATE OR REPLACE MACRO true_range_v1(h, l, before) AS
@@ -1699,6 +1842,73 @@ folded AS (
 SELECT symbol, unnest(dates) AS date, unnest(flatten(list_transform(parts, LAMBDA part: part.stops))) AS psar
 FROM folded;
 
+-- sql/indicators/trend/psar_v3.sql
+CREATE OR REPLACE MACRO psar_v3(src, acceleration, maximum) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size,
+        coalesce(lag(CAST(high AS DOUBLE)) OVER w, lead(CAST(high AS DOUBLE)) OVER w) AS high_1,
+        coalesce(lag(CAST(low AS DOUBLE)) OVER w, lead(CAST(low AS DOUBLE)) OVER w) AS low_1
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND not_negative_v1(acceleration, 'the acceleration of psar')
+        AND not_negative_v1(maximum, 'the maximum of psar')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+-- Each bar's state follows from the previous state, so that list_reduce() folds the list of a symbol's bars: s is the
+-- previous state, b the bar. A state has the trend (up), its extreme, the acceleration factor (a) and the next bar's stop
+-- (next).
+--   Trend up, and low > next: the rise continues; a new high is the new extreme and increases a.
+--   Trend up, and low <= next: the trend turns down; the stop becomes the extreme, and a starts again.
+--   Trend down: the same with high and low exchanged.
+-- The stop stays outside the range of the last two bars (lowest, highest). The fold runs in parts,
+-- because each bar copies the list of its part's stops, and each part the list of all parts: a part has as many bars as
+-- there are parts, and at least 128. Bar 0 is a part by itself, and contains the first state.
+parts AS (
+    SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list({
+        'h': h, 'l': l, 'highest': CASE WHEN k = 1 THEN h ELSE greatest(h, high_1) END,
+        'lowest': CASE WHEN k = 1 THEN l ELSE least(l, low_1) END,
+        'up': l - low_1 <= greatest(high_1 - h, 0), 'a': CAST(acceleration AS DOUBLE),
+        'extreme': CASE WHEN l - low_1 <= greatest(high_1 - h, 0) THEN high_1 ELSE low_1 END,
+        'next': CASE WHEN l - low_1 <= greatest(high_1 - h, 0) THEN l ELSE h END,
+        'stops': CASE WHEN k = 0 THEN [CAST(NULL AS DOUBLE)] WHEN (k - 1) % size = 0 THEN [] END
+    } ORDER BY k) AS bars
+    FROM bars
+    GROUP BY symbol, (k + size - 1) // size
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts FROM parts GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'h': b.h, 'l': b.l, 'highest': b.highest, 'lowest': b.lowest,
+            'up': CASE WHEN s.up THEN b.l > s.next ELSE b.h >= s.next END,
+            'a': CASE WHEN s.up AND b.l > s.next AND b.h > s.extreme OR NOT s.up AND b.h < s.next AND b.l < s.extreme
+                    THEN least(s.a + acceleration, maximum)
+                WHEN s.up AND b.l > s.next OR NOT s.up AND b.h < s.next THEN s.a ELSE CAST(acceleration AS DOUBLE) END,
+            'extreme': CASE WHEN s.up AND b.l > s.next OR NOT s.up AND b.h >= s.next
+                THEN greatest(s.extreme, b.h) ELSE least(s.extreme, b.l) END,
+            'next': CASE
+                -- The rise continues; the fall continues.
+                WHEN s.up AND b.l > s.next THEN least(b.lowest, s.next + (greatest(s.extreme, b.h) - s.next)
+                    * CASE WHEN b.h > s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
+                WHEN NOT s.up AND b.h < s.next THEN greatest(b.highest, s.next + (least(s.extreme, b.l) - s.next)
+                    * CASE WHEN b.l < s.extreme THEN least(s.a + acceleration, maximum) ELSE s.a END)
+                -- The trend turns down; the trend turns up.
+                WHEN s.up THEN greatest(b.highest, greatest(s.extreme, b.highest)
+                    + acceleration * (b.l - greatest(s.extreme, b.highest)))
+                ELSE least(b.lowest, least(s.extreme, b.lowest)
+                    + acceleration * (b.h - least(s.extreme, b.lowest))) END,
+            'stops': list_append(coalesce(b.stops, s.stops),
+                CASE WHEN s.up AND b.l > s.next OR NOT s.up AND b.h < s.next THEN s.next
+                    WHEN s.up THEN greatest(s.extreme, b.highest) ELSE least(s.extreme, b.lowest) END)
+        }
+    ))) AS parts
+    FROM symbols
+)
+SELECT symbol, unnest(dates) AS date, unnest(flatten(list_transform(parts, LAMBDA part: part.stops))) AS psar
+FROM folded;
+
 -- sql/indicators/trend/sma_v1.sql
 CREATE OR REPLACE MACRO sma_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -1820,6 +2030,71 @@ parts AS (
     } ORDER BY k) AS bars
     FROM bands
     GROUP BY symbol, (k + 127) // 128
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts FROM parts GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'x': b.x, 'before': b.before,
+            'upper': CASE WHEN s.upper BETWEEN b.before AND b.upper THEN s.upper ELSE b.upper END,
+            'lower': CASE WHEN s.lower BETWEEN b.lower AND b.before THEN s.lower ELSE b.lower END,
+            'up': b.x > CASE WHEN coalesce(s.up, b.up)
+                THEN CASE WHEN s.lower BETWEEN b.lower AND b.before THEN s.lower ELSE b.lower END
+                ELSE CASE WHEN s.upper BETWEEN b.before AND b.upper THEN s.upper ELSE b.upper END END,
+            'lines': list_append(coalesce(b.lines, s.lines),
+                {'line': CASE WHEN s.up THEN s.lower ELSE s.upper END, 'up': s.up})
+        }
+    ))) AS parts
+    FROM symbols
+),
+listed AS (
+    SELECT symbol, unnest(dates) AS date, unnest(list_append(
+        flatten(list_transform(parts[2:], LAMBDA part: part.lines)),
+        {'line': CASE WHEN parts[-1].up THEN parts[-1].lower ELSE parts[-1].upper END, 'up': parts[-1].up}
+    )) AS one
+    FROM folded
+)
+SELECT symbol, date, struct_extract(one, 'line') AS supertrend,
+    CASE WHEN struct_extract(one, 'up') THEN 1e0 WHEN NOT struct_extract(one, 'up') THEN -1e0 END AS supertrend_direction
+FROM listed;
+
+-- sql/indicators/trend/supertrend_v3.sql
+CREATE OR REPLACE MACRO supertrend_v3(src, n, multiplier) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size,
+        CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of supertrend')
+        AND not_negative_v1(multiplier, 'the multiplier of supertrend')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, size, x, before, (h + l) / 2e0 AS middle, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+bands AS (
+    SELECT symbol, date, k, size, x, before, middle, multiplier * wilder_of_v1(true_range, n, n, k) AS distance
+    FROM ranges
+),
+-- Each bar's state follows from the previous state, so that list_reduce() folds the list of a symbol's bars: s is the
+-- previous state, b the bar. A state has both bands and the direction (up).
+--   A band does not move if it is nearer to the price than the bar's new band and the previous close is inside it.
+--   Direction up: it stays up while close > lower band. Direction down: it turns up when close > upper band.
+-- The fold runs in parts, because each bar copies the list of its part's lines, and each part the list of all parts: a
+-- part has as many bars as there are parts, and at least 128. Each bar appends the line of the bar before it. Bar 0 is a part by itself.
+parts AS (
+    SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list({
+        'x': x, 'before': before, 'upper': middle + distance, 'lower': middle - distance,
+        'up': CASE WHEN k = n THEN x >= middle END,
+        'lines': CASE WHEN (k - 1) % size = 0 THEN CAST([] AS STRUCT(line DOUBLE, up BOOLEAN)[]) END
+    } ORDER BY k) AS bars
+    FROM bands
+    GROUP BY symbol, (k + size - 1) // size
 ),
 symbols AS (
     SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts FROM parts GROUP BY symbol
@@ -2579,13 +2854,6 @@ CREATE OR REPLACE MACRO macd
 );
 COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.';
 
-CREATE OR REPLACE MACRO psar
-(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
-    SELECT symbol, date, psar
-    FROM psar_v2(src, acceleration, maximum)
-);
-COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
-
 CREATE OR REPLACE MACRO sma
 (src, n := 20) AS TABLE (
     SELECT symbol, date, sma
@@ -2596,13 +2864,6 @@ CREATE OR REPLACE MACRO sma
     FROM sma_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
-
-CREATE OR REPLACE MACRO supertrend
-(src, n := 10, multiplier := 3) AS TABLE (
-    SELECT symbol, date, supertrend, supertrend_direction
-    FROM supertrend_v2(src, n, multiplier)
-);
-COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
@@ -2729,6 +2990,20 @@ CREATE OR REPLACE MACRO vwap
     FROM vwap_v2(src)
 );
 COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.';
+
+CREATE OR REPLACE MACRO psar
+(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
+    SELECT symbol, date, psar
+    FROM psar_v3(src, acceleration, maximum)
+);
+COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+
+CREATE OR REPLACE MACRO supertrend
+(src, n := 10, multiplier := 3) AS TABLE (
+    SELECT symbol, date, supertrend, supertrend_direction
+    FROM supertrend_v3(src, n, multiplier)
+);
+COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 
 -- sql/lake.sql
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced

@@ -58,7 +58,8 @@ def run(
     def make(before: Manifest) -> tuple[Change | None, FetchMetadataResult]:
         table, inputs, full = before.table("metadata"), Inputs.of(lake), bool(event.get("full"))
         report: FetchMetadataResult = {
-            "generation": None, "lists": 0, "rows": 0, "listed": 0, "code_changes": 0, "polygon": polygon,
+            "generation": None, "lists": 0, "rows": 0, "listed": 0, "code_changes": 0,
+            "reused": 0, "unlinked": 0, "polygon": polygon,
         }  # fmt: skip
         if not inputs.days or (is_up_to_date(table, inputs) and not full):
             return None, report
@@ -76,7 +77,18 @@ def run(
         return Change(tables={"metadata": table}), report
 
     published = publish(lake, "metadata", make)
-    return {**published.report, "generation": published.generation}
+    reused, unlinked = _doubts(lake) if published.generation else (0, 0)
+    return {**published.report, "reused": reused, "unlinked": unlinked, "generation": published.generation}
+
+
+def _doubts(lake: Lake) -> tuple[int, int]:
+    """Return the numbers of symbols that two companies have had, and of those that may be code changes."""
+    with lake.session(no_files, "views/reused_symbols", "views/unlinked_symbols") as con:
+        reused, unlinked = (
+            con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0]
+            for view in ("reused_symbols", "unlinked_symbols")
+        )
+    return reused, unlinked
 
 
 def _fetch(

@@ -143,13 +143,6 @@ CREATE OR REPLACE MACRO macd
 );
 COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.';
 
-CREATE OR REPLACE MACRO psar
-(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
-    SELECT symbol, date, psar
-    FROM psar_v2(src, acceleration, maximum)
-);
-COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
-
 CREATE OR REPLACE MACRO sma
 (src, n := 20) AS TABLE (
     SELECT symbol, date, sma
@@ -160,13 +153,6 @@ CREATE OR REPLACE MACRO sma
     FROM sma_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
-
-CREATE OR REPLACE MACRO supertrend
-(src, n := 10, multiplier := 3) AS TABLE (
-    SELECT symbol, date, supertrend, supertrend_direction
-    FROM supertrend_v2(src, n, multiplier)
-);
-COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
@@ -293,3 +279,17 @@ CREATE OR REPLACE MACRO vwap
     FROM vwap_v2(src)
 );
 COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.';
+
+CREATE OR REPLACE MACRO psar
+(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
+    SELECT symbol, date, psar
+    FROM psar_v3(src, acceleration, maximum)
+);
+COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+
+CREATE OR REPLACE MACRO supertrend
+(src, n := 10, multiplier := 3) AS TABLE (
+    SELECT symbol, date, supertrend, supertrend_direction
+    FROM supertrend_v3(src, n, multiplier)
+);
+COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';

@@ -4,7 +4,7 @@ title: The periods that end or begin from one list to the next while neither the
 status: active
 grain: one row per period and turn
 params: {}
-needs: [steps/metadata_dated]
+needs: [read_symbols, steps/metadata_dated]
 makes:
   numbered: id, symbol, sector, figi, listing_date, valid_from, valid_to, is_listed, company
   turns: id, symbol, sector, figi, listing_date, company, day, turn
@@ -17,11 +17,7 @@ CREATE OR REPLACE TEMP TABLE numbered AS
 SELECT
     row_number() OVER (ORDER BY symbol, valid_from NULLS FIRST) AS id,
     symbol, sector, figi, listing_date, valid_from, valid_to, source IN ('directory', 'polygon') AS is_listed,
-    -- The name without legal forms and punctuation: ASX writes ZIP CO LIMITED, ZIP CO LIMITED. and ZIP CO LIMITED..
-    nullif(trim(regexp_replace(regexp_replace(
-        regexp_replace(upper(name), '[^\p{L}\p{N} ]', '', 'g'),
-        '\b(THE|LIMITED|LTD|NL|INC|INCORPORATED|CORP|CORPORATION|CO|COMPANY|PLC|LLC)\b', '', 'g'
-    ), ' +', ' ', 'g')), '') AS company
+    plain_name(name) AS company
 FROM dated;
 
 CREATE OR REPLACE TEMP TABLE turns AS

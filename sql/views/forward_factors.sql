@@ -7,20 +7,35 @@ params: {src: "name of a table of bars as traded, with dividend and split_ratio"
 needs: []
 returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor
   moves as the total return), split_factor (shares of the first day = shares / split_factor)
-reference: as bars_adjusted, but adjusted forward from the first bar instead of back from the last
+reference: as bars_adjusted, but adjusted forward from the first bar instead of back from the last. NaN and infinity
+  count as NULL, a split_ratio of 0 or less as no split; the close before an ex-date is the last that is not NULL
 example: FROM forward_factors('bars_as_traded') WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
+  - 2026-11-27 bars without a close, split ratios of 0, NaN and infinity
 --- */
+CREATE OR REPLACE MACRO finite(x) AS CASE WHEN isfinite(CAST(x AS DOUBLE)) THEN x END;
+
 CREATE OR REPLACE MACRO forward_factors(src) AS TABLE
 WITH closes AS NOT MATERIALIZED (
     SELECT
         symbol, date,
-        coalesce(dividend, 0.0) AS dividend,
-        coalesce(split_ratio, 1.0) AS split_ratio,
-        -- The previous close, per share as of this day.
-        lag(close) OVER (PARTITION BY symbol ORDER BY date) / coalesce(split_ratio, 1.0) AS previous_close
+        coalesce(finite(dividend), 0.0) AS dividend,
+        CASE WHEN finite(split_ratio) > 0 THEN split_ratio ELSE 1.0 END AS split_ratio,
+        lag(finite(close) IGNORE NULLS) OVER w AS last_close,
+        lag(CASE WHEN finite(close) IS NOT NULL THEN date END IGNORE NULLS) OVER w AS last_date
     FROM query_table(src)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+per_share AS (
+    SELECT
+        symbol, date, dividend, split_ratio,
+        -- The previous close, per share as of this day.
+        last_close / product(split_ratio) OVER (
+            PARTITION BY symbol, last_date ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+        ) AS previous_close
+    FROM closes
+    WHERE dividend <> 0 OR split_ratio <> 1
 ),
 ex_dates AS (
     SELECT
@@ -30,8 +45,7 @@ ex_dates AS (
         list(
             split_ratio / CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END
         ) OVER so_far AS steps
-    FROM closes
-    WHERE dividend <> 0 OR split_ratio <> 1
+    FROM per_share
     WINDOW so_far AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
 ),
 factors AS (
@@ -44,9 +58,10 @@ factors AS (
     FROM ex_dates
 )
 SELECT
-    b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume,
-    coalesce(b.dividend, 0.0) AS dividend,
-    coalesce(b.split_ratio, 1.0) AS split_ratio,
+    b.symbol, b.date, finite(b.open) AS open, finite(b.high) AS high, finite(b.low) AS low, finite(b.close) AS close,
+    finite(b.volume) AS volume,
+    coalesce(finite(b.dividend), 0.0) AS dividend,
+    CASE WHEN finite(b.split_ratio) > 0 THEN b.split_ratio ELSE 1.0 END AS split_ratio,
     coalesce(f.price_factor, 1.0) AS price_factor,
     coalesce(f.split_factor, 1.0) AS split_factor
 FROM query_table(src) AS b

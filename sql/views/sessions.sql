@@ -10,6 +10,14 @@ example: SELECT count(*) FROM sessions WHERE date BETWEEN '2026-01-01' AND curre
 changes:
   - 2026-11-21 first version
 --- */
+-- A day that is the argument of a macro.
+CREATE OR REPLACE MACRO as_day(day) AS CASE
+    WHEN TRY_CAST(CAST(day AS VARCHAR) AS DATE) IS NULL THEN error(
+        'the day is ' || coalesce(CAST(day AS VARCHAR), 'NULL') || ': a DATE or a text as ''2026-11-20'' is needed'
+    )
+    ELSE TRY_CAST(CAST(day AS VARCHAR) AS DATE)
+END;
+
 CREATE OR REPLACE VIEW sessions AS
 SELECT date, open_utc, close_utc
 FROM read_parquet(

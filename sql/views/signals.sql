@@ -7,43 +7,57 @@ needs: [indicators]
 returns: symbol, date, signal (golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up,
   breakout_down, above_bands, below_bands), close
 reference: a signal falls on the day on which its condition becomes true; oversold and overbought are RSI 14 below
-  30 and above 70; a breakout is a close beyond the extremes of the previous 20 sessions (Donchian)
+  30 and above 70; a breakout is a close beyond the extremes of the previous 20 bars with high and low (Donchian). Two
+  numbers differ if they do by more than 1e-10 of the magnitudes that are subtracted. This is ten times the 1e-11 to
+  which stored indicators are determined, and a ten-thousandth of the smallest tick (1e-6 of the price). After a cross,
+  lines that do not differ are where they were, so that touching is no turn
 example: FROM signals WHERE date = (SELECT max(date) FROM indicators) ORDER BY signal, symbol
 changes:
   - 2026-11-21 first version
+  - 2026-11-27 rounding errors are no turns; a bar without high or low hides no breakout
 --- */
+-- 1 if a is above b, -1 if below, 0 if they do not differ by more than rounding errors of numbers as large as scale.
+CREATE OR REPLACE MACRO side(a, b, scale) AS CASE
+    WHEN a - b > 1e-10 * scale THEN 1 WHEN b - a > 1e-10 * scale THEN -1 WHEN a - b IS NOT NULL THEN 0
+END;
+
 CREATE OR REPLACE VIEW signals AS
-WITH today AS (
+WITH sides AS (
     SELECT
-        symbol, date, close, sma_50 > sma_200 AS is_golden, macd > macd_signal AS is_macd_up,
-        rsi_14 < 30 AS is_oversold, rsi_14 > 70 AS is_overbought,
-        close > bollinger_upper AS is_above, close < bollinger_lower AS is_below,
-        close > lag(donchian_upper) OVER w AS is_high, close < lag(donchian_lower) OVER w AS is_low
+        symbol, date, close, side(sma_50, sma_200, sma_50 + sma_200) AS gold,
+        side(macd, macd_signal, ema_12 + ema_26) AS macd,
+        side(rsi_14, 30, 100) AS low_rsi, side(rsi_14, 70, 100) AS high_rsi,
+        side(close, bollinger_upper, close + bollinger_middle) AS upper,
+        side(close, bollinger_lower, close + bollinger_middle) AS lower,
+        side(close, lag(donchian_upper IGNORE NULLS) OVER w, close) AS high,
+        side(close, lag(donchian_lower IGNORE NULLS) OVER w, close) AS low
     FROM indicators
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 turns AS (
     SELECT
-        symbol, date, close, is_golden, is_macd_up, is_oversold, is_overbought, is_above, is_below, is_high, is_low,
-        lag(is_golden) OVER w AS was_golden, lag(is_macd_up) OVER w AS was_macd_up,
-        lag(is_oversold) OVER w AS was_oversold, lag(is_overbought) OVER w AS was_overbought,
-        lag(is_above) OVER w AS was_above, lag(is_below) OVER w AS was_below,
-        lag(is_high) OVER w AS was_high, lag(is_low) OVER w AS was_low
-    FROM today
+        symbol, date, close, gold, macd, low_rsi, high_rsi, upper, lower, high, low,
+        -- Crosses: the side before, or 0 if the lines have never differed.
+        coalesce(lag(nullif(gold, 0) IGNORE NULLS) OVER w, lag(gold IGNORE NULLS) OVER w) AS was_gold,
+        coalesce(lag(nullif(macd, 0) IGNORE NULLS) OVER w, lag(macd IGNORE NULLS) OVER w) AS was_macd,
+        lag(low_rsi) OVER w AS was_low_rsi, lag(high_rsi) OVER w AS was_high_rsi,
+        lag(upper) OVER w AS was_upper, lag(lower) OVER w AS was_lower,
+        lag(high) OVER w AS was_high, lag(low) OVER w AS was_low
+    FROM sides
     WINDOW w AS (PARTITION BY symbol ORDER BY date)
 ),
 named AS (
     SELECT symbol, date, close, unnest([
-        CASE WHEN is_golden AND NOT was_golden THEN 'golden_cross' END,
-        CASE WHEN NOT is_golden AND was_golden THEN 'death_cross' END,
-        CASE WHEN is_macd_up AND NOT was_macd_up THEN 'macd_up' END,
-        CASE WHEN NOT is_macd_up AND was_macd_up THEN 'macd_down' END,
-        CASE WHEN is_oversold AND NOT was_oversold THEN 'oversold' END,
-        CASE WHEN is_overbought AND NOT was_overbought THEN 'overbought' END,
-        CASE WHEN is_high AND NOT was_high THEN 'breakout_up' END,
-        CASE WHEN is_low AND NOT was_low THEN 'breakout_down' END,
-        CASE WHEN is_above AND NOT was_above THEN 'above_bands' END,
-        CASE WHEN is_below AND NOT was_below THEN 'below_bands' END
+        CASE WHEN gold = 1 AND was_gold < 1 THEN 'golden_cross' END,
+        CASE WHEN gold = -1 AND was_gold > -1 THEN 'death_cross' END,
+        CASE WHEN macd = 1 AND was_macd < 1 THEN 'macd_up' END,
+        CASE WHEN macd = -1 AND was_macd > -1 THEN 'macd_down' END,
+        CASE WHEN low_rsi = -1 AND was_low_rsi > -1 THEN 'oversold' END,
+        CASE WHEN high_rsi = 1 AND was_high_rsi < 1 THEN 'overbought' END,
+        CASE WHEN high = 1 AND was_high < 1 THEN 'breakout_up' END,
+        CASE WHEN low = -1 AND was_low > -1 THEN 'breakout_down' END,
+        CASE WHEN upper = 1 AND was_upper < 1 THEN 'above_bands' END,
+        CASE WHEN lower = -1 AND was_lower > -1 THEN 'below_bands' END
     ]) AS signal
     FROM turns
 )

@@ -164,6 +164,8 @@ def test_nothing_new_publishes_nothing(tmp_path: Path) -> None:
         "rows": 21,
         "listed": 20,
         "code_changes": 0,
+        "reused": 0,
+        "unlinked": 20,
         "polygon": None,
     }
 

@@ -51,6 +51,8 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
         "rows": 3,
         "listed": 2,
         "code_changes": 1,
+        "reused": 0,
+        "unlinked": 0,
         "polygon": None,
     }
 

@@ -9,8 +9,8 @@ from stockstream.analytics.backtest.model import ClosedPosition, Costs, Order, P
 
 YEAR = 365
 """Days per year: rates accrue by calendar day."""
-NOTHING = 1e-9
-"""A position of fewer shares counts as closed: the rest is a rounding error."""
+NOTHING = 1e-12
+"""A smaller share of a quantity is a rounding error: a position of which less is left counts as closed."""
 
 
 class Books:
@@ -51,12 +51,17 @@ class Books:
         self._slippage += slippage
         portfolio.cash -= quantity * price + fee
         before = portfolio.quantity(order.symbol)
-        if before * (before + quantity) < 0:
+        if before * (before + quantity) < 0 and not self._is_nothing(portfolio.positions[order.symbol], quantity):
             share = -before / quantity
             self._change(order, -before, price, fee * share, day)
             self._change(order, before + quantity, price, fee * (1 - share), day)
         else:
             self._change(order, quantity, price, fee, day)
+
+    @staticmethod
+    def _is_nothing(position: Position, quantity: float = 0.0) -> bool:
+        """Return whether a position after a fill of `quantity` more shares is a rounding error of what was traded."""
+        return abs(position.quantity + quantity) <= NOTHING * max(position.bought, position.sold)
 
     def _change(self, order: Order, quantity: float, price: float, fee: float, day: date) -> None:
         positions = self._portfolio.positions
@@ -75,7 +80,7 @@ class Books:
         else:
             position.sold -= quantity
             position.received -= quantity * price
-        if abs(position.quantity) < NOTHING:
+        if self._is_nothing(position):
             self._close(position, day, order.reason)
 
     def _close(self, position: Position, day: date, reason: str) -> None:
@@ -106,7 +111,7 @@ class Books:
         else:
             position.bought -= quantity
             position.paid -= quantity * price
-        if abs(position.quantity) < NOTHING:
+        if self._is_nothing(position):
             self._close(position, day, reason)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
@@ -124,9 +129,9 @@ class Books:
         position.entry_price /= ratio
         position.bought *= ratio
         position.sold *= ratio
-        whole = math.floor(abs(position.quantity) + NOTHING)
+        whole = math.floor(abs(position.quantity) * (1 + NOTHING))
         fraction = position.quantity - math.copysign(whole, position.quantity)
-        if was_whole and abs(fraction) > NOTHING:
+        if was_whole and abs(fraction) > NOTHING * abs(position.quantity):
             self.close_out(symbol, fraction, portfolio.prices[symbol], day, "split")
 
     def dividend(self, symbol: str, amount: float) -> None:

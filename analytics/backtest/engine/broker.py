@@ -185,11 +185,11 @@ class Broker:
         order.price = (order.price * order.filled + price * quantity) / filled
         order.filled = filled
         order.commission += fee
-        if abs(order.remaining) < NOTHING:
+        if abs(order.remaining) <= NOTHING * abs(order.quantity):
             order.status = Status.filled
         if (other := order.sibling) is not None:
             other.quantity -= quantity
-            if abs(other.remaining) < NOTHING:
+            if abs(other.remaining) <= NOTHING * abs(quantity):
                 _cancel(other, f"the {order.reason} was filled")
         if order.symbol in self._brackets and before * self._portfolio.quantity(order.symbol) <= 0:
             self._drop_exits(order.symbol)
@@ -271,7 +271,7 @@ class Broker:
             remaining, was_whole = order.remaining * ratio, order.remaining == int(order.remaining)
             order.filled *= ratio
             if was_whole:
-                remaining = math.copysign(math.floor(abs(remaining) + NOTHING), remaining)
+                remaining = math.copysign(math.floor(abs(remaining) * (1 + NOTHING)), remaining)
             order.quantity = order.filled + remaining
             if remaining == 0:
                 order.status, order.reason = Status.cancelled, "a split left no share of the order"

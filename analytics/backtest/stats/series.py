@@ -21,7 +21,10 @@ P = ParamSpec("P")
 YEAR = 252
 """Sessions per year."""
 NOISE = 1e-12
-"""A smaller divisor counts as zero: with rounding errors, constant returns seem to have a small volatility."""
+"""A smaller divisor counts as zero: with rounding errors, constant returns seem to have a small volatility.
+
+It is a share of 1, because a return is a quotient near 1, less 1: its rounding errors do not depend on its own size.
+"""
 
 
 def none_if_undefined(formula: Callable[P, float | None]) -> Callable[P, float | None]:

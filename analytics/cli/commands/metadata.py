@@ -82,3 +82,10 @@ def show_metadata(out: Console, result: FetchMetadataResult) -> None:
         f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
         f"{result['listed']:,} symbols listed now, {result['code_changes']:,} code changes"
     )
+    if result["reused"]:
+        out.print(f"           {result['reused']:,} symbols were taken over by another company: FROM reused_symbols")
+    if result["unlinked"]:
+        out.print(
+            f"           {result['unlinked']:,} symbols appeared when others disappeared, and the lists do not show "
+            "whether these are code changes: FROM unlinked_symbols"
+        )

@@ -2,7 +2,7 @@
 name: psar
 version: 2
 title: Parabolic stop and reverse.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {acceleration: 0.02, maximum: 0.2}
 columns: [high, low]

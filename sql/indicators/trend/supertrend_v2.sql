@@ -2,7 +2,7 @@
 name: supertrend
 version: 2
 title: Supertrend.
-status: active
+status: superseded
 grain: one row per symbol and date
 params: {n: 10, multiplier: 3}
 columns: [high, low, close]

@@ -264,3 +264,26 @@ def test_rebalance_notes_a_symbol_that_has_not_started() -> None:
     assert [text for _, symbol, text in notes(result) if symbol == "BBB"] == [
         "order rejected: the symbol has had no bar so far (the first of them)"
     ]
+
+
+# Rounding errors of quantities are relative
+
+
+def flat_price(price: float, days: int) -> str:
+    return "\n".join(f"{day} {price} {price} {price} {price} 1000" for day in range(2, 2 + days))
+
+
+@pytest.mark.parametrize("shares", [100 / 7, 1e8 / 7, 1e-6 / 7])
+def test_a_position_that_is_sold_in_tenths_is_closed(shares: float) -> None:
+    sales = {day: Action.sell(shares * 0.1) for day in range(3, 13)}
+    result = play({2: Action.buy(shares), **sales}, flat_price(100 / shares, 12))
+    assert list(result.open_positions) == []
+    (trade,) = result.closed_positions
+    assert trade.quantity == pytest.approx(shares)
+
+
+def test_a_tiny_rest_of_a_tiny_position_is_no_rounding_error() -> None:
+    """A rest of 5e-10 shares is worth half a unit of money here."""
+    result = play({2: Action.buy(1e-6), 3: Action.sell(1e-6 * 0.9995)}, flat_price(1e8, 3))
+    (position,) = result.open_positions
+    assert position.quantity == pytest.approx(5e-10)
