@@ -14,14 +14,15 @@ import typer
 from rich.console import Console
 
 from stockstream.analytics.cli import commands
-from stockstream.analytics.cli.logs import start_logging
 from stockstream.analytics.cli.options import OLD_NAMES
 from stockstream.analytics.cli.registry import add_commands
-from stockstream.sql.errors import StockStreamError
+from stockstream.analytics.cli.signals import stopping_on_signals
+from stockstream.sql.errors import ExitCode, StockStreamError
+from stockstream.sql.session import LakeWarning
 
 app = typer.Typer(
     name="stockstream",
-    epilog="Exit codes: 0 complete, 1 failed, 2 wrong usage, 3 some symbols missing.",
+    epilog="Exit codes: " + "; ".join(f"{int(code)} {code.meaning}" for code in ExitCode) + ".",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={
@@ -50,15 +51,26 @@ add_commands(app, commands)
 
 
 def main() -> None:
-    """Run a command; print a StockStreamError as one line on standard error, and exit with its code."""
-    warnings.showwarning = lambda message, *_: Console(stderr=True, soft_wrap=True).print(
-        f"warning: {message}", markup=False
-    )
-    try:
-        start_logging()
-        app(prog_name="stockstream")
-    except StockStreamError as error:
-        Console(stderr=True, soft_wrap=True).print(f"error: {error}", markup=False, highlight=False)
-        sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)
+    """Run a command; print a StockStreamError as one line on standard error, and exit with its code.
+
+    A command that succeeds although a file of the lake is left out exits with the code of a partial result.
+    """
+    out = Console(stderr=True, soft_wrap=True)
+    is_partial = False
+
+    def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
+        nonlocal is_partial
+        is_partial = is_partial or issubclass(category, LakeWarning)
+        out.print(f"warning: {message}", markup=False, highlight=False)
+
+    warnings.showwarning = show_warning
+    with stopping_on_signals():
+        try:
+            app(prog_name="stockstream")
+        except StockStreamError as error:
+            out.print(f"error: {error}", markup=False, highlight=False)
+            sys.exit(error.exit_code)
+        except SystemExit as end:
+            if is_partial and not end.code:
+                sys.exit(ExitCode.PARTIAL)
+            raise

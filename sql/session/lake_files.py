@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -38,6 +39,22 @@ def list_files(con: DuckDBPyConnection, lake: str) -> None:
         except duckdb.Error as error:
             if "ETag on reading file" not in str(error) or attempt == ATTEMPTS:
                 raise explain(error, lake) from None
+
+
+def is_lake(con: DuckDBPyConnection) -> bool:
+    """Return whether the lake of a connection exists: it has files in state/, raw-data/ or symbols/."""
+    return any(files_of(con, variable) for variable in ("state_files", "listed_files", "symbol_files"))
+
+
+def no_lake(lake: str) -> str:
+    """Return the message that there is no lake at a URI."""
+    if lake.startswith("s3://"):
+        reason = "no object of a lake has this prefix"
+    elif Path(lake).is_dir():
+        reason = "the folder has no file of a lake"
+    else:
+        reason = "there is no such folder"
+    return f"{lake} is no lake: {reason} (`stockstream run` makes one; --lake or STOCKSTREAM_LAKE names another)"
 
 
 def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:

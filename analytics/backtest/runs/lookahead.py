@@ -42,7 +42,7 @@ class Verdict:
 
 def verify(
     make: Callable[[], Strategy],
-    lake: str | None = None,
+    lake: str | Path | None = None,
     *,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),

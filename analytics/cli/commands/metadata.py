@@ -10,11 +10,10 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
+from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, existing_lake, market_of
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
-from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.fetch_metadata import run as run_step
 from stockstream.sql.errors import UsageError
 
@@ -47,7 +46,7 @@ def metadata_command(
 
     Example: stockstream metadata --source polygon --date 2015-06-30
     """
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     lake_market = market_of(opened, market)
     if source is Source.listings and date:
         raise UsageError("--date is for --source polygon: each list of companies in the lake has its own day")
