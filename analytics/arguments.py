@@ -45,7 +45,9 @@ def day_of(name: str, day: object) -> date:
             return date.fromisoformat(day)
     except ValueError:
         pass
-    raise ArgumentError(f"{name} {day}: write a day as YYYY-MM-DD, or a datetime.date")
+    if isinstance(day, str):
+        raise ArgumentError(f"{name} {day}: write a day as YYYY-MM-DD")
+    raise ArgumentError(f"{name}: {_described(day)} is no day: write YYYY-MM-DD, or a datetime.date")
 
 
 def range_of(start: object, end: object) -> tuple[date | None, date | None]:

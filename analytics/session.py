@@ -70,8 +70,12 @@ def generation_of(lake: str, as_of: AsOf | None) -> int | None:
     return find_generation(Lake(lake).require(), str(as_of))
 
 
-def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars") -> tuple[str, ...]:
+def known_symbols(
+    con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars", what: str = "no bars of {names} in {src}"
+) -> tuple[str, ...]:
     """Return the symbols of a table or view that some names mean (see `pipeline.symbols.matching`), each once.
+
+    `what` is the message about unknown names.
 
     Raises:
         UsageError: it has no row for a name; the message suggests the most similar symbol that it has. Or a name
@@ -84,7 +88,7 @@ def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = 
     rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ({listed})").fetchall()
     if all((symbol,) in rows for symbol in symbols):
         return tuple(dict.fromkeys(symbols))
-    return matching(symbols, all_symbols(con, src), f"no bars of {{names}} in {src}")
+    return matching(symbols, all_symbols(con, src), what.replace("{src}", src))
 
 
 def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:

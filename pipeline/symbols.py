@@ -73,5 +73,5 @@ def matching(names: Iterable[str], stored: Collection[str], what: str) -> tuple[
             )
         (matches if candidates else unknown).append(candidates[0] if candidates else name)
     if unknown:
-        raise UsageError(what.format(names=", ".join(unknown)) + did_you_mean(unknown[0], exact))
+        raise UsageError(what.replace("{names}", ", ".join(map(canonical, unknown))) + did_you_mean(unknown[0], exact))
     return tuple(dict.fromkeys(matches))

@@ -19,7 +19,7 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import Market, market
 from stockstream.pipeline.symbols import split_symbols
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import ArgumentError, UsageError
 
 OLD_NAMES = {
     "start-date": "start",
@@ -79,7 +79,10 @@ def parse_day(option: str, text: str | date) -> date:
     Raises:
         UsageError: the text is not of the form YYYY-MM-DD.
     """
-    return day_of(option, text)
+    try:
+        return day_of(option, text)
+    except ArgumentError as error:
+        raise UsageError(str(error)) from None  # Typer shows its usage for an error that is a ValueError
 
 
 def check_range(start: date | None, end: date | None) -> None:

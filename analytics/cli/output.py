@@ -24,21 +24,18 @@ class Format(StrEnum):
     table = "table"
     csv = "csv"
     json = "json"
-    jsonl = "jsonl"
     parquet = "parquet"
-    arrow = "arrow"
 
 
 SUFFIXES = {
-    ".txt": Format.table,
-    ".csv": Format.csv,
-    ".json": Format.json,
-    ".jsonl": Format.jsonl,
-    ".parquet": Format.parquet,
-    ".arrow": Format.arrow,
+    ".txt": "table",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
 }
-"""Format by the end of a file's name."""
-BINARY = (Format.parquet, Format.arrow)
+"""Format by the end of a file's name: those of `Format`, and two that only make sense in a file."""
 
 FormatOption = Annotated[
     Format | None, typer.Option(help="Format of the result.", show_default="by the end of the file's name, or table")
@@ -54,14 +51,14 @@ OutputOption = Annotated[
 ]
 
 _COPY = {
-    Format.csv: "FORMAT csv, HEADER true",
-    Format.json: "FORMAT json, ARRAY true",
-    Format.jsonl: "FORMAT json",
-    Format.parquet: "FORMAT parquet, COMPRESSION zstd",
+    "csv": "FORMAT csv, HEADER true",
+    "json": "FORMAT json, ARRAY true",
+    "jsonl": "FORMAT json",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
 
 
-def result_format(format: Format | None, as_json: bool, output: Path | None) -> Format:
+def result_format(format: Format | None, as_json: bool, output: Path | None) -> str:
     """Return the format that `--format` and `--json` select, otherwise the one of the file's name, otherwise a table.
 
     Raises:
@@ -70,7 +67,7 @@ def result_format(format: Format | None, as_json: bool, output: Path | None) -> 
     """
     if as_json and format not in (None, Format.json):
         raise UsageError(f"--json and --format {format} contradict each other: write one of them")
-    chosen = Format.json if as_json else format
+    chosen: str | None = Format.json if as_json else format
     if output is not None and (suffix := output.suffix.lower()):
         named = SUFFIXES.get(suffix)
         if chosen is None and named is None:
@@ -80,12 +77,12 @@ def result_format(format: Format | None, as_json: bool, output: Path | None) -> 
             raise UsageError(f"-o {output} and --format {chosen} contradict each other: omit --format, or rename it")
         chosen = chosen or named
     chosen = chosen or Format.table
-    if chosen in BINARY and output is None and sys.stdout.isatty():
+    if chosen == Format.parquet and output is None and sys.stdout.isatty():
         raise UsageError(f"--format {chosen} is not for a terminal: name a file with -o")
     return chosen
 
 
-def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, output: Path | None) -> None:
+def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output: Path | None) -> None:
     """Write a result to a file, or to standard output if `output` is None. The file appears when it is complete.
 
     Raises:
@@ -115,10 +112,10 @@ def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, outp
         part.unlink(missing_ok=True)
 
 
-def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, path: Path) -> None:
-    if format is Format.table:
+def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path: Path) -> None:
+    if format == "table":
         path.write_text(f"{result}\n", encoding="utf-8")
-    elif format is Format.arrow:
+    elif format == "arrow":
         import pyarrow.ipc  # takes a while to import
 
         batches = result.fetch_arrow_reader()

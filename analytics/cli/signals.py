@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from types import FrameType
 
 from stockstream.sql.errors import ExitCode
@@ -30,7 +32,7 @@ class Stopped(BaseException):
 def stopping_on_signals() -> Iterator[None]:
     """End the process with one line and the code of the signal, whatever error the signal causes in the command.
 
-    All temporary files of the command are in one folder, which is removed at the end. A second signal ends the process
+    All temporary files of the process are in one folder, which is removed at its end. A second signal ends the process
     at once. A signal that was ignored at the start, as `nohup` does, stays ignored.
     """
     received: list[signal.Signals] = []
@@ -61,8 +63,7 @@ def stopping_at_once(message: str, clean_up: Callable[[], None]) -> Iterator[Non
         clean_up()
         code, name = SIGNALS[signal.Signals(number)]
         print(f"{name}: {message}", file=sys.stderr, flush=True)
-        if tempfile.tempdir is not None:
-            shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+        shutil.rmtree(_folder(), ignore_errors=True)
         os._exit(code)
 
     with _handlers(stop):
@@ -85,12 +86,18 @@ def _handlers(handler: Handler) -> Iterator[None]:
 
 @contextmanager
 def _temporary_folder() -> Iterator[None]:
-    """Create all temporary files in a folder of this process, and remove it afterwards."""
+    """Create all temporary files in the folder of this process."""
     before = tempfile.tempdir
-    folder = tempfile.mkdtemp(prefix="stockstream-")
-    tempfile.tempdir = folder
+    tempfile.tempdir = _folder()
     try:
         yield
     finally:
         tempfile.tempdir = before
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@cache
+def _folder() -> str:
+    """Return a folder that is removed at the end of the process: libraries keep files open until then."""
+    folder = tempfile.mkdtemp(prefix="stockstream-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder

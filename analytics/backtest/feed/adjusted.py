@@ -51,10 +51,7 @@ def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -
         UsageError: the benchmark has no bars in the range.
     """
     assert setup.benchmark is not None
-    try:
-        (benchmark,) = known_symbols(con, [setup.benchmark], src)
-    except UsageError as error:
-        raise UsageError(f"the benchmark: {error}") from None
+    (benchmark,) = known_symbols(con, [setup.benchmark], src, "no bars of the benchmark {names} in {src}")
     if not (closes := _closes(con, setup, [benchmark], src, "close")):
         raise UsageError(f"no bars of the benchmark {benchmark}{between(setup)}")
     return closes[benchmark]

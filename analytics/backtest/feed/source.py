@@ -118,8 +118,9 @@ def _with_stored_symbols(con: DuckDBPyConnection, setup: Setup, src: str) -> Set
     """
     if setup.symbols is None:
         return setup
+    what = "no bars of {names}: there is no such symbol"
     try:
-        return setup.model_copy(update={"symbols": known_symbols(con, setup.symbols, src)})
+        return setup.model_copy(update={"symbols": known_symbols(con, setup.symbols, src, what)})
     except (duckdb.CatalogException, duckdb.BinderException):
         return setup  # `_inventory` reports that the table or its column is missing
 

@@ -108,8 +108,9 @@ class Setup(BaseModel):
             if name == "symbols":
                 return symbols_of(value)
             return text_of(name, value) if name == "benchmark" else day_of(name, value)
-        except ArgumentError as error:
-            raise UsageError(str(error)) from None  # pydantic would put an error that is a ValueError into a list
+        except ArgumentError as error:  # pydantic would put an error that is a ValueError into a list
+            text = f"{name}: Input should be a valid date, YYYY-MM-DD" if name in ("start", "end") else str(error)
+            raise UsageError(text) from None
 
     @field_validator("commission")
     @classmethod

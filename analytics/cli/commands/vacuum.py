@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_l
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
+from stockstream.pipeline.steps.vacuum import check_retention
 from stockstream.pipeline.steps.vacuum import run as vacuum_step
 
 
@@ -85,4 +87,6 @@ def _hours(text: str) -> int:
     match = re.fullmatch(r"(\d+)([dh])", text, re.ASCII)
     if match is None:
         raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
-    return int(match[1]) * {"d": 24, "h": 1}[match[2]]
+    hours = int(match[1]) * {"d": 24, "h": 1}[match[2]]
+    check_retention(timedelta(hours=hours))
+    return hours
