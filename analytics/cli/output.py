@@ -124,7 +124,7 @@ def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path:
                 file.write_batch(batch)
     else:
         # Not result.query(): it does not release the GIL while it binds, and binding may send requests to S3.
-        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
+        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]}, USE_TMP_FILE false)")
 
 
 @contextmanager

@@ -78,37 +78,31 @@ def add_commands(app: typer.Typer, package: ModuleType) -> None:
 
 
 class _Command(TyperCommand):
-    """A command that refuses an option given twice, digits other than 0 to 9, and variables that are no settings.
+    """A command that refuses an option that stands twice, and variables that are no settings.
 
     For a mistyped choice it suggests the most similar value; Typer only does so for names of options.
     """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
-            rest = super().parse_args(ctx, args)
+            return super().parse_args(ctx, args)
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")  # pydantic's, which Typer passes on
             if match := re.search(r"'(.*)' is not one of (.+)\.$", error.message):
                 error.message += did_you_mean(match[1], re.findall(r"'([^']+)'", match[2])).replace("; did", " Did")
             raise
-        for name, text in ctx.meta.get("texts", {}).items():
-            is_number = isinstance(ctx.params.get(name), int | float)
-            if is_number and isinstance(text, str) and not text.isascii():
-                raise UsageError(f"{name.replace('_', '-')} {text}: write the number with the digits 0 to 9")
-        return rest
 
     def make_parser(self, ctx: Any) -> Any:
         parser = super().make_parser(ctx)
         parse = parser.parse_args
 
         def parse_once(args: list[str]) -> Any:
-            texts, rest, order = parse(args=args)
+            values, rest, order = parse(args=args)
             for parameter in dict.fromkeys(order):
                 is_single = parameter.param_type_name == "option" and not parameter.multiple
                 if is_single and order.count(parameter) > 1 and not ctx.resilient_parsing:
                     raise UsageError(f"{max(parameter.opts, key=len)} stands on the command line twice: write it once")
-            ctx.meta["texts"] = texts
-            return texts, rest, order
+            return values, rest, order
 
         parser.parse_args = parse_once  # type: ignore[method-assign]
         return parser
