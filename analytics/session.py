@@ -42,14 +42,14 @@ def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify
     return con
 
 
-def open_lake(lake: str, *, as_of: AsOf | None = None) -> DuckDBPyConnection:
+def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
     """Return the connection of `connect` for a command, whose answer about no lake would be wrong.
 
     Raises:
         NoLake: there is no lake.
         LakeError, UsageError: as in `connect`.
     """
-    con = open_session(lake, generation=generation_of(lake, as_of))
+    con = open_session(lake, generation=generation_of(lake, as_of), verify=verify)
     if not is_lake(con):
         con.close()
         raise NoLake(no_lake(normalise(lake)))
@@ -93,9 +93,5 @@ def known_symbols(
 
 def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:
     """Return the symbols in a table or view, sorted."""
-    return [
-        symbol
-        for (symbol,) in con.execute(
-            f"SELECT DISTINCT symbol FROM {src} WHERE symbol IS NOT NULL ORDER BY symbol"
-        ).fetchall()
-    ]
+    rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IS NOT NULL ORDER BY symbol")
+    return [symbol for (symbol,) in rows.fetchall()]

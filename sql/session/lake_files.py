@@ -59,8 +59,9 @@ def no_lake(lake: str) -> str:
 
 def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
     """Return the value of a variable that is a list of files."""
-    row = con.execute(f"SELECT getvariable({quoted(variable)})").fetchone()
-    return list(row[0] or []) if row else []
+    # fetchall, as a result that is not read to its end holds a transaction, in which DuckDB binds no further table.
+    ((files,),) = con.execute(f"SELECT getvariable({quoted(variable)})").fetchall()
+    return list(files or [])
 
 
 def listed_files(con: DuckDBPyConnection) -> list[str]:
