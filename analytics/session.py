@@ -86,7 +86,7 @@ def known_symbols(
         return ()
     listed = ", ".join(map(quoted, symbols))  # in the text, because DuckDB imports pandas to convert a list parameter
     rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ({listed})").fetchall()
-    if all((symbol,) in rows for symbol in symbols):
+    if {symbol for (symbol,) in rows} >= {*symbols}:
         return tuple(dict.fromkeys(symbols))
     return matching(symbols, all_symbols(con, src), what.replace("{src}", src))
 

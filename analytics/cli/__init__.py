@@ -14,10 +14,12 @@ import typer
 from rich.console import Console
 
 from stockstream.analytics.cli import commands
+from stockstream.analytics.cli.logs import start_logging
 from stockstream.analytics.cli.options import OLD_NAMES
 from stockstream.analytics.cli.registry import add_commands
 from stockstream.analytics.cli.signals import stopping_on_signals
-from stockstream.sql.errors import ExitCode, StockStreamError
+from stockstream.pipeline.configuration import unknown_variables
+from stockstream.sql.errors import ExitCode, StockStreamError, UsageError
 from stockstream.sql.session import LakeWarning
 
 app = typer.Typer(
@@ -50,6 +52,17 @@ def options(
 add_commands(app, commands)
 
 
+def _prepare() -> None:
+    """Check the settings and start logging, when the command line has been parsed.
+
+    Raises:
+        UsageError: a setting is wrong, or a variable looks like a setting and is none.
+    """
+    if message := unknown_variables():
+        raise UsageError(message)
+    start_logging()
+
+
 def main() -> None:
     """Run a command; print a StockStreamError as one line on standard error, and exit with its code.
 
@@ -66,7 +79,7 @@ def main() -> None:
     warnings.showwarning = show_warning
     with stopping_on_signals():
         try:
-            app(prog_name="stockstream")
+            app(prog_name="stockstream", obj=_prepare)
         except StockStreamError as error:
             out.print(f"error: {error}", markup=False, highlight=False)
             sys.exit(error.exit_code)

@@ -14,8 +14,6 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-from stockstream.analytics.cli.logs import start_logging
-from stockstream.pipeline.configuration import unknown_variables
 from stockstream.sql.errors import UsageError, did_you_mean
 
 
@@ -78,7 +76,7 @@ def add_commands(app: typer.Typer, package: ModuleType) -> None:
 
 
 class _Command(TyperCommand):
-    """A command that refuses an option that stands twice, and variables that are no settings.
+    """A command that refuses an option that stands twice.
 
     For a mistyped choice it suggests the most similar value; Typer only does so for names of options.
     """
@@ -108,7 +106,6 @@ class _Command(TyperCommand):
         return parser
 
     def invoke(self, ctx: Any) -> Any:
-        if message := unknown_variables():
-            raise UsageError(message)
-        start_logging()
+        if ctx.obj is not None:
+            ctx.obj()  # what `main` does before a command runs, but not before its help
         return super().invoke(ctx)
