@@ -49,6 +49,8 @@ def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> D
         NoLake: there is no lake.
         LakeError, UsageError: as in `connect`.
     """
+    if as_of is not None:
+        Lake(lake).require()
     con = open_session(lake, generation=generation_of(lake, as_of), verify=verify)
     if not is_lake(con):
         con.close()
@@ -61,13 +63,12 @@ def generation_of(lake: str, as_of: AsOf | None) -> int | None:
 
     Raises:
         UsageError: there is no such generation, or it was deleted; or `as_of` is no number, text or date.
-        NoLake: there is no lake.
     """
     if as_of is None:
         return None
     if isinstance(as_of, bool) or not isinstance(as_of, int | str | date):
         raise ArgumentError(f"as_of: {as_of!r} is no generation: write its number, or a time such as 2026-11-20")
-    return find_generation(Lake(lake).require(), str(as_of))
+    return find_generation(Lake(lake), str(as_of))
 
 
 def known_symbols(

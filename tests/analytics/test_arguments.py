@@ -132,8 +132,10 @@ def test_no_lake_is_a_warning_of_a_connection_and_an_error_of_an_answer(tmp_path
     for call in (lambda: analytics.indicators("rsi", nowhere), lambda: backtest(HOLD(), nowhere)):
         with pytest.raises(NoLake, match="is no lake: there is no such folder"):
             call()
-    with pytest.raises(NoLake):
+    with pytest.raises(UsageError, match="has no generation 1"):
         analytics.connect(nowhere, as_of=1)
+    with pytest.raises(NoLake):
+        analytics.indicators("rsi", nowhere, as_of=1)
     assert not Path(nowhere).exists()
 
 
