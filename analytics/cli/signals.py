@@ -8,6 +8,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -74,7 +75,8 @@ def stopping_at_once(message: str, clean_up: Callable[[], None]) -> Iterator[Non
 def _handlers(handler: Handler) -> Iterator[None]:
     """Handle the signals that are not ignored; afterwards as before."""
     before = {each: signal.getsignal(each) for each in SIGNALS}
-    active = [each for each in SIGNALS if before[each] is not signal.SIG_IGN]
+    is_main = threading.current_thread() is threading.main_thread()  # others cannot handle signals
+    active = [each for each in SIGNALS if is_main and before[each] is not signal.SIG_IGN]
     for each in active:
         signal.signal(each, handler)
     try:

@@ -310,6 +310,7 @@ def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=variables)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_ends_a_query_with_one_line(number: signal.Signals, lake: str) -> None:
     sql = "SELECT a.range * b.range AS n FROM range(1000000) AS a, range(1000000) AS b"
@@ -325,6 +326,7 @@ def test_a_signal_ends_a_query_with_one_line(number: signal.Signals, lake: str) 
     assert not list(Path("temp").iterdir())
 
 
+@pytest.mark.slow
 def test_a_signal_ends_a_run_that_waits_for_its_source(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         url = f"http://127.0.0.1:{server.getsockname()[1]}"
