@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from stockstream import analytics
-from stockstream.analytics.backtest import Setup, backtest, search
+from stockstream.analytics.backtest import Setup, backtest, search, verify
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.pipeline.configuration import SettingWarning, settings
 from stockstream.pipeline.sources.yahoo import YahooSource
@@ -86,6 +86,7 @@ def test_a_day_is_a_text_or_a_date_everywhere(day: Any, lake: str) -> None:
         (lambda lake: backtest("BuyAndHold", lake), "strategy: 'BuyAndHold' is no strategy"),
         (lambda lake: backtest(HOLD(), FRAME), "lake: a DataFrame is no lake"),
         (lambda lake: backtest(HOLD(), con=FRAME), "con: a DataFrame is no connection"),
+        (lambda lake: verify(HOLD(), lake), "makes no strategy"),
         (lambda lake: search(HOLD(), [{}], lake), "name a subclass of Strategy, not an instance"),
     ],
 )
