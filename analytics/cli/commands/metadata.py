@@ -10,10 +10,11 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, existing_lake, market_of
+from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
+from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.fetch_metadata import run as run_step
 from stockstream.sql.errors import UsageError
 
@@ -46,12 +47,14 @@ def metadata_command(
 
     Example: stockstream metadata --source polygon --date 2015-06-30
     """
-    opened = existing_lake(lake)
+    opened = Lake(lake_uri(lake))
     lake_market = market_of(opened, market)
     if source is Source.listings and date:
         raise UsageError("--date is for --source polygon: each list of companies in the lake has its own day")
     if source is Source.polygon and lake_market.name != "US":
         raise UsageError("--source polygon has the US market only: use --source listings")
+    if source is Source.listings:
+        opened.require()  # Polygon's answers may be the first files of a lake
     provider = None
     if source is Source.polygon:
         from stockstream.pipeline.metadata.polygon import PolygonReference  # takes a while to import
