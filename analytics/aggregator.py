@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
@@ -9,14 +10,17 @@ from pathlib import Path
 import polars as pl
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from stockstream.analytics.arguments import day_of, lake_of, range_of, symbols_of
 from stockstream.analytics.cache import LocalCopies
-from stockstream.analytics.session import AsOf, generation_of
-from stockstream.pipeline.configuration import settings
+from stockstream.analytics.session import AsOf, generation_of, known_symbols
 from stockstream.pipeline.lake import Lake, no_files, since
 from stockstream.sql.session import (
     FileFilter,
+    LakeWarning,
     connect,
     files_of,
+    is_lake,
+    no_lake,
     pick_files,
     run_date,
     set_silver,
@@ -36,16 +40,20 @@ class DataAggregator:
 
     `lake` is a folder or s3://bucket/prefix (default `STOCKSTREAM_LAKE`). `cache` is a folder that keeps copies of the
     files of an S3 lake, for development. `as_of` is a generation of `stockstream history` to read instead of the
-    newest: its number, or a time in UTC for the newest one published up to then.
+    newest: its number, or a time in UTC for the newest one published up to then. If there is no lake, a `LakeWarning`
+    says so, and the frames are empty.
 
     Raises:
         LakeError: the lake cannot be listed or read.
-        UsageError: there is no such generation, or it was deleted.
-        ValueError: a day is not YYYY-MM-DD, or a range ends before it starts.
+        UsageError: there is no such generation, or it was deleted; the lake has no bars of a symbol.
+        ArgumentError: a day is not YYYY-MM-DD, a range ends before it starts, or an argument is of the wrong kind.
+            It is a UsageError and a ValueError.
     """
 
-    def __init__(self, lake: str | None = None, cache: str | Path | None = None, *, as_of: AsOf | None = None) -> None:
-        self._lake = Lake(lake or settings().lake_uri)
+    def __init__(
+        self, lake: str | Path | None = None, cache: str | Path | None = None, *, as_of: AsOf | None = None
+    ) -> None:
+        self._lake = Lake(lake_of(lake))
         self._cache = cache
         on_s3 = self._lake.uri.startswith("s3://")
         self._copies = LocalCopies(self._lake, Path(cache).expanduser()) if cache and on_s3 else None
@@ -62,7 +70,8 @@ class DataAggregator:
 
     def load_date(self, day: Day) -> pl.DataFrame:
         """Return the bars of one session; reads only batch files that were written on that day or later."""
-        return self.load_date_range(day, day)
+        session = day_of("day", day)
+        return self.load_date_range(session, session)
 
     def load_date_range(self, start: Day, end: Day) -> pl.DataFrame:
         """Return the bars from start to end, both included; reads only batch files written since the first day."""
@@ -72,11 +81,15 @@ class DataAggregator:
         """Return the bars from start to end, both included, lazily."""
         return self._range(start, end).pl(lazy=True)
 
-    def load_symbols(self, symbols: Sequence[str]) -> pl.DataFrame:
-        """Return all bars of some symbols; reads only the row groups that may contain them."""
+    def load_symbols(self, symbols: Sequence[str] | str) -> pl.DataFrame:
+        """Return all bars of some symbols; reads only the row groups that may contain them.
+
+        A text is a list as after `--symbols`: `IBM` or `IBM,AAPL`. A name in another letter case means the one symbol
+        that has it.
+        """
         return self._symbols(symbols).pl()
 
-    def scan_symbols(self, symbols: Sequence[str]) -> pl.LazyFrame:
+    def scan_symbols(self, symbols: Sequence[str] | str) -> pl.LazyFrame:
         """Return all bars of some symbols, lazily."""
         return self._symbols(symbols).pl(lazy=True)
 
@@ -87,7 +100,7 @@ class DataAggregator:
 
         Batch files that `vacuum` has archived or removed are not read; the view `raw_bars` has the archived rows.
         """
-        run_day = _day(day)
+        run_day = day_of("day", day)
         con = connect(self._lake.uri, file_filter=no_files, generation=self._generation)
         set_silver(con, {})
         set_variable(con, "unconsolidated_files", files_of(con, "raw_files"))
@@ -102,19 +115,23 @@ class DataAggregator:
         return self._connect().table("bars").order("symbol, date")
 
     def _range(self, start: Day, end: Day) -> DuckDBPyRelation:
-        first, last = _day(start), _day(end)
-        if last < first:
-            raise ValueError(f"the range ends ({last}) before it starts ({first})")
+        first, last = day_of("start", start), day_of("end", end)
+        range_of(first, last)
         bars = self._connect(since(first)).table("bars")
         return bars.filter(f"date BETWEEN DATE '{first}' AND DATE '{last}'").order("symbol, date")
 
-    def _symbols(self, symbols: Sequence[str]) -> DuckDBPyRelation:
+    def _symbols(self, symbols: Sequence[str] | str) -> DuckDBPyRelation:
+        names = symbols_of(symbols)
         con = self._connect()
-        set_variable(con, "batch_symbols", sorted(symbols))
+        if is_lake(con):
+            names = known_symbols(con, names)
+        set_variable(con, "batch_symbols", sorted(names))
         return con.table("bars").filter(_OF_SYMBOLS).order("symbol, date")
 
     def _connect(self, file_filter: FileFilter = lambda files: files) -> DuckDBPyConnection:
         con = connect(self._lake.uri, file_filter=self._cached(file_filter), generation=self._generation)
+        if not is_lake(con):
+            warnings.warn(f"{no_lake(self._lake.uri)}; the frames are empty", LakeWarning, stacklevel=4)
         if self._copies is not None:
             base, delta, restated = silver_of(con, "bars")
             set_silver(con, {"bars": (self._copies.of(base), self._copies.of(delta), restated)})
@@ -132,7 +149,3 @@ _OF_SYMBOLS = """
     symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
     AND list_contains(getvariable('batch_symbols'), symbol)
 """
-
-
-def _day(day: Day) -> date:
-    return day if isinstance(day, date) else date.fromisoformat(day)

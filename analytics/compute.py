@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from stockstream.analytics.session import AsOf, connect, known_symbols
+from stockstream.analytics.arguments import lake_of, paths_of, range_of, symbols_of, text_of, texts_of
+from stockstream.analytics.session import AsOf, known_symbols, open_lake
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse, plan
-from stockstream.sql.session import quoted
 
 if TYPE_CHECKING:
     import polars as pl
@@ -24,41 +26,41 @@ FEW = 50
 
 
 def indicators(
-    requests: Sequence[str],
-    lake: str | None = None,
+    requests: Sequence[str] | str,
+    lake: str | Path | None = None,
     *,
     src: str = "bars_adjusted",
-    symbols: Sequence[str] | None = None,
+    symbols: Sequence[str] | str | None = None,
     start: date | str | None = None,
     end: date | str | None = None,
     as_of: AsOf | None = None,
-    sql_path: Sequence[str | Path] = (),
+    sql_path: Sequence[str | Path] | str | Path = (),
 ) -> pl.DataFrame:
     """Compute indicators, as in `indicators(["rsi_14", "macd", "ema(12, volume)"], symbols=["BHP"])`.
 
     Return one row per symbol and date, sorted by both: symbol, date, close and one column per request (see
     `stockstream indicators list`). The indicators are computed from all bars of a symbol; `start` and `end`
-    (YYYY-MM-DD, inclusive) only filter the result. `src` is a view or table of the lake with symbol, date, close and
-    the columns that the indicators read. `sql_path` names folders with further indicators.
+    (dates or YYYY-MM-DD, inclusive) only filter the result. `src` is a view or table of the lake with symbol, date,
+    close and the columns that the indicators read. `sql_path` names folders with further indicators.
 
     Raises:
-        UsageError: there is no such indicator or table, the table lacks a column, or it has two rows for a symbol and
-            day.
+        UsageError: there is no such lake, indicator, table or symbol, the table lacks a column, or it has two rows for
+            a symbol and day; or an argument is of the wrong kind.
         LakeError: the lake cannot be read.
     """
-    with connect(lake, as_of=as_of) as con:
+    with open_lake(lake_of(lake), as_of=as_of) as con:
         return relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path).pl()
 
 
 def relation(
     con: DuckDBPyConnection,
-    requests: Sequence[str],
+    requests: Sequence[str] | str,
     *,
     src: str = "bars_adjusted",
-    symbols: Sequence[str] | None = None,
+    symbols: Sequence[str] | str | None = None,
     start: date | str | None = None,
     end: date | str | None = None,
-    sql_path: Sequence[str | Path] = (),
+    sql_path: Sequence[str | Path] | str | Path = (),
 ) -> DuckDBPyRelation:
     """Return the result of `indicators` as a DuckDB relation on an existing connection.
 
@@ -68,18 +70,24 @@ def relation(
         UsageError: as in `indicators`.
         duckdb.Error: the lake cannot be read.
     """
-    available = catalogue(*map(Path, sql_path))
-    if sql_path:
+    texts, src, (first, last) = texts_of("requests", requests), text_of("src", src), range_of(start, end)
+    folders = paths_of("sql_path", sql_path)
+    names = None if symbols is None else symbols_of(symbols)
+    available = catalogue(*folders)
+    if folders:
         available.install(con)
+    parsed = parse(texts, available)
+    if names is not None:
+        with suppress(duckdb.CatalogException, duckdb.BinderException):  # `plan` reports that the table is missing
+            names = known_symbols(con, names, "bars" if src in VIEWS else src)
     text = plan(
         con,
-        parse(requests, available),
+        parsed,
         src,
-        symbols=symbols,
+        symbols=names,
         keep=["close"],
-        stream=symbols is None or len(symbols) > FEW,
+        stream=names is None or len(names) > FEW,
         is_unique=src in VIEWS,
     )
-    known_symbols(con, symbols or (), "bars" if src in VIEWS else src)
-    days = [f"date {sign} DATE {quoted(str(day))}" for sign, day in ((">=", start), ("<=", end)) if day is not None]
+    days = [f"date {sign} DATE '{day}'" for sign, day in ((">=", first), ("<=", last)) if day is not None]
     return con.sql(f"SELECT * FROM ({text}) WHERE {' AND '.join(days) or 'true'} ORDER BY symbol, date")

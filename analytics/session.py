@@ -2,64 +2,97 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Collection
 from datetime import date
+from pathlib import Path
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.configuration import settings
+from stockstream.analytics.arguments import lake_of
 from stockstream.pipeline.generations import as_of as find_generation
 from stockstream.pipeline.lake import Lake
-from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.pipeline.symbols import matching
+from stockstream.sql.errors import ArgumentError, NoLake
+from stockstream.sql.session import LakeWarning, is_lake, no_lake, normalise, quoted
 from stockstream.sql.session import connect as open_session
-from stockstream.sql.session import quoted
 
 AsOf = int | str | date
 """A generation: its number, or a time in UTC for the newest one published up to then (for a day: up to its end)."""
 
 
-def connect(lake: str | None = None, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
+def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
     """Return a DuckDB connection with the views of a lake (a folder or s3://bucket/prefix; default `STOCKSTREAM_LAKE`).
 
     The connection reads the files that existed when it was opened. With `as_of` it reads what a generation of
-    `stockstream history` published, and nothing newer. `verify` opens every batch file first, and leaves out the
+    `stockstream history` published, and nothing newer. `verify` opens each batch file first, and leaves out the
     unreadable ones with a warning for each. Use one connection per thread; `con.cursor()` does not inherit the lake's
     variables.
 
+    If there is no lake, a `LakeWarning` says so, and all views are empty: a table of one's own needs no lake.
+
     Raises:
         LakeError: the lake cannot be listed: missing or wrong credentials, no such bucket, no connection.
-        UsageError: there is no such generation, or it was deleted.
+        UsageError: there is no such generation, or it was deleted; or `lake` cannot be a lake.
     """
-    uri = lake or settings().lake_uri
-    return open_session(uri, generation=generation_of(uri, as_of), verify=verify)
+    uri = lake_of(lake)
+    con = open_session(uri, generation=generation_of(uri, as_of), verify=verify)
+    if not is_lake(con):
+        warnings.warn(f"{no_lake(uri)}; its views are empty", LakeWarning, stacklevel=2)
+    return con
+
+
+def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
+    """Return the connection of `connect` for a command, whose answer about no lake would be wrong.
+
+    Raises:
+        NoLake: there is no lake.
+        LakeError, UsageError: as in `connect`.
+    """
+    if as_of is not None:
+        Lake(lake).require()
+    con = open_session(lake, generation=generation_of(lake, as_of), verify=verify)
+    if not is_lake(con):
+        con.close()
+        raise NoLake(no_lake(normalise(lake)))
+    return con
 
 
 def generation_of(lake: str, as_of: AsOf | None) -> int | None:
     """Return the number of a generation; None means the newest one, with the bars fetched since.
 
     Raises:
-        UsageError: there is no such generation, or it was deleted.
+        UsageError: there is no such generation, or it was deleted; or `as_of` is no number, text or date.
     """
-    return None if as_of is None else find_generation(Lake(lake), str(as_of))
+    if as_of is None:
+        return None
+    if isinstance(as_of, bool) or not isinstance(as_of, int | str | date):
+        raise ArgumentError(f"as_of: {as_of!r} is no generation: write its number, or a time such as 2026-11-20")
+    return find_generation(Lake(lake), str(as_of))
 
 
-def known_symbols(con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars") -> None:
-    """Check that a table or view has rows for each of the symbols.
+def known_symbols(
+    con: DuckDBPyConnection, symbols: Collection[str], src: str = "bars", what: str = "no bars of {names} in {src}"
+) -> tuple[str, ...]:
+    """Return the symbols of a table or view that some names mean (see `pipeline.symbols.matching`), each once.
+
+    `what` is the message about unknown names.
 
     Raises:
-        UsageError: it has no row for a symbol; the message suggests the most similar symbol that it has.
+        UsageError: it has no row for a name; the message suggests the most similar symbol that it has. Or a name
+            differs from several symbols only by its letter case.
         duckdb.Error: there is no such table, or it has no column `symbol`.
     """
     if not symbols:
-        return
+        return ()
     listed = ", ".join(map(quoted, symbols))  # in the text, because DuckDB imports pandas to convert a list parameter
     rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IN ({listed})").fetchall()
-    unknown = [symbol for symbol in symbols if (symbol,) not in rows]
-    if unknown:
-        near = did_you_mean(unknown[0], all_symbols(con, src))
-        raise UsageError(f"no bars of {', '.join(unknown)} in {src}{near}")
+    if {symbol for (symbol,) in rows} >= {*symbols}:
+        return tuple(dict.fromkeys(symbols))
+    return matching(symbols, all_symbols(con, src), what.replace("{src}", src))
 
 
 def all_symbols(con: DuckDBPyConnection, src: str = "bars") -> list[str]:
     """Return the symbols in a table or view, sorted."""
-    return [symbol for (symbol,) in con.execute(f"SELECT DISTINCT symbol FROM {src} ORDER BY symbol").fetchall()]
+    rows = con.execute(f"SELECT DISTINCT symbol FROM {src} WHERE symbol IS NOT NULL ORDER BY symbol")
+    return [symbol for (symbol,) in rows.fetchall()]

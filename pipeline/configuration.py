@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import difflib
 import os
+import re
+import warnings
 from datetime import date
 from functools import cache
+from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.intervals import every
 from stockstream.pipeline.markets import MARKETS
+
+PREFIX = "STOCKSTREAM_"
+"""The beginning of the names of our variables; those of others, such as LOG_LEVEL, have their own names."""
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+class SettingWarning(UserWarning):
+    """A variable of the environment or of `.env` has no effect."""
 
 
 class EnvironmentSettings(BaseSettings):
@@ -46,6 +61,31 @@ def _check_market(name: str) -> str:
     return name
 
 
+def _check_intervals(names: list[str]) -> list[str]:
+    if not names:
+        raise ValueError("name at least one interval")
+    for name in names:
+        try:
+            every(name)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+    return names
+
+
+def _upper(text: object) -> object:
+    return text.upper() if isinstance(text, str) else text
+
+
+def _level_of_others(text: str) -> str:
+    """Return the value of LOG_LEVEL, which another program may have set: a level that we do not know is INFO."""
+    level = {"WARN": "WARNING", "CRITICAL": "ERROR", "FATAL": "ERROR"}.get(text.upper(), text.upper())
+    if level in LEVELS:
+        return level
+    message = f"LOG_LEVEL={text} has no effect, it is none of {', '.join(LEVELS)}: set STOCKSTREAM_LOG_LEVEL"
+    warnings.warn(message, SettingWarning, stacklevel=2)
+    return "INFO"
+
+
 class Settings(EnvironmentSettings):
     """The settings of the program; a table of them is in README.md."""
 
@@ -64,15 +104,18 @@ class Settings(EnvironmentSettings):
         alias="STOCKSTREAM_TRAILING_SESSIONS",
         description="Sessions fetched again in each run, for late corrections",
     )
-    resample: list[str] = Field(
+    resample: Annotated[list[str], AfterValidator(_check_intervals)] = Field(
         ["3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"],
         alias="STOCKSTREAM_RESAMPLE",
         description="Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
     )
 
     environment: str = Field("dev", alias="ENVIRONMENT", description="Name of the environment in every log line")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", alias="LOG_LEVEL", description="Minimum level of log lines"
+    level: Annotated[Level | None, BeforeValidator(_upper)] = Field(
+        None, alias="STOCKSTREAM_LOG_LEVEL", description="Minimum level of log lines, instead of LOG_LEVEL"
+    )
+    general_level: Annotated[str, AfterValidator(_level_of_others)] = Field(
+        "INFO", alias="LOG_LEVEL", description="Minimum level of log lines; other programs use this variable, too"
     )
     aws_region: str = Field("ap-southeast-2", alias="AWS_REGION", description="Region of the bucket")
     aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL", description="An S3 server other than AWS")
@@ -110,6 +153,11 @@ class Settings(EnvironmentSettings):
     )
 
     @property
+    def log_level(self) -> str:
+        """Minimum level of log lines: `STOCKSTREAM_LOG_LEVEL`, else `LOG_LEVEL`."""
+        return self.level or self.general_level
+
+    @property
     def lake_uri(self) -> str:
         """URI of the default lake: `STOCKSTREAM_LAKE`, else the bucket `S3_BUCKET_NAME`, else `./lake`."""
         if self.lake:
@@ -125,9 +173,31 @@ def settings() -> Settings:
         UsageError: a value is wrong; the message names its variable.
     """
     values = Settings.read()
+    if message := unknown_variables():
+        warnings.warn(message, SettingWarning, stacklevel=2)
     # boto3 and DuckDB's credential chain read the environment only: make the values of .env visible to them.
     os.environ.setdefault("AWS_REGION", values.aws_region)
     os.environ.setdefault("AWS_DEFAULT_REGION", values.aws_region)
     if values.aws_endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL", values.aws_endpoint_url)
     return values
+
+
+def unknown_variables() -> str | None:
+    """Return the message about variables of the environment and of `.env` that look like settings and are none."""
+    variables = {*os.environ, *dotenv_values(".env")}
+    names = {str(field.alias) for field in Settings.model_fields.values()}
+    ours = {name.upper() for name in variables if name.upper().startswith(PREFIX)}
+    if ours - names and (unknown := sorted(ours - (names := names | _names_in_sources()))):
+        stems = {name.removeprefix(PREFIX): name for name in sorted(names)}  # all names have the prefix in common
+        near = difflib.get_close_matches(unknown[0].removeprefix(PREFIX), stems, 1)
+        hint = f"; did you mean {stems[near[0]]}?" if near else ": README.md lists them"
+        return f"settings (environment or .env): there is no setting {', '.join(unknown)}{hint}"
+    return None
+
+
+def _names_in_sources() -> set[str]:
+    """Return the variables of the sources, which are read from their text: importing them takes a second."""
+    folder = Path(__file__).parent / "sources"
+    texts = (path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    return {name for text in texts for name in re.findall(rf'alias="({PREFIX}\w+)"', text)}

@@ -1,13 +1,16 @@
 """The pipeline's errors, in addition to those of `sql.errors`."""
 
-from stockstream.sql.errors import LakeError, StockStreamError, UsageError
+from stockstream.sql.errors import ArgumentError, ExitCode, LakeError, NoLake, StockStreamError, UsageError
 
 __all__ = [
+    "ArgumentError",
     "CheckFailed",
     "Conflict",
+    "ExitCode",
     "LakeError",
     "ListingsRefused",
     "NewerFormat",
+    "NoLake",
     "OutOfTime",
     "RateLimited",
     "SourceError",

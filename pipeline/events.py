@@ -377,9 +377,10 @@ class VacuumResult(TypedDict):
 
 
 class RollbackEvent(TypedDict):
-    """Where to go back to."""
+    """Where to go back to. Without `drop_tables`, a generation that lacks a table which the lake has is refused."""
 
     generation: int
+    drop_tables: NotRequired[bool]
 
 
 class RollbackResult(TypedDict):

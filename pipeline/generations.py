@@ -64,7 +64,7 @@ def as_of(lake: Lake, text: str) -> int:
         UsageError: the text is neither, or there is no such generation, or it has been vacuumed.
         LakeError: as in `head`.
     """
-    if text.isdecimal():
+    if text.isascii() and text.isdecimal():
         return generation(lake, int(text)).generation
     try:
         moment = datetime.fromisoformat(text)

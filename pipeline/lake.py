@@ -11,11 +11,11 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.errors import Conflict, LakeError, UsageError
+from stockstream.pipeline.errors import Conflict, LakeError, NoLake, UsageError
 from stockstream.pipeline.markets import MARKETS, Market
 from stockstream.pipeline.store import Stored, open_store
 from stockstream.sql.loader import load, views_for
-from stockstream.sql.session import FileFilter, connect, normalise, quoted, run_date
+from stockstream.sql.session import FileFilter, connect, no_lake, normalise, quoted, run_date
 
 MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
@@ -86,6 +86,17 @@ class Lake:
         See `sql.session.connect`, also for the errors.
         """
         return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
+
+    def require(self) -> Lake:
+        """Return the lake itself, if there is one.
+
+        Raises:
+            NoLake: there is nothing of a lake at the URI, not even its marker: no run has stored anything there.
+        """
+        prefixes = ("state/", RAW, "symbols/")
+        if self.store.get(MARKER) is None and not any(self.store.list(prefix) for prefix in prefixes):
+            raise NoLake(no_lake(self.uri))
+        return self
 
     def update(self, key: str, make: Callable[[Stored | None], bytes | None]) -> bool:
         """Replace an object by the bytes that `make` returns for its present version; keep it if that is None.

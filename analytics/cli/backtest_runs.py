@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -112,7 +113,7 @@ def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: boo
 def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
     """Walk forward; write one row per window, and print how the chosen parameters performed."""
     train, _, test = windows.partition(":")
-    if not (train.isdigit() and test.isdigit() and int(train) > 1 and int(test) > 0):
+    if not (re.fullmatch(r"\d+:\d+", windows, re.ASCII) and int(train) > 1 and int(test) > 0):
         raise UsageError(f"--walk-forward {windows}: write the numbers of training and test sessions, as 504:126")
     with progress("windows") as report:
         result = walk_forward(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,12 +14,12 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.models import OptionInfo
 
+from stockstream.analytics.arguments import day_of, lake_of
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import Market, market
-from stockstream.sql.errors import UsageError
-
-SYMBOL = re.compile(r"[A-Z0-9][A-Z0-9.\-]{0,11}")
+from stockstream.pipeline.symbols import split_symbols
+from stockstream.sql.errors import ArgumentError, UsageError
 
 OLD_NAMES = {
     "start-date": "start",
@@ -32,7 +31,7 @@ OLD_NAMES = {
 
 
 class Symbols(tuple[str, ...]):
-    """The value of an option for symbols: upper case, without duplicates, in the order of the command line."""
+    """The value of an option for symbols: as on the command line, each once."""
 
 
 def symbols_option(help: str, *, default: str | None = None) -> OptionInfo:
@@ -65,17 +64,13 @@ MarketOption = Annotated[
 ]
 
 
-def parse_symbols(text: str) -> Symbols:
-    """Return the symbols of a text such as `bhp, CBA`.
+def parse_symbols(text: str | Symbols) -> Symbols:
+    """Return the symbols of a text such as `bhp, CBA` (see `pipeline.symbols.split_symbols`).
 
     Raises:
         UsageError: the text is empty, or one of its parts cannot be a symbol.
     """
-    names = [name.strip().upper() for name in text.split(",") if name.strip()]
-    wrong = [name for name in names if not SYMBOL.fullmatch(name)]
-    if wrong or not names:
-        raise UsageError(f"--symbols {text}: {wrong[0] if wrong else 'nothing'} is no symbol; write e.g. BHP,CBA")
-    return Symbols(dict.fromkeys(names))
+    return Symbols(split_symbols(text, f"--symbols {text}") if isinstance(text, str) else text)
 
 
 def parse_day(option: str, text: str | date) -> date:
@@ -84,14 +79,10 @@ def parse_day(option: str, text: str | date) -> date:
     Raises:
         UsageError: the text is not of the form YYYY-MM-DD.
     """
-    if isinstance(text, date):
-        return text
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text):  # fromisoformat accepts 20260102 and 2026-W01-5, too
-            return date.fromisoformat(text)
-    except ValueError:
-        pass
-    raise UsageError(f"{option} {text}: write a day as YYYY-MM-DD")
+        return day_of(option, text)
+    except ArgumentError as error:
+        raise UsageError(str(error)) from None  # Typer shows its usage for an error that is a ValueError
 
 
 def check_range(start: date | None, end: date | None) -> None:
@@ -105,8 +96,23 @@ def check_range(start: date | None, end: date | None) -> None:
 
 
 def lake_uri(lake: str | None) -> str:
-    """Return the URI of the lake: the value of the option if there is one, else that of the setting."""
-    return lake or settings().lake_uri
+    """Return the URI of the lake: the value of the option if there is one, else that of the setting.
+
+    Raises:
+        UsageError: the value is empty, as that of a shell variable that is not set, or no lake can have this name.
+    """
+    if lake is not None and not lake.strip():
+        raise UsageError("--lake is empty: name a folder or s3://bucket/prefix, or omit it")
+    return lake_of(lake)
+
+
+def existing_lake(lake: str | None) -> Lake:
+    """Return the lake of a command that makes none.
+
+    Raises:
+        NoLake: there is no lake.
+    """
+    return Lake(lake_uri(lake)).require()
 
 
 def market_of(lake: Lake, name: str | None) -> Market:

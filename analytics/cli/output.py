@@ -1,9 +1,12 @@
-"""Output of query results: a table, CSV, JSON or Parquet, to standard output or a file."""
+"""Output of query results: a table, CSV, JSON, Parquet or Arrow, to standard output or a file."""
 
 from __future__ import annotations
 
+import os
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +14,7 @@ from typing import Annotated
 import typer
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from stockstream.sql.errors import LakeError, UsageError
+from stockstream.sql.errors import LakeError, UsageError, did_you_mean
 from stockstream.sql.session import quoted
 
 
@@ -24,51 +27,112 @@ class Format(StrEnum):
     parquet = "parquet"
 
 
-FormatOption = Annotated[Format, typer.Option(help="Format of the result.")]
+SUFFIXES = {
+    ".txt": "table",
+    ".csv": "csv",
+    ".json": "json",
+    ".jsonl": "jsonl",
+    ".parquet": "parquet",
+    ".arrow": "arrow",
+}
+"""Format by the end of a file's name: those of `Format`, and two that only make sense in a file."""
+
+FormatOption = Annotated[
+    Format | None, typer.Option(help="Format of the result.", show_default="by the end of the file's name, or table")
+]
 OutputOption = Annotated[
-    Path | None, typer.Option("--output", "-o", help="Write to this file.", show_default="standard output")
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        help=f"Write to this file, as a whole or not at all. Its name decides the format: {', '.join(SUFFIXES)}.",
+        show_default="standard output",
+    ),
 ]
 
 _COPY = {
-    Format.csv: "FORMAT csv, HEADER true",
-    Format.json: "FORMAT json, ARRAY true",
-    Format.parquet: "FORMAT parquet, COMPRESSION zstd",
+    "csv": "FORMAT csv, HEADER true",
+    "json": "FORMAT json, ARRAY true",
+    "jsonl": "FORMAT json",
+    "parquet": "FORMAT parquet, COMPRESSION zstd",
 }
 
 
-def result_format(format: Format, as_json: bool, output: Path | None) -> Format:
-    """Return the format that `--format` and `--json` select.
+def result_format(format: Format | None, as_json: bool, output: Path | None) -> str:
+    """Return the format that `--format` and `--json` select, otherwise the one of the file's name, otherwise a table.
 
     Raises:
-        UsageError: the result is Parquet, and standard output is a terminal.
+        UsageError: the options contradict each other or the file's name, which has an unknown end; or the result is
+            binary, and standard output is a terminal.
     """
-    format = Format.json if as_json else format
-    if format is Format.parquet and output is None and sys.stdout.isatty():
-        raise UsageError("--format parquet is not for a terminal: name a file with -o")
-    return format
+    if as_json and format not in (None, Format.json):
+        raise UsageError(f"--json and --format {format} contradict each other: write one of them")
+    chosen: str | None = Format.json if as_json else format
+    if output is not None and (suffix := output.suffix.lower()):
+        named = SUFFIXES.get(suffix)
+        if chosen is None and named is None:
+            near = did_you_mean(suffix, SUFFIXES)
+            raise UsageError(f"-o {output}: {suffix} is no format: there are {', '.join(SUFFIXES)}, or --format{near}")
+        if chosen is not None and named not in (None, chosen):
+            raise UsageError(f"-o {output} and --format {chosen} contradict each other: omit --format, or rename it")
+        chosen = chosen or named
+    chosen = chosen or Format.table
+    if chosen == Format.parquet and output is None and sys.stdout.isatty():
+        raise UsageError(f"--format {chosen} is not for a terminal: name a file with -o")
+    return chosen
 
 
-def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format, output: Path | None) -> None:
-    """Write a result to a file, or to standard output if `output` is None.
+def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output: Path | None) -> None:
+    """Write a result to a file, or to standard output if `output` is None. The file appears when it is complete.
 
     Raises:
         LakeError: the file cannot be written.
         duckdb.Error: the result cannot be computed.
     """
-    data = (str(result) + "\n").encode() if format is Format.table else _rendered(con, result, format)
-    if output is None:
-        sys.stdout.buffer.write(data)
+    if output is None or (output.exists() and not output.is_file()):  # a pipe or a device is not replaced
+        # Through a temporary file: DuckDB would truncate the file to which /dev/stdout is redirected.
+        with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
+            path = Path(folder) / "result"
+            _write(con, result, format, path)
+            with _explained(output):
+                if output is None:
+                    sys.stdout.buffer.write(path.read_bytes())
+                else:
+                    output.write_bytes(path.read_bytes())
         return
+    target = output.resolve()  # a symbolic link stays one
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        output.write_bytes(data)
-    except OSError as error:
-        raise LakeError(f"cannot write {output}: {error.strerror}") from None
+        with _explained(output):
+            part.touch()
+        _write(con, result, format, part)
+        with _explained(output):
+            part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
 
 
-def _rendered(con: DuckDBPyConnection, result: DuckDBPyRelation, format: Format) -> bytes:
-    # Through a temporary file: DuckDB would truncate the file to which /dev/stdout is redirected.
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        path = Path(folder) / "result"
+def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path: Path) -> None:
+    if format == "table":
+        path.write_text(f"{result}\n", encoding="utf-8")
+    elif format == "arrow":
+        import pyarrow.ipc  # takes a while to import
+
+        batches = result.fetch_arrow_reader()
+        with pyarrow.ipc.new_file(str(path), batches.schema) as file:
+            for batch in batches:
+                file.write_batch(batch)
+    else:
         # Not result.query(): it does not release the GIL while it binds, and binding may send requests to S3.
-        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]})")
-        return path.read_bytes()
+        con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]}, USE_TMP_FILE false)")
+
+
+@contextmanager
+def _explained(output: Path | None) -> Iterator[None]:
+    """Turn an error of the file system into one line."""
+    try:
+        yield
+    except OSError as error:
+        if output is None:
+            raise
+        raise LakeError(f"cannot write {output}: {error.strerror}") from None

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import typer
 from typer.core import TyperCommand
 
-from stockstream.sql.errors import did_you_mean
+from stockstream.sql.errors import UsageError, did_you_mean
 
 
 class Panel(Enum):
@@ -76,7 +76,10 @@ def add_commands(app: typer.Typer, package: ModuleType) -> None:
 
 
 class _Command(TyperCommand):
-    """A command that suggests the most similar value for a mistyped choice; Typer only does so for names of options."""
+    """A command that refuses an option that stands twice.
+
+    For a mistyped choice it suggests the most similar value; Typer only does so for names of options.
+    """
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
@@ -86,3 +89,23 @@ class _Command(TyperCommand):
             if match := re.search(r"'(.*)' is not one of (.+)\.$", error.message):
                 error.message += did_you_mean(match[1], re.findall(r"'([^']+)'", match[2])).replace("; did", " Did")
             raise
+
+    def make_parser(self, ctx: Any) -> Any:
+        parser = super().make_parser(ctx)
+        parse = parser.parse_args
+
+        def parse_once(args: list[str]) -> Any:
+            values, rest, order = parse(args=args)
+            for parameter in dict.fromkeys(order):
+                is_single = parameter.param_type_name == "option" and not parameter.multiple
+                if is_single and order.count(parameter) > 1 and not ctx.resilient_parsing:
+                    raise UsageError(f"{max(parameter.opts, key=len)} stands on the command line twice: write it once")
+            return values, rest, order
+
+        parser.parse_args = parse_once  # type: ignore[method-assign]
+        return parser
+
+    def invoke(self, ctx: Any) -> Any:
+        if ctx.obj is not None:
+            ctx.obj()  # what `main` does before a command runs, but not before its help
+        return super().invoke(ctx)

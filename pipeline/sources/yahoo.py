@@ -120,6 +120,13 @@ class YahooSource(Source):
             if self._unreachable >= MAX_UNREACHABLE:
                 self._gave_up = SourceError("Yahoo cannot be reached: is there a network?")
 
+    def _code(self, symbol: str) -> str:
+        """Return what Yahoo calls a symbol: an index (^AXJO) and a currency (AUDUSD=X) have names of Yahoo's own.
+
+        Yahoo writes a share class with a hyphen: the exchange's BRK.B is its BRK-B.
+        """
+        return symbol if symbol.startswith("^") or "=" in symbol else symbol.replace(".", "-") + self.suffix
+
     def _bars(self, con: DuckDBPyConnection, window: Window) -> DuckDBPyRelation | None:
         """Request one window once; None if Yahoo knows the symbol and has no rows there."""
         # Yahoo restates the prices before a split when the session of its ex-date opens (ASX at 10:00, US at 9:30), not
@@ -127,8 +134,7 @@ class YahooSource(Source):
         # later split (a US fetch between 9:30 and 10:00), the prices include that one, too. Read the clock before the
         # request: in doubt, the earlier day.
         basis = (datetime.now(ZoneInfo(self.timezone)) - RESTATED_AT).date()
-        # Yahoo writes a share class with a hyphen: the exchange's BRK.B is its BRK-B.
-        code = window.symbol.replace(".", "-") + self.suffix
+        code = self._code(window.symbol)
         frame = history(code, window.start, window.end, self.timezone, self.timeout, self.url)
         if frame is None or frame.empty:
             return None

@@ -11,15 +11,15 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import DerivedTable, refresh
-from stockstream.pipeline.errors import LakeError, UsageError
+from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.events import ResampleEvent, ResampleResult
+from stockstream.pipeline.intervals import every
 from stockstream.pipeline.lake import SESSIONS, Lake
 from stockstream.pipeline.manifest import Table
 from stockstream.sql.loader import load
 from stockstream.sql.session import set_variable
 
 LAST_BUCKET = "steps/last_bucket"
-CALENDAR = {"weekly": "week", "monthly": "month"}
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,3 @@ def run(event: ResampleEvent, lake: Lake) -> ResampleResult:
         raise LakeError(f"{lake.uri} has no trading calendar, which `stockstream run` stores: run that first")
     published = refresh(lake, "resample", tables, inputs={"calendar": hashlib.sha256(calendar.data).hexdigest()})
     return {"generation": published.generation, "tables": published.report}
-
-
-def every(interval: str) -> str:
-    """Return an interval as `resample()` in SQL takes it: 3 for 3d, week for weekly.
-
-    Raises:
-        UsageError: it is not an interval.
-    """
-    if interval in CALENDAR:
-        return CALENDAR[interval]
-    if interval.endswith("d") and interval[:-1].isdecimal() and 2 <= int(interval[:-1]) <= 1000:
-        return interval[:-1]
-    raise UsageError(f"{interval} is no interval: write 3d (2d to 1000d), weekly or monthly")

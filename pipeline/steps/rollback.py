@@ -20,7 +20,8 @@ def run(event: RollbackEvent, lake: Lake) -> RollbackResult:
     another run stores at the same time count as newer, and stay.
 
     Raises:
-        UsageError: there is no such generation, or it or one of its files has been deleted.
+        UsageError: there is no such generation, or it or one of its files has been deleted; or it lacks tables that the
+            lake has now, and the event does not have `drop_tables`.
         LakeError: the lake cannot be read or written.
     """
     number = int(event["generation"])
@@ -28,6 +29,12 @@ def run(event: RollbackEvent, lake: Lake) -> RollbackResult:
     def make(before: Manifest) -> tuple[Change | None, RollbackResult]:
         target = generation(lake, number)  # in each attempt: vacuum deletes manifests before it looks who is publishing
         _require_all_files(lake, target)
+        lost = sorted(before.tables.keys() - target.tables.keys() - {"raw"})
+        if lost and not event.get("drop_tables"):
+            raise UsageError(
+                f"{lake.uri}: generation {number} lacks {', '.join(lost)}, which would be gone until the next run "
+                "computes them: add --yes to go back nevertheless"
+            )
         held = _held_batch_files(lake, target)
         with session_at(lake, before, no_files, "views/read_merged") as con:
             aside = {file.rsplit("/", 1)[-1] for file in listed_files(con)} - held

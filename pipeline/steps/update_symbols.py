@@ -12,6 +12,7 @@ from stockstream.pipeline.events import Batch, SymbolsUpdate, UpdateSymbolsEvent
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.base import ListingsSource
 from stockstream.pipeline.markets import Market
+from stockstream.pipeline.symbols import canonical
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +27,8 @@ def run(
 ) -> SymbolsUpdate:
     """Store today's list of companies and return it, cut into batches.
 
-    Without a source the event's `symbols` are used, each once; nothing is stored, and `metadata` is None. If the new
+    Without a source the event's `symbols` are used, in the form in which symbols are stored and each once; no list is
+    stored, and `metadata` is None. If the new
     list is refused, the last good one is used, and `metadata.refused` says why.
 
     Raises:
@@ -35,7 +37,7 @@ def run(
     day = date.fromisoformat(text) if (text := event.get("date")) else market.today(now or datetime.now(UTC))
     lake.prepare(market, day)
     if source is None:
-        symbols = list(dict.fromkeys(event.get("symbols") or ()))
+        symbols = list(dict.fromkeys(map(canonical, event.get("symbols") or ())))
         return {"symbols": symbols, "symbolBatches": batches(symbols, batch_size), "metadata": None}
     before_day, before = last_list(lake, day)
     refused = None

@@ -50,8 +50,7 @@ def run(event: VacuumEvent, lake: Lake) -> VacuumResult:
     delete, mode = bool(event.get("delete")), event.get("raw") or "keep"
     retention = timedelta(hours=event.get("retention_hours", RETENTION_HOURS))
     raw_age = timedelta(days=event.get("raw_older_than_days", RAW_DAYS))
-    if retention < MIN_RETENTION:
-        raise UsageError("a retention of less than an hour would take files away from queries that are running")
+    check_retention(retention)
     if mode not in ("keep", "archive", "remove"):
         raise UsageError(f"raw cannot be {mode}: write keep, archive or remove")
 
@@ -73,6 +72,16 @@ def run(event: VacuumEvent, lake: Lake) -> VacuumResult:
         "kept": [*plan.kept, *([published.generation] if published.generation else [])],
         "generation": published.generation,
     }
+
+
+def check_retention(retention: timedelta) -> None:
+    """Check that a retention is long enough for the queries that are running.
+
+    Raises:
+        UsageError: it is less than an hour.
+    """
+    if retention < MIN_RETENTION:
+        raise UsageError("a retention of less than an hour would take files away from queries that are running")
 
 
 def _plan(lake: Lake, before: Manifest, retention: timedelta, raw_age: timedelta | None) -> Plan:

@@ -11,7 +11,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
 
-from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.errors import Conflict, LakeError, NoLake
 from stockstream.pipeline.store.base import Listed, Stored
 
 # 412: the condition does not hold; 409: another conditional write of this key is in progress, with the same outcome.
@@ -103,7 +103,8 @@ class S3Store:
                 raise KeyError(key) from None
             if status in _LOST:
                 raise Conflict(f"{self.uri(key)} was written by another run in the meantime") from None
-            raise LakeError(f"cannot use {self.uri(key)}: {_ADVICE.get(code, error)}") from None
+            error_type = NoLake if code == "NoSuchBucket" else LakeError
+            raise error_type(f"cannot use {self.uri(key)}: {_ADVICE.get(code, error)}") from None
         except NoCredentialsError:
             raise LakeError(
                 f"cannot use {self.root}: no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in"

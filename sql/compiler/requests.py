@@ -14,7 +14,7 @@ from stockstream.sql.catalogue import Catalogue, Indicator
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
 
-_NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$")
+_NUMBERED = re.compile(r"(?P<name>[a-z]\w*?)(?P<numbers>(_\d+(\.\d+)?)*)$", re.ASCII)
 
 
 @dataclass(frozen=True)

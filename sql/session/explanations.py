@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from stockstream.sql.errors import LakeError
+from stockstream.sql.errors import LakeError, NoLake
 
 HINTS = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
@@ -29,5 +29,7 @@ def explain(error: duckdb.Error, lake: str) -> LakeError:
         return LakeError(f"cannot read {lake}: {text[text.index(NEWER) :]}")
     for part, advice in HINTS.items():
         if part in text:
+            if part == "NoSuchBucket":
+                return NoLake(f"cannot read {lake}: {advice}")
             return LakeError(f"cannot read {lake}: {advice}")
     return LakeError(f"cannot read {lake}: {text}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -40,10 +41,27 @@ def list_files(con: DuckDBPyConnection, lake: str) -> None:
                 raise explain(error, lake) from None
 
 
+def is_lake(con: DuckDBPyConnection) -> bool:
+    """Return whether the lake of a connection exists: it has files in state/, raw-data/ or symbols/."""
+    return any(files_of(con, variable) for variable in ("state_files", "listed_files", "symbol_files"))
+
+
+def no_lake(lake: str) -> str:
+    """Return the message that there is no lake at a URI."""
+    if lake.startswith("s3://"):
+        reason = "no object of a lake has this prefix"
+    elif Path(lake).is_dir():
+        reason = "the folder has no file of a lake"
+    else:
+        reason = "there is no such folder"
+    return f"{lake} is no lake: {reason} (`stockstream run` makes one; --lake or STOCKSTREAM_LAKE names another)"
+
+
 def files_of(con: DuckDBPyConnection, variable: str) -> list[str]:
     """Return the value of a variable that is a list of files."""
-    row = con.execute(f"SELECT getvariable({quoted(variable)})").fetchone()
-    return list(row[0] or []) if row else []
+    # fetchall, as a result that is not read to its end holds a transaction, in which DuckDB binds no further table.
+    ((files,),) = con.execute(f"SELECT getvariable({quoted(variable)})").fetchall()
+    return list(files or [])
 
 
 def listed_files(con: DuckDBPyConnection) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from pathlib import Path
 
@@ -14,15 +15,21 @@ def normalise(lake: str) -> str:
     Raises:
         UsageError: it is neither a folder nor s3://bucket/prefix, or has a name that DuckDB reads as a pattern.
     """
+    if not isinstance(lake, str):
+        raise UsageError(f"lake: {type(lake).__name__} is no lake: write the text of a folder or of s3://bucket/prefix")
     if any(character in lake for character in "*?["):  # DuckDB cannot escape them in lists of files
         raise UsageError(f"{lake} cannot be a lake: * ? [ in its name are patterns to DuckDB")
     if lake.startswith("s3://"):
         if not lake.removeprefix("s3://").partition("/")[0]:
             raise UsageError(f"{lake} names no bucket: write s3://bucket or s3://bucket/prefix")
         return lake.rstrip("/")
-    if "://" in lake:
-        raise UsageError(f"{lake} is no lake: name a folder or s3://bucket/prefix")
-    return str(Path(lake or ".").expanduser()).rstrip("/") or "/"
+    if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", lake):
+        advice = "write s3://, two slashes" if lake.lower().startswith("s3:") else "name a folder or s3://bucket/prefix"
+        raise UsageError(f"{lake} is no lake: {advice}")
+    folder = Path(lake or ".").expanduser()
+    if folder.is_file():
+        raise UsageError(f"{lake} is a file: a lake is a folder or s3://bucket/prefix")
+    return str(folder).rstrip("/") or "/"
 
 
 def run_date(file: str) -> date | None:

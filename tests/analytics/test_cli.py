@@ -30,6 +30,7 @@ import pytest
 from stockstream.analytics import cli
 from stockstream.analytics.cli import registry
 from stockstream.pipeline.configuration import settings
+from stockstream.sql.errors import ExitCode
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
 
 CSV = """symbol,date,open,high,low,close,volume
@@ -156,7 +157,9 @@ def test_help_shows_an_example_and_json(command: str) -> None:
 
 def test_help_lists_every_command_and_the_exit_codes() -> None:
     ran = run_cli("--help")
-    assert "0 complete, 1 failed, 2 wrong usage, 3 some symbols missing" in " ".join(ran.out.split())
+    text = " ".join(ran.out.split())
+    for code in ExitCode:
+        assert f"{int(code)} {code.meaning}" in text
     assert {command.split()[0] for command in COMMANDS} <= set(ran.out.split())
 
 
@@ -312,10 +315,14 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
         (["run", "--start", "2026-02-30"], ["--start 2026-02-30", "YYYY-MM-DD"]),
         (["run", "--start", "20260203"], ["--start 20260203", "YYYY-MM-DD"]),
         (["indicators", "compute", "rsi", "--end", "today"], ["--end today", "YYYY-MM-DD"]),
-        (["indicators", "compute", "rsi", "--symbols", "B HP"], ["B HP is no symbol"]),
+        (
+            ["indicators", "compute", "rsi", "--symbols", "B HP", "--lake", "LAKE"],
+            ["no bars of B HP", "did you mean BHP"],
+        ),
         (["backtest", "--strategy", "BuyAndHold", "--symbols", ","], ["nothing is no symbol"]),
         (["backfill", "--start", "2026-02-02", "--end", "2026-02-01"], ["--end 2026-02-01 is before"]),
-        (["run", "--symbols", "BHP,B/HP"], ["B/HP is no symbol"]),
+        (["run", "--symbols", f"BHP,{'B' * 33}"], ["is no symbol", "33 characters, more than 32"]),
+        (["run", "--symbols", "BHP,B\tHP"], ["is no symbol", "cannot be printed"]),
         (["run", "--symbols", " , "], ["nothing is no symbol"]),
         (["run", "--source", "BARS", "--column", "close"], ["--column close", "ours=theirs"]),
         (["run", "--source", "BARS", "--column", "shut=Last"], ["--column shut="]),
@@ -470,11 +477,21 @@ def test_status_of_a_lake_without_bars(there: bool, tmp_path: Path) -> None:
     if there:
         lake.mkdir()
     ran = run_cli("status", "--lake", str(lake))
-    assert (ran.code, ran.err) == (0, "")
-    assert ran.out == f"{lake} holds no bars yet: `stockstream run` fills it\n"
-    status = json.loads(run_cli("status", "--lake", str(lake), "--json").out)
-    assert (status["bars"], status["batch_files"], status["market"], status["first_date"]) == (0, 0, None, None)
+    assert_one_error(ran, 2, str(lake), "is no lake", "the folder has no file" if there else "no such folder")
     assert lake.exists() == there  # the command does not create the folder
+
+
+def test_status_of_a_lake_that_a_run_has_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All symbols are missing, and the lake has its market and its calendar."""
+    lake = tmp_path / "prepared"
+    with YahooReplay() as yahoo:
+        yahoo.script("BHP.AX", NOT_FOUND)
+        monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", yahoo.url)
+        assert run_cli("run", "--symbols", "BHP", "--lake", str(lake)).code == 1
+    ran = run_cli("status", "--lake", str(lake))
+    assert ran == Ran(0, f"{lake} holds no bars yet: `stockstream run` fills it\n", "")
+    status = json.loads(run_cli("status", "--lake", str(lake), "--json").out)
+    assert (status["bars"], status["batch_files"], status["market"], status["first_date"]) == (0, 0, "ASX", None)
 
 
 @pytest.mark.parametrize("content", [b"", b"no Parquet at all", "cut"])
@@ -484,7 +501,7 @@ def test_an_unreadable_file_is_named_and_the_rest_served(content: bytes | str, l
     bad.write_bytes(good.read_bytes()[:-20] if isinstance(content, str) else content)
     for command in (["status", "--json"], ["query", "SELECT count(*) AS bars FROM bars", "--format", "json"]):
         ran = run_cli(*command, "--lake", lake)
-        assert ran.code == 0
+        assert ran.code == 3
         document = json.loads(ran.out)
         assert (document if isinstance(document, dict) else document[0])["bars"] == 4
         assert len(ran.messages) == 1
@@ -505,8 +522,12 @@ def test_status_names_another_damaged_file(key: str, lake: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("LOG_LEVEL", "loud"),
+        ("STOCKSTREAM_LOG_LEVEL", "loud"),
         ("STOCKSTREAM_START", "yesterday"),
+        ("STOCKSTREAM_START", "٢٠٢٤-٠١-٠١"),
+        ("STOCKSTREAM_RESAMPLE", '["3d", "fortnightly"]'),
+        ("STOCKSTREAM_RESAMPLE", "[]"),
+        ("STOCKSTREAM_TRAILING_SESSIONS", "٣"),
         ("STOCKSTREAM_MARKET", "LSE"),
         ("STOCKSTREAM_RETRY_ATTEMPTS", "0"),
         ("STOCKSTREAM_ASX_FALLBACK_URLS", "https://not.json"),
@@ -529,19 +550,18 @@ def test_env_file_is_honoured_and_the_environment_is_stronger(
     Path(".env").write_text(f"STOCKSTREAM_LAKE={lake}\nLOG_LEVEL=ERROR\n")
     assert f"lake        {lake} (ASX)" in run_cli("status").out
     monkeypatch.setenv("STOCKSTREAM_LAKE", str(tmp_path / "other"))
-    assert f"{tmp_path / 'other'} holds no bars yet" in run_cli("status").out
+    assert_one_error(run_cli("status"), 2, f"{tmp_path / 'other'} is no lake")
     assert f"lake        {lake} (ASX)" in run_cli("status", "--lake", lake).out
     monkeypatch.delenv("STOCKSTREAM_LAKE")
     Path(".env").unlink()
-    assert run_cli("status").out.startswith("lake holds no bars yet")  # ./lake
+    assert_one_error(run_cli("status"), 2, "error: lake is no lake")  # ./lake
 
 
 def test_bucket_of_the_env_file_is_the_lake(s3: Any, lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = s3.new_bucket()
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     Path(".env").write_text(f"S3_BUCKET_NAME={bucket}\nAWS_ENDPOINT_URL={s3.url}\n")
-    ran = run_cli("status")
-    assert ran.out == f"s3://{bucket} holds no bars yet: `stockstream run` fills it\n", ran.err
+    assert_one_error(run_cli("status"), 2, f"s3://{bucket} is no lake")
     for path in Path(lake).rglob("*.*"):
         if path.is_file():
             s3.client().put_object(Bucket=bucket, Key=str(path.relative_to(lake)), Body=path.read_bytes())

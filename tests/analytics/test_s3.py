@@ -241,8 +241,8 @@ def run_on(lake: str, command: str, tmp_path: Path) -> Ran:
     return run_cli(name, "--lake", lake, *rest)
 
 
-def assert_refused(ran: Ran, lake: str, words: str, *secrets: str) -> None:
-    assert ran.code == 1, ran
+def assert_refused(ran: Ran, lake: str, words: str, *secrets: str, code: int = 1) -> None:
+    assert ran.code == code, ran
     assert ran.out == ""
     (line,) = ran.err.splitlines()
     assert line.startswith("error: cannot ")
@@ -325,7 +325,8 @@ def test_no_credentials(command: str, s3: S3Server, tmp_path: Path, monkeypatch:
 
 @every_command
 def test_no_such_bucket(command: str, s3: S3Server, tmp_path: Path) -> None:
-    assert_refused(run_on("s3://no-such/lake", command, tmp_path), "s3://no-such/lake", "there is no such bucket")
+    ran = run_on("s3://no-such/lake", command, tmp_path)
+    assert_refused(ran, "s3://no-such/lake", "there is no such bucket", code=2)
 
 
 @every_command

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarn
         Step("resample", "consolidated", 3, kinds=(5,)),
         Step("indicators refresh", "consolidated", 3, kinds=(5,)),
         Step("metadata", "consolidated", 3, kinds=(5,)),
-        Step("rollback 3", "published", 2, kinds=(3,)),
+        Step("rollback 3 --yes", "published", 2, kinds=(3,)),
         # Seven manifests, six files of these and of killed writers, and four batch files.
         Step("vacuum --raw archive --delete", "old", 3, deletions=17),
         Step("vacuum --raw remove --delete", "old", 2, deletions=17),

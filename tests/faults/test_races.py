@@ -27,7 +27,7 @@ pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarn
         ("consolidated", ["resample", "resample"]),
         ("consolidated", ["resample", "metadata"]),
         ("fetched", ["consolidate", "vacuum --raw archive --delete"]),
-        ("fetched", ["consolidate", "rollback 2"]),
+        ("fetched", ["consolidate", "rollback 2 --yes"]),
     ],
     ids=lambda value: ", ".join(value) if isinstance(value, list) else value,
 )

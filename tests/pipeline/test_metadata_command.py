@@ -13,7 +13,8 @@ from typer.testing import CliRunner, Result
 from stockstream.analytics.cli.commands.metadata import metadata_command
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
-from stockstream.sql.errors import UsageError
+from stockstream.pipeline.markets import market
+from stockstream.sql.errors import NoLake, UsageError
 from tests.pipeline.test_metadata import ALPHA, BETA, DAYS, tell
 from tests.pipeline.test_metadata_polygon import gone, lists, ticker
 from tests.polygon_vendor import KEY, Vendor
@@ -38,6 +39,9 @@ def run(*arguments: str) -> Result:
 
 
 def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
+    with pytest.raises(NoLake, match="asx is no lake"):
+        run()
+    lake.prepare(market("ASX"), DAYS[0])
     assert "no list of companies is new (`stockstream run` stores them)" in run().stdout
     tell(lake, DAYS[0], {"A": ALPHA, "B": BETA})
     tell(lake, DAYS[1], {"AA": ALPHA, "B": BETA})

@@ -13,10 +13,10 @@ import pytest
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import LakeError, UsageError
 from stockstream.pipeline.generations import head
+from stockstream.pipeline.intervals import every
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
-from stockstream.pipeline.steps.resample import every
 from stockstream.pipeline.steps.resample import run as resample
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import fetch, row, table

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from datetime import timedelta
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import MANIFESTS, RAW, Lake
+from stockstream.pipeline.markets import market
 from stockstream.pipeline.steps import rollback as module
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.resample import run as resample
@@ -183,6 +184,8 @@ def test_history_lists_what_is_kept(lake_uri: str) -> None:
 
 
 def test_history_of_a_lake_without_generations(tmp_path: Path) -> None:
+    assert run_cli("history", "--lake", str(tmp_path)).code == 2, "an empty folder is no lake"
+    Lake(str(tmp_path)).prepare(market("ASX"), date(2026, 11, 20))
     assert run_cli("history", "--lake", str(tmp_path)).out == (
         f"{tmp_path} has no generation yet: `stockstream consolidate` makes the first\n"
     )

@@ -25,11 +25,11 @@ from typer.testing import CliRunner, Result
 from stockstream.analytics.cli.commands.check import check_command
 from stockstream.pipeline.checks import FOLDER, MAX_ROWS, Check, Finding, described, find, run_checks, shipped
 from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.errors import CheckFailed, LakeError, UsageError
+from stockstream.pipeline.errors import CheckFailed, LakeError, NoLake, UsageError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import SESSIONS, Lake, silver_key
 from stockstream.pipeline.manifest import Change, DataFile, Table
-from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.markets import MARKETS, market
 from stockstream.pipeline.publishing import publish
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
@@ -641,8 +641,10 @@ def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None,
 
 
 def test_a_lake_without_bars_is_reported(tmp_path: Path) -> None:
+    Lake(str(tmp_path / "new")).prepare(market("ASX"), date(2026, 11, 20))
     with pytest.warns(LakeWarning, match="holds no bars"):
-        assert cli("--lake", str(tmp_path / "typo")).exit_code == 0
+        assert cli("--lake", str(tmp_path / "new")).exit_code == 0
+    assert isinstance(cli("--lake", str(tmp_path / "typo")).exception, NoLake)
 
 
 def test_a_silver_file_that_is_gone_fails(clean: Lake) -> None:

@@ -9,6 +9,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.feed.blocks import ACTIONS
 from stockstream.analytics.backtest.model import Setup
+from stockstream.analytics.session import known_symbols
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
 
@@ -50,9 +51,10 @@ def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -
         UsageError: the benchmark has no bars in the range.
     """
     assert setup.benchmark is not None
-    if not (closes := _closes(con, setup, [setup.benchmark], src, "close")):
-        raise UsageError(f"no bars of the benchmark {setup.benchmark}{between(setup)}")
-    return closes[setup.benchmark]
+    (benchmark,) = known_symbols(con, [setup.benchmark], src, "no bars of the benchmark {names} in {src}")
+    if not (closes := _closes(con, setup, [benchmark], src, "close")):
+        raise UsageError(f"no bars of the benchmark {benchmark}{between(setup)}")
+    return closes[benchmark]
 
 
 def charted_closes(

@@ -12,16 +12,17 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.analytics.arguments import paths_of
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, between, in_days, is_one_of
 from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, Feed
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW, VIEWS
-from stockstream.analytics.session import all_symbols
+from stockstream.analytics.session import known_symbols
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, parse, plan
-from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.errors import UsageError
 
 ADJUSTED_CLOSE = "adjusted_close"
 NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
@@ -72,9 +73,11 @@ def open_feed(
     Raises:
         UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
     """
-    available = catalogue(*map(Path, sql_path))
-    if sql_path:
+    folders = paths_of("sql_path", sql_path)
+    available = catalogue(*folders)
+    if folders:
         available.install(con)
+    setup = _with_stored_symbols(con, setup, _like(src))
     requests_by_text = {
         text: parse([text], available) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)
     }
@@ -85,6 +88,8 @@ def open_feed(
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = _columns_of(con, sql, names) if sql is not None else {}
     names += expressions
+    if sql is not None:
+        _require_match(con, sql, src, inventory.symbols)
     parts = _parts(inventory, CELLS // len(names))
     units = units_of(con, requests) if inventory.has_actions and setup.prices == "as_traded" else {}
     texts = [
@@ -115,6 +120,21 @@ def _finite(con: DuckDBPyConnection, src: str) -> str:
     values = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in columns)
     con.execute(f"CREATE OR REPLACE TEMP VIEW backtest_source AS SELECT * REPLACE ({values}) FROM {src}")
     return "backtest_source"
+
+
+def _with_stored_symbols(con: DuckDBPyConnection, setup: Setup, src: str) -> Setup:
+    """Return the settings with the symbols of the source that the names mean, also in another letter case.
+
+    Raises:
+        UsageError: a name means no symbol, or several.
+    """
+    if setup.symbols is None:
+        return setup
+    what = "no bars of {names}: there is no such symbol"
+    try:
+        return setup.model_copy(update={"symbols": known_symbols(con, setup.symbols, src, what)})
+    except (duckdb.CatalogException, duckdb.BinderException):
+        return setup  # `_inventory` reports that the table or its column is missing
 
 
 def _like(src: str) -> str:
@@ -150,8 +170,7 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
     ranges = {symbol: f"{symbol} has bars from {first} to {last}" for symbol, first, last, *_ in rows}
     for symbol in setup.symbols or ():
         if not any(row[0] == symbol and row[3] for row in rows):
-            reason = ranges.get(symbol) or f"there is no such symbol{did_you_mean(symbol, all_symbols(con, src))}"
-            raise UsageError(f"no bars of {symbol}{between(setup)}: {reason}")
+            raise UsageError(f"no bars of {symbol}{between(setup)}: {ranges.get(symbol, 'it has no close')}")
     if not sessions:
         raise UsageError(f"no bars{between(setup)} in {src}")
     rows_in_range = [row for row in rows if row[3]]
@@ -191,6 +210,17 @@ def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, li
         return dict(rows.fetchall())
     except duckdb.CatalogException:
         return {}
+
+
+def _require_match(con: DuckDBPyConnection, sql: str, src: str, symbols: Sequence[str]) -> None:
+    """Check that a strategy's query has a row for a bar; without one, all of its columns would be None.
+
+    Raises:
+        UsageError: it has none.
+    """
+    bars = f"SELECT symbol, date FROM {_like(src)} WHERE {is_one_of(symbols)}"
+    if con.execute(f"SELECT 1 FROM ({sql}) JOIN ({bars}) USING (symbol, date) LIMIT 1").fetchone() is None:
+        raise UsageError("the strategy's query has no row for any bar: its symbol and date must be those of the bars")
 
 
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:

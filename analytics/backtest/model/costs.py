@@ -98,7 +98,7 @@ class VolumeShare:
         return price * self.impact * share * share
 
 
-_NUMBER = r"(\d+(?:\.\d+)?)"
+_NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 
 
 def parse_commission(text: str) -> Commission:

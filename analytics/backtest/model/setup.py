@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
+from stockstream.analytics.arguments import day_of, symbols_of, text_of
 from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import ArgumentError, UsageError
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,20 @@ class Setup(BaseModel):
     @classmethod
     def _rename(cls, values: Any) -> Any:
         return current_names(values) if isinstance(values, Mapping) else values
+
+    @field_validator("symbols", "start", "end", "benchmark", mode="before")
+    @classmethod
+    def _argument(cls, value: Any, info: ValidationInfo) -> Any:
+        name = str(info.field_name)
+        try:
+            if value is None:
+                return None
+            if name == "symbols":
+                return symbols_of(value)
+            return text_of(name, value) if name == "benchmark" else day_of(name, value)
+        except ArgumentError as error:  # pydantic would put an error that is a ValueError into a list
+            text = f"{name}: Input should be a valid date, YYYY-MM-DD" if name in ("start", "end") else str(error)
+            raise UsageError(text) from None
 
     @field_validator("commission")
     @classmethod

@@ -94,7 +94,7 @@ def walk_forward(
     combinations: Sequence[Params],
     train: int,
     test: int,
-    lake: str | None = None,
+    lake: str | Path | None = None,
     *,
     rank: str = "sharpe",
     jobs: int | None = None,

@@ -22,7 +22,7 @@ from stockstream.analytics.backtest.runs.load import find_strategy, make_strateg
 from stockstream.analytics.backtest.runs.single import lake_connection, metrics_of
 from stockstream.analytics.backtest.stats import LESS_IS_BETTER, deflated_sharpe, series
 from stockstream.analytics.session import AsOf
-from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.errors import ArgumentError, UsageError, did_you_mean
 
 RUNS_PER_PASS = 16
 """Runs per pass over the bars: they share the conversion of columns to lists."""
@@ -108,7 +108,7 @@ def params_beside(params: Params, metrics: Iterable[str]) -> dict[str, Any]:
 def search(
     strategy: Factory,
     combinations: Sequence[Params],
-    lake: str | None = None,
+    lake: str | Path | None = None,
     *,
     rank: str = "sharpe",
     jobs: int | None = None,
@@ -182,7 +182,7 @@ def rejections(strategy: Factory, combinations: Sequence[Params]) -> list[str | 
 def stored_feed(
     strategy: Factory,
     combinations: Sequence[Params],
-    lake: str | None,
+    lake: str | Path | None,
     setup: Setup,
     *,
     src: str,
@@ -215,8 +215,14 @@ def parallel(work: Callable[..., Any], items: Sequence[tuple[Any, ...]], jobs: i
     # Spawn, because a fork does not copy the threads that DuckDB has started.
     with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
         futures = {pool.submit(work, *item): number for number, item in enumerate(items)}
-        for future in as_completed(futures):
-            yield futures[future], future.result()
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:  # an error, or a signal: the other processes must not be waited for
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
 
 
 def run_trials(strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup) -> list[Trial]:
@@ -233,4 +239,8 @@ def make_trial(account: Account, params: Params, setup: Setup) -> Trial:
 
 
 def _class(strategy: Factory) -> type[Strategy]:
-    return find_strategy(strategy) if isinstance(strategy, str) else strategy
+    if isinstance(strategy, str):
+        return find_strategy(strategy)
+    if not (isinstance(strategy, type) and issubclass(strategy, Strategy)):
+        raise ArgumentError(f"strategy: {strategy!r} is no strategy: name a subclass of Strategy, not an instance")
+    return strategy

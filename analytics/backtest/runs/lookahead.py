@@ -15,6 +15,7 @@ from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Action, Setup, Strategy
 from stockstream.analytics.backtest.runs.single import lake_connection
 from stockstream.analytics.session import AsOf
+from stockstream.sql.errors import ArgumentError
 from stockstream.sql.loader import load
 
 CUTS = 4
@@ -42,7 +43,7 @@ class Verdict:
 
 def verify(
     make: Callable[[], Strategy],
-    lake: str | None = None,
+    lake: str | Path | None = None,
     *,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
@@ -68,6 +69,10 @@ def verify(
         UsageError: a setting is invalid, or there are no bars.
         StrategyError: the strategy failed.
     """
+    if not callable(make):
+        raise ArgumentError(
+            f"make: {make!r} makes no strategy: write a class, or a function that returns a new instance"
+        )
     setup = Setup.of(**settings)
     runs: list[tuple[list[Decision], list[date]]] = []
 

@@ -57,6 +57,8 @@ def _parse(strategy: type[Strategy], name: str, text: str) -> list[Any]:
             raise UsageError(f"--param {name}={text}: write true or false")
         return [booleans[item] for item in text.lower().split(",")]
     try:
+        if not text.isascii():  # int() reads the digits of every script
+            raise ValueError
         if ":" in text:
             first, last, step = (_number(part) for part in [*text.split(":"), "1"][:3])
             if step <= 0 or last < first or text.count(":") > 2:

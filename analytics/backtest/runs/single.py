@@ -18,12 +18,13 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+from stockstream.analytics.arguments import lake_of
 from stockstream.analytics.backtest.engine import Account, run
 from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, charted_closes, open_feed
 from stockstream.analytics.backtest.model import Curve, Portfolio, Result, Setup, Strategy
 from stockstream.analytics.backtest.stats import summary
-from stockstream.analytics.session import AsOf, connect
-from stockstream.pipeline.configuration import settings
+from stockstream.analytics.session import AsOf, open_lake
+from stockstream.sql.errors import ArgumentError
 from stockstream.sql.session import explain
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
@@ -32,7 +33,7 @@ PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
 
 def backtest(
     strategy: Strategy,
-    lake: str | None = None,
+    lake: str | Path | None = None,
     *,
     con: DuckDBPyConnection | None = None,
     src: str = SOURCE,
@@ -62,6 +63,10 @@ def backtest(
         UsageError: a setting is invalid, or there are no bars.
         LakeError: the lake cannot be read.
     """
+    if not isinstance(strategy, Strategy):
+        is_class = isinstance(strategy, type) and issubclass(strategy, Strategy)
+        advice = f"write {strategy.__name__}()" if is_class else "write an instance of a subclass of Strategy"
+        raise ArgumentError(f"strategy: {strategy!r} is no strategy: {advice}")
     setup = Setup.of(**settings)
     with lake_connection(con, lake, as_of) as connection:
         feed = open_feed(connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
@@ -81,15 +86,17 @@ def backtest(
 
 @contextmanager
 def lake_connection(
-    con: DuckDBPyConnection | None, lake: str | None, as_of: AsOf | None
+    con: DuckDBPyConnection | None, lake: str | Path | None, as_of: AsOf | None
 ) -> Iterator[DuckDBPyConnection]:
     """Yield `con` if there is one, otherwise a new connection to the lake; explain DuckDB's errors."""
-    uri = lake or settings().lake_uri
+    uri = lake_of(lake)
+    if con is not None and not isinstance(con, DuckDBPyConnection):
+        raise ArgumentError(f"con: a {type(con).__name__} is no connection: write one of analytics.connect")
     try:
         if con is not None:
             yield con
             return
-        with connect(uri, as_of=as_of) as connection:
+        with open_lake(uri, as_of=as_of) as connection:
             yield connection
     except duckdb.Error as error:
         raise explain(error, uri) from None

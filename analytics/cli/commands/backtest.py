@@ -13,7 +13,14 @@ import typer
 
 from stockstream.analytics.backtest.model import OPTIONS, Setup
 from stockstream.analytics.backtest.strategies import SHIPPED
-from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri, parse_day, parse_symbols
+from stockstream.analytics.cli.options import (
+    AsOfOption,
+    JsonOption,
+    LakeOption,
+    existing_lake,
+    parse_day,
+    parse_symbols,
+)
 from stockstream.analytics.cli.registry import Panel, command
 
 PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
@@ -165,7 +172,7 @@ def backtest_command(
 
     values = {name: read_setting(name, value) for name, value in settings.items() if value is not None}
     run = read_run(config, strategy, param or [], values)
-    run.settings |= {"lake": lake_uri(lake), "as_of": as_of, "sql_path": sql_path or ()}
+    run.settings |= {"lake": existing_lake(lake).uri, "as_of": as_of, "sql_path": sql_path or ()}
     folder = output or Path("backtests") / run.strategy.__name__
     if verify_no_lookahead:
         runs.print_verdict(run, as_json)

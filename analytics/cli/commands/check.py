@@ -11,10 +11,9 @@ import typer
 from duckdb import DuckDBPyConnection
 from rich.console import Console
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri, progress_bar
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake, progress_bar
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.checks import Check, Finding, described, find, run_checks, shipped
-from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import LakeWarning
 
 SHOWN = 3
@@ -38,7 +37,7 @@ def check_command(
     """
     query = [Check("--sql", sql)] if sql is not None else []
     checks = find(paths) if paths else [] if query else shipped()
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     with opened.session() as con:
         if con.execute("SELECT len(raw_files()) + cardinality(getvariable('silver'))").fetchall() == [(0,)]:
             warnings.warn(f"{opened.uri} holds no bars: there is nothing to check", LakeWarning, stacklevel=1)

@@ -8,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.filesize import decimal
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.generations import history as generations
 from stockstream.pipeline.lake import Lake
@@ -22,7 +22,7 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
 
     Example: stockstream history --lake s3://bucket/prefix --json
     """
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     rows = lake_history(opened)
     if as_json:
         print(json.dumps(rows))

@@ -20,16 +20,17 @@ from stockstream.analytics.cli.options import (
     JsonOption,
     LakeOption,
     Symbols,
+    check_range,
     day_option,
+    existing_lake,
     lake_uri,
     symbols_option,
 )
-from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.output import FormatOption, OutputOption, result_format, show
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.analytics.session import connect
-from stockstream.pipeline.lake import Lake
+from stockstream.analytics.session import known_symbols, open_lake
 from stockstream.sql.errors import UsageError
-from stockstream.sql.session import explain
+from stockstream.sql.session import explain, quoted
 
 app = typer.Typer(
     help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
@@ -109,7 +110,7 @@ def compute(
     end: Annotated[date | None, day_option("--end", "Last day of the result.")] = None,
     as_of: AsOfOption = None,
     sql_path: PathOption = None,
-    format: FormatOption = Format.table,
+    format: FormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
@@ -119,14 +120,33 @@ def compute(
     """
     from stockstream.analytics.compute import relation
 
-    format = result_format(format, as_json, output)
+    check_range(start, end)
+    chosen = result_format(format, as_json, output)
     uri = lake_uri(lake)
-    with connect(uri, as_of=as_of) as con:
+    with open_lake(uri, as_of=as_of) as con:
         try:
             result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
-            show(con, result, format, output)
+            _require_rows(con, src, symbols, start, end)
+            show(con, result, chosen, output)
         except duckdb.Error as error:
             raise explain(error, uri) from None
+
+
+def _require_rows(
+    con: duckdb.DuckDBPyConnection, src: str, symbols: Symbols | None, start: date | None, end: date | None
+) -> None:
+    """Check that the range of days has a bar.
+
+    Raises:
+        UsageError: it has none.
+    """
+    conditions = [f"date {sign} DATE '{day}'" for sign, day in ((">=", start), ("<=", end)) if day is not None]
+    if symbols is not None:
+        conditions.append(f"symbol IN ({', '.join(map(quoted, known_symbols(con, symbols, src)))})")
+    if con.execute(f"SELECT 1 FROM {src} WHERE {' AND '.join(conditions) or 'true'} LIMIT 1").fetchone() is None:
+        days = (f" from {start}" if start else "") + (f" up to {end}" if end else "")
+        names = f" of {', '.join(symbols)}" if symbols else ""
+        raise UsageError(f"no bars{names}{days} in {src}")
 
 
 @app.command("refresh")
@@ -141,7 +161,7 @@ def refresh(
     """
     from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     with working("computing indicators"):
         result = refresh_indicators({"full": full}, opened)
     if as_json:

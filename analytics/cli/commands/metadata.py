@@ -53,6 +53,8 @@ def metadata_command(
         raise UsageError("--date is for --source polygon: each list of companies in the lake has its own day")
     if source is Source.polygon and lake_market.name != "US":
         raise UsageError("--source polygon has the US market only: use --source listings")
+    if source is Source.listings:
+        opened.require()  # Polygon's answers may be the first files of a lake
     provider = None
     if source is Source.polygon:
         from stockstream.pipeline.metadata.polygon import PolygonReference  # takes a while to import

@@ -10,11 +10,11 @@ import duckdb
 import typer
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
-from stockstream.analytics.cli.output import Format, FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.output import FormatOption, OutputOption, result_format, show
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.analytics.session import generation_of
+from stockstream.analytics.session import open_lake
 from stockstream.sql.errors import StockStreamError, UsageError
-from stockstream.sql.session import connect, explain, normalise
+from stockstream.sql.session import explain
 
 
 class QueryError(StockStreamError):
@@ -26,7 +26,7 @@ def query_command(
     sql: Annotated[str, typer.Argument(help="SQL text, the name of a .sql file, or - for standard input.")],
     lake: LakeOption = None,
     as_of: AsOfOption = None,
-    format: FormatOption = Format.table,
+    format: FormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
 ) -> None:
@@ -34,18 +34,23 @@ def query_command(
 
     Example: stockstream query "SELECT symbol, max(date) FROM bars GROUP BY symbol" --format csv
     """
+    chosen = result_format(format, as_json, output)
     text = _text(sql)
-    format = result_format(format, as_json, output)
+    if not text.strip():
+        raise UsageError("the query is empty: write SQL, such as FROM bars")
     uri = lake_uri(lake)
-    with connect(uri, generation=generation_of(uri, as_of)) as con:
+    with open_lake(uri, as_of=as_of) as con:
         try:
+            if not con.extract_statements(text):
+                raise UsageError("the query has comments only: write SQL, such as FROM bars")
             result = con.sql(text)
-            if result is None:  # a statement without rows, such as COPY
-                return
-            show(con, result, format, output)
+            if result is not None:
+                show(con, result, chosen, output)
+            elif output is not None:  # a statement without rows, such as COPY
+                raise UsageError(f"the statement returns no rows: nothing was written to {output}")
         except duckdb.Error as error:
             # The SQL may read or write other files (COPY ... TO): their errors are not reported as errors of the lake.
-            of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and normalise(uri) in str(error)
+            of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and uri in str(error)
             raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
 
 
@@ -55,6 +60,6 @@ def _text(sql: str) -> str:
     if sql.endswith(".sql"):
         try:
             return Path(sql).read_text(encoding="utf-8")
-        except OSError as error:
-            raise UsageError(f"cannot read {sql}: {error.strerror}") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise UsageError(f"cannot read {sql}: {getattr(error, 'strerror', None) or error}") from None
     return sql

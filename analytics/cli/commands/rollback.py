@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.rollback import run as rollback_step
 
 SHOWN = 10
@@ -21,6 +20,9 @@ SHOWN = 10
 def rollback_command(
     generation: Annotated[int, typer.Argument(help="Number of the generation, see `stockstream history`.")],
     lake: LakeOption = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Go back also to a generation that lacks tables which the lake has now.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Publish the tables of an earlier generation again. Undo it by rolling back to the generation before.
@@ -29,7 +31,7 @@ def rollback_command(
 
     Example: stockstream rollback 41
     """
-    result = rollback_step({"generation": generation}, Lake(lake_uri(lake)))
+    result = rollback_step({"generation": generation, "drop_tables": yes}, existing_lake(lake))
     if as_json:
         print(json.dumps(result))
         return

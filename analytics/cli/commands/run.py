@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
-import sys
 from collections.abc import Callable
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
@@ -33,6 +30,7 @@ from stockstream.analytics.cli.options import (
     symbols_option,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.signals import stopping_at_once
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.events import CheckResult, Result
@@ -40,9 +38,9 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.sources import HELP as SOURCES_HELP
 from stockstream.pipeline.sources import open_source
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import ExitCode, UsageError
 
-EXIT_CODES = {"complete": 0, "failed": 1, "partial": 3}
+EXIT_CODES = {"complete": ExitCode.COMPLETE, "failed": ExitCode.FAILED, "partial": ExitCode.PARTIAL}
 SHOWN = 10
 """Maximum number of missing symbols printed."""
 
@@ -160,17 +158,14 @@ def _execute(
     """Run the pipeline with a progress bar, print the result, and exit with the code of its status."""
     opened_lake = Lake(lake_uri(lake))
     market = market_of(opened_lake, market_name)
+    last = arguments.get("day") or market.today(datetime.now(UTC))
+    if (start := arguments.get("start")) is not None and start > last:
+        raise UsageError(f"--start {start} is after {last}, the day of the run: no bar could be fetched")
     opened = open_source(source or settings().source, market, settings(), **(files or {}))
     bar = progress_bar()
-
-    def interrupted(*_: object) -> None:
-        # Exit at once, even while batches wait for the source: stored files are always complete, so nothing is lost.
-        bar.stop()
-        print("interrupted: the stored bars stay, and the same command continues from there", file=sys.stderr)
-        os._exit(130)
-
-    signal.signal(signal.SIGINT, interrupted)
-    with bar:
+    # At once, even while batches wait for the source: stored files are always complete, so that nothing is lost.
+    message = "the stored bars stay, and the same command continues from there"
+    with stopping_at_once(message, bar.stop), bar:
         task = bar.add_task(f"{opened.name}: symbols", total=None)
         result = run_pipeline(
             opened_lake,

@@ -15,10 +15,11 @@ import typer
 
 from stockstream.analytics.cli.options import AsOfOption, LakeOption, lake_uri
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.analytics.session import generation_of
+from stockstream.analytics.session import generation_of, open_lake
+from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME
-from stockstream.sql.session import EXTENSIONS, connect, extension, normalise, quoted
+from stockstream.sql.session import EXTENSIONS, extension, quoted
 from stockstream.sql.variables import assignment
 
 
@@ -36,9 +37,11 @@ def shell_command(
     duckdb = shutil.which("duckdb", path=f"{scripts}{os.pathsep}{os.environ.get('PATH', '')}")
     if duckdb is None:
         raise UsageError("the duckdb shell is not installed: pip install duckdb-cli==1.5.5")
-    uri = normalise(lake_uri(lake))
+    uri = lake_uri(lake)
     if uri.startswith("s3://"):
-        connect(uri, verify=False).close()  # for a lake that cannot be listed, an error of one line; duckdb's has pages
+        open_lake(uri, verify=False).close()  # for a lake that cannot be listed: duckdb's error has pages
+    else:
+        Lake(uri).require()
     generation = generation_of(uri, as_of)
     with tempfile.TemporaryDirectory(prefix="stockstream-shell-") as folder:
         script = Path(folder) / "init.sql"

@@ -11,10 +11,9 @@ import typer
 from rich.console import Console
 from rich.status import Status
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.events import ConsolidateResult, DeriveResult, RefreshIndicatorsResult, ResampleResult
-from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate_step
 from stockstream.pipeline.steps.resample import run as resample_step
 
@@ -29,7 +28,7 @@ def consolidate_command(
 
     Example: stockstream consolidate --lake s3://bucket/prefix
     """
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     with working("consolidating"):
         result = consolidate_step({"full": full}, opened)
     if as_json:
@@ -51,7 +50,7 @@ def resample_command(
 
     Example: stockstream resample --interval 5d --interval weekly
     """
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     with working("resampling"):
         result = resample_step({"intervals": interval}, opened)
     if as_json:

@@ -9,7 +9,7 @@ from typing import Any
 import duckdb
 from rich.console import Console
 
-from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import generation_of
 from stockstream.pipeline.lake import Lake
@@ -36,8 +36,8 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
 
     Example: stockstream status --lake s3://bucket/prefix --json
     """
-    uri = lake_uri(lake)
-    answer = lake_status(Lake(uri), generation_of(uri, as_of))
+    opened = existing_lake(lake)
+    answer = lake_status(opened, generation_of(opened.uri, as_of))
     if as_json:
         print(json.dumps(answer, default=str))
         return

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from datetime import timedelta
 from enum import StrEnum
 from typing import Annotated
 
@@ -12,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
-from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.vacuum import check_retention
 from stockstream.pipeline.steps.vacuum import run as vacuum_step
 
 
@@ -52,7 +53,7 @@ def vacuum_command(
         "raw": raw.value,
         "raw_older_than_days": raw_older_than,
     }
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
         result = vacuum_step(event, opened)
     if as_json:
@@ -83,7 +84,9 @@ def _range(numbers: list[int]) -> str:
 
 
 def _hours(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([dh])", text)
+    match = re.fullmatch(r"(\d+)([dh])", text, re.ASCII)
     if match is None:
         raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
-    return int(match[1]) * {"d": 24, "h": 1}[match[2]]
+    hours = int(match[1]) * {"d": 24, "h": 1}[match[2]]
+    check_retention(timedelta(hours=hours))
+    return hours

@@ -1,0 +1,105 @@
+"""Signals: every command ends with one line, without a traceback, and removes its temporary files."""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from types import FrameType
+
+from stockstream.sql.errors import ExitCode
+
+SIGNALS = {
+    signal.SIGHUP: (ExitCode.HANGUP, "the terminal was closed"),
+    signal.SIGINT: (ExitCode.INTERRUPTED, "interrupted"),
+    signal.SIGTERM: (ExitCode.TERMINATED, "terminated"),
+}
+"""Exit code and message per signal."""
+Handler = Callable[[int, FrameType | None], object]
+
+
+class Stopped(BaseException):
+    """A signal ends the command. Not an Exception, so that no step takes it for its own failure."""
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[None]:
+    """End the process with one line and the code of the signal, whatever error the signal causes in the command.
+
+    All temporary files of the process are in one folder, which is removed at its end. A second signal ends the process
+    at once. A signal that was ignored at the start, as `nohup` does, stays ignored.
+    """
+    received: list[signal.Signals] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        received.append(signal.Signals(number))
+        for each in SIGNALS:
+            signal.signal(each, signal.SIG_DFL)
+        raise Stopped
+
+    with _temporary_folder(), _handlers(stop):
+        try:
+            yield
+        except BaseException:
+            if not received:
+                raise
+            # DuckDB raises a RuntimeError for the exception of the handler, so that the kind of the error says nothing.
+            code, message = SIGNALS[received[0]]
+            print(message, file=sys.stderr)
+            sys.exit(code)
+
+
+@contextmanager
+def stopping_at_once(message: str, clean_up: Callable[[], None]) -> Iterator[None]:
+    """On a signal, print its name and a message, and end the process even while threads wait for a network."""
+
+    def stop(number: int, _: FrameType | None) -> None:
+        clean_up()
+        code, name = SIGNALS[signal.Signals(number)]
+        print(f"{name}: {message}", file=sys.stderr, flush=True)
+        shutil.rmtree(_folder(), ignore_errors=True)
+        os._exit(code)
+
+    with _handlers(stop):
+        yield
+
+
+@contextmanager
+def _handlers(handler: Handler) -> Iterator[None]:
+    """Handle the signals that are not ignored; afterwards as before."""
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    is_main = threading.current_thread() is threading.main_thread()  # others cannot handle signals
+    active = [each for each in SIGNALS if is_main and before[each] is not signal.SIG_IGN]
+    for each in active:
+        signal.signal(each, handler)
+    try:
+        yield
+    finally:
+        for each in active:
+            signal.signal(each, before[each])
+
+
+@contextmanager
+def _temporary_folder() -> Iterator[None]:
+    """Create all temporary files in the folder of this process."""
+    before = tempfile.tempdir
+    tempfile.tempdir = _folder()
+    try:
+        yield
+    finally:
+        tempfile.tempdir = before
+
+
+@cache
+def _folder() -> str:
+    """Return a folder that is removed at the end of the process: libraries keep files open until then."""
+    folder = tempfile.mkdtemp(prefix="stockstream-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
