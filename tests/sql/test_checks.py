@@ -138,14 +138,19 @@ def fill(lake: Lake) -> None:
     store(lake, [bar("AAA", DAYS[8], 10.5, LATER)], "2024-01-21", first_schema)
 
 
+def fill_with_delta(patched: pytest.MonkeyPatch, lake: Lake) -> None:
+    """Fill a lake with clean bars, of which the last sessions are in delta."""
+    patched.setattr(module, "TAIL", 4)
+    patched.setattr(module, "OPEN", 2)
+    patched.setattr(module, "LARGEST_DELTA", 10.0)
+    fill(lake)
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "TAIL", 4)
-        patched.setattr(module, "OPEN", 2)
-        patched.setattr(module, "LARGEST_DELTA", 10.0)
-        fill(Lake(str(folder)))
+        fill_with_delta(patched, Lake(str(folder)))
     return folder
 
 
