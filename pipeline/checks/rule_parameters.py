@@ -97,9 +97,9 @@ class Range(_OfColumns):
         return {operator: limit for operator, limit in limits.items() if limit is not None}
 
     @property
-    def is_numeric(self) -> bool:
-        """Return whether NaN, which DuckDB sorts after infinity, could be a value."""
-        return all(isinstance(limit, int | float) for limit in self.limits.values())
+    def admits_nan(self) -> bool:
+        """Return whether NaN, which DuckDB sorts after infinity, would be inside the limits: there is no upper one."""
+        return self.limits.keys() <= {">=", ">"} and all(isinstance(one, int | float) for one in self.limits.values())
 
     @override
     def title(self, table: str, date: str) -> str:
@@ -210,8 +210,13 @@ class SameTotals(Parameters):
     sums: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
     """The columns to add up; empty: rows are counted."""
     by: Annotated[tuple[str, ...], BeforeValidator(as_list)] = ()
-    within: Share = 1e-9
-    """The share of the larger total by which the two may differ; the last digits of a sum depend on its order."""
+    within: Share | None = None
+    """The share of the larger total by which the two may differ; None: numbers of rows are the same, sums nearly."""
+
+    @property
+    def share(self) -> float | None:
+        """Return the share by which totals may differ: sums of doubles do so in their last digits."""
+        return 1e-9 if self.within is None and self.sums else self.within
 
     @property
     @override

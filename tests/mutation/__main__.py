@@ -52,9 +52,8 @@ def main() -> int:
         summary = {"mutants": mutants, "killed": killed, "equivalent": listed, "score": round(percent, 2)}
         print(json.dumps(summary | {"without_planted_rows": missing, "stale": stale, "checks": checks}))
     else:
-        print(
-            f"{killed} of {mutants - listed} mutants killed: {percent:.1f} %; {listed} more change nothing ({100 * listed / mutants:.1f} %)"
-        )
+        share = f"{100 * listed / mutants:.1f} %"
+        print(f"{killed} of {mutants - listed} mutants killed: {percent:.1f} %; {listed} more change nothing ({share})")
         for name in missing:
             print(f"no planted rows: {name}")
         for name in stale:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -57,11 +56,12 @@ def render(query: exp.Expression) -> str:
 def mutants(sql: str) -> Iterator[Mutant]:
     """Yield all mutants of a query, each with a name that no other has: what was changed, with its surroundings."""
     names: Counter[str] = Counter()
-    original = render(parse(sql))
-    for at in range(len(list(parse(sql).walk()))):
-        for number in range(_changes(_node(parse(sql), at))):
-            query = parse(sql)
-            node = _node(query, at)
+    root = parse(sql)
+    original = render(root)
+    for at, changed_node in enumerate(list(root.walk())):
+        for number in range(_changes(changed_node)):
+            query = root.copy()
+            node = list(query.walk())[at]
             new = _change(node, number)
             if new is not node:
                 node.replace(new)
@@ -71,14 +71,16 @@ def mutants(sql: str) -> Iterator[Mutant]:
             yield Mutant(name if names[name] == 1 else f"{name} #{names[name]}", changed)
 
 
-def _node(query: exp.Expression, at: int) -> exp.Expression:
-    return list(query.walk())[at]
+def _common(one: str, other: str) -> int:
+    """Return the number of characters at the beginning that two texts share."""
+    pairs = zip(one, other, strict=False)
+    return next((at for at, (a, b) in enumerate(pairs) if a != b), min(len(one), len(other)))
 
 
 def _difference(before: str, after: str) -> str:
     """Return the words in which two texts differ, with some characters on both sides."""
-    start = len(os.path.commonprefix([before, after]))
-    end = len(os.path.commonprefix([before[start:][::-1], after[start:][::-1]]))
+    start = len(_common(before, after))
+    end = len(_common(before[start:][::-1], after[start:][::-1]))
     first = before.rfind(" ", 0, max(0, start - SURROUNDINGS)) + 1
     return f"{before[first : len(before) - end + SURROUNDINGS]} → {after[first : len(after) - end + SURROUNDINGS]}"
 
@@ -100,8 +102,6 @@ def _changes(node: exp.Expression) -> int:
             return 2
         case exp.Ordered():
             return int(isinstance(node.parent, exp.Order) and isinstance(node.parent.parent, exp.Window))
-        case exp.Union():
-            return int(not node.args.get("distinct"))
         case exp.Between():
             return 2
         case _:
@@ -111,7 +111,7 @@ def _changes(node: exp.Expression) -> int:
 def _change(node: exp.Expression, number: int) -> exp.Expression:
     """Return what replaces a node: a new node, or the node itself after a change."""
     if type(node) in SWAPS:
-        new = SWAPS[type(node)][number](**{name: value for name, value in node.args.items()})
+        new = SWAPS[type(node)][number](**dict(node.args))
         return exp.paren(new, copy=False) if isinstance(new, exp.Or | exp.And) else new
     match node:
         case exp.Literal():
@@ -139,8 +139,6 @@ def _change(node: exp.Expression, number: int) -> exp.Expression:
             node.set(f"{side}_side", bound if is_wide else None)
         case exp.Ordered():
             node.set("desc", not node.args.get("desc"))
-        case exp.Union():
-            node.set("distinct", True)
         case exp.Between():
             side = ("low", "high")[number]
             return (exp.LTE if side == "low" else exp.GTE)(

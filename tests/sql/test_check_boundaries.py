@@ -178,8 +178,8 @@ BOUNDARIES = [
     Boundary("files__schema", files_of_dates, []),
     Boundary(
         "files__schema",
-        silver(f"SELECT * REPLACE (close::FLOAT AS close) FROM read_parquet('{HOME}/schema/archive.parquet')", "raw"),
-        [f"{PLANTED.format('raw')} close DOUBLE is declared, FLOAT found"],
+        silver(f"SELECT * REPLACE (date::TIMESTAMP AS date) FROM read_parquet('{HOME}/schema/archive.parquet')", "raw"),
+        [f"{PLANTED.format('raw')} date DATE is declared, TIMESTAMP found"],
     ),
     Boundary(
         "files__schema",

@@ -34,7 +34,9 @@ SPANS = """
 CREATE TABLE sessions AS SELECT date FROM (VALUES (DATE '2024-01-01'), ('2024-01-02'), ('2024-01-03'), ('2024-01-05'),
     ('2024-01-08')) AS v(date);
 CREATE TABLE t AS SELECT * FROM (VALUES {}) AS v(k, d)"""
-PAIR = "CREATE TABLE t AS SELECT * FROM (VALUES {}) AS v(k, x, y); CREATE TABLE o AS SELECT * FROM (VALUES {}) AS v(k, x, y)"
+PAIR = """
+CREATE TABLE t AS SELECT * FROM (VALUES {}) AS v(k, x, y);
+CREATE TABLE o AS SELECT * FROM (VALUES {}) AS v(k, x, y)"""
 
 PLANTED_RULES = [
     PlantedRule(
@@ -52,13 +54,14 @@ PLANTED_RULES = [
     PlantedRule(
         "range: {columns: [x, y], min: 1, max: 5}",
         "CREATE TABLE t AS SELECT k, x::DOUBLE AS x, y::DOUBLE AS y FROM (VALUES ('a', '1', '5'), ('b', '0.5', '1'), "
-        "('c', '3', '5.5'), ('d', '0', '6'), ('e', '3', 'nan'), ('f', 'nan', '3'), ('g', NULL, NULL)) AS v(k, x, y)",
-        ["b x is 0.5", "c y is 5.5", "d x is 0.0, y is 6.0", "e y is nan", "f x is nan"],
+        "('c', '5', '5.5'), ('d', '0', '6'), ('e', '1', 'nan'), ('f', 'nan', '1'), ('g', NULL, NULL), ('h', '5.5', '3')"
+        ") AS v(k, x, y)",
+        ["b x is 0.5", "c y is 5.5", "d x is 0.0, y is 6.0", "e y is nan", "f x is nan", "h x is 5.5"],
     ),
     PlantedRule(
         "range: {columns: x, above: 0}",
         "CREATE TABLE t AS SELECT k, x::DOUBLE AS x FROM (VALUES ('a', '0'), ('b', '0.5'), ('c', '-1'), ('d', 'nan'), "
-        "('e', '1e300')) AS v(k, x)",
+        "('e', 'inf'), ('f', '1e300')) AS v(k, x)",
         ["a x is 0.0", "c x is -1.0", "d x is nan"],
     ),
     PlantedRule(
@@ -78,11 +81,13 @@ PLANTED_RULES = [
         "('c', 9), ('e', NULL)) AS v(k, age)",
         [f"b {TODAY - timedelta(4)} the newest is {TODAY - timedelta(4)}", "e there is no row"],
     ),
-    PlantedRule("recency: {within: 12 hours}", "CREATE TABLE t (d TIMESTAMP)", ["there is no row"]),
-    PlantedRule(
-        "recency: {within: 2 days}",
-        f"CREATE TABLE t AS SELECT DATE '{TODAY}' - 2 AS d",
-        [],
+    *(
+        PlantedRule("recency: {within: 2 days}", f"CREATE TABLE t AS {rows}", bad)
+        for rows, bad in (
+            ("SELECT NULL::DATE AS d WHERE false", ["there is no row"]),
+            (f"SELECT DATE '{TODAY}' - 2 AS d", []),
+            (f"SELECT DATE '{TODAY}' - 3 AS d", [f"{TODAY - timedelta(3)} the newest is {TODAY - timedelta(3)}"]),
+        )
     ),
     PlantedRule("row_count: {min: 2, max: 3}", "CREATE TABLE t AS FROM range(1)", ["1 rows"]),
     PlantedRule("row_count: {min: 2, max: 3}", "CREATE TABLE t AS FROM range(2)", []),
@@ -104,12 +109,13 @@ PLANTED_RULES = [
         "sequential_sessions: {by: k}",
         SPANS.format(
             "('a', DATE '2024-01-02'), ('a', '2024-01-03'), ('a', '2024-01-05'), ('b', '2024-01-01'), "
-            "('b', '2024-01-04'), ('b', '2024-01-05'), (NULL, '2024-01-03'), (NULL, '2024-01-08')"
+            "('b', '2024-01-04'), ('b', '2024-01-05'), (NULL, '2024-01-03'), (NULL, '2024-01-08'), ('z', '2024-01-06')"
         ),
         [
             "b 2024-01-02 no row on this session",
             "b 2024-01-03 no row on this session",
             "b 2024-01-04 a row on a day that is no session",
+            "z 2024-01-06 a row on a day that is no session",
             "2024-01-05 no row on this session",
         ],
     ),
@@ -117,6 +123,11 @@ PLANTED_RULES = [
         "sequential_sessions: {}",
         SPANS.format("('a', DATE '2024-01-02'), ('a', '2024-01-05'), ('b', '2024-01-04')"),
         ["2024-01-03 no row on this session", "2024-01-04 a row on a day that is no session"],
+    ),
+    PlantedRule(
+        "sequential_sessions: {}",
+        SPANS.format("('a', DATE '2024-01-06')"),
+        ["2024-01-06 a row on a day that is no session"],
     ),
     PlantedRule(
         "exists_in: {columns: [x, y], table: o, other_columns: [x, k]}",
@@ -127,28 +138,39 @@ PLANTED_RULES = [
     ),
     PlantedRule(
         "same_totals: {table: o, by: k}",
-        PAIR.format("('a', 1, 1), ('a', 2, 1), ('b', 1, 1), ('c', 1, 1)", "('a', 1, 1), ('b', 5, 5), ('d', 1, 1)"),
-        [
-            "a number of rows is 2, in o 1",
-            "c number of rows is 1, in o 0",
-            "d number of rows is 0, in o 1",
-        ],
+        PAIR.format(
+            "('a', 1, 1), ('a', 2, 1), ('b', 1, 1), ('c', 1, 1), (NULL, 1, 1)",
+            "('a', 1, 1), ('b', 5, 5), ('d', 1, 1), (NULL, 5, 5)",
+        ),
+        ["a number of rows is 2, in o 1", "c number of rows is 1, in o 0", "d number of rows is 0, in o 1"],
     ),
     PlantedRule(
         "same_totals: {table: o, sums: [x, y], by: k, within: 10 %}",
         PAIR.format(
-            "('a', 100, -90), ('b', 100, 1), ('c', 1, 1), (NULL, 5, 5), ('e', NULL, 2), ('f', -100, 1)",
-            "('a', 90, -100), ('b', 89, 1), ('c', 1, 2), (NULL, 5, 5), ('e', 0, 2), ('f', 100, 1)",
-        ),
+            "('a', 100, -90), ('b', 100, 1), ('c', 1, 1), (NULL, 5, 5), ('e', NULL, 2), ('f', -100, 1), ('g', 2, NULL)",
+            "('a', 90, -100), ('b', 89, 1), ('c', 1, 2), (NULL, 5, 5), ('e', 0, 2), ('f', 100, 1), ('h', NULL, 2), "
+            "('i', 88, 88)",
+        )
+        + "; INSERT INTO t VALUES ('i', 100, 100)",
         [
             "b x is 100, in o 89",
             "c y is 1, in o 2",
             "f x is -100, in o 100",
+            "g x is 2, in o 0",
+            "h y is 0, in o 2",
+            "i x is 100, in o 88, y is 100, in o 88",
         ],
     ),
-    PlantedRule(
-        "same_totals: {table: o}",
-        PAIR.format("('a', 1, 1), ('a', 2, 1)", "('a', 1, 1)"),
-        ["number of rows is 2, in o 1"],
+    *(
+        PlantedRule("same_totals: {table: o, sums: x}", PAIR.format(ours, theirs), bad)
+        for ours, theirs, bad in (
+            ("('a', 1, 1), ('a', 2, 1)", "('a', 1, 1)", ["x is 3, in o 1"]),
+            ("('a', 3, 1)", "('a', 1, 1), ('b', 2, 1)", []),
+            ("('a', NULL::INTEGER, 1)", "('b', 0, 1)", []),
+            ("('a', 0, 1)", "('b', NULL::INTEGER, 1)", []),
+            ("('a', 1000000000, 1)", "('b', 1000000001, 1)", []),
+            ("('a', 1000000000, 1)", "('b', 999999999, 1)", []),
+            ("('a', 100000000, 1)", "('b', 100000001, 1)", ["x is 100000000, in o 100000001"]),
+        )
     ),
 ]
