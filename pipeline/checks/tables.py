@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.errors import UsageError
 from stockstream.sql.loader import HOME
-from stockstream.sql.session import extension, quoted
+from stockstream.sql.session import extension, quoted, set_variable
 from stockstream.sql.session.s3 import open_s3
 
 READERS = {
@@ -91,7 +91,7 @@ def lock(con: DuckDBPyConnection, files: Sequence[str] = (), lake: str | None = 
 def _files(con: DuckDBPyConnection, name: str, pattern: str) -> list[str]:
     """Return the files of a pattern, sorted. Raises UsageError if there is none."""
     if pattern.startswith("s3://"):
-        open_s3(con, "/".join(pattern.split("/")[:3]))
+        _open_s3(con)
     elif pattern.startswith(("http://", "https://")):
         con.execute(f"LOAD '{extension('httpfs')}'")
         return [pattern]
@@ -101,6 +101,14 @@ def _files(con: DuckDBPyConnection, name: str, pattern: str) -> list[str]:
     if not files:
         raise UsageError(f"--table {name}={pattern}: there is no such file")
     return files
+
+
+def _open_s3(con: DuckDBPyConnection) -> None:
+    """Let a connection read all of S3 with the credentials in use; a lake that is open stays so."""
+    lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
+    set_variable(con, "lake", "s3://")
+    open_s3(con, "s3://")
+    set_variable(con, "lake", lake)
 
 
 def _reader(name: str, file: str) -> str:

@@ -79,8 +79,8 @@ def _common(one: str, other: str) -> int:
 
 def _difference(before: str, after: str) -> str:
     """Return the words in which two texts differ, with some characters on both sides."""
-    start = len(_common(before, after))
-    end = len(_common(before[start:][::-1], after[start:][::-1]))
+    start = _common(before, after)
+    end = _common(before[start:][::-1], after[start:][::-1])
     first = before.rfind(" ", 0, max(0, start - SURROUNDINGS)) + 1
     return f"{before[first : len(before) - end + SURROUNDINGS]} → {after[first : len(after) - end + SURROUNDINGS]}"
 
