@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import duckdb
 import pytest
 import sqlglot
+import typer
+import yaml
 
+from stockstream.analytics.cli.commands.check import check_command
+from stockstream.pipeline import checks
 from stockstream.pipeline.checks import Check, Finding, find, run_checks
+from stockstream.pipeline.checks.rule_parameters import KINDS
 from stockstream.pipeline.errors import UsageError
 
 
@@ -167,3 +173,24 @@ def test_recency_in_hours(tmp_path: Path) -> None:
     checks = read(tmp_path, "tables:\n  t:\n    date: at\n    rules:\n      - recency: {within: 12 hours}")
     now = "CREATE TABLE t AS SELECT (now() AT TIME ZONE 'UTC')::TIMESTAMP"
     assert [run(checks, f"{now} - INTERVAL {hours} HOUR AS at")[0].bad_rows for hours in (11, 13)] == [0, 1]
+
+
+def test_the_readme_is_right(tmp_path: Path) -> None:
+    """Its rules are valid and have all kinds, and its job for GitHub has options that exist."""
+    text = (Path(checks.__file__).parent / "README.md").read_text()
+    rules, job = re.findall(r"^```yaml\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    found = read(tmp_path, rules)
+    assert [check.error for check in found] == [None] * len(found)
+    kinds = re.findall(r"^\| `(\w+)` \| ", text, re.MULTILINE)
+    assert kinds == list(KINDS)
+    assert all(any(check.name.startswith(f"bars__{kind}") for check in found) for kind in kinds)
+    (header,) = re.findall(r"^```sql\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    (tmp_path / "one.sql").write_text(header)
+    assert [check.error for check in find([tmp_path / "one.sql"])] == [None]
+    steps = yaml.safe_load(job)["jobs"]["check"]["steps"]
+    (command,) = [step["run"] for step in steps if "stockstream check" in step.get("run", "")]
+    app = typer.Typer()
+    app.command()(check_command)
+    options = {parameter.opts[0] for parameter in typer.main.get_command(app).params}
+    used = set(re.findall(r"--[a-z-]+", command)) | set(re.findall(r"`(--[a-z-]+)", text))
+    assert used <= options
