@@ -86,8 +86,7 @@ def check_command(
 ) -> None:
     """Run data checks on a lake, or on files and DuckDB databases.
 
-    Exit codes: 0 passed, or only warnings; 1 bad rows; 2 wrong usage, no lake or no such check; 4 a check could not be
-    run, whatever the others return: 1 promises that all checks ran.
+    Exit codes: 0 passed or warned, 1 bad rows, 2 wrong usage or no lake, 4 a check could not be run (before 1).
 
     Example: stockstream check my-checks/ --table bars=bars.parquet --output junit.xml
     """
@@ -150,7 +149,8 @@ def _open(
         return con, None, str(database) if database else ", ".join(name for name, _ in tables)
     opened = Lake(lake_uri(lake))
     con = opened.session()
-    if con.execute("SELECT len(raw_files()) + cardinality(getvariable('silver'))").fetchall() == [(0,)]:
+    files_of_bars = "len(raw_files()) + len(getvariable('unreadable_files')) + cardinality(getvariable('silver'))"
+    if con.execute(f"SELECT {files_of_bars}").fetchall() == [(0,)]:
         con.close()
         raise UsageError(f"{opened.uri} holds no bars: there is nothing to check; name a lake with --lake")
     files = add_tables(con, tables)
