@@ -86,7 +86,7 @@ def check_command(
 ) -> None:
     """Run data checks on a lake, or on files and DuckDB databases.
 
-    Exit codes: 0 passed or warned, 1 bad rows, 2 wrong usage or no lake, 4 a check could not be run (before 1).
+    Exit codes: 0 passed or warned, 1 bad rows, 2 wrong usage or no lake, 4 (not 1) a check could not be run.
 
     Example: stockstream check my-checks/ --table bars=bars.parquet --output junit.xml
     """
