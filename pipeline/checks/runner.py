@@ -32,6 +32,9 @@ ALLOWED = {
 """Statements of a check. None of these writes a file; COPY and ATTACH could, in the folders that can be read."""
 
 
+_SET_VARIABLE = re.compile(r'(?:\s|--[^\n]*\n|/\*.*?\*/)*set\s+variable\s+"?(\w+)"?\s*=', re.IGNORECASE | re.DOTALL)
+
+
 @dataclass(frozen=True)
 class Options:
     """What is reported of a check's bad rows, and where they are stored."""
@@ -76,8 +79,7 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
         raise _CannotRun("it is empty: write a SELECT of the bad rows")
     if statements[-1].type != StatementType.SELECT:
         raise _CannotRun("it does not end with a SELECT of the bad rows")
-    for statement in statements:
-        _refuse_statement(statement)
+    variables = [name for statement in statements if (name := _variable_of(statement))]
     con.begin()
     try:
         for statement in statements[:-1]:
@@ -86,16 +88,26 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
         return _report(con, check, options)
     finally:
         con.rollback()
+        con.execute("".join(f"RESET VARIABLE {name};" for name in variables))
 
 
-def _refuse_statement(statement: duckdb.Statement) -> None:
-    """Raise _CannotRun for a statement that could write a file, or change what the following checks read."""
+def _variable_of(statement: duckdb.Statement) -> str | None:
+    """Return the variable that a statement sets, if any.
+
+    Raises:
+        _CannotRun: the statement could write a file, or change what the following checks read.
+    """
     text = statement.query
     if statement.type not in ALLOWED or (statement.type == StatementType.CREATE and re.search(r"(?i)\bsecret\b", text)):
         raise _CannotRun(f"a check reads tables: it cannot have a statement of type {statement.type.name}")
-    variable = re.search(r"(?i)\bset\s+variable\s+\"?(\w+)", text) if statement.type == StatementType.SET else None
-    if variable is not None and variable[1].lower() in VARIABLES:
+    if statement.type != StatementType.SET:
+        return None
+    variable = _SET_VARIABLE.match(text)
+    if variable is None:
+        raise _CannotRun("a check can set variables, with SET VARIABLE name = value, and nothing else")
+    if variable[1].lower() in VARIABLES:
         raise _CannotRun(f"the variable {variable[1]} is one of the views: use another name")
+    return variable[1]
 
 
 def _report(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:

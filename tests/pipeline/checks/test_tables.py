@@ -97,6 +97,10 @@ ATTACKS = [
     "BEGIN; SELECT 1",
     "COMMIT; SELECT 1",
     "SET VARIABLE lake = '/etc'; SELECT 1",
+    "-- a comment\nSET VARIABLE \"Lake\" = '/etc'; SELECT 1",
+    "SET /* hidden */ VARIABLE lake = '/etc'; SELECT 1",
+    "SET schema = 'other'; SELECT 1",
+    "USE memory; SELECT 1",
 ]
 
 
@@ -139,8 +143,10 @@ def test_a_check_leaves_nothing_to_the_next_one(files: Path) -> None:
     )
     (folder / "b.sql").write_text("SELECT symbol FROM bars WHERE close < 0")
     (folder / "c.sql").write_text("FROM mine")
+    (folder / "d.sql").write_text("-- a comment\nSET VARIABLE mine = 1; SELECT getvariable('mine')")
+    (folder / "e.sql").write_text("SELECT getvariable('mine') AS mine WHERE mine IS NOT NULL")
     code, found = checked(folder, "--table", f"bars={files}/bars.parquet")
-    assert (code, found["a"], found["b"]) == (4, "ok", "fail")
+    assert (code, found["a"], found["b"], found["d"], found["e"]) == (4, "ok", "fail", "fail", "ok")
     assert "mine does not exist" in found["c"]
 
 
