@@ -88,7 +88,7 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
         return _report(con, check, options)
     finally:
         con.rollback()
-        con.execute("".join(f"RESET VARIABLE {name};" for name in variables))
+        con.execute("".join(f"RESET variable {name};" for name in variables))
 
 
 def _variable_of(statement: duckdb.Statement) -> str | None:
@@ -104,7 +104,7 @@ def _variable_of(statement: duckdb.Statement) -> str | None:
         return None
     variable = _SET_VARIABLE.match(text)
     if variable is None:
-        raise _CannotRun("a check can set variables, with SET VARIABLE name = value, and nothing else")
+        raise _CannotRun("a check can set variables of its own, and nothing else")
     if variable[1].lower() in VARIABLES:
         raise _CannotRun(f"the variable {variable[1]} is one of the views: use another name")
     return variable[1]
