@@ -11,7 +11,7 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
-.PHONY: quick test-benchmarks test-faults test-properties test-recipes test-wheels
+.PHONY: mutate quick test-benchmarks test-faults test-properties test-recipes test-wheels
 
 help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -45,6 +45,9 @@ test-benchmarks: install ## test that every benchmark runs at its quick size
 
 test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
 	$(BIN)/python -m pytest -m "recipes and not e2e and not wheels"
+
+mutate: install ## change the SQL of the data checks, one operator at a time: a planted row must notice it (a minute)
+	$(BIN)/python -m tests.mutation
 
 e2e: install ## test the deployment on local servers: packages, apply, run, fail, recover, destroy
 	$(BIN)/python -m pytest -n 0 -m "e2e and not wheels"

@@ -22,6 +22,7 @@ SESSIONS = "state/sessions.parquet"
 CURRENT = "state/current.json"
 MANIFESTS = "state/manifests/"
 RUNS = "state/runs/"
+CHECKS = "state/checks/"
 SILVER = "silver/"
 RAW = "raw-data/"
 RAW_METADATA = "raw-metadata/"
@@ -51,6 +52,11 @@ def metadata_key(day: date, kind: str, part: int = 0) -> str:
 def manifest_key(generation: int) -> str:
     """Return the key of a generation's manifest."""
     return f"{MANIFESTS}{generation:06d}.json"
+
+
+def check_key(generation: int) -> str:
+    """Return the key of the findings of the checks that ran on a generation."""
+    return f"{CHECKS}{generation:06d}.json"
 
 
 def run_key(day: str, run: str, record: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stockstream.pipeline.checks import Finding, described, run_checks, shipped
+from stockstream.pipeline.checks.record import store_findings
 from stockstream.pipeline.events import CheckReport, CheckResult, Event
 from stockstream.pipeline.lake import Lake
 
@@ -11,13 +12,14 @@ MAX_CHARACTERS = 200
 
 
 def run(event: Event, lake: Lake) -> CheckResult:
-    """Run the shipped checks on the lake as its readers see it. The event's keys are not used.
+    """Run the shipped checks on the lake as its readers see it, and store the findings. The event's keys are not used.
 
     Raises:
-        LakeError: The lake cannot be read.
+        LakeError: The lake cannot be read or written.
     """
     with lake.session() as con:
         findings = list(run_checks(con, shipped()))
+        store_findings(lake, con, findings)
     return {
         "checks": len(findings),
         "failed": [_report(finding) for finding in findings if finding.failed],

@@ -9,7 +9,7 @@ from datetime import timedelta
 from stockstream.pipeline.errors import Conflict, LakeError, UsageError
 from stockstream.pipeline.events import RawMode, VacuumEvent, VacuumResult
 from stockstream.pipeline.generations import history
-from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, no_files
+from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, check_key, manifest_key, no_files
 from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import publish, session_at, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
@@ -140,7 +140,7 @@ def _execute(lake: Lake, before: Manifest, plan: Plan, mode: RawMode) -> tuple[C
     The returned plan has only the batch files that can be deleted.
     """
     # Manifests first, so that no rollback to them can begin. If the process is killed now, their files are old orphans.
-    lake.store.delete(manifest_key(number) for number in plan.manifests)
+    lake.store.delete(key(number) for number in plan.manifests for key in (manifest_key, check_key))
     existing = {key.removeprefix(RAW) for key in lake.store.list(RAW)}
     tables: dict[str, Table | None] = {}
     if plan.raw:

@@ -138,14 +138,19 @@ def fill(lake: Lake) -> None:
     store(lake, [bar("AAA", DAYS[8], 10.5, LATER)], "2024-01-21", first_schema)
 
 
+def fill_with_delta(patched: pytest.MonkeyPatch, lake: Lake) -> None:
+    """Fill a lake with clean bars, of which the last sessions are in delta."""
+    patched.setattr(module, "TAIL", 4)
+    patched.setattr(module, "OPEN", 2)
+    patched.setattr(module, "LARGEST_DELTA", 10.0)
+    fill(lake)
+
+
 @pytest.fixture(scope="module")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("clean")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(module, "TAIL", 4)
-        patched.setattr(module, "OPEN", 2)
-        patched.setattr(module, "LARGEST_DELTA", 10.0)
-        fill(Lake(str(folder)))
+        fill_with_delta(patched, Lake(str(folder)))
     return folder
 
 
@@ -559,7 +564,19 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
     assert ran.exit_code == 1
     assert (result["lake"], result["status"]) == (clean.uri, "failed")
     assert [one["check"] for one in result["checks"]] == [one.name for one in shipped()]
-    keys = ["check", "severity", "status", "title", "bad_rows", "rows", "error", "fix"]
+    keys = [
+        "check",
+        "severity",
+        "status",
+        "title",
+        "tags",
+        "bad_rows",
+        "known_rows",
+        "checked_rows",
+        "tolerate",
+        "rows",
+    ]
+    keys += ["error", "fix"]
     assert all(list(one) == keys for one in result["checks"])
     (sanity,) = [one for one in result["checks"] if one["status"] == "fail"]
     assert sanity["bad_rows"] == 20
@@ -572,11 +589,12 @@ def test_json_is_complete_and_of_one_form(clean: Lake) -> None:
         ("SELECT symbol, date FROM bars WHERE volume < 0", 0, "1 checks\n"),
         ("FROM bars WHERE symbol = 'TEN'", 1, "1 failed"),
         ("SET VARIABLE ten = 'TEN'; SELECT 'a' AS a, 1 AS b FROM bars WHERE symbol = getvariable('ten');", 1, "a 1"),
-        ("SELECT symbol FROM barz", 1, "--sql  fail          error  Catalog Error"),
-        ("SELEC", 1, "Parser Error"),
-        ("", 1, "does not end with a SELECT"),
-        ("-- nothing", 1, "does not end with a SELECT"),
-        ("SELECT 1; CREATE TABLE t (a INT)", 1, "does not end with a SELECT"),
+        ("SELECT symbol FROM barz", 4, "--sql  fail          error  Catalog Error"),
+        ("SELEC", 4, "Parser Error"),
+        ("", 4, "it is empty"),
+        ("-- nothing", 4, "it is empty"),
+        ("SELECT 1; CREATE TABLE t (a INT)", 4, "does not end with a SELECT"),
+        ("SET VARIABLE silver = 1; SELECT 1", 4, "the variable silver is one of the views"),
     ],
 )
 def test_sql_of_the_user(sql: str, code: int, message: str, clean: Lake) -> None:
@@ -622,10 +640,6 @@ def test_a_check_that_was_edited_is_read_again(tmp_path: Path) -> None:
     [
         ("none.sql", None, "cannot read the check .*none.sql: No such file"),
         ("folder/none", "", "no .sql file"),
-        ("a.sql", "/* ---\nseverity: [\n--- */\nSELECT 1", "header of the check .*a.sql"),
-        ("a.sql", "/* ---\njust text\n--- */\nSELECT 1", "header of the check .*a.sql"),
-        ("a.sql", "/* ---\nseverity: fail\nSELECT 1", "header of the check .*a.sql"),
-        ("a.sql", "/* ---\nseverity: error\n--- */\nSELECT 1", "a.sql has severity error: write fail or warn"),
         ("a.sql", "\udcff", "cannot read the check .*a.sql"),
     ],
 )
@@ -640,18 +654,43 @@ def test_a_check_that_cannot_be_read_is_wrong_usage(name: str, text: str | None,
     assert re.search(message, str(ran.exception))
 
 
-def test_a_lake_without_bars_is_reported(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("/* ---\nseverity: [\n--- */\nSELECT 1", "the header of wrong.sql is wrong: .*not YAML"),
+        ("/* ---\njust text\n--- */\nSELECT 1", "the header of wrong.sql is wrong: write /\\* --- YAML --- \\*/"),
+        ("/* ---\nseverity: fail\nSELECT 1", "the header of wrong.sql is wrong: .*does not open with a"),
+        ("/* ---\nseverity: error\n--- */\nSELECT 1", "severity is error: write fail or warn"),
+        ("/* ---\nseverty: warn\n--- */\nSELECT 1", "no field is called severty; did you mean severity"),
+        ("/* ---\ntolerate: much\n--- */\nSELECT 1", "tolerate is much: write e.g. 5 rows, or 0.1 %"),
+        ("/* ---\ntolerate: 1 %\n--- */\nSELECT 1", "a tolerance in % needs `rows_of: TABLE`"),
+        ("/* ---\ntags: 7\n--- */\nSELECT 1", "tags is 7: write a name, or a list of names"),
+        ("", "it is empty"),
+    ],
+)
+def test_a_wrong_header_stops_no_other_check(text: str, reason: str, clean: Lake, tmp_path: Path) -> None:
+    (tmp_path / "wrong.sql").write_text(text)
+    (tmp_path / "zzz.sql").write_text("SELECT 'bad' AS detail")
+    ran = cli("--lake", clean.uri, str(tmp_path / "wrong.sql"), str(tmp_path / "zzz.sql"))
+    assert ran.exit_code == 4  # although the other one fails
+    assert re.search(f"wrong +fail +error  .*{reason}", ran.stdout)
+    assert re.search("zzz +fail +1  bad", ran.stdout)
+
+
+def test_a_lake_without_bars_is_wrong_usage(tmp_path: Path) -> None:
     Lake(str(tmp_path / "new")).prepare(market("ASX"), date(2026, 11, 20))
-    with pytest.warns(LakeWarning, match="holds no bars"):
-        assert cli("--lake", str(tmp_path / "new")).exit_code == 0
+    ran = cli("--lake", str(tmp_path / "new"))
+    assert isinstance(ran.exception, UsageError)
+    assert "holds no bars" in str(ran.exception)
     assert isinstance(cli("--lake", str(tmp_path / "typo")).exception, NoLake)
+    assert not (tmp_path / "typo").exists()
 
 
 def test_a_silver_file_that_is_gone_fails(clean: Lake) -> None:
     (file,) = head(clean).table("bars").delta
     Path(clean.uri, file.key).unlink()
     ran = cli("--lake", clean.uri)
-    assert ran.exit_code == 1
+    assert ran.exit_code == 4
     assert re.search(rf"bars__unique +fail +error  IO Error: .*{file.key}", ran.stdout)
 
 

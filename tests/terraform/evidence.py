@@ -29,7 +29,7 @@ def contents(lake: Lake) -> dict[str, Any]:
     objects: dict[str, Any] = {
         key: lake.store.get(key).data  # type: ignore[union-attr]
         for key in lake.store.list("")
-        if not key.startswith(("silver/", "state/manifests/", "state/current", "state/runs/"))
+        if not key.startswith(("silver/", "state/manifests/", "state/current", "state/runs/", "state/checks/"))
     }
     current = lake.store.get("state/current.json")
     assert current is not None

@@ -9,7 +9,7 @@ locals {
     consolidate        = concat(["silver/bars/*"], local.commit)
     resample           = concat(["silver/bars_*"], local.commit)
     refresh_indicators = concat(["silver/indicators/*"], local.commit)
-    check              = []
+    check              = ["state/checks/*"]
     summarise          = ["state/runs/*"]
   }
   bars = ["raw-data/*", "silver/*", "state/*", "symbols/*"]
