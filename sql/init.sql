@@ -691,6 +691,49 @@ JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
 COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.';
 
+-- sql/views/split_steps.sql
+CREATE OR REPLACE MACRO split_steps(min_ratio) AS TABLE
+WITH of_today AS (
+    SELECT
+        b.symbol, b.date, b.price_basis, b.close / stored.later_splits AS close, stored.later_splits AS stored_splits,
+        traded.later_splits AS traded_splits, stored.later_splits <> traded.later_splits AS is_adjusted
+    FROM bars AS b
+    JOIN split_factors AS stored
+        ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
+    JOIN split_factors AS traded
+        ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
+    WHERE b.close > 0
+),
+neighbours AS (
+    SELECT
+        symbol, date, price_basis, close, stored_splits, traded_splits, is_adjusted,
+        lag(price_basis) OVER by_day AS previous_basis,
+        lag(date) OVER by_day AS previous_date,
+        lag(close) OVER by_day AS previous_close,
+        lag(stored_splits) OVER by_day AS previous_stored,
+        lag(traded_splits) OVER by_day AS previous_traded,
+        lag(is_adjusted) OVER by_day AS was_adjusted
+    FROM of_today
+    WINDOW by_day AS (PARTITION BY symbol ORDER BY date)
+),
+steps AS (
+    SELECT
+        symbol, date, previous_date, previous_close / close AS step, is_adjusted OR was_adjusted AS is_adjusted,
+        CASE
+            WHEN previous_traded <> traded_splits THEN previous_traded / traded_splits
+            WHEN previous_stored <> stored_splits THEN previous_stored / stored_splits
+            ELSE traded_splits / stored_splits
+        END AS split_ratio
+    FROM neighbours
+    WHERE previous_traded <> traded_splits OR previous_stored <> stored_splits
+        OR (is_adjusted AND previous_basis <> price_basis)
+)
+SELECT symbol, date, previous_date, split_ratio, step, is_adjusted
+FROM steps
+WHERE abs(ln(split_ratio)) >= ln(min_ratio)
+    AND abs(abs(ln(step)) - abs(ln(split_ratio))) < abs(ln(split_ratio)) / 4;
+COMMENT ON MACRO TABLE split_steps IS 'Where a split should be in the stored prices and is not, or twice: the closes still make its step in today''s shares.';
+
 -- sql/views/unsettled.sql
 CREATE OR REPLACE VIEW unsettled AS
 SELECT symbol, date, volume, fetch_timestamp, source FROM pending;
