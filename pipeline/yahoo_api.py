@@ -33,8 +33,12 @@ class UnreachableError(TransientError):
     """No answer came at all."""
 
 
-def history(code: str, start: date, end: date, timezone: str, timeout: float, url: str | None) -> DataFrame | None:
+def history(
+    code: str, start: date, end: date, timezone: str, timeout: float, url: str | None
+) -> tuple[DataFrame, dict[str, Any]] | None:
     """Return yfinance's daily bars of Yahoo's `code` from `start` to `end`, both included; None if there are none.
+
+    With them comes the chart itself, as Yahoo sent it: yfinance drops the currency of a dividend and text in a price.
 
     The frame has one row per session, indexed by its midnight in `timezone`, and the columns Open, High, Low, Close,
     Adj Close, Volume, Dividends, Stock Splits. `timeout` is in seconds; `url` replaces Yahoo's address.
@@ -53,7 +57,7 @@ def history(code: str, start: date, end: date, timezone: str, timeout: float, ur
         try:
             ticker = yf.Ticker(code, session=recorder.session)
             ticker._tz = timezone  # else yfinance requests it from Yahoo first: twice the requests
-            return ticker.history(
+            frame = ticker.history(
                 start=start,
                 end=end + timedelta(days=1),  # exclusive
                 interval="1d",
@@ -63,6 +67,7 @@ def history(code: str, start: date, end: date, timezone: str, timeout: float, ur
                 repair=False,
                 timeout=timeout,
             )
+            return frame, _chart_in(recorder.answer)
         # yfinance does not catch what its HTTP client, JSON and pandas raise; one symbol must not stop the batch.
         except Exception as error:
             failure = _failure(code, error, recorder.answer, timeout)
@@ -165,6 +170,15 @@ def _failure(code: str, error: Exception, answer: Any, timeout: float) -> Source
     # The texts of yfinance's own exceptions are guesses; those of others say what is wrong with the answer.
     detail = type(error).__name__ if isinstance(error, YFException) else repr(error)
     return SourceError(f"Yahoo's answer is no chart that can be read ({detail})")
+
+
+def _chart_in(answer: Any) -> dict[str, Any]:
+    """Return the chart of a response; empty if it has none."""
+    try:
+        (result,) = answer.json()["chart"]["result"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return {}
+    return result if isinstance(result, dict) else {}
 
 
 def _error_in(body: Any) -> dict[str, str]:

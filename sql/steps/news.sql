@@ -26,6 +26,7 @@ WITH stored AS (
     FROM latest_bars AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+            AND b.date >= f.history_from AND b.date < f.history_until
     -- DuckDB pushes constants through the window of latest_bars into the scan, but not a sub-query.
     WHERE b.symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
         AND list_contains(getvariable('batch_symbols'), b.symbol)
@@ -39,6 +40,7 @@ incoming AS (
     FROM accepted AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+            AND b.date >= f.history_from AND b.date < f.history_until
 ),
 paired AS (
     SELECT

@@ -1,6 +1,6 @@
 /* ---
 name: split_steps
-title: "Where a split should be in the stored prices and is not, or twice: the closes still make its step in today's shares."
+title: "Stored closes that still make the step of a split, in today's shares: it is not in the prices, or there twice."
 status: active
 grain: one row per symbol and date
 params: {min_ratio: "smaller splits are left out, because a price may move as much in a day: 1.5 looks at 3:2 and 2:3"}
@@ -22,8 +22,10 @@ WITH of_today AS (
     FROM bars AS b
     JOIN split_factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
+            AND b.date >= stored.history_from AND b.date < stored.history_until
     JOIN split_factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
+            AND b.date >= traded.history_from AND b.date < traded.history_until
     WHERE b.close > 0
 ),
 neighbours AS (
