@@ -9,8 +9,8 @@ from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-COLUMNS = {"open": "open", "high": "high", "low": "low", "close": "close", "volume": "volume"}
-"""Column of schema/raw.sql by name of a list of quotes."""
+COLUMNS = ("open", "high", "low", "close", "volume")
+"""The lists of quotes of a chart; columns of schema/raw.sql have the same names."""
 Cell = dict[str, str | None]
 """A value that cannot be used: date, column_name, text and reason."""
 
@@ -30,7 +30,7 @@ class YahooEvents:
         currency = (chart.get("meta") or {}).get("currency")
         amounts: dict[date, set[float]] = {}
         for day, event in _listed(chart, "dividends", timezone):
-            amount, other = _number(event.get("amount")), event.get("currency") or currency
+            amount, other = finite_number(event.get("amount")), event.get("currency") or currency
             text = f"{event.get('amount')} {event.get('currency') or ''}".strip()
             if amount is None or amount < 0 or day is None:
                 events.cells.append(_cell(day, "dividend", text, "no dividend that can be read"))
@@ -41,7 +41,7 @@ class YahooEvents:
         events.dividends = {day: math.fsum(values) for day, values in amounts.items()}
         ratios: dict[date, set[float]] = {}
         for day, event in _listed(chart, "splits", timezone):
-            new, old = _number(event.get("numerator")), _number(event.get("denominator"))
+            new, old = finite_number(event.get("numerator")), finite_number(event.get("denominator"))
             if new and old and new / old > 0 and day is not None:
                 ratios.setdefault(day, set()).add(new / old)
             else:
@@ -67,13 +67,13 @@ def unread_prices(chart: Mapping[str, Any], timezone: ZoneInfo) -> list[Cell]:
     """Return the prices and volumes of a chart that are neither missing nor finite numbers."""
     stamps = chart.get("timestamp") or []
     indicators = chart.get("indicators") or {}
-    lists = {name: (indicators.get("quote") or [{}])[0].get(key) for key, name in COLUMNS.items()}
+    lists = {name: (indicators.get("quote") or [{}])[0].get(name) for name in COLUMNS}
     lists["adjusted_close"] = (indicators.get("adjclose") or [{}])[0].get("adjclose")
     return [
         _cell(_day(stamp, timezone), name, str(value), "no number")
         for name, values in lists.items()
         for stamp, value in zip(stamps, values or [], strict=False)
-        if value is not None and _number(value) is None
+        if value is not None and finite_number(value) is None
     ]
 
 
@@ -86,8 +86,8 @@ def _day(stamp: Any, timezone: ZoneInfo) -> date | None:
     return datetime.fromtimestamp(stamp, timezone).date() if isinstance(stamp, int | float) else None
 
 
-def _number(value: Any) -> float | None:
-    """Return a value as a finite number; text counts if all of it is one."""
+def finite_number(value: Any) -> float | None:
+    """Return a value as a finite number, None if it is none; text counts if all of it is one."""
     try:
         number = float(value)
     except (TypeError, ValueError):

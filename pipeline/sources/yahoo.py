@@ -10,7 +10,6 @@ from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from duckdb import DuckDBPyConnection
-from pandas import to_numeric
 from pydantic import Field
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -25,8 +24,6 @@ MAX_UNREACHABLE = 3
 """After this number of symbols in a row without any answer, each tried several times, there is no connection."""
 RESTATED_AT = timedelta(hours=10)
 """Time of day from which Yahoo's prices include a split of that day."""
-
-PRICES = ("Open", "High", "Low", "Close", "Adj Close", "Volume")
 
 _BARS = """
     symbol, CAST(date AS DATE) AS date, Open AS open, High AS high, Low AS low, Close AS close,
@@ -145,8 +142,6 @@ class YahooSource(Source):
             return Answer((window.symbol,))
         frame, chart = answer
         frame = frame.tz_localize(None).rename_axis("date")
-        for name in PRICES:
-            frame[name] = to_numeric(frame[name], errors="coerce")
         events = YahooEvents.of(chart, ZoneInfo(self.timezone))
         for name, values in (("Dividends", events.dividends), ("Stock Splits", events.splits)):
             frame[name] = [values.get(day.date(), 0.0) for day in frame.index]
