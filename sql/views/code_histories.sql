@@ -3,8 +3,7 @@ name: code_histories
 title: The histories of each code that one company after the other has had. Codes of one company are not listed.
 status: active
 grain: one row per symbol and history
-needs: [metadata, silver_bars, read_raw]
-variables: [fresh_files]
+needs: [metadata, silver_bars, read_raw, read_merged]
 returns: symbol, history_from (inclusive), history_until (exclusive)
 reference: a history ends when its company is delisted or leaves the code or the lists, as `metadata` reports it, unless
   the next company has the same FIGI or, if one has no FIGI, was away from the lists under the same name. Before the
