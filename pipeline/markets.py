@@ -27,6 +27,8 @@ class Market:
     """IANA name."""
     yahoo_suffix: str
     """What Yahoo appends to the exchange's own code."""
+    currency: str
+    """ISO 4217 code of the currency of the prices."""
 
     def today(self, now: datetime) -> date:
         """Return the exchange's local date at a moment (aware)."""
@@ -44,6 +46,10 @@ class Market:
         at = sessions.searchsorted(str(day), side="right") - 1
         return sessions[max(at - count, 0)].date()  # type: ignore[no-any-return]
 
+    def is_session(self, day: date) -> bool:
+        """Return whether the exchange trades on a day."""
+        return str(day) in self.schedule(day.year).index
+
     def schedule(self, through_year: int) -> Any:
         """Return the sessions from FIRST_YEAR through a year: a pandas frame by session, with open and close in UTC."""
         return _schedule(self.calendar, through_year)
@@ -60,8 +66,8 @@ def _schedule(calendar: str, through_year: int) -> Any:
 MARKETS = {
     market.name: market
     for market in (
-        Market("ASX", "XASX", "Australia/Sydney", ".AX"),
-        Market("US", "XNYS", "America/New_York", ""),
+        Market("ASX", "XASX", "Australia/Sydney", ".AX", "AUD"),
+        Market("US", "XNYS", "America/New_York", "", "USD"),
     )
 }
 """The markets by name. The module of listings/ with a market's name reads its list of companies."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
@@ -31,6 +31,10 @@ GOOD = ("OK", "DELAYED")
 
 class KeyRefusedError(SourceError):
     """The key is wrong or its plan does not include the request: no other call will succeed."""
+
+
+class EmptyAnswerError(SourceError):
+    """An answer without results where there must be some."""
 
 
 class _TransientError(Exception):
@@ -112,9 +116,28 @@ class PolygonApi:
             url, query = f"{self._url}{following.path}?{following.query}", None
         raise SourceError(f"polygon {path}: next_url leads back to an earlier page")
 
+    def page_with_rows(self, path: str, **params: str | int) -> str:
+        """Return the text of the first page; without results it is requested again, as after a failure of the server.
+
+        Raises:
+            EmptyAnswerError: no results after the last attempt.
+            SourceError: as `pages`.
+        """
+
+        def attempt() -> str:
+            text = self._request(self._url + path, path, params)
+            if not self._checked(text, path).get("results"):
+                raise _TransientError(EmptyAnswerError(f"polygon {path}: the answer for a session is empty"))
+            return text
+
+        return self._retried(attempt)
+
     def _get(self, url: str, path: str, params: dict[str, str | int] | None) -> str:
+        return self._retried(lambda: self._request(url, path, params))
+
+    def _retried(self, attempt: Callable[[], str]) -> str:
         try:
-            return self._retrying(self._request, url, path, params)
+            return self._retrying(attempt)
         except _TransientError as last:
             raise last.error from None
 

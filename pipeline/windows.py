@@ -20,6 +20,9 @@ from stockstream.sql.session import pick_files, set_variable
 RECENT = timedelta(days=45)
 """Age of the batch files that are searched first for a symbol's newest bar; most symbols need no older file."""
 
+RESTATED_WITHIN = timedelta(days=90)
+"""Time after an ex-date in which a vendor may still restate older prices."""
+
 
 @dataclass(frozen=True)
 class FetchRange:
@@ -39,6 +42,9 @@ def plan_windows(
     The window of a symbol without bars is the whole range. For other symbols, the newest `trailing` sessions with bars
     are fetched again, so that late corrections arrive, and all later sessions. A symbol whose newest bar is that of the
     last session has no window, nor has any symbol if the range is empty. A backfill fetches the whole range for all.
+
+    A symbol whose stored prices contradict a split of the last 90 days gets the whole range again: the vendor had
+    listed the split before it restated older prices, and the trailing sessions would correct the newest of them only.
     """
     if days.start > days.end:
         return []
@@ -46,10 +52,12 @@ def plan_windows(
     if days.backfill:
         return whole_range
     newest = watermarks(con, lake, symbols, days.end)
+    behind = [symbol for symbol, day in newest.items() if day < days.end]
+    restart = unrestated(con, lake, behind, days.end)
     windows = []
     for window in whole_range:
         watermark = newest.get(window.symbol)
-        if watermark is None:
+        if watermark is None or window.symbol in restart:
             windows.append(window)
         elif watermark < days.end:
             windows.append(Window(window.symbol, market.sessions_back(watermark, trailing - 1), days.end))
@@ -66,3 +74,18 @@ def watermarks(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day:
             set_variable(con, "batch_symbols", remaining)
             newest |= con.execute(load("steps/newest_bars").text, {"day": day}).fetchall()
     return newest
+
+
+def unrestated(con: DuckDBPyConnection, lake: Lake, symbols: Sequence[str], day: date) -> set[str]:
+    """Return the symbols with a recent split that the stored prices should include and do not."""
+    if not symbols:
+        return set()
+    recent = day - RESTATED_WITHIN
+    pick_files(con, lake.uri, since(recent))
+    set_variable(con, "batch_symbols", list(symbols))
+    split = [row[0] for row in con.execute(load("steps/recent_splits").text, {"since": recent}).fetchall()]
+    if not split:
+        return set()
+    pick_files(con, lake.uri, None)
+    set_variable(con, "batch_symbols", split)
+    return {row[0] for row in con.execute(load("steps/unrestated").text).fetchall()}

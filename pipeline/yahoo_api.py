@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import copy
 import logging
 import shutil
 import tempfile
@@ -20,6 +21,7 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
 
 from stockstream.pipeline.errors import RateLimited, SourceError
+from stockstream.pipeline.yahoo_events import finite_number
 
 _ONE_AT_A_TIME = Lock()
 """yfinance keeps one session, one crumb and unguarded dictionaries per process: it is not thread-safe."""
@@ -33,8 +35,12 @@ class UnreachableError(TransientError):
     """No answer came at all."""
 
 
-def history(code: str, start: date, end: date, timezone: str, timeout: float, url: str | None) -> DataFrame | None:
+def history(
+    code: str, start: date, end: date, timezone: str, timeout: float, url: str | None
+) -> tuple[DataFrame, dict[str, Any]] | None:
     """Return yfinance's daily bars of Yahoo's `code` from `start` to `end`, both included; None if there are none.
+
+    With them comes the chart itself, as Yahoo sent it: yfinance drops the currency of a dividend and text in a price.
 
     The frame has one row per session, indexed by its midnight in `timezone`, and the columns Open, High, Low, Close,
     Adj Close, Volume, Dividends, Stock Splits. `timeout` is in seconds; `url` replaces Yahoo's address.
@@ -46,14 +52,14 @@ def history(code: str, start: date, end: date, timezone: str, timeout: float, ur
     """
     with _ONE_AT_A_TIME:
         recorder = _recorder(url)
-        recorder.answer = None
+        recorder.answer, recorder.chart = None, {}
         # yfinance caches the answers to past ranges, failures too: a retry would get the same failure again, and the
         # next day's run in a warm Lambda environment yesterday's rows.
         YfData.cache_get.cache_clear()
         try:
             ticker = yf.Ticker(code, session=recorder.session)
             ticker._tz = timezone  # else yfinance requests it from Yahoo first: twice the requests
-            return ticker.history(
+            frame = ticker.history(
                 start=start,
                 end=end + timedelta(days=1),  # exclusive
                 interval="1d",
@@ -63,6 +69,7 @@ def history(code: str, start: date, end: date, timezone: str, timeout: float, ur
                 repair=False,
                 timeout=timeout,
             )
+            return frame, recorder.chart
         # yfinance does not catch what its HTTP client, JSON and pandas raise; one symbol must not stop the batch.
         except Exception as error:
             failure = _failure(code, error, recorder.answer, timeout)
@@ -83,6 +90,8 @@ class _Recorder:
         self.session = new_session()
         self.answer: Any = None
         """The last response to a request for bars; None if there is none."""
+        self.chart: dict[str, Any] = {}
+        """The chart of that response as Yahoo sent it."""
         self._send = self.session.request
         self.session.request = self._request
 
@@ -99,7 +108,21 @@ class _Recorder:
         if self.answer.status_code == 404 or self.answer.status_code >= 500:
             # yfinance would try again with another cookie, which cannot help here: five requests instead of one.
             self.answer.raise_for_status()
+        self._blank_unread()
         return self.answer
+
+    def _blank_unread(self) -> None:
+        """Make prices that are no finite numbers null for yfinance, which refuses a whole answer with text in it."""
+        try:
+            body = self.answer.json()
+            (self.chart,) = body["chart"]["result"]
+            answer = copy.deepcopy(body)
+            indicators = answer["chart"]["result"][0]["indicators"]
+            for block in (*indicators.get("quote", ()), *indicators.get("adjclose", ())):
+                block.update({name: [finite_number(value) for value in values] for name, values in block.items()})
+        except (AttributeError, KeyError, TypeError, ValueError):
+            return  # not a chart: what is wrong with the answer is the caller's to say
+        self.answer.json = lambda **_: answer
 
 
 @cache

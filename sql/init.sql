@@ -532,6 +532,52 @@ FROM read_merged(files_since(since))
 WHERE close IS NOT NULL AND date >= as_day(since);
 COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.';
 
+-- sql/views/code_histories.sql
+CREATE OR REPLACE VIEW code_histories AS
+WITH periods AS (
+    SELECT
+        symbol, name, figi, valid_from,
+        lag(name) OVER by_time AS previous_name,
+        lag(figi) OVER by_time AS previous_figi,
+        lag(valid_to) OVER by_time AS previous_until,
+        lag(delisting_date + 1) OVER by_time AS delisted,
+        lag(renamed_to) OVER by_time AS renamed_to
+    FROM metadata
+    WINDOW by_time AS (PARTITION BY symbol ORDER BY coalesce(valid_from, DATE '0001-01-01'))
+),
+years AS (
+    SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
+    FROM (
+        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
+        UNION
+        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
+    ) AS traded
+),
+starts AS (
+    SELECT symbol, CAST(coalesce(delisted, previous_until) AS DATE) AS since
+    FROM periods
+    WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
+        AND coalesce(delisted, previous_until) IS NOT NULL
+        AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
+    UNION
+    SELECT y.symbol, make_date(y.year, 1, 1) AS since
+    FROM years AS y
+    ANTI JOIN metadata AS m
+        ON m.symbol = y.symbol AND coalesce(m.valid_from, DATE '0001-01-01') < make_date(y.year, 1, 1)
+    WHERE y.year - y.previous_year > 2
+),
+bounds AS (
+    SELECT symbol, since FROM starts
+    UNION ALL
+    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
+)
+SELECT
+    symbol,
+    since AS history_from,
+    lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
+FROM bounds;
+COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
+
 -- sql/views/latest_bars.sql
 CREATE OR REPLACE VIEW latest_bars AS
 SELECT
@@ -754,24 +800,46 @@ COMMENT ON VIEW pending IS 'Rows held back because the source has not reported a
 
 -- sql/views/split_factors.sql
 CREATE OR REPLACE VIEW split_factors AS
-WITH steps AS (
+WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
-    UNION ALL
-    SELECT symbol, DATE '0001-01-01' AS date, 1.0 AS split_ratio
-    FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
-    GROUP BY symbol
+),
+of_histories AS (
+    SELECT
+        s.symbol, s.date, s.split_ratio,
+        coalesce(h.history_from, DATE '0001-01-01') AS history_from,
+        coalesce(h.history_until, DATE '9999-12-31') AS history_until
+    FROM splits AS s
+    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+),
+numbered AS (
+    SELECT
+        symbol, date, split_ratio, history_from, history_until,
+        row_number() OVER (PARTITION BY symbol, history_from ORDER BY date) AS no
+    FROM of_histories
+),
+steps AS (
+    -- Two rows for the first split: the interval before it has no split of its own.
+    SELECT
+        symbol, history_from, history_until,
+        CASE WHEN is_start THEN DATE '0001-01-01' ELSE date END AS date,
+        CASE WHEN is_start THEN 1.0 ELSE split_ratio END AS split_ratio
+    FROM numbered
+    CROSS JOIN (VALUES (true), (false)) AS kinds (is_start)
+    WHERE no = 1 OR NOT is_start
 )
 SELECT
     symbol,
     date AS basis_from,
-    lead(date, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY date) AS basis_until,
+    lead(date, 1, DATE '9999-12-31') OVER (PARTITION BY symbol, history_from ORDER BY date) AS basis_until,
     coalesce(
         product(split_ratio) OVER (
-            PARTITION BY symbol ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+            PARTITION BY symbol, history_from ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
         ),
         1.0
-    ) AS later_splits
+    ) AS later_splits,
+    history_from,
+    history_until
 FROM steps;
 COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
 
@@ -779,26 +847,28 @@ COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis,
 CREATE OR REPLACE VIEW bars_adjusted AS
 WITH of_today AS (
     SELECT
-        b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
+        b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+            AND b.date >= f.history_from AND b.date < f.history_until
+    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
-        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
-        lag(split_close IGNORE NULLS) OVER (PARTITION BY symbol ORDER BY date) AS previous_close
+        symbol, date, history_from, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        lag(split_close IGNORE NULLS) OVER (PARTITION BY symbol, history_from ORDER BY date) AS previous_close
     FROM of_today
 ),
 factors AS (
     SELECT
-        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        symbol, date, history_from, open, high, low, close, volume, split_ratio, split_factor, dividend,
         coalesce(
             product(CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END) OVER (
-                PARTITION BY symbol ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+                PARTITION BY symbol, history_from ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
             ),
             1.0
         ) AS dividend_factor
@@ -830,8 +900,10 @@ WITH bases AS (
     FROM bars AS b
     LEFT JOIN split_factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
+            AND b.date >= stored.history_from AND b.date < stored.history_until
     LEFT JOIN split_factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
+            AND b.date >= traded.history_from AND b.date < traded.history_until
 )
 SELECT
     symbol,
@@ -860,7 +932,8 @@ SELECT
     coalesce(b.split_ratio, 1.0) AS split_ratio
 FROM bars AS b
 LEFT JOIN split_factors AS f
-    ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until;
+    ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+        AND b.date >= f.history_from AND b.date < f.history_until;
 COMMENT ON VIEW bars_split_adjusted IS 'Bars in today''s shares, adjusted for splits but not for dividends, as charts show them.';
 
 -- sql/views/gaps.sql
@@ -873,6 +946,51 @@ FROM spans
 JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last_date
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
 COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.';
+
+-- sql/views/split_steps.sql
+CREATE OR REPLACE MACRO split_steps(min_ratio) AS TABLE
+WITH of_today AS (
+    SELECT
+        b.symbol, b.date, b.price_basis, b.close / stored.later_splits AS close, stored.later_splits AS stored_splits,
+        traded.later_splits AS traded_splits, stored.later_splits <> traded.later_splits AS is_adjusted
+    FROM bars AS b
+    JOIN split_factors AS stored
+        ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
+            AND b.date >= stored.history_from AND b.date < stored.history_until
+    JOIN split_factors AS traded
+        ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
+            AND b.date >= traded.history_from AND b.date < traded.history_until
+    WHERE b.close > 0
+),
+neighbours AS (
+    SELECT
+        symbol, date, price_basis, close, stored_splits, traded_splits, is_adjusted,
+        lag(price_basis) OVER by_day AS previous_basis,
+        lag(date) OVER by_day AS previous_date,
+        lag(close) OVER by_day AS previous_close,
+        lag(stored_splits) OVER by_day AS previous_stored,
+        lag(traded_splits) OVER by_day AS previous_traded,
+        lag(is_adjusted) OVER by_day AS was_adjusted
+    FROM of_today
+    WINDOW by_day AS (PARTITION BY symbol ORDER BY date)
+),
+steps AS (
+    SELECT
+        symbol, date, previous_date, previous_close / close AS step, is_adjusted OR was_adjusted AS is_adjusted,
+        CASE
+            WHEN previous_traded <> traded_splits THEN previous_traded / traded_splits
+            WHEN previous_stored <> stored_splits THEN previous_stored / stored_splits
+            ELSE traded_splits / stored_splits
+        END AS split_ratio
+    FROM neighbours
+    WHERE previous_traded <> traded_splits OR previous_stored <> stored_splits
+        OR (is_adjusted AND previous_basis <> price_basis)
+)
+SELECT symbol, date, previous_date, split_ratio, step, is_adjusted
+FROM steps
+WHERE abs(ln(split_ratio)) >= ln(min_ratio)
+    AND abs(abs(ln(step)) - abs(ln(split_ratio))) < abs(ln(split_ratio)) / 4;
+COMMENT ON MACRO TABLE split_steps IS 'Stored closes that still make the step of a split, in today''s shares: it is not in the prices, or there twice.';
 
 -- sql/views/unreconciled.sql
 CREATE OR REPLACE MACRO unreconciled(days) AS TABLE

@@ -135,6 +135,13 @@ def week(*symbols: str) -> list[Window]:
     return [Window(symbol, MONDAY, FRIDAY) for symbol in symbols]
 
 
+def cells(answer: Answer) -> list[tuple[Any, ...]]:
+    """Return symbol, date, column, text and reason of the values that could not be read."""
+    assert answer.cells is not None
+    assert answer.cells.columns == ["symbol", "date", "column_name", "text", "reason", "file", "line"]
+    return sorted((row[:5] for row in answer.cells.fetchall()), key=str)
+
+
 def market(vendor: Vendor, *symbols: str) -> None:
     """Route the whole market's bars of the five days of a week."""
     for offset in range(5):

@@ -39,6 +39,7 @@ class Answer:
     they could not be read either; `column_name` is NULL for a row that is left out as a whole.
 
     `symbols` were answered, with or without bars: an answer without bars means that the window is empty.
+    A price_basis is not after the day of the fetch, whatever future events the source lists.
     `failed` maps each symbol without an answer to a reason that a person can read.
     """
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-import logging
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import date, timedelta
 from threading import Lock
 from typing import Any, Self
 from urllib.parse import quote
 from uuid import uuid4
 
-from duckdb import ConversionException, DuckDBPyConnection, DuckDBPyRelation
+from duckdb import ConversionException, DuckDBPyConnection
 
 from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.listings.polygon import PolygonListings
-from stockstream.pipeline.markets import Market
-from stockstream.pipeline.polygon_api import KeyRefusedError, PolygonApi
+from stockstream.pipeline.markets import MARKETS, Market
+from stockstream.pipeline.polygon_api import EmptyAnswerError, KeyRefusedError, PolygonApi
+from stockstream.pipeline.polygon_events import Report, Texts, event_tables
 from stockstream.pipeline.sources.base import Answer, Source, Window
 
-logger = logging.getLogger(__name__)
-
+DAYS_BEFORE = timedelta(days=14)
+"""Days before an ex-date in which the previous close is searched, if the answer does not have it."""
+FIRST_DAY = date(2003, 9, 10)
+"""The first day of Polygon's bars of stocks; the answers for earlier days are empty."""
 EVENT_CALLS = 2
 """Minimum calls for the dividends and splits of a range of days, of one ticker or of the whole market."""
 TICKER_CALLS = 1 + EVENT_CALLS
@@ -29,55 +33,77 @@ TICKER_CALLS = 1 + EVENT_CALLS
 
 Page = tuple[date | None, str]
 """The text of an answer, and its day if it is one day of the whole market."""
-Events = tuple[list[str], list[str]]
-"""The texts of the answers with dividends and with splits."""
 
 # Values are extracted by path: the names of a struct's fields are not case-sensitive, and T (ticker) is not t (time).
-# t is in milliseconds, UTC; the session is its date in New York (midnight there, or the close at 16:00).
+# An entry without a ticker belongs to no batch: it is reported by the first one that reads the day.
 _INSERT = """
 INSERT INTO {table}
+SELECT coalesce($symbol::VARCHAR, bar->>'$.T') AS symbol, bar, $day::DATE AS day
+FROM (SELECT unnest(from_json($text::JSON, '{{"results":["JSON"]}}').results) AS bar)
+WHERE coalesce($symbol::VARCHAR, bar->>'$.T') IN (SELECT unnest($symbols::VARCHAR[]))
+    OR ($is_first AND coalesce($symbol::VARCHAR, bar->>'$.T') IS NULL)
+"""
+
+# t is in milliseconds, UTC; the session is its date in New York (midnight there, or the close at 16:00).
+_READ = """
+CREATE TEMP VIEW {table}_read AS
 SELECT
-    coalesce($symbol::VARCHAR, bar->>'$.T') AS symbol,
+    symbol, bar, day,
     TRY((epoch_ms(TRY_CAST(TRY_CAST(bar->>'$.t' AS DOUBLE) AS BIGINT))
         AT TIME ZONE 'UTC' AT TIME ZONE 'America/New_York')::DATE) AS date,
     TRY_CAST(bar->>'$.o' AS DOUBLE) AS open,
     TRY_CAST(bar->>'$.h' AS DOUBLE) AS high,
     TRY_CAST(bar->>'$.l' AS DOUBLE) AS low,
     TRY_CAST(bar->>'$.c' AS DOUBLE) AS close,
-    TRY_CAST(TRY_CAST(bar->>'$.v' AS DOUBLE) AS BIGINT) AS volume,
-    $day::DATE AS day
-FROM (SELECT unnest(from_json($text::JSON, '{{"results":["JSON"]}}').results) AS bar)
-WHERE coalesce($symbol::VARCHAR, bar->>'$.T') IN (SELECT unnest($symbols::VARCHAR[]))
+    TRY_CAST(TRY_CAST(bar->>'$.v' AS DOUBLE) AS BIGINT) AS volume
+FROM {table}
 """
 
 _BARS = """
-WITH dividends AS (
-    SELECT ticker AS symbol, ex_dividend_date AS date, sum(cash_amount) AS dividend
-    FROM (
-        SELECT unnest(from_json(page::JSON,
-            '{{"results":[{{"ticker":"VARCHAR","ex_dividend_date":"DATE","cash_amount":"DOUBLE"}}]}}'
-        ).results, recursive := true)
-        FROM (SELECT unnest($dividends::VARCHAR[]) AS page)
-    )
-    GROUP BY ALL
-),
-splits AS (
-    SELECT ticker AS symbol, execution_date AS date, product(split_to / nullif(split_from, 0)) AS split_ratio
-    FROM (
-        SELECT unnest(from_json(page::JSON,
-            '{{"results":[{{"ticker":"VARCHAR","execution_date":"DATE","split_from":"DOUBLE","split_to":"DOUBLE"}}]}}'
-        ).results, recursive := true)
-        FROM (SELECT unnest($splits::VARCHAR[]) AS page)
-    )
-    GROUP BY ALL
-)
 SELECT
-    symbol, date, open, high, low, close, volume, NULL::DOUBLE AS adjusted_close,
-    coalesce(dividend, 0) AS dividend, coalesce(split_ratio, 1) AS split_ratio, date AS price_basis
-FROM {table}
-FULL JOIN dividends USING (symbol, date)
-FULL JOIN splits USING (symbol, date)
+    symbol, date,
+    CASE WHEN isfinite(open) THEN open END AS open, CASE WHEN isfinite(high) THEN high END AS high,
+    CASE WHEN isfinite(low) THEN low END AS low, CASE WHEN isfinite(close) THEN close END AS close,
+    volume, NULL::DOUBLE AS adjusted_close, coalesce(dividend, 0) AS dividend,
+    CASE WHEN s.symbol IS NULL THEN 1 ELSE split_ratio END AS split_ratio, date AS price_basis
+FROM (FROM {table} WHERE day IS NULL OR date = day) AS b
+FULL JOIN {events}_dividends AS d USING (symbol, date)
+FULL JOIN {events}_splits AS s USING (symbol, date)
 WHERE symbol IN (SELECT unnest($symbols::VARCHAR[])) AND date IS NOT NULL
+"""
+
+_CELLS = """
+SELECT symbol, date, column_name, text, reason, NULL::VARCHAR AS file, NULL::BIGINT AS line
+FROM (
+    SELECT symbol, date, cell.name AS column_name, cell.text AS text, cell.value AS value, 'no number' AS reason
+    FROM (
+        SELECT symbol, date, unnest([
+            {{'name': 'open', 'text': bar->>'$.o', 'value': open}},
+            {{'name': 'high', 'text': bar->>'$.h', 'value': high}},
+            {{'name': 'low', 'text': bar->>'$.l', 'value': low}},
+            {{'name': 'close', 'text': bar->>'$.c', 'value': close}},
+            {{'name': 'volume', 'text': bar->>'$.v', 'value': volume}}
+        ]) AS cell
+        FROM {table}
+        WHERE symbol IS NOT NULL AND date IS NOT NULL AND (day IS NULL OR date = day)
+    )
+)
+WHERE text IS NOT NULL AND NOT coalesce(isfinite(value), false)
+UNION ALL
+SELECT
+    symbol, date, NULL AS column_name, bar::VARCHAR AS text,
+    CASE
+        WHEN symbol IS NULL THEN 'no ticker'
+        WHEN date IS NULL THEN 'no time that can be read'
+        ELSE format('not of {{}}, the requested day', day)
+    END AS reason,
+    NULL AS file, NULL AS line
+FROM {table}
+WHERE symbol IS NULL OR date IS NULL OR date <> day
+UNION ALL
+SELECT symbol, date, kind AS column_name, text, reason, NULL AS file, NULL AS line
+FROM {events}_events
+WHERE reason IS NOT NULL AND $symbols IS NOT NULL
 """
 
 
@@ -97,7 +123,10 @@ class PolygonSource(Source):
         self._api = api
         self._lock = Lock()
         self._days: dict[date, bytes] = {}
-        self._events: dict[tuple[date, date], Events] = {}
+        self._empty: dict[date, EmptyAnswerError] = {}
+        self._read: set[date] = set()
+        self._events: dict[tuple[date, date], Texts] = {}
+        self._report = Report()
 
     @classmethod
     def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
@@ -125,13 +154,17 @@ class PolygonSource(Source):
                 continue
             symbols = tuple(dict.fromkeys(window.symbol for window in group))
             try:
-                bars = self._by_day(con, group) if group is by_day else self._by_ticker(con, group[0])
-                answer = Answer(symbols, bars)
+                answer = self._by_day(con, group) if group is by_day else self._by_ticker(con, group[0])
             except (KeyRefusedError, RateLimited):
                 raise
             except SourceError as error:
                 answer = Answer((), failed=dict.fromkeys(symbols, str(error)))
             yield answer
+
+    def notes(self) -> list[str]:
+        """Return which events are listed more than once, and which of several splits on one day count."""
+        with self._lock:
+            return self._report.lines()
 
     def _fewest_calls(self, windows: Sequence[Window]) -> tuple[list[Window], list[Window]]:
         """Split the windows into those to request as the whole market's days and those to request ticker by ticker.
@@ -149,69 +182,135 @@ class PolygonSource(Source):
                 fewest, cut = calls, count
         return latest[:cut], latest[cut:]
 
-    def _by_day(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> DuckDBPyRelation:
-        days = ((day, self._day(day)) for day in _weekdays(windows))
-        return _bars(con, [window.symbol for window in windows], days, self._market_events(*_span(windows)))
+    def _by_day(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Answer:
+        """Answer with the days before the first session whose answer stays empty: later bars would hide the gap."""
+        days: list[date] = []
+        failed: dict[str, str] = {}
+        for day in _weekdays(windows):
+            try:
+                self._day(day)
+            except EmptyAnswerError as error:
+                failed = {window.symbol: str(error) for window in windows if window.end >= day}
+                break
+            days.append(day)
+        pages = ((day, self._day(day)) for day in days)
+        symbols = [window.symbol for window in windows]
+        answer = self._answer(con, symbols, pages, self._market_events(*_span(windows)))
+        return replace(answer, symbols=tuple(dict.fromkeys(s for s in symbols if s not in failed)), failed=failed)
 
-    def _by_ticker(self, con: DuckDBPyConnection, window: Window) -> DuckDBPyRelation:
-        path = f"/v2/aggs/ticker/{quote(window.symbol, safe='')}/range/1/day/{window.start}/{window.end}"
-        pages = [(None, text) for text in self._api.pages(path, adjusted="false", sort="asc", limit=50000)]
-        return _bars(con, [window.symbol], pages, self._request_events(window.start, window.end, ticker=window.symbol))
+    def _by_ticker(self, con: DuckDBPyConnection, window: Window) -> Answer:
+        pages = [(None, text) for text in self._aggregates(window.symbol, window.start, window.end)]
+        events = self._request_events(window.start, window.end, ticker=window.symbol)
+        return self._answer(con, [window.symbol], pages, events)
+
+    def _aggregates(self, symbol: str, start: date, end: date) -> Iterator[str]:
+        path = f"/v2/aggs/ticker/{quote(symbol, safe='')}/range/1/day/{start}/{end}"
+        return self._api.pages(path, adjusted="false", sort="asc", limit=50000)
 
     def _day(self, day: date) -> str:
-        """Return the whole market's bars of a day. One thread requests them, the others wait for its answer."""
+        """Return the whole market's bars of a day. One thread requests them, the others wait for its answer.
+
+        Raises:
+            EmptyAnswerError: the day is a session, and every attempt had an empty answer.
+        """
         with self._lock:
+            if day in self._empty:
+                raise self._empty[day]
             if day not in self._days:
-                text = next(self._api.pages(f"/v2/aggs/grouped/locale/us/market/stocks/{day}", adjusted="false"))
+                path = f"/v2/aggs/grouped/locale/us/market/stocks/{day}"
+                try:
+                    if day >= FIRST_DAY and MARKETS["US"].is_session(day):
+                        text = self._api.page_with_rows(path, adjusted="false")
+                    else:
+                        text = next(self._api.pages(path, adjusted="false"))
+                except EmptyAnswerError as error:
+                    self._empty[day] = error
+                    raise
                 # Over 1 MB of text per day, compressed less than half of that: a Lambda function can hold a year.
                 self._days[day] = zlib.compress(text.encode(), level=1)
             packed = self._days[day]
         return zlib.decompress(packed).decode()
 
-    def _market_events(self, start: date, end: date) -> Events:
+    def _market_events(self, start: date, end: date) -> Texts:
         with self._lock:
             if (start, end) not in self._events:
                 self._events[start, end] = self._request_events(start, end)
             return self._events[start, end]
 
-    def _request_events(self, start: date, end: date, **params: str) -> Events:
+    def _request_events(self, start: date, end: date, **params: str) -> Texts:
         def between(kind: str, field: str) -> list[str]:
             days = {f"{field}.gte": str(start), f"{field}.lte": str(end)}
             return list(self._api.pages(f"/v3/reference/{kind}", **days, limit=1000, **params))
 
         return between("dividends", "ex_dividend_date"), between("splits", "execution_date")
 
+    def _answer(self, con: DuckDBPyConnection, symbols: list[str], pages: Iterable[Page], events: Texts) -> Answer:
+        """Return the bars of the symbols joined with their events, and the values that could not be read.
 
-def _bars(con: DuckDBPyConnection, symbols: list[str], pages: Iterable[Page], events: Events) -> DuckDBPyRelation:
-    """Return the bars of the symbols joined with their events, in the columns of `Answer.bars`.
+        A relation with parameters holds its rows: it outlives the tables and whatever the connection executes next.
+        """
+        try:
+            with self._bars(con, symbols, pages) as table:
 
-    The texts are parsed one at a time, so that only one day of the whole market is in memory. A relation with
-    parameters holds its rows: it outlives the table and whatever the connection executes next.
-    """
-    table = f"polygon_{uuid4().hex}"
-    con.execute(
-        f"CREATE TEMP TABLE {table} (symbol VARCHAR, date DATE, open DOUBLE, high DOUBLE, low DOUBLE, close DOUBLE,"
-        " volume BIGINT, day DATE)"
-    )
-    try:
-        for day, text in pages:
-            values = {"text": text, "day": day, "symbols": symbols, "symbol": None if day else symbols[0]}
-            con.execute(_INSERT.format(table=table), values)
-        strays = con.execute(
-            f"DELETE FROM {table} WHERE day IS NOT NULL AND date IS DISTINCT FROM day RETURNING symbol, date, day"
-        ).fetchall()
-        if strays:
-            logger.warning(
-                "polygon: %d bars dropped, not of the day requested; the first: %s of %s in the answer for %s",
-                len(strays),
-                *strays[0],
-            )
-        dividends, splits = events
-        return con.sql(_BARS.format(table=table), params={"symbols": symbols, "dividends": dividends, "splits": splits})
-    except ConversionException:  # what Python's json accepts and DuckDB's does not: half a surrogate pair, NaN
-        raise SourceError(f"polygon: malformed JSON in the answer for {', '.join(symbols[:3])}") from None
-    finally:
-        con.execute(f"DROP TABLE {table}")
+                def price_step(symbol: str, day: date) -> float | None:
+                    return self._price_step(con, table, symbol, day)
+
+                currency = MARKETS["US"].currency
+                with event_tables(con, events, symbols, currency, price_step, self._report) as prefix:
+                    bars, cells = (
+                        con.sql(query.format(table=table, events=prefix), params={"symbols": symbols})
+                        for query in (_BARS, _CELLS)
+                    )
+                    return Answer(tuple(symbols), bars, cells=cells)
+        except ConversionException:  # what Python's json accepts and DuckDB's does not: half a surrogate pair, NaN
+            raise SourceError(f"polygon: malformed JSON in the answer for {', '.join(symbols[:3])}") from None
+
+    @contextmanager
+    def _bars(self, con: DuckDBPyConnection, symbols: list[str], pages: Iterable[Page]) -> Iterator[str]:
+        """Create a temporary view of the bars of some symbols as they came; yield its name.
+
+        The texts are parsed one at a time, so that only one day of the whole market is in memory.
+        """
+        table = f"polygon_{uuid4().hex}"
+        con.execute(f"CREATE TEMP TABLE {table} (symbol VARCHAR, bar JSON, day DATE)")
+        con.execute(_READ.format(table=table))
+        try:
+            for day, text in pages:
+                values = {"text": text, "day": day, "symbols": symbols, "symbol": None if day else symbols[0]}
+                con.execute(_INSERT.format(table=table), values | {"is_first": self._is_first(day)})
+            yield f"{table}_read"
+        finally:
+            con.execute(f"DROP VIEW {table}_read")
+            con.execute(f"DROP TABLE {table}")
+
+    def _is_first(self, day: date | None) -> bool:
+        """Return whether no batch of this source has read the answer for a day yet."""
+        with self._lock:
+            is_first = day is not None and day not in self._read
+            if day is not None:
+                self._read.add(day)
+            return is_first
+
+    def _price_step(self, con: DuckDBPyConnection, table: str, symbol: str, day: date) -> float | None:
+        """Return the close before a day divided by the day's open (or close); requests them if the answer lacks one."""
+        query = "SELECT date, open, close FROM {} WHERE symbol = $symbol AND close > 0 AND date <= $day"
+        values = {"symbol": symbol, "day": day}
+        step = _step(con.execute(query.format(table), values).fetchall(), day)
+        if step is None:
+            pages = [(None, text) for text in self._aggregates(symbol, day - DAYS_BEFORE, day)]
+            with self._bars(con, [symbol], pages) as around:
+                step = _step(con.execute(query.format(around), values).fetchall(), day)
+        return step
+
+
+def _step(bars: list[tuple[date, float | None, float]], day: date) -> float | None:
+    """Return the last close before a day divided by the open of the day, or its close if it has no open."""
+    before = [bar for bar in sorted(bars) if bar[0] < day]
+    of_day = [bar for bar in bars if bar[0] == day]
+    if not before or not of_day:
+        return None
+    _, opening, close = of_day[0]
+    return before[-1][2] / (opening if opening and opening > 0 else close)
 
 
 def _weekdays(windows: Iterable[Window]) -> list[date]:

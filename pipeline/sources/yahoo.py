@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Iterator, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from duckdb import DuckDBPyConnection, DuckDBPyRelation
+from duckdb import DuckDBPyConnection
 from pydantic import Field
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
@@ -17,6 +18,7 @@ from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.yahoo_api import TransientError, UnreachableError, history
+from stockstream.pipeline.yahoo_events import YahooEvents, unread_prices
 
 MAX_UNREACHABLE = 3
 """After this number of symbols in a row without any answer, each tried several times, there is no connection."""
@@ -28,6 +30,12 @@ _BARS = """
     CAST(Volume AS BIGINT) AS volume, "Adj Close" AS adjusted_close, Dividends AS dividend,
     CASE WHEN "Stock Splits" = 0 THEN 1 ELSE "Stock Splits" END AS split_ratio,
     CAST(price_basis AS DATE) AS price_basis
+"""
+
+_CELLS = """
+SELECT symbol, CAST(date AS DATE) AS date, column_name, text, reason, NULL::VARCHAR AS file, NULL::BIGINT AS line
+FROM (SELECT unnest(from_json($cells, '[{"symbol": "VARCHAR", "date": "VARCHAR", "column_name": "VARCHAR",
+    "text": "VARCHAR", "reason": "VARCHAR"}]'), recursive := true))
 """
 
 
@@ -107,7 +115,7 @@ class YahooSource(Source):
                 raise self._gave_up
             time.sleep(max(0.0, self._not_before - time.monotonic()))
             try:
-                answer = Answer((window.symbol,), self._retrying(self._bars, con, window))
+                answer = self._retrying(self._answer, con, window)
                 self._unreachable = 0
             except RateLimited as error:
                 self._gave_up = error
@@ -127,18 +135,30 @@ class YahooSource(Source):
         """
         return symbol if symbol.startswith("^") or "=" in symbol else symbol.replace(".", "-") + self.suffix
 
-    def _bars(self, con: DuckDBPyConnection, window: Window) -> DuckDBPyRelation | None:
-        """Request one window once; None if Yahoo knows the symbol and has no rows there."""
+    def _answer(self, con: DuckDBPyConnection, window: Window) -> Answer:
+        """Request one window once. There are no bars if Yahoo knows the symbol and has no rows there."""
         # Yahoo restates the prices before a split when the session of its ex-date opens (ASX at 10:00, US at 9:30), not
         # at midnight: a fetch before 10:00 includes the splits through yesterday only. If the answer itself lists a
         # later split (a US fetch between 9:30 and 10:00), the prices include that one, too. Read the clock before the
         # request: in doubt, the earlier day.
-        basis = (datetime.now(ZoneInfo(self.timezone)) - RESTATED_AT).date()
-        code = self._code(window.symbol)
-        frame = history(code, window.start, window.end, self.timezone, self.timeout, self.url)
-        if frame is None or frame.empty:
-            return None
+        now = datetime.now(ZoneInfo(self.timezone))
+        answer = history(self._code(window.symbol), window.start, window.end, self.timezone, self.timeout, self.url)
+        if answer is None or answer[0].empty:
+            return Answer((window.symbol,))
+        frame, chart = answer
         frame = frame.tz_localize(None).rename_axis("date")
-        split_days: list[date] = [day.date() for day in frame.index[frame["Stock Splits"] != 0]]
-        table = frame.reset_index().assign(symbol=window.symbol, price_basis=max([basis, *split_days]))
-        return con.from_df(table).project(_BARS)
+        events = YahooEvents.of(chart, ZoneInfo(self.timezone))
+        for name, values in (("Dividends", events.dividends), ("Stock Splits", events.splits)):
+            frame[name] = [values.get(day.date(), 0.0) for day in frame.index]
+        # A split that is announced for a day to come is in no price.
+        split_days = [day.date() for day in frame.index[frame["Stock Splits"] != 0] if day.date() <= now.date()]
+        table = frame.reset_index().assign(
+            symbol=window.symbol, price_basis=max([(now - RESTATED_AT).date(), *split_days])
+        )
+        cells = unread_prices(chart, ZoneInfo(self.timezone)) + events.unused(frame.index)
+        rows = [cell | {"symbol": window.symbol} for cell in cells]
+        return Answer(
+            (window.symbol,),
+            con.from_df(table).project(_BARS),
+            cells=con.sql(_CELLS, params={"cells": json.dumps(rows)}) if rows else None,
+        )

@@ -23,7 +23,7 @@ from stockstream.sql.session import FileFilter, files_of, list_files, listed_fil
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 20
-SQL = ("steps/newest_bars", "steps/accept", "steps/news", "steps/waiting")
+SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", "steps/accept", "steps/news", "steps/waiting")
 
 
 def run(

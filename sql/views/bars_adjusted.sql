@@ -3,37 +3,41 @@ name: bars_adjusted
 title: Bars adjusted for all splits and dividends known today, so that returns are total returns.
 status: active
 grain: one row per symbol and date
-needs: [latest_bars, split_factors]
+needs: [latest_bars, split_factors, code_histories]
 returns: symbol, date, open, high, low, close, volume, dividend (per share as of today), split_ratio, split_factor,
   dividend_factor; close = stored close * split_factor * dividend_factor, volume = stored volume / split_factor
-reference: CRSP and Yahoo - before an ex-date prices are multiplied by 1 - dividend / previous close
+reference: CRSP and Yahoo - before an ex-date prices are multiplied by 1 - dividend / previous close. A dividend at or
+  above the previous close changes no price. Factors stop where a code passes to another company (code_histories)
 example: FROM bars_adjusted WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version
+  - 2026-11-27 the actions of a company do not change the bars of an earlier one with the same code
 --- */
 CREATE OR REPLACE VIEW bars_adjusted AS
 WITH of_today AS (
     SELECT
-        b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
+        b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
     LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+            AND b.date >= f.history_from AND b.date < f.history_until
+    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
-        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
-        lag(split_close IGNORE NULLS) OVER (PARTITION BY symbol ORDER BY date) AS previous_close
+        symbol, date, history_from, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        lag(split_close IGNORE NULLS) OVER (PARTITION BY symbol, history_from ORDER BY date) AS previous_close
     FROM of_today
 ),
 factors AS (
     SELECT
-        symbol, date, open, high, low, close, volume, split_ratio, split_factor, dividend,
+        symbol, date, history_from, open, high, low, close, volume, split_ratio, split_factor, dividend,
         coalesce(
             product(CASE WHEN dividend < previous_close THEN 1.0 - dividend / previous_close ELSE 1.0 END) OVER (
-                PARTITION BY symbol ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
+                PARTITION BY symbol, history_from ORDER BY date ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING
             ),
             1.0
         ) AS dividend_factor

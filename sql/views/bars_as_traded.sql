@@ -18,8 +18,10 @@ WITH bases AS (
     FROM bars AS b
     LEFT JOIN split_factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
+            AND b.date >= stored.history_from AND b.date < stored.history_until
     LEFT JOIN split_factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
+            AND b.date >= traded.history_from AND b.date < traded.history_until
 )
 SELECT
     symbol,

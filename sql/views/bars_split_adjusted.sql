@@ -22,4 +22,5 @@ SELECT
     coalesce(b.split_ratio, 1.0) AS split_ratio
 FROM bars AS b
 LEFT JOIN split_factors AS f
-    ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until;
+    ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
+        AND b.date >= f.history_from AND b.date < f.history_until;

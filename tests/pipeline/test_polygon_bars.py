@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
@@ -18,6 +17,7 @@ from tests.polygon_vendor import (
     MONDAY,
     Vendor,
     bar,
+    cells,
     dividend,
     market,
     millis,
@@ -92,6 +92,15 @@ def test_volume_in_scientific_notation_and_unusable_values(vendor: Vendor, con: 
         (MONDAY, 10.0, 12.0, None, None, 63896155)
     ]
     assert rows(answer)[1]["volume"] is None
+    assert cells(answer) == [
+        ("AAPL", None, None, "7", "no time that can be read"),
+        ("AAPL", None, None, '{"t":1e300}', "no time that can be read"),
+        ("AAPL", None, None, '{"t":null}', "no time that can be read"),
+        ("AAPL", None, None, None, "no time that can be read"),
+        ("AAPL", MONDAY, "close", "{}", "no number"),
+        ("AAPL", FRIDAY - timedelta(1), "open", "x", "no number"),
+        ("AAPL", FRIDAY - timedelta(1), "volume", "NaN", "no number"),
+    ]
 
 
 @pytest.mark.parametrize("grouped", [True, False])
@@ -201,14 +210,16 @@ def test_relations_outlive_later_statements_of_the_connection(vendor: Vendor, co
     assert con.sql("SELECT count(*) FROM bars WHERE close > $least", params={"least": 1}).fetchall() == [(1,)]
 
 
-def test_bars_of_another_day_than_requested_are_dropped(
-    vendor: Vendor, con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
+def test_bars_of_another_day_than_requested_are_dropped_and_reported(
+    vendor: Vendor, con: duckdb.DuckDBPyConnection
 ) -> None:
     market(vendor, "A", "B", "C")
     vendor.routes[f"{GROUPED}/{MONDAY}"] = [ok([bar(date(2020, 10, 14), ticker=s) for s in "ABC"])]
     (answer,) = source(vendor).fetch(con, week("A", "B", "C"))
     assert {row["date"] for row in rows(answer)} == {MONDAY + timedelta(n) for n in range(1, 5)}
-    (record,) = [record for record in caplog.records if record.name == "stockstream.pipeline.sources.polygon"]
-    assert record.levelno == logging.WARNING
-    assert "3 bars dropped" in record.message
-    assert str(MONDAY) in record.message
+    strays = cells(answer)
+    assert [(symbol, day, column) for symbol, day, column, _, _ in strays] == [
+        (symbol, date(2020, 10, 14), None) for symbol in "ABC"
+    ]
+    assert {reason for *_, reason in strays} == {f"not of {MONDAY}, the requested day"}
+    assert '"T":"A"' in strays[0][3].replace(" ", "")

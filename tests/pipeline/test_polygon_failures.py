@@ -149,6 +149,7 @@ def test_the_key_is_in_the_header_and_nowhere_else(
     netrc.write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(netrc))
     vendor.aggregates("AAPL", ok([bar(MONDAY)], next_url="https://elsewhere.example/next?cursor=1"))
+    market(vendor, "A", "B", "C")
     polygon = source(vendor)
     list(polygon.fetch(con, [LONG]))
     list(polygon.fetch(con, week("A", "B", "C")))

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.sources.base import Window
-from tests.polygon_vendor import GROUPED, Reply, Vendor, rows, source
+from tests.polygon_vendor import GROUPED, Reply, Vendor, cells, rows, source
 
 MOCKS = Path(__file__).parents[3] / "shared" / "data" / "polygon" / "client-python"
 pytestmark = pytest.mark.skipif(not MOCKS.is_dir(), reason="the vendor's recorded mocks are not beside the repository")
@@ -32,9 +32,7 @@ def test_aggregates(vendor: Vendor, con: duckdb.DuckDBPyConnection) -> None:
     ]
 
 
-def test_grouped_whose_date_contradicts_its_name(
-    vendor: Vendor, con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_grouped_whose_date_contradicts_its_name(vendor: Vendor, con: duckdb.DuckDBPyConnection) -> None:
     replies = recorded("v2/aggs/grouped/locale/us/market/stocks/2005-04-04&adjusted=true.json")
     wrong, right = date(2005, 4, 4), date(2020, 10, 14)
     for day in (wrong, right):
@@ -43,7 +41,8 @@ def test_grouped_whose_date_contradicts_its_name(
     windows = [[Window(s, day, day) for s in ("GIK", "OTHER")] for day in (wrong, right)]
     (dropped,), (kept,) = [list(polygon.fetch(con, group)) for group in windows]
     assert rows(dropped) == []
-    assert "1 bars dropped" in caplog.text
+    ((symbol, day, column, _, reason),) = cells(dropped)
+    assert (symbol, day, column, reason) == ("GIK", right, None, f"not of {wrong}, the requested day")
     assert [(row["symbol"], row["date"], row["volume"]) for row in rows(kept)] == [("GIK", right, 895345)]
 
 

@@ -214,6 +214,30 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
     ("bars__price_sanity", silver_with("close", "'nan'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     ("bars__price_sanity", silver_with("adjusted_close", "'inf'"), [f"AAA {DAYS[2]} a price is no finite number"]),
     (
+        "bars__split_step",
+        fresh(
+            bar("S0", DAYS[0], 400.0, price_basis=DAYS[1]),
+            bar("S0", DAYS[1], 100.0, split_ratio=4.0),
+            bar("S1", DAYS[0], 400.0),
+            bar("S1", DAYS[1], 410.0, split_ratio=4.0),
+            bar("S2", DAYS[0], 400.0),
+            bar("S2", DAYS[1], 110.0, split_ratio=4.0),
+            bar("S3", DAYS[0], 100.0, price_basis=DAYS[1]),
+            bar("S3", DAYS[1], 200.0, split_ratio=4.0),
+            bar("S4", DAYS[0], 400.0, price_basis=DAYS[2]),
+            bar("S4", DAYS[1], 100.0, price_basis=DAYS[3]),
+            bar("S4", DAYS[2], 100.0, split_ratio=4.0),
+        ),
+        [
+            f"S0 {DAYS[1]} the close of {DAYS[0]} is 4 times that of {DAYS[1]} in today's shares, about the step of a "
+            "split 4: older prices are not restated",
+            f"S1 {DAYS[1]} the close of {DAYS[0]} is 0.2439 times that of {DAYS[1]} in today's shares, about the step "
+            "of a split 4: the split is not in the prices",
+            f"S4 {DAYS[1]} the close of {DAYS[0]} is 4 times that of {DAYS[1]} in today's shares, about the step of a "
+            "split 4: older prices are not restated",
+        ],
+    ),
+    (
         "bars__price_suspicious",
         fresh(ROW | {"open": 0.0}, bar("BBB", NEW, high=9.9, low=9.8), bar("CCC", NEW, 1000.0), bar("TEN", NEW, 1.0)),
         [
