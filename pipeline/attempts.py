@@ -58,7 +58,10 @@ def attempts_of(
 
 
 def _read(record: bytes) -> list[BatchResult]:
-    return [{OLD_NAMES.get(key, key): value for key, value in one.items()} for one in json.loads(record)]  # type: ignore[misc]
+    return [
+        {"quarantined": [], **{OLD_NAMES.get(key, key): value for key, value in one.items()}}  # type: ignore[misc]
+        for one in json.loads(record)
+    ]
 
 
 def failed_batch(batch: Batch, reason: str) -> BatchResult:

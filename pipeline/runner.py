@@ -76,7 +76,9 @@ def run(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
     results, failures = _refresh(lake, market, on_step)
-    summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures)
+    summary = summarised(
+        batches, update["metadata"], lake, source.name, market, str(day), results, failures, source.notes()
+    )
     return {**summary, **results, "seconds": round(time.monotonic() - began, 2)}
 
 

@@ -46,8 +46,8 @@ def run(
     A later run of the same batch and day stores what is new in another file (`…-part-1.parquet` and so on); without
     new rows no file is written. `missing` lists the symbols that the source could not deliver, or whose newest bar has
     no close yet; all other rows are stored. Values that could not be read are stored as a file in `quarantine/`, once,
-    and `quarantined` counts all values that are not used. `now` (aware) is the clock. `on_symbols` is called with the number of
-    symbols that were processed since the last call; a SourceError that it raises ends the batch.
+    and `quarantined` counts all values that are not used. `now` (aware) is the clock. `on_symbols` is called with the
+    number of symbols that were processed since the last call; a SourceError that it raises ends the batch.
 
     Raises:
         UsageError: There are no symbols to fetch.
