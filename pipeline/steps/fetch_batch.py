@@ -90,7 +90,7 @@ def run(
             result["rows"], first, last = con.execute("SELECT count(*), min(date), max(date) FROM news").fetchall()[0]
             result["first_date"], result["last_date"] = str(first), str(last)
         waiting = con.execute(load("steps/waiting").text).fetchall()
-    missing |= {symbol: f"no close yet for {last}" for symbol, last in waiting}
+    missing |= {symbol: reason for symbol, _, reason in waiting}
     result["missing"] = [{"symbol": symbol, "reason": reason} for symbol, reason in sorted(missing.items())]
     logger.info("batch %s: %d rows, %d missing", result["batchNumber"], result["rows"], len(missing))
     return result

@@ -1,4 +1,4 @@
-"""Rows are judged at the door: no view has a number that cannot be, each is in quarantine, and the rest is published."""
+"""Rows are judged at the door: no view has a number that cannot be; each is in quarantine, the rest is published."""
 
 from __future__ import annotations
 
@@ -40,7 +40,9 @@ class Files(Told):
 
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
         (answer,) = super().fetch(con, windows)
-        cells = ", ".join(f"('AAA', DATE '{DAY}', 'high', '{text}', 'not a number', 'a.csv', 7)" for text in self._cells)
+        cells = ", ".join(
+            f"('AAA', DATE '{DAY}', 'high', '{text}', 'not a number', 'a.csv', 7)" for text in self._cells
+        )
         columns = "symbol, date, column_name, text, reason, file, line"
         unread = con.sql(f"FROM (VALUES {cells}) AS c ({columns})") if cells else None
         yield Answer(answer.symbols, answer.bars, cells=unread)
