@@ -58,7 +58,13 @@ def attempts_of(
 
 
 def _read(record: bytes) -> list[BatchResult]:
-    return [{OLD_NAMES.get(key, key): value for key, value in one.items()} for one in json.loads(record)]  # type: ignore[misc]
+    attempts: list[BatchResult] = [
+        {OLD_NAMES.get(key, key): value for key, value in one.items()}  # type: ignore[misc]
+        for one in json.loads(record)
+    ]
+    for attempt in attempts:
+        attempt.setdefault("quarantined", [])
+    return attempts
 
 
 def failed_batch(batch: Batch, reason: str) -> BatchResult:

@@ -25,6 +25,7 @@ RUNS = "state/runs/"
 CHECKS = "state/checks/"
 SILVER = "silver/"
 RAW = "raw-data/"
+QUARANTINE = "quarantine/"
 RAW_METADATA = "raw-metadata/"
 _ATTEMPTS = 20
 
@@ -36,7 +37,12 @@ def raw_key(day: date, batch: int | None, part: int = 0) -> str:
     of the same batch on the same day adds is another part.
     """
     batched = "" if batch is None else f"-batch-{batch}"
-    return f"raw-data/{day}{batched}{f'-part-{part}' if part else ''}.parquet"
+    return f"{RAW}{day}{batched}{f'-part-{part}' if part else ''}.parquet"
+
+
+def quarantine_key(day: date, batch: int | None, part: int = 0) -> str:
+    """Return the key of the values of a batch that could not be read, or that its rows do not have."""
+    return QUARANTINE + raw_key(day, batch, part).removeprefix(RAW)
 
 
 def symbols_key(day: date) -> str:

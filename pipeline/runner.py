@@ -76,7 +76,10 @@ def run(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
     results, failures = _refresh(lake, market, on_step)
-    summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures)
+    notes = source.notes()
+    if day < market.today(now):
+        notes = [*notes, f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
+    summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
     return {**summary, **results, "seconds": round(time.monotonic() - began, 2)}
 
 

@@ -88,6 +88,90 @@ SET VARIABLE session_files = CAST([] AS VARCHAR[]);
 SET VARIABLE symbol_files = CAST([] AS VARCHAR[]);
 SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
+SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
+
+-- sql/rules/contradictions.sql
+-- A number that was a float has the text of the float: 0.13 and not 0.12999999523162842.
+CREATE OR REPLACE MACRO shortest_text(x) AS
+    CASE WHEN TRY_CAST(x AS FLOAT)::DOUBLE = x THEN CAST(TRY_CAST(x AS FLOAT) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+
+-- 10 to the power of the decimals of a text; exponents, as in 1.5e-07, are those of prices below 0.0001.
+CREATE OR REPLACE MACRO decimals(text) AS
+    len(regexp_extract(text, '\.([0-9]*?)0*(e|$)', 1))
+    + coalesce(TRY_CAST(regexp_extract(text, 'e-([0-9]+)$', 1) AS INTEGER), 0);
+
+CREATE OR REPLACE MACRO half_unit(prices) AS 0.5 / pow(10.0, coalesce(
+    list_max(list_transform(list_filter(prices, lambda x: x < 1e7), lambda x: decimals(shortest_text(x)))), 0
+));
+
+CREATE OR REPLACE MACRO contradictions(prices) AS list_transform(
+    [{open: prices[1], high: prices[2], low: prices[3], close: prices[4], noise: half_unit(prices)}],
+    lambda bar: list_transform([{
+        high: CASE WHEN bar.high < bar.close - bar.noise THEN 'the high is below the close'
+            WHEN bar.close IS NULL AND bar.high < bar.low - bar.noise THEN 'the high is below the low' END,
+        low: CASE WHEN bar.low > bar.close + bar.noise THEN 'the low is above the close'
+            WHEN bar.close IS NULL AND bar.high < bar.low - bar.noise THEN 'the low is above the high' END
+    }], lambda fault: list_transform([[
+        CASE WHEN fault.high IS NULL AND bar.open > bar.high + bar.noise THEN 'the open is above the high'
+            WHEN fault.low IS NULL AND bar.open < bar.low - bar.noise THEN 'the open is below the low' END,
+        fault.high,
+        fault.low
+    ]], lambda faults: CASE WHEN len(list_filter(faults, lambda x: x IS NOT NULL)) > 0 THEN faults END)[1])[1]
+)[1];
+
+-- sql/rules/number_faults.sql
+CREATE OR REPLACE MACRO price_fault(x) AS CASE
+    WHEN x <= 0 THEN 'a price is above 0'
+    WHEN isinf(x) THEN 'a price is a finite number'
+END;
+
+CREATE OR REPLACE MACRO volume_fault(x) AS CASE
+    WHEN x < 0 THEN 'a volume is not below 0'
+    WHEN x IN (2147483647, 4294967295, 9223372036854775807) THEN 'a number that stands for none'
+END;
+
+CREATE OR REPLACE MACRO dividend_fault(x) AS CASE
+    WHEN x < 0 THEN 'a dividend is not below 0'
+    WHEN isinf(x) THEN 'a dividend is a finite number'
+END;
+
+CREATE OR REPLACE MACRO split_ratio_fault(x) AS CASE
+    WHEN x <= 0 THEN 'a split ratio is above 0'
+    WHEN isinf(x) THEN 'a split ratio is a finite number'
+END;
+
+-- sql/rules/price_faults.sql
+-- The cheap test: most bars fail all of these comparisons, and nothing else is computed. NaN is above every number.
+CREATE OR REPLACE MACRO is_suspect(open, high, low, close) AS coalesce(
+    low <= 0 OR low > open OR low > close OR low > high OR high < open OR high < close OR high >= 99999
+    OR open <= 0 OR open >= 99999 OR close <= 0 OR close >= 99999 OR high <= 0 OR low >= 99999, false
+);
+
+CREATE OR REPLACE MACRO is_filler(x) AS x >= 99999 AND (
+    regexp_full_match(shortest_text(x), '9{5,}(\.(0|9+))?') OR x >= 3.4028234e38
+    OR x IN (2147483647, 4294967295, 9223372036854775807::DOUBLE, 18446744073709551615::DOUBLE)
+);
+
+-- DuckDB has no local names in an expression: the lambdas here name an intermediate result that is used several times.
+CREATE OR REPLACE MACRO price_faults(open, high, low, close) AS
+CASE WHEN is_suspect(open, high, low, close) THEN list_transform(
+    [[open, high, low, close]],
+    lambda came: list_transform(
+        [list_transform(came, lambda x: CASE WHEN x > 0 AND NOT isinf(x) AND NOT isnan(x) THEN x END)],
+        lambda prices: list_transform(
+            [list_transform(prices, lambda x: x >= 99999 AND is_filler(x) AND (
+                len(list_filter(prices, lambda y: x < 10 * y AND y < 10 * x AND NOT is_filler(y))) = 0
+                OR contradictions(prices) IS NOT NULL
+            ))],
+            lambda fillers: list_transform(
+                [contradictions(list_transform(prices, lambda x, i: CASE WHEN NOT fillers[i] THEN x END))],
+                lambda contradictory: list_transform(came, lambda x, i: coalesce(
+                    price_fault(x), CASE WHEN fillers[i] THEN 'a number that stands for none' END, contradictory[i]
+                ))
+            )[1]
+        )[1]
+    )[1]
+)[1] END;
 
 -- sql/views/forward_factors.sql
 CREATE OR REPLACE MACRO finite(x) AS CASE WHEN isfinite(CAST(x AS DOUBLE)) THEN x END;
@@ -156,25 +240,25 @@ WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
 ORDER BY kind DESC, name;
 COMMENT ON MACRO TABLE lake_help IS 'All views, and all macros with their parameters.';
 
--- sql/views/read_raw.sql
+-- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
     getvariable('raw_files'),
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
-CREATE OR REPLACE MACRO read_raw(files) AS TABLE
+CREATE OR REPLACE MACRO read_stored(files) AS TABLE
 SELECT
     CAST(symbol AS VARCHAR) AS symbol,
     TRY_CAST(date AS DATE) AS date,
-    CASE WHEN isfinite(open) THEN open END AS open,
-    CASE WHEN isfinite(high) THEN high END AS high,
-    CASE WHEN isfinite(low) THEN low END AS low,
-    CASE WHEN isfinite(close) THEN close END AS close,
+    CASE WHEN NOT isnan(open) THEN open END AS open,
+    CASE WHEN NOT isnan(high) THEN high END AS high,
+    CASE WHEN NOT isnan(low) THEN low END AS low,
+    CASE WHEN NOT isnan(close) THEN close END AS close,
     TRY_CAST(CASE WHEN isfinite(TRY_CAST(volume AS DOUBLE)) THEN volume END AS BIGINT) AS volume,
-    CASE WHEN isfinite(adjusted_close) THEN adjusted_close END AS adjusted_close,
+    CASE WHEN NOT isnan(adjusted_close) THEN adjusted_close END AS adjusted_close,
     coalesce(fetch_timestamp, left(parse_filename(filename), 10) || 'T00:00:00.000000Z') AS fetch_timestamp,
-    CASE WHEN isfinite(dividend) THEN dividend END AS dividend,
-    CASE WHEN isfinite(split_ratio) THEN split_ratio END AS split_ratio,
+    CASE WHEN NOT isnan(dividend) THEN dividend END AS dividend,
+    CASE WHEN NOT isnan(split_ratio) THEN split_ratio END AS split_ratio,
     source,
     -- Files of the first schema have no price_basis. Their source was Yahoo, whose prices include all splits up to the
     -- day of the fetch.
@@ -191,7 +275,7 @@ FROM read_parquet(
 )
 -- A row without a symbol or a date is not a bar, whatever file it comes from.
 WHERE symbol IS NOT NULL AND TRY_CAST(date AS DATE) IS NOT NULL;
-COMMENT ON MACRO TABLE read_raw IS 'Every row of a list of batch files, with the declared types; numbers that are not finite are NULL.';
+COMMENT ON MACRO TABLE read_stored IS 'Every row of a list of batch files, with the declared types and the numbers as they were stored.';
 
 -- sql/views/read_symbols.sql
 CREATE OR REPLACE MACRO symbol_files() AS coalesce(
@@ -301,7 +385,7 @@ CREATE OR REPLACE VIEW raw_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, file, file_row
-FROM read_raw(raw_files())
+FROM read_stored(raw_files())
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
@@ -311,51 +395,31 @@ FROM read_parquet(list_concat(
 ));
 COMMENT ON VIEW raw_bars IS 'Every stored row of every fetch: it shows which values were known at which time.';
 
--- sql/views/read_merged.sql
--- Without a lake, the message takes the place of a file name, and DuckDB reports it as a missing file. With error()
--- instead, DuckDB could not remove a branch of the query that reads no file.
-CREATE OR REPLACE MACRO fresh_files() AS coalesce(
-    getvariable('fresh_files'),
-    ['this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake']
-);
-
--- The batch files whose keys are compared with those of silver; none if silver is empty, so that no file is read twice.
-CREATE OR REPLACE MACRO overlapping(files) AS CASE
-    WHEN len(silver_files('bars', 'base')) + len(silver_files('bars', 'delta')) = 0 THEN []::VARCHAR[] ELSE files
-END;
-
-CREATE OR REPLACE MACRO read_merged(files) AS TABLE
+-- sql/views/read_raw.sql
+CREATE OR REPLACE MACRO read_raw(files) AS TABLE
 SELECT
-    s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
-    s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
-FROM silver_bars AS s
-ANTI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
-UNION ALL
-SELECT
-    symbol, date, open, high, low, close, volume, adjusted_close,
-    fetch_timestamp, dividend, split_ratio, source, price_basis
+    symbol,
+    date,
+    CASE WHEN faults[1] IS NULL THEN open END AS open,
+    CASE WHEN faults[2] IS NULL THEN high END AS high,
+    CASE WHEN faults[3] IS NULL THEN low END AS low,
+    CASE WHEN faults[4] IS NULL THEN close END AS close,
+    CASE WHEN volume_fault(volume) IS NULL THEN volume END AS volume,
+    CASE WHEN price_fault(adjusted_close) IS NULL THEN adjusted_close END AS adjusted_close,
+    fetch_timestamp,
+    CASE WHEN dividend_fault(dividend) IS NULL THEN dividend END AS dividend,
+    CASE WHEN split_ratio_fault(split_ratio) IS NULL THEN split_ratio END AS split_ratio,
+    source,
+    price_basis,
+    file,
+    file_row
 FROM (
     SELECT
-        symbol, date, open, high, low, close, volume, adjusted_close,
-        fetch_timestamp, dividend, split_ratio, source, price_basis
-    FROM read_raw(files)
-    UNION ALL
-    SELECT
-        s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
-        s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
-    FROM silver_bars AS s
-    SEMI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
-    WHERE len(overlapping(files)) > 0
-) AS candidates
-QUALIFY row_number() OVER (
-    PARTITION BY symbol, date
-    -- A later row without a close never hides a bar; otherwise the latest fetch wins. The order includes every column,
-    -- so that merging in any order and in any number of steps has the same result.
-    ORDER BY close IS NULL, fetch_timestamp DESC, close DESC, volume DESC NULLS LAST, price_basis DESC NULLS LAST,
-        open DESC NULLS LAST, high DESC NULLS LAST, low DESC NULLS LAST, adjusted_close DESC NULLS LAST,
-        dividend DESC NULLS LAST, split_ratio DESC NULLS LAST, source DESC NULLS LAST
-) = 1;
-COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.';
+        symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
+        price_basis, file, file_row, price_faults(open, high, low, close) AS faults
+    FROM read_stored(files)
+) AS stored;
+COMMENT ON MACRO TABLE read_raw IS 'Every row of a list of batch files, with NULL in place of every number that cannot be.';
 
 -- sql/views/read_resampled.sql
 CREATE OR REPLACE MACRO read_resampled(name) AS TABLE
@@ -519,72 +583,51 @@ COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
 COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
 COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
 
--- sql/views/bars_since.sql
-CREATE OR REPLACE MACRO files_since(since) AS CASE WHEN as_day(since) IS NOT NULL THEN list_filter(
-    fresh_files(), lambda f: left(parse_filename(f), 10) >= CAST(as_day(since) AS VARCHAR)
-) END;
+-- sql/views/read_merged.sql
+-- Without a lake, the message takes the place of a file name, and DuckDB reports it as a missing file. With error()
+-- instead, DuckDB could not remove a branch of the query that reads no file.
+CREATE OR REPLACE MACRO fresh_files() AS coalesce(
+    getvariable('fresh_files'),
+    ['this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake']
+);
 
-CREATE OR REPLACE MACRO bars_since(since) AS TABLE
+-- The batch files whose keys are compared with those of silver; none if silver is empty, so that no file is read twice.
+CREATE OR REPLACE MACRO overlapping(files) AS CASE
+    WHEN len(silver_files('bars', 'base')) + len(silver_files('bars', 'delta')) = 0 THEN []::VARCHAR[] ELSE files
+END;
+
+CREATE OR REPLACE MACRO read_merged(files) AS TABLE
+SELECT
+    s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
+    s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
+FROM silver_bars AS s
+ANTI JOIN read_stored(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
+UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
-FROM read_merged(files_since(since))
-WHERE close IS NOT NULL AND date >= as_day(since);
-COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.';
-
--- sql/views/code_histories.sql
-CREATE OR REPLACE VIEW code_histories AS
-WITH periods AS (
+FROM (
     SELECT
-        symbol, name, figi, valid_from,
-        lag(name) OVER by_time AS previous_name,
-        lag(figi) OVER by_time AS previous_figi,
-        lag(valid_to) OVER by_time AS previous_until,
-        lag(delisting_date + 1) OVER by_time AS delisted,
-        lag(renamed_to) OVER by_time AS renamed_to
-    FROM metadata
-    WINDOW by_time AS (PARTITION BY symbol ORDER BY coalesce(valid_from, DATE '0001-01-01'))
-),
-years AS (
-    SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
-    FROM (
-        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
-        UNION
-        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
-    ) AS traded
-),
-starts AS (
-    SELECT symbol, CAST(coalesce(delisted, previous_until) AS DATE) AS since
-    FROM periods
-    WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
-        AND coalesce(delisted, previous_until) IS NOT NULL
-        AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
-    UNION
-    SELECT y.symbol, make_date(y.year, 1, 1) AS since
-    FROM years AS y
-    ANTI JOIN metadata AS m
-        ON m.symbol = y.symbol AND coalesce(m.valid_from, DATE '0001-01-01') < make_date(y.year, 1, 1)
-    WHERE y.year - y.previous_year > 2
-),
-bounds AS (
-    SELECT symbol, since FROM starts
+        symbol, date, open, high, low, close, volume, adjusted_close,
+        fetch_timestamp, dividend, split_ratio, source, price_basis
+    FROM read_raw(files)
     UNION ALL
-    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
-)
-SELECT
-    symbol,
-    since AS history_from,
-    lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
-FROM bounds;
-COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
-
--- sql/views/latest_bars.sql
-CREATE OR REPLACE VIEW latest_bars AS
-SELECT
-    symbol, date, open, high, low, close, volume, adjusted_close,
-    fetch_timestamp, dividend, split_ratio, source, price_basis
-FROM read_merged(fresh_files());
-COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.';
+    SELECT
+        s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
+        s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
+    FROM silver_bars AS s
+    SEMI JOIN read_stored(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
+    WHERE len(overlapping(files)) > 0
+) AS candidates
+QUALIFY row_number() OVER (
+    PARTITION BY symbol, date
+    -- A later row without a close never hides a bar; otherwise the latest fetch wins. The order includes every column,
+    -- so that merging in any order and in any number of steps has the same result.
+    ORDER BY close IS NULL, fetch_timestamp DESC, close DESC, volume DESC NULLS LAST, price_basis DESC NULLS LAST,
+        open DESC NULLS LAST, high DESC NULLS LAST, low DESC NULLS LAST, adjusted_close DESC NULLS LAST,
+        dividend DESC NULLS LAST, split_ratio DESC NULLS LAST, source DESC NULLS LAST
+) = 1;
+COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.';
 
 -- sql/views/reconciled_symbols.sql
 CREATE OR REPLACE VIEW reconciled_symbols AS
@@ -749,6 +792,73 @@ WHERE (b.figi IS NULL OR e.figi IS NULL) AND (b.listing_date IS NULL OR e.listin
 GROUP BY b.symbol, b.date, b.name;
 COMMENT ON VIEW unlinked_symbols IS 'The symbols that appeared when others disappeared, without evidence whether they are the same companies.';
 
+-- sql/views/bars_since.sql
+CREATE OR REPLACE MACRO files_since(since) AS CASE WHEN as_day(since) IS NOT NULL THEN list_filter(
+    fresh_files(), lambda f: left(parse_filename(f), 10) >= CAST(as_day(since) AS VARCHAR)
+) END;
+
+CREATE OR REPLACE MACRO bars_since(since) AS TABLE
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    fetch_timestamp, dividend, split_ratio, source, price_basis
+FROM read_merged(files_since(since))
+WHERE close IS NOT NULL AND date >= as_day(since);
+COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.';
+
+-- sql/views/code_histories.sql
+CREATE OR REPLACE VIEW code_histories AS
+WITH periods AS (
+    SELECT
+        symbol, name, figi, valid_from,
+        lag(name) OVER by_time AS previous_name,
+        lag(figi) OVER by_time AS previous_figi,
+        lag(valid_to) OVER by_time AS previous_until,
+        lag(delisting_date + 1) OVER by_time AS delisted,
+        lag(renamed_to) OVER by_time AS renamed_to
+    FROM metadata
+    WINDOW by_time AS (PARTITION BY symbol ORDER BY coalesce(valid_from, DATE '0001-01-01'))
+),
+years AS (
+    SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
+    FROM (
+        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
+        UNION
+        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
+    ) AS traded
+),
+starts AS (
+    SELECT symbol, CAST(coalesce(delisted, previous_until) AS DATE) AS since
+    FROM periods
+    WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
+        AND coalesce(delisted, previous_until) IS NOT NULL
+        AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
+    UNION
+    SELECT y.symbol, make_date(y.year, 1, 1) AS since
+    FROM years AS y
+    ANTI JOIN metadata AS m
+        ON m.symbol = y.symbol AND coalesce(m.valid_from, DATE '0001-01-01') < make_date(y.year, 1, 1)
+    WHERE y.year - y.previous_year > 2
+),
+bounds AS (
+    SELECT symbol, since FROM starts
+    UNION ALL
+    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
+)
+SELECT
+    symbol,
+    since AS history_from,
+    lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
+FROM bounds;
+COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
+
+-- sql/views/latest_bars.sql
+CREATE OR REPLACE VIEW latest_bars AS
+SELECT
+    symbol, date, open, high, low, close, volume, adjusted_close,
+    fetch_timestamp, dividend, split_ratio, source, price_basis
+FROM read_merged(fresh_files());
+COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.';
+
 -- sql/views/actions.sql
 CREATE OR REPLACE VIEW actions AS
 SELECT
@@ -772,31 +882,55 @@ FROM latest_bars
 WHERE close IS NOT NULL OR symbol IS NULL;
 COMMENT ON VIEW bars IS 'The bars as stored, one per symbol and session; prices in the row''s own price_basis.';
 
--- sql/views/lake_status.sql
-CREATE OR REPLACE MACRO lake_status() AS TABLE
-SELECT
-    getvariable('lake') AS lake,
-    (SELECT count(*) FROM symbols) AS listed,
-    (SELECT max(listed_on) FROM symbols) AS listed_on,
-    getvariable('manifest').generation AS generation,
-    len(raw_files()) AS batch_files,
-    len(fresh_files()) AS fresh_files,
-    coalesce(len(getvariable('unreadable_files')), 0) AS unreadable_files,
-    count(DISTINCT symbol) FILTER (WHERE close IS NOT NULL) AS symbols,
-    count(*) FILTER (WHERE close IS NOT NULL) AS bars,
-    min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
-    max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
-    count(*) FILTER (WHERE close IS NULL) AS unsettled,
-    max(fetch_timestamp) AS last_fetch
-FROM latest_bars;
-COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
-
 -- sql/views/pending.sql
 CREATE OR REPLACE VIEW pending AS
 SELECT symbol, date, volume, fetch_timestamp, source
 FROM latest_bars
-WHERE close IS NULL;
+WHERE close IS NULL
+    -- A row without any value withdraws an earlier one: there is no bar.
+    AND coalesce(open, high, low, volume, adjusted_close, dividend, split_ratio) IS NOT NULL;
 COMMENT ON VIEW pending IS 'Rows held back because the source has not reported a close yet; the next run requests them again.';
+
+-- sql/views/quarantine.sql
+CREATE OR REPLACE VIEW quarantine AS
+WITH suspect AS (
+    SELECT
+        symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio,
+        source, file, file_row, fetch_timestamp, price_faults(open, high, low, close) AS faults
+    FROM raw_bars
+    WHERE is_suspect(open, high, low, close) OR volume_fault(volume) IS NOT NULL
+        OR price_fault(adjusted_close) IS NOT NULL OR dividend_fault(dividend) IS NOT NULL
+        OR split_ratio_fault(split_ratio) IS NOT NULL
+),
+numbers AS (
+    SELECT symbol, date, source, file, file_row, fetch_timestamp, unnest([
+        {name: 'open', text: CAST(open AS VARCHAR), reason: faults[1]},
+        {name: 'high', text: CAST(high AS VARCHAR), reason: faults[2]},
+        {name: 'low', text: CAST(low AS VARCHAR), reason: faults[3]},
+        {name: 'close', text: CAST(close AS VARCHAR), reason: faults[4]},
+        {name: 'volume', text: CAST(volume AS VARCHAR), reason: volume_fault(volume)},
+        {name: 'adjusted_close', text: CAST(adjusted_close AS VARCHAR), reason: price_fault(adjusted_close)},
+        {name: 'dividend', text: CAST(dividend AS VARCHAR), reason: dividend_fault(dividend)},
+        {name: 'split_ratio', text: CAST(split_ratio AS VARCHAR), reason: split_ratio_fault(split_ratio)}
+    ]) AS cell
+    FROM suspect
+),
+quarantined AS (
+    SELECT symbol, date, cell.name AS column_name, cell.text, cell.reason, source, file, file_row + 1 AS line,
+        fetch_timestamp
+    FROM numbers
+    WHERE cell.reason IS NOT NULL
+    UNION ALL
+    SELECT symbol, date, column_name, text, reason, source, file, line, fetch_timestamp
+    FROM read_parquet(list_concat([schema_file('quarantine')], getvariable('quarantine_files')))
+    -- A requested generation is read as it was published.
+    WHERE getvariable('generation') IS NULL OR fetch_timestamp <= getvariable('manifest').created_at
+)
+SELECT q.symbol, q.date, q.column_name, q.text, q.reason, q.source, q.file, q.line, q.fetch_timestamp
+FROM quarantined AS q
+ANTI JOIN latest_bars AS later
+    ON later.symbol = q.symbol AND later.date = q.date AND later.fetch_timestamp > q.fetch_timestamp;
+COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
 
 -- sql/views/split_factors.sql
 CREATE OR REPLACE VIEW split_factors AS
@@ -946,6 +1080,25 @@ FROM spans
 JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last_date
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
 COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.';
+
+-- sql/views/lake_status.sql
+CREATE OR REPLACE MACRO lake_status() AS TABLE
+SELECT
+    getvariable('lake') AS lake,
+    (SELECT count(*) FROM symbols) AS listed,
+    (SELECT max(listed_on) FROM symbols) AS listed_on,
+    getvariable('manifest').generation AS generation,
+    len(raw_files()) AS batch_files,
+    len(fresh_files()) AS fresh_files,
+    coalesce(len(getvariable('unreadable_files')), 0) AS unreadable_files,
+    count(DISTINCT symbol) FILTER (WHERE close IS NOT NULL) AS symbols,
+    count(*) FILTER (WHERE close IS NOT NULL) AS bars,
+    min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
+    max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
+    (SELECT count(*) FROM pending) AS unsettled,
+    max(fetch_timestamp) AS last_fetch
+FROM latest_bars;
+COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
 
 -- sql/views/split_steps.sql
 CREATE OR REPLACE MACRO split_steps(min_ratio) AS TABLE
@@ -3220,6 +3373,12 @@ SET VARIABLE unconsolidated_files = (
     ANTI JOIN unnest(getvariable('used_names')) AS done (name) ON done.name = parse_filename(file)
 );
 SET VARIABLE fresh_files = getvariable('unconsolidated_files');
+-- The view quarantine leaves out values that are newer than a requested generation.
+SET VARIABLE quarantine_files = (
+    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
+    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
+);
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')

@@ -5,7 +5,7 @@ status: active
 needs: []
 variables: [lake, sql_home, generation]
 sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
-  listed_files, used_names, raw_files, unconsolidated_files, fresh_files, symbol_files]
+  listed_files, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files, symbol_files]
 reference: run it again to see files that were written since; sql/variables.py describes the variables
 changes:
   - 2026-11-21 first version
@@ -108,6 +108,12 @@ SET VARIABLE unconsolidated_files = (
     ANTI JOIN unnest(getvariable('used_names')) AS done (name) ON done.name = parse_filename(file)
 );
 SET VARIABLE fresh_files = getvariable('unconsolidated_files');
+-- The view quarantine leaves out values that are newer than a requested generation.
+SET VARIABLE quarantine_files = (
+    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
+    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
+);
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
     FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')

@@ -71,6 +71,12 @@ def read(path: Path) -> SqlFile:
 
 
 @cache
+def rules() -> tuple[str, ...]:
+    """Return the names of the files with the scalar macros that the views share, each after those that it needs."""
+    return _in_order("rules")
+
+
+@cache
 def views() -> tuple[str, ...]:
     """Return the names (as for `load`) of the files that create the views, each after the files that it needs."""
     return _in_order("views")
@@ -113,7 +119,11 @@ def _names(folder: str, pattern: str = "*.sql") -> list[str]:
 def _in_order(folder: str) -> tuple[str, ...]:
     """Return the files of a folder, each after those in its `needs`; otherwise in alphabetical order."""
     files = {load(name).header["name"]: name for name in _names(folder)}
-    needs = {name: [need for need in load(files[name]).header["needs"] if need in files] for name in files}
+    prefix = f"{folder}/"
+    needs = {
+        name: [need for raw in load(files[name]).header["needs"] if (need := raw.removeprefix(prefix)) in files]
+        for name in files
+    }
     return tuple(files[name] for name in _sorted(needs))
 
 

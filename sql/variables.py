@@ -54,6 +54,7 @@ VARIABLES: Mapping[str, Variable] = {
     "unconsolidated_files": Variable(FILES, "URIs of the batch files that silver does not contain"),
     "fresh_files": Variable(FILES, "URIs of the unconsolidated batch files that the views merge with silver", True),
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
+    "quarantine_files": Variable(FILES, "URIs of the files with values that could not be read", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
     # The steps' arguments.
     "batch_symbols": Variable("VARCHAR[]", "symbols of the batch"),

@@ -21,7 +21,8 @@ preload(settings().source)
 
 @lambda_handler
 def handler(event: FetchBatchEvent, invocation: Invocation) -> Result:
-    """Event: that of fetch_batch. Returns its result with the number of missing symbols in place of their list.
+    """Event: that of fetch_batch. Returns its result with the numbers of missing symbols and of values
+    that are not used in place of their lists.
 
     Raises:
         RateLimited, OutOfTime: What was fetched is stored; the state machine retries the rest after a pause.
@@ -37,4 +38,5 @@ def handler(event: FetchBatchEvent, invocation: Invocation) -> Result:
     record_attempt(invocation.lake, event, result)
     if error := RETRIED.get(result["stopped"] or ""):
         raise error(f"{len(result['missing'])} of {result['symbols']} symbols are still missing")
-    return {**result, "missing": len(result["missing"])}
+    quarantined = sum(group["values"] for group in result["quarantined"])
+    return {**result, "missing": len(result["missing"]), "quarantined": quarantined}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -14,7 +16,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import publish, session_at, sql_versions
 from stockstream.pipeline.staging import StagedFile, stage, staging_folder, upload
-from stockstream.sql.loader import load
+from stockstream.sql.loader import load, rules
 from stockstream.sql.session import files_of, set_silver, set_variable
 
 TAIL = 60
@@ -30,6 +32,7 @@ tests/benchmarks/lake.py."""
 DELTA_ROW_GROUPS = 2
 """So that the last day of all symbols is two requests."""
 BEGINNING = date(1, 1, 1)
+_COMMENT = re.compile(r"/\*.*?\*/|--[^\n]*", re.DOTALL)
 
 
 def run(event: ConsolidateEvent, lake: Lake) -> ConsolidateResult:
@@ -64,19 +67,22 @@ class _Consolidation:
         }  # fmt: skip
         existing = {_name(file) for file in files_of(self.con, "listed_files")}
         inputs = tuple(sorted(_name(file) for file in files_of(self.con, "fresh_files")))
+        judged_by = rules_version()
+        is_judged = self.before.table("bars").sql.get("rules", judged_by if self._is_empty() else "") == judged_by
+        full = full or not is_judged
         if not inputs and not full:
             return None, report
         if full:  # read batch files that are in silver already once more: merging them again must not change anything
             excluded = {*self.before.set_aside, *(_name(file) for file in files_of(self.con, "unreadable_files"))}
             files = [file for file in files_of(self.con, "listed_files") if _name(file) not in excluded]
-            set_variable(self.con, "fresh_files", files)
+            set_variable(self.con, "fresh_files", files if is_judged else [*files, *self._silver_as_a_batch_file()])
 
         table, compact = self._rewritten(full)
         staged = self._stage(table, compact)
         self._verify(staged, table)
         number = self.before.generation + 1
         files_by_role = {role: upload(self.lake, [file], "bars", role, number) for role, file in staged.items()}
-        versions = sql_versions("steps/consolidate", "views/read_merged", "views/read_raw")
+        versions = sql_versions("steps/consolidate", "views/read_merged", "views/read_raw") | {"rules": judged_by}
         table = table.model_copy(update={**files_by_role, "sql": versions})
         report |= {
             "inputs": len(inputs),
@@ -91,6 +97,19 @@ class _Consolidation:
             consolidated=tuple(sorted({*self.before.consolidated, *inputs} & existing)),
             set_aside=tuple(sorted({*self.before.set_aside} & existing)),
         ), report
+
+    def _is_empty(self) -> bool:
+        return not self.before.table("bars").files
+
+    def _silver_as_a_batch_file(self) -> list[str]:
+        """Return files with all rows of silver and of the archive, which are then judged as rows of batch files are.
+
+        Silver is read in their place from now on.
+        """
+        path = self.folder / "silver.parquet"
+        stage(self.con, "FROM silver_bars ORDER BY symbol, date", path, BASE_ROW_GROUP)
+        set_silver(self.con, {})
+        return [str(path), *files_of(self.con, "archive_files")]
 
     def _rewritten(self, full: bool) -> tuple[Table, bool]:
         """Make the temp table `rewritten`; return the table bars without its new files, and whether base is new."""
@@ -155,6 +174,15 @@ class _Consolidation:
         set_variable(self.con, "consolidated", [_name(file) for file in inputs])
         self.con.execute(load("steps/candidate").text)
         refuse(self.con)
+
+
+def rules_version() -> str:
+    """Return the sha256 of the rules that say which numbers cannot be, without their comments and line breaks.
+
+    Bars that were consolidated under other rules are judged again.
+    """
+    text = " ".join(_COMMENT.sub(" ", "".join(load(name).text for name in rules())).split())
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _name(file: str) -> str:

@@ -1,4 +1,4 @@
-"""Fetch the bars of one batch of symbols and store the new rows."""
+"""Fetch the bars of one batch of symbols; store the new rows, and the values that are not used."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from duckdb import DuckDBPyConnection
 from stockstream.pipeline.companies import last_list
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import Conflict, LakeError, SourceError, UsageError
-from stockstream.pipeline.events import BatchResult, FetchBatchEvent
-from stockstream.pipeline.lake import Lake, no_files, parquet, raw_key, since
+from stockstream.pipeline.events import BatchResult, FetchBatchEvent, QuarantinedValues
+from stockstream.pipeline.lake import Lake, no_files, parquet, quarantine_key, raw_key, since
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.windows import FetchRange, plan_windows
@@ -23,7 +23,16 @@ from stockstream.sql.session import FileFilter, files_of, list_files, listed_fil
 logger = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 20
-SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", "steps/accept", "steps/news", "steps/waiting")
+JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
+"""The steps from the table `fetched` to `accepted`, the rows that may be stored, and `faulty`, the values not used."""
+COMPARE = ("steps/stored", "steps/held", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
+"""The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
+SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
+NEEDS_HELD = """
+SELECT EXISTS (FROM faulty) OR EXISTS (FROM stored WHERE (open + high + low + close + volume) IS NULL)
+    OR len(getvariable('quarantine_files')) > 0
+"""
+"""Whether the lake's quarantine may have values of the batch: reading it is reading batch files again."""
 
 
 def run(
@@ -38,8 +47,9 @@ def run(
 
     A later run of the same batch and day stores what is new in another file (`…-part-1.parquet` and so on); without
     new rows no file is written. `missing` lists the symbols that the source could not deliver, or whose newest bar has
-    no close yet; all other rows are stored. `now` (aware) is the clock. `on_symbols` is called with the number of
-    symbols that were processed since the last call; a SourceError that it raises ends the batch.
+    no close yet; all other rows are stored. Values that could not be read are stored as a file in `quarantine/`, once,
+    and `quarantined` counts all values that are not used. `now` (aware) is the clock. `on_symbols` is called with the
+    number of symbols that were processed since the last call; a SourceError that it raises ends the batch.
 
     Raises:
         UsageError: There are no symbols to fetch.
@@ -74,14 +84,15 @@ def run(
             return result
         set_variable(con, "batch_symbols", [window.symbol for window in windows])
         missing, result["stopped"] = _fetch(con, source, windows, on_symbols)
-        result["open_session"] = _accept(con, market.complete_through(day, now))
+        result["open_session"] = _judge(con, market.complete_through(day, now))
+        result["quarantined"] = _quarantined(con)
         file_filter = since(min(window.start for window in windows))
         result["key"] = _store(con, lake, day, event.get("batchNumber"), source, now, file_filter)
         if result["key"]:
             result["rows"], first, last = con.execute("SELECT count(*), min(date), max(date) FROM news").fetchall()[0]
             result["first_date"], result["last_date"] = str(first), str(last)
         waiting = con.execute(load("steps/waiting").text).fetchall()
-    missing |= {symbol: f"no close yet for {last}" for symbol, last in waiting}
+    missing |= {symbol: reason for symbol, _, reason in waiting}
     result["missing"] = [{"symbol": symbol, "reason": reason} for symbol, reason in sorted(missing.items())]
     logger.info("batch %s: %d rows, %d missing", result["batchNumber"], result["rows"], len(missing))
     return result
@@ -98,12 +109,16 @@ def _range(event: FetchBatchEvent, market: Market, day: date, now: datetime) -> 
 def _fetch(
     con: DuckDBPyConnection, source: Source, windows: Sequence[Window], on_symbols: Callable[[int], None]
 ) -> tuple[dict[str, str], str | None]:
-    """Collect a source's answers in the table `fetched`.
+    """Collect a source's answers in the tables `fetched`, `cells` and `answered`.
 
     Returns the reason per symbol that could not be fetched, and the name of the error that ended it early, or None.
     """
     con.execute(load("schema/raw").text)
-    con.execute("CREATE TEMP TABLE fetched AS FROM raw")
+    con.execute("CREATE TEMP TABLE fetched AS SELECT *, CAST(NULL AS VARCHAR) AS file, 0 AS line FROM raw")
+    con.execute("ALTER TABLE fetched ALTER line TYPE BIGINT")
+    con.execute(load("schema/quarantine").text)
+    con.execute("CREATE TEMP TABLE cells AS FROM quarantine; DROP TABLE temp.quarantine")
+    con.execute("CREATE TEMP TABLE answered (symbol VARCHAR)")
     con.execute("CREATE TEMP TABLE windows (symbol VARCHAR, start_date DATE, end_date DATE)")
     rows = ", ".join(f"({quoted(w.symbol)}, DATE '{w.start}', DATE '{w.end}')" for w in windows)
     con.execute(f"INSERT INTO windows VALUES {rows}")
@@ -112,7 +127,7 @@ def _fetch(
     stopped = None
     try:
         for answer in source.fetch(con, windows):
-            _insert(answer)
+            _insert(con, answer)
             missing |= answer.failed
             unanswered -= {*answer.symbols, *answer.failed}
             on_symbols(len(answer.symbols) + len(answer.failed))
@@ -126,18 +141,31 @@ def _fetch(
     return missing, stopped
 
 
-def _insert(answer: Answer) -> None:
+def _insert(con: DuckDBPyConnection, answer: Answer) -> None:
     if answer.bars is not None:
         answer.bars.query("answer", "INSERT INTO fetched BY NAME FROM answer")
+    if answer.cells is not None:
+        answer.cells.query("answer", "INSERT INTO cells BY NAME FROM answer")
+    if answered := [symbol for symbol in answer.symbols if symbol not in answer.failed]:
+        con.execute(f"INSERT INTO answered VALUES {', '.join(f'({quoted(symbol)})' for symbol in answered)}")
 
 
-def _accept(con: DuckDBPyConnection, complete_through: date) -> int:
-    """Create the table `accepted`; return the number of bars of open sessions, which are left out."""
-    con.execute(load("steps/accept").text)
+def _judge(con: DuckDBPyConnection, complete_through: date) -> int:
+    """Create the tables `accepted` and `faulty`; return the number of bars of open sessions, which are left out."""
+    for step in JUDGE:
+        con.execute(load(step).text)
     row = con.execute(
         "SELECT count(*) FROM fetched WHERE date > $complete_through", {"complete_through": complete_through}
     ).fetchone()
     return int(row[0]) if row else 0
+
+
+def _quarantined(con: DuckDBPyConnection) -> list[QuarantinedValues]:
+    rows = con.execute(load("steps/quarantined").text).fetchall()
+    return [
+        {"column_name": column, "reason": reason, "values": values, "is_loss": is_loss, "first": first}
+        for column, reason, values, is_loss, first in rows
+    ]
 
 
 def _store(
@@ -154,20 +182,48 @@ def _store(
     If another run has stored a file meanwhile, the new rows are computed again against the files of that run.
     """
     stamp = now.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    parameters = {"fetch_timestamp": stamp, "source": source.name, "basis_is_declared": source.basis_is_declared}
+    origin = {"fetch_timestamp": stamp, "source": source.name}
     for _ in range(MAX_ATTEMPTS):
         list_files(con, lake.uri)
         pick_files(con, lake.uri, file_filter)
-        con.execute(load("steps/news").text, parameters)
-        if con.execute("SELECT count(*) FROM news").fetchall() == [(0,)]:
-            return None
-        # Names of deleted files, too: readers would take the new file for the one that the manifest names.
-        names = {file.rsplit("/", 1)[-1] for file in listed_files(con)} | set(files_of(con, "used_names"))
-        keys = (raw_key(day, batch, part) for part in count())
-        key = next(key for key in keys if key.rsplit("/", 1)[-1] not in names)
+        con.execute(load("steps/stored").text)
+        _read_held(con, file_filter)
+        declared = {"basis_is_declared": source.basis_is_declared}
+        con.execute(load("steps/paired").text, declared)
+        con.execute(load("steps/withdrawn").text, declared)
+        con.execute(load("steps/news").text, origin | declared)
+        con.execute(load("steps/unkept").text, origin)
         try:
-            lake.store.put(key, parquet(con, "FROM news ORDER BY symbol, date"), replaces=None)
+            # First, so that a run that is killed in between stores no row whose values are not kept anywhere.
+            _put(con, lake, "unkept", lambda part: quarantine_key(day, batch, part), files_of(con, "quarantine_files"))
+            # Names of deleted files, too: readers would take the new file for the one that the manifest names.
+            used = [*listed_files(con), *files_of(con, "used_names")]
+            return _put(con, lake, "news", lambda part: raw_key(day, batch, part), used)
         except Conflict:
             continue
-        return key
     raise LakeError(f"{lake.uri}: other runs are writing batch {batch} all the time: run again later")
+
+
+def _read_held(con: DuckDBPyConnection, file_filter: FileFilter) -> None:
+    """Create the table `held`, the lake's quarantine for the batch; empty if it cannot have any of its values."""
+    is_needed = con.execute(NEEDS_HELD).fetchall() == [(True,)]
+    set_variable(con, "raw_files", sorted(file_filter(files_of(con, "raw_files"))))
+    con.execute(load("steps/held").text, {"is_needed": is_needed})
+
+
+def _put(con: DuckDBPyConnection, lake: Lake, table: str, key_of: Callable[[int], str], used: list[str]) -> str | None:
+    """Store a table's rows under the first key whose name is not used; return the key, or None without rows.
+
+    Raises:
+        Conflict: another run has used the name meanwhile.
+    """
+    if con.execute(f"SELECT count(*) FROM {table}").fetchall() == [(0,)]:
+        return None
+    names = {_name(file) for file in used}
+    key = next(key for part in count() if _name(key := key_of(part)) not in names)
+    lake.store.put(key, parquet(con, f"FROM {table} ORDER BY symbol, date"), replaces=None)
+    return key
+
+
+def _name(file: str) -> str:
+    return file.rsplit("/", 1)[-1]

@@ -12,6 +12,7 @@ from stockstream.pipeline.events import (
     BatchResult,
     CheckResult,
     ListingsReport,
+    QuarantinedValues,
     Status,
     SummariseEvent,
     SummariseResult,
@@ -60,16 +61,19 @@ def summarised(
     day: str,
     results: Mapping[str, Any],
     failures: Mapping[str, str],
+    notes: Sequence[str] = (),
 ) -> Summary:
     """Return the summary of a run: the sums of its batches and the results of the later steps.
 
-    `results` has the steps' results by their keys, other keys are ignored; `failures` the reason per failed step.
+    `results` has the steps' results by their keys, other keys are ignored; `failures` the reason per failed step;
+    `notes` what the source reports about its answers.
     """
     missing = [symbol for batch in batches for symbol in batch["missing"]]
     dates = [day for batch in batches for day in (batch["first_date"], batch["last_date"]) if day]
     refused = "; ".join(f"{step}: {reason}" for step, reason in {**failures, **_bad_checks(results)}.items())
+    quarantined = _merged(batches)
     summary: Summary = {
-        "status": "failed" if refused else _status(batches),
+        "status": "failed" if refused else _status(batches, quarantined),
         "lake": lake.uri,
         "market": market.name,
         "source": source,
@@ -84,18 +88,30 @@ def summarised(
         "last_date": max(dates, default=None),
         "open_session": sum(batch["open_session"] for batch in batches),
         "missing": missing,
-        "quarantined": [values for batch in batches for values in batch.get("quarantined", [])],
-        "notes": [],
+        "quarantined": quarantined,
+        "notes": list(notes),
         "refused": refused or None,
     }
     steps = {step.result: results[step.result] for step in REFRESHES if step.result in results}
     return {**summary, **steps}  # type: ignore[typeddict-item]
 
 
-def _status(batches: Sequence[BatchResult]) -> Status:
+def _merged(batches: Sequence[BatchResult]) -> list[QuarantinedValues]:
+    """Return the values that are not used, summed per column and reason over all batches; losses are the first."""
+    groups: dict[tuple[bool, str, str], QuarantinedValues] = {}
+    for batch in batches:
+        for group in batch.get("quarantined", []):  # a record of an earlier version has no such key
+            key = (not group["is_loss"], group["column_name"] or "", group["reason"])
+            before = groups.get(key)
+            values = group["values"] + (before["values"] if before else 0)
+            groups[key] = {**(before or group), "values": values}
+    return [groups[key] for key in sorted(groups)]
+
+
+def _status(batches: Sequence[BatchResult], quarantined: Sequence[QuarantinedValues]) -> Status:
     missing = sum(len(batch["missing"]) for batch in batches)
     if not missing:
-        return "complete"
+        return "partial" if any(group["is_loss"] for group in quarantined) else "complete"
     nothing = missing >= sum(batch["symbols"] for batch in batches) and not any(batch["rows"] for batch in batches)
     return "failed" if nothing else "partial"
 
@@ -124,4 +140,18 @@ def _message(summary: Summary, run: str, uri: str) -> str:
         lines.append(f"- {reason}: {', '.join(symbols[:MAX_SYMBOLS])}{more}")
     if len(by_reason) > MAX_REASONS:
         lines.append(f"- and {len(by_reason) - MAX_REASONS} more reasons")
-    return "\n".join([*lines, f"Everything: {uri}"])
+    lines += [f"- {line}" for line in quarantine_lines(summary["quarantined"])[:MAX_REASONS]]
+    return "\n".join([*lines, *summary["notes"], f"Everything: {uri}"])
+
+
+def quarantine_lines(groups: Sequence[QuarantinedValues]) -> list[str]:
+    """Return a line per column and reason: how many values are not used, why, and the first of them."""
+    return [
+        f"{group['values']:,} {group['column_name'] or 'row'}{_outcome(group)}: {group['reason']}; "
+        f"the first: {group['first']}"
+        for group in groups
+    ]
+
+
+def _outcome(group: QuarantinedValues) -> str:
+    return " not stored" if group["is_loss"] else " left empty"

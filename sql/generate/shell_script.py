@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from stockstream.sql.loader import HOME, SqlFile, load, macros, views
+from stockstream.sql.loader import HOME, SqlFile, load, macros, rules, views
 from stockstream.sql.variables import empty_variables
 
 USAGE = """\
@@ -38,6 +38,7 @@ def init_script(aliases: str) -> str:
         " || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3' ELSE '/folder' END);",
         "-- DuckDB binds a view when it is created: to empty lists here, so that no file is opened.",
         empty_variables().rstrip(),
+        *(_inlined(load(name)) for name in rules()),
         *(_inlined(file) + file.comments.rstrip() for file in map(load, views())),
         *(_inlined(load(name)) for name in macros()[:-1]),
         aliases,

@@ -5,7 +5,7 @@ status: active
 needs: []
 grain: one row per symbol, date and fetch
 returns: the columns of schema/raw.sql, then file and file_row
-reference: written from read_raw; schema/archive.parquet is this table without rows (`make sql`)
+reference: written from read_stored; schema/archive.parquet is this table without rows (`make sql`)
 changes:
   - 2026-11-21 first version
 --- */

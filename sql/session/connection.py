@@ -8,7 +8,7 @@ from contextlib import suppress
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.loader import HOME, load, macros, views
+from stockstream.sql.loader import HOME, load, macros, rules, views
 from stockstream.sql.session.lake_files import (
     FileFilter,
     list_files,
@@ -64,7 +64,8 @@ def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
     """Create the views that `only` names; None: all views and the macros of the indicators."""
     con.execute(empty_variables())
     files = [load(name) for name in (views() if only is None else only)]
-    con.execute("".join(file.text + file.comments for file in files))
+    scalars = "".join(load(name).text for name in rules())
+    con.execute(scalars + "".join(file.text + file.comments for file in files))
     for name in macros() if only is None else ():
         con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
 

@@ -4,7 +4,7 @@ title: The rows of batch files in the archive's format, with the names of the fi
 status: active
 grain: one row per row of a batch file
 params: {}
-needs: [read_raw]
+needs: [read_stored]
 returns: the columns of schema/raw.sql, then file and file_row
 reference: schema/archive.sql is the format
 changes:
@@ -13,5 +13,5 @@ changes:
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
     price_basis, parse_filename(file) AS file, file_row
-FROM read_raw(raw_files())
+FROM read_stored(raw_files())
 ORDER BY symbol, date, file, file_row

@@ -4,7 +4,7 @@ title: What the lake contains, in one row.
 status: active
 grain: one row
 params: {}
-needs: [latest_bars, symbols]
+needs: [latest_bars, pending, symbols]
 variables: [lake, manifest, unreadable_files]
 returns: lake, listed (companies in the newest list), listed_on, generation (0 for none), batch_files,
   fresh_files (batch files not consolidated yet), unreadable_files, symbols (with bars), bars, first_date, last_date,
@@ -26,6 +26,6 @@ SELECT
     count(*) FILTER (WHERE close IS NOT NULL) AS bars,
     min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
-    count(*) FILTER (WHERE close IS NULL) AS unsettled,
+    (SELECT count(*) FROM pending) AS unsettled,
     max(fetch_timestamp) AS last_fetch
 FROM latest_bars;

@@ -12,4 +12,6 @@ changes:
 CREATE OR REPLACE VIEW pending AS
 SELECT symbol, date, volume, fetch_timestamp, source
 FROM latest_bars
-WHERE close IS NULL;
+WHERE close IS NULL
+    -- A row without any value withdraws an earlier one: there is no bar.
+    AND coalesce(open, high, low, volume, adjusted_close, dividend, split_ratio) IS NOT NULL;

@@ -3,7 +3,7 @@ name: raw_bars
 title: "Every stored row of every fetch: it shows which values were known at which time."
 status: active
 grain: one row per symbol, date and fetch
-needs: [read_raw]
+needs: [read_stored]
 variables: [archive_files, lake, sql_home]
 returns: the columns of schema/raw.sql, then file and file_row
 reference: batch files, and the archive into which `stockstream vacuum --raw archive` moves them; archived rows name
@@ -12,12 +12,13 @@ example: FROM raw_bars WHERE symbol = 'BHP' AND date = '2026-11-20' ORDER BY fet
 changes:
   - 2026-11-21 first version
   - 2026-11-21 archived batch files
+  - 2026-11-27 the numbers as they were stored, also those that cannot be
 --- */
 CREATE OR REPLACE VIEW raw_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, file, file_row
-FROM read_raw(raw_files())
+FROM read_stored(raw_files())
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,

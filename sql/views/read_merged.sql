@@ -4,7 +4,7 @@ title: "The consolidated bars merged with a list of batch files, so that they ar
 status: active
 grain: one row per symbol and date
 params: {files: list of Parquet files}
-needs: [silver_bars, read_raw]
+needs: [silver_bars, read_stored, read_raw]
 variables: [fresh_files]
 returns: the columns of schema/raw.sql
 reference: the only definition of which of several rows for a day is used; without files it costs as much as reading
@@ -30,7 +30,7 @@ SELECT
     s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
     s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
 FROM silver_bars AS s
-ANTI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
+ANTI JOIN read_stored(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
@@ -45,7 +45,7 @@ FROM (
         s.symbol, s.date, s.open, s.high, s.low, s.close, s.volume, s.adjusted_close,
         s.fetch_timestamp, s.dividend, s.split_ratio, s.source, s.price_basis
     FROM silver_bars AS s
-    SEMI JOIN read_raw(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
+    SEMI JOIN read_stored(overlapping(files)) AS fresh ON fresh.symbol = s.symbol AND fresh.date = s.date
     WHERE len(overlapping(files)) > 0
 ) AS candidates
 QUALIFY row_number() OVER (

@@ -1,47 +1,38 @@
 /* ---
 name: read_raw
-title: Every row of a list of batch files, with the declared types; numbers that are not finite are NULL.
+title: Every row of a list of batch files, with NULL in place of every number that cannot be.
 status: active
 grain: one row per symbol, date and fetch
 params: {files: list of Parquet files}
-needs: []
-variables: [raw_files, sql_home]
+needs: [read_stored, rules/number_faults, rules/price_faults]
 returns: the columns of schema/raw.sql, then file and file_row
+reference: sql/rules says which numbers cannot be; the view quarantine has them. Reading what was judged before changes
+  nothing
 example: FROM read_raw(raw_files()) WHERE symbol = 'BHP' ORDER BY date, fetch_timestamp
 changes:
   - 2026-11-21 first version
+  - 2026-11-27 numbers that cannot be are NULL; read_stored returns them
 --- */
-CREATE OR REPLACE MACRO raw_files() AS coalesce(
-    getvariable('raw_files'),
-    error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
-);
-
 CREATE OR REPLACE MACRO read_raw(files) AS TABLE
 SELECT
-    CAST(symbol AS VARCHAR) AS symbol,
-    TRY_CAST(date AS DATE) AS date,
-    CASE WHEN isfinite(open) THEN open END AS open,
-    CASE WHEN isfinite(high) THEN high END AS high,
-    CASE WHEN isfinite(low) THEN low END AS low,
-    CASE WHEN isfinite(close) THEN close END AS close,
-    TRY_CAST(CASE WHEN isfinite(TRY_CAST(volume AS DOUBLE)) THEN volume END AS BIGINT) AS volume,
-    CASE WHEN isfinite(adjusted_close) THEN adjusted_close END AS adjusted_close,
-    coalesce(fetch_timestamp, left(parse_filename(filename), 10) || 'T00:00:00.000000Z') AS fetch_timestamp,
-    CASE WHEN isfinite(dividend) THEN dividend END AS dividend,
-    CASE WHEN isfinite(split_ratio) THEN split_ratio END AS split_ratio,
+    symbol,
+    date,
+    CASE WHEN faults[1] IS NULL THEN open END AS open,
+    CASE WHEN faults[2] IS NULL THEN high END AS high,
+    CASE WHEN faults[3] IS NULL THEN low END AS low,
+    CASE WHEN faults[4] IS NULL THEN close END AS close,
+    CASE WHEN volume_fault(volume) IS NULL THEN volume END AS volume,
+    CASE WHEN price_fault(adjusted_close) IS NULL THEN adjusted_close END AS adjusted_close,
+    fetch_timestamp,
+    CASE WHEN dividend_fault(dividend) IS NULL THEN dividend END AS dividend,
+    CASE WHEN split_ratio_fault(split_ratio) IS NULL THEN split_ratio END AS split_ratio,
     source,
-    -- Files of the first schema have no price_basis. Their source was Yahoo, whose prices include all splits up to the
-    -- day of the fetch.
-    coalesce(
-        price_basis,
-        TRY_CAST(left(fetch_timestamp, 10) AS DATE),
-        TRY_CAST(left(parse_filename(filename), 10) AS DATE)
-    ) AS price_basis,
-    filename AS file,
-    file_row_number AS file_row
-FROM read_parquet(
-    list_concat([getvariable('sql_home') || '/schema/raw.parquet'], files),
-    union_by_name = true, filename = true, file_row_number = true
-)
--- A row without a symbol or a date is not a bar, whatever file it comes from.
-WHERE symbol IS NOT NULL AND TRY_CAST(date AS DATE) IS NOT NULL;
+    price_basis,
+    file,
+    file_row
+FROM (
+    SELECT
+        symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
+        price_basis, file, file_row, price_faults(open, high, low, close) AS faults
+    FROM read_stored(files)
+) AS stored;

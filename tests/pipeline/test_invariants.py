@@ -21,6 +21,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
+from tests.judging import judged
 
 US = MARKETS["US"]
 SESSIONS = [session.date() for session in US.schedule(2024).loc["2024-03-04":].index[:6]]
@@ -59,16 +60,20 @@ class Told(Source):
 
 @dataclass
 class Model:
-    """The expected content of the lake: per bar the last answer with a close, otherwise the last one without."""
+    """The expected content of the lake: per bar the last answer with a close, otherwise the last one without.
+
+    A row without a close that the next answer does not have is withdrawn.
+    """
 
     rows: dict[Key, Row] = field(default_factory=dict)
 
     def tell(self, rows: Sequence[Row]) -> None:
-        for told in rows:
-            row = {name: clean(value) for name, value in told.items()}
-            key = (row["symbol"], row["date"])
+        accepted = {(told["symbol"], told["date"]): told for told in rows if not is_silent(told)}
+        self.rows = {key: row for key, row in self.rows.items() if row["close"] is not None or key in accepted}
+        for key, told in accepted.items():
+            row = judged(told)
             before = self.rows.get(key, {})
-            if row["close"] is None and (before.get("close") is not None or is_silent(row)):
+            if row["close"] is None and before.get("close") is not None:
                 continue
             for name in ("dividend", "split_ratio"):  # a source that does not know them does not make us forget
                 row[name] = before.get(name) if row[name] is None else row[name]
@@ -80,12 +85,18 @@ class Model:
     def bars(self) -> dict[Key, Row]:
         return {key: row for key, row in self.rows.items() if row["close"] is not None}
 
+    @property
+    def pending(self) -> set[Key]:
+        values = (*NUMBERS, "volume", "dividend", "split_ratio")
+        return {
+            key
+            for key, row in self.rows.items()
+            if row["close"] is None and any(row[name] is not None for name in values)
+        }
 
-def clean(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
-
-def is_silent(row: Row) -> bool:
+def is_silent(told: Row) -> bool:
+    row = {name: None if isinstance(x, float) and math.isnan(x) else x for name, x in told.items()}
     return (
         not any(row[name] is not None for name in ("open", "high", "low", "close"))
         and not row["volume"]
@@ -153,7 +164,7 @@ def test_the_lake_holds_what_was_told_last_and_forgets_nothing(answers: list[lis
             fetch(lake, number, rows)
             model.tell(rows)  # which never takes a bar away
             assert_told(lake, model.bars)
-        assert stored(lake, "latest_bars").keys() == model.rows.keys()
+        assert stored(lake, "pending").keys() == model.pending
         for view in ("bars_adjusted", "bars_as_traded"):
             assert stored(lake, view).keys() == model.bars.keys()
 
@@ -228,8 +239,10 @@ def test_a_correction_of_any_one_column_is_stored(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     row = {**BLANK, **dict.fromkeys(NUMBERS, 10.0), "symbol": "AAA", "date": SESSIONS[0], "volume": 5}
     fetch(lake, 0, [row])
-    for number, column in enumerate((*NUMBERS, "volume", "dividend", "split_ratio"), start=1):
-        row[column] = 12.5 if column != "volume" else 6
+    corrections = {"high": 12.5, "open": 11.0, "close": 11.5, "low": 9.5, "adjusted_close": 12.5}
+    corrections |= {"volume": 6, "dividend": 12.5, "split_ratio": 12.5}
+    for number, (column, value) in enumerate(corrections.items(), start=1):
+        row[column] = value
         assert fetch(lake, number, [row])["rows"] == 1, column
         assert_told(lake, {("AAA", SESSIONS[0]): row})
 

@@ -38,6 +38,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.sources import HELP as SOURCES_HELP
 from stockstream.pipeline.sources import open_source
+from stockstream.pipeline.steps.summarise import quarantine_lines
 from stockstream.sql.errors import ExitCode, UsageError
 
 EXIT_CODES = {"complete": ExitCode.COMPLETE, "failed": ExitCode.FAILED, "partial": ExitCode.PARTIAL}
@@ -205,6 +206,15 @@ def show_result(result: Result) -> None:
         out.print(f"           {item['symbol']}: {item['reason']}", markup=False)
     if len(result["missing"]) > SHOWN:
         out.print(f"           and {len(result['missing']) - SHOWN} more: --json lists all")
+    if result["quarantined"]:
+        total = sum(group["values"] for group in result["quarantined"])
+        out.print(f"quarantine {total:,} values that are not used; FROM quarantine lists them")
+        for line in quarantine_lines(result["quarantined"])[:SHOWN]:
+            out.print(f"           {line}", markup=False)
+        if len(result["quarantined"]) > SHOWN:
+            out.print(f"           and {len(result['quarantined']) - SHOWN} more reasons: --json lists all")
+    for note in result["notes"]:
+        out.print(f"note       {note}", markup=False)
     if "metadata" in result and result["metadata"]["lists"]:
         show_metadata(out, result["metadata"])
     if "consolidate" in result:

@@ -4,7 +4,7 @@ locals {
   commit = ["state/manifests/*", "state/current.json"]
   writes = {
     update_symbols     = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch        = ["raw-data/*", "state/runs/*"]
+    fetch_batch        = ["quarantine/*", "raw-data/*", "state/runs/*"]
     fetch_metadata     = concat(["silver/metadata/*"], local.commit)
     consolidate        = concat(["silver/bars/*"], local.commit)
     resample           = concat(["silver/bars_*"], local.commit)
@@ -12,7 +12,7 @@ locals {
     check              = ["state/checks/*"]
     summarise          = ["state/runs/*"]
   }
-  bars = ["raw-data/*", "silver/*", "state/*", "symbols/*"]
+  bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
   reads = {
     update_symbols     = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
     fetch_batch        = local.bars

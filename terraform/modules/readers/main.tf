@@ -5,7 +5,7 @@ data "aws_partition" "current" {}
 
 locals {
   account  = "arn:${data.aws_partition.current.partition}:iam::${data.aws_caller_identity.current.account_id}:root"
-  prefixes = ["raw-data/*", "raw-metadata/*", "silver/*", "state/*", "symbols/*"]
+  prefixes = ["quarantine/*", "raw-data/*", "raw-metadata/*", "silver/*", "state/*", "symbols/*"]
 }
 
 resource "aws_iam_role" "reader" {
