@@ -7,9 +7,10 @@ params: {min_ratio: "smaller splits are left out, because a price may move as mu
 needs: [bars, split_factors]
 returns: symbol, date, previous_date, split_ratio, step (previous close / close), is_adjusted (one of the two prices
   includes splits after its day)
-reference: closes are in today's shares, so that the step is about 1 where the prices are right. Two neighbours are compared where a split lies between their days or between their price bases, or if both
-  include later splits as of different fetches. Their step counts as the split's if it differs from the ratio by less
-  than a quarter of the ratio, both as logarithms, in either direction
+reference: closes are in today's shares, so that the step is about 1 where the prices are right. Two neighbours are
+  compared where a split lies between their days or between their price bases, or if both include later splits as of
+  different fetches. Their step counts as the split's if it differs from the ratio by less than a quarter of the ratio,
+  both as logarithms, in either direction
 example: FROM split_steps(1.5) WHERE symbol = 'BHP'
 changes:
   - 2026-11-27 first version
