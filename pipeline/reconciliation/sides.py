@@ -126,9 +126,9 @@ class SourceSide(Side):
     def write(self, symbols: Sequence[str], starts: Mapping[str, date], days: Days, path: Path) -> Losses:
         """Fetch the symbols and write their rows; a vendor is asked from the lake's first bar of each symbol on."""
         earliest = min(starts.values(), default=days.first)
-        asked = {symbol: max(days.first, starts.get(symbol, earliest)) for symbol in symbols}
+        first_days = {symbol: max(days.first, starts.get(symbol, earliest)) for symbol in symbols}
         is_whole = self._source.basis_is_declared
-        windows = [Window(one, days.first if is_whole else start, days.last) for one, start in asked.items()]
+        windows = [Window(one, days.first if is_whole else start, days.last) for one, start in first_days.items()]
         with duckdb.connect() as con:
             con.execute(load("schema/raw").text)
             con.execute("CREATE TEMP TABLE windows (symbol VARCHAR, start_date DATE, end_date DATE)")

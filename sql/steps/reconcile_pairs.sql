@@ -15,7 +15,15 @@ changes:
   - 2026-11-27 first version
 --- */
 CREATE OR REPLACE TEMP TABLE pairs AS
-WITH joined AS (
+WITH here_side AS (
+    SELECT symbol, date, open, high, low, close, volume, dividend, split_ratio, price_tick, dividend_tick, volume_unit
+    FROM sides WHERE side = 'here'
+),
+there_side AS (
+    SELECT symbol, date, open, high, low, close, volume, dividend, split_ratio, price_tick, dividend_tick, volume_unit
+    FROM sides WHERE side = 'there'
+),
+joined AS (
     SELECT
         coalesce(h.symbol, t.symbol) AS symbol,
         coalesce(h.date, t.date) AS date,
@@ -33,9 +41,8 @@ WITH joined AS (
         ) AS tick,
         greatest(coalesce(h.dividend_tick, 0.0), coalesce(t.dividend_tick, 0.0)) AS dividend_tick,
         greatest(coalesce(h.volume_unit, 0.0), coalesce(t.volume_unit, 0.0)) AS volume_unit
-    FROM sides AS h
-    FULL JOIN sides AS t ON t.symbol = h.symbol AND t.date = h.date AND t.side = 'there' AND h.side = 'here'
-    WHERE coalesce(h.side, 'here') = 'here' AND coalesce(t.side, 'there') = 'there'
+    FROM here_side AS h
+    FULL JOIN there_side AS t ON t.symbol = h.symbol AND t.date = h.date
 )
 SELECT
     j.symbol, j.date, j.here, j.there, j.dividend_here, j.dividend_there, j.split_here, j.split_there,
