@@ -27,6 +27,8 @@ class Market:
     """IANA name."""
     yahoo_suffix: str
     """What Yahoo appends to the exchange's own code."""
+    suffixes: tuple[str, ...] = ()
+    """What files of other vendors, and of Yahoo, append to it, in upper case."""
 
     def today(self, now: datetime) -> date:
         """Return the exchange's local date at a moment (aware)."""
@@ -60,8 +62,8 @@ def _schedule(calendar: str, through_year: int) -> Any:
 MARKETS = {
     market.name: market
     for market in (
-        Market("ASX", "XASX", "Australia/Sydney", ".AX"),
-        Market("US", "XNYS", "America/New_York", ""),
+        Market("ASX", "XASX", "Australia/Sydney", ".AX", (".AX", ".AU")),
+        Market("US", "XNYS", "America/New_York", "", (".US",)),
     )
 }
 """The markets by name. The module of listings/ with a market's name reads its list of companies."""
