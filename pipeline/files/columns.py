@@ -69,9 +69,9 @@ def places_by_name(names: Sequence[str], columns: Mapping[str, str]) -> dict[str
             free[plain(name)] = place
     for ours, synonyms in SYNONYMS.items():
         if ours not in places and columns.get(ours) != "":
-            found = next((free.pop(plain(name)) for name in synonyms if plain(name) in free), None)
-            if found is not None:
-                places[ours] = found
+            place = next((free.pop(plain(name)) for name in synonyms if plain(name) in free), None)
+            if place is not None:
+                places[ours] = place
     if "date" in places and "time" in free:
         places["time"] = free["time"]
     for ours in ("date", "close"):

@@ -61,8 +61,8 @@ class Conversion:
             UsageError: a column has cells, and none of them can be read in any style.
         """
         measured = numbers.measure(self._con, group.relation, _texts(group))
-        for column, found in measured.items():
-            if found.cells < MIN_SAMPLE or found.plain:
+        for column, counts in measured.items():
+            if counts.cells < MIN_SAMPLE or counts.plain:
                 continue
             if column == "open" and self._count(group, f"{_action(column)} <> ''"):
                 continue
@@ -274,5 +274,5 @@ def _whole(value: str, column: str) -> str:
     exact = f"TRY_CAST({column} AS BIGINT)"
     return (
         f"CASE WHEN {value} % 1 = 0 AND abs({value}) < 9223372036854775808"
-        f" THEN coalesce(CASE WHEN abs({value}) > 9007199254740992 THEN {exact} END, CAST({value} AS BIGINT)) END"
+        f" THEN coalesce(CASE WHEN abs({value}) >= 9007199254740992 THEN {exact} END, CAST({value} AS BIGINT)) END"
     )

@@ -52,8 +52,8 @@ def recognise(lines: Sequence[str], columns: Mapping[str, str]) -> tuple[Layout,
     rows = _parsed(lines, delimiter)
     if wide := _wide(rows, delimiter):
         return wide
-    header = max(range(min(len(rows), MAX_PREAMBLE)), key=lambda at: (_known(rows[at][1], columns), -at))
-    if _known(rows[header][1], columns) < 2:
+    header = max(range(min(len(rows), MAX_PREAMBLE)), key=lambda at: (_names_in(rows[at][1], columns), -at))
+    if _names_in(rows[header][1], columns) < 2:
         return _without_header(rows, delimiter, columns)
     line, names = rows[header]
     places = names_of.places_by_name(names, columns)
@@ -76,20 +76,20 @@ def _parsed(lines: Sequence[str], delimiter: str) -> Rows:
 
 def _fit(rows: Rows, columns: Mapping[str, str]) -> tuple[float, ...]:
     """Return how well a delimiter fits: the names in the header, then dates and numbers, then rows of one width."""
-    known = max(_known(row, columns) for _, row in rows[:MAX_PREAMBLE])
+    names = max(_names_in(row, columns) for _, row in rows[:MAX_PREAMBLE])
     width, count = Counter(len(row) for _, row in rows).most_common(1)[0]
     values = sum(dates.looks_like_a_date(cell) or _is_number(cell) for _, row in rows for cell in row)
     cells = sum(len(row) for _, row in rows)
-    return known, width > 1, round(values / cells, 1), count / len(rows), width
+    return names, width > 1, round(values / cells, 1), count / len(rows), width
 
 
-def _known(row: Sequence[str], columns: Mapping[str, str]) -> int:
+def _names_in(row: Sequence[str], columns: Mapping[str, str]) -> int:
     """Return how many cells are names of columns; 0 for a row of data."""
     if any(dates.looks_like_a_date(cell) for cell in row):
         return 0
-    wanted = set(columns.values()) - {""}
+    mapped = set(columns.values()) - {""}
     return len(
-        {names_of.field(c) or c.strip() for c in row if c.strip() and (names_of.field(c) or c.strip() in wanted)}
+        {names_of.field(c) or c.strip() for c in row if c.strip() and (names_of.field(c) or c.strip() in mapped)}
     )
 
 
@@ -137,5 +137,5 @@ def _wide(rows: Rows, delimiter: str) -> tuple[Layout, int] | None:
     if not all("close" in block for block in blocks.values()):
         return None
     names = (third[0] if has_third else "date", *(f"{s} {f}" for s, f in zip(symbols, fields, strict=True)))
-    found = tuple((symbol, tuple(block.items())) for symbol, block in blocks.items())
-    return Layout(delimiter, names, (("date", 0),), found), rows[2 if has_third else 1][0]
+    positions = tuple((symbol, tuple(block.items())) for symbol, block in blocks.items())
+    return Layout(delimiter, names, (("date", 0),), positions), rows[2 if has_third else 1][0]

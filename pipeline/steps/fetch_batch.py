@@ -103,7 +103,9 @@ def _fetch(
     Returns the reason per symbol that could not be fetched, and the name of the error that ended it early, or None.
     """
     con.execute(load("schema/raw").text)
-    con.execute("CREATE TEMP TABLE fetched AS FROM raw")
+    con.execute(
+        "CREATE TEMP TABLE fetched AS SELECT *, CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS line FROM raw"
+    )
     con.execute("CREATE TEMP TABLE windows (symbol VARCHAR, start_date DATE, end_date DATE)")
     rows = ", ".join(f"({quoted(w.symbol)}, DATE '{w.start}', DATE '{w.end}')" for w in windows)
     con.execute(f"INSERT INTO windows VALUES {rows}")
