@@ -57,5 +57,6 @@ SELECT
         AS dividend,
     coalesce(split_ratio, 1.0) AS split_ratio,
     tolerance,
-    coalesce(step <> 1.0 AND abs(step - 1.0) <= tolerance, false) AS is_too_small
+    -- Four roundings of 2^-53 are in a step of two equal factors.
+    coalesce(abs(step - 1.0) > pow(2.0, -51) AND abs(step - 1.0) <= tolerance, false) AS is_too_small
 FROM ratios;

@@ -66,7 +66,7 @@ def layouts(draw: st.DrawFn) -> Written:
     decimal = draw(st.sampled_from(".,"))
     grouping = draw(st.sampled_from(["", "", "," if decimal == "." else ".", " ", "'"]))
     names = {key: draw(st.sampled_from(values)) for key, values in NAMES.items()}
-    needs_quotes = delimiter == "," and "," in decimal + grouping or delimiter == ","
+    needs_quotes = (delimiter == "," and "," in decimal + grouping) or delimiter == ","
     return Written(
         delimiter,
         decimal,
@@ -83,7 +83,7 @@ def layouts(draw: st.DrawFn) -> Written:
     )
 
 
-@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
 @given(style=layouts(), seed=st.integers(0, 10**6), data=st.data())
 def write_and_read(style: Written, seed: int, data: st.DataObject) -> None:
     days = [date(2021, 1, 4) + timedelta(days=7 * week + week % 5) for week in range(24)]
