@@ -9,7 +9,7 @@ from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.files.inputs import UnreadableFile
 
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "symbol": ("symbol", "ticker", "code", "asxcode", "sym", "securitycode", "act_symbol", "name"),
+    "symbol": ("symbol", "ticker", "code", "asxcode", "sym", "securitycode", "actsymbol", "name"),
     "date": ("date", "datetime", "timestamp", "dtyyyymmdd", "yyyymmdd", "day", "session", "tradedate", "tradingdate",
              "windowstart", "time", "t", "column0", "index", ""),
     "open": ("open", "o", "openprice"),
@@ -31,8 +31,7 @@ _NOISE = re.compile(r"^\d+[.] ?|[\s._\-/<>()*\"'\ufeff]")
 
 def plain(name: str) -> str:
     """Return a column's name as `SYNONYMS` writes it: `<CLOSE>`, `4. close` and `Close` are close."""
-    text = name.strip().lower()
-    return text.replace("_", "") if text == "act_symbol" else _NOISE.sub("", text)
+    return _NOISE.sub("", name.strip().lower())
 
 
 _OURS = {plain(name): ours for ours, names in SYNONYMS.items() for name in names}
@@ -69,9 +68,9 @@ def places_by_name(names: Sequence[str], columns: Mapping[str, str]) -> dict[str
             free[plain(name)] = place
     for ours, synonyms in SYNONYMS.items():
         if ours not in places and columns.get(ours) != "":
-            place = next((free.pop(plain(name)) for name in synonyms if plain(name) in free), None)
-            if place is not None:
-                places[ours] = place
+            first = next((plain(name) for name in synonyms if plain(name) in free), None)
+            if first is not None:
+                places[ours] = free.pop(first)
     if "date" in places and "time" in free:
         places["time"] = free["time"]
     for ours in ("date", "close"):

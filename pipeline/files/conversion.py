@@ -165,9 +165,10 @@ class Conversion:
 
     def _collect_rows(self, group: Group, relation: str) -> None:
         """Append the rows without a date or symbol to `cells`, unless they are empty."""
-        has_value = " OR ".join(
-            f"{numbers.text(f'CAST({c} AS VARCHAR)')} IS NOT NULL" for c in group.types if c in NUMBERS
-        )
+        texts = [numbers.text(f"CAST({column} AS VARCHAR)") for column in group.types if column in NUMBERS]
+        if "symbol" in group.types:
+            texts.append("nullif(symbol, '')")
+        has_value = f"coalesce({', '.join(texts)}) IS NOT NULL"
         self._con.execute(
             "INSERT INTO cells SELECT nullif(symbol, ''), CAST(moment AS DATE),"
             " CASE WHEN moment IS NULL THEN 'date' ELSE 'symbol' END,"

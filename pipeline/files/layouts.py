@@ -93,6 +93,14 @@ def _names_in(row: Sequence[str], columns: Mapping[str, str]) -> int:
     )
 
 
+def _is_value(cell: str) -> bool:
+    return _is_number(cell) or dates.looks_like_a_date(cell)
+
+
+def _is_field(cell: str) -> bool:
+    return names_of.field(cell) is not None
+
+
 def _is_number(cell: str) -> bool:
     text = cell.strip().replace(",", "").replace(".", "").lstrip("-+$€£")
     return text.isascii() and text.isdigit()
@@ -104,9 +112,9 @@ def _without_header(rows: Rows, delimiter: str, columns: Mapping[str, str]) -> t
     is_date = [sum(dates.looks_like_a_date(row[p]) for row in sample) * 2 > len(sample) for p in range(width)]
     if width < 2 or not any(is_date):
         first = " ".join(delimiter.join(rows[0][1]).split())[:80]
-        if len(rows) > 1 and width > 1 and names_of.field(rows[0][1][0]):
-            names_of.places_by_name(rows[0][1], columns)  # says which column the header lacks
         raise UnreadableFile(f"has no header and no rows of bars; it begins with {first!r}")
+    if len(rows[0][1]) == width and not any(map(_is_value, rows[0][1])):
+        names_of.places_by_name(rows[0][1], columns)  # names in other words: refuse with the option that helps
     names = tuple(str(number) for number in range(1, width + 1))
     mapped = {ours: int(name) - 1 for ours, name in columns.items() if name in names}
     places = mapped if {"date", "close"} <= set(mapped) else names_of.places_by_position(sample, is_date)
@@ -122,8 +130,9 @@ def _wide(rows: Rows, delimiter: str) -> tuple[Layout, int] | None:
     if len(rows) < 3 or not len(rows[0][1]) == len(rows[1][1]) > 1:
         return None
     top, below = rows[0][1][1:], rows[1][1][1:]
-    fields, symbols = (top, below) if all(map(names_of.field, top)) else (below, top)
-    if not all(map(names_of.field, fields)) or any(map(dates.looks_like_a_date, [*fields, *symbols])):
+    # Symbols such as C and V can be names of columns, too.
+    fields, symbols = sorted((top, below), key=lambda row: (sum(map(_is_field, row)), sum(map(len, row))), reverse=True)
+    if "close" not in map(names_of.field, fields) or any(map(dates.looks_like_a_date, [*fields, *symbols])):
         return None
     if not all(cell.strip() and not _is_number(cell) for cell in symbols):
         return None
@@ -133,7 +142,8 @@ def _wide(rows: Rows, delimiter: str) -> tuple[Layout, int] | None:
         return None
     blocks: dict[str, dict[str, int]] = {}
     for place, (symbol, name) in enumerate(zip(symbols, fields, strict=True), start=1):
-        blocks.setdefault(symbol.strip(), {}).setdefault(str(names_of.field(name)), place)
+        if ours := names_of.field(name):
+            blocks.setdefault(symbol.strip(), {}).setdefault(ours, place)
     if not all("close" in block for block in blocks.values()):
         return None
     names = (third[0] if has_third else "date", *(f"{s} {f}" for s, f in zip(symbols, fields, strict=True)))

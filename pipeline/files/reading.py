@@ -103,7 +103,8 @@ class Reading:
             return groups
         heads, self._bad = read_heads(self._inputs, self._columns)
         self._refuse_nothing(heads)
-        self._refuse_unused_mapping({name for head in heads for name in head.layout.names})
+        if not any(head.layout.blocks for head in heads):  # in a wide table nothing has to be mapped
+            self._refuse_unused_mapping({name for head in heads for name in head.layout.names})
         self._unused = unused_columns(heads)
         for group in Staging(self._folder / "sample", SAMPLE_LINES).stage(_sample(heads)):
             conversion.refuse_unreadable(group)
@@ -131,12 +132,8 @@ class Reading:
     def _refuse_unused_mapping(self, names: set[str]) -> None:
         """Refuse `--column close=Last` where no file has a column Last."""
         for ours, name in self._columns.items():
-            if name and name not in names and not self._is_wide_corner(name):
+            if name and name not in names:
                 raise UsageError(f"--column {ours}={name}: {self._path} has {', '.join(sorted(names))}")
-
-    def _is_wide_corner(self, name: str) -> bool:
-        """Return whether a name stands above the dates of yfinance's wide table, where nothing has to be mapped."""
-        return name in ("Price", "Ticker", "Date")
 
     def _missing(self, con: DuckDBPyConnection) -> dict[str, str]:
         """Return the reason per file and symbol without a bar.

@@ -135,6 +135,12 @@ LAYOUTS: dict[str, tuple[str, str | bytes, list[tuple[Any, ...]]]] = {
         "2024-01-02,1.4,2,1.5,2.5,5,6\n2024-01-03,1.4,,1.5,,5,\n",
         [A_DAY, ("A", "2024-01-03", 1.5, 5), ("B", "2024-01-02", 2.5, 6)],
     ),
+    "yfinance, grouped by symbols that are names of columns": (
+        "prices.csv",
+        "Ticker,C,C,C,V,V,V\nPrice,Close,Volume,Capital Gains,Close,Volume,Capital Gains\nDate,,,,,,\n"
+        "2024-01-02,1.5,5,0,2.5,6,0\n",
+        [("C", "2024-01-02", 1.5, 5), ("V", "2024-01-02", 2.5, 6)],
+    ),
     "yfinance, one symbol": (
         "prices.csv",
         "Price,Close,High,Low,Open,Volume\nTicker,A,A,A,A,A\nDate,,,,,\n2024-01-02,1.5,2,1,1,5\n",
@@ -192,6 +198,7 @@ UNREAD: dict[str, tuple[str, int, list[tuple[Any, ...]]]] = {
     "a row without a symbol": ("A,2024-01-02,1\n,2024-01-03,2\n", 1, [("symbol", "", 3)]),
     "an open quote": (
         'A,2024-01-02,1\nA,"2024-01-03,2\nA,2024-01-04,3\n', 1, [(None, "A,2024-01-03,2\nA,2024-01-04,3\n", 4)]),
+    "a symbol alone": ("A,2024-01-02,1\nTotal,,\n,,\n", 1, [("date", "", 3)]),
     "nothing": ("A,2024-01-02,1\nA,2024-01-03,nan\nA,2024-01-04,n/a\nA,2024-01-05,null\n", 4, []),
 }  # fmt: skip
 
@@ -249,6 +256,11 @@ REFUSED: dict[str, tuple[dict[str, str], dict[str, Any], str]] = {
     "an unknown order": ({"A.csv": TWO}, {"date_format": "english"}, "--date-format english"),
     "an unknown decimal sign": ({"A.csv": TWO}, {"decimal": "x"}, "--decimal x"),
     "a column that no file has": ({"A.csv": TWO}, {"columns": {"close": "Last"}}, "--column close=Last"),
+    "names in other words": (
+        {"A.csv": "Date,Preis\n2024-01-02,1\n"},
+        {},
+        "looks like close .it has Date, Preis.*--column",
+    ),
     "an error page": ({"A.csv": "Too Many Requests\n"}, {}, "begins with 'Too Many Requests'"),
     "an empty file": ({"A.csv": ""}, {}, "is empty"),
     "six numbers without names": ({"A.csv": "2024-01-02,1,2,1,1.5,1.5,5\n"}, {}, "--column date=2 --column close=6"),
