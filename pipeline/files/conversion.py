@@ -101,8 +101,17 @@ class Conversion:
             f" moment, file, line FROM {relation} WHERE {is_row}"
         )
         self._collect_rows(group, relation)
-        for column, value in values.items():
-            self._collect(group, relation, column, value, bool(extra))
+        for column in self._incomplete(group, values):
+            self._collect(group, relation, column, values[column], bool(extra))
+
+    def _incomplete(self, group: Group, values: dict[str, str]) -> list[str]:
+        """Return the columns that have text without a value, counted in one pass: in most files none has."""
+        if not values:
+            return []
+        texts = {column: numbers.text(f"CAST({column} AS VARCHAR)") for column in values}
+        counts = ", ".join(f"count(CASE WHEN {value} IS NULL THEN {texts[c]} END)" for c, value in values.items())
+        row = self._con.execute(f"SELECT {counts} FROM {group.relation}").fetchall()[0]
+        return [column for column, count in zip(values, row, strict=True) if count]
 
     def _values(self, group: Group) -> dict[str, str]:
         """Return SQL for the value of each of the group's columns."""
@@ -199,13 +208,15 @@ class Conversion:
                 f"CASE WHEN abs({number}) > {MAX_VOLUME} THEN 'above {MAX_VOLUME}'"
                 f" WHEN {number} % 1 <> 0 THEN 'not a whole number' ELSE {reason} END"
             )
-        before = self._con.execute("SELECT count(*) FROM cells").fetchall()
         self._con.execute(
             f"INSERT INTO cells SELECT symbol, CAST(moment AS DATE), '{column}', trim({text}), {reason}, file, line"
             f" FROM {relation} WHERE {unread}"
         )
-        if self._con.execute("SELECT count(*) FROM cells").fetchall() != before and not self._count(
-            group, f"{value} IS NOT NULL"
+        if (
+            not self._count(group, f"{value} IS NOT NULL")
+            and self._con.execute(
+                "SELECT 1 FROM cells WHERE column_name = $column LIMIT 1", {"column": column}
+            ).fetchall()
         ):
             self._refuse(group, column, text)
 

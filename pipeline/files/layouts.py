@@ -110,11 +110,11 @@ def _without_header(rows: Rows, delimiter: str, columns: Mapping[str, str]) -> t
     width, _ = Counter(len(row) for _, row in rows).most_common(1)[0]
     sample = [row for _, row in rows if len(row) == width]
     is_date = [sum(dates.looks_like_a_date(row[p]) for row in sample) * 2 > len(sample) for p in range(width)]
+    if len(rows) > 1 and len(rows[0][1]) == width > 1 and not any(map(_is_value, rows[0][1])):
+        names_of.places_by_name(rows[0][1], columns)  # names in other words: refuse with the option that helps
     if width < 2 or not any(is_date):
         first = " ".join(delimiter.join(rows[0][1]).split())[:80]
         raise UnreadableFile(f"has no header and no rows of bars; it begins with {first!r}")
-    if len(rows[0][1]) == width and not any(map(_is_value, rows[0][1])):
-        names_of.places_by_name(rows[0][1], columns)  # names in other words: refuse with the option that helps
     names = tuple(str(number) for number in range(1, width + 1))
     mapped = {ours: int(name) - 1 for ours, name in columns.items() if name in names}
     places = mapped if {"date", "close"} <= set(mapped) else names_of.places_by_position(sample, is_date)
@@ -131,7 +131,7 @@ def _wide(rows: Rows, delimiter: str) -> tuple[Layout, int] | None:
         return None
     top, below = rows[0][1][1:], rows[1][1][1:]
     # Symbols such as C and V can be names of columns, too.
-    fields, symbols = sorted((top, below), key=lambda row: (sum(map(_is_field, row)), sum(map(len, row))), reverse=True)
+    fields, symbols = sorted((top, below), key=lambda row: sum(map(len, filter(_is_field, row))), reverse=True)
     if "close" not in map(names_of.field, fields) or any(map(dates.looks_like_a_date, [*fields, *symbols])):
         return None
     if not all(cell.strip() and not _is_number(cell) for cell in symbols):
