@@ -29,6 +29,8 @@ class Market:
     """What Yahoo appends to the exchange's own code."""
     currency: str
     """ISO 4217 code of the currency of the prices."""
+    suffixes: tuple[str, ...] = ()
+    """What files of other vendors, and of Yahoo, append to it, in upper case."""
 
     def today(self, now: datetime) -> date:
         """Return the exchange's local date at a moment (aware)."""
@@ -66,8 +68,8 @@ def _schedule(calendar: str, through_year: int) -> Any:
 MARKETS = {
     market.name: market
     for market in (
-        Market("ASX", "XASX", "Australia/Sydney", ".AX", "AUD"),
-        Market("US", "XNYS", "America/New_York", "", "USD"),
+        Market("ASX", "XASX", "Australia/Sydney", ".AX", "AUD", (".AX", ".AU")),
+        Market("US", "XNYS", "America/New_York", "", "USD", (".US",)),
     )
 }
 """The markets by name. The module of listings/ with a market's name reads its list of companies."""

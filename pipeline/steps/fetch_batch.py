@@ -114,8 +114,9 @@ def _fetch(
     Returns the reason per symbol that could not be fetched, and the name of the error that ended it early, or None.
     """
     con.execute(load("schema/raw").text)
-    con.execute("CREATE TEMP TABLE fetched AS SELECT *, CAST(NULL AS VARCHAR) AS file, 0 AS line FROM raw")
-    con.execute("ALTER TABLE fetched ALTER line TYPE BIGINT")
+    con.execute(
+        "CREATE TEMP TABLE fetched AS SELECT *, CAST(NULL AS VARCHAR) AS file, CAST(NULL AS BIGINT) AS line FROM raw"
+    )
     con.execute(load("schema/quarantine").text)
     con.execute("CREATE TEMP TABLE cells AS FROM quarantine; DROP TABLE temp.quarantine")
     con.execute("CREATE TEMP TABLE answered (symbol VARCHAR)")

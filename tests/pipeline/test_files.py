@@ -112,7 +112,7 @@ def test_a_file_without_actions_does_not_make_the_lake_forget_them(lake: Lake, t
     second.parent.mkdir()
     first.write_text("Date,Close,Dividends\n2020-02-03,10,0\n2020-02-04,9,1\n")
     second.write_text("Date,Close\n2020-02-03,10\n2020-02-04,9.5\n")
-    load(lake, first)
+    load(lake, first, prices="adjusted")
     source = open_source(f"files:{second}", ASX, settings())
     run(lake, source, ASX, day=date(2021, 8, 2), start=date(2020, 1, 1), end=date(2021, 1, 1))
     assert bars(lake, "close, dividend") == [(10.0, 0.0), (9.5, 1.0)]
@@ -138,7 +138,7 @@ def test_one_bad_file_in_a_folder_is_named_and_the_rest_stored(lake: Lake, tmp_p
         ("a.csv", "date,close\n2020-02-03,1\n", {"columns": {"close": "Last"}}, "--column close=Last"),
         ("a.csv", "date,close\n2020-02-03,1\n", {"columns": {"clse": "close"}}, "--column clse"),
         ("a.csv", "date,close\n2020-02-03,1\n", {"prices": "adjusted:yesterday"}, "--prices adjusted:yesterday"),
-        ("a.csv", "date,close\nyesterday,1\n", {}, "no row with a date that can be read"),
+        ("a.csv", "date,close\nyesterday,1\n", {}, "no cell of the column date can be read"),
         ("a.parquet", "no Parquet", {}, "cannot be read"),
     ],
 )

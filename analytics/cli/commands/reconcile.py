@@ -12,7 +12,10 @@ from duckdb import DuckDBPyConnection
 from rich.console import Console
 
 from stockstream.analytics.cli.commands.run import (
+    AggregateOption,
     ColumnOption,
+    DateFormatOption,
+    DecimalOption,
     DeriveOption,
     PricesOption,
     SymbolsOption,
@@ -23,7 +26,7 @@ from stockstream.analytics.cli.options import (
     LakeOption,
     check_range,
     day_option,
-    lake_uri,
+    existing_lake,
     market_of,
     progress,
 )
@@ -32,10 +35,10 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.reconciliation import Days, LakeSide, Limits, Reconciliation, Side, SourceSide, reconcile
 from stockstream.pipeline.sources import SUMMARIES, open_source
-from stockstream.sql.errors import UsageError
+from stockstream.sql.errors import ExitCode, UsageError
 from stockstream.sql.session import quoted
 
-EXIT_CODES = {"equal": 0, "different": 1, "partial": 3}
+EXIT_CODES = {"equal": ExitCode.COMPLETE, "different": ExitCode.FAILED, "partial": ExitCode.PARTIAL}
 SHOWN = 20
 """Maximum number of symbols printed."""
 BAD = "verdict NOT IN ('equal', 'within_tolerance')"
@@ -63,9 +66,12 @@ def reconcile_command(
     volume_tolerance: Annotated[
         float, typer.Option(min=0, help="Largest difference of volumes, as a share: 0.01 is one per cent.")
     ] = 0.01,
-    prices: PricesOption = "adjusted",
+    prices: PricesOption = None,
     column: ColumnOption = None,
     derive_actions: DeriveOption = False,
+    date_format: DateFormatOption = None,
+    decimal: DecimalOption = None,
+    aggregate: AggregateOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the lake's bars with another source; store the differences in the table `reconciled`.
@@ -77,9 +83,10 @@ def reconcile_command(
     check_range(start, end)
     if tick == 0:
         raise UsageError("--tick 0: write the size of a tick, e.g. 0.01")
-    opened = Lake(lake_uri(lake))
+    opened = existing_lake(lake)
     days = Days(start or Days.first, end or Days.last)
-    with _side(other, opened, files_options(prices, column, derive_actions)) as side:
+    options = files_options(prices, column, derive_actions, date_format, decimal, aggregate)
+    with _side(other, opened, options) as side:
         if isinstance(side, SourceSide):  # the bar of an open session is compared with nothing
             market = market_of(opened, None)
             now = datetime.now(UTC)

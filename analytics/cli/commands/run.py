@@ -49,16 +49,31 @@ SourceOption = Annotated[str | None, typer.Option(help=SOURCES_HELP, show_defaul
 SymbolsOption = Annotated[Symbols | None, symbols_option("Only these symbols.", default="all listed companies")]
 DateOption = Annotated[date | None, day_option("--date", "Day of the run.", default="today on the exchange")]
 PricesOption = Annotated[
-    str,
+    str | None,
     typer.Option(
-        help="files: prices are as-traded, adjusted (for splits up to the newest bar) or adjusted:YYYY-MM-DD."
+        help="files: prices are as-traded, adjusted (for splits up to the newest bar), adjusted:YYYY-MM-DD or "
+        "total-return (for splits and dividends).",
+        show_default="adjusted",
     ),
 ]
 ColumnOption = Annotated[
-    list[str] | None, typer.Option("--column", help="files: name of a column, e.g. close=Last. May be repeated.")
+    list[str] | None,
+    typer.Option("--column", help="files: name of a column, e.g. close=Last; volume= leaves it out. May be repeated."),
 ]
 DeriveOption = Annotated[
     bool, typer.Option("--derive-actions", help="files: derive dividends and splits from the adjusted close.")
+]
+DateFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--date-format", help="files: D/M/Y, M/D/Y, Y/M/D or a format such as %d.%m.%Y.", show_default="by the data"
+    ),
+]
+DecimalOption = Annotated[
+    str | None, typer.Option("--decimal", help="files: the decimal sign, . or a comma.", show_default="by the data")
+]
+AggregateOption = Annotated[
+    bool, typer.Option("--aggregate", help="files: make daily bars of the bars of parts of a day.")
 ]
 SmallerOption = Annotated[
     bool, typer.Option("--accept-smaller", help="Accept a list of companies that lost more than 10 % of them.")
@@ -77,9 +92,12 @@ def run_command(
         date | None,
         day_option("--start", "First day of a new symbol's history.", default="$STOCKSTREAM_START or 2000-01-01"),
     ] = None,
-    prices: PricesOption = "adjusted",
+    prices: PricesOption = None,
     column: ColumnOption = None,
     derive_actions: DeriveOption = False,
+    date_format: DateFormatOption = None,
+    decimal: DecimalOption = None,
+    aggregate: AggregateOption = False,
     accept_smaller: SmallerOption = False,
     batch_size: BatchOption = None,
     as_json: JsonOption = False,
@@ -93,7 +111,7 @@ def run_command(
         source,
         market,
         as_json,
-        files=files_options(prices, column, derive_actions),
+        files=files_options(prices, column, derive_actions, date_format, decimal, aggregate),
         symbols=symbols,
         day=date,
         start=start,
@@ -110,9 +128,12 @@ def backfill_command(
     source: SourceOption = None,
     market: MarketOption = None,
     symbols: SymbolsOption = None,
-    prices: PricesOption = "adjusted",
+    prices: PricesOption = None,
     column: ColumnOption = None,
     derive_actions: DeriveOption = False,
+    date_format: DateFormatOption = None,
+    decimal: DecimalOption = None,
+    aggregate: AggregateOption = False,
     accept_smaller: SmallerOption = False,
     batch_size: BatchOption = None,
     as_json: JsonOption = False,
@@ -127,7 +148,7 @@ def backfill_command(
         source,
         market,
         as_json,
-        files=files_options(prices, column, derive_actions),
+        files=files_options(prices, column, derive_actions, date_format, decimal, aggregate),
         symbols=symbols,
         start=start,
         end=end or date.max,
@@ -240,7 +261,14 @@ def show_checked(out: Console, result: CheckResult) -> None:
         out.print(f"           {text}", markup=False)
 
 
-def files_options(prices: str, column: list[str] | None, derive_actions: bool) -> dict[str, Any]:
+def files_options(
+    prices: str | None,
+    column: list[str] | None,
+    derive_actions: bool,
+    date_format: str | None,
+    decimal: str | None,
+    aggregate: bool,
+) -> dict[str, Any]:
     """Return the options that describe files, for `open_source`.
 
     Raises:
@@ -249,4 +277,11 @@ def files_options(prices: str, column: list[str] | None, derive_actions: bool) -
     if wrong := [pair for pair in column or [] if "=" not in pair]:
         raise UsageError(f"--column {wrong[0]}: write ours=theirs, e.g. close=Last")
     columns = dict(pair.split("=", 1) for pair in column or [])
-    return {"prices": prices, "columns": columns, "derive_actions": derive_actions}
+    return {
+        "prices": prices,
+        "columns": columns,
+        "derive_actions": derive_actions,
+        "date_format": date_format,
+        "decimal": decimal,
+        "aggregate": aggregate,
+    }
