@@ -91,33 +91,32 @@ SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
--- A number that was a float has the text of the float: 0.13 and not 0.12999999523162842.
-CREATE OR REPLACE MACRO shortest_text(x) AS
-    CASE WHEN TRY_CAST(x AS FLOAT)::DOUBLE = x THEN CAST(TRY_CAST(x AS FLOAT) AS VARCHAR) ELSE CAST(x AS VARCHAR) END;
+-- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a float
+-- has no decimals.
+CREATE OR REPLACE MACRO written(x) AS CASE
+    WHEN x < 16777216 AND TRY_CAST(x AS FLOAT)::DOUBLE = x THEN CAST(CAST(TRY_CAST(x AS FLOAT) AS VARCHAR) AS DOUBLE)
+    ELSE x
+END;
 
--- 10 to the power of the decimals of a text; exponents, as in 1.5e-07, are those of prices below 0.0001.
-CREATE OR REPLACE MACRO decimals(text) AS
-    len(regexp_extract(text, '\.([0-9]*?)0*(e|$)', 1))
-    + coalesce(TRY_CAST(regexp_extract(text, 'e-([0-9]+)$', 1) AS INTEGER), 0);
+CREATE OR REPLACE MACRO is_contradictory(p) AS
+    coalesce(p[2] < p[4] OR p[3] > p[4] OR p[2] < p[3] OR p[1] > p[2] OR p[1] < p[3], false);
 
-CREATE OR REPLACE MACRO half_unit(prices) AS 0.5 / pow(10.0, coalesce(
-    list_max(list_transform(list_filter(prices, lambda x: x < 1e7), lambda x: decimals(shortest_text(x)))), 0
-));
-
-CREATE OR REPLACE MACRO contradictions(prices) AS list_transform(
-    [{open: prices[1], high: prices[2], low: prices[3], close: prices[4], noise: half_unit(prices)}],
-    lambda bar: list_transform([{
-        high: CASE WHEN bar.high < bar.close - bar.noise THEN 'the high is below the close'
-            WHEN bar.close IS NULL AND bar.high < bar.low - bar.noise THEN 'the high is below the low' END,
-        low: CASE WHEN bar.low > bar.close + bar.noise THEN 'the low is above the close'
-            WHEN bar.close IS NULL AND bar.high < bar.low - bar.noise THEN 'the low is above the high' END
-    }], lambda fault: list_transform([[
-        CASE WHEN fault.high IS NULL AND bar.open > bar.high + bar.noise THEN 'the open is above the high'
-            WHEN fault.low IS NULL AND bar.open < bar.low - bar.noise THEN 'the open is below the low' END,
-        fault.high,
-        fault.low
-    ]], lambda faults: CASE WHEN len(list_filter(faults, lambda x: x IS NOT NULL)) > 0 THEN faults END)[1])[1]
-)[1];
+CREATE OR REPLACE MACRO contradictions(p) AS [
+    CASE
+        -- Against a high or low that is itself no contradiction.
+        WHEN p[1] > p[2] AND coalesce(p[2] >= p[4], p[2] >= p[3], true) THEN 'the open is above the high'
+        WHEN p[1] < p[3] AND coalesce(p[3] <= p[4], p[2] >= p[3], true) THEN 'the open is below the low'
+    END,
+    CASE
+        WHEN p[2] < p[4] THEN 'the high is below the close'
+        WHEN p[4] IS NULL AND p[2] < p[3] THEN 'the high is below the low'
+    END,
+    CASE
+        WHEN p[3] > p[4] THEN 'the low is above the close'
+        WHEN p[4] IS NULL AND p[2] < p[3] THEN 'the low is above the high'
+    END,
+    NULL
+];
 
 -- sql/rules/number_faults.sql
 CREATE OR REPLACE MACRO price_fault(x) AS CASE
@@ -147,31 +146,34 @@ CREATE OR REPLACE MACRO is_suspect(open, high, low, close) AS coalesce(
     OR open <= 0 OR open >= 99999 OR close <= 0 OR close >= 99999 OR high <= 0 OR low >= 99999, false
 );
 
+-- The numbers 2^31 and 2^32 are the floats next to the largest integers.
 CREATE OR REPLACE MACRO is_filler(x) AS x >= 99999 AND (
-    regexp_full_match(shortest_text(x), '9{5,}(\.(0|9+))?') OR x >= 3.4028234e38
-    OR x IN (2147483647, 4294967295, 9223372036854775807::DOUBLE, 18446744073709551615::DOUBLE)
+    regexp_full_match(CAST(x AS VARCHAR), '9{5,}(\.(0|9+))?') OR x >= 3.4028234e38
+    OR x IN (2147483647, 2147483648, 4294967295, 4294967296, 9223372036854775807::DOUBLE, 18446744073709551615::DOUBLE)
 );
 
 -- DuckDB has no local names in an expression: the lambdas here name an intermediate result that is used several times.
-CREATE OR REPLACE MACRO price_faults(open, high, low, close) AS
-CASE WHEN is_suspect(open, high, low, close) THEN list_transform(
-    [[open, high, low, close]],
-    lambda came: list_transform(
-        [list_transform(came, lambda x: CASE WHEN x > 0 AND NOT isinf(x) AND NOT isnan(x) THEN x END)],
-        lambda prices: list_transform(
-            [list_transform(prices, lambda x: x >= 99999 AND is_filler(x) AND (
-                len(list_filter(prices, lambda y: x < 10 * y AND y < 10 * x AND NOT is_filler(y))) = 0
-                OR contradictions(prices) IS NOT NULL
-            ))],
-            lambda fillers: list_transform(
-                [contradictions(list_transform(prices, lambda x, i: CASE WHEN NOT fillers[i] THEN x END))],
-                lambda contradictory: list_transform(came, lambda x, i: coalesce(
-                    price_fault(x), CASE WHEN fillers[i] THEN 'a number that stands for none' END, contradictory[i]
-                ))
-            )[1]
-        )[1]
+CREATE OR REPLACE MACRO faults_with_fillers(p) AS list_transform(
+    [list_transform(p, lambda x: is_filler(x) AND (
+        is_contradictory(p) OR len(list_filter(p, lambda y: x < 10 * y AND y < 10 * x AND NOT is_filler(y))) = 0
+    ))],
+    lambda fillers: list_transform(
+        [list_transform(p, lambda x, i: CASE WHEN NOT fillers[i] THEN x END)],
+        lambda rest: list_transform(contradictions(rest), lambda fault, i: CASE
+            WHEN fillers[i] THEN 'a number that stands for none' ELSE fault
+        END)
     )[1]
-)[1] END;
+)[1];
+
+CREATE OR REPLACE MACRO price_faults(open, high, low, close) AS CASE WHEN is_suspect(open, high, low, close) THEN
+    list_transform(
+        [list_transform([open, high, low, close], lambda x: CASE WHEN x > 0 AND isfinite(x) THEN written(x) END)],
+        lambda p: list_transform(
+            CASE WHEN list_max(p) >= 99999 THEN faults_with_fillers(p) ELSE contradictions(p) END,
+            lambda fault, i: coalesce(price_fault([open, high, low, close][i]), fault)
+        )
+    )[1]
+END;
 
 -- sql/views/forward_factors.sql
 CREATE OR REPLACE MACRO finite(x) AS CASE WHEN isfinite(CAST(x AS DOUBLE)) THEN x END;

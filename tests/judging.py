@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 PRICES = ("open", "high", "low", "close")
-LARGEST = {float(2**31 - 1), float(2**32 - 1), float(2**63 - 1), float(2**64 - 1)}
+LARGEST = {float(2**31 - 1), float(2**31), float(2**32 - 1), float(2**32), float(2**63 - 1), float(2**64 - 1)}
 
 
 def judged(row: Mapping[str, Any]) -> dict[str, Any]:

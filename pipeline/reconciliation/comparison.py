@@ -17,7 +17,7 @@ from stockstream.pipeline.reconciliation.sides import Days, LakeSide, Losses, Si
 from stockstream.pipeline.reconciliation.table import publish_rows
 from stockstream.pipeline.staging import staging_folder
 from stockstream.sql.errors import did_you_mean
-from stockstream.sql.loader import load
+from stockstream.sql.loader import load, rules
 from stockstream.sql.session import quoted, set_variable
 
 BATCH = 200
@@ -136,8 +136,8 @@ def _compare(
         losses = other.write(batch, starts, days, theirs)
         con.execute(f"CREATE TEMP TABLE there_rows AS FROM read_parquet({quoted(str(theirs))})")
         _set_up(con, batch, days, limits, losses, other.name)
-        for step in STEPS:
-            con.execute(load(f"steps/reconcile_{step}").text)
+        for name in [*rules(), *(f"steps/reconcile_{step}" for step in STEPS)]:
+            con.execute(load(name).text)
         query = f"{load('steps/reconcile_verdicts').text} ORDER BY symbol, date, column_name"
         con.execute(f"COPY ({query}) TO {quoted(str(path))} (FORMAT parquet)")
         counts = con.execute(

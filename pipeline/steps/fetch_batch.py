@@ -17,7 +17,7 @@ from stockstream.pipeline.lake import Lake, no_files, parquet, quarantine_key, r
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.windows import FetchRange, plan_windows
-from stockstream.sql.loader import load
+from stockstream.sql.loader import load, views_for
 from stockstream.sql.session import FileFilter, files_of, list_files, listed_files, pick_files, quoted, set_variable
 
 logger = logging.getLogger(__name__)
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 20
 JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
 """The steps from the table `fetched` to `accepted`, the rows that may be stored, and `faulty`, the values not used."""
-COMPARE = ("steps/stored", "steps/held", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
+COMPARE = ("steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
 NEEDS_HELD = """
@@ -207,9 +207,13 @@ def _store(
 
 def _read_held(con: DuckDBPyConnection, file_filter: FileFilter) -> None:
     """Create the table `held`, the lake's quarantine for the batch; empty if it cannot have any of its values."""
-    is_needed = con.execute(NEEDS_HELD).fetchall() == [(True,)]
+    if con.execute(NEEDS_HELD).fetchall() == [(False,)]:
+        con.execute("CREATE OR REPLACE TEMP TABLE held AS SELECT *, false AS is_repeated FROM cells LIMIT 0")
+        return
     set_variable(con, "raw_files", sorted(file_filter(files_of(con, "raw_files"))))
-    con.execute(load("steps/held").text, {"is_needed": is_needed})
+    # Most batches do not need this view, and creating it takes longer than many of the queries.
+    con.execute("".join(load(view).text for view in views_for("steps/held")))
+    con.execute(load("steps/held").text)
 
 
 def _put(con: DuckDBPyConnection, lake: Lake, table: str, key_of: Callable[[int], str], used: list[str]) -> str | None:

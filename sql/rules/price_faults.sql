@@ -19,28 +19,31 @@ CREATE OR REPLACE MACRO is_suspect(open, high, low, close) AS coalesce(
     OR open <= 0 OR open >= 99999 OR close <= 0 OR close >= 99999 OR high <= 0 OR low >= 99999, false
 );
 
+-- The numbers 2^31 and 2^32 are the floats next to the largest integers.
 CREATE OR REPLACE MACRO is_filler(x) AS x >= 99999 AND (
-    regexp_full_match(shortest_text(x), '9{5,}(\.(0|9+))?') OR x >= 3.4028234e38
-    OR x IN (2147483647, 4294967295, 9223372036854775807::DOUBLE, 18446744073709551615::DOUBLE)
+    regexp_full_match(CAST(x AS VARCHAR), '9{5,}(\.(0|9+))?') OR x >= 3.4028234e38
+    OR x IN (2147483647, 2147483648, 4294967295, 4294967296, 9223372036854775807::DOUBLE, 18446744073709551615::DOUBLE)
 );
 
 -- DuckDB has no local names in an expression: the lambdas here name an intermediate result that is used several times.
-CREATE OR REPLACE MACRO price_faults(open, high, low, close) AS
-CASE WHEN is_suspect(open, high, low, close) THEN list_transform(
-    [[open, high, low, close]],
-    lambda came: list_transform(
-        [list_transform(came, lambda x: CASE WHEN x > 0 AND NOT isinf(x) AND NOT isnan(x) THEN x END)],
-        lambda prices: list_transform(
-            [list_transform(prices, lambda x: x >= 99999 AND is_filler(x) AND (
-                len(list_filter(prices, lambda y: x < 10 * y AND y < 10 * x AND NOT is_filler(y))) = 0
-                OR contradictions(prices) IS NOT NULL
-            ))],
-            lambda fillers: list_transform(
-                [contradictions(list_transform(prices, lambda x, i: CASE WHEN NOT fillers[i] THEN x END))],
-                lambda contradictory: list_transform(came, lambda x, i: coalesce(
-                    price_fault(x), CASE WHEN fillers[i] THEN 'a number that stands for none' END, contradictory[i]
-                ))
-            )[1]
-        )[1]
+CREATE OR REPLACE MACRO faults_with_fillers(p) AS list_transform(
+    [list_transform(p, lambda x: is_filler(x) AND (
+        is_contradictory(p) OR len(list_filter(p, lambda y: x < 10 * y AND y < 10 * x AND NOT is_filler(y))) = 0
+    ))],
+    lambda fillers: list_transform(
+        [list_transform(p, lambda x, i: CASE WHEN NOT fillers[i] THEN x END)],
+        lambda rest: list_transform(contradictions(rest), lambda fault, i: CASE
+            WHEN fillers[i] THEN 'a number that stands for none' ELSE fault
+        END)
     )[1]
-)[1] END;
+)[1];
+
+CREATE OR REPLACE MACRO price_faults(open, high, low, close) AS CASE WHEN is_suspect(open, high, low, close) THEN
+    list_transform(
+        [list_transform([open, high, low, close], lambda x: CASE WHEN x > 0 AND isfinite(x) THEN written(x) END)],
+        lambda p: list_transform(
+            CASE WHEN list_max(p) >= 99999 THEN faults_with_fillers(p) ELSE contradictions(p) END,
+            lambda fault, i: coalesce(price_fault([open, high, low, close][i]), fault)
+        )
+    )[1]
+END;

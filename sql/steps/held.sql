@@ -3,12 +3,12 @@ name: held
 title: The lake's quarantine for the days that were requested, and of values without a day.
 status: active
 grain: one row per value
-params: {is_needed: BOOLEAN}
+params: {}
 needs: [quarantine, steps/faulty]
 variables: [batch_symbols]
 makes:
   held: symbol, date, column_name, text, file, line, fetch_timestamp, is_repeated
-returns: temp table held, empty unless `is_needed`; is_repeated if the answer has the value again
+returns: temp table held; is_repeated if the answer has the value again
 changes:
   - 2026-11-27 first version
 --- */
@@ -17,13 +17,12 @@ WITH quarantined AS (
     SELECT q.symbol, q.date, q.column_name, q.text, q.file, q.line, q.fetch_timestamp
     FROM quarantine AS q
     JOIN windows AS w ON w.symbol = q.symbol AND (q.date IS NULL OR (q.date >= w.start_date AND q.date <= w.end_date))
-    WHERE $is_needed
-        AND q.symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
+    WHERE q.symbol BETWEEN list_min(getvariable('batch_symbols')) AND list_max(getvariable('batch_symbols'))
         AND list_contains(getvariable('batch_symbols'), q.symbol)
     UNION ALL
     SELECT symbol, date, column_name, text, file, line, fetch_timestamp
     FROM quarantine
-    WHERE $is_needed AND symbol IS NULL
+    WHERE symbol IS NULL
 )
 SELECT
     symbol, date, column_name, text, file, line, fetch_timestamp,

@@ -18,8 +18,8 @@ CREATE OR REPLACE TEMP TABLE sides AS
 WITH of_symbol AS (
     SELECT
         side, symbol, count(split_ratio) > 0 AS has_splits,
-        pow(10.0, -max(greatest(decimals(open), decimals(high), decimals(low), decimals(close)))) AS price_tick,
-        pow(10.0, -max(decimals(dividend))) AS dividend_tick
+        pow(10.0, -max(greatest(digits_of(open), digits_of(high), digits_of(low), digits_of(close)))) AS price_tick,
+        pow(10.0, -max(digits_of(dividend))) AS dividend_tick
     FROM judged
     GROUP BY side, symbol
 ),
