@@ -12,6 +12,8 @@ from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.files.inputs import Input
 from stockstream.sql.loader import load
 
+NO_DIVIDEND = 1e-5
+"""Smallest dividend that exists, as a share of the price: smaller steps are rounding errors."""
 _NO_PRICE = "open IS NULL AND high IS NULL AND low IS NULL AND close IS NULL AND adjusted_close IS NULL"
 _HAS_ACTION = "(coalesce(dividend, 0) <> 0 OR coalesce(split_ratio, 1) <> 1)"
 _AGGREGATED = """
@@ -163,8 +165,8 @@ def undo_dividends(con: DuckDBPyConnection) -> None:
     con.execute(load("steps/undo_dividends").text)
 
 
-def derive_actions(con: DuckDBPyConnection) -> str:
-    """Set the dividends and splits that files do not list from the adjusted close; return a note on small steps."""
+def derive_actions(con: DuckDBPyConnection) -> str | None:
+    """Set the dividends and splits that files do not list from the adjusted close; return a note on small steps, if any."""
     con.execute(f"CREATE TEMP TABLE derived AS {load('steps/derive_actions').text}")
     con.execute(
         "UPDATE bars_of_files AS b SET dividend = coalesce(b.dividend, d.dividend),"
@@ -174,8 +176,8 @@ def derive_actions(con: DuckDBPyConnection) -> str:
     small, largest = con.execute(
         "SELECT count(*), max(tolerance) FILTER (tolerance < 'inf') FROM derived WHERE is_too_small"
     ).fetchall()[0]
-    if not small:
-        return "every step between close and adjusted close was large enough for --derive-actions to tell"
+    if not small or (largest is not None and largest < NO_DIVIDEND):
+        return None
     return (
         f"{small:,} steps between close and adjusted close are too small for --derive-actions to tell from rounding"
         f" (at most {100 * largest:.2g} % of the price)"

@@ -74,7 +74,7 @@ class Reading:
             if prices.total_return:
                 bars.undo_dividends(con)
             if derive_actions:
-                self._notes.append(bars.derive_actions(con))
+                self._notes += filter(None, [bars.derive_actions(con)])
             self._copy(con)
         database.unlink()
         return missing

@@ -16,7 +16,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.reconciliation.sides import Days, LakeSide, Losses, Side, SourceSide
 from stockstream.pipeline.reconciliation.table import publish_rows
 from stockstream.pipeline.staging import staging_folder
-from stockstream.sql.errors import did_you_mean
+from stockstream.pipeline.symbols import matching
 from stockstream.sql.loader import load, rules
 from stockstream.sql.session import quoted, set_variable
 
@@ -117,11 +117,9 @@ def _symbols(here: Side, other: Side, symbols: Sequence[str] | None) -> list[str
         raise UsageError(f"{other.name} holds no bars: there is nothing to compare with")
     if symbols is None:
         return sorted({*ours, *theirs})
-    unknown = [symbol for symbol in symbols if symbol not in ours and symbol not in theirs]
-    if unknown and theirs:  # a vendor, which lists none, is asked
-        near = did_you_mean(unknown[0], [*ours, *theirs])
-        raise UsageError(f"neither {here.name} nor {other.name} has bars of {', '.join(unknown)}{near}")
-    return sorted(set(symbols))
+    if not theirs:  # a vendor, which lists none, is asked
+        return sorted(set(symbols))
+    return sorted(matching(symbols, {*ours, *theirs}, f"neither {here.name} nor {other.name} has bars of {{names}}"))
 
 
 def _compare(

@@ -69,7 +69,7 @@ def test_prices_that_are_adjusted_are_compared_as_traded(tmp_path: Path) -> None
     lake = us_lake(tmp_path / "lake", here)
     for row in there:
         row["split_ratio"] = None  # the file does not list splits: those of the lake apply
-    ran = run_cli("reconcile", "--with", csv_of(tmp_path / "other.csv", there), "--lake", lake)
+    ran = run_cli("reconcile", "--with", csv_of(tmp_path / "other.csv", there), "--lake", lake, "--prices", "adjusted")
     assert ran.code == 0, ran
     assert "1 equal; prices as traded" in ran.out
 
@@ -123,7 +123,7 @@ def test_wrong_usage(tmp_path: Path) -> None:
     nowhere = str(tmp_path / "nowhere")
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", nowhere), 2, "neither a source", "nor the folder")
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", lake), 2, "is the lake itself")
-    assert_one_error(run_cli("reconcile", "--lake", nowhere, "--with", lake), 2, "holds no bars")
+    assert_one_error(run_cli("reconcile", "--lake", nowhere, "--with", lake), 2, "is no lake")
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", f"files:{nowhere}"), 2, "no such file")
     other = csv_of(tmp_path / "other.csv", here)
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", other, "--tick", "0"), 2, "--tick 0")
