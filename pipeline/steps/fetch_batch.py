@@ -27,8 +27,9 @@ JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
 """The steps from the table `fetched` to `accepted`, the rows that may be stored, and `faulty`, the values not used."""
 SQL = ("steps/newest_bars", *JUDGE, "steps/stored", "steps/news", "steps/unkept", "steps/waiting")
 NEEDS_HELD = """
-SELECT EXISTS (FROM faulty) OR EXISTS (FROM stored WHERE (open + high + low + close + volume) IS NULL)
-    OR len(getvariable('quarantine_files')) > 0
+SELECT len(getvariable('quarantine_files')) > 0
+    OR EXISTS (FROM faulty AS f JOIN stored AS s ON s.symbol = f.symbol AND s.date = f.date)
+    OR EXISTS (FROM stored WHERE (open + high + low + close + volume) IS NULL)
 """
 """Whether the lake's quarantine may have values of the batch: reading it is reading batch files again."""
 

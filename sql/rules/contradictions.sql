@@ -6,8 +6,8 @@ grain: a scalar
 params: {p: "DOUBLE[] of open, high, low and close, each the result of written()"}
 needs: []
 returns: VARCHAR[] of four elements; the last is NULL, because the close is trusted
-reference: written() is the number that was written. Two prices that differ as written differ by at least one unit of the
-  last digit of the bar; smaller differences are the noise of floats, and no contradiction
+reference: written() is the number that was written. Two prices that differ as written differ by at least one unit of
+  the bar's last digit; smaller differences are the noise of floats, and no contradiction
 example: "SELECT contradictions([1.5, 1.5, 1.4, 1.6])"
 changes:
   - 2026-11-27 first version

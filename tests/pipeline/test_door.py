@@ -15,12 +15,18 @@ from duckdb import DuckDBPyConnection
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.events import VacuumEvent
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
+from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Window
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.judging import PRICES, judged
 from tests.pipeline.test_invariants import BLANK, BOUNDS, NUMBERS, SESSIONS, SYMBOLS, US, Row, Told, stored
 
@@ -162,6 +168,44 @@ def test_rows_of_a_day_that_differ(tmp_path: Path) -> None:
     before = names(lake)
     assert fetch(lake, 1, rows[::-1])["rows"] == 0
     assert names(lake) == before
+
+
+ZEROS = """symbol,date,open,high,low,close,volume
+3PL,2022-05-02,1.53,1.55,1.47,1.55,533459
+3PL,2022-05-04,0,0,0,1.55,591990
+3PL,2022-05-05,1.53,1.545,1.53,1.545,334
+3PL,2022-05-06,1.545,1.545,1.545,1.545,361353
+3PL,2022-05-09,0,0,0,1.545,300000
+3PL,2022-05-10,1.545,1.545,1.545,1.545,32
+3PL,2022-05-11,0,0,0,1.545,294008
+3PL,2022-05-13,1.545,1.545,1.545,1.545,473
+"""
+
+
+def test_a_file_with_zeros_through_the_whole_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(ZEROS)
+    source = open_source(f"files:{tmp_path}/x.csv", MARKETS["ASX"], settings(), prices="as-traded")
+    lake = Lake(str(tmp_path / "lake"))
+    result = run(lake, source, MARKETS["ASX"], start=date(1900, 1, 1), end=date.max)
+    assert (result["status"], sum(one["values"] for one in result["quarantined"])) == ("complete", 9)
+    with lake.session() as con:
+        lows = con.sql("SELECT low FROM bars_weekly ORDER BY date").fetchall()
+        ranges = con.sql("SELECT atr FROM atr('bars', 2) WHERE date = DATE '2022-05-06'").fetchall()
+    assert lows == [(1.47,), (1.545,)]
+    assert ranges == [(pytest.approx(0.01),)]
+
+
+def test_a_vacuum_keeps_the_quarantine(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    fetch(lake, 0, [bar(high=None), bar("BBB", low=0.0)], "12,5o")
+    consolidate({}, lake)
+    before = quarantined(lake)
+    event: VacuumEvent = {"delete": True, "raw": "archive", "raw_older_than_days": 0.0, "retention_hours": 1.0}
+    assert vacuum(event, lake)["raw"]["files"] == 1
+    assert quarantined(lake) == before
+    assert len(before) == 2
+    with lake.session() as con:
+        assert con.sql("SELECT low FROM raw_bars WHERE symbol = 'BBB'").fetchall() == [(0.0,)]
 
 
 def test_days_that_were_not_requested_are_not_judged(tmp_path: Path) -> None:
