@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.configuration import settings
@@ -26,6 +27,7 @@ from stockstream.pipeline.sources.base import Answer, Window
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.summarise import quarantine_lines, summarised
 from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.judging import PRICES, judged
 from tests.pipeline.test_invariants import BLANK, BOUNDS, NUMBERS, SESSIONS, SYMBOLS, US, Row, Told, stored
@@ -195,6 +197,20 @@ def test_a_file_with_zeros_through_the_whole_pipeline(tmp_path: Path) -> None:
     assert ranges == [(pytest.approx(0.01),)]
 
 
+def test_a_summary_adds_up_the_values_of_all_batches(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    batches: Any = [fetch(lake, 0, [bar(high=None)], "12,5o"), fetch(lake, 1, [bar(low=0.0)], "12,5o", "x")]
+    before: Any = {key: value for key, value in batches[0].items() if key != "quarantined"}  # of an earlier version
+    summary = summarised([*batches, before], None, lake, "told", US, str(DAY), {}, {}, ["a.csv: Bid is not used"])
+    groups = [(one["column_name"], one["values"], one["is_loss"]) for one in summary["quarantined"]]
+    assert (summary["status"], summary["notes"]) == ("partial", ["a.csv: Bid is not used"])
+    assert groups == [("high", 3, True), ("low", 1, False)]
+    assert quarantine_lines(summary["quarantined"]) == [
+        f"3 high not stored: not a number; the first: AAA {DAY} '12,5o' in a.csv, line 7",
+        f"1 low left empty: a price is above 0; the first: AAA {DAY} '0.0'",
+    ]
+
+
 def test_a_vacuum_keeps_the_quarantine(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     fetch(lake, 0, [bar(high=None), bar("BBB", low=0.0)], "12,5o")
@@ -257,8 +273,11 @@ hostile = st.fixed_dictionaries(
 )
 
 
+FEW = examples(BOUNDS, max_examples=max(5, BOUNDS.max_examples // 4))
+
+
 @given(st.lists(st.lists(hostile, max_size=6, unique_by=lambda row: (row["symbol"], row["date"])), max_size=3))
-@BOUNDS
+@FEW
 def test_no_view_has_what_cannot_be_and_each_is_in_quarantine(answers: list[list[Row]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
