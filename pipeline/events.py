@@ -160,7 +160,8 @@ class QuarantinedValues(TypedDict):
 
 
 class BatchResult(TypedDict):
-    """What fetch_batch returns; the Lambda function returns only the number of missing symbols."""
+    """What fetch_batch returns; the Lambda function returns only the numbers of missing symbols and of
+    values that are not used."""
 
     batchNumber: int | None
     date: str | None

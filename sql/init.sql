@@ -91,8 +91,8 @@ SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
--- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a float
--- has no decimals.
+-- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
+-- float has no decimals.
 CREATE OR REPLACE MACRO written(x) AS CASE
     WHEN x < 16777216 AND TRY_CAST(x AS FLOAT)::DOUBLE = x THEN CAST(CAST(TRY_CAST(x AS FLOAT) AS VARCHAR) AS DOUBLE)
     ELSE x

@@ -29,8 +29,9 @@ COMPARE = ("steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "ste
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
 NEEDS_HELD = """
-SELECT EXISTS (FROM faulty) OR EXISTS (FROM stored WHERE (open + high + low + close + volume) IS NULL)
-    OR len(getvariable('quarantine_files')) > 0
+SELECT len(getvariable('quarantine_files')) > 0
+    OR EXISTS (FROM faulty AS f JOIN stored AS s ON s.symbol = f.symbol AND s.date = f.date)
+    OR EXISTS (FROM stored WHERE (open + high + low + close + volume) IS NULL)
 """
 """Whether the lake's quarantine may have values of the batch: reading it is reading batch files again."""
 

@@ -6,14 +6,14 @@ grain: a scalar
 params: {p: "DOUBLE[] of open, high, low and close, each the result of written()"}
 needs: []
 returns: VARCHAR[] of four elements; the last is NULL, because the close is trusted
-reference: written() is the number that was written. Two prices that differ as written differ by at least one unit of the
-  last digit of the bar; smaller differences are the noise of floats, and no contradiction
+reference: written() is the number that was written. Two prices that differ as written differ by at least one unit of
+  the bar's last digit; smaller differences are the noise of floats, and no contradiction
 example: "SELECT contradictions([1.5, 1.5, 1.4, 1.6])"
 changes:
   - 2026-11-27 first version
 --- */
--- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a float
--- has no decimals.
+-- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
+-- float has no decimals.
 CREATE OR REPLACE MACRO written(x) AS CASE
     WHEN x < 16777216 AND TRY_CAST(x AS FLOAT)::DOUBLE = x THEN CAST(CAST(TRY_CAST(x AS FLOAT) AS VARCHAR) AS DOUBLE)
     ELSE x

@@ -13,14 +13,22 @@ from typing import Any
 import pytest
 from duckdb import DuckDBPyConnection
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.events import VacuumEvent
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.runner import run
+from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.sources.base import Answer, Window
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from stockstream.pipeline.steps.rollback import run as rollback
+from stockstream.pipeline.steps.summarise import quarantine_lines, summarised
+from stockstream.pipeline.steps.vacuum import run as vacuum
 from tests.judging import PRICES, judged
 from tests.pipeline.test_invariants import BLANK, BOUNDS, NUMBERS, SESSIONS, SYMBOLS, US, Row, Told, stored
 
@@ -164,6 +172,58 @@ def test_rows_of_a_day_that_differ(tmp_path: Path) -> None:
     assert names(lake) == before
 
 
+ZEROS = """symbol,date,open,high,low,close,volume
+3PL,2022-05-02,1.53,1.55,1.47,1.55,533459
+3PL,2022-05-04,0,0,0,1.55,591990
+3PL,2022-05-05,1.53,1.545,1.53,1.545,334
+3PL,2022-05-06,1.545,1.545,1.545,1.545,361353
+3PL,2022-05-09,0,0,0,1.545,300000
+3PL,2022-05-10,1.545,1.545,1.545,1.545,32
+3PL,2022-05-11,0,0,0,1.545,294008
+3PL,2022-05-13,1.545,1.545,1.545,1.545,473
+"""
+
+
+def test_a_file_with_zeros_through_the_whole_pipeline(tmp_path: Path) -> None:
+    (tmp_path / "x.csv").write_text(ZEROS)
+    source = open_source(f"files:{tmp_path}/x.csv", MARKETS["ASX"], settings(), prices="as-traded")
+    lake = Lake(str(tmp_path / "lake"))
+    result = run(lake, source, MARKETS["ASX"], start=date(1900, 1, 1), end=date.max)
+    assert (result["status"], sum(one["values"] for one in result["quarantined"])) == ("complete", 9)
+    with lake.session() as con:
+        lows = con.sql("SELECT low FROM bars_weekly ORDER BY date").fetchall()
+        ranges = con.sql("SELECT atr FROM atr('bars', 2) WHERE date = DATE '2022-05-06'").fetchall()
+    assert lows == [(1.47,), (1.545,)]
+    assert ranges == [(pytest.approx(0.01),)]
+
+
+def test_a_summary_adds_up_the_values_of_all_batches(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    batches: Any = [fetch(lake, 0, [bar(high=None)], "12,5o"), fetch(lake, 1, [bar(low=0.0)], "12,5o", "x")]
+    before: Any = {key: value for key, value in batches[0].items() if key != "quarantined"}  # of an earlier version
+    summary = summarised([*batches, before], None, lake, "told", US, str(DAY), {}, {}, ["a.csv: Bid is not used"])
+    groups = [(one["column_name"], one["values"], one["is_loss"]) for one in summary["quarantined"]]
+    assert (summary["status"], summary["notes"]) == ("partial", ["a.csv: Bid is not used"])
+    assert groups == [("high", 3, True), ("low", 1, False)]
+    assert quarantine_lines(summary["quarantined"]) == [
+        f"3 high not stored: not a number; the first: AAA {DAY} '12,5o' in a.csv, line 7",
+        f"1 low left empty: a price is above 0; the first: AAA {DAY} '0.0'",
+    ]
+
+
+def test_a_vacuum_keeps_the_quarantine(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    fetch(lake, 0, [bar(high=None), bar("BBB", low=0.0)], "12,5o")
+    consolidate({}, lake)
+    before = quarantined(lake)
+    event: VacuumEvent = {"delete": True, "raw": "archive", "raw_older_than_days": 0.0, "retention_hours": 1.0}
+    assert vacuum(event, lake)["raw"]["files"] == 1
+    assert quarantined(lake) == before
+    assert len(before) == 2
+    with lake.session() as con:
+        assert con.sql("SELECT low FROM raw_bars WHERE symbol = 'BBB'").fetchall() == [(0.0,)]
+
+
 def test_days_that_were_not_requested_are_not_judged(tmp_path: Path) -> None:
     result = fetch(Lake(str(tmp_path)), 0, [bar(day=date(2024, 1, 2), close=0.0), bar("XXX", close=0.0)])
     assert result["quarantined"] == []
@@ -213,8 +273,11 @@ hostile = st.fixed_dictionaries(
 )
 
 
+FEW = examples(BOUNDS, max_examples=max(5, BOUNDS.max_examples // 4))
+
+
 @given(st.lists(st.lists(hostile, max_size=6, unique_by=lambda row: (row["symbol"], row["date"])), max_size=3))
-@BOUNDS
+@FEW
 def test_no_view_has_what_cannot_be_and_each_is_in_quarantine(answers: list[list[Row]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         lake = Lake(folder)
