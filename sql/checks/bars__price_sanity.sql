@@ -8,7 +8,7 @@ grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail
 reference: a safety net, since read_raw judges every row before it is published, and sql/rules says what cannot be. It
-  repeats the limits on purpose. Prices that were floats differ by a ten-millionth, which is no difference here
+  repeats the limits on purpose
 fix: "`stockstream consolidate --full` judges all rows again; report what remains"
 changes:
   - 2026-11-21 first version
@@ -23,7 +23,7 @@ WITH described AS (
         WHEN open <= 0 THEN format('open is {}', open)
         WHEN high <= 0 THEN format('high is {}', high)
         WHEN low <= 0 THEN format('low is {}', low)
-        WHEN high < low * 0.999999 THEN format('high {} is below low {}', high, low)
+        WHEN high < low THEN format('high {} is below low {}', high, low)
         WHEN adjusted_close <= 0 THEN format('adjusted_close is {}', adjusted_close)
         WHEN volume < 0 THEN format('volume is {}', volume)
         WHEN dividend < 0 THEN format('dividend is {}', dividend)

@@ -127,5 +127,10 @@ def test_wrong_usage(tmp_path: Path) -> None:
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", f"files:{nowhere}"), 2, "no such file")
     other = csv_of(tmp_path / "other.csv", here)
     assert_one_error(run_cli("reconcile", "--lake", lake, "--with", other, "--tick", "0"), 2, "--tick 0")
-    assert_one_error(run_cli("reconcile", "--lake", lake, "--with", other, "--symbols", "AAB"), 2, "AAB", "mean AAA")
+    assert_one_error(
+        run_cli("reconcile", "--lake", lake, "--with", other, "--prices", "adjusted", "--symbols", "AAB"),
+        2,
+        "AAB",
+        "mean AAA",
+    )
     assert not Lake(lake).store.list("silver/")

@@ -243,10 +243,6 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
             f"TEN {NEW} adjusted close 1 is 0.1 times the 10 before",
         ],
     ),
-    ("bars__price_suspicious", silver_with("open", "9.9"), [f"AAA {DAYS[2]} open 9.9 is below low 10"]),
-    ("bars__price_suspicious", silver_with("open", "10.1"), [f"AAA {DAYS[2]} open 10.1 is above high 10"]),
-    ("bars__price_suspicious", silver_with("low", "10.1"), [f"AAA {DAYS[2]} close 10 is below low 10.1"]),
-    ("bars__price_suspicious", silver_with("high", "9.9"), [f"AAA {DAYS[2]} close 10 is above high 9.9"]),
     (
         "bars__no_session",
         fresh(bar("AAA", date(2024, 1, 20)), bar("BBB", date(2024, 1, 15)), bar("CCC", date(2024, 1, 16))),
