@@ -166,7 +166,7 @@ def undo_dividends(con: DuckDBPyConnection) -> None:
 
 
 def derive_actions(con: DuckDBPyConnection) -> str | None:
-    """Set the dividends and splits that files do not list from the adjusted close; return a note on small steps, if any."""
+    """Set the dividends and splits that files do not list from the adjusted close; return a note on small steps."""
     con.execute(f"CREATE TEMP TABLE derived AS {load('steps/derive_actions').text}")
     con.execute(
         "UPDATE bars_of_files AS b SET dividend = coalesce(b.dividend, d.dividend),"

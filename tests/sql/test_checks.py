@@ -435,8 +435,9 @@ def test_silver_is_compared_by_the_order_of_the_merge(
 def test_each_column_decides_where_those_before_it_are_equal(
     name: str, empty: duckdb.DuckDBPyConnection, tmp_path: Path
 ) -> None:
-    row = bar("AAA", DAYS[0]) | {"source": "a", "price_basis": DAYS[0]}
-    greater = {"fetch_timestamp": LATER, "source": "b", "price_basis": DAYS[1], "volume": 101}.get(name, 11.0)
+    row = bar("AAA", DAYS[0]) | {"source": "a", "price_basis": DAYS[0], "high": 13.0, "low": 8.0}
+    others = {"fetch_timestamp": LATER, "source": "b", "price_basis": DAYS[1], "volume": 101, "high": 14.0, "low": 9.0}
+    greater = others.get(name, 11.0)
     assert is_found(empty, tmp_path, row, [row | {name: greater}])
     assert not is_found(empty, tmp_path, row | {name: greater}, [row])
     if name not in ("fetch_timestamp", "price_basis"):  # read_raw has values for these
