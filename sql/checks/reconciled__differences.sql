@@ -14,16 +14,9 @@ changes:
 --- */
 SELECT
     symbol, date,
-    concat_ws(
-        ', ',
-        concat(verdict, ' (', other, ')'),
-        CASE WHEN missing_here > 0 THEN format('{} bars missing here', missing_here) END,
-        CASE WHEN missing_there > 0 THEN format('{} missing there', missing_there) END,
-        CASE WHEN shifted > 0 THEN format('{} shifted', shifted) END,
-        CASE WHEN ratio > 0 THEN format('{} with another ratio', ratio) END,
-        CASE WHEN prices > 0 THEN format('{} prices differ', prices) END,
-        CASE WHEN volumes > 0 THEN format('{} volumes differ', volumes) END,
-        CASE WHEN actions > 0 THEN format('{} actions differ', actions) END
+    format(
+        '{} ({}): {} bars missing, {} shifted, {} with another ratio; {} prices, {} volumes, {} actions differ',
+        verdict, other, missing_here + missing_there, shifted, ratio, prices, volumes, actions
     ) AS detail
 FROM reconciled_symbols
 WHERE verdict NOT IN ('equal', 'within_tolerance')

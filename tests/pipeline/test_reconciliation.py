@@ -354,7 +354,8 @@ def test_what_the_check_reports(tmp_path: Path) -> None:
     check = load("checks/reconciled__differences").text
     assert read(lake, check) == []
     compare(lake, other)
-    assert read(lake, check) == [("AAA", DAYS[0], f"missing_there ({other.uri}), 1 missing there")]
+    counts = "1 bars missing, 0 shifted, 0 with another ratio; 0 prices, 0 volumes, 0 actions differ"
+    assert read(lake, check) == [("AAA", DAYS[0], f"missing_there ({other.uri}): {counts}")]
 
 
 def test_lakes_on_s3(s3: S3Server, tmp_path: Path) -> None:

@@ -89,6 +89,27 @@ BOUNDARIES = [
         Boundary("bars__price_sanity", silver_with(column, "'nan'"), [f"{THIRD} a price is no finite number"])
         for column in ("open", "high", "low")
     ),
+    *(
+        Boundary("bars__price_sanity", silver_with(column, "0.0"), [f"{THIRD} {column} is 0.0"])
+        for column in ("open", "high", "low")
+    ),
+    Boundary("bars__price_sanity", fresh(bar("AAA", NEW, 0.5)), []),
+    # Days before the first session of the calendar and after its last one are not known to be without session.
+    Boundary("bars__no_session", fresh(bar("AAA", date(1949, 6, 11)), bar("AAA", date(2099, 6, 13))), []),
+    # The smallest ratio that is judged is 3:2.
+    Boundary(
+        "bars__split_step",
+        fresh(bar("SPL", DAYS[0], 10.0), bar("SPL", DAYS[1], 10.0, price_basis=DAYS[0]), bar("SPL", DAYS[2], 5.0)),
+        [],
+    ),
+    Boundary(
+        "bars__split_step",
+        fresh(bar("SPL", DAYS[0], 200.0, price_basis=DAYS[1]), bar("SPL", DAYS[1], 100.0, split_ratio=2.0)),
+        [
+            f"SPL {DAYS[1]} the close of {DAYS[0]} is 2 times that of {DAYS[1]} in today's shares, about the step of a "
+            "split 2: older prices are not restated"
+        ],
+    ),
     # A suspicious bar: on the limits, and outside of each alone.
     Boundary("bars__price_suspicious", fresh(bar("AAA", NEW, 99.0), bar("BBB", NEW, 1.01)), []),
     Boundary(

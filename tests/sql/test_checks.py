@@ -333,10 +333,14 @@ PLANTS.append(
         "reconciled__differences",
         silver(
             f"{RECONCILED} UNION ALL SELECT * REPLACE ('bar' AS column_name, 1 AS bars) FROM ({RECONCILED})"
-            f" UNION ALL SELECT * REPLACE ('BBB' AS symbol, 'equal' AS verdict) FROM ({RECONCILED})",
+            f" UNION ALL SELECT * REPLACE ('BBB' AS symbol, 'equal' AS verdict) FROM ({RECONCILED})"
+            f" UNION ALL SELECT * REPLACE ('CCC' AS symbol, 'within_tolerance' AS verdict) FROM ({RECONCILED})",
             "reconciled",
         ),
-        ["AAA 2024-01-08 missing_there (polygon), 1 missing there"],
+        [
+            "AAA 2024-01-08 missing_there (polygon): 1 bars missing, 0 shifted, 0 with another ratio; 0 prices, "
+            "0 volumes, 0 actions differ"
+        ],
     )
 )
 
