@@ -31,7 +31,7 @@ demo: install ## create a lake of real bars in demo-lake/, and run a first query
 quick: install ## run the fast tests of all areas (under two minutes), for use while editing
 	$(BIN)/python -m pytest -m "not slow and not faults and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
-test: install ## run the test suite, with one test per kind of fault
+test: install ## run the test suite, without the slow families below
 	$(BIN)/python -m pytest -m "not hypothesis and not faults and not benchmarks and not recipes and not e2e and not wheels"
 
 test-properties: install ## run the property tests: random histories, files and tables, with hypothesis

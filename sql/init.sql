@@ -120,23 +120,23 @@ CREATE OR REPLACE MACRO contradictions(p) AS [
 
 -- sql/rules/number_faults.sql
 CREATE OR REPLACE MACRO price_fault(x) AS CASE
-    WHEN x <= 0 THEN 'a price is above 0'
-    WHEN isinf(x) THEN 'a price is a finite number'
+    WHEN x <= 0 THEN 'not above 0'
+    WHEN isinf(x) THEN 'not a finite number'
 END;
 
 CREATE OR REPLACE MACRO volume_fault(x) AS CASE
-    WHEN x < 0 THEN 'a volume is not below 0'
+    WHEN x < 0 THEN 'below 0'
     WHEN x IN (2147483647, 4294967295, 9223372036854775807) THEN 'a number that stands for none'
 END;
 
 CREATE OR REPLACE MACRO dividend_fault(x) AS CASE
-    WHEN x < 0 THEN 'a dividend is not below 0'
-    WHEN isinf(x) THEN 'a dividend is a finite number'
+    WHEN x < 0 THEN 'below 0'
+    WHEN isinf(x) THEN 'not a finite number'
 END;
 
 CREATE OR REPLACE MACRO split_ratio_fault(x) AS CASE
-    WHEN x <= 0 THEN 'a split ratio is above 0'
-    WHEN isinf(x) THEN 'a split ratio is a finite number'
+    WHEN x <= 0 THEN 'not above 0'
+    WHEN isinf(x) THEN 'not a finite number'
 END;
 
 -- sql/rules/price_faults.sql

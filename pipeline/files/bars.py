@@ -12,7 +12,7 @@ from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.files.inputs import Input
 from stockstream.sql.loader import load
 
-NO_DIVIDEND = 1e-5
+NO_DIVIDEND = 1e-6
 """Smallest dividend that exists, as a share of the price: smaller steps are rounding errors."""
 _NO_PRICE = "open IS NULL AND high IS NULL AND low IS NULL AND close IS NULL AND adjusted_close IS NULL"
 _HAS_ACTION = "(coalesce(dividend, 0) <> 0 OR coalesce(split_ratio, 1) <> 1)"

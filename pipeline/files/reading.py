@@ -99,12 +99,12 @@ class Reading:
         if self._is_parquet:
             groups, self._bad, self._unused = read_schemas(con, self._inputs, self._columns)
             self._refuse_nothing(groups)
-            self._refuse_unused_mapping({name for group in groups for name in group.names.values()})
+            self._refuse_unused_mapping([name for group in groups for name in group.names.values()])
             return groups
         heads, self._bad = read_heads(self._inputs, self._columns)
         self._refuse_nothing(heads)
         if not any(head.layout.blocks for head in heads):  # in a wide table nothing has to be mapped
-            self._refuse_unused_mapping({name for head in heads for name in head.layout.names})
+            self._refuse_unused_mapping([name for head in heads for name in head.layout.names])
         self._unused = unused_columns(heads)
         for group in Staging(self._folder / "sample", SAMPLE_LINES).stage(_sample(heads)):
             conversion.refuse_unreadable(group)
@@ -129,11 +129,11 @@ class Reading:
             file, reason = next(iter(self._bad.items()))
             raise UsageError(f"{self._inputs[file].name} {reason}")
 
-    def _refuse_unused_mapping(self, names: set[str]) -> None:
+    def _refuse_unused_mapping(self, names: Sequence[str]) -> None:
         """Refuse `--column close=Last` where no file has a column Last."""
         for ours, name in self._columns.items():
             if name and name not in names:
-                raise UsageError(f"--column {ours}={name}: {self._path} has {', '.join(sorted(names))}")
+                raise UsageError(f"--column {ours}={name}: {self._path} has {', '.join(dict.fromkeys(names))}")
 
     def _missing(self, con: DuckDBPyConnection) -> dict[str, str]:
         """Return the reason per file and symbol without a bar.

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from stockstream.pipeline.files.columns import PERIODS, plain
 from stockstream.pipeline.files.inputs import Input, UnreadableFile, fallback
 from stockstream.pipeline.files.layouts import HEAD, Layout, recognise
+from stockstream.sql.session import quoted as literal
 
 ROWS = 100_000
 """Rows that are held in memory before they are written."""
@@ -106,7 +107,7 @@ class Staging:
                     self.not_utf8.append(head.source.name)
             writer.write_table(buffer.flush())
         return Group(
-            f"read_parquet('{path}')",
+            f"read_parquet({literal(str(path))})",
             dict.fromkeys(ours, "VARCHAR"),
             [head.file for head in heads],
             bool(layout.blocks),

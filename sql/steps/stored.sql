@@ -9,8 +9,8 @@ variables: [batch_symbols]
 tables:
   windows: "symbol VARCHAR, start_date DATE, end_date DATE"
 makes:
-  stored: symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, price_basis, later_splits,
-    is_empty
+  stored: symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, price_basis,
+    later_splits, is_empty
 returns: temp table stored
 changes:
   - 2026-11-27 first version; it was part of news

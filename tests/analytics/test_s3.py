@@ -82,8 +82,10 @@ def without_names(text: str) -> str:
 
 
 def content(body: bytes) -> bytes:
-    """Return the content of a file as `without_names`, and in a manifest also without the versions of its store."""
-    return re.sub(r'"made_from": {[^}]*}', "", without_names(body.decode())).encode() if body[:1] == b"{" else body
+    """Return the content of a file as `without_names`, in a manifest without the versions of its store, and in stored
+    findings without their time."""
+    varying = r'"made_from": {[^}]*}|"checked_at": "[^"]*"'
+    return re.sub(varying, "", without_names(body.decode())).encode() if body[:1] == b"{" else body
 
 
 def run_twice(twins: Twins, at: datetime, *arguments: str) -> list[dict[str, object]]:
@@ -125,6 +127,13 @@ def twins(s3_server: S3Server, environment: None, tmp_path_factory: pytest.TempP
     return twins
 
 
+EMPTY = {
+    f"views/{name}"
+    for name in ("signals", "reconciled", "reconciled_symbols", "reused_symbols", "code_histories", "split_steps")
+}
+"""Views without rows here: signals need more days, and are compared on the demo's bars below; nothing was reconciled."""
+
+
 def csv_of(lake: str, query: str) -> str:
     """Return the result of a query as the command prints it (CSV), without the name of the lake."""
     ran = run_cli("query", query, "--lake", lake, "--format", "csv")
@@ -152,7 +161,7 @@ def test_every_view_gives_the_same_bytes(view: str, twins: Twins, s3: S3Server) 
     query = query_of(view)
     in_folder, on_s3 = csv_of(twins.folder, query), csv_of(twins.s3, query)
     assert in_folder == on_s3
-    if view != "views/signals":  # these need more days; they are compared on the demo's bars below
+    if view not in EMPTY:
         assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"
 
 

@@ -56,9 +56,9 @@ def _short_tail() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(params=["kinds", pytest.param("all", marks=pytest.mark.faults)])
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.faults) for name in ("kinds", "all")])
 def sweep(request: pytest.FixtureRequest) -> bool:
-    """Return whether to try a fault at every moment (`make test-faults`), or once per kind of moment (`make test`)."""
+    """Return whether to try a fault at every moment or once per kind of moment; `make test-faults` does both."""
     return bool(request.param == "all")
 
 

@@ -30,7 +30,7 @@ SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 COLUMNS = "symbol, date, open, high, low, close, volume, adjusted_close, dividend, split_ratio, source, price_basis"
 Bar = tuple[Any, ...]
 
-pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
+pytestmark = [pytest.mark.faults, pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")]
 
 
 @pytest.fixture(scope="session")

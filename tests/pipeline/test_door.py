@@ -207,7 +207,7 @@ def test_a_summary_adds_up_the_values_of_all_batches(tmp_path: Path) -> None:
     assert groups == [("high", 3, True), ("low", 1, False)]
     assert quarantine_lines(summary["quarantined"]) == [
         f"3 high not stored: not a number; the first: AAA {DAY} '12,5o' in a.csv, line 7",
-        f"1 low left empty: a price is above 0; the first: AAA {DAY} '0.0'",
+        f"1 low left empty: not above 0; the first: AAA {DAY} '0.0'",
     ]
 
 

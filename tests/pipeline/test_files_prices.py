@@ -40,7 +40,7 @@ def test_the_view_of_adjusted_bars_returns_the_total_return_prices_of_the_file(t
 
 
 @pytest.mark.parametrize(
-    ("digits", "dividend", "is_derived"), [(2, 0.05, True), (2, 0.006, False), (6, 0.002, True), (6, 0.000002, False)]
+    ("digits", "dividend", "is_derived"), [(2, 0.05, True), (2, 0.006, False), (6, 0.002, True), (4, 0.0001, False)]
 )
 def test_the_tolerance_of_derived_dividends_follows_from_the_digits(
     digits: int, dividend: float, is_derived: bool, tmp_path: Path

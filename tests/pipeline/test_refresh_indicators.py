@@ -151,4 +151,5 @@ def test_refresh_on_the_command_line(tmp_path: Path) -> None:
     made = json.loads(run_cli("indicators", "refresh", "--full", "--json", "--lake", lake.uri).out)
     assert (made["whole"], made["rows"]) == (True, table(lake, "SELECT count(*) FROM bars")[0][0])
     empty = run_cli("indicators", "refresh", "--lake", str(tmp_path / "empty"))
-    assert (empty.code, empty.out) == (0, "indicators up to date\n")
+    assert (empty.code, empty.out) == (2, "")
+    assert "is no lake" in empty.err

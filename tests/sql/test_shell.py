@@ -23,7 +23,8 @@ def lake(tmp_path: Path) -> Path:
     with duckdb.connect() as con:
         con.execute(load("schema/raw").text)
         con.execute(
-            "INSERT INTO raw (symbol, date, close) VALUES ('AAA', '2026-11-19', 1.5), ('AAA', '2026-11-20', NULL)"
+            "INSERT INTO raw (symbol, date, close, volume)"
+            " VALUES ('AAA', '2026-11-19', 1.5, 9), ('AAA', '2026-11-20', NULL, 9)"
         )
         con.execute(f"COPY raw TO '{tmp_path}/lake/raw-data/2026-11-20-batch-0.parquet' (FORMAT parquet)")
     return tmp_path / "lake"

@@ -167,9 +167,10 @@ def rejections(strategy: Factory, combinations: Sequence[Params]) -> list[str | 
         UsageError: it rejects all of them.
     """
     reasons: list[str | None] = []
+    chosen = _class(strategy)
     for params in combinations:
         try:
-            make_strategy(_class(strategy), params)
+            make_strategy(chosen, params)
             reasons.append(None)
         except UsageError as error:
             reasons.append(str(error))
