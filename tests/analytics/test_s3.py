@@ -131,7 +131,7 @@ EMPTY = {
     f"views/{name}"
     for name in ("signals", "reconciled", "reconciled_symbols", "reused_symbols", "code_histories", "split_steps")
 }
-"""Views without rows here: signals need more days, and are compared on the demo's bars below; nothing was reconciled."""
+"""Views without rows here: signals need more days, and are compared on the demo's bars; nothing was reconciled."""
 
 
 def csv_of(lake: str, query: str) -> str:
