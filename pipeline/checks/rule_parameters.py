@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from datetime import date, datetime
 from typing import Annotated, Any
 
@@ -26,7 +27,7 @@ def _share(value: object) -> object:
 Share = Annotated[float, BeforeValidator(_share)]
 
 
-class Parameters(BaseModel):
+class Parameters(BaseModel, ABC):
     """The parameters of a rule."""
 
     model_config = ConfigDict(extra="forbid")
@@ -40,9 +41,9 @@ class Parameters(BaseModel):
         """Return the columns of the result that identify a bad row; empty: all but `detail`."""
         return key
 
+    @abstractmethod
     def title(self, table: str, date: str) -> str:
         """Return what a bad row is."""
-        raise NotImplementedError
 
 
 class _OfColumns(Parameters):
