@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 20
 JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
 """The steps from the table `fetched` to `accepted`, the rows that may be stored, and `faulty`, the values not used."""
-COMPARE = ("steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
+COMPARE = ("steps/batch_factors", "steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
 NEEDS_HELD = """
@@ -188,6 +188,7 @@ def _store(
     for _ in range(MAX_ATTEMPTS):
         list_files(con, lake.uri)
         pick_files(con, lake.uri, file_filter)
+        con.execute(load("steps/batch_factors").text)
         con.execute(load("steps/stored").text)
         _read_held(con, file_filter)
         declared = {"basis_is_declared": source.basis_is_declared}

@@ -5,7 +5,7 @@ status: active
 grain: one row per symbol and date
 params:
   basis_is_declared: BOOLEAN, whether the user has declared the price basis
-needs: [split_factors, steps/accept, steps/stored]
+needs: [steps/batch_factors, steps/accept, steps/stored]
 makes:
   paired: symbol, date, came, accepted, stored, is_new, later_splits, stored_splits, price_basis, basis_so_far
 returns: temp table paired; accepted and stored are structs of the judged values
@@ -23,7 +23,7 @@ WITH incoming AS (
         max(CASE WHEN b.split_ratio <> 1.0 AND b.date <= b.price_basis THEN b.date END) OVER (PARTITION BY b.symbol)
             AS newest_split
     FROM accepted AS b
-    LEFT JOIN split_factors AS f
+    LEFT JOIN batch_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
 )

@@ -4,7 +4,7 @@ title: The rows of the lake for the days that were requested.
 status: active
 grain: one row per symbol and date
 params: {}
-needs: [latest_bars, split_factors]
+needs: [latest_bars, steps/batch_factors]
 variables: [batch_symbols]
 tables:
   windows: "symbol VARCHAR, start_date DATE, end_date DATE"
@@ -22,7 +22,7 @@ SELECT
     coalesce(b.close, b.open, b.high, b.low, b.volume, b.adjusted_close, b.dividend, b.split_ratio) IS NULL AS is_empty
 FROM latest_bars AS b
 JOIN windows AS w ON w.symbol = b.symbol AND b.date >= w.start_date AND b.date <= w.end_date
-LEFT JOIN split_factors AS f
+LEFT JOIN batch_factors AS f
     ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
         AND b.date >= f.history_from AND b.date < f.history_until
 -- DuckDB pushes constants through the window of latest_bars into the scan, but not a sub-query.
