@@ -74,7 +74,11 @@ def nothing(rng: random.Random, here: Rows, there: Rows) -> set[Finding]:
 def a_price(ticks: int) -> Change:
     def change(rng: random.Random, here: Rows, there: Rows) -> set[Finding]:
         place, column = some(rng), rng.choice(PRICES)
-        there[place][column] = round(there[place][column] + rng.choice((-1, 1)) * ticks / 100, 2)
+        sign = {"high": 1, "low": -1}.get(column, rng.choice((-1, 1)))
+        price = there[place][column] = round(there[place][column] + sign * ticks / 100, 2)
+        if column not in ("high", "low"):  # both sides have room for it, because a price outside its bar is no price
+            for row in (here[place], there[place]):
+                row["high"], row["low"] = max(row["high"], price), min(row["low"], price)
         return {(DAYS[place], column, "differs")} if ticks > 1 else set()
 
     return change

@@ -20,8 +20,8 @@ from tests.analytics.backtest._bars import FREE, day, play, table_of
 CAPITAL = 1000.0
 SYMBOLS = ("AAA", "BBB", "CCC")
 PRICES = [2.0, 4.75, 5.0, 5.25, 8.0, 10.0, 20.0, 37.5]
-GONE = 60
-"""Number of a last day so late that symbols without recent bars count as delisted."""
+LATE = 60
+"""Number of a last day long after the one before it."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,7 @@ account = st.fixed_dictionaries(
         "borrow_rate": st.sampled_from([0, 0.1]),
         "interest_rate": st.sampled_from([0, 0.2]),
         "at_end": st.sampled_from(["hold", "close"]),
+        "delist_after": st.sampled_from([1, 2, 21]),
     }
 )
 
@@ -190,16 +191,20 @@ def assert_volume(fills: list[Transaction], today: dict[str, Bar], limit: float 
         assert limit is None or traded <= math.floor(limit * bar.volume) + 1e-9
 
 
+def close_delisted(books: Books, silent: dict[str, int], delist_after: int, today: date) -> None:
+    for symbol, sessions in silent.items():
+        if sessions >= delist_after and books.held[symbol]:
+            books.close_out(symbol, books.held[symbol], today)
+
+
 def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], strategy: Random, options: Any) -> None:
     books, curve = Books(options), result.curve
-    last_bars = {symbol: max((one for one, bars in days if symbol in bars), default=None) for symbol in SYMBOLS}
+    silent = dict.fromkeys(SYMBOLS, 0)  # sessions since the last bar
     previous, left = days[0][0], list(result.transactions)
     assert curve.dates == [one for one, _ in days]
     for at, (today, bars) in enumerate(days):
         books.charge((today - previous).days)
-        for symbol, last in last_bars.items():
-            if last is not None and last < today and (days[-1][0] - last).days > 30 and books.held[symbol]:
-                books.close_out(symbol, books.held[symbol], today)
+        close_delisted(books, silent, options["delist_after"], today)
         for symbol, bar in bars.items():
             if symbol in books.prices:
                 books.split(symbol, bar.split, today)
@@ -211,6 +216,9 @@ def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], s
             books.fill(fill)
         assert_volume([one for one in fills if id(one) not in closing], bars, options["volume_limit"])
         books.prices |= {symbol: bar.close for symbol, bar in bars.items()}
+        silent = {symbol: 0 if symbol in bars else count + 1 for symbol, count in silent.items()}
+        if at == len(days) - 1:
+            close_delisted(books, silent, options["delist_after"], today)
         for fill in (one for one in fills if id(one) in closing):
             assert at == len(days) - 1
             books.fill(fill)
@@ -245,7 +253,7 @@ def test_the_books_can_be_kept_again_and_no_rule_is_broken(
     bars: list[tuple[Bar | None, ...]], script: list[list[Action]], account: dict[str, Any], is_late: bool
 ) -> None:
     days = [
-        (day(GONE if is_late and at == len(bars) - 1 else at + 2), dict(zip(SYMBOLS, row, strict=True)))
+        (day(LATE if is_late and at == len(bars) - 1 else at + 2), dict(zip(SYMBOLS, row, strict=True)))
         for at, row in enumerate(bars)
     ]
     traded = [(one, {symbol: bar for symbol, bar in row.items() if bar}) for one, row in days]
