@@ -21,7 +21,7 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
 
 from stockstream.pipeline.errors import RateLimited, SourceError
-from stockstream.pipeline.yahoo_events import finite_number
+from stockstream.pipeline.yahoo_events import number_of
 
 _ONE_AT_A_TIME = Lock()
 """yfinance keeps one session, one crumb and unguarded dictionaries per process: it is not thread-safe."""
@@ -119,7 +119,7 @@ class _Recorder:
             answer = copy.deepcopy(body)
             indicators = answer["chart"]["result"][0]["indicators"]
             for block in (*indicators.get("quote", ()), *indicators.get("adjclose", ())):
-                block.update({name: [finite_number(value) for value in values] for name, values in block.items()})
+                block.update({name: [number_of(name, value) for value in values] for name, values in block.items()})
         except (AttributeError, KeyError, TypeError, ValueError):
             return  # not a chart: what is wrong with the answer is the caller's to say
         self.answer.json = lambda **_: answer

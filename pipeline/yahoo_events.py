@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 """The lists of quotes of a chart; columns of schema/raw.sql have the same names."""
+MAX_VOLUME = 2**63
+"""Volumes are stored as 64-bit integers."""
 Cell = dict[str, str | None]
 """A value that cannot be used: date, column_name, text and reason."""
 
@@ -70,10 +72,10 @@ def unread_prices(chart: Mapping[str, Any], timezone: ZoneInfo) -> list[Cell]:
     lists = {name: (indicators.get("quote") or [{}])[0].get(name) for name in COLUMNS}
     lists["adjusted_close"] = (indicators.get("adjclose") or [{}])[0].get("adjclose")
     return [
-        _cell(_day(stamp, timezone), name, str(value), "no number")
+        _cell(_day(stamp, timezone), name, str(value), "no number" if finite_number(value) is None else "too large")
         for name, values in lists.items()
         for stamp, value in zip(stamps, values or [], strict=False)
-        if value is not None and finite_number(value) is None
+        if value is not None and number_of(name, value) is None
     ]
 
 
@@ -83,7 +85,16 @@ def _listed(chart: Mapping[str, Any], kind: str, timezone: ZoneInfo) -> Iterator
 
 
 def _day(stamp: Any, timezone: ZoneInfo) -> date | None:
-    return datetime.fromtimestamp(stamp, timezone).date() if isinstance(stamp, int | float) else None
+    try:
+        return datetime.fromtimestamp(stamp, timezone).date() if isinstance(stamp, int | float) else None
+    except (OverflowError, OSError, ValueError):  # beyond the years of a date
+        return None
+
+
+def number_of(name: str, value: Any) -> float | None:
+    """Return the value of a column as a number, None if it is none that the column can have."""
+    number = finite_number(value)
+    return None if name == "volume" and number is not None and abs(number) >= MAX_VOLUME else number
 
 
 def finite_number(value: Any) -> float | None:

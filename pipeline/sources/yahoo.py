@@ -27,7 +27,8 @@ RESTATED_AT = timedelta(hours=10)
 
 _BARS = """
     symbol, CAST(date AS DATE) AS date, Open AS open, High AS high, Low AS low, Close AS close,
-    CAST(Volume AS BIGINT) AS volume, "Adj Close" AS adjusted_close, Dividends AS dividend,
+    CAST(CASE WHEN isfinite(CAST(Volume AS DOUBLE)) THEN Volume END AS BIGINT) AS volume,
+    "Adj Close" AS adjusted_close, Dividends AS dividend,
     CASE WHEN "Stock Splits" = 0 THEN 1 ELSE "Stock Splits" END AS split_ratio,
     CAST(price_basis AS DATE) AS price_basis
 """
@@ -152,10 +153,14 @@ class YahooSource(Source):
             frame[name] = [values.get(day.date(), 0.0) for day in frame.index]
         # A split that is announced for a day to come is in no price.
         split_days = [day.date() for day in frame.index[frame["Stock Splits"] != 0] if day.date() <= now.date()]
+        cells = unread_prices(chart, ZoneInfo(self.timezone)) + events.unused(frame.index)
+        # yfinance makes 0 of a missing volume.
+        if unknown := {cell["date"] for cell in cells if cell["column_name"] == "volume"}:
+            days = [str(day.date()) for day in frame.index]
+            frame["Volume"] = frame["Volume"].astype(float).where([day not in unknown for day in days])
         table = frame.reset_index().assign(
             symbol=window.symbol, price_basis=max([(now - RESTATED_AT).date(), *split_days])
         )
-        cells = unread_prices(chart, ZoneInfo(self.timezone)) + events.unused(frame.index)
         rows = [cell | {"symbol": window.symbol} for cell in cells]
         return Answer(
             (window.symbol,),

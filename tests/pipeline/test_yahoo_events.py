@@ -39,6 +39,14 @@ def test_values_that_are_no_numbers_are_missing_and_reported(yahoo: YahooReplay,
     ]
 
 
+def test_a_volume_that_no_column_holds_is_missing_and_reported(yahoo: YahooReplay, con: DuckDBPyConnection) -> None:
+    body = chart("BHP.AX", WEEK)
+    body["chart"]["result"][0]["indicators"]["quote"][0]["volume"][1] = 1e300
+    answer = fetch(yahoo, con, body)
+    assert rows(answer.bars, "volume")[1] == (None,)
+    assert cells(answer) == [(TUESDAY, "volume", "1e+300", "too large")]
+
+
 def test_events_that_are_listed_twice_count_once(yahoo: YahooReplay, con: DuckDBPyConnection) -> None:
     body = chart("BHP.AX", WEEK, {TUESDAY: 0.25}, {WEDNESDAY: (4, 1)})
     for kind, events in body["chart"]["result"][0]["events"].items():
