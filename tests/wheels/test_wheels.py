@@ -57,7 +57,9 @@ class Environment:
     def assert_stockstream_works(self) -> None:
         command = str(self.bin / "stockstream")
         assert "Usage: stockstream" in self.run(command, "--help")
-        assert self.run(command, "query", "SELECT 1 AS one", "--format", "csv") == "one\n1\n"
+        assert "rsi" in self.run(command, "indicators", "list")
+        query = "import stockstream.analytics as a; print(a.connect('none').sql('SELECT 1').fetchall())"
+        assert self.run(str(self.bin / "python"), "-c", query) == "[(1,)]\n"
 
     def assert_magic_works(self) -> None:
         self.run(str(self.bin / "python"), "-c", MAGIC)
