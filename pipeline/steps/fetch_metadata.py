@@ -22,6 +22,7 @@ from stockstream.pipeline.metadata.periods import SQL, is_up_to_date, merge
 from stockstream.pipeline.publishing import publish, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
 from stockstream.sql.loader import load
+from stockstream.sql.session import explain
 
 if TYPE_CHECKING:  # most runs need no client of Polygon, which takes a while to import
     from stockstream.pipeline.metadata.polygon import Page, PolygonReference
@@ -83,12 +84,13 @@ def run(
 
 def _doubts(lake: Lake) -> tuple[int, int]:
     """Return the numbers of symbols that two companies have had, and of those that may be code changes."""
-    with lake.session(no_files, "views/reused_symbols", "views/unlinked_symbols") as con:
-        reused, unlinked = (
-            con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0]
-            for view in ("reused_symbols", "unlinked_symbols")
-        )
-    return reused, unlinked
+    views = ("reused_symbols", "unlinked_symbols")
+    with lake.session(no_files, *(f"views/{view}" for view in views)) as con:
+        try:
+            counts = [con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0] for view in views]
+        except duckdb.Error as error:
+            raise explain(error, lake.uri) from None
+    return counts[0], counts[1]
 
 
 def _fetch(

@@ -56,10 +56,10 @@ def bars_of(tmp_path: Path) -> dict[Any, Path]:
     return files
 
 
-def command(lake: str, file: Path, day: Any, *more: str) -> list[str]:
+def command(lake: str, file: Path, day: Any, *more: str, batch_size: int = 2) -> list[str]:
     return [
         *("run", "--lake", lake, "--market", "US", "--source", f"files:{file}", "--date", str(day)),
-        *("--batch-size", "2", "--json", *more),
+        *("--batch-size", str(batch_size), "--json", *more),
     ]
 
 
@@ -122,7 +122,7 @@ def test_killed_at_any_time_under_load_nothing_is_lost(
     acknowledged, expected, killed = bars(first), bars(second), 0
     for turn in range(1 if lake_uri.startswith("s3://") else 3):
         lake = copy(first, f"{lake_uri}-{turn}")
-        argv = command(lake, bars_of[SECOND], SECOND, "--batch-size", "1")
+        argv = command(lake, bars_of[SECOND], SECOND, batch_size=1)
         for _ in range(2):
             ended = runner.run(argv, argv, kill_after=[random.uniform(0.05, 0.6) for _ in range(2)])
             killed += sum(one.killed for one in ended)
