@@ -103,8 +103,8 @@ RECIPES = {
             ("terraform/workflow.asl.json", '    "Check": {', STATE),
             (
                 "terraform/modules/functions/access.tf",
-                "    check              = []\n",
-                "    count_rows         = []\n    check              = []\n",
+                '    check              = ["state/checks/*"]\n',
+                '    count_rows         = []\n    check              = ["state/checks/*"]\n',
             ),
             (
                 "terraform/modules/functions/access.tf",

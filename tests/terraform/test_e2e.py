@@ -118,7 +118,7 @@ def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: D
     assert mail["Subject"] == "stockstream dev: ASX 2026-08-10 partial"
     assert f"0 of {len(SYMBOLS)} symbols are missing" in mail["Message"]
     assert "no dividend that can be read" in mail["Message"]
-    assert "AAX 2026-08-10 'none'" in mail["Message"]
+    assert "the first: AAX" in mail["Message"]
 
 
 def test_a_batch_is_retried_after_a_rate_limit(deployment: Deployment) -> None:
