@@ -229,6 +229,8 @@ class ResampleEvent(TypedDict, total=False):
 
     intervals: list[str] | None
     """Such as ["3d", "weekly"]; those of STOCKSTREAM_RESAMPLE by default."""
+    full: bool
+    """Compute all days again."""
 
 
 class ResampleResult(TypedDict):

@@ -64,5 +64,6 @@ def run(event: ResampleEvent, lake: Lake) -> ResampleResult:
     calendar = lake.store.get(SESSIONS)
     if calendar is None:
         raise LakeError(f"{lake.uri} has no trading calendar, which `stockstream run` stores: run that first")
-    published = refresh(lake, "resample", tables, inputs={"calendar": hashlib.sha256(calendar.data).hexdigest()})
+    inputs = {"calendar": hashlib.sha256(calendar.data).hexdigest()}
+    published = refresh(lake, "resample", tables, full=bool(event.get("full")), inputs=inputs)
     return {"generation": published.generation, "tables": published.report}

@@ -5,7 +5,7 @@ locations.py interprets lake URIs; explanations.py turns DuckDB's errors into me
 """
 
 from stockstream.sql.session.connection import connect
-from stockstream.sql.session.explanations import explain
+from stockstream.sql.session.explanations import explain, first_line
 from stockstream.sql.session.lake_files import (
     FileFilter,
     LakeWarning,
@@ -19,6 +19,7 @@ from stockstream.sql.session.lake_files import (
     set_generation,
     set_silver,
     silver_of,
+    unreadable,
 )
 from stockstream.sql.session.locations import normalise, run_date
 from stockstream.sql.session.s3 import DEFAULT_REGION, EXTENSIONS, extension
@@ -34,6 +35,7 @@ __all__ = [
     "explain",
     "extension",
     "files_of",
+    "first_line",
     "is_lake",
     "list_files",
     "listed_files",
@@ -46,4 +48,5 @@ __all__ = [
     "set_silver",
     "set_variable",
     "silver_of",
+    "unreadable",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from stockstream.sql.errors import LakeError, NoLake
@@ -20,6 +22,26 @@ HINTS = {
 """Advice, by a text that DuckDB's message contains; the first match is used."""
 NEWER = "the lake was written by a newer Stock Stream"
 """The beginning of the message with which lake.sql refuses a manifest of a newer format."""
+
+
+_OF_STORE = ("Cannot open file", "Permission denied", "No files found")
+"""Texts of errors of the file system that say nothing about the contents of a file."""
+_PATH = re.compile(r"(?:file|from|pattern) ['\"]([^'\"]+)['\"]")
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of DuckDB, without its kind and without bytes that cannot be printed."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its column names are no text"
+    line = str(error).split("\n")[0].removeprefix("Invalid Input Error: ").removeprefix("IO Error: ")
+    return "".join(character if character.isprintable() else "?" for character in line)
+
+
+def is_fault_of_store(error: duckdb.Error) -> bool:
+    """Return whether the store cannot be read, so that the error says nothing about the contents of a file."""
+    if isinstance(error, duckdb.HTTPException):
+        return True
+    return isinstance(error, duckdb.IOException) and any(part in str(error) for part in (*HINTS, *_OF_STORE))
 
 
 def explain(error: duckdb.Error, lake: str) -> LakeError:

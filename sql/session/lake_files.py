@@ -10,7 +10,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import load
-from stockstream.sql.session.explanations import explain
+from stockstream.sql.session.explanations import explain, first_line, is_fault_of_store
 from stockstream.sql.variables import quoted, set_variable
 
 ATTEMPTS = 10
@@ -18,6 +18,8 @@ ATTEMPTS = 10
 
 FileFilter = Callable[[list[str]], Iterable[str]]
 """A function that selects batch files: it takes their URIs and returns those to read, which may be copies elsewhere."""
+_intact: set[tuple[str, int, int, int]] = set()
+"""Versions of batch files in folders that this process has read whole: a run opens many connections."""
 Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
 """The parts of a silver table: the URIs of base, the URIs of delta, and the restated symbols."""
 
@@ -102,28 +104,36 @@ def pick_files(
         _leave_out_unreadable(con, lake)
 
 
-def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
-    """Exclude unreadable batch files, with a warning per file.
+def unreadable(con: DuckDBPyConnection, lake: str, files: Sequence[str]) -> dict[str, str]:
+    """Return the reason per batch file that cannot be read whole, page by page, or is no batch file.
 
-    All files are opened at once. Only if that fails are they opened one by one to find the unreadable ones.
+    All files are read at once; only if that fails are they read one by one. `con` has the views of `views/read_raw`;
+    its variable `fresh_files` is overwritten.
+
+    Raises:
+        LakeError: the store cannot be read.
     """
+    reasons: dict[str, str] = {}
+    unverified = [file for file in files if (version := _version(file)) is None or version not in _intact]
+    if unverified:
+        result = _foreign_files(con, unverified)
+        if isinstance(result, dict):
+            reasons = result
+        for file in unverified if isinstance(result, Exception) else ():
+            result = _foreign_files(con, [file])
+            if isinstance(result, duckdb.Error) and is_fault_of_store(result):
+                raise explain(result, lake)
+            reasons |= result if isinstance(result, dict) else {file: first_line(result)}
+    _intact.update(version for file in unverified if file not in reasons and (version := _version(file)))
+    return reasons
+
+
+def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
+    """Exclude unreadable batch files, with a warning per file."""
     files = files_of(con, "fresh_files")
-    bad: dict[str, str] = {}
-    result = _foreign_files(con)
-    if isinstance(result, duckdb.Error):
-        for file in files:
-            set_variable(con, "fresh_files", [file])
-            result = _foreign_files(con)
-            if isinstance(result, duckdb.HTTPException | duckdb.IOException):
-                raise explain(result, lake)  # the store is at fault, not the file
-            if isinstance(result, duckdb.Error):
-                bad[file] = str(result).split("\n")[0].removeprefix("Invalid Input Error: ")
-            else:
-                bad |= result
-    else:
-        bad = result
+    bad = unreadable(con, lake, files)
     for file, reason in bad.items():
-        message = f"{file} is left out, it is no readable batch file ({reason}): move it away"
+        message = f"{file} is left out, it is no readable batch file ({reason}): `stockstream repair` sets it aside"
         warnings.warn(message, LakeWarning, stacklevel=4)
     set_variable(con, "fresh_files", [file for file in files if file not in bad])
     if bad:
@@ -131,12 +141,22 @@ def _leave_out_unreadable(con: DuckDBPyConnection, lake: str) -> None:
     set_variable(con, "unreadable_files", sorted(bad))
 
 
-def _foreign_files(con: DuckDBPyConnection) -> dict[str, str] | duckdb.Error:
-    """Return the reason by file for Parquet files that are not batch files; an error if a file is not Parquet."""
+def _foreign_files(con: DuckDBPyConnection, files: Sequence[str]) -> dict[str, str] | Exception:
+    """Return the reason by file for Parquet files that are not batch files; an error if a file cannot be read."""
+    set_variable(con, "fresh_files", files)
     try:
-        con.execute("SELECT symbol FROM read_raw(getvariable('fresh_files')) LIMIT 0")
-        if not files_of(con, "fresh_files"):
-            return {}
-        return dict(con.execute(load("steps/foreign_files").text).fetchall())
-    except duckdb.Error as error:
+        foreign: dict[str, str] = dict(con.execute(load("steps/foreign_files").text).fetchall())
+        set_variable(con, "fresh_files", [file for file in files if file not in foreign])
+        con.execute(load("steps/read_whole").text).fetchall()
+        return foreign
+    except (duckdb.Error, UnicodeDecodeError) as error:  # the message may quote bytes of the file
         return error
+
+
+def _version(file: str) -> tuple[str, int, int, int] | None:
+    """Return the path, inode, time and size of a file in a folder; None for one on S3, or that is gone."""
+    try:
+        stat = Path(file).stat()
+    except OSError:
+        return None
+    return file, stat.st_ino, stat.st_mtime_ns, stat.st_size

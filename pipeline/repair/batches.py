@@ -1,0 +1,79 @@
+"""The batch files (`raw-data/`) and the values beside them (`quarantine/`), read page by page."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.pipeline.lake import QUARANTINE, RAW, Lake, no_files
+from stockstream.pipeline.repair.model import Finding, Kind
+from stockstream.pipeline.repair.reading import declared, local_files, whole_file
+from stockstream.sql.loader import load
+from stockstream.sql.session import explain, set_variable, unreadable
+
+AT_ONCE = 50
+"""Files that are read with one statement."""
+_NAME = re.compile(r"\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet", re.ASCII)
+_ACTION = "set it aside; the bars that nothing else has are fetched again"
+
+
+def batch_keys(lake: Lake) -> list[str]:
+    """Return the keys of all batch files."""
+    return [key for key in lake.store.list(RAW) if _NAME.fullmatch(key.removeprefix(RAW))]
+
+
+def verify_batches(lake: Lake, con: DuckDBPyConnection, keys: Sequence[str]) -> Iterator[tuple[str, Finding | None]]:
+    """Yield the key of each batch file, and the finding about it.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    for start in range(0, len(keys), AT_ONCE):
+        with local_files(lake, keys[start : start + AT_ONCE]) as paths:
+            reasons = unreadable(con, lake.uri, list(paths.values()))
+            for key, path in paths.items():
+                reason = reasons.get(path)
+                yield key, Finding(key, f"it cannot be read: {reason}", _ACTION, Kind.BATCH) if reason else None
+
+
+def verify_quarantine(lake: Lake, con: DuckDBPyConnection) -> Iterator[tuple[str, Finding | None]]:
+    """Yield the key of each file of values that could not be read, and the finding about it.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    columns = declared(con, "schema/quarantine")
+    for key in lake.store.list(QUARANTINE):
+        if _NAME.fullmatch(key.removeprefix(QUARANTINE)):
+            with local_files(lake, [key]) as paths:
+                problem = whole_file(con, paths[key], columns)
+            yield key, Finding(key, problem, "set it aside", Kind.QUARANTINE) if problem else None
+
+
+def changed_batches(lake: Lake, consolidated: Iterable[str], damaged: Iterable[str]) -> list[Finding]:
+    """Return the findings about batch files that have changed since they were consolidated.
+
+    No batch file has a checksum, and most flipped bits read as another value. But silver took its rows from them, and
+    silver has checksums, which have been verified. `damaged` are the keys of files that cannot be read.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    names = {*consolidated} - {key.removeprefix(RAW) for key in damaged}
+    with lake.session(no_files, "views/read_raw", "views/silver_bars") as con:
+        existing = [key for key in batch_keys(lake) if key.removeprefix(RAW) in names]
+        set_variable(con, "raw_files", [lake.store.uri(key) for key in existing])
+        try:
+            rows = con.execute(load("steps/changed_batches").text).fetchall()
+        except duckdb.Error as error:
+            raise explain(error, lake.uri) from None
+    action = "set it aside: silver, which is as it was published, keeps the bar"
+    return [
+        Finding(
+            f"{RAW}{file.rsplit('/', 1)[-1]}", f"it has changed since it was consolidated: {detail}", action, Kind.BATCH
+        )
+        for file, detail in rows
+    ]

@@ -1,0 +1,115 @@
+"""The marker, the trading calendar and the records in `state/`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, date, datetime
+
+from duckdb import DuckDBPyConnection
+
+from stockstream.pipeline.lake import CHECKS, MARKER, RUNS, SESSIONS, Lake
+from stockstream.pipeline.markets import MARKETS, Market
+from stockstream.pipeline.repair.aside import keep_copy, set_aside
+from stockstream.pipeline.repair.model import Finding, Kind
+from stockstream.pipeline.repair.reading import declared, local_files, whole_file
+from stockstream.sql.session import quoted
+
+Sessions = set[tuple[date, datetime, datetime]]
+
+
+def verify_marker(lake: Lake, market: Market | None, sessions: Sessions | None) -> tuple[Market | None, Finding | None]:
+    """Return the market, of the marker if it is intact, and the finding about the marker.
+
+    Without a marker the market is `market`, or the one whose calendar the lake's calendar is.
+    """
+    stored = lake.store.get(MARKER)
+    try:
+        held = json.loads(stored.data) if stored else {}
+        marked = MARKETS[held["market"]]
+        if held.get("calendar", marked.calendar) == marked.calendar:
+            return marked, None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        pass
+    fitting = [one for one in MARKETS.values() if sessions and _differences(one, sessions) == 0]
+    market = market or (fitting[0] if len(fitting) == 1 else None)
+    problem = "it is gone" if stored is None else "it names no market"
+    action = f"write it again: the market is {market.name}" if market else "name the market: --market ASX or US"
+    return market, Finding(MARKER, problem, action, Kind.MARKER)
+
+
+def read_calendar(lake: Lake, con: DuckDBPyConnection) -> tuple[Sessions | None, str | None]:
+    """Return the sessions of the lake's calendar, and what is wrong with the file."""
+    if lake.store.get(SESSIONS) is None:
+        return None, "it is gone"
+    with local_files(lake, [SESSIONS]) as paths:
+        problem = whole_file(con, paths[SESSIONS], declared(con, "schema/session"))
+        if problem is not None:
+            return None, problem
+        query = f"SELECT date, open_utc, close_utc FROM read_parquet({quoted(paths[SESSIONS])})"
+        return {*con.execute(query).fetchall()}, None
+
+
+def verify_calendar(market: Market | None, sessions: Sessions | None, problem: str | None) -> Finding | None:
+    """Return the finding about the calendar: it cannot be read, or it is not that of the market."""
+    if problem is None and sessions is not None and market is not None:
+        differences = _differences(market, sessions)
+        if differences:
+            problem = f"{differences} of its sessions are not those of {market.calendar}"
+        elif not sessions:
+            problem = "it has no sessions"
+    if problem is None:
+        return None
+    return Finding(SESSIONS, problem, "write it again from the calendar of the exchange", Kind.CALENDAR)
+
+
+def _differences(market: Market, sessions: Sessions) -> int:
+    """Return the number of sessions that are in only one of the two calendars, up to the end of the lake's."""
+    if not sessions:
+        return 0
+    last = max(sessions)[0]
+    try:
+        schedule = market.schedule(last.year)
+    except ValueError:  # a year that no calendar has
+        return len(sessions)
+    frame = schedule.loc[: str(last)]
+    opens, closes = (frame[name].dt.tz_convert(UTC).dt.tz_localize(None) for name in ("open", "close"))
+    expected = {
+        (day.date(), opened.to_pydatetime(), closed.to_pydatetime())
+        for day, opened, closed in zip(frame.index, opens, closes, strict=True)
+    }
+    return len(expected ^ sessions)
+
+
+def mend_state(lake: Lake, market: Market | None, findings: list[Finding]) -> None:
+    """Write the marker and the calendar again, and keep the bytes of those that were damaged.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+    marker = [finding for finding in findings if finding.kind is Kind.MARKER]
+    calendar = [finding for finding in findings if finding.kind is Kind.CALENDAR]
+    if market is None or not (marker or calendar):
+        return
+    if marker:
+        set_aside(lake, MARKER)
+    if calendar:
+        keep_copy(lake, SESSIONS)
+    lake.prepare(market, market.today(datetime.now(UTC)))
+    for finding in marker + calendar:
+        finding.repaired = True
+
+
+def verify_records(lake: Lake) -> Iterator[tuple[str, Finding | None]]:
+    """Yield the key of each record of checks and runs, and the finding about it."""
+    for prefix, action in {
+        CHECKS: "set it aside; `stockstream check` computes it again",
+        RUNS: "set it aside; it is a log of a run, which nothing reads",
+    }.items():
+        for key in lake.store.list(prefix):
+            stored = lake.store.get(key)
+            try:
+                is_record = stored is None or isinstance(json.loads(stored.data), dict | list)
+            except ValueError:
+                is_record = False
+            yield key, None if is_record else Finding(key, "it is no JSON", action, Kind.RECORD)
