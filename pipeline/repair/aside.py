@@ -39,8 +39,17 @@ def keep_copy(lake: Lake, key: str) -> str | None:
 def set_aside(lake: Lake, key: str) -> None:
     """Move an object to `damaged/KEY`: first the copy, then the deletion, so that a kill in between loses nothing.
 
+    For an object that is gone an empty one stands there, so that it is reported once.
+
     Raises:
         LakeError: the lake cannot be read or written.
     """
     if keep_copy(lake, key) is not None:
         lake.store.delete([key])
+    elif not is_set_aside(lake, key):
+        lake.store.put(f"{DAMAGED}{key}", b"", replaces=None)
+
+
+def is_set_aside(lake: Lake, key: str) -> bool:
+    """Return whether an object of this key has been set aside."""
+    return lake.store.get(f"{DAMAGED}{key}") is not None

@@ -6,14 +6,17 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
+import duckdb
+
 from stockstream.pipeline.companies import store_list
+from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.listings.base import Company
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.repair.aside import set_aside
 from stockstream.pipeline.repair.batches import batch_keys, changed_batches, verify_batches, verify_quarantine
-from stockstream.pipeline.repair.lists import verify_lists, verify_metadata
+from stockstream.pipeline.repair.lists import companies_per_day, verify_lists, verify_metadata
 from stockstream.pipeline.repair.losses import bars_lost, object_lost
 from stockstream.pipeline.repair.manifests import Generations, mend_generations, read_generations
 from stockstream.pipeline.repair.model import Finding, Kind, Loss, Progress, RepairResult, describe
@@ -73,7 +76,7 @@ class _Repair:
             self._verify(verify_batches(self.lake, con, batch_keys(self.lake)))
             self._compare(generations)
             self._verify(verify_quarantine(self.lake, con))
-            self._verify(verify_lists(self.lake))
+            self._verify(verify_lists(self.lake, self._companies(generations)))
             self._verify(verify_metadata(self.lake, con))
             self._verify(verify_records(self.lake))
         self.on_progress(self.total, self.total)
@@ -134,6 +137,16 @@ class _Repair:
             self.notes.append("batch files were not compared with silver, because the pointer has to be mended first")
             return
         self.findings += changed_batches(self.lake, generations.newest.consolidated, damaged)
+
+    def _companies(self, generations: Generations) -> dict[date, int]:
+        """Return the number of companies per day by the table metadata, if that is as it was published."""
+        table, damaged = generations.newest.table("metadata"), self._damaged()
+        if not table.files or any(file.key in damaged for file in table.files):
+            return {}
+        try:
+            return companies_per_day(self.lake)
+        except (LakeError, duckdb.Error):  # of a dry run: the pointer has to be mended first
+            return {}
 
     def _damaged(self) -> set[str]:
         return {finding.object for finding in self.findings}

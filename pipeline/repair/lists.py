@@ -5,14 +5,16 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import date
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.lake import RAW_METADATA, Lake
+from stockstream.pipeline.lake import RAW_METADATA, Lake, no_files
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
 from stockstream.sql.loader import load
+from stockstream.sql.session import run_date
 
 SYMBOLS = "symbols/"
 HEADER = ["symbol", "name", "sector", "market_cap"]
@@ -21,20 +23,55 @@ _DATES = re.compile(rf"{RAW_METADATA}\d{{4}}-\d\d-\d\d-listing-dates\.parquet", 
 _ANSWERS = re.compile(rf"{RAW_METADATA}\d{{4}}-\d\d-\d\d-polygon-[a-z]+(-part-\d+)?\.parquet", re.ASCII)
 
 
-def verify_lists(lake: Lake) -> Iterator[tuple[str, Finding | None]]:
-    """Yield the key of each list of companies, and the finding about it."""
+LARGEST_LOSS = 0.1
+"""Share of the companies of a day, as they were merged into the table metadata, that its list may lack."""
+
+
+def companies_per_day(lake: Lake) -> dict[date, int]:
+    """Return the number of companies that the lists of a lake had when they were merged into the table metadata.
+
+    Raises:
+        duckdb.Error: the table cannot be read.
+    """
+    days = [day for key in lake.store.list(SYMBOLS) if _LIST.fullmatch(key) and (day := run_date(key))]
+    if not days:
+        return {}
+    with lake.session(no_files, "views/metadata") as con:
+        listed = ", ".join(f"(DATE '{day}')" for day in days)
+        return dict(
+            con.execute(
+                f"SELECT d.day, count(DISTINCT m.symbol) FROM (VALUES {listed}) AS d (day) JOIN metadata AS m "
+                "ON m.valid_from <= d.day AND (m.valid_to > d.day OR m.valid_to IS NULL) "
+                "WHERE m.source IN ('directory', 'polygon') GROUP BY d.day"
+            ).fetchall()
+        )
+
+
+def verify_lists(lake: Lake, companies: Mapping[date, int]) -> Iterator[tuple[str, Finding | None]]:
+    """Yield the key of each list of companies, and the finding about it.
+
+    `companies` is the number of companies per day as the lists were merged, for the days that are known.
+    """
     problems: dict[str, str | None] = {}
     unterminated = set()
     for key in (key for key in lake.store.list(SYMBOLS) if _LIST.fullmatch(key)):
         if (stored := lake.store.get(key)) is not None:
-            problems[key] = _problem(stored.data)
+            day = run_date(key)
+            problems[key] = _problem(stored.data) or _cut(stored.data, companies.get(day, 0) if day else 0)
             unterminated |= set() if stored.data.endswith(b"\n") else {key}
     for key, problem in problems.items():
         # A list of another program may end without a line break, but then all of its lists do.
-        if problem is None and key in unterminated and 2 * len(unterminated) < len(problems):
+        if problem is None and key in unterminated and 1 < 2 * len(unterminated) <= len(problems):
             problem = "its last line is cut"
         action = "set it aside, and restore who was listed from the table metadata, if that has the day"
         yield key, Finding(key, problem, action, Kind.LIST) if problem else None
+
+
+def _cut(data: bytes, companies: int) -> str | None:
+    """Return that a list has fewer companies than it had when it was merged."""
+    number = data.count(b"\n") + (not data.endswith(b"\n")) - 1
+    is_cut = number < (companies if not data.endswith(b"\n") else (1 - LARGEST_LOSS) * companies)
+    return f"it has {number} of {companies} companies" if is_cut else None
 
 
 def _problem(data: bytes) -> str | None:

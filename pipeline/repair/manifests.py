@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pydantic import ValidationError
-
-from stockstream.pipeline.errors import Conflict, LakeError, NewerFormat
-from stockstream.pipeline.generations import generation, head, point_to
-from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key
+from stockstream.pipeline.errors import Conflict, NewerFormat
+from stockstream.pipeline.generations import head, numbers, point_to
+from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.repair.aside import keep_copy, set_aside
+from stockstream.pipeline.repair.aside import is_set_aside, keep_copy, set_aside
 from stockstream.pipeline.repair.model import Finding, Kind
-
-_NUMBER = re.compile(rf"{MANIFESTS}(\d+)\.json", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -55,43 +50,34 @@ def read_generations(lake: Lake) -> Generations:
     """
     manifests: dict[int, Manifest] = {}
     damaged: dict[int, str] = {}
-    numbers = sorted(int(match[1]) for key in lake.store.list(MANIFESTS) if (match := _NUMBER.fullmatch(key)))
-    for number in numbers:
-        try:
-            manifest = generation(lake, number)
-        except NewerFormat:
-            raise
-        except LakeError as error:
-            damaged[number] = str(error)
-            continue
-        if manifest.generation == number:
-            manifests[number] = manifest
-        else:
+    kept = numbers(lake)
+    for number in range(min(kept, default=0), max(kept, default=-1) + 1):
+        manifest, problem = _read(lake, manifest_key(number))
+        if manifest is not None and manifest.generation != number:
             damaged[number] = f"it is the manifest of generation {manifest.generation}"
-    pointer, problem = _pointer(lake)
+        elif manifest is not None:
+            manifests[number] = manifest
+        elif problem is not None or not is_set_aside(lake, manifest_key(number)):
+            damaged[number] = problem or "it is gone"
+    pointer, problem = _read(lake, CURRENT)
     findings = []
-    if pointer is not None and pointer.generation > max(manifests, default=0):
-        number = pointer.generation
-        reason = damaged.pop(number, "it is gone")
+    if pointer is not None and pointer.generation not in manifests and pointer.generation >= max(manifests, default=0):
+        reason = damaged.pop(pointer.generation, "it is gone")
         action = "write it again: the pointer has its copy"
-        findings.append(Finding(manifest_key(number), reason, action, Kind.MANIFEST))
-        manifests[number] = pointer
+        findings.append(Finding(manifest_key(pointer.generation), reason, action, Kind.MANIFEST))
+        manifests[pointer.generation] = pointer
+    newest = max(manifests, default=0)
     for number, reason in damaged.items():
-        action = "set it aside; later generations do not need it"
-        if number > max(manifests, default=0):
-            action = f"set it aside, and go on from generation {max(manifests, default=0)}"
+        action = "set it aside: its generation can no longer be read"
+        if number > newest:
+            action = f"set it aside, and go on from generation {newest}"
         findings.append(Finding(manifest_key(number), reason, action, Kind.MANIFEST))
-    readable = tuple(manifests[number] for number in sorted(manifests, reverse=True))
-    if problem is None and readable and pointer is not None and pointer != readable[0]:
-        where = f"the newest manifest is {readable[0].generation}"
-        problem = f"it is at generation {pointer.generation}, {where}"
-        if pointer.generation == readable[0].generation:
-            problem = f"it differs from the manifest of generation {pointer.generation}"
-    if problem is None and readable and pointer is None:
-        problem = "it is gone"
+    if problem is None and newest:
+        problem = _difference(pointer, manifests[newest])
     if problem is not None:
-        to = f"point to generation {readable[0].generation}" if readable else "set it aside: there is no manifest"
-        findings.append(Finding(CURRENT, problem, to, Kind.POINTER))
+        action = f"point to generation {newest}" if newest else "set it aside: there is no manifest"
+        findings.append(Finding(CURRENT, problem, action, Kind.POINTER))
+    readable = tuple(manifests[number] for number in sorted(manifests, reverse=True))
     return Generations(readable, tuple(findings), pointer)
 
 
@@ -108,7 +94,7 @@ def mend_generations(lake: Lake, generations: Generations) -> Iterator[str]:
             with suppress(Conflict):  # another writer has the number now, and went on from what it could read
                 lake.store.put(finding.object, pointer.to_json(), replaces=None)
         else:
-            yield f"{finding.object} is set aside: this generation can no longer be read or restored"
+            yield f"{finding.object} is set aside: its generation can no longer be read or restored"
         finding.repaired = True
     for finding in (each for each in generations.findings if each.kind is Kind.POINTER):
         if pointer is None or pointer.generation >= generations.newest.generation:
@@ -120,17 +106,26 @@ def mend_generations(lake: Lake, generations: Generations) -> Iterator[str]:
         finding.repaired = True
 
 
-def _pointer(lake: Lake) -> tuple[Manifest | None, str | None]:
-    """Return the pointer, if there is one and it can be read, and what is wrong with it."""
-    stored = lake.store.get(CURRENT)
+def _read(lake: Lake, key: str) -> tuple[Manifest | None, str | None]:
+    """Return a manifest or the pointer, or what is wrong with it; neither if there is no such object.
+
+    Unlike those in `generations`, which go on with another object, this reads just the one.
+    """
+    stored = lake.store.get(key)
     if stored is None:
         return None, None
     try:
-        pointer = Manifest.model_validate_json(stored.data)
+        return Manifest.from_json(stored.data), None
     except NewerFormat as error:
         raise NewerFormat(f"{lake.uri}: {error}") from None
-    except (ValidationError, UnicodeDecodeError):
-        return None, "it is empty" if not stored.data.strip() else "it is no manifest"
-    if pointer.generation < 1:
-        return None, "it names no generation"
-    return pointer, None
+    except ValueError:
+        return None, "it is no manifest, or not as it was stored" if stored.data.strip() else "it is empty"
+
+
+def _difference(pointer: Manifest | None, newest: Manifest) -> str | None:
+    """Return how the pointer differs from the newest manifest."""
+    if pointer is None:
+        return "it is gone"
+    if pointer.generation != newest.generation:
+        return f"it is at generation {pointer.generation}, the newest manifest at {newest.generation}"
+    return None if pointer == newest else f"it differs from the manifest of generation {newest.generation}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import DataFile
+from stockstream.pipeline.repair.aside import is_set_aside
 from stockstream.pipeline.repair.manifests import Generations
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.verification import damaged
@@ -51,7 +52,7 @@ def verify_silver(lake: Lake, generations: Generations) -> Iterator[tuple[str, F
     newest = generations.newest.generation
     for key, published in published_files(generations).items():
         reason = damaged(lake, [published.file]).get(key)
-        if reason is None:
+        if reason is None or (newest not in published.generations and is_set_aside(lake, key)):
             yield key, None
         elif newest in published.generations:
             action = _ACTIONS.get(published.table, "compute the table again from the bars, and set it aside")

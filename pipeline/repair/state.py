@@ -8,11 +8,12 @@ from datetime import UTC, date, datetime
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.lake import CHECKS, MARKER, RUNS, SESSIONS, Lake
+from stockstream.pipeline.lake import CHECKS, HISTORY, MARKER, RUNS, SESSIONS, Lake
 from stockstream.pipeline.markets import MARKETS, Market
 from stockstream.pipeline.repair.aside import keep_copy, set_aside
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
+from stockstream.pipeline.sealing import unseal
 from stockstream.sql.session import quoted
 
 Sessions = set[tuple[date, datetime, datetime]]
@@ -27,7 +28,8 @@ def verify_marker(lake: Lake, market: Market | None, sessions: Sessions | None) 
     try:
         held = json.loads(stored.data) if stored else {}
         marked = MARKETS[held["market"]]
-        if held.get("calendar", marked.calendar) == marked.calendar:
+        full = {"market": marked.name, "calendar": marked.calendar, "timezone": marked.timezone}
+        if held == {"market": marked.name} or full.items() <= held.items():
             return marked, None
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
@@ -103,13 +105,17 @@ def mend_state(lake: Lake, market: Market | None, findings: list[Finding]) -> No
 def verify_records(lake: Lake) -> Iterator[tuple[str, Finding | None]]:
     """Yield the key of each record of checks and runs, and the finding about it."""
     for prefix, action in {
+        HISTORY: "set it aside; it is a copy of what the manifests have",
         CHECKS: "set it aside; `stockstream check` computes it again",
-        RUNS: "set it aside; it is a log of a run, which nothing reads",
+        RUNS: "set it aside; it is a log of a run",
     }.items():
         for key in lake.store.list(prefix):
             stored = lake.store.get(key)
             try:
-                is_record = stored is None or isinstance(json.loads(stored.data), dict | list)
+                is_record = stored is None or isinstance(json.loads(unseal(stored.data) or b""), dict | list)
             except ValueError:
                 is_record = False
-            yield key, None if is_record else Finding(key, "it is no JSON", action, Kind.RECORD)
+            yield (
+                key,
+                None if is_record else Finding(key, "it is no JSON, or not as it was stored", action, Kind.RECORD),
+            )
