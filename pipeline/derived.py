@@ -24,7 +24,7 @@ from stockstream.pipeline.manifest import Change, DataFile, Manifest, Table
 from stockstream.pipeline.publishing import Published, publish, session_at, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
 from stockstream.sql.loader import load, views_for
-from stockstream.sql.session import set_variable
+from stockstream.sql.session import set_silver, set_variable, silver_of
 
 AT_ONCE = 6
 """Maximum number of tables that are computed at the same time."""
@@ -137,6 +137,8 @@ def _compute_table(
     bars, existing = before.table("bars"), before.table(table.name)
     whole = full or _is_whole(existing, made_from)
     with session_at(lake, before, no_files, *table.steps) as con, staging_folder() as folder:
+        if whole:  # from the bars alone, whatever has become of the table's own files
+            set_silver(con, {name: silver_of(con, name) for name in before.tables if name != table.name})
         last_day = table.last_day(con, bars) if whole else existing.through
         table.compute(con, BEGINNING if whole or last_day is None else last_day, () if whole else bars.restated)
         set_variable(con, "restated", bars.restated)

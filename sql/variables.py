@@ -49,7 +49,7 @@ VARIABLES: Mapping[str, Variable] = {
     "manifest": Variable("", "the manifest that the views read"),
     "archive": Variable("", "the table `raw` of the newest manifest: the archive of batch files"),
     "archived": Variable("", "names of the archived batch files"),
-    "archive_files": Variable("", "URIs of the files that contain the archived rows"),
+    "archive_files": Variable(FILES, "URIs of the files that contain the archived rows"),
     "silver": Variable(TABLES, "per table: URIs of its base and delta files, and its restated symbols", True),
     "session_files": Variable(FILES, "URI of the trading calendar, as a list", True),
     "symbol_files": Variable(FILES, "URIs of the lists of companies", True),

@@ -194,8 +194,8 @@ class _Repair:
             return
         set_aside(self.lake, finding.object)
         finding.repaired = True
-        if numbers := ", ".join(map(str, generations)):
-            self.notes.append(f"generations {numbers} can no longer be read with --as-of: {finding.object} is damaged")
+        numbers = f"{generations[-1]} to {generations[0]}" if len(generations) > 1 else f"{generations[0]}"
+        self.notes.append(f"--as-of {numbers} can no longer read {finding.object}, which is damaged")
 
     def _mend_list(self, finding: Finding, generations: Generations) -> None:
         """Set a list of companies aside, and write who was listed on its day again, if the table metadata has it."""

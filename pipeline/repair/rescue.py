@@ -124,6 +124,10 @@ def _collect_others(
             _collect_damaged(con, key, paths[key], key in broken, result)
     for key, file in broken.items():
         _leave_out_unlikely(con, key, file)
+    if not broken or con.execute("SELECT count(*) FROM record").fetchall() != [(0,)]:
+        # Silver, or the record of its bars, has every bar of the batch files that have been consolidated.
+        names = {*newest.consolidated}
+        result.unknown = {key: what for key, what in result.unknown.items() if key.removeprefix(RAW) not in names}
     if broken:
         con.execute(f"INSERT INTO expected SELECT symbol, date, {quoted(next(iter(broken)))} FROM record")
 

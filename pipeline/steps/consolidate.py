@@ -16,6 +16,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import publish, session_at, sql_versions
 from stockstream.pipeline.staging import StagedFile, stage, staging_folder, upload
+from stockstream.pipeline.verification import damaged
 from stockstream.sql.loader import load, rules
 from stockstream.sql.session import files_of, set_silver, set_variable
 
@@ -72,10 +73,13 @@ class _Consolidation:
         full = full or not is_judged
         if not inputs and not full:
             return None, report
+        if full:
+            self._leave_out_damaged()
         if full:  # read batch files that are in silver already once more: merging them again must not change anything
             excluded = {*self.before.set_aside, *(_name(file) for file in files_of(self.con, "unreadable_files"))}
             files = [file for file in files_of(self.con, "listed_files") if _name(file) not in excluded]
-            set_variable(self.con, "fresh_files", files if is_judged else [*files, *self._silver_as_a_batch_file()])
+            files += files_of(self.con, "archive_files") if is_judged else self._silver_as_a_batch_file()
+            set_variable(self.con, "fresh_files", files)
 
         table, compact = self._rewritten(full)
         staged = self._stage(table, compact)
@@ -97,6 +101,18 @@ class _Consolidation:
             consolidated=tuple(sorted({*self.before.consolidated, *inputs} & existing)),
             set_aside=tuple(sorted({*self.before.set_aside} & existing)),
         ), report
+
+    def _leave_out_damaged(self) -> None:
+        """Do not read the files of silver that are not what was published."""
+        broken = damaged(self.lake, (file for table in self.before.tables.values() for file in table.files))
+        archive = [file for file in files_of(self.con, "archive_files") if not file.endswith((*broken, "-"))]
+        set_variable(self.con, "archive_files", archive)
+        bars = self.before.table("bars")
+        base, delta = (
+            [self.lake.store.uri(file.key) for file in files if file.key not in broken]
+            for files in (bars.base, bars.delta)
+        )
+        set_silver(self.con, {"bars": (base, delta, bars.restated)})
 
     def _is_empty(self) -> bool:
         return not self.before.table("bars").files
