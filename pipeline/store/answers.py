@@ -20,7 +20,7 @@ class NotS3(Exception):
 def check_answer(
     operation_model: Any, response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_: object
 ) -> None:
-    """Examine an answer before boto3 parses it: a handler of botocore's event `before-parse.s3`.
+    """Examine an answer before boto3 parses it: a handler of botocore's event `before-parse`.
 
     An error's page is kept in the answer as `Page`, for the message when the SDK has no attempts left.
 
@@ -35,7 +35,7 @@ def check_answer(
     elif operation_model.name == "PutObject" and not is_error:
         is_page = "etag" not in headers or bool(body)
     else:
-        is_page = _is_page(body) if body else is_redirect and operation_model.name != "HeadBucket"
+        is_page = _is_page(body) if body else is_redirect
     if not is_page:
         return
     page = f"HTTP {status}, {_beginning(body.read(_READ) if is_stream else body[:_READ])}"

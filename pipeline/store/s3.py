@@ -50,7 +50,8 @@ class S3Store:
         self._client: Any = boto3.client(
             "s3", config=Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
         )
-        self._client.meta.events.register_first("before-parse.s3.*", check_answer)
+        # By two wildcards, which botocore calls before its handler that makes a page with status 200 an error 500.
+        self._client.meta.events.register("before-parse.*.*", check_answer)
 
     def uri(self, key: str) -> str:
         """Return the s3:// URI of the object."""
