@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 from stockstream.pipeline.lake import Lake
@@ -20,11 +19,10 @@ def damaged(lake: Lake, files: Iterable[DataFile]) -> dict[str, str]:
 
 
 def _reason(lake: Lake, file: DataFile) -> str | None:
-    stored = lake.store.get(file.key)
-    if stored is None:
+    digest = lake.store.digest(file.key)
+    if digest is None:
         return "it is gone"
-    if len(stored.data) != file.bytes:
-        return f"it has {len(stored.data)} bytes instead of {file.bytes}"
-    if hashlib.sha256(stored.data).hexdigest() != file.sha256:
-        return "its bytes are not those that were published (SHA-256)"
-    return None
+    size, checksum = digest
+    if size != file.bytes:
+        return f"it has {size} bytes instead of {file.bytes}"
+    return None if checksum == file.sha256 else "its bytes are not those that were published (SHA-256)"

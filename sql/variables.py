@@ -60,6 +60,7 @@ VARIABLES: Mapping[str, Variable] = {
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
     "quarantine_files": Variable(FILES, "URIs of the files with values that could not be read", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
+    "damaged_files": Variable("MAP(VARCHAR, VARCHAR)", "per damaged silver file what is wrong; set for a check"),
     # The steps' arguments.
     "batch_symbols": Variable("VARCHAR[]", "symbols of the batch"),
     "first_day": Variable("DATE", "first day of a reconciliation"),

@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from duckdb import DuckDBPyConnection, StatementType
+from duckdb import DuckDBPyConnection, ExpectedResultType, StatementType
 
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import MAX_ROWS, Check, Finding
+from stockstream.pipeline.checks.published import CHECK, compare_published
 from stockstream.sql.session import explain
 from stockstream.sql.variables import VARIABLES
 
@@ -62,6 +63,8 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
         try:
             if check.error is not None:
                 raise _CannotRun(check.error)
+            if check.name == CHECK and check.path is not None:
+                compare_published(con)
             yield _run(con, check, options or Options())
         except duckdb.HTTPException as error:
             lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
@@ -79,6 +82,8 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
         raise _CannotRun("it is empty: write a SELECT of the bad rows")
     if statements[-1].type != StatementType.SELECT:
         raise _CannotRun("it does not end with a SELECT of the bad rows")
+    if any(statement.expected_result_type == [ExpectedResultType.QUERY_RESULT] for statement in statements[:-1]):
+        raise _CannotRun("it has several SELECTs, and each row is to be a bad one: join them with UNION ALL")
     variables = [name for statement in statements if (name := _variable_of(statement))]
     con.begin()
     try:

@@ -40,6 +40,9 @@ class Store(Protocol):
     def get(self, key: str) -> Stored | None:
         """Return an object; None if there is none."""
 
+    def digest(self, key: str) -> tuple[int, str] | None:
+        """Return the size and the SHA-256 of an object, read piece by piece; None if there is none."""
+
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write an object: a new one (`replaces` is None), or one that replaces the version that was read.
 

@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
-from rich.console import Console
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.session import generation_of
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import connect, explain
@@ -41,7 +41,7 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
     if as_json:
         print(json.dumps(answer, default=str))
         return
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen()
     if not answer["batch_files"] and not answer["bars"]:
         out.print(f"{answer['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
         return

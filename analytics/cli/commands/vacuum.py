@@ -10,11 +10,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
 from stockstream.pipeline.steps.vacuum import check_retention
@@ -54,15 +54,15 @@ def vacuum_command(
         "raw_older_than_days": raw_older_than,
     }
     opened = existing_lake(lake)
-    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
+    with Screen(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
         result = vacuum_step(event, opened)
     if as_json:
         print(json.dumps(result))
     else:
-        _show(Console(highlight=False, soft_wrap=True), result)
+        _show(Screen(), result)
 
 
-def _show(out: Console, result: VacuumResult) -> None:
+def _show(out: Screen, result: VacuumResult) -> None:
     would, raw = ("would free" if result["dry_run"] else "freed"), result["raw"]
     gone = f"generations {_range(result['manifests'])}" if result["manifests"] else "no generation"
     out.print(
