@@ -14,10 +14,8 @@ changes:
   - 2026-11-27 first version
 --- */
 SELECT entry.key AS file, entry.value AS detail
-FROM (
-    SELECT unnest(map_entries(coalesce(
-        CAST(getvariable('damaged_files') AS MAP(VARCHAR, VARCHAR)),
-        error('the files were not compared with the manifest: run `stockstream check`')
-    ))) AS entry
-) AS listed
+FROM (SELECT unnest(map_entries(CAST(getvariable('damaged_files') AS MAP(VARCHAR, VARCHAR)))) AS entry) AS listed
+UNION ALL
+SELECT NULL, 'the files were not compared with the manifest: `stockstream check` does that'
+WHERE getvariable('damaged_files') IS NULL
 ORDER BY file;

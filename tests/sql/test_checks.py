@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shutil
@@ -95,7 +96,8 @@ def silver(query: str, table: str = "bars") -> Plant:
             data = (Path(folder) / "planted.parquet").read_bytes()
         key = silver_key(table, 99, "delta", "planted")
         lake.store.put(key, data, replaces=None)
-        planted = Table(delta=(DataFile(key=key, rows=0, bytes=0, sha256="", symbols=0),))
+        checksum = hashlib.sha256(data).hexdigest()
+        planted = Table(delta=(DataFile(key=key, rows=0, bytes=len(data), sha256=checksum, symbols=0),))
 
         publish(lake, "planted", lambda before: (Change(tables={table: planted}), None))
 
@@ -106,6 +108,26 @@ def silver_with(column: str, value: str, symbol: str = "AAA", day: date = DAYS[2
     """Return a function that plants another value in one row of silver."""
     here = f"symbol = '{symbol}' AND date = DATE '{day}'"
     return silver(f"SELECT * REPLACE (CASE WHEN {here} THEN {value} ELSE {column} END AS {column}) FROM silver_bars")
+
+
+def replaced(plant: Plant, key: str, change: Callable[[bytes], bytes] | None) -> Plant:
+    """Return a function that plants a file and then changes its bytes, or deletes it."""
+
+    def plant_and_change(lake: Lake) -> None:
+        plant(lake)
+        stored = lake.store.get(key)
+        assert stored is not None
+        lake.store.delete([key])
+        if change is not None:
+            lake.store.put(key, change(stored.data), replaces=None)
+
+    return plant_and_change
+
+
+def flipped(data: bytes) -> bytes:
+    """Return the bytes with one bit flipped."""
+    middle = len(data) // 3
+    return data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
 
 
 def replaced_calendar(lake: Lake) -> None:
@@ -313,6 +335,17 @@ PLANTS: list[tuple[str, Plant, list[str]]] = [
         "files__schema",
         silver("SELECT symbol, date FROM silver_bars", "other"),
         [f"{PLANTED.format('other')} no sql/schema/other.sql declares its columns"],
+    ),
+    *(
+        (
+            "files__published",
+            replaced(silver("FROM silver_bars"), PLANTED.format("bars"), change),
+            [f"{PLANTED.format('bars')} {reason}"],
+        )
+        for change, reason in (
+            (flipped, "its bytes are not those that were published (SHA-256)"),
+            (None, "it is gone"),
+        )
     ),
     ("files__schema", replaced_calendar, [f"{SESSIONS} date DATE is declared, VARCHAR found"]),
     (
