@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection, ExpectedResultType, StatementType
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import MAX_ROWS, Check, Finding
 from stockstream.pipeline.checks.published import CHECK, compare_published
-from stockstream.sql.session import explain
+from stockstream.sql.session import explain, explain_damage
 from stockstream.sql.variables import VARIABLES
 
 BAD_ROWS = "stockstream_bad_rows"
@@ -70,7 +70,9 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
             lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
             raise explain(error, lake or "the tables") from None
         except duckdb.Error as error:
-            yield Finding(check, 0, (), " ".join(str(error).split("\n\nLINE ")[0].split()))
+            lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
+            damage = explain_damage(error, lake) if lake else None
+            yield Finding(check, 0, (), str(damage or " ".join(str(error).split("\n\nLINE ")[0].split())))
         except _CannotRun as error:
             yield Finding(check, 0, (), error.reason)
 

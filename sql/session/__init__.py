@@ -6,6 +6,7 @@ into messages.
 """
 
 from stockstream.sql.session.connection import connect
+from stockstream.sql.session.damage import explain_damage
 from stockstream.sql.session.explanations import explain, first_line
 from stockstream.sql.session.lake_files import (
     FileFilter,
@@ -34,6 +35,7 @@ __all__ = [
     "Parts",
     "connect",
     "explain",
+    "explain_damage",
     "extension",
     "files_of",
     "first_line",

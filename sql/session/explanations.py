@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
-
 import duckdb
 
 from stockstream.sql.errors import LakeError, NoLake
+from stockstream.sql.session.damage import explain_damage
 
 HINTS = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
@@ -26,7 +25,6 @@ NEWER = "the lake was written by a newer Stock Stream"
 
 _OF_STORE = ("Cannot open file", "Permission denied", "No files found")
 """Texts of errors of the file system that say nothing about the contents of a file."""
-_PATH = re.compile(r"(?:file|from|pattern) ['\"]([^'\"]+)['\"]")
 
 
 def first_line(error: Exception) -> str:
@@ -54,4 +52,4 @@ def explain(error: duckdb.Error, lake: str) -> LakeError:
             if part == "NoSuchBucket":
                 return NoLake(f"cannot read {lake}: {advice}")
             return LakeError(f"cannot read {lake}: {advice}")
-    return LakeError(f"cannot read {lake}: {text}")
+    return explain_damage(error, lake) or LakeError(f"cannot read {lake}: {text}")

@@ -16,7 +16,7 @@ from stockstream.analytics.cli.output import FormatOption, OutputOption, RawName
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.session import open_lake
 from stockstream.sql.errors import StockStreamError, UsageError
-from stockstream.sql.session import explain
+from stockstream.sql.session import explain, explain_damage
 
 
 class QueryError(StockStreamError):
@@ -53,7 +53,8 @@ def query_command(
         except duckdb.Error as error:
             # The SQL may read or write other files (COPY ... TO): their errors are not reported as errors of the lake.
             of_lake = isinstance(error, duckdb.HTTPException | duckdb.IOException) and uri in str(error)
-            raise (explain(error, uri) if of_lake else QueryError(str(error))) from None
+            damage = explain_damage(error, uri)
+            raise (damage or (explain(error, uri) if of_lake else QueryError(str(error)))) from None
 
 
 def _require_one_result(statements: Sequence[Statement]) -> None:

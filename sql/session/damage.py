@@ -1,0 +1,63 @@
+"""Name the damaged file of a lake behind an error of DuckDB, and the command that mends it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import suppress
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.sql.errors import LakeError
+from stockstream.sql.variables import quoted
+
+DAMAGE = re.compile(
+    "No magic bytes|too small to be a Parquet|Failed to read|TProtocolException|don't know what type|invalid TType"
+    "|Out of buffer|[Cc]orrupted|Payload value bigger|Footer length|Malformed|Could not read enough bytes"
+    "|Incorrect stats|Information loss on integer cast|converted type|requires a length and scale|schema mismatch"
+    "|CSV Error|Invalid unicode|utf-8"
+)
+"""What DuckDB says about the contents of a file, often without its name."""
+GONE = re.compile("No files found that match|No such file|404")
+FOLDERS = ("silver/*/*.parquet", "raw-data/*.parquet", "quarantine/*.parquet", "state/*.parquet")
+REPAIR = "`stockstream repair` shows what can be restored"
+
+
+def explain_damage(error: Exception, lake: str) -> LakeError | None:
+    """Return the error that names the file of a lake which is gone or damaged; None if the cause is another one.
+
+    If DuckDB does not name the file, all files of the lake are read to find it, those of the newest generation first.
+    """
+    text = " ".join(str(error).split("\n\nLINE ")[0].split())
+    is_gone = GONE.search(text) is not None
+    if not is_gone and not DAMAGE.search(text):
+        return None
+    named = re.search(rf"{re.escape(lake)}/[^'\"*?\[\s]+\.(parquet|csv|json)", text)
+    reason = "it is gone" if is_gone else "it is damaged"
+    file = named[0] if named is not None else None if is_gone else _search(lake)
+    return LakeError(f"cannot read {file}: {reason}: {REPAIR}") if file is not None else None
+
+
+def _search(lake: str) -> str | None:
+    """Return the first file that cannot be read whole."""
+    from stockstream.sql.session.s3 import open_s3  # it explains its errors, too
+
+    with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
+        if lake.startswith("s3://"):
+            open_s3(con, lake)
+        for file in _files(con, lake):
+            try:
+                source = f"read_parquet({quoted(file)})"
+                columns = ", ".join(f'"{name}"' for name in con.sql(f"FROM {source}").columns)
+                con.execute(f"SELECT bit_xor(hash({columns})) FROM {source}").fetchall()
+            except (duckdb.Error, UnicodeDecodeError):
+                return file
+    return None
+
+
+def _files(con: DuckDBPyConnection, lake: str) -> Iterator[str]:
+    for pattern in FOLDERS:
+        with suppress(duckdb.Error):
+            rows = con.execute(f"SELECT file FROM glob({quoted(f'{lake}/{pattern}')}) ORDER BY file DESC").fetchall()
+            yield from (file for (file,) in sorted(rows, key=lambda row: row[0].rsplit("/", 1)[-1], reverse=True))
