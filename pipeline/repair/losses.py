@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.repair.model import Loss
-from stockstream.pipeline.repair.rescue import Rescue
+from stockstream.pipeline.repair.rescue import Rescue, Rows
 from stockstream.sql.session import run_date
 
 MAX_DAYS = 20
@@ -20,16 +20,9 @@ DAYS_BEFORE = timedelta(days=30)
 
 
 def bars_lost(lake: Lake, rescue: Rescue) -> Iterator[Loss]:
-    """Yield the bars that no file has any more."""
-    objects: dict[str, list[tuple[str, Sequence[date]]]] = {}
-    for rows in rescue.lost:
-        objects.setdefault(rows.object, []).append((rows.symbol, rows.days))
-    for key, symbols in objects.items():
-        days = [day for _, each in symbols for day in each]
-        command = _backfill(lake, min(days), max(days), [symbol for symbol, _ in symbols])
-        for symbol, each in symbols:
-            listed = each if len(each) <= MAX_DAYS else [each[0], each[-1]]
-            yield _loss(key, "bars", symbol, listed, len(each), command)
+    """Yield the bars that no file has any more, and those that only a damaged file had."""
+    yield from _of_symbols(lake, rescue.lost, "bars")
+    yield from _of_symbols(lake, rescue.doubtful, "bars that may be wrong, as only a damaged file had them")
     for key, (number, first, last) in rescue.unknown.items():
         day = run_date(key)
         first, last = first or (day - DAYS_BEFORE if day else None), last or day
@@ -43,6 +36,16 @@ def object_lost(key: str, what: str, command: str | None = None, rows: int | Non
     """Return the loss of an object that has no bars."""
     day = run_date(key)
     return _loss(key, what, None, [day] if day else [], rows, command)
+
+
+def _of_symbols(lake: Lake, lost: Sequence[Rows], what: str) -> Iterator[Loss]:
+    for key in dict.fromkeys(rows.object for rows in lost):
+        symbols = [rows for rows in lost if rows.object == key]
+        days = [day for rows in symbols for day in rows.days]
+        command = _backfill(lake, min(days), max(days), [rows.symbol for rows in symbols])
+        for rows in symbols:
+            listed = rows.days if len(rows.days) <= MAX_DAYS else [rows.days[0], rows.days[-1]]
+            yield _loss(key, what, rows.symbol, listed, len(rows.days), command)
 
 
 def _loss(key: str, what: str, symbol: str | None, days: Sequence[date], rows: int | None, command: str | None) -> Loss:

@@ -48,6 +48,8 @@ class Rescue:
     """The key of the batch file with the restored rows; None: no row had to be restored."""
     restored: list[tuple[str, int, bool]] = field(default_factory=list)
     """Per object whose rows were used: its key, the number of rows, and whether it is as it was published."""
+    doubtful: list[Rows] = field(default_factory=list)
+    """The restored rows that only a damaged file had, so that a value may be wrong."""
     lost: list[Rows] = field(default_factory=list)
     unknown: dict[str, tuple[int | None, date | None, date | None]] = field(default_factory=dict)
     """Per damaged batch file whose keys cannot be read: number of rows, first and last day, as far as it says so."""
@@ -69,14 +71,18 @@ def rescue_rows(lake: Lake, generations: Generations, damaged: set[str]) -> Resc
             con.execute(load("steps/rescued").text)
             counts = "SELECT object, count(*), bool_and(is_intact) FROM rescued GROUP BY object ORDER BY object"
             result.restored = con.execute(counts).fetchall()
-            days = "SELECT object, symbol, list(date ORDER BY date) FROM lost"
-            lost = f"{days} GROUP BY object, symbol ORDER BY object, symbol"
-            result.lost = [Rows(*row) for row in con.execute(lost).fetchall()]
+            result.lost = _by_symbol(con, "lost")
+            result.doubtful = _by_symbol(con, "rescued WHERE NOT is_intact")
             if result.restored:
                 result.stored = _store(con, lake)
         except duckdb.Error as error:
             raise explain(error, lake.uri) from None
     return result
+
+
+def _by_symbol(con: DuckDBPyConnection, rows: str) -> list[Rows]:
+    query = f"SELECT object, symbol, list(date ORDER BY date) FROM {rows} GROUP BY object, symbol"
+    return [Rows(*row) for row in con.execute(f"{query} ORDER BY object, symbol").fetchall()]
 
 
 def _collect_held(con: DuckDBPyConnection, lake: Lake, generations: Generations, damaged: set[str]) -> None:

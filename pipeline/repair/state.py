@@ -109,7 +109,7 @@ def verify_records(lake: Lake) -> Iterator[tuple[str, Finding | None]]:
         CHECKS: "set it aside; `stockstream check` computes it again",
         RUNS: "set it aside; it is a log of a run",
     }.items():
-        for key in lake.store.list(prefix):
+        for key in [prefix] if prefix == HISTORY else lake.store.list(prefix):
             stored = lake.store.get(key)
             try:
                 is_record = stored is None or isinstance(json.loads(unseal(stored.data) or b""), dict | list)

@@ -1,0 +1,279 @@
+"""`stockstream repair`: each kind of file, damaged in some way, is named and mended; what is lost is named."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from typer.testing import CliRunner, Result
+
+from stockstream.analytics.cli import app
+from stockstream.pipeline.errors import NoLake
+from stockstream.pipeline.generations import head
+from stockstream.pipeline.lake import CURRENT, MARKER, SESSIONS, Lake, manifest_key, parquet
+from stockstream.pipeline.repair import RepairResult, repair_lake
+from stockstream.pipeline.steps.check import run as check
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.sql.session import LakeWarning, quoted
+from tests.faults._lake import FIRST, INTERVAL, SECOND, content, copy, fetch, publish_all
+from tests.faults._lake import SESSIONS as DAYS
+from tests.faults.conftest import short_tail
+from tests.s3_server import S3Server
+
+Damage = Callable[[bytes], bytes | None]
+HALF: Damage = lambda data: data[: len(data) // 2]  # noqa: E731
+EMPTY: Damage = lambda data: b""  # noqa: E731
+GARBLED: Damage = lambda data: bytes(200 + at % 50 for at in range(len(data)))  # noqa: E731
+GONE: Damage = lambda data: None  # noqa: E731
+NOTHING: Damage = lambda data: b"{}"  # noqa: E731
+
+
+def flip(data: bytes) -> bytes:
+    """Return the bytes with one bit flipped in the middle."""
+    middle = len(data) // 3
+    return data[:middle] + bytes([data[middle] ^ 16]) + data[middle + 1 :]
+
+
+def page(data: bytes) -> bytes:
+    """Return a Parquet file with its footer and damaged pages."""
+    return data[:30] + bytes(len(data) // 3) + data[30 + len(data) // 3 :]
+
+
+@pytest.fixture(autouse=True)
+def _short_tail(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("STOCKSTREAM_RESAMPLE", f'["{INTERVAL}"]')
+    with short_tail():
+        yield
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory: pytest.TempPathFactory, s3_server: S3Server) -> Path:
+    """Return a lake with two days of batch files, all tables, lists of companies, findings of checks."""
+    folder = tmp_path_factory.mktemp("published")
+    lake = Lake(str(folder / "lake"))
+    with short_tail():
+        for day in (FIRST, SECOND):
+            fetch(lake, folder, day)
+            publish_all(lake)
+        check({}, lake)
+    return folder / "lake"
+
+
+@pytest.fixture
+def lake(published: Path, tmp_path: Path, s3_server: S3Server) -> Lake:
+    return Lake(copy(str(published), str(tmp_path / "lake"), s3_server))
+
+
+def keys(lake: Lake, prefix: str) -> list[str]:
+    return [*lake.store.list(prefix)]
+
+
+def damage(lake: Lake, key: str, how: Damage) -> None:
+    """Replace the bytes of an object, or delete it."""
+    stored = lake.store.get(key)
+    assert stored is not None
+    lake.store.delete([key])
+    if (data := how(stored.data)) is not None:
+        lake.store.put(key, data, replaces=None)
+
+
+def state(lake: Lake) -> dict[str, Any]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LakeWarning)
+        return content(lake.uri, "bars", "silver_bars", "bars_resampled", "indicators", "metadata", "symbols")
+
+
+def table(name: str, role: str) -> Callable[[Lake], str]:
+    return lambda lake: next(file.key for file in getattr(head(lake).table(name), role))
+
+
+KINDS: dict[str, tuple[Callable[[Lake], str], Damage, int]] = {
+    "bars, base: a bit": (table("bars", "base"), flip, 0),
+    "bars, delta: gone": (table("bars", "delta"), GONE, 0),
+    "bars, base: pages": (table("bars", "base"), page, 0),
+    "resampled bars: half": (table(f"bars_{INTERVAL}", "delta"), HALF, 0),
+    "indicators: empty": (table("indicators", "delta"), EMPTY, 0),
+    "metadata: garbled": (table("metadata", "base"), GARBLED, 0),
+    "batch file: pages": (lambda lake: keys(lake, "raw-data/")[0], page, 0),
+    "batch file: empty": (lambda lake: keys(lake, "raw-data/")[-1], EMPTY, 0),
+    "pointer: {}": (lambda lake: CURRENT, NOTHING, 0),
+    "pointer: half": (lambda lake: CURRENT, HALF, 0),
+    "newest manifest: a bit": (lambda lake: manifest_key(head(lake).generation), flip, 0),
+    "earlier manifest: gone": (lambda lake: manifest_key(2), GONE, 0),
+    "calendar: a bit": (lambda lake: SESSIONS, flip, 0),
+    "marker: gone": (lambda lake: MARKER, GONE, 0),
+    "marker: half": (lambda lake: MARKER, HALF, 0),
+    "list: garbled": (lambda lake: keys(lake, "symbols/")[0], GARBLED, 3),
+    "findings of checks: half": (lambda lake: keys(lake, "state/checks/")[0], HALF, 0),
+}
+"""Per damage the object, what happens to its bytes, and the exit code of the repair."""
+
+
+@pytest.mark.parametrize("what", KINDS)
+def test_each_kind_of_file_is_mended(what: str, lake: Lake) -> None:
+    """The tables are as before, the damaged bytes are kept, and a second repair finds nothing."""
+    before, (find, how, code) = state(lake), KINDS[what]
+    key = find(lake)
+    damage(lake, key, how)
+    broken = lake.store.get(key)
+    dry = repair_lake(lake)
+    assert (dry["exit"], [finding["object"] for finding in dry["findings"]]) == (1, [key])
+    assert lake.store.get(key) == broken, "a dry run has changed something"
+    mended = repair_lake(lake, apply=True)
+    assert (mended["exit"], [finding["repaired"] for finding in mended["findings"]]) == (code, [True]), mended
+    assert state(lake) == before
+    kept = lake.store.get(f"damaged/{key}")
+    assert broken is None or (kept is not None and kept.data == broken.data)
+    assert repair_lake(lake)["findings"] == []
+
+
+@pytest.mark.parametrize("what", ["bars, base: a bit", "batch file: pages", "pointer: half"])
+def test_on_s3(what: str, published: Path, s3: S3Server) -> None:
+    test_each_kind_of_file_is_mended(what, Lake(copy(str(published), f"s3://{s3.new_bucket()}/lake", s3)))
+
+
+def test_an_intact_lake_has_no_findings(lake: Lake) -> None:
+    result = repair_lake(lake)
+    assert (result["exit"], result["findings"], result["lost"], result["generation"]) == (0, [], [], None)
+    assert result["objects"] > 20
+
+
+def remove_raw(lake: Lake) -> None:
+    """Delete the batch files, as `stockstream vacuum --raw remove` does."""
+    lake.store.delete(keys(lake, "raw-data/"))
+
+
+def test_bars_that_only_silver_had_are_named(lake: Lake) -> None:
+    """Without batch files and earlier generations: the table of indicators has the days, a command fetches them."""
+    remove_raw(lake)
+    base = table("bars", "base")(lake)
+    damage(lake, base, GONE)
+    result = repair_lake(lake, apply=True)
+    assert result["exit"] == 3
+    lost = {loss["symbol"]: loss["rows"] for loss in result["lost"]}
+    assert sorted(lost) == ["AAA", "CCC", "DDD"]  # BBB is restated, so that delta has all of its rows
+    assert all(loss["object"] == base and loss["days"][0] == str(DAYS[0]) for loss in result["lost"])
+    command = result["lost"][0]["command"]
+    assert command is not None
+    assert command.startswith(f"stockstream backfill --start {DAYS[0]} --end")
+    assert "--symbols AAA,CCC,DDD" in command
+    with lake.session() as con:
+        rest = con.sql("SELECT symbol, count(*) FROM bars GROUP BY symbol ORDER BY symbol").fetchall()
+        assert dict(rest) == {"BBB": 20, **{symbol: 20 - number for symbol, number in lost.items()}}  # type: ignore[operator]
+
+
+def test_bars_that_only_a_damaged_file_has_are_served_and_named(lake: Lake) -> None:
+    """One flipped bit must not cost all bars of a file; but each of its rows may be the one."""
+    before = state(lake)["bars"]
+    remove_raw(lake)
+    base = table("bars", "base")(lake)
+    damage(lake, base, reencoded)
+    result = repair_lake(lake, apply=True)
+    assert result["exit"] == 3
+    assert {loss["symbol"] for loss in result["lost"]} == {"AAA", "CCC", "DDD"}
+    assert all("may be wrong" in loss["what"] for loss in result["lost"])
+    assert state(lake)["bars"] == before
+    assert repair_lake(lake)["findings"] == []
+
+
+def reencoded(data: bytes) -> bytes:
+    """Return a Parquet file with the same rows and other bytes."""
+    with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        Path(file.name).write_bytes(data)
+        return parquet(con, f"FROM read_parquet({quoted(file.name)})")
+
+
+def test_bars_of_an_earlier_generation_are_used_before_those_of_a_damaged_file(lake: Lake) -> None:
+    """The delta of the first day still has the bars that the newest delta lost."""
+    remove_raw(lake)
+    damage(lake, table("bars", "delta")(lake), GONE)
+    result = repair_lake(lake, apply=True)
+    assert any("an earlier generation" in note for note in result["notes"])
+    assert {tuple(loss["days"]) for loss in result["lost"]} == {tuple(map(str, DAYS[18:]))}
+
+
+def test_a_batch_file_that_has_changed_since_it_was_consolidated(lake: Lake) -> None:
+    """No batch file has a checksum, but silver has the values that it had."""
+    before = state(lake)
+    key = keys(lake, "raw-data/")[-1]
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(key))})"
+        changed = parquet(con, f"SELECT * REPLACE (close + 0.5 AS close) {rows}")
+    damage(lake, key, lambda data: changed)
+    (finding,) = repair_lake(lake)["findings"]
+    assert finding["object"] == key
+    assert "it has changed since it was consolidated" in finding["problem"]
+    assert repair_lake(lake, apply=True)["exit"] == 0
+    consolidate({"full": True}, lake)
+    assert state(lake)["bars"] == before["bars"]
+
+
+@pytest.fixture
+def fresh(lake: Lake) -> str:
+    """Return the key of a batch file that is not consolidated, and has one bar that nothing else has."""
+    with duckdb.connect() as con:
+        con.execute("CREATE TABLE one AS SELECT 'NEW' AS symbol, DATE '2024-03-01' AS date, 10.0 AS close")
+        many = "SELECT symbol, date + CAST(i AS INT) AS date, close + i / 7 AS close FROM one, range(100) AS t (i)"
+        lake.store.put("raw-data/2024-06-20-batch-3.parquet", parquet(con, many), replaces=None)
+    return "raw-data/2024-06-20-batch-3.parquet"
+
+
+def damaged_close(data: bytes) -> bytes:
+    """Return a batch file whose column close cannot be decoded, while its other columns can."""
+    with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+        Path(file.name).write_bytes(data)
+        place = f"FROM parquet_metadata({quoted(file.name)}) WHERE path_in_schema = 'close'"
+        ((at,),) = con.execute(f"SELECT data_page_offset {place}").fetchall()
+    return data[:at] + bytes(40) + data[at + 40 :]
+
+
+def test_a_batch_file_with_a_damaged_page_is_left_out_and_its_bars_are_named(lake: Lake, fresh: str) -> None:
+    before = content(lake.uri, "silver_bars")
+    damage(lake, fresh, damaged_close)
+    with pytest.warns(LakeWarning, match=rf"{fresh} is left out.*`stockstream repair`"):
+        con = lake.session()
+    with con:
+        assert con.sql("SELECT count(*) FROM bars WHERE symbol = 'NEW'").fetchall() == [(0,)]
+        assert con.sql("SELECT len(getvariable('unreadable_files'))").fetchall() == [(1,)]
+        assert con.sql("SELECT count(*) > 0 FROM raw_bars").fetchall() == [(True,)]
+    with pytest.warns(LakeWarning, match=fresh):
+        consolidate({}, lake)
+    assert content(lake.uri, "silver_bars") == before
+    result = repair_lake(lake, apply=True)
+    assert result["exit"] == 3
+    (loss,) = result["lost"]
+    assert loss["object"] == fresh
+    assert loss["days"] == ["2024-03-01", "2024-06-08"]
+    assert loss["command"] == f"stockstream backfill --start 2024-03-01 --end 2024-06-08 --lake {lake.uri}"
+    assert repair_lake(lake)["findings"] == []
+
+
+def command(*arguments: str) -> Result:
+    return CliRunner().invoke(app, ["repair", *arguments])
+
+
+def test_the_command(lake: Lake, fresh: str) -> None:
+    """Exit codes: 1 for damage, 3 for a loss, 0 for an intact lake; JSON; text with the command to fetch again."""
+    damage(lake, fresh, EMPTY)
+    dry = command("--lake", lake.uri)
+    assert dry.exit_code == 1
+    assert f"damaged    {fresh}" in dry.stdout
+    assert "run it with --apply" in dry.stdout
+    applied = command("--lake", lake.uri, "--apply", "--json")
+    result: RepairResult = json.loads(applied.stdout)
+    assert (applied.exit_code, result["exit"], result["dry_run"]) == (3, 3, False)
+    assert result["findings"][0]["repaired"]
+    assert result["lost"][0]["what"] == "unknown rows of 2024-06-20-batch-3"
+    again = command("--lake", lake.uri)
+    assert (again.exit_code, "nothing is damaged" in again.stdout) == (0, True)
+
+
+def test_no_lake(tmp_path: Path) -> None:
+    ended = command("--lake", str(tmp_path / "none"))
+    assert isinstance(ended.exception, NoLake)
