@@ -26,7 +26,7 @@ FORMAT = 2
 """The newest format of a manifest that this program reads, and the one that it writes."""
 
 
-_KEY = re.compile(r"^silver/[^/\\\0]+/[^/\\\0]+\.parquet$")
+_KEY = re.compile(r"^silver/([^/\\\0]+/)*[^/\\\0]+\.parquet$")
 
 
 class _Model(BaseModel):

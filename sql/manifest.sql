@@ -45,7 +45,9 @@ CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
         from_json(json_extract(stored, '$.files'), '["VARCHAR"]'),
         flatten(list_transform(
             map_entries(from_json(json_extract(stored, '$.days'), '"MAP(VARCHAR, INTEGER)"')),
-            lambda d: list_transform(range(d['value']), lambda n: d['key'] || '-batch-' || n || '.parquet')
+            lambda d: list_transform(
+                generate_series(0, d['value'] - 1), lambda n: d['key'] || '-batch-' || n || '.parquet'
+            )
         ))
     )
     ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
@@ -151,6 +153,6 @@ FROM (
         )
     ))) AS key
 ) AS keys
-WHERE NOT regexp_matches(key, '^silver/[^/\\]+/[^/\\]+\.parquet$') OR contains(key, '/../');
+WHERE NOT regexp_matches(key, '^silver/([^/\\]+/)*[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
 SET VARIABLE candidates = NULL;
