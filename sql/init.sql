@@ -3305,7 +3305,8 @@ CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
         || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
         || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
-    lambda m: m.generation >= 0 AND (m.generation = 0 OR m.format <> 2 OR m.format IS NULL OR starts_with(text, '{"sha256":"'))
+    lambda m: m.generation >= 0
+        AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];
 -- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
 CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
