@@ -41,6 +41,8 @@ def head(lake: Lake) -> Manifest:
     manifest = _read(lake, newest)
     if manifest is None:
         raise LakeError(f"{lake.store.uri(manifest_key(newest))} is gone: run again")
+    if stored is not None and pointer is None:
+        logger.warning("%s is damaged: it is written anew from generation %d", lake.store.uri(CURRENT), newest)
     point_to(lake, manifest)
     return manifest
 
@@ -129,8 +131,7 @@ def pointed(lake: Lake, stored: Stored | None) -> Manifest | None:
         return _parse(lake, CURRENT, stored)
     except NewerFormat:
         raise
-    except LakeError as error:
-        logger.warning("%s", error)
+    except LakeError:
         return None
 
 
