@@ -42,7 +42,7 @@ def head(lake: Lake) -> Manifest:
     if manifest is None:
         raise LakeError(f"{lake.store.uri(manifest_key(newest))} is gone: run again")
     if stored is not None and pointer is None:
-        logger.warning("%s is damaged: it is written anew from generation %d", lake.store.uri(CURRENT), newest)
+        logger.warning("%s is damaged: it is set to generation %d", lake.store.uri(CURRENT), newest)
     point_to(lake, manifest)
     return manifest
 
