@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from stockstream.pipeline.errors import LakeError, NewerFormat, UsageError
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key
 from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.pointer import pointer_to
 from stockstream.pipeline.store import Stored
 
 
@@ -88,7 +89,7 @@ def point_to(lake: Lake, manifest: Manifest) -> None:
     def newer(before: Stored | None) -> bytes | None:
         if before is not None and _parse(lake, CURRENT, before).generation >= manifest.generation:
             return None
-        return manifest.to_json()
+        return pointer_to(lake, manifest, before)
 
     lake.update(CURRENT, newer)
 

@@ -1,72 +1,26 @@
 /* ---
 name: lake
-title: List the files of the lake, and set the variables that the views read.
+title: Set the variables with the files of the lake that the views read, as its manifest names them.
 status: active
-needs: []
-variables: [lake, sql_home, generation]
-sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
-  listed_files, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files, symbol_files]
-reference: run it again to see files that were written since; sql/variables.py describes the variables
+needs: [manifest]
+variables: [lake, manifest, archive, listed_files, listings, lists, generation]
+sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files,
+  symbol_files]
+reference: manifest.sql chooses the manifest. Run both again to see files that were written since; sql/variables.py
+  describes the variables
 changes:
   - 2026-11-21 first version
   - 2026-11-21 the manifest, and which batch files are newer than it
   - 2026-11-26 the manifest's format; `restated` is read beside its old name `moved`
+  - 2026-11-27 the choice of the manifest is a file of its own
 --- */
-SET parquet_metadata_cache = true;  -- Parquet files are never replaced
-SET VARIABLE state_files = (
-    -- A pattern, because DuckDB does not look whether a file on S3 exists if its name has no wildcard.
-    SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
+-- A connection that lists only new batch files does not list those that are in silver.
+SET VARIABLE listed_files = (
+    SELECT coalesce(list(DISTINCT file ORDER BY file), []::VARCHAR[])
+    FROM unnest(list_concat(getvariable('listed_files'), CASE WHEN getvariable('listings') IS NOT NULL THEN
+        list_transform(getvariable('manifest').consolidated, lambda f: getvariable('lake') || '/raw-data/' || f)
+    END)) AS listed (file)
 );
-SET VARIABLE session_files = list_filter(
-    getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
-);
-
--- Read the manifest before listing the batch files: a file that is consolidated in between is then read twice, which
--- does no harm, instead of not at all.
-SET VARIABLE manifest_files = list_concat(
-    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
-    CASE WHEN getvariable('generation') IS NOT NULL
-    THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
-    END
-);
-SET enable_http_metadata_cache = false;
-SET validate_external_file_cache = 'VALIDATE_ALL';  -- current.json is the one file that is replaced
-SET VARIABLE manifests = (
-    SELECT list({
-        format: coalesce(format, 1), generation: generation, created_at: created_at, tables: tables,
-        consolidated: consolidated, set_aside: set_aside
-    } ORDER BY generation DESC)
-    FROM read_json(
-        list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('manifest_files')),
-        maximum_object_size = 268435456,
-        columns = {
-            format: 'INTEGER', generation: 'INTEGER', created_at: 'VARCHAR',
-            consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
-            tables: 'MAP(VARCHAR, STRUCT(
-                base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[],
-                restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)
-            ))'
-        }
-    )
-);
-SET validate_external_file_cache = 'NO_VALIDATION';
--- The last manifest of the list is schema/manifest.json, generation 0: its format is the newest that lake.sql can read.
-SELECT error(format(
-    'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
-    newer.format, getvariable('manifests')[-1].format
-))
-FROM (
-    SELECT max(manifest.format) AS format FROM (SELECT unnest(getvariable('manifests')) AS manifest) AS listed
-) AS newer
-WHERE newer.format > getvariable('manifests')[-1].format;
--- The requested generation, otherwise the newest.
-SET VARIABLE manifest = coalesce(
-    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
-    getvariable('manifests')[1]
-);
--- The archive only grows, so that every generation can read the newest one's.
-SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];
-SET VARIABLE manifests = NULL;
 -- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
@@ -79,11 +33,6 @@ SET VARIABLE silver = map_from_entries(list_transform(
         }
     }
 ));
-SET VARIABLE listed_files = (
-    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/raw-data/*.parquet')
-    WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
-);
 SET VARIABLE archive_files = coalesce(
     list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
 );
@@ -111,12 +60,21 @@ SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 -- The view quarantine leaves out values that are newer than a requested generation.
 SET VARIABLE quarantine_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    FROM glob(CASE WHEN len(getvariable('unconsolidated_files')) > 0 OR getvariable('lists').quarantine IS NULL
+        THEN [getvariable('lake') || '/quarantine/*.parquet']
+        ELSE list_transform(getvariable('lists').quarantine, lambda f: getvariable('lake') || '/quarantine/' || f)
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')
+    FROM glob(CASE WHEN getvariable('lists').symbols IS NULL
+        THEN [getvariable('lake') || '/symbols/*-symbols.csv']
+        ELSE flatten(list_transform(map_entries(getvariable('lists').symbols), lambda y: list_transform(
+            string_split(y['value'], ' '),
+            lambda d: format('{}/symbols/{}-{}-{}-symbols.csv', getvariable('lake'), y['key'], left(d, 2), right(d, 2))
+        )))
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );

@@ -38,10 +38,19 @@ VARIABLES: Mapping[str, Variable] = {
     "generation": Variable("INTEGER", "the generation to read; NULL: the newest, and the batch files newer than it"),
     "s3_endpoint": Variable("VARCHAR", "URL of the S3 endpoint; empty for AWS"),
     "s3_region": Variable("VARCHAR", "AWS region of the bucket"),
-    # The lake's files: lake.sql sets these variables.
+    # The lake's files: manifest.sql and lake.sql set these variables.
     "state_files": Variable("", "URIs of the files in state/"),
-    "manifest_files": Variable("", "URIs of the manifests to read: the newest, and the one of `generation`"),
-    "manifests": Variable("", "the contents of these manifests, newest first; NULL after lake.sql has run"),
+    "listings": Variable(
+        "MAP(VARCHAR, VARCHAR[])",
+        "per folder: URIs in place of a listing; NULL: list all folders, and believe no list of the pointer",
+    ),
+    "lists": Variable("", "what the pointer lists; NULL: it lists nothing, or is not believed"),
+    "pointer_files": Variable("", "URI of the pointer, as a list"),
+    "pointer": Variable("", "what the pointer says, NULL if it is damaged, and when it was written"),
+    "manifest_pattern": Variable("", "where to look for a manifest that is newer than the pointer"),
+    "manifest_files": Variable("", "URIs of the manifests to read: a newer one, and the one of `generation`"),
+    "manifests": Variable("", "the contents of these manifests; NULL after manifest.sql has run"),
+    "candidates": Variable("", "the undamaged manifests, the newest first; NULL after manifest.sql has run"),
     "manifest": Variable("", "the manifest that the views read"),
     "archive": Variable("", "the table `raw` of the newest manifest: the archive of batch files"),
     "archived": Variable("", "names of the archived batch files"),

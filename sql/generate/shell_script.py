@@ -42,6 +42,7 @@ def init_script(aliases: str) -> str:
         *(_inlined(file) + file.comments.rstrip() for file in map(load, views())),
         *(_inlined(load(name)) for name in macros()[:-1]),
         aliases,
+        _inlined(load("manifest")),
         _inlined(load("lake")),
         ".mode list\n.headers off",
         _inlined(load("readable")),

@@ -34,7 +34,7 @@ def list_files(con: DuckDBPyConnection, lake: str) -> None:
     """
     for attempt in range(1, ATTEMPTS + 1):
         try:
-            con.execute(load("lake").text)
+            con.execute(load("manifest").text + load("lake").text)
             return
         except duckdb.Error as error:
             if "ETag on reading file" not in str(error) or attempt == ATTEMPTS:

@@ -1,0 +1,149 @@
+"""The pointer: the newest manifest, and what readers on S3 would otherwise need requests for (its key `readers`).
+
+`sql.session.pointer` describes the key and reads it. The pointer is at most 256 KB: the indexes of files that do not
+fit are left out, and readers then request their footers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import OrderedDict, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from stockstream.pipeline.lake import CURRENT, QUARANTINE, SESSIONS, Lake
+from stockstream.pipeline.manifest import Manifest, Table
+from stockstream.pipeline.sealing import seal
+from stockstream.pipeline.store import Stored
+from stockstream.sql.session.file_index import index_of
+
+MAX_INDEXES = 150_000
+"""Bytes of all indexes in a pointer. Ten years of 2,500 symbols are 80,000."""
+MAX_NAMES = 1_000
+"""Names of files in quarantine/ that the pointer contains; if there are more, readers list the folder."""
+LISTED = 300
+"""The newest consolidated batch files, which readers on S3 list again to see what is new beside them."""
+FIRST = ("bars", "metadata")
+"""The tables of the views of bars, whose indexes are made if no writer has left them."""
+_REMEMBERED = 64
+
+_indexes: OrderedDict[str, str] = OrderedDict()
+"""The indexes of the files that this process has uploaded, by key."""
+
+
+def remember_index(key: str, path: Path) -> None:
+    """Make the index of a silver file while it is still on the local disk."""
+    data = path.read_bytes()
+    try:
+        _indexes[key] = index_of(len(data), lambda start, length: data[start : start + length]).to_text()
+    except ValueError:  # it has no rows
+        return
+    while len(_indexes) > _REMEMBERED:
+        _indexes.popitem(last=False)
+
+
+def pointer_to(lake: Lake, manifest: Manifest, before: Stored | None) -> bytes:
+    """Return the pointer to a generation, as it is stored; `before` is the present pointer.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    document = json.loads(manifest.to_json()) | {"readers": _readers(lake, manifest, _readers_in(before))}
+    document.pop("sha256", None)
+    return seal(json.dumps(document, separators=(",", ":")).encode())
+
+
+def refresh(lake: Lake) -> None:
+    """Write the pointer once more after a file that its lists name was put without a new generation.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+
+    def refreshed(before: Stored | None) -> bytes | None:
+        readers = _readers_in(before)
+        if before is None or not readers:
+            return None  # the next writer that publishes a generation writes them
+        document = json.loads(before.data)
+        document.pop("sha256", None)
+        lists = _lists(lake)
+        if all(readers.get(name) == value for name, value in lists.items()):
+            return None
+        document["readers"] = readers | lists | {"written_at": _now()}
+        return seal(json.dumps(document, separators=(",", ":")).encode())
+
+    lake.update(CURRENT, refreshed)
+
+
+def _readers(lake: Lake, manifest: Manifest, before: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "written_at": _now(),
+        "after": _after(manifest),
+        "sessions": lake.store.get(SESSIONS) is not None,
+        **_lists(lake),
+        "files": _files(lake, manifest, before.get("files", {})),
+    }
+
+
+def _lists(lake: Lake) -> dict[str, Any]:
+    """Return the files in symbols/ and quarantine/, in the form that lake.sql reads."""
+    days: dict[str, list[str]] = defaultdict(list)
+    for key in lake.store.list("symbols/"):
+        if match := re.fullmatch(r"symbols/(\d{4})-(\d\d)-(\d\d)-symbols\.csv", key):
+            days[match[1]].append(match[2] + match[3])
+    names = [key.removeprefix(QUARANTINE) for key in lake.store.list(QUARANTINE)]
+    return {
+        "symbols": {year: " ".join(sorted(listed)) for year, listed in sorted(days.items())},
+        "quarantine": names if len(names) <= MAX_NAMES else None,
+    }
+
+
+def _after(manifest: Manifest) -> str | None:
+    """Return the name after which readers list raw-data/; None if one request lists it as a whole anyway."""
+    names = sorted(manifest.consolidated)
+    return names[-LISTED] if len(names) > 2 * LISTED else None
+
+
+def _files(lake: Lake, manifest: Manifest, before: dict[str, str]) -> dict[str, str]:
+    """Return the indexes of a generation's files by key, those of the bars first, as long as there is room."""
+    room = MAX_INDEXES
+    files = {}
+    for name, table in sorted(manifest.tables.items(), key=lambda item: (item[0] not in FIRST, item[0])):
+        for key, size in _parts(table):
+            index = _indexes.get(key) or before.get(key)
+            if index is None and name in FIRST:
+                index = _made(lake, key, size)
+            if index is not None and len(index) <= room:
+                files[key] = index
+                room -= len(index)
+    return files
+
+
+def _parts(table: Table) -> Iterator[tuple[str, int]]:
+    for file in (*table.delta, *table.base):
+        if file.rows:
+            yield file.key, file.bytes
+
+
+def _made(lake: Lake, key: str, size: int) -> str | None:
+    """Return the index of a file that another process has uploaded; None if it cannot be read: readers will say so."""
+    try:
+        return index_of(size, lambda start, length: lake.store.part(key, start, length)).to_text()
+    except (ValueError, KeyError):
+        return None
+
+
+def _readers_in(pointer: Stored | None) -> dict[str, Any]:
+    """Return the key `readers` of a pointer; empty if it has none."""
+    try:
+        readers = json.loads(pointer.data)["readers"] if pointer else {}
+    except (ValueError, KeyError, TypeError):
+        return {}
+    return readers if isinstance(readers, dict) else {}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
