@@ -80,11 +80,12 @@ def refresh(lake: Lake) -> None:
 
 def _readers(lake: Lake, manifest: Manifest, before: dict[str, Any]) -> dict[str, Any]:
     return {
-        "written_at": _now(),
         "after": _after(manifest),
+        "newest": max(manifest.consolidated, default=None),
         "sessions": lake.store.get(SESSIONS) is not None,
         **_lists(lake),
         "files": _files(lake, manifest, before.get("files", {})),
+        "written_at": _now(),  # last, because readers compare it with the time of the put
     }
 
 

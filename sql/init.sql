@@ -14,6 +14,10 @@ SET VARIABLE s3_endpoint = coalesce(nullif(getenv('AWS_ENDPOINT_URL_S3'), ''), g
 SET VARIABLE s3_region = coalesce(
     nullif(getenv('AWS_REGION'), ''), nullif(getenv('AWS_DEFAULT_REGION'), ''), 'ap-southeast-2'
 );
+-- On S3 the pointer takes the place of listing state/: as a pattern, for which no pointer is no error.
+SET VARIABLE listings = CASE WHEN starts_with(getvariable('lake'), 's3://') AND getvariable('generation') IS NULL
+    THEN MAP {'state': []::VARCHAR[], 'pointer': [getvariable('lake') || '/state/current.jso[n]']}
+END;
 SET VARIABLE sql_home = coalesce(
     getvariable('sql_home'),
     nullif(getenv('XDG_CACHE_HOME'), '') || '/stockstream',
@@ -25,12 +29,13 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/0e092281-*/complete')),
-    getvariable('sql_home') || '/0e092281-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/35bdd010-*/complete')),
+    getvariable('sql_home') || '/35bdd010-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/s3') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
+COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/s3-files') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/folder') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGfwQNQAYDWR1Y2tkYl9zY2hlbWEVHgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgEb3BlbgAVCiUCGARoaWdoABUKJQIYA2xvdwAVCiUCGAVjbG9zZQAVBCUCGAZ2b2x1bWUlJAAVCiUCGA5hZGp1c3RlZF9jbG9zZQAVDCUCGA9mZXRjaF90aW1lc3RhbXAlAAAVCiUCGAhkaXZpZGVuZAAVCiUCGAtzcGxpdF9yYXRpbwAVDCUCGAZzb3VyY2UlAAAVAiUCGAtwcmljZV9iYXNpcyUMABUMJQIYBGZpbGUlAAAVBCUCGAhmaWxlX3JvdyUkABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ/A8cAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAAXgEAAFBBUjE=')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
@@ -41,7 +46,7 @@ TO (getvariable('sql_home') || '/schema/bars.parquet') (FORMAT blob, WRITE_EMPTY
 COPY (SELECT from_base64('UEFSMRUCGfwZNQAYDWR1Y2tkYl9zY2hlbWEVMAAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQolAhgGc21hXzIwABUKJQIYBnNtYV81MAAVCiUCGAdzbWFfMjAwABUKJQIYBmVtYV8xMgAVCiUCGAZlbWFfMjYAFQolAhgGcnNpXzE0ABUKJQIYBG1hY2QAFQolAhgLbWFjZF9zaWduYWwAFQolAhgJbWFjZF9oaXN0ABUKJQIYB3N0b2NoX2sAFQolAhgHc3RvY2hfZAAVCiUCGA9ib2xsaW5nZXJfdXBwZXIAFQolAhgQYm9sbGluZ2VyX21pZGRsZQAVCiUCGA9ib2xsaW5nZXJfbG93ZXIAFQolAhgOZG9uY2hpYW5fdXBwZXIAFQolAhgOZG9uY2hpYW5fbG93ZXIAFQolAhgGYXRyXzE0ABUKJQIYA29idgAVCiUCGAR2d2FwABUKJQIYCnZ3YXBfdmFsdWUAFQolAhgLdndhcF92b2x1bWUAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8GBwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAFAgAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/indicators.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
-COPY (SELECT from_base64('eyJmb3JtYXQiOiAxLCAiZ2VuZXJhdGlvbiI6IDAsICJjcmVhdGVkX2F0IjogIiIsICJ0YWJsZXMiOiB7fSwgImNvbnNvbGlkYXRlZCI6IFtdLCAic2V0X2FzaWRlIjogW119Cg==')
+COPY (SELECT from_base64('eyJmb3JtYXQiOiAyLCAiZ2VuZXJhdGlvbiI6IDAsICJjcmVhdGVkX2F0IjogIiIsICJ0YWJsZXMiOiB7fSwgImNvbnNvbGlkYXRlZCI6IFtdLCAic2V0X2FzaWRlIjogW119Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/manifest.json') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGfwPNQAYDWR1Y2tkYl9zY2hlbWEVHAAVDCUCGAZzeW1ib2wlAAAVDCUCGARuYW1lJQAAFQwlAhgGc2VjdG9yJQAAFQwlAhgEdHlwZSUAABUMJQIYCGV4Y2hhbmdlJQAAFQwlAhgIY3VycmVuY3klAAAVDCUCGARmaWdpJQAAFQIlAhgMbGlzdGluZ19kYXRlJQwAFQIlAhgOZGVsaXN0aW5nX2RhdGUlDAAVDCUCGAxyZW5hbWVkX2Zyb20lAAAVDCUCGApyZW5hbWVkX3RvJQAAFQwlAhgGc291cmNlJQAAFQIlAhgKdmFsaWRfZnJvbSUMABUCJQIYCHZhbGlkX3RvJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRnsHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAAGIBAABQQVIx')
@@ -68,12 +73,18 @@ TO (getvariable('sql_home') || '/schema/symbols.csv') (FORMAT blob, WRITE_EMPTY_
 COPY (SELECT from_base64('Q1JFQVRFIE9SIFJFUExBQ0UgU0VDUkVUIGxha2UgKAogICAgVFlQRSBzMywKICAgIFBST1ZJREVSIGNyZWRlbnRpYWxfY2hhaW4sCiAgICBDSEFJTiAnZW52O2NvbmZpZztzc287cHJvY2VzcztpbnN0YW5jZScsCiAgICBSRUZSRVNIIGF1dG8sCiAgICBTQ09QRSBnZXR2YXJpYWJsZSgnbGFrZScpLAogICAgUkVHSU9OIGdldHZhcmlhYmxlKCdzM19yZWdpb24nKSwKICAgIEVORFBPSU5UIENBU0UgZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JykgV0hFTiAnJyBUSEVOICdzMy5hbWF6b25hd3MuY29tJwogICAgICAgICAgICAgRUxTRSByZWdleHBfcmVwbGFjZShnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSwgJ15odHRwcz86Ly98LyskJywgJycsICdnJykgRU5ELAogICAgVVNFX1NTTCBOT1Qgc3RhcnRzX3dpdGgoZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JyksICdodHRwOi8vJyksCiAgICBVUkxfU1RZTEUgQ0FTRSBnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSBXSEVOICcnIFRIRU4gJ3Zob3N0JyBFTFNFICdwYXRoJyBFTkQKKTsKCi0tIEJhdGNoIGZpbGVzIGFyZSBuZXZlciByZXBsYWNlZCwgc28gdGhhdCBEdWNrREIgbmVlZCBub3QgYXNrIFMzIHdoZXRoZXIgYSBjYWNoZWQgZmlsZSBoYXMgY2hhbmdlZC4KU0VUIHZhbGlkYXRlX2V4dGVybmFsX2ZpbGVfY2FjaGUgPSAnTk9fVkFMSURBVElPTic7Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/s3/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('U0VUIGVuYWJsZV9odHRwX21ldGFkYXRhX2NhY2hlID0gdHJ1ZTsKLS0gRnJvbSBhIHBhdHRlcm4gRHVja0RCIGxlYXJucyB0aGUgc2l6ZXMgb2YgdGhlIGZpbGVzLCBmb3Igd2hpY2ggaXQgd291bGQgb3RoZXJ3aXNlIHNlbmQgYSByZXF1ZXN0IGVhY2guClNFTEVDVCBjb3VudCgqKQpGUk9NIHJlYWRfcGFycXVldCgKICAgIGxpc3RfY29uY2F0KFtzY2hlbWFfZmlsZSgnYmFycycpXSwgQ0FTRSBXSEVOIGxlbihzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnYmFzZScpKSA+IDAKICAgICAgICBUSEVOIFtnZXR2YXJpYWJsZSgnbGFrZScpIHx8ICcvc2lsdmVyL2JhcnMvKi5wYXJxdWV0J10gRUxTRSBbXTo6VkFSQ0hBUltdIEVORCksCiAgICBmaWxlbmFtZSA9IHRydWUKKQpXSEVSRSBsaXN0X2NvbnRhaW5zKHNpbHZlcl9maWxlcygnYmFycycsICdiYXNlJyksIGZpbGVuYW1lKTsKLS0gRGVsdGEgaXMgc21hbGwsIGFuZCBtb3N0IHF1ZXJpZXMgcmVhZCBpdDogdGhlIHdob2xlIGZpbGUgaXMgb25lIHJlcXVlc3QuIER1Y2tEQiBrZWVwcyB3aGF0IGl0IGhhcyByZWFkLgpTRVQgZm9yY2VfZG93bmxvYWQgPSB0cnVlOwpTRUxFQ1QgY291bnQoQ09MVU1OUygqKSkgRlJPTSByZWFkX3BhcnF1ZXQobGlzdF9jb25jYXQoW3NjaGVtYV9maWxlKCdiYXJzJyldLCBzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnZGVsdGEnKSkpOwpTRVQgZm9yY2VfZG93bmxvYWQgPSBmYWxzZTsK')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/s3-files/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/folder/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/s3/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('Cg==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/s3-files/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/folder/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -842,9 +853,10 @@ starts AS (
     WHERE y.year - y.previous_year > 2
 ),
 bounds AS (
-    SELECT symbol, since FROM starts
-    UNION ALL
-    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
+    -- `starts` is read once: DuckDB would compute it for all symbols before a filter if it were read twice.
+    SELECT DISTINCT symbol, CASE WHEN is_first THEN DATE '0001-01-01' ELSE since END AS since
+    FROM starts
+    CROSS JOIN (VALUES (true), (false)) AS kinds (is_first)
 )
 SELECT
     symbol,
@@ -3278,62 +3290,191 @@ CREATE OR REPLACE MACRO supertrend
 );
 COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 
--- sql/lake.sql
+-- sql/manifest.sql
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
     -- A pattern, because DuckDB does not look whether a file on S3 exists if its name has no wildcard.
-    SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(coalesce(getvariable('listings')['state'], [getvariable('lake') || '/state/*']))
 );
 SET VARIABLE session_files = list_filter(
     getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
 );
 
--- Read the manifest before listing the batch files: a file that is consolidated in between is then read twice, which
--- does no harm, instead of not at all.
-SET VARIABLE manifest_files = list_concat(
-    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
-    CASE WHEN getvariable('generation') IS NOT NULL
-    THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
+SET VARIABLE listed_files = (
+    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
+    FROM glob(coalesce(getvariable('listings')['raw-data'], [getvariable('lake') || '/raw-data/*.parquet']))
+    WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
+);
+
+-- A manifest's text without its checksum (pipeline/sealing.py), and NULL if it has another one.
+CREATE OR REPLACE TEMP MACRO unsealed(text) AS CASE
+    WHEN NOT starts_with(text, '{"sha256":"') THEN text
+    WHEN sha256('{' || substr(text, 78)) = substr(text, 12, 64) THEN text
+END;
+-- What a manifest says; NULL if it is damaged. Format 1 has no checksum.
+CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
+    [TRY(from_json(unsealed(text), '{"format": "INTEGER", "generation": "INTEGER", "created_at": "VARCHAR", '
+        || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
+        || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
+        || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
+    lambda m: m.generation >= 0 AND (m.generation = 0 OR m.format <> 2 OR m.format IS NULL OR starts_with(text, '{"sha256":"'))
+)[1];
+-- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
+CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
+    WHEN json_type(stored) = 'OBJECT' THEN list_concat(
+        from_json(json_extract(stored, '$.files'), '["VARCHAR"]'),
+        flatten(list_transform(
+            map_entries(from_json(json_extract(stored, '$.days'), '"MAP(VARCHAR, INTEGER)"')),
+            lambda d: list_transform(range(d['value']), lambda n: d['key'] || '-batch-' || n || '.parquet')
+        ))
+    )
+    ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
+END;
+
+-- The pointer, which is the one file that is replaced.
+SET enable_http_metadata_cache = false;
+SET validate_external_file_cache = 'VALIDATE_ALL';
+SET VARIABLE pointer_files = coalesce(
+    getvariable('listings')['pointer'],
+    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
+);
+SET VARIABLE pointer = (
+    SELECT {
+        file: filename, manifest: manifest_in(TRY(decode(content))), written: last_modified,
+        readers: TRY(json_extract(unsealed(TRY(decode(content))), '$.readers'))
+    }
+    FROM read_blob(list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('pointer_files')))
+    ORDER BY filename = getvariable('sql_home') || '/schema/manifest.json'
+    LIMIT 1
+);
+SET VARIABLE pointer_files = list_filter(
+    [getvariable('pointer').file], lambda f: f <> getvariable('sql_home') || '/schema/manifest.json'
+);
+-- It may be an older copy, or damaged. On a folder, looking for a newer manifest costs nothing. On S3 it is a request,
+-- which is saved if the pointer was written together with its manifest, and names every batch file.
+SET VARIABLE manifest_pattern = (
+    SELECT CASE
+        WHEN starts_with(getvariable('lake'), 's3://')
+            AND getvariable('pointer').manifest.generation > 0
+            AND getvariable('pointer').written - coalesce(
+                TRY_CAST(getvariable('pointer').readers ->> '$.written_at' AS TIMESTAMPTZ),
+                TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
+            ) < INTERVAL 2 SECOND
+            AND (
+                SELECT count(*)
+                FROM unnest(getvariable('listed_files')) AS listed (file)
+                ANTI JOIN unnest(list_concat(
+                    batch_names(getvariable('pointer').manifest.consolidated),
+                    batch_names(getvariable('pointer').manifest.set_aside)
+                )) AS named (name) ON named.name = parse_filename(file)
+            ) = 0
+        THEN getvariable('sql_home') || '/schema/manifest.json'
+        ELSE getvariable('lake') || '/state/manifests/*.json'
     END
 );
-SET enable_http_metadata_cache = false;
-SET validate_external_file_cache = 'VALIDATE_ALL';  -- current.json is the one file that is replaced
+SET VARIABLE manifest_files = list_concat(
+    [getvariable('sql_home') || '/schema/manifest.json'],
+    (
+        SELECT coalesce(max_by([file], CAST(parse_filename(file, true) AS INTEGER)), []::VARCHAR[])
+        FROM glob(getvariable('manifest_pattern'))
+        WHERE regexp_matches(parse_filename(file), '^\d{6,}\.json$')
+            AND CAST(parse_filename(file, true) AS INTEGER) > coalesce(getvariable('pointer').manifest.generation, 0)
+    ),
+    CASE WHEN getvariable('generation') <> getvariable('pointer').manifest.generation
+    THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
+    ELSE [] END
+);
 SET VARIABLE manifests = (
-    SELECT list({
-        format: coalesce(format, 1), generation: generation, created_at: created_at, tables: tables,
-        consolidated: consolidated, set_aside: set_aside
-    } ORDER BY generation DESC)
-    FROM read_json(
-        list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('manifest_files')),
-        maximum_object_size = 268435456,
-        columns = {
-            format: 'INTEGER', generation: 'INTEGER', created_at: 'VARCHAR',
-            consolidated: 'VARCHAR[]', set_aside: 'VARCHAR[]',
-            tables: 'MAP(VARCHAR, STRUCT(
-                base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[],
-                restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)
-            ))'
-        }
-    )
+    SELECT list({file: filename, manifest: manifest_in(TRY(decode(content)))})
+    FROM read_blob(getvariable('manifest_files'))
 );
 SET validate_external_file_cache = 'NO_VALIDATION';
--- The last manifest of the list is schema/manifest.json, generation 0: its format is the newest that lake.sql can read.
+-- The first manifest of the list is schema/manifest.json, generation 0: its format is the newest that is read here.
 SELECT error(format(
     'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
-    newer.format, getvariable('manifests')[-1].format
+    newer.format, getvariable('manifests')[1].manifest.format
 ))
 FROM (
-    SELECT max(manifest.format) AS format FROM (SELECT unnest(getvariable('manifests')) AS manifest) AS listed
+    SELECT max(format) AS format
+    FROM (
+        SELECT getvariable('pointer').manifest.format AS format
+        UNION ALL
+        SELECT entry.manifest.format FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
+    ) AS formats
 ) AS newer
-WHERE newer.format > getvariable('manifests')[-1].format;
--- The requested generation, otherwise the newest.
-SET VARIABLE manifest = coalesce(
-    list_filter(getvariable('manifests'), lambda m: m.generation = getvariable('generation'))[1],
-    getvariable('manifests')[1]
+WHERE newer.format > getvariable('manifests')[1].manifest.format;
+SELECT error(entry.file || ' is damaged: run `stockstream repair`')
+FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
+WHERE entry.manifest IS NULL
+    OR entry.manifest.generation <> coalesce(TRY_CAST(parse_filename(entry.file, true) AS INTEGER), 0);
+SELECT error(getvariable('pointer_files')[1] || ' is damaged, and there is no manifest: run `stockstream repair`')
+WHERE len(getvariable('pointer_files')) > 0
+    AND coalesce(getvariable('pointer').manifest.generation, 0) = 0 AND len(getvariable('manifests')) = 1;
+SET VARIABLE candidates = (
+    SELECT list(manifest ORDER BY manifest.generation DESC)
+    FROM (
+        SELECT getvariable('pointer').manifest AS manifest
+        UNION ALL
+        SELECT entry.manifest FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
+    ) AS manifests
+    WHERE manifest.generation IS NOT NULL
+);
+SET VARIABLE manifest = (
+    SELECT struct_update(
+        chosen, consolidated := batch_names(chosen.consolidated), set_aside := batch_names(chosen.set_aside)
+    )
+    FROM (
+        SELECT coalesce(
+            list_filter(getvariable('candidates'), lambda m: m.generation = getvariable('generation'))[1],
+            getvariable('candidates')[1]
+        ) AS chosen
+    ) AS choice
 );
 -- The archive only grows, so that every generation can read the newest one's.
-SET VARIABLE archive = getvariable('manifests')[1].tables['raw'];
+SET VARIABLE archive = getvariable('candidates')[1].tables['raw'];
+SELECT error(format('{} names {}, which is no file of silver: run `stockstream repair`', getvariable('lake'), key))
+FROM (
+    SELECT unnest(flatten(list_transform(
+        map_values(getvariable('manifest').tables), lambda t: list_transform(
+            list_concat(coalesce(t.base, []), coalesce(t.delta, [])), lambda f: f.key
+        )
+    ))) AS key
+) AS keys
+WHERE NOT regexp_matches(key, '^silver/[^/\\]+/[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
+SET VARIABLE candidates = NULL;
+-- What the pointer lists, in place of listing folders on S3: only for a connection that says so, and only if the views
+-- read the generation of the pointer.
+SET VARIABLE lists = CAST(
+    CASE WHEN getvariable('listings') IS NOT NULL
+        AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
+    THEN TRY(from_json(
+        getvariable('pointer').readers,
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+);
+SET VARIABLE session_files = (
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('listings') IS NULL THEN getvariable('session_files')
+        WHEN getvariable('lists').sessions IS NULL THEN [getvariable('lake') || '/state/sessions.parque[t]']
+        WHEN getvariable('lists').sessions THEN [getvariable('lake') || '/state/sessions.parquet']
+        ELSE []::VARCHAR[]
+    END)
+);
+SET VARIABLE state_files = list_distinct(list_concat(
+    getvariable('state_files'), getvariable('pointer_files'), getvariable('session_files')
+));
+
+-- sql/lake.sql
+-- A connection that lists only new batch files does not list those that are in silver.
+SET VARIABLE listed_files = (
+    SELECT coalesce(list(DISTINCT file ORDER BY file), []::VARCHAR[])
+    FROM unnest(list_concat(getvariable('listed_files'), CASE WHEN getvariable('listings') IS NOT NULL THEN
+        list_transform(getvariable('manifest').consolidated, lambda f: getvariable('lake') || '/raw-data/' || f)
+    END)) AS listed (file)
+);
 -- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
@@ -3346,11 +3487,6 @@ SET VARIABLE silver = map_from_entries(list_transform(
         }
     }
 ));
-SET VARIABLE listed_files = (
-    SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/raw-data/*.parquet')
-    WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
-);
 SET VARIABLE archive_files = coalesce(
     list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
 );
@@ -3378,15 +3514,25 @@ SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 -- The view quarantine leaves out values that are newer than a requested generation.
 SET VARIABLE quarantine_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    FROM glob(CASE WHEN len(getvariable('unconsolidated_files')) > 0 OR getvariable('lists').quarantine IS NULL
+        THEN [getvariable('lake') || '/quarantine/*.parquet']
+        ELSE list_transform(getvariable('lists').quarantine, lambda f: getvariable('lake') || '/quarantine/' || f)
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')
+    FROM glob(CASE WHEN getvariable('lists').symbols IS NULL
+        THEN [getvariable('lake') || '/symbols/*-symbols.csv']
+        ELSE flatten(list_transform(map_entries(getvariable('lists').symbols), lambda y: list_transform(
+            string_split(y['value'], ' '),
+            lambda d: format('{}/symbols/{}-{}-{}-symbols.csv', getvariable('lake'), y['key'], left(d, 2), right(d, 2))
+        )))
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
+PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off
 

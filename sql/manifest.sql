@@ -170,6 +170,19 @@ SET VARIABLE lists = CAST(
     CASE WHEN getvariable('listings') IS NOT NULL
         AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
     THEN TRY(from_json(
-        getvariable('pointer').readers, '{"symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
-    )) END AS STRUCT(symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+        getvariable('pointer').readers,
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
 );
+SET VARIABLE session_files = (
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('listings') IS NULL THEN getvariable('session_files')
+        WHEN getvariable('lists').sessions IS NULL THEN [getvariable('lake') || '/state/sessions.parque[t]']
+        WHEN getvariable('lists').sessions THEN [getvariable('lake') || '/state/sessions.parquet']
+        ELSE []::VARCHAR[]
+    END)
+);
+SET VARIABLE state_files = list_distinct(list_concat(
+    getvariable('state_files'), getvariable('pointer_files'), getvariable('session_files')
+));

@@ -59,8 +59,8 @@ class Objects:
             raise LakeError(f"cannot read {self.lake}/{key}: the file is cut")
         return part.data
 
-    def names(self, folder: str, after: str = "") -> list[str]:
-        """Return the keys below a folder, sorted: all of them, or those that sort after the key `after`.
+    def list(self, folder: str, after: str = "") -> dict[str, datetime]:
+        """Return when each object below a folder was put, by key; only keys that sort after `after`, if there is one.
 
         Raises:
             LakeError: S3 refuses, or does not answer.
@@ -69,7 +69,8 @@ class Objects:
         with self._explained():
             pages = self._client.get_paginator("list_objects_v2")
             listed = pages.paginate(Bucket=self.bucket, Prefix=self.prefix + folder, **start)
-            return [item["Key"][len(self.prefix) :] for page in listed for item in page.get("Contents", [])]
+            items = (item for page in listed for item in page.get("Contents", []))
+            return {item["Key"][len(self.prefix) :]: item["LastModified"] for item in items}
 
     def _get(self, key: str, **options: str) -> Object | None:
         from botocore.exceptions import BotoCoreError

@@ -3,6 +3,7 @@
 `pipeline.pointer` writes the pointer. Its key `readers` has
 - `written_at`: when it was written, which shows whether the object is an older copy;
 - `after`: new batch files sort after this name; NULL: all names in raw-data/ are to be listed;
+- `newest`: the last name of a batch file that is in silver;
 - `sessions`: whether there is a calendar; `symbols`: the days of the lists of companies, as `{"2026": "1119 1120"}`;
   `quarantine`: the names of the files in quarantine/;
 - `files`: the indexes of silver files by key (`file_index`).
@@ -18,17 +19,17 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.session.file_index import FileIndex
 from stockstream.sql.session.lake_files import Parts, set_silver
-from stockstream.sql.session.objects import Objects
+from stockstream.sql.session.objects import Object, Objects
 from stockstream.sql.session.s3 import region
 from stockstream.sql.variables import set_variable
 
 POINTER = "state/current.json"
-SESSIONS = "state/sessions.parquet"
 RAW = "raw-data/"
 SEAL = re.compile(rb'^\{"sha256":"([0-9a-f]{64})",')
 """What a pointer with a checksum begins with (`pipeline.sealing`)."""
@@ -51,11 +52,13 @@ def use_pointer(con: DuckDBPyConnection, lake: str) -> Mapping[str, str]:
         return {}
     from stockstream.sql.session.ranges import Ranges  # imports fsspec, which takes a tenth of a second
 
+    batches = objects.list(RAW, RAW + readers.after if readers.after else "")
+    if readers.newest and batches.get(RAW + readers.newest, readers.written_at) > readers.written_at:
+        # A file in silver is newer than the pointer: the lake is a copy, so that the pointer's time means nothing.
+        pointer = Object(pointer.data, readers.written_at)
     files = Ranges(objects, readers.files, {POINTER: pointer})
     con.register_filesystem(files)
-    fresh = objects.names(RAW, RAW + readers.after if readers.after else "")
-    sessions = [f"{lake}/{SESSIONS}"] if readers.sessions else []
-    listings = {"state": sessions, "pointer": [files.uri(POINTER)], "raw-data": [f"{lake}/{key}" for key in fresh]}
+    listings = {"state": [], "pointer": [files.uri(POINTER)], "raw-data": [f"{lake}/{key}" for key in batches]}
     set_variable(con, "listings", listings)
     return {f"{lake}/{key}": files.uri(key) for key in readers.files}
 
@@ -74,8 +77,9 @@ def read_by_pointer(con: DuckDBPyConnection, uris: Mapping[str, str]) -> None:
 class Readers:
     """The key `readers` of a pointer, without what lake.sql reads."""
 
+    written_at: datetime
     after: str | None
-    sessions: bool
+    newest: str | None
     files: dict[str, FileIndex]
 
 
@@ -87,6 +91,7 @@ def _readers(data: bytes) -> Readers | None:
     try:
         stored = json.loads(data)["readers"]
         files = {key: FileIndex.from_text(text) for key, text in stored["files"].items()}
-        return Readers(stored.get("after"), bool(stored.get("sessions")), files)
+        written_at = datetime.fromisoformat(stored["written_at"])
+        return Readers(written_at, stored.get("after"), stored.get("newest"), files)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

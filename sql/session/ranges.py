@@ -97,29 +97,40 @@ class IndexedFile:
         if chunk is not None:
             self._searched.add(self.index.group(start))
             return chunk
-        first, end = self._extended(start, length)
-        if (first, end) == (start, start + length):
-            return self._objects.part(self._key, start, length)
         with self._lock:  # a second thread that reads the same row group waits for the first
-            if first not in self._cached:
+            first, end = self._extended(start, length)
+            if (data := self._from_cache(start, length)) is not None:
+                return data
+            if (first, end) != (start, start + length):
                 self._cached[first] = self._objects.part(self._key, first, end - first)
                 while sum(map(len, self._cached.values())) > CACHED and len(self._cached) > 1:
                     self._cached.popitem(last=False)
-            self._cached.move_to_end(first)
-            return self._cached[first][start - first : start - first + length]
+                return self._cached[first][start - first : start - first + length]
+        return self._objects.part(self._key, start, length)
 
     def _extended(self, start: int, length: int) -> tuple[int, int]:
-        """Return what to request for a read: the read's own range, or the data of its row group.
+        """Return what to request for a read: the read's own range, the data of its row group, or a small file.
 
         A read that begins right after the symbols is everything that the query needs, since the columns of the views
         are adjacent. One that begins later is the first of several.
         """
         group = self.index.group(start)
+        if group not in self._searched:
+            return start, start + length
         first, end = self.index.body(group)
-        largest = SCATTERED if start > first or first in self._cached else WHOLE
-        if group in self._searched and first <= start and start + length <= end and end - first <= largest:
+        if self.index.data_size <= WHOLE:
+            first, end = self.index.groups[0], self.index.data_size
+        largest = SCATTERED if start > first else WHOLE
+        if first <= start and start + length <= end and end - first <= largest:
             return first, end
         return start, start + length
+
+    def _from_cache(self, start: int, length: int) -> bytes | None:
+        for first, data in self._cached.items():
+            if first <= start and start + length <= first + len(data):
+                self._cached.move_to_end(first)
+                return data[start - first : start - first + length]
+        return None
 
 
 class OpenFile(io.RawIOBase):
