@@ -90,9 +90,9 @@ class IndexedFile:
         """Return a range of the file's bytes."""
         in_tail = start + length - self.index.data_size
         if in_tail > 0:
-            data = self.read(start, length - in_tail) if length > in_tail else b""
+            in_data = self.read(start, length - in_tail) if length > in_tail else b""
             first = max(0, start - self.index.data_size)
-            return data + self.index.tail[first : first + length - len(data)]
+            return in_data + self.index.tail[first : first + length - len(in_data)]
         chunk = self.index.chunk(start, length)
         if chunk is not None:
             self._searched.add(self.index.group(start))
