@@ -116,7 +116,7 @@ def _files(lake: Lake, manifest: Manifest, before: dict[str, str]) -> dict[str, 
         for key, size in _parts(table):
             index = _indexes.get(key) or before.get(key)
             if index is None and name in FIRST:
-                index = _made(lake, key, size)
+                index = _index_from_lake(lake, key, size)
             if index is not None and len(index) <= room:
                 files[key] = index
                 room -= len(index)
@@ -129,7 +129,7 @@ def _parts(table: Table) -> Iterator[tuple[str, int]]:
             yield file.key, file.bytes
 
 
-def _made(lake: Lake, key: str, size: int) -> str | None:
+def _index_from_lake(lake: Lake, key: str, size: int) -> str | None:
     """Return the index of a file that another process has uploaded; None if it cannot be read: readers will say so."""
     try:
         return index_of(size, lambda start, length: lake.store.part(key, start, length)).to_text()

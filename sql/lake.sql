@@ -4,8 +4,8 @@ title: Set the variables with the files of the lake that the views read, as its 
 status: active
 needs: [manifest]
 variables: [lake, manifest, archive, listed_files, listings, lists, generation]
-sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files,
-  symbol_files]
+sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files,
+  quarantine_files, symbol_files]
 reference: manifest.sql chooses the manifest. Run both again to see files that were written since; sql/variables.py
   describes the variables
 changes:

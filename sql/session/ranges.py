@@ -20,7 +20,7 @@ from stockstream.sql.session.file_index import FileIndex
 from stockstream.sql.session.objects import Object, Objects
 
 SCHEME = "stockstream"
-WHOLE = 1 << 20
+WHOLE = 1 << 18
 """A row group of at most so many bytes is read in one request if a query looks for symbols in it."""
 SCATTERED = 4 << 20
 """The same for a query whose columns are not adjacent, which would otherwise be several requests."""

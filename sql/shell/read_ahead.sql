@@ -3,7 +3,7 @@ name: read_ahead
 title: "For a lake on S3: read the footers of the bars' base with one listing, and their delta as a whole."
 status: active
 needs: [silver_bars]
-variables: [lake, silver]
+variables: [lake]
 reference: a query of one symbol then requests from each file of base its symbols and its other columns, and nothing
   else. Files of silver are never replaced, so that neither their footers nor their sizes are asked for again
 changes:

@@ -3,7 +3,7 @@ name: start
 title: The first part of init.sql decides which lake to open, and where the shell keeps its zero-row files.
 status: active
 needs: []
-variables: [lake, sql_home]
+variables: [lake, sql_home, generation]
 sets: [lake, s3_endpoint, s3_region, listings, sql_home]
 reference: a script cannot find out its own path, so that init.sql contains all SQL files, and writes those that must be
   files (schema/*, secret.sql) into a cache folder of the user; in a shared /tmp, others could replace them
