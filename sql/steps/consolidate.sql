@@ -8,7 +8,7 @@ needs: [latest_bars, silver_bars]
 variables: [cut, restated]
 sets: [resumed]
 makes:
-  rewritten: symbol, close, date, open, high, low, volume, dividend, split_ratio, price_basis, adjusted_close,
+  rewritten: symbol, close, date, open, high, low, volume, dividend, price_basis, split_ratio, adjusted_close,
     fetch_timestamp, source, bar_no, prev_close
 returns: temp table rewritten, the columns of schema/bars.sql
 changes:
@@ -60,7 +60,7 @@ GROUP BY symbol;
 CREATE OR REPLACE TEMP TABLE rewritten AS
 SELECT
     -- Symbol, close and date are adjacent in the file, then what the adjusted views read: a query needs one request.
-    r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.dividend, r.split_ratio, r.price_basis,
+    r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.dividend, r.price_basis, r.split_ratio,
     r.adjusted_close, r.fetch_timestamp, r.source,
     coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,
     coalesce(last_value(r.close IGNORE NULLS) OVER before, s.prev_close) AS prev_close
