@@ -14,6 +14,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import duckdb
+
+from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import CURRENT, QUARANTINE, SESSIONS, Lake
 from stockstream.pipeline.manifest import Manifest, Table
 from stockstream.pipeline.sealing import seal
@@ -29,6 +32,8 @@ LISTED = 300
 FIRST = ("bars", "metadata")
 """The tables of the views of bars, whose indexes are made if no writer has left them."""
 _REMEMBERED = 64
+_WHOLE = 16 << 20
+"""Bytes up to which a file is read at once to make its index, instead of by some hundred ranges."""
 
 _indexes: OrderedDict[str, str] = OrderedDict()
 """The indexes of the files that this process has uploaded, by key."""
@@ -36,11 +41,16 @@ _indexes: OrderedDict[str, str] = OrderedDict()
 
 def remember_index(key: str, path: Path) -> None:
     """Make the index of a silver file while it is still on the local disk."""
-    data = path.read_bytes()
-    try:
-        _indexes[key] = index_of(len(data), lambda start, length: data[start : start + length]).to_text()
-    except ValueError:  # it has no rows
-        return
+
+    def read(start: int, length: int) -> bytes:
+        file.seek(start)
+        return file.read(length)
+
+    with path.open("rb") as file:
+        try:
+            _indexes[key] = index_of(path.stat().st_size, read).to_text()
+        except ValueError:  # it has no rows
+            return
     while len(_indexes) > _REMEMBERED:
         _indexes.popitem(last=False)
 
@@ -132,8 +142,11 @@ def _parts(table: Table) -> Iterator[tuple[str, int]]:
 def _index_from_lake(lake: Lake, key: str, size: int) -> str | None:
     """Return the index of a file that another process has uploaded; None if it cannot be read: readers will say so."""
     try:
+        stored = lake.store.get(key) if size <= _WHOLE else None
+        if stored is not None:
+            return index_of(len(stored.data), lambda start, length: stored.data[start : start + length]).to_text()
         return index_of(size, lambda start, length: lake.store.part(key, start, length)).to_text()
-    except (ValueError, KeyError):
+    except (ValueError, KeyError, LakeError, duckdb.Error):
         return None
 
 

@@ -61,11 +61,14 @@ def connect(
     indexed = use_pointer(con, lake) if is_on_s3 and by_pointer and generation is None else {}
     _create_views(con, only)
     list_files(con, lake)
+    set_variable(con, "listings", None)  # `list_files` lists everything if it is called again
     if indexed:
         read_by_pointer(con, indexed)
     pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))
-    if is_on_s3 and not indexed and verify and file_filter is None and only is None:
-        _read_footers(con)
+    if is_on_s3 and verify and file_filter is None and only is None:
+        con.execute("SET enable_http_metadata_cache = true")
+        if not indexed:
+            _read_footers(con)
     return con
 
 
@@ -81,7 +84,6 @@ def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
 
 def _read_footers(con: DuckDBPyConnection) -> None:
     """Read the footers of the files of silver's bars, so that later queries request only data from S3."""
-    con.execute("SET enable_http_metadata_cache = true")
     with suppress(duckdb.Error):  # the query that reads a damaged file reports it
         con.execute(
             "SELECT symbol FROM read_parquet(list_concat([schema_file('bars')], "
