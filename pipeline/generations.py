@@ -1,58 +1,79 @@
-"""Read the generations of a lake: the newest one, one by number or time, or all that have not been vacuumed."""
+"""Read the generations of a lake: the newest one, or one by number or time. Move the pointer to a generation.
+
+The numbered manifests decide which generation is the newest; the pointer is a copy for readers, and is not believed
+when it says something else. Every reader here survives a damaged pointer, and damaged manifests of other generations.
+"""
 
 from __future__ import annotations
 
+import logging
 from datetime import UTC, datetime, time
 
 from pydantic import ValidationError
 
 from stockstream.pipeline.errors import LakeError, NewerFormat, UsageError
-from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key
+from stockstream.pipeline.generation_history import history, remember
+from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, manifest_number
 from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.pointer import pointer_to
 from stockstream.pipeline.store import Stored
+
+logger = logging.getLogger(__name__)
 
 
 def head(lake: Lake) -> Manifest:
     """Return the newest generation; generation 0 for a lake without silver.
 
-    A writer that died between its commit and the update of the pointer has committed: the pointer is updated here.
+    A writer that died between its commit and the update of the pointer has committed: the pointer is updated here, and
+    likewise a pointer that is damaged, gone, or an older copy.
 
     Raises:
-        LakeError: a manifest is damaged, or a newer version of this program has written it.
+        LakeError: the newest manifest is damaged, or a newer version of this program has written it.
     """
-    pointer = lake.store.get(CURRENT)
-    manifest = _parse(lake, CURRENT, pointer) if pointer else _without_pointer(lake)
-    while (following := lake.store.get(manifest_key(manifest.generation + 1))) is not None:
-        manifest = _parse(lake, manifest_key(manifest.generation + 1), following)
-        point_to(lake, manifest)
+    newest = max(numbers(lake), default=0)
+    stored = lake.store.get(CURRENT)
+    pointer = pointed(lake, stored)
+    if pointer is not None and pointer.generation >= newest:
+        return pointer
+    if not newest:
+        if stored is not None:
+            raise LakeError(f"{lake.store.uri(CURRENT)} is damaged, and there is no manifest: see `stockstream repair`")
+        return Manifest()
+    manifest = _read(lake, newest)
+    if manifest is None:
+        raise LakeError(f"{lake.store.uri(manifest_key(newest))} is gone: run again")
+    if stored is not None and pointer is None:
+        logger.warning("%s is damaged: it is written anew from generation %d", lake.store.uri(CURRENT), newest)
+    point_to(lake, manifest)
     return manifest
 
 
 def generation(lake: Lake, number: int) -> Manifest:
-    """Return one generation.
+    """Return one generation; from the pointer if that has it and the manifest is damaged.
 
     Raises:
         UsageError: there is no such generation, or it has been vacuumed.
         LakeError: as in `head`.
     """
-    key = manifest_key(number)
-    stored = lake.store.get(key)
-    if stored is None:
-        numbers = [manifest.generation for manifest in history(lake)]
-        existing = f"generations {numbers[-1]} to {numbers[0]}" if numbers else "no generation yet"
+    try:
+        manifest = _read(lake, number) if number > 0 else None
+    except NewerFormat:
+        raise
+    except LakeError:
+        pointer = pointed(lake, lake.store.get(CURRENT))
+        if pointer is None or pointer.generation != number:
+            raise
+        return pointer
+    if manifest is None:
+        kept = sorted(numbers(lake))
+        existing = f"generations {kept[0]} to {kept[-1]}" if kept else "no generation yet"
         raise UsageError(f"{lake.uri} has no generation {number}: it has {existing} (`stockstream history` lists them)")
-    return _parse(lake, key, stored)
+    return manifest
 
 
-def history(lake: Lake) -> list[Manifest]:
-    """Return all generations that have not been vacuumed, the newest first.
-
-    Raises:
-        LakeError: as in `head`.
-    """
-    keys = sorted(lake.store.list(MANIFESTS), reverse=True)
-    return [_parse(lake, key, stored) for key in keys if (stored := lake.store.get(key)) is not None]
+def numbers(lake: Lake) -> set[int]:
+    """Return the numbers of the generations that have not been vacuumed."""
+    return {number for key in lake.store.list(MANIFESTS) if (number := manifest_number(key)) is not None}
 
 
 def as_of(lake: Lake, text: str) -> int:
@@ -74,44 +95,77 @@ def as_of(lake: Lake, text: str) -> int:
     if len(text) <= len("2026-11-20"):
         moment = datetime.combine(moment, time.max)
     moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    manifests = history(lake)
-    for manifest in manifests:
-        if datetime.fromisoformat(manifest.created_at) <= moment:
-            return manifest.generation
-    last = manifests[-1] if manifests else None
+    entries = [entry for entry in history(lake) if entry.problem is None]
+    for entry in entries:
+        if datetime.fromisoformat(entry.created_at) <= moment:
+            return entry.generation
+    last = entries[-1] if entries else None
     oldest = f"the oldest one kept is {last.generation} of {last.created_at}" if last else "it has none yet"
     raise UsageError(f"{lake.uri} has no generation as old as {text}: {oldest} (`stockstream history` lists them)")
 
 
 def point_to(lake: Lake, manifest: Manifest) -> None:
-    """Set the pointer to a committed generation; do nothing if it is at that generation or a newer one already."""
+    """Set the pointer to a committed generation, and note the generation in the history.
+
+    A pointer that is at that generation or a newer one already stays as it is.
+    """
 
     def newer(before: Stored | None) -> bytes | None:
-        if before is not None and _parse(lake, CURRENT, before).generation >= manifest.generation:
+        pointer = pointed(lake, before)
+        if pointer is not None and pointer.generation >= manifest.generation:
             return None
         return pointer_to(lake, manifest, before)
 
     lake.update(CURRENT, newer)
+    remember(lake, manifest)
 
 
-def _without_pointer(lake: Lake) -> Manifest:
-    """Return the newest generation of a lake that has no pointer, and write the pointer."""
-    manifests = history(lake)
-    if not manifests:
-        return Manifest()
-    point_to(lake, manifests[0])
-    return manifests[0]
+def pointed(lake: Lake, stored: Stored | None) -> Manifest | None:
+    """Return the generation that a stored pointer is a copy of; None if there is no pointer, or it is damaged.
+
+    Raises:
+        NewerFormat: a newer version of this program has written it.
+    """
+    if stored is None:
+        return None
+    try:
+        return _parse(lake, CURRENT, stored)
+    except NewerFormat:
+        raise
+    except LakeError:
+        return None
+
+
+def _read(lake: Lake, number: int) -> Manifest | None:
+    """Return a numbered manifest; None if there is none.
+
+    Raises:
+        LakeError: it is damaged.
+    """
+    key = manifest_key(number)
+    stored = lake.store.get(key)
+    if stored is None:
+        return None
+    manifest = _parse(lake, key, stored)
+    if manifest.generation != number:
+        raise LakeError(f"{lake.store.uri(key)} is that of generation {manifest.generation}: run `stockstream repair`")
+    return manifest
 
 
 def _parse(lake: Lake, key: str, stored: Stored) -> Manifest:
+    """Return the manifest in an object of a lake.
+
+    Raises:
+        NewerFormat: a newer version of this program has written it.
+        LakeError: it is damaged.
+    """
     try:
-        return Manifest.model_validate_json(stored.data)
+        return Manifest.from_json(stored.data)
     except NewerFormat as error:
         raise NewerFormat(f"{lake.uri}: {error}") from None
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise LakeError(
-            f"{lake.store.uri(key)} is damaged ({where}: {first['msg']}): "
-            f"restore it from {lake.store.uri(MANIFESTS)}, its copies by number"
-        ) from None
+    except ValueError as error:
+        reason = str(error)
+        if isinstance(error, ValidationError):
+            first = error.errors()[0]
+            reason = ": ".join(text for text in (".".join(map(str, first["loc"])), first["msg"]) if text)
+        raise LakeError(f"{lake.store.uri(key)} is damaged ({reason}): run `stockstream repair`") from None

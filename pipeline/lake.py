@@ -20,6 +20,7 @@ from stockstream.sql.session import FileFilter, connect, no_lake, normalise, quo
 MARKER = "state/lake.json"
 SESSIONS = "state/sessions.parquet"
 CURRENT = "state/current.json"
+HISTORY = "state/history.json"
 MANIFESTS = "state/manifests/"
 RUNS = "state/runs/"
 CHECKS = "state/checks/"
@@ -58,6 +59,12 @@ def metadata_key(day: date, kind: str, part: int = 0) -> str:
 def manifest_key(generation: int) -> str:
     """Return the key of a generation's manifest."""
     return f"{MANIFESTS}{generation:06d}.json"
+
+
+def manifest_number(key: str) -> int | None:
+    """Return the generation of a manifest's key; None for other objects in its folder."""
+    name = key.removeprefix(MANIFESTS).removesuffix(".json")
+    return int(name) if name.isascii() and name.isdecimal() and key == f"{MANIFESTS}{name}.json" else None
 
 
 def check_key(generation: int) -> str:

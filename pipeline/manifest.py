@@ -2,11 +2,12 @@
 
 `state/manifests/000042.json` is put only if there is no such object yet: that put is the commit. `state/current.json`
 (the pointer) is a copy of the newest manifest under a fixed name, for readers. Files that a manifest names are never
-changed.
+changed. Both begin with their own checksum (`pipeline.sealing`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -15,12 +16,17 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import duckdb
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from stockstream.pipeline.batch_names import BatchNames
 from stockstream.pipeline.errors import NewerFormat
+from stockstream.pipeline.sealing import is_sealed, seal, unseal
 
-FORMAT = 1
+FORMAT = 2
 """The newest format of a manifest that this program reads, and the one that it writes."""
+
+
+_KEY = re.compile(r"^silver/([^/\\\0]+/)*[^/\\\0]+\.parquet$")
 
 
 class _Model(BaseModel):
@@ -39,6 +45,15 @@ class DataFile(_Model):
     """The number of different symbols."""
     first_date: date | None = None
     last_date: date | None = None
+
+    @field_validator("key")
+    @classmethod
+    def _refuse_other_folders(cls, key: str) -> str:
+        if not _KEY.match(key) or ".." in key.split("/"):
+            raise ValueError(
+                f"{key!r} is no key of a silver file: it would be read or deleted outside the lake's silver/"
+            )
+        return key
 
 
 class Table(_Model):
@@ -109,12 +124,12 @@ class Manifest(_Model):
     """The step that published it: consolidate, metadata, vacuum, rollback, or the name of a derived table's step."""
     restores: int | None = None
     """For a rollback: the generation whose tables these are."""
-    inputs: tuple[str, ...] = ()
+    inputs: BatchNames = ()
     """The files of raw-data/ that this generation is the first to hold."""
     tables: dict[str, Table] = {}
-    consolidated: tuple[str, ...] = ()
+    consolidated: BatchNames = ()
     """The files of raw-data/ that are in silver, which readers skip. Files that no longer exist are not named."""
-    set_aside: tuple[str, ...] = ()
+    set_aside: BatchNames = ()
     """The files of raw-data/ that a rollback left out; readers ignore them."""
 
     @model_validator(mode="before")
@@ -155,7 +170,25 @@ class Manifest(_Model):
 
     def to_json(self) -> bytes:
         """Return the manifest as it is stored."""
-        return (self.model_dump_json(indent=1, exclude_none=True, by_alias=True) + "\n").encode()
+        return seal((self.model_dump_json(exclude_none=True, by_alias=True) + "\n").encode())
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Return a stored manifest.
+
+        Raises:
+            NewerFormat: a newer version of this program has written it.
+            ValueError: it is damaged; pydantic's ValidationError is one, too.
+        """
+        document = unseal(data)
+        if document is None:
+            raise ValueError("its text does not have the checksum that it begins with")
+        manifest = cls.model_validate_json(document)
+        if manifest.generation < 1:
+            raise ValueError("it has no number of a generation")
+        if manifest.format > 1 and not is_sealed(data):
+            raise ValueError("it lacks its checksum")
+        return manifest
 
 
 @cache

@@ -94,5 +94,5 @@ def session_at(
 
 
 def sql_versions(*names: str) -> dict[str, str]:
-    """Return the sha256 of the text of SQL files, by their names below `sql/` without suffix."""
-    return {name: hashlib.sha256(load(name).text.encode()).hexdigest() for name in names}
+    """Return the SHA-256 (16 digits) of the text of SQL files, by their names below `sql/` without suffix."""
+    return {name: hashlib.sha256(load(name).text.encode()).hexdigest()[:16] for name in names}

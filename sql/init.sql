@@ -3318,7 +3318,8 @@ CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
         || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
         || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
-    lambda m: m.generation >= 0 AND (m.generation = 0 OR m.format <> 2 OR m.format IS NULL OR starts_with(text, '{"sha256":"'))
+    lambda m: m.generation >= 0
+        AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];
 -- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
 CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
@@ -3326,7 +3327,9 @@ CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
         from_json(json_extract(stored, '$.files'), '["VARCHAR"]'),
         flatten(list_transform(
             map_entries(from_json(json_extract(stored, '$.days'), '"MAP(VARCHAR, INTEGER)"')),
-            lambda d: list_transform(range(d['value']), lambda n: d['key'] || '-batch-' || n || '.parquet')
+            lambda d: list_transform(
+                generate_series(0, d['value'] - 1), lambda n: d['key'] || '-batch-' || n || '.parquet'
+            )
         ))
     )
     ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
@@ -3441,7 +3444,7 @@ FROM (
         )
     ))) AS key
 ) AS keys
-WHERE NOT regexp_matches(key, '^silver/[^/\\]+/[^/\\]+\.parquet$') OR contains(key, '/../');
+WHERE NOT regexp_matches(key, '^silver/([^/\\]+/)*[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
 SET VARIABLE candidates = NULL;
 -- What the pointer lists, in place of listing folders on S3: only for a connection that says so, and only if the views

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from stockstream.pipeline.errors import Conflict, LakeError, UsageError
+from stockstream.pipeline.errors import Conflict, LakeError, NewerFormat, UsageError
 from stockstream.pipeline.events import RawMode, VacuumEvent, VacuumResult
-from stockstream.pipeline.generations import history
-from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, check_key, manifest_key, no_files
+from stockstream.pipeline.generation_history import forget
+from stockstream.pipeline.generations import generation
+from stockstream.pipeline.lake import (
+    CURRENT,
+    RAW,
+    SILVER,
+    Lake,
+    check_key,
+    manifest_key,
+    manifest_number,
+    no_files,
+)
 from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import publish, session_at, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
 from stockstream.pipeline.store import Listed
 from stockstream.sql.loader import load
 from stockstream.sql.session import files_of, pick_files, set_variable
+
+logger = logging.getLogger(__name__)
 
 RETENTION_HOURS = 7 * 24
 RAW_DAYS = 30
@@ -91,32 +104,35 @@ def _plan(lake: Lake, before: Manifest, retention: timedelta, raw_age: timedelta
         Conflict: there is a newer generation than `before`.
     """
     state = lake.store.list("state/")
-    ages = {_number(key): listed.age for key, listed in state.items() if key.startswith(MANIFESTS)}
-    if max(ages, default=0) != before.generation:
-        raise Conflict(f"{lake.uri} is at generation {max(ages, default=0)} now")
+    ages = {number: listed.age for key, listed in state.items() if (number := manifest_number(key)) is not None}
+    newest = max(ages, default=0)
+    if newest < before.generation:
+        raise LakeError(f"{lake.uri} lacks the manifest of generation {before.generation}: run `stockstream repair`")
+    if newest > before.generation:
+        raise Conflict(f"{lake.uri} is at generation {newest} now")
     if not ages:
         return Plan()
     first = _first_kept(ages, state[CURRENT].age, retention)
-    manifests = history(lake)
-    kept = [manifest for manifest in manifests if manifest.generation >= first]
-    dropped = [manifest for manifest in manifests if manifest.generation < first]
+    kept, damaged = _manifests(lake, (number for number in ages if number >= first))
+    dropped, _ = _manifests(lake, (number for number in ages if number < first))
     kept_files, dropped_files = _named_files(kept), _named_files(dropped)
     old = {
         key: listed
         for key, listed in lake.store.list(SILVER).items()
-        if listed.age >= retention and key not in kept_files
+        # A damaged manifest may name every file that is not younger than it.
+        if listed.age >= retention and key not in kept_files and not any(_published_by(key) <= at for at in damaged)
     }
     litter = {key: listed for key, listed in lake.store.litter().items() if listed.age >= retention}
     raw: dict[str, Listed] = {}
-    if raw_age is not None:
+    if raw_age is not None and not damaged:
         # In every generation that stays, so that a rollback to one of them loses nothing. If a name was used again, it
         # is missing in the generation in between, which was made when the first file no longer existed.
         everywhere = set.intersection(*(set(manifest.consolidated) for manifest in kept))
         names = {key.removeprefix(RAW): listed for key, listed in lake.store.list(RAW).items()}
         raw = {name: listed for name, listed in names.items() if name in everywhere and listed.age >= raw_age}
     return Plan(
-        kept=sorted(manifest.generation for manifest in kept),
-        manifests=sorted(manifest.generation for manifest in dropped),
+        kept=sorted(number for number in ages if number >= first),
+        manifests=sorted(number for number in ages if number < first),
         files={key: listed for key, listed in old.items() if key in dropped_files},
         orphans={key: listed for key, listed in old.items() if key not in dropped_files} | litter,
         raw=raw,
@@ -141,6 +157,7 @@ def _execute(lake: Lake, before: Manifest, plan: Plan, mode: RawMode) -> tuple[C
     """
     # Manifests first, so that no rollback to them can begin. If the process is killed now, their files are old orphans.
     lake.store.delete(key(number) for number in plan.manifests for key in (manifest_key, check_key))
+    forget(lake, plan.manifests)
     existing = {key.removeprefix(RAW) for key in lake.store.list(RAW)}
     tables: dict[str, Table | None] = {}
     if plan.raw:
@@ -202,8 +219,26 @@ def _named_files(manifests: Iterable[Manifest]) -> set[str]:
     return {file.key for manifest in manifests for table in manifest.tables.values() for file in table.files}
 
 
-def _number(key: str) -> int:
-    return int(key.removeprefix(MANIFESTS).removesuffix(".json"))
+def _manifests(lake: Lake, numbers: Iterable[int]) -> tuple[list[Manifest], list[int]]:
+    """Return the manifests of generations, and the numbers of those that are damaged, each with a warning."""
+    manifests, damaged = [], []
+    for number in numbers:
+        try:
+            manifests.append(generation(lake, number))
+        except NewerFormat:
+            raise
+        except UsageError:  # another vacuum has just deleted it
+            continue
+        except LakeError as error:
+            logger.warning("%s; until then no file that it may name is deleted", error)
+            damaged.append(number)
+    return manifests, damaged
+
+
+def _published_by(key: str) -> int:
+    """Return the number of the generation that a silver file was written for; 0 if its name has none."""
+    number = key.rsplit("/", 1)[-1].partition("-")[0]
+    return int(number) if number.isascii() and number.isdecimal() else 0
 
 
 def _name(file: str) -> str:

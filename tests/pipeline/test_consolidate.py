@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from stockstream.pipeline.generations import head, history
+from stockstream.pipeline.generation_history import history
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
 from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.markets import MARKETS

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import typer
 from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.pipeline.generations import history as generations
+from stockstream.pipeline.generation_history import history as generations
 from stockstream.pipeline.lake import Lake
+from stockstream.sql.errors import ExitCode
 
 LINE = "{:>12}  {:19}  {:>11}  {:>14}  {:>9}  {}"
 
@@ -26,6 +28,7 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
     rows = lake_history(opened)
     if as_json:
         print(json.dumps(rows))
+        _end(rows)
         return
     out = Console(highlight=False, soft_wrap=True)
     if not rows:
@@ -33,6 +36,9 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
         return
     out.print(LINE.format("generation", "published (UTC)", "batch files", "rows", "size", "by"))
     for row in rows:
+        if row["problem"]:
+            out.print(f"{row['generation']:>12}  {row['problem']}", markup=False)
+            continue
         tables = row["tables"].values()
         new_tables = [name for name, table in row["tables"].items() if table["generation"] == row["generation"]]
         out.print(
@@ -48,30 +54,29 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
             )
         )
     out.print("* is what readers see; --as-of N reads another one, `stockstream rollback N` makes it what readers see")
+    _end(rows)
 
 
 def lake_history(lake: Lake) -> list[dict[str, Any]]:
     """Return the generations that are kept, the newest first, with their inputs and the size of their tables."""
-    manifests = generations(lake)
+    entries = generations(lake)
     return [
         {
-            "generation": manifest.generation,
-            "current": manifest is manifests[0],
-            "created_at": manifest.created_at,
-            "step": manifest.step,
-            "restores": manifest.restores,
-            "inputs": list(manifest.inputs),
-            "tables": {
-                name: {
-                    "rows": sum(file.rows for file in table.files),
-                    "bytes": sum(file.bytes for file in table.files),
-                    "files": len(table.files),
-                    "generation": table.generation,
-                    "sql": table.sql,
-                }
-                for name, table in manifest.tables.items()
-            },
-            "writer": manifest.writer,
+            "generation": entry.generation,
+            "current": entry is entries[0],
+            "created_at": entry.created_at,
+            "step": entry.step,
+            "restores": entry.restores,
+            "inputs": list(entry.inputs),
+            "tables": {name: table.model_dump() for name, table in entry.tables.items()},
+            "writer": entry.writer,
+            "problem": entry.problem,
         }
-        for manifest in manifests
+        for entry in entries
     ]
+
+
+def _end(rows: list[dict[str, Any]]) -> None:
+    """Exit with the code of an incomplete answer if a manifest cannot be read."""
+    if any(row["problem"] for row in rows):
+        raise typer.Exit(ExitCode.PARTIAL)
