@@ -67,25 +67,35 @@ def pointer_to(lake: Lake, manifest: Manifest, before: Stored | None) -> bytes:
 
 
 def refresh(lake: Lake) -> None:
-    """Write the pointer once more after a file that its lists name was put without a new generation.
+    """Write the lists of the pointer once more, after one of their files was put without a new generation.
 
     Raises:
         LakeError: the lake cannot be read or written.
     """
+    _update(lake, _lists(lake))
 
-    def refreshed(before: Stored | None) -> bytes | None:
+
+def show_all(lake: Lake) -> None:
+    """Let readers list all of raw-data/, before a batch file is put whose name sorts before those that they list.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+    _update(lake, {"after": None})
+
+
+def _update(lake: Lake, change: dict[str, Any]) -> None:
+    """Change what a pointer says to readers; a pointer without it stays as it is until the next generation."""
+
+    def changed(before: Stored | None) -> bytes | None:
         readers = _readers_in(before)
-        if before is None or not readers:
-            return None  # the next writer that publishes a generation writes them
-        document = json.loads(before.data)
-        document.pop("sha256", None)
-        lists = _lists(lake)
-        if all(readers.get(name) == value for name, value in lists.items()):
+        if before is None or not readers or readers | change == readers:
             return None
-        document["readers"] = readers | lists | {"written_at": _now()}
+        document = json.loads(before.data) | {"readers": readers | change | {"written_at": _now()}}
+        document.pop("sha256", None)
         return seal(json.dumps(document, separators=(",", ":")).encode())
 
-    lake.update(CURRENT, refreshed)
+    lake.update(CURRENT, changed)
 
 
 def _readers(lake: Lake, manifest: Manifest, before: dict[str, Any]) -> dict[str, Any]:

@@ -19,9 +19,8 @@ import duckdb
 
 from stockstream.sql.variables import quoted
 
-FILTERED = ("symbol", "date", "split_ratio")
-"""The columns whose chunks are in the index if they are small."""
-LARGEST_CHUNK = 2048
+FILTERED = {"symbol": 32_768, "date": 2_048, "split_ratio": 2_048}
+"""The columns whose chunks are in the index, if they have at most so many bytes."""
 TAIL = 8
 """Bytes at the end of a Parquet file: the length of the footer, and PAR1."""
 FIRST_READ = 131_072
@@ -114,7 +113,7 @@ def index_of(size: int, read: Read) -> FileIndex:
     if not rows:
         raise ValueError("it has no rows")
     groups = {group: min(first for number, _, first, _ in rows if number == group) for group, *_ in rows}
-    small = [(first, length) for _, column, first, length in rows if column in FILTERED and length <= LARGEST_CHUNK]
+    small = [(first, length) for _, column, first, length in rows if length <= FILTERED.get(column, 0)]
     chunks = {first: read(first, length) for first, length in sorted(small)}
     return FileIndex(size - footer_size, footer, tuple(sorted(groups.values())), chunks)
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 import duckdb
@@ -19,6 +19,7 @@ import pytest
 from stockstream.analytics import connect
 from stockstream.pipeline import pointer
 from stockstream.pipeline.companies import store_list
+from stockstream.pipeline.events import FetchBatchEvent
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import CURRENT, Lake, raw_key
 from stockstream.pipeline.listings.base import Company
@@ -28,9 +29,11 @@ from stockstream.pipeline.publishing import publish
 from stockstream.pipeline.sealing import seal
 from stockstream.pipeline.staging import stage, upload
 from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from stockstream.sql.loader import HOME
 from stockstream.sql.session import explain, extension
 from tests.benchmarks._synthetic import copy, make_bars, sessions, write_daily
+from tests.pipeline.test_invariants import BLANK, NUMBERS, Told
 from tests.s3_server import Request, S3Server
 
 DUCKDB = shutil.which("duckdb", path=str(Path(sys.executable).parent))
@@ -304,3 +307,19 @@ def test_no_progress_bar_on_the_output_of_a_program(folder: Path) -> None:
     os.close(terminal)
     assert os.read(main, 10_000) == b"[(False,)]\r\n"
     os.close(main)
+
+
+def test_a_run_for_a_day_long_past_is_seen_before_it_is_consolidated(
+    twin: Twin, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pointer, "LISTED", 5)
+    point_again(twin.on_s3)
+    day = DAYS[3]
+    bar = {**BLANK, **dict.fromkeys(NUMBERS, 7.0), "symbol": "NEW", "date": day, "volume": 1, "price_basis": day}
+    event: FetchBatchEvent = {
+        "symbols": ["NEW"], "batchNumber": 0, "date": str(day), "start": str(day), "end": str(day),
+    }  # fmt: skip
+    fetched = fetch_batch(event, twin.on_s3, Told([bar]), MARKETS["ASX"], datetime.combine(day, time(9), tzinfo=UTC))
+    assert fetched["key"] == raw_key(day, 0, 1)
+    with connect(twin.uri) as con:
+        assert con.execute("SELECT date, close FROM bars WHERE symbol = 'NEW'").fetchall() == [(day, 7.0)]
