@@ -31,6 +31,8 @@ LISTED = 300
 """The newest consolidated batch files, which readers on S3 list again to see what is new beside them."""
 FIRST = ("bars", "metadata")
 """The tables of the views of bars, whose indexes are made if no writer has left them."""
+COPIED = {"metadata": 65_536}
+"""Up to how many bytes the data of a table's file are in the pointer: the adjusted views look up each symbol in it."""
 _REMEMBERED = 64
 _WHOLE = 16 << 20
 """Bytes up to which a file is read at once to make its index, instead of by some hundred ranges."""
@@ -39,8 +41,8 @@ _indexes: OrderedDict[str, str] = OrderedDict()
 """The indexes of the files that this process has uploaded, by key."""
 
 
-def remember_index(key: str, path: Path) -> None:
-    """Make the index of a silver file while it is still on the local disk."""
+def remember_index(table: str, key: str, path: Path) -> None:
+    """Make the index of a file of a silver table while it is still on the local disk."""
 
     def read(start: int, length: int) -> bytes:
         file.seek(start)
@@ -48,7 +50,7 @@ def remember_index(key: str, path: Path) -> None:
 
     with path.open("rb") as file:
         try:
-            _indexes[key] = index_of(path.stat().st_size, read).to_text()
+            _indexes[key] = index_of(path.stat().st_size, read, COPIED.get(table, 0)).to_text()
         except ValueError:  # it has no rows
             return
     while len(_indexes) > _REMEMBERED:
@@ -136,7 +138,7 @@ def _files(lake: Lake, manifest: Manifest, before: dict[str, str]) -> dict[str, 
         for key, size in _parts(table):
             index = _indexes.get(key) or before.get(key)
             if index is None and name in FIRST:
-                index = _index_from_lake(lake, key, size)
+                index = _index_from_lake(lake, key, size, COPIED.get(name, 0))
             if index is not None and len(index) <= room:
                 files[key] = index
                 room -= len(index)
@@ -149,12 +151,13 @@ def _parts(table: Table) -> Iterator[tuple[str, int]]:
             yield file.key, file.bytes
 
 
-def _index_from_lake(lake: Lake, key: str, size: int) -> str | None:
+def _index_from_lake(lake: Lake, key: str, size: int, largest_copy: int) -> str | None:
     """Return the index of a file that another process has uploaded; None if it cannot be read: readers will say so."""
     try:
         stored = lake.store.get(key) if size <= _WHOLE else None
         if stored is not None:
-            return index_of(len(stored.data), lambda start, length: stored.data[start : start + length]).to_text()
+            data = stored.data
+            return index_of(len(data), lambda start, length: data[start : start + length], largest_copy).to_text()
         return index_of(size, lambda start, length: lake.store.part(key, start, length)).to_text()
     except (ValueError, KeyError, LakeError, duckdb.Error):
         return None

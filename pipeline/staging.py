@@ -99,7 +99,7 @@ def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, numbe
         stored = lake.store.get(key)
         if stored is None or hashlib.sha256(stored.data).hexdigest() != file.sha256:
             raise LakeError(f"{lake.store.uri(key)} did not arrive as it was sent: nothing was published, run again")
-        remember_index(key, file.path)
+        remember_index(table, key, file.path)
         published.append(
             DataFile(
                 key=key,

@@ -30,7 +30,7 @@ COMPARE = ("steps/batch_factors", "steps/stored", "steps/paired", "steps/withdra
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
 IS_LATE = "SELECT $day <= json_extract_string(getvariable('pointer').readers, '$.after')"
-"""Whether readers would not list a batch file of a day, because the pointer lets them list newer ones only."""
+"""Whether readers would not see a file of a day, because the pointer lets them list newer ones only."""
 NEEDS_HELD = """
 SELECT len(getvariable('quarantine_files')) > 0
     OR EXISTS (FROM faulty AS f JOIN stored AS s ON s.symbol = f.symbol AND s.date = f.date)

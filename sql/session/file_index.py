@@ -98,8 +98,8 @@ class FileIndex:
             raise ValueError(f"the index of a file is damaged: {error}") from None
 
 
-def index_of(size: int, read: Read) -> FileIndex:
-    """Return the index of a Parquet file of a number of bytes.
+def index_of(size: int, read: Read, largest_copy: int = 0) -> FileIndex:
+    """Return the index of a Parquet file of a number of bytes; with all its data if these are at most `largest_copy`.
 
     Raises:
         ValueError: it is no Parquet file, or has no rows.
@@ -114,6 +114,8 @@ def index_of(size: int, read: Read) -> FileIndex:
         raise ValueError("it has no rows")
     groups = {group: min(first for number, _, first, _ in rows if number == group) for group, *_ in rows}
     small = [(first, length) for _, column, first, length in rows if length <= FILTERED.get(column, 0)]
+    if size <= largest_copy:
+        small = [(min(groups.values()), size - footer_size - min(groups.values()))]
     chunks = {first: read(first, length) for first, length in sorted(small)}
     return FileIndex(size - footer_size, footer, tuple(sorted(groups.values())), chunks)
 
