@@ -12,6 +12,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from threading import Lock
+from time import monotonic
 from typing import Any
 
 from fsspec import AbstractFileSystem
@@ -24,6 +25,10 @@ WHOLE = 1 << 18
 """A row group of at most so many bytes is read in one request if a query looks for symbols in it."""
 SCATTERED = 4 << 20
 """The same for a query whose columns are not adjacent, which would otherwise be several requests."""
+FEW = 8
+"""Row groups in which a query looks for symbols; a query of more of them is a scan, which reads only what it needs."""
+SECONDS = 2
+"""How long a search belongs to the same query."""
 CACHED = 64 << 20
 """Bytes of row groups that are kept for later reads."""
 
@@ -81,8 +86,10 @@ class IndexedFile:
         self._objects = objects
         self._key = key
         self._lock = Lock()
-        self._searched: set[int] = set()
-        """The row groups of which a chunk of the index was read alone: a filter's."""
+        self._reading: dict[int, Lock] = {}
+        """A lock per row group, so that threads which need the same one send one request."""
+        self._searched: dict[int, float] = {}
+        """The row groups of which a chunk of the index was read alone, a filter's, and when it was."""
         self._cached: OrderedDict[int, bytes] = OrderedDict()
         """Row groups by where their data begin, the one read last at the end."""
 
@@ -95,41 +102,59 @@ class IndexedFile:
             return in_data + self.index.tail[first : first + length - len(in_data)]
         chunk = self.index.chunk(start, length)
         if chunk is not None:
-            self._searched.add(self.index.group(start))
+            with self._lock:
+                self._searched[self.index.group(start)] = monotonic()
             return chunk
-        with self._lock:  # a second thread that reads the same row group waits for the first
-            first, end = self._extended(start, length)
-            if (data := self._from_cache(start, length)) is not None:
+        group = self.index.group(start)
+        if not self._is_lookup(group):
+            return self._objects.part(self._key, start, length)
+        with self._lock:
+            reading = self._reading.setdefault(0 if self._is_small else group, Lock())
+        with reading:
+            data = self._from_cache(start, length)
+            if data is not None:
                 return data
-            if (first, end) != (start, start + length):
-                self._cached[first] = self._objects.part(self._key, first, end - first)
-                while sum(map(len, self._cached.values())) > CACHED and len(self._cached) > 1:
-                    self._cached.popitem(last=False)
-                return self._cached[first][start - first : start - first + length]
-        return self._objects.part(self._key, start, length)
+            first, end = self._extended(group, start, length)
+            data = self._objects.part(self._key, first, end - first)
+            self._keep(first, data)
+            return data[start - first : start - first + length]
 
-    def _extended(self, start: int, length: int) -> tuple[int, int]:
+    @property
+    def _is_small(self) -> bool:
+        return self.index.data_size <= WHOLE
+
+    def _is_lookup(self, group: int) -> bool:
+        """Return whether a row group is read for a few symbols, and not in a scan."""
+        with self._lock:
+            recently = sum(monotonic() - at < SECONDS for at in self._searched.values())
+            return group in self._searched and recently <= FEW
+
+    def _extended(self, group: int, start: int, length: int) -> tuple[int, int]:
         """Return what to request for a read: the read's own range, the data of its row group, or a small file.
 
         A read that begins right after the symbols is everything that the query needs, since the columns of the views
         are adjacent. One that begins later is the first of several.
         """
-        group = self.index.group(start)
-        if group not in self._searched:
-            return start, start + length
         first, end = self.index.body(group)
-        if self.index.data_size <= WHOLE:
+        if self._is_small:
             first, end = self.index.groups[0], self.index.data_size
         largest = SCATTERED if start > first else WHOLE
         if first <= start and start + length <= end and end - first <= largest:
             return first, end
         return start, start + length
 
+    def _keep(self, first: int, data: bytes) -> None:
+        with self._lock:
+            self._cached[first] = data
+            while sum(map(len, self._cached.values())) > CACHED and len(self._cached) > 1:
+                self._cached.popitem(last=False)
+
     def _from_cache(self, start: int, length: int) -> bytes | None:
-        for first, data in self._cached.items():
-            if first <= start and start + length <= first + len(data):
-                self._cached.move_to_end(first)
-                return data[start - first : start - first + length]
+        with self._lock:
+            for first, data in self._cached.items():
+                if first <= start and start + length <= first + len(data):
+                    self._cached.move_to_end(first)
+                    return data[start - first : start - first + length]
         return None
 
 
