@@ -8,10 +8,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import pytest
@@ -326,3 +327,21 @@ def test_a_run_for_a_day_long_past_is_seen_before_it_is_consolidated(
     assert fetched["key"] == raw_key(day, 0, 1)
     with connect(twin.uri) as con:
         assert con.execute("SELECT date, close FROM bars WHERE symbol = 'NEW'").fetchall() == [(day, 7.0)]
+
+
+def test_a_body_that_is_cut_is_requested_again(twin: Twin, s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole: Callable[..., Iterable[bytes]] = s3._server.app  # type: ignore[assignment]
+    cut: list[str] = []
+
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        body = b"".join(whole(environ, start_response))
+        path = environ["PATH_INFO"]
+        if path in cut or not path.endswith(("current.json", ".parquet")):
+            return [body]
+        cut.append(path)
+        return [body[: len(body) // 2]]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(s3._server, "app", app)
+        assert requests_of(s3, twin.uri, HISTORIES["close"])[1] == twin.expected(HISTORIES["close"])
+    assert len(cut) == 3
