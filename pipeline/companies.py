@@ -11,6 +11,7 @@ import duckdb
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.lake import Lake, metadata_key, parquet, symbols_key
 from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.pointer import refresh
 from stockstream.sql.session import quoted, run_date
 
 LARGEST_LOSS = 0.10
@@ -32,6 +33,7 @@ def store_list(lake: Lake, day: date, listings: list[Company]) -> None:
     if dates := _listing_dates(listings):
         lake.update(metadata_key(day, "listing-dates"), lambda _: dates)
     lake.update(symbols_key(day), lambda _: _to_csv(listings))
+    refresh(lake)
 
 
 def believe(count: int, before: int, accept_smaller: bool) -> None:

@@ -15,6 +15,7 @@ from stockstream.pipeline.errors import LakeError, NewerFormat, UsageError
 from stockstream.pipeline.generation_history import history, remember
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, manifest_number
 from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.pointer import pointer_to
 from stockstream.pipeline.store import Stored
 
 logger = logging.getLogger(__name__)
@@ -113,7 +114,7 @@ def point_to(lake: Lake, manifest: Manifest) -> None:
         pointer = pointed(lake, before)
         if pointer is not None and pointer.generation >= manifest.generation:
             return None
-        return manifest.to_json()
+        return pointer_to(lake, manifest, before)
 
     lake.update(CURRENT, newer)
     remember(lake, manifest)

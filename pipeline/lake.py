@@ -104,7 +104,8 @@ class Lake:
 
         See `sql.session.connect`, also for the errors.
         """
-        return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
+        only = views_for(*steps) if steps else None
+        return connect(self.uri, file_filter=file_filter, only=only, by_pointer=False)
 
     def require(self) -> Lake:
         """Return the lake itself, if there is one.

@@ -40,6 +40,11 @@ VARIABLES: Mapping[str, Variable] = {
     "s3_region": Variable("VARCHAR", "AWS region of the bucket"),
     # The lake's files: manifest.sql and lake.sql set these variables.
     "state_files": Variable("", "URIs of the files in state/"),
+    "listings": Variable(
+        "MAP(VARCHAR, VARCHAR[])",
+        "per folder: URIs in place of a listing; NULL: list all folders, and believe no list of the pointer",
+    ),
+    "lists": Variable("", "what the pointer lists; NULL: it lists nothing, or is not believed"),
     "pointer_files": Variable("", "URI of the pointer, as a list"),
     "pointer": Variable("", "what the pointer says, NULL if it is damaged, and when it was written"),
     "manifest_pattern": Variable("", "where to look for a manifest that is newer than the pointer"),

@@ -66,6 +66,13 @@ class S3Store:
         except KeyError:
             return None
 
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Return a range of an object."""
+        with self._explained(key):
+            span = f"bytes={start}-{start + length - 1}"
+            answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key, Range=span)
+            return bytes(answer["Body"].read())
+
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write an object if it does not exist yet, or still has the version that was read."""
         condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
