@@ -20,7 +20,7 @@ from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Source
 from stockstream.pipeline.steps import fetch_batch, load_step, update_symbols
-from stockstream.pipeline.steps.summarise import summarised
+from stockstream.pipeline.steps.summarise import past_day_notes, summarised
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +76,7 @@ def run(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
     results, failures = _refresh(lake, market, on_step)
-    notes = source.notes()
-    if day < market.today(now):
-        notes = [*notes, f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
+    notes = [*source.notes(), *past_day_notes(day, market, now)]
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
     return {**summary, **results, "seconds": round(time.monotonic() - began, 2)}
 

@@ -86,12 +86,12 @@ RECIPES = {
         ["tests/terraform/test_configuration.py", "tests/pipeline/test_runner.py", "-k", "step or list or function"],
         [
             (
-                "pipeline/events.py",
+                "pipeline/events/steps.py",
                 '    Step("check", "Check", "check",',
                 '    Step("count_rows", "CountRows", "count", "Count the bars", refreshes=True),\n'
                 '    Step("check", "Check", "check",',
             ),
-            ("pipeline/events.py", "# summarise\n", RESULT),
+            ("pipeline/events/steps.py", "# summarise\n", RESULT),
             (
                 "terraform/packages.json",
                 '    "check": {',

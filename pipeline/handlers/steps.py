@@ -7,12 +7,13 @@ contains its own step only, so a handler imports its step when Lambda asks for i
 from __future__ import annotations
 
 from stockstream.pipeline.events import REFRESHES, Event, Result
+from stockstream.pipeline.events.validation import event_type
 from stockstream.pipeline.handlers.runtime import Handler, Invocation, lambda_handler
-from stockstream.pipeline.steps import load_step
+from stockstream.pipeline.steps import load_step, step_function
 
 
 def __getattr__(name: str) -> Handler:
-    """Return the handler of the step called `name`. Event and result are the step's, see `pipeline/events.py`.
+    """Return the handler of the step called `name`. Event and result are the step's, see `pipeline/events`.
 
     Raises:
         AttributeError: There is no such step.
@@ -21,8 +22,7 @@ def __getattr__(name: str) -> Handler:
         raise AttributeError(name)
     run = load_step(name)
 
-    @lambda_handler
     def handler(event: Event, invocation: Invocation) -> Result:
         return run(event, invocation.lake, invocation.market)
 
-    return handler
+    return lambda_handler(handler, event_type(step_function(name)))

@@ -1,6 +1,6 @@
 """The steps of a run, one module each: `run(event, lake, …)` takes a small JSON event and returns a small JSON result.
 
-Their order, events and results are defined in `pipeline/events.py`.
+Their order, events and results are defined in `pipeline/events`.
 """
 
 from __future__ import annotations
@@ -20,5 +20,11 @@ def load_step(name: str) -> Callable[[Event, Lake, Market], Result]:
         KeyError: There is no such step.
     """
     arguments = {step.name: step.arguments for step in REFRESHES}[name]
-    module = import_module(f"stockstream.pipeline.steps.{name}")
-    return lambda event, lake, market: module.run(event, lake, *arguments(market))
+    run = step_function(name)
+    return lambda event, lake, market: run(event, lake, *arguments(market))
+
+
+def step_function(name: str) -> Callable[..., Result]:
+    """Import the module of a step and return its `run`."""
+    run: Callable[..., Result] = import_module(f"stockstream.pipeline.steps.{name}").run
+    return run

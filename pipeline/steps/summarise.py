@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from stockstream.pipeline.attempts import as_json, attempts_of, reason_of
@@ -38,7 +39,9 @@ def run(event: SummariseEvent, lake: Lake, market: Market, source: str, environm
         for attempt in attempts_of(lake, event, batch, outcomes.get(batch["batchNumber"]))
     ]
     failures = {step: reason_of(error) for step, error in event.get("failure", {}).items()}
-    summary = summarised(batches, event.get("listings"), lake, source, market, event["date"], event, failures)
+    now = datetime.fromisoformat(text) if (text := event.get("now")) else datetime.now(UTC)
+    notes = past_day_notes(date.fromisoformat(event["date"]), market, now)
+    summary = summarised(batches, event.get("listings"), lake, source, market, event["date"], event, failures, notes)
     key = run_key(event["date"], event["run"], "summary")
     lake.update(key, lambda _: as_json({**summary, "run": event["run"], "environment": environment}))
     return {
@@ -94,6 +97,13 @@ def summarised(
     }
     steps = {step.result: results[step.result] for step in REFRESHES if step.result in results}
     return {**summary, **steps}  # type: ignore[typeddict-item]
+
+
+def past_day_notes(day: date, market: Market, now: datetime) -> list[str]:
+    """Return what a person should know about a run whose day is past by the clock `now`; nothing about another run."""
+    if day >= market.today(now):
+        return []
+    return [f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
 
 
 def _merged(batches: Sequence[BatchResult]) -> list[QuarantinedValues]:

@@ -96,8 +96,11 @@ def test_a_run_results_in_the_same_lake_as_a_local_run(deployment: Deployment, t
     assert ours.keys() == theirs.keys()
     assert {key for key in ours if ours[key] != theirs[key]} == set()
     summary = deployment.object(ran.output["key"])
-    same = Summary.__annotations__.keys() - {"lake", "notes"} | {"check"}  # the local run notes that its day is past
+    same = Summary.__annotations__.keys() - {"lake"} | {"check"}
     assert {name: summary[name] for name in same} == {name: result[name] for name in same}
+    assert summary["notes"] == [
+        "the day of this run is 2026-08-07: later bars are not fetched, and those in the lake stay"
+    ]
 
 
 def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
@@ -108,7 +111,7 @@ def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
 
 
 def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: Deployment) -> None:
-    no_number: Any = {"amount": "none"}
+    no_number: Any = "none"
     deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 10): no_number}))
     ran = deployment.fire(date="2026-08-10", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
@@ -118,7 +121,7 @@ def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: D
     assert mail["Subject"] == "stockstream dev: ASX 2026-08-10 partial"
     assert f"0 of {len(SYMBOLS)} symbols are missing" in mail["Message"]
     assert "no dividend that can be read" in mail["Message"]
-    assert "the first: AAX" in mail["Message"]
+    assert "the first: AAX 2026-08-10 'none'" in mail["Message"]
 
 
 def test_a_batch_is_retried_after_a_rate_limit(deployment: Deployment) -> None:

@@ -1,14 +1,15 @@
-"""The contract of the pipeline's steps: their order, the events that they take and the results that they return.
-
-Events and results are JSON. Keys are snake_case, except `symbolBatches` and `batchNumber`, the published names of the
-Lambda functions. Dates are YYYY-MM-DD.
-"""
+"""The list of the steps of a run, and what those after the fetch take and return."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
+
+from stockstream.pipeline.events.fetching import Batch, ListingsReport, MissingSymbol, QuarantinedValues
+from stockstream.pipeline.events.fields import Count, Day, Moment, RunName, StepEvent, StrictEvent
 
 if TYPE_CHECKING:
     from stockstream.pipeline.markets import Market
@@ -60,128 +61,6 @@ STEPS = (
 REFRESHES = tuple(step for step in STEPS if step.refreshes)
 
 
-# update_symbols
-
-
-class Batch(TypedDict):
-    """Symbols that are fetched together."""
-
-    symbols: list[str]
-    batchNumber: int
-
-
-class UpdateSymbolsEvent(TypedDict, total=False):
-    """What update_symbols takes."""
-
-    date: str | None
-    """The run's day; today on the exchange by default."""
-    symbols: list[str] | None
-    """The symbols to use where there is no source of listings."""
-    accept_smaller: bool
-    """Accept a list although it is more than 10 % smaller than the last one."""
-
-
-class ListingsReport(TypedDict):
-    """How the list of companies was updated."""
-
-    date: str
-    source: str
-    list_of: str
-    """The day of the list in use: an earlier one where the new list was refused."""
-    count: int
-    added: list[str]
-    removed: list[str]
-    refused: str | None
-    """Why the new list was refused."""
-
-
-class SymbolsUpdate(TypedDict):
-    """What update_symbols returns."""
-
-    symbols: list[str]
-    symbolBatches: list[Batch]
-    metadata: ListingsReport | None
-
-
-class RunPlan(TypedDict):
-    """What the Lambda function of update_symbols returns: the first state of an execution."""
-
-    run: str | None
-    now: str
-    """The run's clock, with a time zone."""
-    date: str
-    start: str | None
-    end: str | None
-    symbolBatches: list[Batch]
-    intervals: list[str]
-    listings: ListingsReport | None
-
-
-# fetch_batch
-
-
-class FetchBatchEvent(TypedDict, total=False):
-    """What fetch_batch takes."""
-
-    run: str | None
-    """The execution's name; the Lambda function keeps a record of each attempt under it."""
-    now: str
-    date: str | None
-    """The run's day; today on the exchange by default."""
-    start: str | None
-    """First day of the history of a symbol without bars."""
-    end: str | None
-    """With `start`: fetch that range for every symbol (backfill)."""
-    batchNumber: int | None
-    """None: the file has no batch suffix."""
-    symbols: list[str] | None
-    """The lake's newest list by default."""
-
-
-class MissingSymbol(TypedDict):
-    """A symbol whose bars could not be fetched."""
-
-    symbol: str
-    reason: str
-
-
-class QuarantinedValues(TypedDict):
-    """Values of one column that are in quarantine for one reason."""
-
-    column_name: str | None
-    """None: rows as a whole."""
-    reason: str
-    values: int
-    is_loss: bool
-    """Whether something that was there is not stored: text that cannot be read, or a row that is held back. False for
-    a value that means "none", such as an open of 0."""
-    first: str
-    """Symbol, date, text and place of the first of them."""
-
-
-class BatchResult(TypedDict):
-    """What fetch_batch returns; the Lambda function returns only the numbers of missing symbols and of
-    values that are not used."""
-
-    batchNumber: int | None
-    date: str | None
-    key: str | None
-    """The file that was stored; None if there was nothing new."""
-    rows: int
-    first_date: str | None
-    last_date: str | None
-    symbols: int
-    up_to_date: int
-    """Symbols that had the last session already."""
-    open_session: int
-    """Bars of a session that is still open, which are not stored."""
-    missing: list[MissingSymbol]
-    quarantined: list[QuarantinedValues]
-    """Of all values that the source sent, also those that are in the lake's quarantine already."""
-    stopped: str | None
-    """The name of the error that ended the batch early."""
-
-
 # Steps that publish silver
 
 
@@ -198,7 +77,7 @@ class TableReport(TypedDict):
 # consolidate
 
 
-class ConsolidateEvent(TypedDict, total=False):
+class ConsolidateEvent(StepEvent, total=False):
     """What to consolidate."""
 
     full: bool
@@ -224,7 +103,7 @@ class ConsolidateResult(TypedDict):
 # resample
 
 
-class ResampleEvent(TypedDict, total=False):
+class ResampleEvent(StepEvent, total=False):
     """What to resample."""
 
     intervals: list[str] | None
@@ -243,7 +122,7 @@ class ResampleResult(TypedDict):
 # refresh_indicators
 
 
-class RefreshIndicatorsEvent(TypedDict, total=False):
+class RefreshIndicatorsEvent(StepEvent, total=False):
     """Which indicators to compute."""
 
     full: bool
@@ -263,7 +142,7 @@ class RefreshIndicatorsResult(TypedDict):
 # derived tables (pipeline/derived.py)
 
 
-class DeriveEvent(TypedDict, total=False):
+class DeriveEvent(StepEvent, total=False):
     """What to compute of a derived table."""
 
     full: bool
@@ -282,12 +161,12 @@ class DeriveResult(TypedDict):
 # fetch_metadata
 
 
-class FetchMetadataEvent(TypedDict, total=False):
+class FetchMetadataEvent(StepEvent, total=False):
     """Which lists of companies to fetch and merge."""
 
-    date: str | None
-    """YYYY-MM-DD; today on the exchange by default. For a past day only the tickers of that day are requested."""
-    codes: int
+    date: Day | None
+    """Today on the exchange by default. For a past day only the tickers of that day are requested."""
+    codes: Count
     """Requests for the former and later codes of companies; 20 by default."""
     accept_smaller: bool
     """Accept a list that has lost more than 10 % of its tickers."""
@@ -328,75 +207,6 @@ class FetchMetadataResult(TypedDict):
     """None without a provider."""
 
 
-# vacuum
-
-RawMode = Literal["keep", "archive", "remove"]
-
-
-class VacuumEvent(TypedDict, total=False):
-    """What to delete. All ages are measured by the store's clock."""
-
-    delete: bool
-    """False by default: only report what would be deleted."""
-    retention_hours: float
-    """How long a generation is kept after it was replaced: 168 by default, at least 1."""
-    raw: RawMode
-    """Old batch files: `keep` by default; `archive` moves their rows to silver/raw, where the view raw_bars reads them;
-    `remove` deletes them."""
-    raw_older_than_days: float
-    """30 by default."""
-
-
-class RawReport(TypedDict):
-    """The batch files that were, or would be, archived or removed."""
-
-    mode: RawMode
-    files: int
-    bytes: int
-
-
-class VacuumResult(TypedDict):
-    """What a vacuum has deleted, or would delete."""
-
-    dry_run: bool
-    files: int
-    """Silver files of the generations that are deleted."""
-    bytes: int
-    """Of these files and the orphans."""
-    manifests: list[int]
-    """Generations that are deleted."""
-    orphans: int
-    """Files that no generation names."""
-    raw: RawReport
-    kept: list[int]
-    """Generations that stay."""
-    generation: int | None
-    """None: no generation had to be published."""
-
-
-# rollback
-
-
-class RollbackEvent(TypedDict):
-    """Where to go back to. Without `drop_tables`, a generation that lacks a table which the lake has is refused."""
-
-    generation: int
-    drop_tables: NotRequired[bool]
-
-
-class RollbackResult(TypedDict):
-    """What a rollback did."""
-
-    generation: int | None
-    """None: the lake has these tables already."""
-    restores: int
-    """The generation whose tables the new one has."""
-    set_aside: list[str]
-    """Batch files that are set aside now."""
-    taken_back: list[str]
-    """Batch files that were set aside, and no longer are."""
-
-
 # check
 
 
@@ -420,11 +230,22 @@ class CheckResult(TypedDict):
 # summarise
 
 
+class SummariseCall(StrictEvent):
+    """What the Lambda function of summarise takes."""
+
+    run: RunName
+    now: NotRequired[Moment]
+    state: dict[str, Any]
+    """That of the execution: a `SummariseEvent`, or the execution's input and `failure` if the first step failed."""
+
+
 class SummariseEvent(TypedDict, total=False):
     """The state of an execution at its end; beside these keys, the results of the steps that succeeded."""
 
-    run: str
-    date: str
+    run: RunName
+    now: Moment
+    """The run's clock; the present by default."""
+    date: Day
     symbolBatches: list[Batch]
     listings: ListingsReport | None
     batches: list[Mapping[str, Any]]
