@@ -22,6 +22,7 @@ from stockstream.pipeline.events.fields import (
     StepEvent,
 )
 from stockstream.pipeline.events.maintenance import (
+    ExpiryEvent,
     RawMode,
     RawReport,
     RollbackEvent,
@@ -68,6 +69,7 @@ __all__ = [
     "DeriveEvent",
     "DeriveResult",
     "Event",
+    "ExpiryEvent",
     "FetchBatchEvent",
     "FetchMetadataEvent",
     "FetchMetadataResult",

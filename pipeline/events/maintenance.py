@@ -27,6 +27,13 @@ class VacuumEvent(StepEvent, total=False):
     """30 by default."""
 
 
+class ExpiryEvent(StepEvent, total=False):
+    """What the Lambda function of vacuum takes."""
+
+    retention_hours: Hours
+    """How long a generation is kept after it was replaced: 168 by default."""
+
+
 class RawReport(TypedDict):
     """The batch files that were, or would be, archived or removed."""
 

@@ -11,7 +11,7 @@ import pytest
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import ListingsRefused, UsageError
-from stockstream.pipeline.handlers import fetch_batch, steps, summarise, update_symbols
+from stockstream.pipeline.handlers import fetch_batch, steps, summarise, update_symbols, vacuum
 from stockstream.pipeline.lake import Lake, raw_key, run_key
 from stockstream.pipeline.listings import Company
 from stockstream.pipeline.markets import MARKETS
@@ -137,6 +137,12 @@ def test_the_notes_of_a_run_of_a_past_day_say_so(lake: Lake) -> None:
     for now, notes in (("2026-08-05T20:00:00Z", 0), ("2026-08-07T20:00:00Z", 1)):
         result = summarise.handler({"run": "one", "now": now, "state": state}, Context([100]))
         assert result["message"].count("the day of this run is 2026-08-06: later bars are not fetched") == notes
+
+
+def test_a_lake_without_generations_has_nothing_to_delete(lake: Lake) -> None:
+    result = vacuum.handler({"retention_hours": 1}, Context([100]))
+    assert (result["dry_run"], result["manifests"], result["generation"]) == (False, [], None)
+    assert "retention_hours cannot be 0.5" in refusal(vacuum.handler, {"retention_hours": 0.5}, lake)
 
 
 @pytest.mark.parametrize("batch", [-1, "../../outside", 1.5, True])

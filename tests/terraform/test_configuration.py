@@ -102,17 +102,25 @@ def test_every_task_is_retried() -> None:
 
 
 def test_every_step_of_the_list_is_a_function() -> None:
-    """With its title, a handler that exists, and its rights."""
-    assert {name: one["description"] for name, one in spec()["functions"].items()} == {
-        step.name: step.title for step in STEPS
-    }
+    """With its title, a handler that exists, and its rights; `vacuum` is no step, and has its own schedule."""
+    described = {name: one["description"] for name, one in spec()["functions"].items()}
+    assert described.pop("vacuum")
+    assert described == {step.name: step.title for step in STEPS}
     for name in spec()["functions"]:
         module, attribute = handler(name).rsplit(".", 1)
         assert callable(getattr(import_module(module), attribute)), name
     access = (ROOT / "terraform/modules/functions/access.tf").read_text()
     for table in ("reads", "writes"):
         (body,) = re.findall(rf"^  {table} += {{\n(.*?)^  }}", access, re.MULTILINE | re.DOTALL)
-        assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [step.name for step in STEPS], table
+        assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [*(step.name for step in STEPS), "vacuum"], table
+
+
+def test_only_vacuum_may_delete_and_nothing_that_a_source_has_delivered() -> None:
+    access = (ROOT / "terraform/modules/functions/access.tf").read_text()
+    (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", access, re.MULTILINE | re.DOTALL)
+    assert body.strip() == 'vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]'
+    for path in (ROOT / "terraform").rglob("*.tf"):
+        assert path.read_text().count("s3:Delete") == (path.name == "access.tf"), path
 
 
 def test_every_module_states_its_versions() -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import ClientError
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import Summary
@@ -178,6 +179,110 @@ def test_the_same_batch_twice_at_once_stores_every_bar_once(deployment: Deployme
     assert fetch(0) == 0
 
 
+def test_old_generations_are_deleted_by_a_function_of_its_own(deployment: Deployment) -> None:
+    """A week after they were replaced, and nothing that a source has delivered."""
+    client, lake = deployment.aws.client("lambda"), Lake(deployment.lake)
+
+    def vacuum() -> dict[str, Any]:
+        response = client.invoke(FunctionName=deployment.outputs["function_arns"]["vacuum"], Payload=b"{}")
+        result: dict[str, Any] = json.loads(response["Payload"].read())
+        assert "FunctionError" not in response, result
+        return result
+
+    before = set(lake.store.list(""))
+    assert (vacuum()["manifests"], set(lake.store.list(""))) == ([], before)
+    deployment.aws.s3.age(deployment.lake, days=8)
+    result = vacuum()
+    gone = before - set(lake.store.list(""))
+    assert len(result["manifests"]) > 3
+    assert {"/".join(key.split("/")[:2]) for key in gone} > {"silver/bars", "state/manifests"}
+    assert {key.split("/")[0] for key in gone} == {"silver", "state"}
+    assert {key.split("/")[1] for key in gone if key.startswith("state")} <= {"manifests", "checks"}
+    assert stored(deployment, "2026-08-07") == SYMBOLS
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
+
+
+def test_old_generations_are_deleted_on_sunday_night(deployment: Deployment) -> None:
+    schedule = deployment.aws.client("scheduler").get_schedule(Name="stockstream-dev-vacuum")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 3 ? * SUN *)",
+        "Australia/Sydney",
+        "ENABLED",
+    )
+    assert schedule["Target"]["Arn"] == deployment.outputs["function_arns"]["vacuum"]
+
+
+@pytest.mark.parametrize(
+    ("key", "condition", "status"),
+    [
+        ("raw-data/2026-08-07-batch-0.parquet", {}, 403),
+        ("raw-data/2026-08-07-batch-0.parquet", {"IfMatch": "*"}, 403),
+        ("raw-data/2026-08-07-batch-0.parquet", {"IfNoneMatch": "*"}, 412),
+        ("raw-data/2026-08-07-batch-99.parquet", {}, 403),
+        ("silver/bars/new.parquet", {}, 403),
+        ("silver/bars/new.parquet", {"IfMatch": "*"}, 403),
+        ("state/manifests/999999.json", {}, 403),
+        ("state/current.json", {}, 403),
+        ("state/current.json", {"IfMatch": "another"}, 412),
+        ("state/sessions.parquet", {}, 403),
+        ("symbols/2026-08-07-symbols.csv", {}, 403),
+        ("quarantine/2026-08-07-batch-0.parquet", {}, 403),
+        ("athena-results/any.csv", {}, 200),
+    ],
+)
+def test_the_bucket_refuses_to_replace_what_its_writer_has_not_read(
+    key: str, condition: dict[str, str], status: int, deployment: Deployment
+) -> None:
+    client, bucket = deployment.aws.client("s3"), deployment.outputs["bucket"]
+    try:
+        answer = client.put_object(Bucket=bucket, Key=key, Body=b"any", **condition)
+    except ClientError as error:
+        answer = error.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_what_an_execution_fails_for_is_logged(deployment: Deployment) -> None:
+    machine = deployment.aws.client("stepfunctions").describe_state_machine(
+        stateMachineArn=deployment.outputs["state_machine_arn"]
+    )
+    logging = machine["loggingConfiguration"]
+    assert (logging["level"], logging["includeExecutionData"]) == ("ERROR", True)
+    (destination,) = logging["destinations"]
+    arn = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
+    groups = deployment.aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")["logGroups"]
+    assert [arn] == [f"{group['arn'].removesuffix(':*')}:*" for group in groups]
+
+
+def test_the_topic_is_encrypted_and_only_the_deployment_publishes_to_it(deployment: Deployment) -> None:
+    topic = deployment.aws.client("sns").get_topic_attributes(TopicArn=deployment.outputs["topic_arn"])["Attributes"]
+    key = deployment.aws.client("kms").describe_key(KeyId=topic["KmsMasterKeyId"])["KeyMetadata"]
+    assert (key["Arn"], key["KeyManager"], key["Enabled"]) == (topic["KmsMasterKeyId"], "CUSTOMER", True)
+    statements = json.loads(topic["Policy"])["Statement"]
+    assert [one["Sid"] for one in statements] == ["StateMachine", "Alarms", "NoOtherRole", "TlsOnly"]
+    alarms = deployment.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    allowed = statements[1]["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert alarms
+    for alarm in alarms:
+        assert fnmatch(alarm["AlarmArn"], allowed), alarm["AlarmArn"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"batchSize": -5}, "input.batchSize cannot be -5"), ({"date": "../../pwn"}, "input.date cannot be '../../pwn'")],
+)
+def test_an_execution_of_a_wrong_input_says_so_and_fetches_nothing(
+    options: dict[str, Any], reason: str, deployment: Deployment
+) -> None:
+    before, requests = contents(Lake(deployment.lake)), len(deployment.yahoo.charts())
+    ran = deployment.fire(**options)
+    assert (ran.status, ran.entered[:2]) == ("FAILED", ["UpdateSymbols", "Summarise"])
+    assert len(deployment.yahoo.charts()) == requests
+    (mail,) = deployment.mails()
+    assert f"symbols: UsageError: the event's {reason}" in mail["Message"]
+    assert contents(Lake(deployment.lake)) == before
+
+
 def test_payloads_stay_small_with_5000_symbols_that_all_fail(deployment: Deployment) -> None:
     """The largest payload: the errors of all 50 batches."""
     many = [f"{n:04d}" for n in range(5000)]
@@ -202,14 +307,20 @@ def test_the_schedule_is_the_exchanges_morning(deployment: Deployment) -> None:
 
 
 def test_no_policy_allows_everything(deployment: Deployment) -> None:
-    """Actions have no wildcard; a resource may end with one after a folder or a log group."""
+    """Actions have no wildcard; a resource may end with one after a folder or a log group.
+
+    Only the delivery of the state machine's log has no resource that can be named.
+    """
     by_role = policies(deployment)
-    assert len(by_role) == len(spec()["functions"]) + 3, "functions, state machine, schedule, readers"
+    assert len(by_role) == len(spec()["functions"]) + 4, "functions, state machine, two schedules, readers"
     for name, statements in by_role.items():
         for statement in statements:
             assert statement["Effect"] == "Allow"
             for action in statement["Action"]:
                 assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), f"{name} may {action}"
+            if (name, statement["Sid"]) == ("stockstream-dev-pipeline", "Log"):
+                assert statement["Resource"] == ["*"]
+                continue
             for resource in statement["Resource"]:
                 assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\*|arn:aws:[^*]+", resource), (
                     f"{name}: {resource}"

@@ -1,4 +1,5 @@
-# What each function may do: read the lake and write its own prefixes. No function may delete.
+# What each function may do: read the lake and write its own prefixes. Only `vacuum` may delete, and nothing that a source
+# has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
   commit = ["state/manifests/*", "state/current.json"]
@@ -11,6 +12,10 @@ locals {
     refresh_indicators = concat(["silver/indicators/*"], local.commit)
     check              = ["state/checks/*"]
     summarise          = ["state/runs/*"]
+    vacuum             = local.commit
+  }
+  deletes = {
+    vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
   bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
   reads = {
@@ -22,6 +27,7 @@ locals {
     refresh_indicators = local.bars
     check              = local.bars
     summarise          = ["state/*"]
+    vacuum             = local.bars
   }
   reads_key = {
     for name in keys(local.packages.functions) :
@@ -40,6 +46,7 @@ resource "aws_iam_role" "this" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }
@@ -78,6 +85,18 @@ resource "aws_iam_role_policy" "this" {
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
         Resource = [for prefix in local.writes[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      !contains(keys(local.deletes), each.key) ? [] : [{
+        Sid      = "Delete"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject"]
+        Resource = [for prefix in local.deletes[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      var.kms_key_arn == null ? [] : [{
+        Sid      = "Encrypt"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = [var.kms_key_arn]
       }],
       !local.reads_key[each.key] ? [] : [{
         Sid      = "Key"
