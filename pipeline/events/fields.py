@@ -1,4 +1,4 @@
-"""The values in events, and which of them are allowed: whoever may start a run or invoke a function writes events.
+"""The values in events, and which of them are allowed: events come from people and other programs.
 
 They are types of JSON values with the rule of each. `events.validation` applies the rules.
 """

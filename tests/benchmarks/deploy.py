@@ -39,7 +39,9 @@ SECONDS_PER_SYMBOL = 2.5
 """Time that a symbol waits for Yahoo: the pause of two seconds between requests, and the response."""
 SEEDS = {"pipeline": 1.41, "all": 7.0}
 """Costs of the predecessor systems in US dollars per month: the pipeline alone, and everything (7 to 15)."""
-ALARMS, METRICS, DASHBOARDS = 20, 3, 1
+CONCURRENT = {"fetch_batch", "resample"} & spec()["functions"].keys()
+ALARMS = 2 + 2 * len(spec()["functions"]) + len(CONCURRENT)
+METRICS, DASHBOARDS, KEYS = 3, 1, 1
 
 
 @dataclass(frozen=True)
@@ -138,17 +140,23 @@ def _overhead(daily: Run, symbols: int, size: int) -> Iterator[Figure]:
     yield Figure("the state machine's own time (no function runs)", daily.without_function, "s")
     share = 100 * daily.without_function / source
     yield Figure("the same, of the source's own time at full scale", share, "%", 5)
-    stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in spec()["functions"]}
+    used = {one.function for one in daily.invoked}
+    stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in used}
     alone = daily.without_function + sum(stages.values())
     yield Figure("all beyond the source, cold, had each function a processor, of the same", 100 * alone / source, "%")
 
 
 def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
     """Invoke each function alone, from a cold start to its first result."""
-    event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "intervals": ["3d"], "run": "cold", "state": {}}
+    events: dict[str, dict[str, Any]] = {
+        "update_symbols": {"input": {"date": str(DAYS[1]), "symbols": ["0000"]}},
+        "fetch_batch": {"date": str(DAYS[1]), "symbols": ["0000"], "batchNumber": 0},
+        "resample": {"intervals": ["3d"]},
+        "summarise": {"state": {}},
+    }
     for name in spec()["functions"]:
         aws.lambdas.forget()
-        aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({**event, "batchNumber": 0}))
+        aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"run": "cold", **events.get(name, {})}))
         one = aws.lambdas.invoked[-1]
         yield Figure(f"cold start to first result: {name}", one.started + one.ran, "s")
 
@@ -181,7 +189,14 @@ def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
     usage["schedule_invocation"] += RUNS
     usage["s3_gb_month"] += stored / 1e9
     pipeline = monthly(usage)
-    watching = monthly({"alarm_metric_month": ALARMS, "custom_metric_month": METRICS, "dashboard_month": DASHBOARDS})
+    watching = monthly(
+        {
+            "alarm_metric_month": ALARMS,
+            "custom_metric_month": METRICS,
+            "dashboard_month": DASHBOARDS,
+            "kms_key_month": KEYS,
+        }
+    )
     for cost in [*pipeline, *watching]:
         yield Figure(f"a month of {ASX:,} symbols: {cost.what}", cost.dollars, "$ at list price")
     run, everything = (sum(cost.dollars for cost in some) for some in (pipeline, [*pipeline, *watching]))
