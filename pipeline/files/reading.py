@@ -171,10 +171,11 @@ class Reading:
                 reason = self._bad.get(number) or f"has no row that can be read ({by_file.get(number, 'no rows')})"
                 symbol = self._symbol(con, source.stem)
                 if unusable := fault(symbol):
-                    texts = {"text": source.stem, "reason": f"{reason}; no symbol: {unusable}", "file": number}
-                    con.execute(
-                        "INSERT INTO cells BY NAME SELECT $text AS text, $reason AS reason, $file AS file", texts
-                    )
+                    if number not in by_file:
+                        cell = {"text": source.stem, "reason": f"{reason}; no symbol: {unusable}", "file": number}
+                        con.execute(
+                            "INSERT INTO cells BY NAME SELECT $text AS text, $reason AS reason, $file AS file", cell
+                        )
                 elif symbol not in with_bars:
                     missing[symbol] = f"{source.name} {reason}"
                 else:
