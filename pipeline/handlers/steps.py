@@ -1,6 +1,6 @@
 """The Lambda functions of the steps that need only an event and the lake: one handler per step, named as the step.
 
-`stockstream.pipeline.handlers.steps.consolidate` is the handler of the step `consolidate`. A function's package
+`stockstream.pipeline.handlers.steps.refresh` is the handler of the step `refresh`. A function's package
 contains its own step only, so a handler imports its step when Lambda asks for it.
 """
 
@@ -23,6 +23,6 @@ def __getattr__(name: str) -> Handler:
 
     @lambda_handler
     def handler(event: Event, invocation: Invocation) -> Result:
-        return run(event, invocation.lake, invocation.market)
+        return run(event, invocation.lake)
 
     return handler

@@ -59,6 +59,5 @@ def handler(event: Event, invocation: Invocation) -> RunPlan:
         "start": str(options.start) if options.start else None,
         "end": str(options.end) if options.end else None,
         "symbolBatches": update["symbolBatches"],
-        "intervals": settings.resample,
         "listings": update["metadata"],
     }

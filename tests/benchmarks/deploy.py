@@ -52,6 +52,8 @@ class Run:
     invoked: Sequence[Invoked]
     requests: Mapping[str, Counter[str]]
     """S3 requests per function: put or get."""
+    publications: int
+    """Manifests that were put."""
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -76,6 +78,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         aws.lambdas.forget()
         daily = _execute(aws, machine, DAYS[1], size)
         yield from _overhead(daily, symbols, size)
+        yield from _requests(daily)
         yield from _cold_starts(aws)
         yield from _packages()
         grown = _stored(aws, settings["STOCKSTREAM_LAKE"]) - first
@@ -116,8 +119,10 @@ def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
         if request.path.startswith("/lake-"):
             is_put = request.method == "PUT" or "list-type" in request.query
             by_function[request.access_key]["put" if is_put else "get"] += 1
+    put = [request.path for request in aws.s3.requests[requests:] if request.method == "PUT"]
+    publications = sum("/state/manifests/" in path for path in put)
     new = aws.lambdas.invoked[invoked:]
-    return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function)
+    return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function, publications)
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
@@ -141,6 +146,15 @@ def _overhead(daily: Run, symbols: int, size: int) -> Iterator[Figure]:
     stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in spec()["functions"]}
     alone = daily.without_function + sum(stages.values())
     yield Figure("all beyond the source, cold, had each function a processor, of the same", 100 * alone / source, "%")
+
+
+def _requests(daily: Run) -> Iterator[Figure]:
+    yield Figure("publications of a run", daily.publications, "manifests", 1)
+    after = [counted for name, counted in daily.requests.items() if name not in ("update_symbols", "fetch_batch")]
+    requests = sum(counted.total() for counted in after)
+    yield Figure("S3 requests of a run after the fetch, all but the fetch", requests, "requests")
+    puts = sum(counted["put"] for counted in after)
+    yield Figure("of these: puts and lists, which cost 12 times a get", puts, "requests")
 
 
 def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
