@@ -39,7 +39,7 @@ SECONDS_PER_SYMBOL = 2.5
 """Time that a symbol waits for Yahoo: the pause of two seconds between requests, and the response."""
 SEEDS = {"pipeline": 1.41, "all": 7.0}
 """Costs of the predecessor systems in US dollars per month: the pipeline alone, and everything (7 to 15)."""
-ALARMS, METRICS, DASHBOARDS = 20, 3, 1
+ALARMS, METRICS, DASHBOARDS = 13, 3, 1
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def _requests(daily: Run) -> Iterator[Figure]:
 
 def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
     """Invoke each function alone, from a cold start to its first result."""
-    event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "intervals": ["3d"], "run": "cold", "state": {}}
+    event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "run": "cold", "state": {}}
     for name in spec()["functions"]:
         aws.lambdas.forget()
         aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({**event, "batchNumber": 0}))
@@ -191,7 +191,7 @@ def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
         times = RUNS * (batches / measured["fetch_batch"] if name == "fetch_batch" else 1)
         usage["s3_put"] += times * counted["put"]
         usage["s3_get"] += times * counted["get"]
-    usage["states_transition"] += RUNS * (2 * batches + 30)
+    usage["states_transition"] += RUNS * (2 * batches + 10)
     usage["schedule_invocation"] += RUNS
     usage["s3_gb_month"] += stored / 1e9
     pipeline = monthly(usage)

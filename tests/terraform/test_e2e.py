@@ -96,7 +96,8 @@ def test_a_run_results_in_the_same_lake_as_a_local_run(deployment: Deployment, t
     assert ours.keys() == theirs.keys()
     assert {key for key in ours if ours[key] != theirs[key]} == set()
     summary = deployment.object(ran.output["key"])
-    same = Summary.__annotations__.keys() - {"lake", "notes"} | {"check"}  # the local run notes that its day is past
+    # The local run notes that its day is past.
+    same = Summary.__annotations__.keys() - {"lake", "notes"} | {"check"}
     assert {name: summary[name] for name in same} == {name: result[name] for name in same}
 
 
@@ -260,8 +261,10 @@ def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Pat
     assert lines[-2:] == ["symbols", str(len(SYMBOLS))]
 
 
-@pytest.mark.parametrize("module", ["steps/resample", "handlers/summarise"])
-def test_a_change_of_one_function_replaces_that_function_only(module: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("module", "function"), [("steps/resample", "refresh"), ("handlers/summarise", "summarise")])
+def test_a_change_of_one_function_replaces_that_function_only(
+    module: str, function: str, deployment: Deployment
+) -> None:
     """The plan has the function and the build of the packages, as one package is new."""
     handler = deployment.terraform.root / f"pipeline/{module}.py"
     before = handler.read_text()
@@ -270,7 +273,7 @@ def test_a_change_of_one_function_replaces_that_function_only(module: str, deplo
     handler.write_text(before)
     build = "module.functions.terraform_data.packages"
     assert changes == {
-        "update": [f'module.functions.aws_lambda_function.this["{Path(module).name}"]'],
+        "update": [f'module.functions.aws_lambda_function.this["{function}"]'],
         "delete": [build],
         "create": [build],
     }
