@@ -17,7 +17,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Source
-from stockstream.pipeline.steps import fetch_batch, load_step, refresh, update_symbols
+from stockstream.pipeline.steps import fetch_batch, fetch_metadata, load_step, refresh, update_symbols
 from stockstream.pipeline.steps.summarise import summarised
 
 logger = logging.getLogger(__name__)
@@ -63,6 +63,7 @@ def run(
         "end": str(end) if end else None,
     }
     on_start(len(update["symbols"]))
+    notes = _readable_metadata(lake)
     pool = ThreadPoolExecutor(min(MAX_CONCURRENT_BATCHES, source.concurrency))
     try:
         futures = [
@@ -72,11 +73,20 @@ def run(
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
     results, failures = _refresh(lake, on_step)
-    notes = source.notes()
+    notes += source.notes()
     if day < market.today(now):
         notes = [*notes, f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
     return {**summary, "seconds": round(time.monotonic() - began, 2)}
+
+
+def _readable_metadata(lake: Lake) -> list[str]:
+    """Compute the table metadata, which the fetch reads, if a file of it is gone or damaged; return a note about it."""
+    reason = fetch_metadata.lost(lake)
+    if reason is None:
+        return []
+    refresh.run({"only": ["metadata"]}, lake)
+    return [f"metadata was computed from the beginning: {reason}"]
 
 
 def _refresh(lake: Lake, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:

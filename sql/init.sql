@@ -1127,7 +1127,9 @@ SELECT
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
     (SELECT count(*) FROM pending) AS unsettled,
     max(fetch_timestamp) AS last_fetch,
-    (SELECT coalesce(list(CAST(name AS VARCHAR) ORDER BY name), []) FROM stale_tables()) AS stale_tables
+    (
+        SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
+    ) AS stale_tables
 FROM latest_bars;
 COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
 

@@ -91,6 +91,15 @@ def change(event: FetchMetadataEvent, lake: Lake, before: Manifest) -> tuple[Cha
     return made, report
 
 
+def lost(lake: Lake) -> str | None:
+    """Return which file of the newest table is gone or damaged, and how; None if there is none.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return _stored(lake, head(lake))[1]
+
+
 def _stored(lake: Lake, before: Manifest) -> tuple[Table, str | None]:
     """Return the table of a generation; an empty one, and the reason, if its file is gone or damaged."""
     table = before.table("metadata")

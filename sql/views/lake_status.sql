@@ -8,7 +8,7 @@ needs: [latest_bars, pending, stale_tables, symbols]
 variables: [lake, manifest, unreadable_files]
 returns: lake, listed (companies in the newest list), listed_on, generation (0 for none), batch_files,
   fresh_files (batch files not consolidated yet), unreadable_files, symbols (with bars), bars, first_date, last_date,
-  unsettled (pending rows), last_fetch, stale_tables (names of silver tables that the next run must compute)
+  unsettled (pending rows), last_fetch, stale_tables (a list of {name, reason})
 example: FROM lake_status()
 changes:
   - 2026-11-21 first version
@@ -29,5 +29,7 @@ SELECT
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
     (SELECT count(*) FROM pending) AS unsettled,
     max(fetch_timestamp) AS last_fetch,
-    (SELECT coalesce(list(CAST(name AS VARCHAR) ORDER BY name), []) FROM stale_tables()) AS stale_tables
+    (
+        SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
+    ) AS stale_tables
 FROM latest_bars;

@@ -119,7 +119,7 @@ def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
         if request.path.startswith("/lake-"):
             is_put = request.method == "PUT" or "list-type" in request.query
             by_function[request.access_key]["put" if is_put else "get"] += 1
-    put = [request.path for request in aws.s3.requests[requests:] if request.method == "PUT"]
+    put = {request.path for request in aws.s3.requests[requests:] if request.method == "PUT"}
     publications = sum("/state/manifests/" in path for path in put)
     new = aws.lambdas.invoked[invoked:]
     return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function, publications)
