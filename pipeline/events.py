@@ -360,7 +360,7 @@ class FetchMetadataResult(TypedDict):
     """Symbols that another company has taken over: the view reused_symbols."""
     unlinked: int
     """Symbols that appeared when others disappeared, without evidence of a code change: the view unlinked_symbols."""
-    rebuilt: str | None
+    rebuilt: NotRequired[str]
     """Which file of the table was gone or damaged, so that all lists were merged from the beginning."""
     polygon: PolygonReport | None
     """None without a provider."""

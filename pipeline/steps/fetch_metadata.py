@@ -71,8 +71,10 @@ def change(event: FetchMetadataEvent, lake: Lake, before: Manifest) -> tuple[Cha
     (table, lost), inputs, full = _stored(lake, before), Inputs.of(lake), bool(event.get("full"))
     report: FetchMetadataResult = {
         "generation": None, "lists": 0, "rows": 0, "listed": 0, "code_changes": 0,
-        "reused": 0, "unlinked": 0, "rebuilt": lost, "polygon": None,
+        "reused": 0, "unlinked": 0, "polygon": None,
     }  # fmt: skip
+    if lost:
+        report["rebuilt"] = lost
     if not inputs.days or (is_up_to_date(table, inputs) and not full):
         return None, report
     con, report["lists"] = merge(lake, table, inputs, full)

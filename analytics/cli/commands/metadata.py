@@ -85,7 +85,7 @@ def show_metadata(out: Console, result: FetchMetadataResult) -> None:
         f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
         f"{result['listed']:,} symbols listed now, {result['code_changes']:,} code changes"
     )
-    show_rebuilt(out, "metadata", result["rebuilt"])
+    show_rebuilt(out, "metadata", result.get("rebuilt"))
     if result["reused"]:
         out.print(f"           {result['reused']:,} symbols were taken over by another company: FROM reused_symbols")
     if result["unlinked"]:
