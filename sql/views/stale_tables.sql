@@ -7,7 +7,7 @@ params: {}
 needs: []
 variables: [manifest, symbol_files]
 returns: name, reason
-reference: the manifest names, per table, the files of the bars from which it was computed; `stockstream run` computes it
+reference: a manifest names, per table, the files of the bars from which it was computed; `stockstream run` computes it
 example: FROM stale_tables()
 changes:
   - 2026-11-27 first version
