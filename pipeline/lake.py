@@ -113,12 +113,16 @@ class Lake:
         self.uri = normalise(uri)
         self.store = open_store(self.uri)
 
-    def session(self, file_filter: FileFilter | None = None, *steps: str) -> DuckDBPyConnection:
+    def session(
+        self, file_filter: FileFilter | None = None, *steps: str, manifest: str | None = None
+    ) -> DuckDBPyConnection:
         """Open a DuckDB connection with the lake's views, or only with those that `steps` need ("steps/news").
 
-        See `sql.session.connect`, also for the errors.
+        `manifest` is a local file with a manifest to read instead of the newest one. See `sql.session.connect`, also
+        for the errors.
         """
-        return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
+        only = views_for(*steps) if steps else None
+        return connect(self.uri, file_filter=file_filter, only=only, manifest=manifest)
 
     def require(self) -> Lake:
         """Return the lake itself, if there is one.

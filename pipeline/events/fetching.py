@@ -88,7 +88,6 @@ class RunPlan(TypedDict):
     start: str | None
     end: str | None
     symbolBatches: list[Batch]
-    intervals: list[str]
     listings: ListingsReport | None
 
 

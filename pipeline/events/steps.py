@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NotRequired
+from typing import Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from stockstream.pipeline.events.fetching import Batch, ListingsReport, MissingSymbol, QuarantinedValues
-from stockstream.pipeline.events.fields import Count, Day, Moment, RunName, StepEvent, StrictEvent
-
-if TYPE_CHECKING:
-    from stockstream.pipeline.markets import Market
+from stockstream.pipeline.events.fields import Count, Day, StepEvent
 
 Event = Mapping[str, Any]
 """The event of any step."""
@@ -36,29 +32,37 @@ class Step:
     title: str
     refreshes: bool = False
     """Whether it brings silver up to date or checks it: these steps run one after the other, after the fetch."""
-    arguments: Callable[[Market], tuple[Any, ...]] = lambda market: ()
-    """What its `run` takes after the event and the lake; only for steps that refresh."""
 
 
 STEPS = (
     Step("update_symbols", "UpdateSymbols", "symbols", "Store the list of companies and cut it into batches"),
     Step("fetch_batch", "FetchBatches", "batches", "Fetch the bars of a batch of symbols"),
-    Step(
-        "fetch_metadata",
-        "FetchMetadata",
-        "metadata",
-        "Derive who was listed when from the lists of companies",
-        refreshes=True,
-        arguments=lambda market: (None, market),
-    ),
-    Step("consolidate", "Consolidate", "consolidate", "Merge the batch files into the silver bars", refreshes=True),
-    Step("resample", "ResampleIntervals", "resample", "Resample the silver bars to longer intervals", refreshes=True),
-    Step("refresh_indicators", "RefreshIndicators", "indicators", "Refresh the stored indicators", refreshes=True),
+    Step("refresh", "Refresh", "refresh", "Compute the silver tables and publish one generation", refreshes=True),
     Step("check", "Check", "check", "Run the data checks on the published data", refreshes=True),
     Step("summarise", "Summarise", "summary", "Store the summary of the run and report what is missing"),
 )
 """In the order in which a run executes them, in one process and on AWS."""
 REFRESHES = tuple(step for step in STEPS if step.refreshes)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the step `refresh`, which computes silver tables; on its own it is a command."""
+
+    name: str
+    """The module in `pipeline/steps`."""
+    result: str
+    """The key of its result, among the results of refresh and in the summary."""
+    title: str
+
+
+PARTS = (
+    Part("fetch_metadata", "metadata", "Derive who was listed when from the lists of companies"),
+    Part("consolidate", "consolidate", "Merge the batch files into the silver bars"),
+    Part("resample", "resample", "Resample the silver bars to longer intervals"),
+    Part("refresh_indicators", "indicators", "Refresh the stored indicators"),
+)
+"""In their order. The derived tables of other modules (`derived.step_modules`) follow."""
 
 
 # Steps that publish silver
@@ -72,6 +76,31 @@ class TableReport(TypedDict):
     bytes: int
     whole: bool
     """Whether everything was computed again, and not only what the newest bars affect."""
+    rebuilt: NotRequired[str]
+    """Which of its files was gone or damaged, if that is why everything was computed again."""
+
+
+# refresh
+
+
+class RefreshEvent(StepEvent, total=False):
+    """What to refresh."""
+
+    only: list[str] | None
+    """The parts, by the keys of their results: ["consolidate"]; all by default."""
+
+
+class RefreshResult(TypedDict):
+    """What was computed and published."""
+
+    generation: int | None
+    """None: everything was up to date, or nothing could be computed."""
+    parts: dict[str, Any]
+    """The result of each part that succeeded, by its key; its `generation` is None if it has changed nothing."""
+    failed: dict[str, str]
+    """The parts and tables that could not be computed and stay as they were, with the reason."""
+    stale: list[str]
+    """The tables of the published generation that are older than the data from which they are computed."""
 
 
 # consolidate
@@ -117,6 +146,8 @@ class ResampleResult(TypedDict):
     """None: all tables were up to date."""
     tables: dict[str, TableReport]
     """Those that were written, by name: bars_3d."""
+    failed: NotRequired[dict[str, str]]
+    """Those that could not be computed and stay as they were, with the reason."""
 
 
 # refresh_indicators
@@ -137,6 +168,9 @@ class RefreshIndicatorsResult(TypedDict):
     rows: NotRequired[int]
     bytes: NotRequired[int]
     whole: NotRequired[bool]
+    rebuilt: NotRequired[str]
+    failed: NotRequired[dict[str, str]]
+    """The table and the reason, if it could not be computed and stays as it was."""
 
 
 # derived tables (pipeline/derived.py)
@@ -156,6 +190,8 @@ class DeriveResult(TypedDict):
     """None: the table was up to date."""
     tables: dict[str, TableReport]
     """The table by its name, if it was written."""
+    failed: NotRequired[dict[str, str]]
+    """The table and the reason, if it could not be computed and stays as it was."""
 
 
 # fetch_metadata
@@ -203,6 +239,8 @@ class FetchMetadataResult(TypedDict):
     """Symbols that another company has taken over: the view reused_symbols."""
     unlinked: int
     """Symbols that appeared when others disappeared, without evidence of a code change: the view unlinked_symbols."""
+    rebuilt: NotRequired[str]
+    """Which file of the table was gone or damaged, so that all lists were merged from the beginning."""
     polygon: PolygonReport | None
     """None without a provider."""
 
@@ -225,73 +263,3 @@ class CheckResult(TypedDict):
     checks: int
     failed: list[CheckReport]
     warned: list[CheckReport]
-
-
-# summarise
-
-
-class SummariseCall(StrictEvent):
-    """What the Lambda function of summarise takes."""
-
-    run: RunName
-    now: NotRequired[Moment]
-    state: dict[str, Any]
-    """That of the execution: a `SummariseEvent`, or the execution's input and `failure` if the first step failed."""
-
-
-class SummariseEvent(TypedDict, total=False):
-    """The state of an execution at its end; beside these keys, the results of the steps that succeeded."""
-
-    run: RunName
-    now: Moment
-    """The run's clock; the present by default."""
-    date: Day
-    symbolBatches: list[Batch]
-    listings: ListingsReport | None
-    batches: list[Mapping[str, Any]]
-    """Per batch what the Lambda function returned, or `{"batchNumber", "Error", "Cause"}`."""
-    failure: Mapping[str, Mapping[str, str]]
-    """Errors of steps as `{"Error", "Cause"}`, by the key of the step's result."""
-
-
-Status = Literal["complete", "partial", "failed"]
-
-
-class Summary(TypedDict):
-    """What a run did; beside these keys, the results of the steps after the fetch under their keys."""
-
-    status: Status
-    """complete; partial: some symbols are missing, or values that were there are not stored; failed: no symbol could be
-    fetched, or a step or a check failed."""
-    lake: str
-    market: str
-    source: str
-    date: str
-    listings: ListingsReport | None
-    symbols: int
-    up_to_date: int
-    batches: int
-    files: list[str]
-    rows: int
-    first_date: str | None
-    last_date: str | None
-    open_session: int
-    missing: list[MissingSymbol]
-    quarantined: list[QuarantinedValues]
-    notes: list[str]
-    """What the source reports about its answers: columns and files that are not used."""
-    refused: str | None
-    """Which steps and checks failed, and why."""
-
-
-class SummariseResult(TypedDict):
-    """What summarise returns."""
-
-    status: Status
-    key: str
-    """The summary in the lake."""
-    symbols: int
-    rows: int
-    missing: int
-    subject: str
-    message: str

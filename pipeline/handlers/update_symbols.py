@@ -36,6 +36,5 @@ def handler(event: StartEvent, invocation: Invocation) -> RunPlan:
         "start": options.get("start"),
         "end": options.get("end"),
         "symbolBatches": update["symbolBatches"],
-        "intervals": settings.resample,
         "listings": update["metadata"],
     }

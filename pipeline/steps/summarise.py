@@ -14,6 +14,7 @@ from stockstream.pipeline.events import (
     CheckResult,
     ListingsReport,
     QuarantinedValues,
+    RefreshResult,
     Status,
     SummariseEvent,
     SummariseResult,
@@ -73,7 +74,9 @@ def summarised(
     """
     missing = [symbol for batch in batches for symbol in batch["missing"]]
     dates = [day for batch in batches for day in (batch["first_date"], batch["last_date"]) if day]
-    refused = "; ".join(f"{step}: {reason}" for step, reason in {**failures, **_bad_checks(results)}.items())
+    refresh: RefreshResult | None = results.get("refresh")
+    failed = {**failures, **(refresh["failed"] if refresh else {}), **_bad_checks(results)}
+    refused = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     quarantined = _merged(batches)
     summary: Summary = {
         "status": "failed" if refused else _status(batches, quarantined),
@@ -93,10 +96,13 @@ def summarised(
         "missing": missing,
         "quarantined": quarantined,
         "notes": list(notes),
+        "generation": refresh["generation"] if refresh else None,
+        "stale": refresh["stale"] if refresh else [],
         "refused": refused or None,
     }
-    steps = {step.result: results[step.result] for step in REFRESHES if step.result in results}
-    return {**summary, **steps}  # type: ignore[typeddict-item]
+    later = {step.result: results[step.result] for step in REFRESHES if step.result in results}
+    later.pop("refresh", None)
+    return {**summary, **(refresh["parts"] if refresh else {}), **later}  # type: ignore[typeddict-item]
 
 
 def past_day_notes(day: date, market: Market, now: datetime) -> list[str]:
@@ -139,6 +145,8 @@ def _message(summary: Summary, run: str, uri: str) -> str:
     lines = [f"Run {run} of {summary['date']} on {summary['lake']}: {summary['status']}."]
     if summary["refused"]:
         lines.append(f"Failed: {summary['refused']}")
+    if summary["stale"]:
+        lines.append(f"Older than the bars: {', '.join(summary['stale'])}. The next run computes these tables.")
     if (listings := summary["listings"]) and listings["refused"]:
         used = f"that of {listings['list_of']} was used"
         lines.append(f"The list of companies was refused, {used}: {listings['refused']}")

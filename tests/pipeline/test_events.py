@@ -106,8 +106,8 @@ def test_no_function_takes_an_event_of_another_shape(function: str, event: Any, 
     assert "cannot be" in message or "no_such_key" in message
 
 
-def test_intervals_are_texts(lake: Lake) -> None:
-    assert "intervals" in refusal(steps.resample, {"intervals": "weekly"}, lake)
+def test_the_parts_of_a_refresh_are_a_list(lake: Lake) -> None:
+    assert "the event's only cannot be 'bars'" in refusal(steps.refresh, {"only": "bars"}, lake)
 
 
 def test_a_symbol_is_fetched_in_the_form_in_which_it_is_stored(lake: Lake) -> None:

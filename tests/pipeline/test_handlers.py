@@ -86,7 +86,6 @@ def test_an_execution_may_name_symbols_and_a_range(batch_size: str, lake: Lake) 
         "2026-01-09",
         None,
     )
-    assert plan["intervals"] == settings().resample
 
 
 def test_a_plain_step_is_a_handler_under_its_name(lake: Lake) -> None:

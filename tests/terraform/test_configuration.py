@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from stockstream.pipeline.events import STEPS
+from stockstream.pipeline.events import PARTS, STEPS
 from stockstream.pipeline.runner import MAX_CONCURRENT_BATCHES
 from stockstream.terraform.packages import handler, spec
 from tests.s3_server import S3Server
@@ -84,14 +84,27 @@ def test_the_state_machine_runs_the_steps_of_the_list() -> None:
         if step not in (STEPS[0], STEPS[-1]):  # the first returns the state, the last the execution's output
             assert definition["ResultPath"] == f"$.{step.result}"
         (catch,) = definition["Catch"]
-        last = step is STEPS[-1]
         assert catch == {
             "ErrorEquals": ["States.ALL"],
             "ResultPath": f"$.failure.{step.result}",
-            "Next": "NotifyWithoutSummary" if last else STEPS[-1].state,
+            "Next": {"refresh": "RefreshBars", "summarise": "NotifyWithoutSummary"}.get(step.name, STEPS[-1].state),
         }
         state = definition["Next"]
     assert WORKFLOW["States"]["FetchBatches"]["MaxConcurrency"] == MAX_CONCURRENT_BATCHES
+
+
+def test_if_the_tables_cannot_be_computed_the_bars_alone_are_published() -> None:
+    refresh, alone = WORKFLOW["States"]["Refresh"], WORKFLOW["States"]["RefreshBars"]
+    assert alone["Parameters"] == {**refresh["Parameters"], "only": ["consolidate"]}
+    assert "consolidate" in {part.result for part in PARTS}
+    for name in ("Resource", "ResultPath", "Retry", "Next"):
+        assert alone[name] == refresh[name]
+    (catch,) = alone["Catch"]
+    assert (catch["ResultPath"], catch["Next"]) == ("$.failure.consolidate", STEPS[-1].state)
+
+
+def test_the_package_of_refresh_has_its_parts() -> None:
+    assert spec()["functions"]["refresh"]["parts"] == [part.name for part in PARTS]
 
 
 def test_every_task_is_retried() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
@@ -17,11 +18,14 @@ from botocore.exceptions import ClientError
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import Summary
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.terraform.packages import spec
+from tests.aws.lambdas import Invoked
+from tests.aws.sandbox import Function
 from tests.terraform.conftest import Deployment
 from tests.terraform.deployment import TerraformError
 from tests.terraform.evidence import contents, left_over, output_of_duckdb, policies, stored
@@ -85,6 +89,7 @@ def test_a_run_results_in_the_same_lake_as_a_local_run(deployment: Deployment, t
     ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert ran.output["symbols"] == len(SYMBOLS)
+    assert [(one.generation, one.step) for one in history(Lake(deployment.lake))] == [(1, "run")]
     assert stored(deployment, "2026-08-07") == SYMBOLS
 
     folder = tmp_path / "lake"
@@ -155,19 +160,52 @@ def test_the_next_run_fetches_a_batch_that_timed_out(deployment: Deployment) -> 
     assert stored(deployment, "2026-08-12") == SYMBOLS
 
 
+def test_if_refresh_dies_the_bars_alone_are_published(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a timeout, as all tables are too much for it; the next run computes the others."""
+    lambdas = deployment.aws.lambdas
+    invoke = lambdas.invoke
+
+    def invoke_briefly(function: Function, event: bytes) -> Invoked:
+        is_whole = function.name.endswith("-refresh") and "only" not in json.loads(event)
+        return invoke(replace(function, timeout=1.0) if is_whole else function, event)
+
+    before = head(Lake(deployment.lake))
+    with monkeypatch.context() as patched:
+        patched.setattr(lambdas, "invoke", invoke_briefly)
+        ran = deployment.fire(date="2026-08-13", batch_size=BATCH)
+    assert ran.status == "FAILED"
+    assert [state for state in ran.entered if "Refresh" in state or state == "Check"] == [
+        "Refresh", "RefreshBars", "Check",
+    ]  # fmt: skip
+    assert stored(deployment, "2026-08-13") == SYMBOLS
+    newest = head(Lake(deployment.lake))
+    written = {name for name, table in newest.tables.items() if table.generation == newest.generation}
+    assert (newest.generation, written) == (before.generation + 1, {"bars"})
+    (mail,) = deployment.mails()
+    assert "refresh: Sandbox.Timedout: " in mail["Message"]
+    assert "Older than the bars: bars_13d, bars_21d, " in mail["Message"]
+    summary = deployment.object(f"state/runs/2026-08-13/{ran.name}/summary.json")
+    assert (summary["status"], summary["generation"]) == ("failed", newest.generation)
+    assert {"indicators", "metadata"} <= set(summary["stale"])
+
+    again = deployment.fire(date="2026-08-13", batch_size=BATCH)
+    assert (again.status, deployment.object(again.output["key"])["stale"]) == ("SUCCEEDED", [])
+    assert head(Lake(deployment.lake)).generation == newest.generation + 1
+
+
 def test_a_batch_can_be_fetched_by_hand(deployment: Deployment) -> None:
     """Without batch or symbols: all symbols of the lake's list, in a file without a batch suffix."""
     response = deployment.aws.client("lambda").invoke(
-        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps({"date": "2026-08-13"})
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps({"date": "2026-08-14"})
     )
     result = json.loads(response["Payload"].read())
     assert "FunctionError" not in response, result
-    assert (result["key"], result["rows"], result["missing"]) == ("raw-data/2026-08-13.parquet", len(SYMBOLS), 0)
-    assert stored(deployment, "2026-08-13") == SYMBOLS
+    assert (result["key"], result["rows"], result["missing"]) == ("raw-data/2026-08-14.parquet", len(SYMBOLS), 0)
+    assert stored(deployment, "2026-08-14") == SYMBOLS
 
 
 def test_the_same_batch_twice_at_once_stores_every_bar_once(deployment: Deployment) -> None:
-    event = {"date": "2026-08-14", "batchNumber": 0, "symbols": SYMBOLS[:BATCH]}
+    event = {"date": "2026-08-17", "batchNumber": 0, "symbols": SYMBOLS[:BATCH]}
     client, function = deployment.aws.client("lambda"), deployment.outputs["function_arns"]["fetch_batch"]
 
     def fetch(_: int) -> int:
@@ -288,7 +326,7 @@ def test_payloads_stay_small_with_5000_symbols_that_all_fail(deployment: Deploym
     many = [f"{n:04d}" for n in range(5000)]
     deployment.exchange.lists(many)
     with deployment.configured("fetch_batch", Environment={"STOCKSTREAM_SOURCE": "no source has so long a name" * 20}):
-        ran = deployment.fire(date="2026-08-17")
+        ran = deployment.fire(date="2026-08-18")
     assert (ran.status, ran.entered.count("FetchBatch")) == ("FAILED", 50)
     (mail,) = deployment.mails()
     assert "5000 of 5000 symbols are missing" in mail["Message"]
@@ -374,8 +412,10 @@ def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Pat
     assert lines[-2:] == ["symbols", str(len(SYMBOLS))]
 
 
-@pytest.mark.parametrize("module", ["steps/resample", "handlers/summarise"])
-def test_a_change_of_one_function_replaces_that_function_only(module: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("module", "function"), [("steps/resample", "refresh"), ("handlers/summarise", "summarise")])
+def test_a_change_of_one_function_replaces_that_function_only(
+    module: str, function: str, deployment: Deployment
+) -> None:
     """The plan has the function and the build of the packages, as one package is new."""
     handler = deployment.terraform.root / f"pipeline/{module}.py"
     before = handler.read_text()
@@ -384,7 +424,7 @@ def test_a_change_of_one_function_replaces_that_function_only(module: str, deplo
     handler.write_text(before)
     build = "module.functions.terraform_data.packages"
     assert changes == {
-        "update": [f'module.functions.aws_lambda_function.this["{Path(module).name}"]'],
+        "update": [f'module.functions.aws_lambda_function.this["{function}"]'],
         "delete": [build],
         "create": [build],
     }

@@ -2,32 +2,25 @@
 # has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
-  commit = ["state/manifests/*", "state/current.json"]
   writes = {
-    update_symbols     = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch        = ["quarantine/*", "raw-data/*", "state/runs/*"]
-    fetch_metadata     = concat(["silver/metadata/*"], local.commit)
-    consolidate        = concat(["silver/bars/*"], local.commit)
-    resample           = concat(["silver/bars_*"], local.commit)
-    refresh_indicators = concat(["silver/indicators/*"], local.commit)
-    check              = ["state/checks/*"]
-    summarise          = ["state/runs/*"]
-    vacuum             = local.commit
+    update_symbols = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch    = ["quarantine/*", "raw-data/*", "state/runs/*"]
+    refresh        = ["silver/*", "state/manifests/*", "state/current.json"]
+    check          = ["state/checks/*"]
+    summarise      = ["state/runs/*"]
+    vacuum         = ["state/manifests/*", "state/current.json"]
   }
   deletes = {
     vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
   bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
   reads = {
-    update_symbols     = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch        = local.bars
-    fetch_metadata     = concat(local.bars, ["raw-metadata/*"])
-    consolidate        = local.bars
-    resample           = local.bars
-    refresh_indicators = local.bars
-    check              = local.bars
-    summarise          = ["state/*"]
-    vacuum             = local.bars
+    update_symbols = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = local.bars
+    refresh        = concat(local.bars, ["raw-metadata/*"])
+    check          = local.bars
+    summarise      = ["state/*"]
+    vacuum         = local.bars
   }
   reads_key = {
     for name in keys(local.packages.functions) :
