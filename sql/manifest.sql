@@ -3,13 +3,13 @@ name: manifest
 title: "Choose the manifest that the views read: the newest, or that of a requested generation."
 status: active
 needs: []
-variables: [lake, sql_home, generation, listings]
+variables: [lake, sql_home, generation, listings, candidate]
 sets: [state_files, session_files, listed_files, pointer_files, pointer, manifest_pattern, manifest_files, manifests,
   candidates, manifest, archive, lists]
 reference: pipeline/manifest.py - the pointer is a copy of the newest manifest, and is not believed if it is damaged, or
   if there are signs that it is older
 changes:
-  - 2026-11-27 split from lake.sql; checksums, and batch files by day
+  - 2026-11-27 split from lake.sql; checksums, and batch files by day; a candidate, which is not published yet
 --- */
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
@@ -55,10 +55,11 @@ CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
     ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
 END;
 
--- The pointer, which is the one file that is replaced.
+-- The pointer, which is the one file that is replaced. A writer reads the manifest that it is about to publish.
 SET enable_http_metadata_cache = false;
 SET validate_external_file_cache = 'VALIDATE_ALL';
 SET VARIABLE pointer_files = coalesce(
+    CASE WHEN getvariable('candidate') IS NOT NULL THEN [getvariable('candidate')] END,
     getvariable('listings')['pointer'],
     list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
 );
@@ -78,6 +79,7 @@ SET VARIABLE pointer_files = list_filter(
 -- which is saved if the pointer was written together with its manifest, and names every batch file.
 SET VARIABLE manifest_pattern = (
     SELECT CASE
+        WHEN getvariable('candidate') IS NOT NULL THEN getvariable('sql_home') || '/schema/manifest.json'
         WHEN starts_with(getvariable('lake'), 's3://')
             AND getvariable('pointer').manifest.generation > 0
             AND getvariable('pointer').written - coalesce(

@@ -29,6 +29,7 @@ def connect(
     generation: int | None = None,
     only: Sequence[str] | None = None,
     by_pointer: bool = True,
+    manifest: str | None = None,
 ) -> DuckDBPyConnection:
     """Return a DuckDB connection with every view and macro of `sql/README.md`, on the files that the lake has now.
 
@@ -44,6 +45,8 @@ def connect(
       and the macros of the indicators.
     - `by_pointer`: on S3, read what the pointer contains from there, which saves most requests. Writers do not: they
       list the whole lake.
+    - `manifest`: a local file with a manifest that is read instead of the newest one; the pipeline computes the tables
+      of a run one from the other before it publishes them.
 
     Raises:
         LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
@@ -59,6 +62,7 @@ def connect(
         open_s3(con, lake)
     set_generation(con, generation)
     indexed = use_pointer(con, lake) if is_on_s3 and by_pointer and generation is None else {}
+    set_variable(con, "candidate", manifest)
     _create_views(con, only)
     list_files(con, lake)
     set_variable(con, "listings", None)  # `list_files` lists everything if it is called again

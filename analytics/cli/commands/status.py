@@ -57,6 +57,8 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
     out.print(f"files       {answer['batch_files']} batch files, {answer['unreadable_files']} unreadable")
     out.print(f"last fetch  {answer['last_fetch']}")
     out.print(f"silver      generation {answer['generation']}, {answer['fresh_files']} batch files newer than it")
+    for table in answer["stale_tables"]:
+        out.print(f"stale       {table['name']}: {table['reason']} (`stockstream run` computes it)", markup=False)
     for step in answer["steps"]:
         behind = f", {step['behind']} symbols behind" if step["behind"] else ""
         out.print(f"            {step['step']}: {step['symbols']} symbols through {step['through']}{behind}")
