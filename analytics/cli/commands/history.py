@@ -6,11 +6,11 @@ import json
 from typing import Any
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.generation_history import history as generations
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import ExitCode
@@ -30,7 +30,7 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
         print(json.dumps(rows))
         _end(rows)
         return
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen()
     if not rows:
         out.print(f"{opened.uri} has no generation yet: `stockstream consolidate` makes the first", markup=False)
         return
