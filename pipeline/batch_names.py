@@ -29,7 +29,7 @@ def compact(names: Iterable[str]) -> dict[str, Any]:
     for name in names:
         if match := _FIRST_PART.match(name):
             numbers[match.group(1)].add(int(match.group(2)))
-    days = {day: _length(found) for day, found in sorted(numbers.items())}
+    days = {day: _length(batches) for day, batches in sorted(numbers.items())}
     files = (name for name in names if not _is_counted(name, days))
     return {"days": {day: count for day, count in days.items() if count}, "files": sorted(files)}
 

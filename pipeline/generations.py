@@ -15,6 +15,7 @@ from stockstream.pipeline.errors import LakeError, NewerFormat, UsageError
 from stockstream.pipeline.generation_history import history, remember
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, Lake, manifest_key, manifest_number
 from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.pointer import pointer_to
 from stockstream.pipeline.store import Stored
 
 logger = logging.getLogger(__name__)
@@ -41,6 +42,8 @@ def head(lake: Lake) -> Manifest:
     manifest = _read(lake, newest)
     if manifest is None:
         raise LakeError(f"{lake.store.uri(manifest_key(newest))} is gone: run again")
+    if stored is not None and pointer is None:
+        logger.warning("%s is damaged: it is set to generation %d", lake.store.uri(CURRENT), newest)
     point_to(lake, manifest)
     return manifest
 
@@ -111,7 +114,7 @@ def point_to(lake: Lake, manifest: Manifest) -> None:
         pointer = pointed(lake, before)
         if pointer is not None and pointer.generation >= manifest.generation:
             return None
-        return manifest.to_json()
+        return pointer_to(lake, manifest, before)
 
     lake.update(CURRENT, newer)
     remember(lake, manifest)
@@ -129,8 +132,7 @@ def pointed(lake: Lake, stored: Stored | None) -> Manifest | None:
         return _parse(lake, CURRENT, stored)
     except NewerFormat:
         raise
-    except LakeError as error:
-        logger.warning("%s", error)
+    except LakeError:
         return None
 
 

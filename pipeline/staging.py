@@ -17,6 +17,7 @@ from duckdb import DuckDBPyConnection
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake, silver_key
 from stockstream.pipeline.manifest import DataFile
+from stockstream.pipeline.pointer import remember_index
 from stockstream.sql.session import quoted
 
 
@@ -98,6 +99,7 @@ def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, numbe
         stored = lake.store.get(key)
         if stored is None or hashlib.sha256(stored.data).hexdigest() != file.sha256:
             raise LakeError(f"{lake.store.uri(key)} did not arrive as it was sent: nothing was published, run again")
+        remember_index(table, key, file.path)
         published.append(
             DataFile(
                 key=key,

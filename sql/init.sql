@@ -14,6 +14,10 @@ SET VARIABLE s3_endpoint = coalesce(nullif(getenv('AWS_ENDPOINT_URL_S3'), ''), g
 SET VARIABLE s3_region = coalesce(
     nullif(getenv('AWS_REGION'), ''), nullif(getenv('AWS_DEFAULT_REGION'), ''), 'ap-southeast-2'
 );
+-- On S3 the pointer takes the place of listing state/: as a pattern, for which no pointer is no error.
+SET VARIABLE listings = CASE WHEN starts_with(getvariable('lake'), 's3://') AND getvariable('generation') IS NULL
+    THEN MAP {'state': []::VARCHAR[], 'pointer': [getvariable('lake') || '/state/current.jso[n]']}
+END;
 SET VARIABLE sql_home = coalesce(
     getvariable('sql_home'),
     nullif(getenv('XDG_CACHE_HOME'), '') || '/stockstream',
@@ -25,12 +29,13 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/67f75997-*/complete')),
-    getvariable('sql_home') || '/67f75997-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/35bdd010-*/complete')),
+    getvariable('sql_home') || '/35bdd010-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/s3') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
+COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/s3-files') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/folder') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGfwQNQAYDWR1Y2tkYl9zY2hlbWEVHgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgEb3BlbgAVCiUCGARoaWdoABUKJQIYA2xvdwAVCiUCGAVjbG9zZQAVBCUCGAZ2b2x1bWUlJAAVCiUCGA5hZGp1c3RlZF9jbG9zZQAVDCUCGA9mZXRjaF90aW1lc3RhbXAlAAAVCiUCGAhkaXZpZGVuZAAVCiUCGAtzcGxpdF9yYXRpbwAVDCUCGAZzb3VyY2UlAAAVAiUCGAtwcmljZV9iYXNpcyUMABUMJQIYBGZpbGUlAAAVBCUCGAhmaWxlX3JvdyUkABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ/A8cAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAcAAAAXgEAAFBBUjE=')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
@@ -68,12 +73,18 @@ TO (getvariable('sql_home') || '/schema/symbols.csv') (FORMAT blob, WRITE_EMPTY_
 COPY (SELECT from_base64('Q1JFQVRFIE9SIFJFUExBQ0UgU0VDUkVUIGxha2UgKAogICAgVFlQRSBzMywKICAgIFBST1ZJREVSIGNyZWRlbnRpYWxfY2hhaW4sCiAgICBDSEFJTiAnZW52O2NvbmZpZztzc287cHJvY2VzcztpbnN0YW5jZScsCiAgICBSRUZSRVNIIGF1dG8sCiAgICBTQ09QRSBnZXR2YXJpYWJsZSgnbGFrZScpLAogICAgUkVHSU9OIGdldHZhcmlhYmxlKCdzM19yZWdpb24nKSwKICAgIEVORFBPSU5UIENBU0UgZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JykgV0hFTiAnJyBUSEVOICdzMy5hbWF6b25hd3MuY29tJwogICAgICAgICAgICAgRUxTRSByZWdleHBfcmVwbGFjZShnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSwgJ15odHRwcz86Ly98LyskJywgJycsICdnJykgRU5ELAogICAgVVNFX1NTTCBOT1Qgc3RhcnRzX3dpdGgoZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JyksICdodHRwOi8vJyksCiAgICBVUkxfU1RZTEUgQ0FTRSBnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSBXSEVOICcnIFRIRU4gJ3Zob3N0JyBFTFNFICdwYXRoJyBFTkQKKTsKCi0tIEJhdGNoIGZpbGVzIGFyZSBuZXZlciByZXBsYWNlZCwgc28gdGhhdCBEdWNrREIgbmVlZCBub3QgYXNrIFMzIHdoZXRoZXIgYSBjYWNoZWQgZmlsZSBoYXMgY2hhbmdlZC4KU0VUIHZhbGlkYXRlX2V4dGVybmFsX2ZpbGVfY2FjaGUgPSAnTk9fVkFMSURBVElPTic7Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/s3/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('U0VUIGVuYWJsZV9odHRwX21ldGFkYXRhX2NhY2hlID0gdHJ1ZTsKLS0gRnJvbSBhIHBhdHRlcm4gRHVja0RCIGxlYXJucyB0aGUgc2l6ZXMgb2YgdGhlIGZpbGVzLCBmb3Igd2hpY2ggaXQgd291bGQgb3RoZXJ3aXNlIHNlbmQgYSByZXF1ZXN0IGVhY2guClNFTEVDVCBjb3VudCgqKQpGUk9NIHJlYWRfcGFycXVldCgKICAgIGxpc3RfY29uY2F0KFtzY2hlbWFfZmlsZSgnYmFycycpXSwgQ0FTRSBXSEVOIGxlbihzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnYmFzZScpKSA+IDAKICAgICAgICBUSEVOIFtnZXR2YXJpYWJsZSgnbGFrZScpIHx8ICcvc2lsdmVyL2JhcnMvKi5wYXJxdWV0J10gRUxTRSBbXTo6VkFSQ0hBUltdIEVORCksCiAgICBmaWxlbmFtZSA9IHRydWUKKQpXSEVSRSBsaXN0X2NvbnRhaW5zKHNpbHZlcl9maWxlcygnYmFycycsICdiYXNlJyksIGZpbGVuYW1lKTsKLS0gRGVsdGEgaXMgc21hbGwsIGFuZCBtb3N0IHF1ZXJpZXMgcmVhZCBpdDogdGhlIHdob2xlIGZpbGUgaXMgb25lIHJlcXVlc3QuIER1Y2tEQiBrZWVwcyB3aGF0IGl0IGhhcyByZWFkLgpTRVQgZm9yY2VfZG93bmxvYWQgPSB0cnVlOwpTRUxFQ1QgY291bnQoQ09MVU1OUygqKSkgRlJPTSByZWFkX3BhcnF1ZXQobGlzdF9jb25jYXQoW3NjaGVtYV9maWxlKCdiYXJzJyldLCBzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnZGVsdGEnKSkpOwpTRVQgZm9yY2VfZG93bmxvYWQgPSBmYWxzZTsK')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/s3-files/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/folder/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/s3/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('Cg==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/s3-files/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/folder/load.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -354,6 +365,34 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
 FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'delta')));
 COMMENT ON VIEW silver_bars IS 'The consolidated bars as published, with bar_no and prev_close, and without newer batch files.';
+
+-- sql/views/stale_tables.sql
+CREATE OR REPLACE MACRO stale_tables() AS TABLE
+WITH tables AS (
+    SELECT item.key AS name, item.value AS stored
+    FROM (SELECT unnest(map_entries(getvariable('manifest').tables)) AS item) AS items
+),
+bars AS (
+    SELECT
+        coalesce(array_to_string(list_transform(stored.base, lambda f: f.key), ' '), '') AS base,
+        coalesce(array_to_string(list_transform(stored.delta, lambda f: f.key), ' '), '') AS delta
+    FROM tables
+    WHERE name = 'bars'
+),
+lists AS (
+    SELECT max(TRY_CAST(left(parse_filename(file), 10) AS DATE)) AS newest
+    FROM (SELECT unnest(getvariable('symbol_files')) AS file) AS files
+)
+SELECT t.name, 'it was computed from earlier bars than the consolidated ones' AS reason
+FROM tables AS t
+CROSS JOIN bars AS b
+WHERE t.stored.made_from['base'] <> b.base OR t.stored.made_from['delta'] <> b.delta
+UNION ALL
+SELECT t.name, 'the list of companies of ' || CAST(l.newest AS VARCHAR) || ' is not in it' AS reason
+FROM tables AS t
+CROSS JOIN lists AS l
+WHERE t.name = 'metadata' AND t.stored.through < l.newest;
+COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.';
 
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
@@ -842,9 +881,10 @@ starts AS (
     WHERE y.year - y.previous_year > 2
 ),
 bounds AS (
-    SELECT symbol, since FROM starts
-    UNION ALL
-    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
+    -- `starts` is read once: DuckDB would compute it for all symbols before a filter if it were read twice.
+    SELECT DISTINCT symbol, CASE WHEN is_first THEN DATE '0001-01-01' ELSE since END AS since
+    FROM starts
+    CROSS JOIN (VALUES (true), (false)) AS kinds (is_first)
 )
 SELECT
     symbol,
@@ -1098,7 +1138,10 @@ SELECT
     min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
     (SELECT count(*) FROM pending) AS unsettled,
-    max(fetch_timestamp) AS last_fetch
+    max(fetch_timestamp) AS last_fetch,
+    (
+        SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
+    ) AS stale_tables
 FROM latest_bars;
 COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
 
@@ -3282,7 +3325,8 @@ COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
     -- A pattern, because DuckDB does not look whether a file on S3 exists if its name has no wildcard.
-    SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(coalesce(getvariable('listings')['state'], [getvariable('lake') || '/state/*']))
 );
 SET VARIABLE session_files = list_filter(
     getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
@@ -3290,7 +3334,7 @@ SET VARIABLE session_files = list_filter(
 
 SET VARIABLE listed_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/raw-data/*.parquet')
+    FROM glob(coalesce(getvariable('listings')['raw-data'], [getvariable('lake') || '/raw-data/*.parquet']))
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 
@@ -3305,7 +3349,8 @@ CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
         || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
         || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
-    lambda m: m.generation >= 0 AND (m.generation = 0 OR m.format <> 2 OR m.format IS NULL OR starts_with(text, '{"sha256":"'))
+    lambda m: m.generation >= 0
+        AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];
 -- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
 CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
@@ -3313,32 +3358,45 @@ CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
         from_json(json_extract(stored, '$.files'), '["VARCHAR"]'),
         flatten(list_transform(
             map_entries(from_json(json_extract(stored, '$.days'), '"MAP(VARCHAR, INTEGER)"')),
-            lambda d: list_transform(range(d['value']), lambda n: d['key'] || '-batch-' || n || '.parquet')
+            lambda d: list_transform(
+                generate_series(0, d['value'] - 1), lambda n: d['key'] || '-batch-' || n || '.parquet'
+            )
         ))
     )
     ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
 END;
 
--- The pointer, which is the one file that is replaced.
+-- The pointer, which is the one file that is replaced. A writer reads the manifest that it is about to publish.
 SET enable_http_metadata_cache = false;
 SET validate_external_file_cache = 'VALIDATE_ALL';
-SET VARIABLE pointer_files = list_filter(
-    getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'
+SET VARIABLE pointer_files = coalesce(
+    CASE WHEN getvariable('candidate') IS NOT NULL THEN [getvariable('candidate')] END,
+    getvariable('listings')['pointer'],
+    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
 );
 SET VARIABLE pointer = (
-    SELECT {manifest: manifest_in(TRY(decode(content))), written: last_modified}
+    SELECT {
+        file: filename, manifest: manifest_in(TRY(decode(content))), written: last_modified,
+        readers: TRY(json_extract(unsealed(TRY(decode(content))), '$.readers'))
+    }
     FROM read_blob(list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('pointer_files')))
     ORDER BY filename = getvariable('sql_home') || '/schema/manifest.json'
     LIMIT 1
+);
+SET VARIABLE pointer_files = list_filter(
+    [getvariable('pointer').file], lambda f: f <> getvariable('sql_home') || '/schema/manifest.json'
 );
 -- It may be an older copy, or damaged. On a folder, looking for a newer manifest costs nothing. On S3 it is a request,
 -- which is saved if the pointer was written together with its manifest, and names every batch file.
 SET VARIABLE manifest_pattern = (
     SELECT CASE
+        WHEN getvariable('candidate') IS NOT NULL THEN getvariable('sql_home') || '/schema/manifest.json'
         WHEN starts_with(getvariable('lake'), 's3://')
             AND getvariable('pointer').manifest.generation > 0
-            AND getvariable('pointer').written - TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
-            < INTERVAL 1 SECOND
+            AND getvariable('pointer').written - coalesce(
+                TRY_CAST(getvariable('pointer').readers ->> '$.written_at' AS TIMESTAMPTZ),
+                TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
+            ) < INTERVAL 2 SECOND
             AND (
                 SELECT count(*)
                 FROM unnest(getvariable('listed_files')) AS listed (file)
@@ -3419,11 +3477,40 @@ FROM (
         )
     ))) AS key
 ) AS keys
-WHERE NOT regexp_matches(key, '^silver/[^/\\]+/[^/\\]+\.parquet$') OR contains(key, '/../');
+WHERE NOT regexp_matches(key, '^silver/([^/\\]+/)*[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
 SET VARIABLE candidates = NULL;
+-- What the pointer lists, in place of listing folders on S3: only for a connection that says so, and only if the views
+-- read the generation of the pointer.
+SET VARIABLE lists = CAST(
+    CASE WHEN getvariable('listings') IS NOT NULL
+        AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
+    THEN TRY(from_json(
+        getvariable('pointer').readers,
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+);
+SET VARIABLE session_files = (
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('listings') IS NULL THEN getvariable('session_files')
+        WHEN getvariable('lists').sessions IS NULL THEN [getvariable('lake') || '/state/sessions.parque[t]']
+        WHEN getvariable('lists').sessions THEN [getvariable('lake') || '/state/sessions.parquet']
+        ELSE []::VARCHAR[]
+    END)
+);
+SET VARIABLE state_files = list_distinct(list_concat(
+    getvariable('state_files'), getvariable('pointer_files'), getvariable('session_files')
+));
 
 -- sql/lake.sql
+-- A connection that lists only new batch files does not list those that are in silver.
+SET VARIABLE listed_files = (
+    SELECT coalesce(list(DISTINCT file ORDER BY file), []::VARCHAR[])
+    FROM unnest(list_concat(getvariable('listed_files'), CASE WHEN getvariable('listings') IS NOT NULL THEN
+        list_transform(getvariable('manifest').consolidated, lambda f: getvariable('lake') || '/raw-data/' || f)
+    END)) AS listed (file)
+);
 -- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
@@ -3463,15 +3550,25 @@ SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 -- The view quarantine leaves out values that are newer than a requested generation.
 SET VARIABLE quarantine_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    FROM glob(CASE WHEN len(getvariable('unconsolidated_files')) > 0 OR getvariable('lists').quarantine IS NULL
+        THEN [getvariable('lake') || '/quarantine/*.parquet']
+        ELSE list_transform(getvariable('lists').quarantine, lambda f: getvariable('lake') || '/quarantine/' || f)
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')
+    FROM glob(CASE WHEN getvariable('lists').symbols IS NULL
+        THEN [getvariable('lake') || '/symbols/*-symbols.csv']
+        ELSE flatten(list_transform(map_entries(getvariable('lists').symbols), lambda y: list_transform(
+            string_split(y['value'], ' '),
+            lambda d: format('{}/symbols/{}-{}-{}-symbols.csv', getvariable('lake'), y['key'], left(d, 2), right(d, 2))
+        )))
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
+PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off
 

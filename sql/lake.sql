@@ -3,9 +3,9 @@ name: lake
 title: Set the variables with the files of the lake that the views read, as its manifest names them.
 status: active
 needs: [manifest]
-variables: [lake, manifest, archive, listed_files, generation]
-sets: [archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files,
-  symbol_files]
+variables: [lake, manifest, archive, listed_files, listings, lists, generation]
+sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files,
+  quarantine_files, symbol_files]
 reference: manifest.sql chooses the manifest. Run both again to see files that were written since; sql/variables.py
   describes the variables
 changes:
@@ -14,6 +14,13 @@ changes:
   - 2026-11-26 the manifest's format; `restated` is read beside its old name `moved`
   - 2026-11-27 the choice of the manifest is a file of its own
 --- */
+-- A connection that lists only new batch files does not list those that are in silver.
+SET VARIABLE listed_files = (
+    SELECT coalesce(list(DISTINCT file ORDER BY file), []::VARCHAR[])
+    FROM unnest(list_concat(getvariable('listed_files'), CASE WHEN getvariable('listings') IS NOT NULL THEN
+        list_transform(getvariable('manifest').consolidated, lambda f: getvariable('lake') || '/raw-data/' || f)
+    END)) AS listed (file)
+);
 -- Per table: the URIs of its files, and the symbols whose rows in base are no longer valid (`moved` is the old key).
 SET VARIABLE silver = map_from_entries(list_transform(
     map_entries(getvariable('manifest').tables),
@@ -53,12 +60,21 @@ SET VARIABLE fresh_files = getvariable('unconsolidated_files');
 -- The view quarantine leaves out values that are newer than a requested generation.
 SET VARIABLE quarantine_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/quarantine/*.parquet')
+    FROM glob(CASE WHEN len(getvariable('unconsolidated_files')) > 0 OR getvariable('lists').quarantine IS NULL
+        THEN [getvariable('lake') || '/quarantine/*.parquet']
+        ELSE list_transform(getvariable('lists').quarantine, lambda f: getvariable('lake') || '/quarantine/' || f)
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 SET VARIABLE symbol_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/symbols/*-symbols.csv')
+    FROM glob(CASE WHEN getvariable('lists').symbols IS NULL
+        THEN [getvariable('lake') || '/symbols/*-symbols.csv']
+        ELSE flatten(list_transform(map_entries(getvariable('lists').symbols), lambda y: list_transform(
+            string_split(y['value'], ' '),
+            lambda d: format('{}/symbols/{}-{}-{}-symbols.csv', getvariable('lake'), y['key'], left(d, 2), right(d, 2))
+        )))
+    END)
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );

@@ -3,18 +3,19 @@ name: manifest
 title: "Choose the manifest that the views read: the newest, or that of a requested generation."
 status: active
 needs: []
-variables: [lake, sql_home, generation]
+variables: [lake, sql_home, generation, listings, candidate]
 sets: [state_files, session_files, listed_files, pointer_files, pointer, manifest_pattern, manifest_files, manifests,
-  candidates, manifest, archive]
+  candidates, manifest, archive, lists]
 reference: pipeline/manifest.py - the pointer is a copy of the newest manifest, and is not believed if it is damaged, or
   if there are signs that it is older
 changes:
-  - 2026-11-27 split from lake.sql; checksums, and batch files by day
+  - 2026-11-27 split from lake.sql; checksums, and batch files by day; a candidate, which is not published yet
 --- */
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
     -- A pattern, because DuckDB does not look whether a file on S3 exists if its name has no wildcard.
-    SELECT coalesce(list(file), []::VARCHAR[]) FROM glob(getvariable('lake') || '/state/*')
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(coalesce(getvariable('listings')['state'], [getvariable('lake') || '/state/*']))
 );
 SET VARIABLE session_files = list_filter(
     getvariable('state_files'), lambda f: parse_filename(f) = 'sessions.parquet'
@@ -22,7 +23,7 @@ SET VARIABLE session_files = list_filter(
 
 SET VARIABLE listed_files = (
     SELECT coalesce(list(file ORDER BY file), []::VARCHAR[])
-    FROM glob(getvariable('lake') || '/raw-data/*.parquet')
+    FROM glob(coalesce(getvariable('listings')['raw-data'], [getvariable('lake') || '/raw-data/*.parquet']))
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 
@@ -37,7 +38,8 @@ CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
         || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
         || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
-    lambda m: m.generation >= 0 AND (m.generation = 0 OR m.format <> 2 OR m.format IS NULL OR starts_with(text, '{"sha256":"'))
+    lambda m: m.generation >= 0
+        AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];
 -- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
 CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
@@ -45,32 +47,45 @@ CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
         from_json(json_extract(stored, '$.files'), '["VARCHAR"]'),
         flatten(list_transform(
             map_entries(from_json(json_extract(stored, '$.days'), '"MAP(VARCHAR, INTEGER)"')),
-            lambda d: list_transform(range(d['value']), lambda n: d['key'] || '-batch-' || n || '.parquet')
+            lambda d: list_transform(
+                generate_series(0, d['value'] - 1), lambda n: d['key'] || '-batch-' || n || '.parquet'
+            )
         ))
     )
     ELSE coalesce(from_json(stored, '["VARCHAR"]'), [])
 END;
 
--- The pointer, which is the one file that is replaced.
+-- The pointer, which is the one file that is replaced. A writer reads the manifest that it is about to publish.
 SET enable_http_metadata_cache = false;
 SET validate_external_file_cache = 'VALIDATE_ALL';
-SET VARIABLE pointer_files = list_filter(
-    getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'
+SET VARIABLE pointer_files = coalesce(
+    CASE WHEN getvariable('candidate') IS NOT NULL THEN [getvariable('candidate')] END,
+    getvariable('listings')['pointer'],
+    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
 );
 SET VARIABLE pointer = (
-    SELECT {manifest: manifest_in(TRY(decode(content))), written: last_modified}
+    SELECT {
+        file: filename, manifest: manifest_in(TRY(decode(content))), written: last_modified,
+        readers: TRY(json_extract(unsealed(TRY(decode(content))), '$.readers'))
+    }
     FROM read_blob(list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('pointer_files')))
     ORDER BY filename = getvariable('sql_home') || '/schema/manifest.json'
     LIMIT 1
+);
+SET VARIABLE pointer_files = list_filter(
+    [getvariable('pointer').file], lambda f: f <> getvariable('sql_home') || '/schema/manifest.json'
 );
 -- It may be an older copy, or damaged. On a folder, looking for a newer manifest costs nothing. On S3 it is a request,
 -- which is saved if the pointer was written together with its manifest, and names every batch file.
 SET VARIABLE manifest_pattern = (
     SELECT CASE
+        WHEN getvariable('candidate') IS NOT NULL THEN getvariable('sql_home') || '/schema/manifest.json'
         WHEN starts_with(getvariable('lake'), 's3://')
             AND getvariable('pointer').manifest.generation > 0
-            AND getvariable('pointer').written - TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
-            < INTERVAL 1 SECOND
+            AND getvariable('pointer').written - coalesce(
+                TRY_CAST(getvariable('pointer').readers ->> '$.written_at' AS TIMESTAMPTZ),
+                TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
+            ) < INTERVAL 2 SECOND
             AND (
                 SELECT count(*)
                 FROM unnest(getvariable('listed_files')) AS listed (file)
@@ -151,6 +166,28 @@ FROM (
         )
     ))) AS key
 ) AS keys
-WHERE NOT regexp_matches(key, '^silver/[^/\\]+/[^/\\]+\.parquet$') OR contains(key, '/../');
+WHERE NOT regexp_matches(key, '^silver/([^/\\]+/)*[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
 SET VARIABLE candidates = NULL;
+-- What the pointer lists, in place of listing folders on S3: only for a connection that says so, and only if the views
+-- read the generation of the pointer.
+SET VARIABLE lists = CAST(
+    CASE WHEN getvariable('listings') IS NOT NULL
+        AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
+    THEN TRY(from_json(
+        getvariable('pointer').readers,
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+);
+SET VARIABLE session_files = (
+    SELECT coalesce(list(file), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('listings') IS NULL THEN getvariable('session_files')
+        WHEN getvariable('lists').sessions IS NULL THEN [getvariable('lake') || '/state/sessions.parque[t]']
+        WHEN getvariable('lists').sessions THEN [getvariable('lake') || '/state/sessions.parquet']
+        ELSE []::VARCHAR[]
+    END)
+);
+SET VARIABLE state_files = list_distinct(list_concat(
+    getvariable('state_files'), getvariable('pointer_files'), getvariable('session_files')
+));

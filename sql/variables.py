@@ -36,10 +36,16 @@ VARIABLES: Mapping[str, Variable] = {
     "lake": Variable("VARCHAR", "the lake: a folder or s3://bucket/prefix, without a slash at the end"),
     "sql_home": Variable("VARCHAR", "the folder that contains schema/ with the zero-row files"),
     "generation": Variable("INTEGER", "the generation to read; NULL: the newest, and the batch files newer than it"),
+    "candidate": Variable("VARCHAR", "a local file with the manifest to read instead of the newest; NULL: the newest"),
     "s3_endpoint": Variable("VARCHAR", "URL of the S3 endpoint; empty for AWS"),
     "s3_region": Variable("VARCHAR", "AWS region of the bucket"),
     # The lake's files: manifest.sql and lake.sql set these variables.
     "state_files": Variable("", "URIs of the files in state/"),
+    "listings": Variable(
+        "MAP(VARCHAR, VARCHAR[])",
+        "per folder: URIs in place of a listing; NULL: list all folders, and believe no list of the pointer",
+    ),
+    "lists": Variable("", "what the pointer lists; NULL: it lists nothing, or is not believed"),
     "pointer_files": Variable("", "URI of the pointer, as a list"),
     "pointer": Variable("", "what the pointer says, NULL if it is damaged, and when it was written"),
     "manifest_pattern": Variable("", "where to look for a manifest that is newer than the pointer"),

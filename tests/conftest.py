@@ -31,6 +31,7 @@ SLOW = (
     "analytics/backtest/test_properties.py",
     "analytics/test_aggregator.py",
     "analytics/test_as_of.py",
+    "analytics/test_requests.py",
     "analytics/test_s3.py",
     "benchmarks/",
     "faults/",

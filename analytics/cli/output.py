@@ -114,7 +114,7 @@ def show(
             _write(con, result, format, path, raw_names)
             with _explained(output):
                 if output is None:
-                    _print(path.read_bytes(), format)
+                    _print(path.read_bytes(), format, raw_names)
                 else:
                     output.write_bytes(path.read_bytes())
         return
@@ -130,9 +130,11 @@ def show(
         part.unlink(missing_ok=True)
 
 
-def _print(result: bytes, format: str) -> None:
-    """Write a result to standard output: as it is, but a table in the characters that the stream has."""
-    if format == "table" and not _has_lines(sys.stdout.encoding):
+def _print(result: bytes, format: str, raw_names: bool) -> None:
+    """Write a result to standard output: as it is, but for a terminal, and a table in the characters of the stream."""
+    if sys.stdout.isatty() and not (raw_names or settings().raw_names):
+        sys.stdout.write(printable(result.decode()))
+    elif format == "table" and not _has_lines(sys.stdout.encoding):
         sys.stdout.write(result.decode().translate(_ASCII_LINES))
     else:
         sys.stdout.buffer.write(result)
@@ -168,7 +170,7 @@ def _without_formulas(result: DuckDBPyRelation) -> DuckDBPyRelation:
     """Return a result whose names of columns and texts no spreadsheet takes for formulas; numbers stay as they are."""
     columns = []
     for number, (name, kind) in enumerate(zip(result.columns, result.types, strict=True), 1):
-        text = rf"regexp_replace(CAST(#{number} AS VARCHAR), '{FORMULA}', '''\\0')"
+        text = rf"regexp_replace(CAST(#{number} AS VARCHAR), '{FORMULA}', '''\0')"
         quoted_name = without_formula(name).replace('"', '""')
         columns.append(f'{text if kind.id in ("varchar", "enum") else f"#{number}"} AS "{quoted_name}"')
     return result.project(", ".join(columns))

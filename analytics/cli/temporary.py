@@ -13,10 +13,16 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stockstream.pipeline.lake import Lake
 
 PREFIX = "stockstream-"
 UNLOCKED = timedelta(days=1)
 """Minimum time without a change after which a folder without a lock, as of a notebook, counts as left behind."""
+WRITING = timedelta(minutes=2)
+"""Age of a temporary file in a lake after which no writer is writing it any more: it has the lock for two minutes."""
 _LOCK = ".lock"
 
 
@@ -48,6 +54,23 @@ def process_folder() -> Path:
 def leftovers() -> list[Leftover]:
     """Return the temporary folders of this user's processes that no longer live."""
     return [Leftover(path, sum(_sizes(path))) for path in _folders() if _is_left(path)]
+
+
+def delete_leftovers() -> list[Leftover]:
+    """Delete the folders of `leftovers`; return those that are gone."""
+    found = leftovers()
+    for leftover in found:
+        delete_folder(leftover.path)
+    return [leftover for leftover in found if not leftover.path.exists()]
+
+
+def left_behind(lake: Lake) -> list[str]:
+    """Return the paths of what killed processes left: temporary folders of this machine, temporary files of the lake.
+
+    A temporary file of the lake that a living writer may be writing is not one of them.
+    """
+    files = [key for key, listed in lake.store.litter().items() if listed.age >= WRITING]
+    return [*(str(leftover.path) for leftover in leftovers()), *map(lake.store.uri, files)]
 
 
 def delete_folder(folder: Path) -> None:

@@ -15,6 +15,7 @@ from stockstream.pipeline.errors import Conflict, LakeError, SourceError, UsageE
 from stockstream.pipeline.events import BatchResult, FetchBatchEvent, QuarantinedValues
 from stockstream.pipeline.lake import Lake, no_files, parquet, quarantine_key, raw_key, since
 from stockstream.pipeline.markets import Market
+from stockstream.pipeline.pointer import refresh, show_all
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.windows import FetchRange, plan_windows
 from stockstream.sql.loader import load, views_for
@@ -28,6 +29,8 @@ JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
 COMPARE = ("steps/batch_factors", "steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
+IS_LATE = "SELECT $day <= json_extract_string(getvariable('pointer').readers, '$.after')"
+"""Whether readers would not see a file of a day, because the pointer lets them list newer ones only."""
 NEEDS_HELD = """
 SELECT len(getvariable('quarantine_files')) > 0
     OR EXISTS (FROM faulty AS f JOIN stored AS s ON s.symbol = f.symbol AND s.date = f.date)
@@ -198,10 +201,16 @@ def _store(
         con.execute(load("steps/unkept").text, origin)
         try:
             # First, so that a run that is killed in between stores no row whose values are not kept anywhere.
-            _put(con, lake, "unkept", lambda part: quarantine_key(day, batch, part), files_of(con, "quarantine_files"))
+            names = files_of(con, "quarantine_files")
+            quarantined = _put(con, lake, "unkept", lambda part: quarantine_key(day, batch, part), names)
             # Names of deleted files, too: readers would take the new file for the one that the manifest names.
             used = [*listed_files(con), *files_of(con, "used_names")]
-            return _put(con, lake, "news", lambda part: raw_key(day, batch, part), used)
+            if con.execute(IS_LATE, {"day": str(day)}).fetchall() == [(True,)]:
+                show_all(lake)
+            key = _put(con, lake, "news", lambda part: raw_key(day, batch, part), used)
+            if quarantined and key is None:
+                refresh(lake)
+            return key
         except Conflict:
             continue
     raise LakeError(f"{lake.uri}: other runs are writing batch {batch} all the time: run again later")

@@ -43,6 +43,13 @@ class Store(Protocol):
     def digest(self, key: str) -> tuple[int, str] | None:
         """Return the size and the SHA-256 of an object, read piece by piece; None if there is none."""
 
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Return a range of an object's bytes; fewer if it ends before.
+
+        Raises:
+            KeyError: there is no such object.
+        """
+
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write an object: a new one (`replaces` is None), or one that replaces the version that was read.
 

@@ -61,6 +61,17 @@ class FolderStore:
         except (OSError, ValueError) as error:
             raise LakeError(f"cannot read {self.uri(key)}: {_reason(error)}") from None
 
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Return a range of a file."""
+        try:
+            with (self.root / key).open("rb") as file:
+                file.seek(start)
+                return file.read(length)
+        except FileNotFoundError:
+            raise KeyError(key) from None
+        except OSError as error:
+            raise LakeError(f"cannot read {self.uri(key)}: {error.strerror}") from None
+
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write a temporary file, and rename it if the present file is still the one that was read."""
         path = self.root / key

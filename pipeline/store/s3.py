@@ -102,10 +102,15 @@ class S3Store:
         except _NoObject:
             return None
 
+    def part(self, key: str, start: int, length: int) -> bytes:
+        """Return a range of an object."""
+        with self._explained(key):
+            return self._read(key, Range=f"bytes={start}-{start + length - 1}").data
+
     @_again_if_body_is_lost
-    def _read(self, key: str) -> Stored:
+    def _read(self, key: str, **options: str) -> Stored:
         """Return an object."""
-        answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+        answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key, **options)
         try:
             return Stored(answer["Body"].read(), answer["ETag"])
         except (HTTPClientError, IncompleteReadError) as error:

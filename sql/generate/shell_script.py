@@ -34,8 +34,7 @@ def init_script(aliases: str) -> str:
         *_files(),
         # The shell has no IF; import_database is its only statement that runs SQL from a computed path.
         "-- A lake on S3 needs a secret; a folder must work without extensions.",
-        "PRAGMA import_database(getvariable('sql_home')"
-        " || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3' ELSE '/folder' END);",
+        _by_kind("/s3"),
         "-- DuckDB binds a view when it is created: to empty lists here, so that no file is opened.",
         empty_variables().rstrip(),
         *(_inlined(load(name)) for name in rules()),
@@ -44,6 +43,7 @@ def init_script(aliases: str) -> str:
         aliases,
         _inlined(load("manifest")),
         _inlined(load("lake")),
+        _by_kind("/s3-files"),
         ".mode list\n.headers off",
         _inlined(load("readable")),
         _inlined(load("shell/greeting")),
@@ -52,11 +52,20 @@ def init_script(aliases: str) -> str:
     return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
+def _by_kind(folder: str) -> str:
+    """Return the statement that runs the script in a folder of the cache if the lake is on S3."""
+    return (
+        "PRAGMA import_database(getvariable('sql_home')"
+        f" || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '{folder}' ELSE '/folder' END);"
+    )
+
+
 def _files() -> Iterator[str]:
     """Yield the statements that write the zero-row files and a script per kind of lake, unless they exist."""
     files = {f"schema/{path.name}": path.read_bytes() for path in _zero_row_files()}
-    files |= {"s3/schema.sql": load("secret").body.encode(), "folder/schema.sql": b"\n"}
-    files |= {"s3/load.sql": b"\n", "folder/load.sql": b"\n", "complete": b"1"}
+    scripts = {"s3": load("secret").body, "s3-files": load("shell/read_ahead").body, "folder": "\n"}
+    files |= {f"{folder}/schema.sql": script.encode() for folder, script in scripts.items()}
+    files |= {f"{folder}/load.sql": b"\n" for folder in scripts} | {"complete": b"1"}
     checksum = hashlib.sha256(b"".join([*map(str.encode, files), *files.values()])).hexdigest()[:8]
     yield (
         "-- The folder's name has the files' checksum, so that two versions of this script do not conflict. Until a\n"
@@ -68,7 +77,7 @@ def _files() -> Iterator[str]:
         f"    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/{checksum}-*/complete')),\n"
         f"    getvariable('sql_home') || '/{checksum}-' || uuid()\n);"
     )
-    for folder in ("", "/schema", "/s3", "/folder"):
+    for folder in ("", "/schema", "/s3", "/s3-files", "/folder"):
         yield f"COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '{folder}') {FOLDER};"
     for path, content in files.items():
         yield (

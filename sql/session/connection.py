@@ -17,6 +17,7 @@ from stockstream.sql.session.lake_files import (
     set_generation,
 )
 from stockstream.sql.session.locations import normalise
+from stockstream.sql.session.pointer import read_by_pointer, use_pointer
 from stockstream.sql.session.s3 import open_s3
 from stockstream.sql.variables import empty_variables, set_variable
 
@@ -28,6 +29,8 @@ def connect(
     verify: bool = True,
     generation: int | None = None,
     only: Sequence[str] | None = None,
+    by_pointer: bool = True,
+    manifest: str | None = None,
 ) -> DuckDBPyConnection:
     """Return a DuckDB connection with every view and macro of `sql/README.md`, on the files that the lake has now.
 
@@ -41,6 +44,10 @@ def connect(
       and the batch files that it does not contain.
     - `only`: the files of the views to create, as `loader.views_for` returns them, which saves 0.1 s; None: all views,
       and the macros of the indicators.
+    - `by_pointer`: on S3, read what the pointer contains from there, which saves most requests. Writers do not: they
+      list the whole lake.
+    - `manifest`: a local file with a manifest that is read instead of the newest one; the pipeline computes the tables
+      of a run one from the other before it publishes them.
 
     Raises:
         LakeError: the lake cannot be listed: no permission or credentials, no such bucket, no connection.
@@ -50,16 +57,25 @@ def connect(
     if not lake.startswith("s3://"):
         require_readable(lake)
     con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
+    con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program
     set_variable(con, "lake", lake)
     set_variable(con, "sql_home", str(HOME))
-    if lake.startswith("s3://"):
+    is_on_s3 = lake.startswith("s3://")
+    if is_on_s3:
         open_s3(con, lake)
     set_generation(con, generation)
+    indexed = use_pointer(con, lake) if is_on_s3 and by_pointer and generation is None else {}
+    set_variable(con, "candidate", manifest)
     _create_views(con, only)
     list_files(con, lake)
+    set_variable(con, "listings", None)  # `list_files` lists everything if it is called again
+    if indexed:
+        read_by_pointer(con, indexed)
     pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))
-    if verify and file_filter is None and only is None and lake.startswith("s3://"):
-        _read_footers(con)
+    if is_on_s3 and verify and file_filter is None and only is None:
+        con.execute("SET enable_http_metadata_cache = true")
+        if not indexed:
+            _read_footers(con)
     return con
 
 
@@ -75,7 +91,6 @@ def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
 
 def _read_footers(con: DuckDBPyConnection) -> None:
     """Read the footers of the files of silver's bars, so that later queries request only data from S3."""
-    con.execute("SET enable_http_metadata_cache = true")
     with suppress(duckdb.Error):  # the query that reads a damaged file reports it
         con.execute(
             "SELECT symbol FROM read_parquet(list_concat([schema_file('bars')], "

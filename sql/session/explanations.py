@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import duckdb
 
 from stockstream.sql.errors import LakeError, NoLake
@@ -14,6 +16,8 @@ HINTS = {
     "InvalidToken": "the AWS session token is wrong: check the AWS credentials in use, or log in again",
     "NoSuchBucket": "there is no such bucket",
     "Secret Validation Failure": "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in",
+    "AccessDenied": "access denied: check the AWS credentials in use and what they may read",
+    "Unable to locate credentials": "no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in",
     "HTTP 403": "access denied: check the AWS credentials in use and what they may read",
     "Could not establish connection": "no connection to S3",
     "Could not connect": "no connection to S3",
@@ -42,9 +46,11 @@ def is_fault_of_store(error: duckdb.Error) -> bool:
     return isinstance(error, duckdb.IOException) and any(part in str(error) for part in (*HINTS, *_OF_STORE))
 
 
-def explain(error: duckdb.Error, lake: str) -> LakeError:
-    """Return the LakeError for an error of DuckDB: its message is one line that says what to do."""
-    text = " ".join(str(error).split("\n\nLINE ")[0].split())
+def explain(error: Exception, lake: str) -> LakeError:
+    """Return the LakeError for an error of DuckDB or boto3: its message is one line that says what to do."""
+    text = " ".join(re.split(r"\n\n(?:LINE |At:\n)", str(error))[0].split())
+    if match := re.match(r"(?:LakeError|NoLake): (.*)", text):  # of sql/session/objects.py, through DuckDB
+        return LakeError(match[1])
     if NEWER in text:
         return LakeError(f"cannot read {lake}: {text[text.index(NEWER) :]}")
     for part, advice in HINTS.items():

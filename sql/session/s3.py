@@ -31,6 +31,11 @@ def extension(name: str) -> str:
     return name
 
 
+def region() -> str:
+    """Return the AWS region of the bucket, as the environment names it."""
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
+
+
 def open_s3(con: DuckDBPyConnection, lake: str) -> None:
     """Let a connection read a lake on S3, with the usual AWS environment variables and credentials.
 
@@ -40,8 +45,7 @@ def open_s3(con: DuckDBPyConnection, lake: str) -> None:
     for name in EXTENSIONS:
         con.execute(f"LOAD '{extension(name)}'")
     set_variable(con, "s3_endpoint", os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or DEFAULT_REGION
-    set_variable(con, "s3_region", region)
+    set_variable(con, "s3_region", region())
     try:
         con.execute(load("secret").text)
     except duckdb.Error as error:

@@ -8,8 +8,8 @@ needs: [latest_bars, silver_bars]
 variables: [cut, restated]
 sets: [resumed]
 makes:
-  rewritten: symbol, close, date, open, high, low, volume, adjusted_close, fetch_timestamp, dividend, split_ratio,
-    source, price_basis, bar_no, prev_close
+  rewritten: symbol, close, date, open, high, low, volume, dividend, price_basis, split_ratio, adjusted_close,
+    fetch_timestamp, source, bar_no, prev_close
 returns: temp table rewritten, the columns of schema/bars.sql
 changes:
   - 2026-11-21 first version
@@ -59,9 +59,9 @@ GROUP BY symbol;
 
 CREATE OR REPLACE TEMP TABLE rewritten AS
 SELECT
-    -- Symbol, close and date are adjacent in the file, so that most queries need one request.
-    r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.adjusted_close,
-    r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis,
+    -- Symbol, close and date are adjacent in the file, then what the adjusted views read: a query needs one request.
+    r.symbol, r.close, r.date, r.open, r.high, r.low, r.volume, r.dividend, r.price_basis, r.split_ratio,
+    r.adjusted_close, r.fetch_timestamp, r.source,
     coalesce(s.bar_no, 0) + count(r.close) OVER before AS bar_no,
     coalesce(last_value(r.close IGNORE NULLS) OVER before, s.prev_close) AS prev_close
 FROM rows_to_write AS r

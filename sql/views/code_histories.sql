@@ -46,9 +46,10 @@ starts AS (
     WHERE y.year - y.previous_year > 2
 ),
 bounds AS (
-    SELECT symbol, since FROM starts
-    UNION ALL
-    SELECT symbol, DATE '0001-01-01' AS since FROM starts GROUP BY symbol
+    -- `starts` is read once: DuckDB would compute it for all symbols before a filter if it were read twice.
+    SELECT DISTINCT symbol, CASE WHEN is_first THEN DATE '0001-01-01' ELSE since END AS since
+    FROM starts
+    CROSS JOIN (VALUES (true), (false)) AS kinds (is_first)
 )
 SELECT
     symbol,

@@ -15,7 +15,8 @@ import pytest
 
 from stockstream import analytics
 from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.generations import generation, history
+from stockstream.pipeline.generation_history import history
+from stockstream.pipeline.generations import generation
 from stockstream.pipeline.lake import RAW, Lake
 from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.steps.consolidate import run as consolidate

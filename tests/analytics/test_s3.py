@@ -77,14 +77,15 @@ class Twins:
 
 
 def without_names(text: str) -> str:
-    """Return a text without the random parts of names of silver files and without the manifests' times."""
-    return re.sub(r'-[0-9a-f]{8}\.parquet|"created_at": "[^"]*"', "", text)
+    """Return a text without the random parts of names of silver files, and without a manifest's times and checksum."""
+    varying = r'-[0-9a-f]{8}\.parquet|"(created_at|written_at)": ?"[^"]*"|^{"sha256":"[0-9a-f]*",'
+    return re.sub(varying, "", text)
 
 
 def content(body: bytes) -> bytes:
     """Return the content of a file as `without_names`, in a manifest without the versions of its store, and in stored
     findings without their time."""
-    varying = r'"made_from": {[^}]*}|"checked_at": "[^"]*"'
+    varying = r'"made_from": ?{[^}]*}|"checked_at": "[^"]*"'
     return re.sub(varying, "", without_names(body.decode())).encode() if body[:1] == b"{" else body
 
 

@@ -5,19 +5,33 @@ They are counted at a server on loopback. Its speed is not that of S3, so nothin
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
-from stockstream.sql.session import connect
+from stockstream.pipeline.generations import head
+from stockstream.pipeline.lake import CURRENT, Lake
+from stockstream.pipeline.pointer import pointer_to
+from stockstream.sql.loader import HOME
+from stockstream.sql.session import EXTENSIONS, connect, extension, quoted
 from tests.benchmarks._harness import Figure
 from tests.benchmarks._reading import reads
 from tests.s3_server import Request, S3Server
 
 MAX_REQUESTS = 5
 """Requests that a query on a consolidated lake may send."""
+MAX_FROM_PYTHON = 4
+"""Requests of connecting and querying one symbol's history, on base and delta."""
+MAX_IN_SHELL = 8
+"""The same in the plain shell."""
+MAX_POINTER = 256 * 1024
+"""Bytes of the pointer."""
 MAX_SHARE = 1.0
 """Percentage of the bytes that the unconsolidated lake sends for the same result."""
 
@@ -48,6 +62,9 @@ def upload(s3: S3Server, folder: Path, lake: str) -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, files.keys() - existing))
+    on_s3 = Lake(lake)
+    if (manifest := head(on_s3)).generation:  # the pointer as a writer on S3 leaves it: not a copy of an older object
+        on_s3.update(CURRENT, lambda before: pointer_to(on_s3, manifest, before))
 
 
 def requests_of(s3: S3Server, lake: str, query: str, verify: bool = True) -> Requests:
@@ -57,6 +74,22 @@ def requests_of(s3: S3Server, lake: str, query: str, verify: bool = True) -> Req
     with con, s3.counted() as querying:
         con.execute(query).fetchall()
     return Requests(connecting, querying)
+
+
+def in_shell(s3: S3Server, lake: str, query: str) -> list[Request]:
+    """Return the requests of the plain shell: `duckdb -init sql/init.sql -c QUERY`."""
+    loads = "".join(f"LOAD {quoted(extension(name))};\n" for name in EXTENSIONS)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "init.sql"
+        script.write_text(f'{loads}.read "{HOME}/init.sql"\n')
+        variables = {"STOCKSTREAM_LAKE": lake, "XDG_CACHE_HOME": folder}
+        duckdb = Path(sys.executable).parent / "duckdb"
+        with s3.counted() as requests:
+            subprocess.run(
+                [str(duckdb), "-init", str(script), "-c", query],
+                env=os.environ | variables, check=True, capture_output=True,
+            )  # fmt: skip
+    return requests
 
 
 def counts(name: str, requests: Sequence[Request], goal: float | None = None) -> Iterator[Figure]:
@@ -93,12 +126,21 @@ def consolidated(name: str, s3: S3Server, lake: str, day: date, unconsolidated: 
     for read, query in _queries(day).items():
         requests = requests_of(s3, lake, query)
         yield from counts(f"S3, {name}: {read}", requests.querying, MAX_REQUESTS)
-        yield from counts(f"S3, {name}: connect + {read}", [*requests.connecting, *requests.querying])
+        together = [*requests.connecting, *requests.querying]
+        yield from counts(f"S3, {name}: connect + {read}", together, MAX_FROM_PYTHON if read == "history" else None)
         if read == "history":
             share = 100 * sent(requests.querying) / unconsolidated
             yield Figure(f"S3, {name}: {read}", share, "% of unconsolidated", MAX_SHARE)
     for read, query in _queries(day, columns="*").items():
         yield from counts(f"S3, {name}: {read}, all columns", requests_of(s3, lake, query).querying)
+    adjusted = requests_of(s3, lake, f"FROM bars_split_adjusted {reads(day)['one symbol']}")
+    yield from counts(
+        f"S3, {name}: connect + history, split adjusted",
+        [*adjusted.connecting, *adjusted.querying],
+        MAX_FROM_PYTHON,
+    )
+    yield from counts(f"S3, {name}: shell + history", in_shell(s3, lake, _queries(day)["history"]), MAX_IN_SHELL)
+    yield Figure(f"S3, {name}: pointer", len(s3.objects(lake)[CURRENT]), "bytes", MAX_POINTER)
 
 
 def _queries(day: date, columns: str = "symbol, date, close") -> dict[str, str]:

@@ -155,9 +155,11 @@ def looked_again(con: DuckDBPyConnection, *names: str) -> dict[str, Sums]:
 State = tuple[Sums, ...]
 
 
-def look(lake: str) -> State:
+def look(lake: str, by_pointer: bool = True) -> State:
     """Return what a new reader sees."""
-    return tuple(content(lake, *SEEN).values())
+    needed = views_for(*(f"views/{name}" for name in SEEN))
+    with connect(lake, only=needed, by_pointer=by_pointer) as con:
+        return tuple(sums(con, *SEEN).values())
 
 
 def immutable(held: Mapping[str, bytes]) -> set[tuple[str, bytes]]:

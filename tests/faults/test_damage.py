@@ -11,7 +11,8 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.errors import LakeError
-from stockstream.pipeline.generations import head, history
+from stockstream.pipeline.generation_history import history
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, parquet
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import LakeWarning

@@ -39,16 +39,16 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
 
 @pytest.mark.parametrize(
     ("state", "day", "puts", "kinds"),
-    [("empty", FIRST, 8, (1, 3, 5, 7)), ("first", SECOND, 15, (3, 7))],
+    [("empty", FIRST, 14, (1, 3, 5, 7)), ("first", SECOND, 9, (3, 15, 17))],
     ids=["new", "daily"],
 )
 def test_a_run_killed_at_every_write(
     state: str, day: date, puts: int, kinds: tuple[int, ...], kill_at_every_write: Kill, tmp_path: Path
 ) -> None:
-    """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and generations.
+    """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and a generation.
 
-    A generation is three puts, its file, its manifest and the pointer; there is one each of metadata, bars, resampled
-    bars and indicators.
+    A generation is the files of metadata, bars, resampled bars and indicators (of the last three a base and a delta, or
+    a delta only), its manifest and the pointer.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, kinds=kinds, before_only=True))

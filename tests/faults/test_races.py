@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stockstream.pipeline.generations import history
+from stockstream.pipeline.generation_history import history
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv

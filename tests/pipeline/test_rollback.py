@@ -14,7 +14,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from stockstream.pipeline.errors import UsageError
-from stockstream.pipeline.generations import head, history
+from stockstream.pipeline.generation_history import history
+from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import MANIFESTS, RAW, Lake
 from stockstream.pipeline.markets import market
 from stockstream.pipeline.steps import rollback as module

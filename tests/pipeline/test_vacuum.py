@@ -16,7 +16,8 @@ from moto.backends import get_backend
 from moto.core import DEFAULT_ACCOUNT_ID
 
 from stockstream.pipeline.errors import LakeError, UsageError
-from stockstream.pipeline.generations import generation, head, history
+from stockstream.pipeline.generation_history import history
+from stockstream.pipeline.generations import generation, head
 from stockstream.pipeline.lake import CURRENT, MANIFESTS, RAW, SILVER, Lake, manifest_key, parquet, silver_key
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.publishing import publish

@@ -33,11 +33,11 @@ def test_a_manifest_without_a_format_has_the_first(values: dict[str, int | None]
 
 
 def test_a_manifest_of_a_later_format_is_refused_in_one_line(tmp_path: Path) -> None:
-    manifest(tmp_path, format=2)
+    manifest(tmp_path, format=3)
     with pytest.raises(LakeError) as raised:
         connect(str(tmp_path))
     assert str(raised.value) == (
-        f"cannot read {tmp_path}: the lake was written by a newer Stock Stream (format 2; this one reads 1): "
+        f"cannot read {tmp_path}: the lake was written by a newer Stock Stream (format 3; this one reads 2): "
         "upgrade stock-stream"
     )
 

@@ -83,10 +83,10 @@ def test_the_cached_files_are_those_of_the_package(lake: Path, tmp_path: Path) -
 
 def test_a_lake_of_a_later_format_is_refused(lake: Path, tmp_path: Path) -> None:
     (lake / "state").mkdir()
-    (lake / "state/current.json").write_text('{"format": 2, "generation": 7, "created_at": "", "tables": {}}')
+    (lake / "state/current.json").write_text('{"format": 3, "generation": 7, "created_at": "", "tables": {}}')
     out, error = (running := start(HOME / "init.sql", "FROM bars", tmp_path, lake)).communicate(timeout=60)
     assert running.returncode != 0
-    assert "written by a newer Stock Stream (format 2; this one reads 1): upgrade stock-stream" in error
+    assert "written by a newer Stock Stream (format 3; this one reads 2): upgrade stock-stream" in error
     assert out == ""
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from stockstream.analytics.cli.commands.silver import show_rebuilt
 from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
@@ -84,6 +85,7 @@ def show_metadata(out: Screen, result: FetchMetadataResult) -> None:
         f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
         f"{result['listed']:,} symbols listed now, {result['code_changes']:,} code changes"
     )
+    show_rebuilt(out, "metadata", result.get("rebuilt"))
     if result["reused"]:
         out.print(f"           {result['reused']:,} symbols were taken over by another company: FROM reused_symbols")
     if result["unlinked"]:

@@ -247,6 +247,8 @@ def show_result(result: Result) -> None:
     show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
     if "check" in result:
         show_checked(out, result["check"])
+    if result["stale"]:
+        out.print(f"stale      {', '.join(result['stale'])}: older than the bars; the next run computes them")
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)

@@ -74,20 +74,25 @@ def show_consolidated(out: Screen, result: ConsolidateResult) -> None:
 def show_resampled(out: Screen, result: ResampleResult) -> None:
     """Print the result of a resampling as text."""
     if result["generation"] is None:
-        out.print("resampled  up to date")
+        if not result.get("failed"):
+            out.print("resampled  up to date")
         return
     tables = ", ".join(name.removeprefix("bars_") for name in result["tables"])
     rows = sum(table["rows"] for table in result["tables"].values())
     out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
+    for name, report in result["tables"].items():
+        show_rebuilt(out, name, report.get("rebuilt"))
 
 
 def show_refreshed(out: Screen, result: RefreshIndicatorsResult) -> None:
     """Print the result of a refresh of the indicators as text."""
     if result["generation"] is None:
-        out.print("indicators up to date")
+        if not result.get("failed"):
+            out.print("indicators up to date")
         return
     how = "all days" if result["whole"] else "the newest days"
     out.print(f"indicators generation {result['generation']}: {result['rows']:,} rows written ({how})")
+    show_rebuilt(out, "indicators", result.get("rebuilt"))
 
 
 def show_derived(out: Screen, results: Mapping[str, DeriveResult]) -> None:
@@ -96,6 +101,13 @@ def show_derived(out: Screen, results: Mapping[str, DeriveResult]) -> None:
         for report in result["tables"].values():
             how = "all rows" if report["whole"] else "the newest rows"
             out.print(f"{name:<10} generation {result['generation']}: {report['rows']:,} rows written ({how})")
+            show_rebuilt(out, name, report.get("rebuilt"))
+
+
+def show_rebuilt(out: Screen, table: str, reason: str | None) -> None:
+    """Print why a table was computed from the beginning, if a file of it was gone or damaged."""
+    if reason:
+        out.print(f"           {table} was computed from the beginning: {reason}", markup=False)
 
 
 def working(what: str) -> Status:
