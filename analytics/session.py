@@ -11,11 +11,14 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import lake_of
 from stockstream.pipeline.generations import as_of as find_generation
+from stockstream.pipeline.generations import generation
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.symbols import matching
+from stockstream.pipeline.verification import missing
 from stockstream.sql.errors import ArgumentError, NoLake
 from stockstream.sql.session import LakeWarning, is_lake, no_lake, normalise, quoted
 from stockstream.sql.session import connect as open_session
+from stockstream.sql.session.damage import REPAIR
 
 AsOf = int | str | date
 """A generation: its number, or a time in UTC for the newest one published up to then (for a day: up to its end)."""
@@ -26,8 +29,8 @@ def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify
 
     The connection reads the files that existed when it was opened. With `as_of` it reads what a generation of
     `stockstream history` published, and nothing newer. `verify` opens each batch file first, and leaves out the
-    unreadable ones with a warning for each. Use one connection per thread; `con.cursor()` does not inherit the lake's
-    variables.
+    unreadable ones with a warning for each; in a folder, it also warns of each silver file that is gone or cut. Use one
+    connection per thread; `con.cursor()` does not inherit the lake's variables.
 
     If there is no lake, a `LakeWarning` says so, and all views are empty: a table of one's own needs no lake.
 
@@ -40,7 +43,19 @@ def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify
     if not is_lake(con):
         _require_answer(uri)
         warnings.warn(f"{no_lake(uri)}; its views are empty", LakeWarning, stacklevel=2)
+    elif verify and not uri.startswith("s3://"):
+        for problem in _missing_files(con, uri):
+            warnings.warn(problem, LakeWarning, stacklevel=2)
     return con
+
+
+def _missing_files(con: DuckDBPyConnection, uri: str) -> list[str]:
+    """Return a message per silver file of a folder that is gone or has another size; on S3 that takes requests."""
+    ((number,),) = con.execute("SELECT getvariable('manifest').generation").fetchall()
+    lake = Lake(uri)
+    tables = generation(lake, number).tables.values() if number else ()
+    reasons = missing(lake, (file for table in tables for file in table.files))
+    return [f"cannot read {lake.store.uri(key)}: {reason}: {REPAIR}" for key, reason in reasons.items()]
 
 
 def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:

@@ -250,8 +250,12 @@ UNION ALL
 SELECT function_name || '(' || array_to_string(parameters, ', ') || ')' AS name, 'macro' AS kind, comment AS what
 FROM duckdb_functions()
 WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
+UNION ALL
+-- What DuckDB says about a damaged file often lacks its name.
+SELECT 'stockstream repair' AS name, 'command' AS kind,
+    'Names damaged files, after errors such as "Invalid data" or "No magic bytes"; --apply mends them' AS what
 ORDER BY kind DESC, name;
-COMMENT ON MACRO TABLE lake_help IS 'All views, and all macros with their parameters.';
+COMMENT ON MACRO TABLE lake_help IS 'All views, all macros with their parameters, and the command that names damaged files.';
 
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
@@ -3593,7 +3597,7 @@ SELECT 'left out, not Parquet: ' || unnest(getvariable('unreadable_files'));
 SELECT CASE
     WHEN len(raw_files()) > 0
     THEN getvariable('lake') || ': ' || len(raw_files()) || ' batch files, the newest of '
-        || left(parse_filename(raw_files()[-1]), 10) || '. FROM lake_help() lists the views and macros.'
+        || left(parse_filename(raw_files()[-1]), 10) || '. FROM lake_help() lists the views and macros; after an error about a file: stockstream repair'
     WHEN getvariable('manifest').generation > 0
     THEN getvariable('lake') || ': generation ' || getvariable('manifest').generation
         || ', its batch files archived. FROM lake_help() lists the views and macros.'

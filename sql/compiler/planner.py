@@ -11,6 +11,7 @@ from stockstream.sql.compiler.requests import Request
 from stockstream.sql.compiler.writer import by_macros, columns_of, filters_of, query
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
+from stockstream.sql.session.damage import says_damage
 
 
 def plan(
@@ -73,6 +74,8 @@ def _inspect(
             f"FROM {src} WHERE {where} GROUP BY symbol)"
         ).fetchall()[0]
     except duckdb.InvalidInputException as error:  # at_least_v1 raises it
+        if says_damage(error):
+            raise
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
     if duplicate is not None:
         problem = f"{src} has a day of {duplicate} more than once"

@@ -24,6 +24,11 @@ FOLDERS = ("silver/*/*.parquet", "raw-data/*.parquet", "quarantine/*.parquet", "
 REPAIR = "`stockstream repair` shows what can be restored"
 
 
+def says_damage(error: Exception) -> bool:
+    """Return whether an error of DuckDB is about the contents of a file."""
+    return DAMAGE.search(str(error)) is not None
+
+
 def explain_damage(error: Exception, lake: str) -> LakeError | None:
     """Return the error that names the file of a lake which is gone or damaged; None if the cause is another one.
 
@@ -31,7 +36,7 @@ def explain_damage(error: Exception, lake: str) -> LakeError | None:
     """
     text = " ".join(str(error).split("\n\nLINE ")[0].split())
     is_gone = GONE.search(text) is not None
-    if not is_gone and not DAMAGE.search(text):
+    if not is_gone and not says_damage(error):
         return None
     named = re.search(rf"{re.escape(lake)}/[^'\"*?\[\s]+\.(parquet|csv|json)", text)
     reason = "it is gone" if is_gone else "it is damaged"
