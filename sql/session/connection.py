@@ -9,6 +9,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME, load, macros, rules, views
+from stockstream.sql.session.access import require_readable
 from stockstream.sql.session.lake_files import (
     FileFilter,
     list_files,
@@ -45,10 +46,12 @@ def connect(
       of a run one from the other before it publishes them.
 
     Raises:
-        LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
+        LakeError: the lake cannot be listed: no permission or credentials, no such bucket, no connection.
         UsageError: `lake` is not the URI of a lake.
     """
     lake = normalise(lake)
+    if not lake.startswith("s3://"):
+        require_readable(lake)
     con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
     set_variable(con, "lake", lake)
     set_variable(con, "sql_home", str(HOME))
