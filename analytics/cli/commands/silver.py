@@ -104,7 +104,7 @@ def show_derived(out: Screen, results: Mapping[str, DeriveResult]) -> None:
             show_rebuilt(out, name, report.get("rebuilt"))
 
 
-def show_rebuilt(out: Console, table: str, reason: str | None) -> None:
+def show_rebuilt(out: Screen, table: str, reason: str | None) -> None:
     """Print why a table was computed from the beginning, if a file of it was gone or damaged."""
     if reason:
         out.print(f"           {table} was computed from the beginning: {reason}", markup=False)
