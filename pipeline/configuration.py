@@ -14,7 +14,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
-from stockstream.pipeline.env_file import ENV_FILE, TRUST, env_file, refuse_sensitive, without_effect
+from stockstream.pipeline.env_file import ENV_FILE, TRUST, read_env_file, refuse_sensitive, without_effect
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.intervals import every
 from stockstream.pipeline.markets import MARKETS
@@ -197,7 +197,7 @@ def settings() -> Settings:
 
 def unknown_variables() -> str | None:
     """Return the message about variables of the environment and of `.env` that look like settings and are none."""
-    variables = {*os.environ, *env_file()}
+    variables = {*os.environ, *read_env_file()}
     names = {str(field.alias) for field in Settings.model_fields.values()}
     ours = {name.upper() for name in variables if name.upper().startswith(PREFIX)}
     if ours - names and (unknown := sorted(ours - (names := names | _names_in_sources()))):

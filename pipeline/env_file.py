@@ -31,7 +31,7 @@ _OF_LIBRARIES = re.compile(r"^AWS_|^(HTTPS?|ALL|NO)_PROXY$|^(REQUESTS|CURL)_CA_B
 _URL = re.compile(r"http://[^\s\"',\]]+", re.IGNORECASE)
 
 
-def env_file() -> dict[str, str]:
+def read_env_file() -> dict[str, str]:
     """Return the variables of `.env`; none if there is no such file.
 
     Raises:
@@ -57,7 +57,7 @@ def refuse_sensitive(names: Iterable[str]) -> None:
     Raises:
         UsageError: it sets some, and is not trusted; or a URL is http:// to another machine.
     """
-    values = {name.upper(): value for name, value in env_file().items() if value}
+    values = {name.upper(): value for name, value in read_env_file().items() if value}
     here = {name.upper() for name, value in os.environ.items() if value}
     ours = [name for name in names if name in values and name not in here and _SENSITIVE.search(name)]
     if ours and not _is_trusted():
@@ -72,11 +72,11 @@ def refuse_sensitive(names: Iterable[str]) -> None:
 
 def without_effect(names: Iterable[str]) -> list[str]:
     """Return the variables of `.env` about endpoints and credentials that are no settings: nothing reads them there."""
-    known = {name.upper() for name in (*names, *os.environ)}
+    names_elsewhere = {name.upper() for name in (*names, *os.environ)}
     return sorted(
         name
-        for name in env_file()
-        if name.upper() not in known and _OF_LIBRARIES.search(name) and _SENSITIVE.search(name)
+        for name in read_env_file()
+        if name.upper() not in names_elsewhere and _OF_LIBRARIES.search(name) and _SENSITIVE.search(name)
     )
 
 

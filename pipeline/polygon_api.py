@@ -86,7 +86,7 @@ class PolygonApi:
             UsageError: there is no key.
         """
         if settings.polygon_api_key is None:
-            raise UsageError("set POLYGON_API_KEY (environment or .env): --source polygon needs the key")
+            raise UsageError("set POLYGON_API_KEY in the environment: --source polygon needs the key")
         return cls(
             settings.polygon_api_key.get_secret_value().strip(),
             settings.polygon_url,

@@ -165,6 +165,8 @@ def kill_at(point: int) -> None:
     """
     import botocore.client
 
+    from stockstream.analytics.cli.temporary import PREFIX
+
     lock, passed = threading.Lock(), [0]
 
     def moment(before: Callable[[], None] = lambda: None) -> None:
@@ -185,7 +187,8 @@ def kill_at(point: int) -> None:
 
     def renamed(*args: Any, **more: Any) -> None:
         rename(*args, **more)
-        moment()
+        if PREFIX not in str(args[0]):  # the command's temporary folder, which is renamed before it is deleted
+            moment()
 
     def unlinked(path: Any, **more: Any) -> None:
         unlink(path, **more)

@@ -58,10 +58,10 @@ def leftovers() -> list[Leftover]:
 
 def delete_leftovers() -> list[Leftover]:
     """Delete the folders of `leftovers`; return those that are gone."""
-    found = leftovers()
-    for leftover in found:
+    before = leftovers()
+    for leftover in before:
         delete_folder(leftover.path)
-    return [leftover for leftover in found if not leftover.path.exists()]
+    return [leftover for leftover in before if not leftover.path.exists()]
 
 
 def left_behind(lake: Lake) -> list[str]:
@@ -84,13 +84,13 @@ def delete_folder(folder: Path) -> None:
 
 
 def _folders() -> Iterator[Path]:
-    own = process_folder()
-    for path in sorted(own.parent.glob(f"*{PREFIX}*")):
+    present = process_folder()
+    for path in sorted(present.parent.glob(f"*{PREFIX}*")):
         try:
             is_ours = path.name.lstrip(".").startswith(PREFIX) and path.lstat().st_uid == os.geteuid()
         except OSError:
             continue
-        if is_ours and path != own and path.is_dir() and not path.is_symlink():
+        if is_ours and path != present and path.is_dir() and not path.is_symlink():
             yield path
 
 

@@ -88,9 +88,9 @@ def change(event: FetchMetadataEvent, lake: Lake, before: Manifest) -> tuple[Cha
             made_from=inputs.checkpoint(inputs.days[-1]),
             sql=sql_versions(*SQL),
         )
-    made = Change(tables={"metadata": table})
-    report["reused"], report["unlinked"] = _doubts(lake, candidate(before, made))
-    return made, report
+    publication = Change(tables={"metadata": table})
+    report["reused"], report["unlinked"] = _doubts(lake, candidate(before, publication))
+    return publication, report
 
 
 def lost(lake: Lake) -> str | None:

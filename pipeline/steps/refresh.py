@@ -112,5 +112,5 @@ def _run_part(name: str, lake: Lake, before: Manifest) -> tuple[Change | None, A
 
 
 def _derive(table: DerivedTable, lake: Lake, before: Manifest) -> tuple[Change | None, DeriveResult]:
-    made, derived = changed(lake, before, [table])
-    return made, {"generation": None, "tables": derived.tables, "failed": derived.failed}
+    change_of_tables, derived = changed(lake, before, [table])
+    return change_of_tables, {"generation": None, "tables": derived.tables, "failed": derived.failed}

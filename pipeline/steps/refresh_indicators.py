@@ -70,10 +70,10 @@ def change(
     Raises:
         LakeError: the lake cannot be listed.
     """
-    made, derived = changed(lake, before, [TABLE], full=bool(event.get("full")))
-    if made is None:
+    change_of_tables, derived = changed(lake, before, [TABLE], full=bool(event.get("full")))
+    if change_of_tables is None:
         return None, {"generation": None, "failed": derived.failed}
-    return made, {"generation": None, **derived.tables[TABLE.name], "failed": derived.failed}
+    return change_of_tables, {"generation": None, **derived.tables[TABLE.name], "failed": derived.failed}
 
 
 def columns() -> list[str]:

@@ -70,8 +70,8 @@ def change(event: ResampleEvent, lake: Lake, before: Manifest) -> tuple[Change |
     Raises:
         UsageError, LakeError: as in `run`.
     """
-    made, derived = changed(lake, before, _tables(event), inputs=_inputs(lake))
-    return made, {"generation": None, "tables": derived.tables, "failed": derived.failed}
+    change_of_tables, derived = changed(lake, before, _tables(event), inputs=_inputs(lake))
+    return change_of_tables, {"generation": None, "tables": derived.tables, "failed": derived.failed}
 
 
 def _tables(event: ResampleEvent) -> list[ResampledBars]:

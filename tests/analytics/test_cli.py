@@ -28,7 +28,7 @@ import polars as pl
 import pytest
 
 from stockstream.analytics import cli
-from stockstream.analytics.cli import registry
+from stockstream.analytics.cli import registry, temporary
 from stockstream.pipeline.configuration import settings
 from stockstream.sql.errors import ExitCode
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
@@ -484,6 +484,7 @@ def test_status_of_a_lake_without_bars(there: bool, tmp_path: Path) -> None:
 def test_status_of_a_lake_that_a_run_has_prepared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """All symbols are missing, and the lake has its market and its calendar."""
     lake = tmp_path / "prepared"
+    monkeypatch.setattr(temporary, "leftovers", lambda: [])  # of other tests, which kill processes
     with YahooReplay() as yahoo:
         yahoo.script("BHP.AX", NOT_FOUND)
         monkeypatch.setenv("STOCKSTREAM_YAHOO_URL", yahoo.url)

@@ -130,7 +130,15 @@ def twins(s3_server: S3Server, environment: None, tmp_path_factory: pytest.TempP
 
 EMPTY = {
     f"views/{name}"
-    for name in ("signals", "reconciled", "reconciled_symbols", "reused_symbols", "code_histories", "split_steps")
+    for name in (
+        "signals",
+        "reconciled",
+        "reconciled_symbols",
+        "reused_symbols",
+        "code_histories",
+        "split_steps",
+        "stale_tables",
+    )
 }
 """Views without rows here: signals need more days, and are compared on the demo's bars; nothing was reconciled."""
 

@@ -64,7 +64,7 @@ def test_lists_in_the_lake_need_no_key(lake: Lake) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--source", "polygon", "--market", "US"], r"set POLYGON_API_KEY \(environment or \.env\)"),
+        (["--source", "polygon", "--market", "US"], r"set POLYGON_API_KEY in the environment"),
         (["--source", "polygon"], "--source polygon has the US market only: use --source listings"),
         (["--date", "2020-01-02"], "--date is for --source polygon"),
         (["--market", "NOWHERE"], "no market NOWHERE"),

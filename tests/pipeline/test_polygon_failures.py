@@ -176,7 +176,7 @@ def test_the_rate_limit_is_kept(vendor: Vendor, con: duckdb.DuckDBPyConnection) 
 def test_a_client_is_made_from_the_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("POLYGON_API_KEY", raising=False)
-    with pytest.raises(UsageError, match=r"set POLYGON_API_KEY \(environment or \.env\)"):
+    with pytest.raises(UsageError, match=r"set POLYGON_API_KEY in the environment"):
         PolygonApi.from_settings(Settings())  # type: ignore[call-arg]
     monkeypatch.setenv("POLYGON_API_KEY", f"{KEY}\n")
     assert PolygonApi.from_settings(Settings()).pages  # type: ignore[call-arg]

@@ -88,8 +88,8 @@ def test_markdown_is_a_table_and_the_bad_rows(folder: Path) -> None:
     assert len(table) == 8
     assert all(len(re.findall(r"(?<!\\)\|", line)) == 5 for line in table)
     assert "| `fails` | failed | 2 | A \\| row. |" in text
-    fences = [line for line in text.splitlines() if line in ("```", "~~~~")]
-    assert fences == ["```", "```", "~~~~", "~~~~", "```", "```", "```", "```"]
+    fences = [line for line in text.splitlines() if line in ("```", "````")]
+    assert fences == ["```", "```", "````", "````", "```", "```", "```", "```"]
 
 
 def test_several_outputs_at_once_beside_the_table(folder: Path) -> None:
