@@ -143,6 +143,7 @@ def fill_with_delta(patched: pytest.MonkeyPatch, lake: Lake) -> None:
     patched.setattr(module, "TAIL", 4)
     patched.setattr(module, "OPEN", 2)
     patched.setattr(module, "LARGEST_DELTA", 10.0)
+    patched.setattr(module, "LARGEST_RESTATED", 10.0)
     fill(lake)
 
 
