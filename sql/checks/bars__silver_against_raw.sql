@@ -18,7 +18,7 @@ changes:
   - 2026-11-21 first version
   - 2026-11-27 other values of the same moment are bad, also larger ones
 --- */
-WITH stored AS (
+WITH stored AS NOT MATERIALIZED (  -- DuckDB pushes a condition on symbol into the scans
     SELECT
         r.symbol, r.date, r.file, r.close, r.fetch_timestamp, ROW(
             r.close IS NOT NULL, r.fetch_timestamp, r.close, coalesce(r.volume, -9223372036854775807),
@@ -29,7 +29,7 @@ WITH stored AS (
     FROM read_raw(raw_files()) AS r
     SEMI JOIN (SELECT unnest(getvariable('manifest').consolidated) AS name) AS c ON c.name = parse_filename(r.file)
 ),
-served AS (
+served AS NOT MATERIALIZED (
     SELECT
         symbol, date, close, fetch_timestamp, ROW(
             close IS NOT NULL, coalesce(fetch_timestamp, ''), close, coalesce(volume, -9223372036854775807),
@@ -42,10 +42,10 @@ served AS (
 missing AS (  -- the batch files that are not compared, when single ones are published or deleted
     SELECT count(*) AS files
     FROM unnest(getvariable('listed_files')) AS listed (file)
-    WHERE NOT list_contains(raw_files(), file)
-        AND NOT list_contains(coalesce(getvariable('unreadable_files'), []), file)
-        AND NOT list_contains(getvariable('manifest').set_aside, parse_filename(file))
-        AND NOT list_contains(getvariable('archived'), parse_filename(file))
+    ANTI JOIN unnest(list_concat(raw_files(), coalesce(getvariable('unreadable_files'), []))) AS compared (file)
+        ON compared.file = listed.file
+    ANTI JOIN unnest(list_concat(getvariable('manifest').set_aside, getvariable('archived'))) AS out (name)
+        ON out.name = parse_filename(listed.file)
 ),
 bad AS (
     SELECT r.symbol, r.date, r.file, r.close, r.fetch_timestamp, s.version, s.close AS served, s.fetch_timestamp AS at
@@ -62,5 +62,7 @@ SELECT
         CASE WHEN b.version IS NOT NULL THEN coalesce(CAST(b.served AS VARCHAR), 'NULL') || ' of ' END, b.at
     ) AS detail
 FROM bad AS b
-ANTI JOIN stored AS equal ON equal.symbol = b.symbol AND equal.date = b.date AND equal.version = b.version
+-- No ANTI JOIN, which would read all symbols again.
+LEFT JOIN stored AS equal ON equal.symbol = b.symbol AND equal.date = b.date AND equal.version = b.version
+WHERE equal.symbol IS NULL
 ORDER BY b.symbol, b.date, b.fetch_timestamp;

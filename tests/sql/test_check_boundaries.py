@@ -162,7 +162,13 @@ BOUNDARIES = [
         "bars__silver_against_raw", silver_with("fetch_timestamp", "NULL"), [f"{STORED} is in silver as 10.0 of "]
     ),
     *(
-        Boundary("bars__silver_against_raw", nulls_and(column, "'a'" if column == "source" else "5"), [])
+        Boundary(
+            "bars__silver_against_raw",
+            nulls_and(column, "'a'" if column == "source" else "5"),
+            [
+                f"NUL {DAYS[2]} raw-data/2024-01-22-batch-0.parquet close 10.0 of {FIRST} is in silver as 10.0 of {FIRST}"
+            ],
+        )
         for column in NULLABLE
     ),
     Boundary(
