@@ -93,7 +93,7 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
 
 
 def _select(con: DuckDBPyConnection, check: Check, query: str) -> None:
-    """Make the table of bad rows: bucket by bucket if the check allows it, so that memory does not grow with the lake."""
+    """Make the table of bad rows; bucket by bucket if the check allows it, so that memory does not grow."""
     rows = "(SELECT symbol FROM silver_bars UNION ALL SELECT symbol FROM read_stored(fresh_files()))"
     buckets = buckets_of(con, rows) if check.by_symbol else [WHOLE]
     if len(buckets) == 1:

@@ -170,6 +170,7 @@ BOUNDARIES = [
             ],
         )
         for column in NULLABLE
+        for planted in ("raw-data/2024-01-22-batch-0.parquet",)
     ),
     Boundary(
         "bars__silver_against_raw",
