@@ -1,16 +1,16 @@
 """Derived tables: silver tables that are computed from the consolidated bars and written again when these change.
 
-A derived table consists of base and delta, like the bars. Its base is kept as long as the base of the bars is; its
-delta is computed again for each new delta of the bars. `stockstream run` keeps every table up to date that a module in
-`pipeline/steps` declares as `TABLE`: see CONTRIBUTING.md.
+A derived table consists of base and delta, like the bars. Its base is kept as long as the first file of the bars' base
+is; when that base gets a tier, so does this one. Its delta is computed again for each new delta of the bars.
+`stockstream run` keeps every table up to date that a module in `pipeline/steps` declares as `TABLE`: see
+CONTRIBUTING.md.
 """
 
 from __future__ import annotations
 
 import logging
 import pkgutil
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
@@ -20,24 +20,18 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline import steps
+from stockstream.pipeline.derived_rows import BARS_TO_READ, compute_tables, is_whole
 from stockstream.pipeline.errors import Conflict, LakeError, StockStreamError
 from stockstream.pipeline.events import TableReport
 from stockstream.pipeline.lake import Lake, no_files
-from stockstream.pipeline.manifest import Change, DataFile, Manifest, Table
+from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import Published, publish, session_at, sql_versions
-from stockstream.pipeline.staging import stage, staging_folder, upload
+from stockstream.pipeline.staging import staging_folder
 from stockstream.pipeline.verification import damaged, missing
 from stockstream.sql.loader import load, views_for
-from stockstream.sql.session import explain, set_silver, set_variable, silver_of
+from stockstream.sql.session import explain, set_variable
 
 logger = logging.getLogger(__name__)
-
-AT_ONCE = 6
-"""Maximum number of tables that are computed at the same time."""
-ROW_GROUP = 61_440
-"""Rows per row group."""
-BEGINNING = date(1, 1, 1)
-"""A day before all bars: `since` when a whole table is computed."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +39,8 @@ class DerivedTable:
     """A table with the key (symbol, date) that an SQL file computes from the consolidated bars.
 
     The SQL file creates the temp table `derived_rows`: all rows of the symbols in the variable `restated`, and the rows
-    after the day in the variable `since` of all other symbols.
+    after the day in the variable `since` of all other symbols. It may leave out symbols outside of the bucket of
+    `pipeline/buckets.py` that is being computed, which saves time and memory.
     """
 
     name: str
@@ -63,12 +58,22 @@ class DerivedTable:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """The SQL files that `last_day` and `compute` execute."""
+        """The SQL files that the methods below execute."""
         return (self.step,)
 
     def last_day(self, con: DuckDBPyConnection, bars: Table) -> date | None:
         """Return the last day in base when the whole table is computed; None if base remains empty."""
         return bars.through
+
+    def reads_after(self, since: date) -> date:
+        """Return the day after which bars are read to compute the rows after `since`."""
+        return since
+
+    def start(self, con: DuckDBPyConnection, since: date) -> None:
+        """Prepare the computation of all buckets: once for all tables of a step, `since` being the earliest one."""
+
+    def prepare(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
+        """Prepare the computation of a bucket: once for all tables of a step, `since` being the earliest one."""
 
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
         """Create the temp table `derived_rows`; for the whole table `since` is BEGINNING and `restated` is empty."""
@@ -119,7 +124,7 @@ def changed(
     full: bool = False,
     inputs: Mapping[str, str] | None = None,
 ) -> tuple[Change | None, Derived]:
-    """Compute the tables that are out of date, concurrently, and upload their files; return the change that names them.
+    """Compute the tables that are out of date, and upload their files; return the change that names them.
 
     `full` computes all tables from the beginning. `inputs` has the checksums, by name, of inputs other than the bars
     and the SQL files. A table that cannot be computed stays as it was. A table of which a file is gone or damaged is
@@ -132,24 +137,61 @@ def changed(
         return None, Derived({}, {})
     checkpoints = {table: _checkpoint(before, table, inputs or {}) for table in tables}
     absent = missing(lake, (file for table in checkpoints for file in before.table(table.name).files))
-    jobs: dict[str, Future[tuple[Table, TableReport]]] = {}
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for table, made_from in checkpoints.items():
-            existing = before.table(table.name)
-            lost = next((f"{file.key}: {absent[file.key]}" for file in existing.files if file.key in absent), None)
-            if full or lost or made_from != existing.made_from:
-                jobs[table.name] = pool.submit(_refreshed, lake, before, table, made_from, full, lost)
-    results, failed = {}, {}
-    for name, job in jobs.items():
-        try:
-            results[name] = job.result()
-        except Conflict:
-            raise
-        except Exception as error:
-            failed[name] = reason_of(error, lake)
-            logger.error("%s stays as it was: %s", name, failed[name], exc_info=not is_expected(error))
-    change = Change(tables={name: table for name, (table, _) in results.items()}) if results else None
+    stale, lost = {}, {}
+    for table, checkpoint in checkpoints.items():
+        existing = before.table(table.name)
+        if gone := {file.key: absent[file.key] for file in existing.files if file.key in absent}:
+            lost[table.name] = _listed(gone)
+        if full or gone or checkpoint != existing.made_from:
+            stale[table] = checkpoint
+    outcomes = _outcomes(lake, before, stale, stale if full else [one for one in stale if one.name in lost])
+    broken = {}
+    for table, checkpoint in stale.items():
+        existing = before.table(table.name)
+        is_kept = not full and table.name not in lost and not is_whole(existing, checkpoint)
+        is_lost = is_kept and isinstance(outcomes[table.name], duckdb.Error | LakeError)
+        if is_lost and (bad := damaged(lake, existing.files)):
+            lost[table.name], broken[table] = _listed(bad), checkpoint
+    outcomes |= _outcomes(lake, before, broken, broken)
+    results: dict[str, tuple[Table, TableReport]] = {}
+    failed: dict[str, str] = {}
+    for name, outcome in outcomes.items():
+        if isinstance(outcome, Exception):
+            failed[name] = reason_of(outcome, lake)
+            logger.error(
+                "%s stays as it was: %s", name, failed[name], exc_info=outcome if not is_expected(outcome) else None
+            )
+            continue
+        written, report = outcome
+        if name in lost:
+            logger.warning("%s was computed from the beginning: %s", name, lost[name])
+            report["rebuilt"] = lost[name]
+        results[name] = written, report
+    change = Change(tables={name: written for name, (written, _) in results.items()}) if results else None
     return change, Derived({name: report for name, (_, report) in results.items()}, failed)
+
+
+def _outcomes(
+    lake: Lake, before: Manifest, stale: Mapping[DerivedTable, dict[str, str]], whole: Collection[DerivedTable]
+) -> dict[str, tuple[Table, TableReport] | Exception]:
+    """Compute tables in one session; return each with its report, or the error because of which it stays as it was.
+
+    `stale` has their checkpoints; those in `whole` are computed from the beginning.
+    """
+    if not stale:
+        return {}
+    files = {BARS_TO_READ, *(step for table in stale for step in table.steps)}
+    try:
+        with session_at(lake, before, no_files, *sorted(files)) as con, staging_folder() as folder:
+            return compute_tables(con, lake, before, folder, stale, whole)
+    except Conflict:
+        raise
+    except Exception as error:
+        return {table.name: error for table in stale}
+
+
+def _listed(reasons: Mapping[str, str]) -> str:
+    return "; ".join(f"{key}: {reason}" for key, reason in reasons.items())
 
 
 def is_expected(error: Exception) -> bool:
@@ -162,26 +204,6 @@ def reason_of(error: Exception, lake: Lake) -> str:
     if isinstance(error, duckdb.Error):
         return str(explain(error, lake.uri))
     return str(error) if isinstance(error, StockStreamError) else f"{type(error).__name__}: {error}"
-
-
-def _refreshed(
-    lake: Lake, before: Manifest, table: DerivedTable, made_from: dict[str, str], full: bool, lost: str | None
-) -> tuple[Table, TableReport]:
-    """Compute a table; if a file of it is gone or damaged, from the beginning, which does not read these files."""
-    existing = before.table(table.name)
-    unread = before.model_copy(update={"tables": {k: v for k, v in before.tables.items() if k != table.name}})
-    if not lost:
-        whole = full or _is_whole(existing, made_from)
-        try:
-            return _compute_table(lake, unread if whole else before, table, made_from, full)
-        except (duckdb.Error, LakeError):
-            bad = {} if whole else damaged(lake, existing.files)
-            if not bad:
-                raise
-            lost = "; ".join(f"{key}: {reason}" for key, reason in bad.items())
-    logger.warning("%s is computed from the beginning: %s", table.name, lost)
-    rebuilt, report = _compute_table(lake, unread, table, made_from, True)
-    return rebuilt, {**report, "rebuilt": lost}
 
 
 def step_modules() -> dict[str, ModuleType]:
@@ -197,47 +219,3 @@ def _checkpoint(before: Manifest, table: DerivedTable, inputs: Mapping[str, str]
     parts = {"base": bars.base, "delta": bars.delta}
     keys = {role: " ".join(file.key for file in files) for role, files in parts.items()}
     return {**keys, **inputs, **sql_versions(*table.sql)}
-
-
-def _is_whole(existing: Table, made_from: Mapping[str, str]) -> bool:
-    """Return whether an input other than the bars' delta has changed, so that the whole table must be computed."""
-    return not existing.made_from or any(
-        existing.made_from.get(name) != version for name, version in made_from.items() if name != "delta"
-    )
-
-
-def _compute_table(
-    lake: Lake, before: Manifest, table: DerivedTable, made_from: dict[str, str], full: bool
-) -> tuple[Table, TableReport]:
-    """Compute a table and upload its new files; keep its base unless the whole table must be computed."""
-    bars, existing = before.table("bars"), before.table(table.name)
-    whole = full or _is_whole(existing, made_from)
-    with session_at(lake, before, no_files, *table.steps) as con, staging_folder() as folder:
-        if whole:  # from the bars alone, whatever has become of the table's own files
-            set_silver(con, {name: silver_of(con, name) for name in before.tables if name != table.name})
-        last_day = table.last_day(con, bars) if whole else existing.through
-        table.compute(con, BEGINNING if whole or last_day is None else last_day, () if whole else bars.restated)
-        set_variable(con, "restated", bars.restated)
-        finished = f"{table.ends_on} <= DATE '{last_day}'" if last_day else "false"
-        conditions = {"delta": "true"}
-        if whole:
-            in_base = f"{finished} AND NOT list_contains(getvariable('restated'), symbol)"
-            conditions = {"base": in_base, "delta": f"({in_base}) IS NOT TRUE"}
-        files: dict[str, tuple[DataFile, ...]] = {"base": () if whole else existing.base, "delta": ()}
-        for role, condition in conditions.items():
-            if con.execute(f"SELECT count(*) FROM derived_rows WHERE {condition}").fetchall() != [(0,)]:
-                query = f"FROM derived_rows WHERE {condition} ORDER BY symbol, date"
-                staged = stage(con, query, folder / f"{role}.parquet", ROW_GROUP)
-                files[role] = upload(lake, [staged], table.name, role, before.generation + 1)
-    written = files["base"] + files["delta"] if whole else files["delta"]
-    return (
-        Table(
-            base=files["base"],
-            delta=files["delta"],
-            restated=bars.restated,
-            through=last_day,
-            made_from=made_from,
-            sql=sql_versions(*table.sql),
-        ),
-        {"rows": sum(file.rows for file in written), "bytes": sum(file.bytes for file in written), "whole": whole},
-    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import secrets
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -14,11 +14,14 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake, silver_key
 from stockstream.pipeline.manifest import DataFile
 from stockstream.pipeline.pointer import remember_index
 from stockstream.sql.session import quoted
+
+KEY = ("symbol", "date")
 
 
 @dataclass(frozen=True)
@@ -43,45 +46,117 @@ def staging_folder() -> Iterator[Path]:
 
 
 def stage(
-    con: DuckDBPyConnection, query: str, path: Path, row_group_size: int, unique: str | None = None
+    con: DuckDBPyConnection,
+    query: str,
+    path: Path,
+    row_group_size: int,
+    key: Sequence[str] = KEY,
+    *,
+    is_sorted: bool = True,
 ) -> StagedFile:
     """Write the result of a query to a Parquet file, in its order, read the file back and verify it.
 
-    The result needs a column symbol, and a column date or valid_from. Its key is unique: the two columns, or those
-    named in `unique` ("file, file_row"). `row_group_size` is in rows, and is rounded up to a multiple of 2,048.
+    The result needs a column symbol, and a column date or valid_from. Its `key` is unique, and it is sorted by it,
+    unless `is_sorted` is false; then its different keys must fit into memory. `row_group_size` is in rows, and is
+    rounded up to a multiple of 2,048.
 
     Raises:
-        LakeError: the file has other columns or another number of rows than the result, or a key occurs twice.
+        LakeError: the file has other columns or another number of rows than the result, or the keys are not as stated.
     """
+    return _verified(path, _write(con, query, path, row_group_size), _columns(con, f"({query})"), key, is_sorted)
+
+
+class Parts:
+    """A Parquet file that is written in parts, one per bucket of symbols; the parts must come in the file's order."""
+
+    def __init__(self, con: DuckDBPyConnection, path: Path, row_group_size: Callable[[int], int]) -> None:
+        """`row_group_size` returns the size of a row group, as in `stage`, for the number of rows of the file."""
+        self._con = con
+        self._path = path
+        self._row_group_size = row_group_size
+        self._parts: list[Path] = []
+        self._rows = 0
+
+    def add(self, query: str) -> None:
+        """Append the result of a query, in its order."""
+        rows = self._con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
+        if rows:
+            part = self._path.with_suffix(f".{len(self._parts)}.parquet")
+            self._rows += _write(self._con, query, part, self._row_group_size(rows))
+            self._parts.append(part)
+
+    def staged(self) -> StagedFile | None:
+        """Return the file, after reading it back and verifying it; None if there are no rows.
+
+        Raises:
+                LakeError: the file has other columns or another number of rows than the results, or is not sorted.
+        """
+        if not self._parts:
+            return None
+        columns = _columns(self._con, _read_parquet(self._parts[:1]))
+        if len(self._parts) == 1:
+            self._parts[0].rename(self._path)
+        else:
+            _write(self._con, f"FROM {_read_parquet(self._parts)}", self._path, self._row_group_size(self._rows))
+            for part in self._parts:
+                part.unlink()
+        return _verified(self._path, self._rows, columns)
+
+
+def _write(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int) -> int:
+    """Write the result of a query to a Parquet file; return the number of rows."""
     size = max(2048, -(-row_group_size // 2048) * 2048)
-    expected_rows = con.execute(
-        f"COPY ({query}) TO {quoted(str(path))} "
-        # Without bloom filters, which are one more request per file: files are sorted anyway.
-        f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {size}, WRITE_BLOOM_FILTER false)"
-    ).fetchall()[0][0]
-    expected_columns = _columns(con, f"({query})")
-    with duckdb.connect() as fresh:  # a separate connection: `con` may answer from its cache instead of the file
-        file = f"read_parquet({quoted(str(path))})"
-        columns = _columns(fresh, file)
-        day = "date" if "date" in dict(columns) else "valid_from"
-        rows, keys, symbols, first, last = fresh.execute(
-            f"SELECT count(*), count(DISTINCT ({unique or f'symbol, {day}'})), count(DISTINCT symbol), "
-            f"min({day}), max({day}) FROM {file}"
+    return int(
+        con.execute(
+            f"COPY ({query}) TO {quoted(str(path))} "
+            # Without bloom filters, which are one more request per file: files are sorted anyway.
+            f"(FORMAT parquet, COMPRESSION zstd, ROW_GROUP_SIZE {size}, WRITE_BLOOM_FILTER false)"
+        ).fetchall()[0][0]
+    )
+
+
+def _verified(
+    path: Path, rows: int, columns: list[tuple[str, str]], key: Sequence[str] = KEY, is_sorted: bool = True
+) -> StagedFile:
+    """Read a file back, and return what it is; the arguments are as in `stage`.
+
+    Raises:
+        LakeError: it is not as it should be.
+    """
+    with duckdb.connect() as con:  # not the connection that writes, which may answer from its cache
+        limit_memory(con, path.parent)
+        source = _read_parquet([path])
+        stored_columns = _columns(con, source)
+        day = "date" if "date" in dict(stored_columns) else "valid_from"
+        keys = f"count(DISTINCT ({', '.join(key)}))"
+        if is_sorted:  # unlike a count of the different keys, a comparison of neighbours needs no memory
+            before = ", ".join(f"lag({column}) OVER ()" for column in key)
+            is_later = f"lag({key[0]}) OVER () IS NULL OR ({', '.join(key)}) > ({before})"
+            source = f"(SELECT symbol, {day}, {is_later} AS is_later FROM {source})"
+            keys = "count(*) FILTER (is_later)"
+        stored_rows, different, symbols, first, last = con.execute(
+            f"SELECT count(*), {keys}, count(DISTINCT symbol), min({day}), max({day}) FROM {source}"
         ).fetchall()[0]
-    if (rows, keys, columns) != (expected_rows, expected_rows, expected_columns):
+    if (stored_rows, different, stored_columns) != (rows, rows, columns):
         raise LakeError(
-            f"{path.name} was not written correctly ({rows} rows with {keys} keys, {columns}; "
-            f"expected {expected_rows} rows, {expected_columns}): nothing was published"
+            f"{path.name} was not written correctly ({stored_rows} rows with {different} keys, {stored_columns}; "
+            f"expected {rows} rows, {columns}): nothing was published"
         )
+    with path.open("rb") as opened:
+        sha256 = hashlib.file_digest(opened, "sha256").hexdigest()
     return StagedFile(
         path=path,
         rows=rows,
         bytes=path.stat().st_size,
-        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        sha256=sha256,
         symbols=symbols,
         first_date=first,
         last_date=last,
     )
+
+
+def _read_parquet(files: Sequence[Path]) -> str:
+    return f"read_parquet([{', '.join(quoted(str(file)) for file in files)}])"
 
 
 def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, number: int) -> tuple[DataFile, ...]:

@@ -44,6 +44,7 @@ SLOW = (
     "pipeline/test_refresh_indicators.py",
     "pipeline/test_resample.py",
     "pipeline/test_rollback.py",
+    "pipeline/test_tiers.py",
     "pipeline/test_vacuum.py",
     "pipeline/test_yahoo_to_lake.py",
     "sql/indicators/test_golden.py",

@@ -14,7 +14,7 @@ from stockstream.sql.loader import HOME, read
 
 FOLDER = HOME / "checks"
 SUFFIXES = (".sql", ".yml", ".yaml")
-_OURS = {"severity", "title", "fix", "blocking", "tags", "tolerate", "rows_of", "key", "date"}
+_OURS = {"severity", "title", "fix", "blocking", "by_symbol", "tags", "tolerate", "rows_of", "key", "date"}
 _OF_SQL_FILES = {
     "name",
     "status",
@@ -116,6 +116,7 @@ def _with_header(path: Path, text: str, header: Any) -> Check:
         _text(header, "title"),
         _text(header, "fix"),
         header.get("blocking") is True,
+        header.get("by_symbol") is True,
         names_in(header, "tags"),
         tolerate,
         _text(header, "rows_of"),

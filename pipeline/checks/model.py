@@ -57,6 +57,8 @@ class Check:
     """What to do about bad rows."""
     blocking: bool = False
     """Whether it runs before a generation is published, and a bad row prevents the publication."""
+    by_symbol: bool = False
+    """Whether its bad rows have a symbol and follow from that symbol's rows, so that it can run bucket by bucket."""
     tags: tuple[str, ...] = ()
     tolerate: Tolerance = Tolerance()
     rows_of: str = ""

@@ -13,6 +13,7 @@ from typing import Any
 import duckdb
 from duckdb import DuckDBPyConnection, ExpectedResultType, StatementType
 
+from stockstream.pipeline.buckets import WHOLE, buckets_of
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import MAX_ROWS, Check, Finding
 from stockstream.pipeline.checks.published import CHECK, compare_published
@@ -91,11 +92,23 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
     try:
         for statement in statements[:-1]:
             con.execute(statement)
-        con.execute(f"CREATE TEMP TABLE {BAD_ROWS} AS\n{statements[-1].query}")
+        _select(con, check, statements[-1].query.strip().rstrip(";"))
         return _report(con, check, options)
     finally:
         con.rollback()
         con.execute("".join(f"RESET variable {name};" for name in variables))
+
+
+def _select(con: DuckDBPyConnection, check: Check, query: str) -> None:
+    """Make the table of bad rows; bucket by bucket if the check allows it, so that memory does not grow."""
+    rows = "(SELECT symbol FROM silver_bars UNION ALL SELECT symbol FROM read_stored(fresh_files()))"
+    buckets = buckets_of(con, rows) if check.by_symbol else [WHOLE]
+    if len(buckets) == 1:
+        con.execute(f"CREATE TEMP TABLE {BAD_ROWS} AS\n{query}")
+        return
+    con.execute(f"CREATE TEMP TABLE {BAD_ROWS} AS SELECT * FROM (\n{query}\n) LIMIT 0")
+    for bucket in buckets:  # DuckDB pushes the condition into the scans
+        con.execute(f"INSERT INTO {BAD_ROWS} SELECT * FROM (\n{query}\n) WHERE {bucket.condition}")
 
 
 def _variable_of(statement: duckdb.Statement) -> str | None:

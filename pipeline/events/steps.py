@@ -110,7 +110,7 @@ class ConsolidateEvent(StepEvent, total=False):
     """What to consolidate."""
 
     full: bool
-    """Write all of the silver bars again, from the silver bars and all batch files that still exist."""
+    """Write all of the silver bars again, from the batch files and their archive; silver adds what these have not."""
 
 
 class ConsolidateResult(TypedDict):
@@ -124,9 +124,13 @@ class ConsolidateResult(TypedDict):
     """In the files that were written."""
     bytes: int
     compacted: bool
-    """Whether base was written, too."""
+    """Whether all rows were written again."""
+    sealed: bool
+    """Whether rows of delta became a new file of base, a tier."""
     restated: int
     """Symbols whose whole history is in delta."""
+    damaged: list[str]
+    """Files that were left out when all rows were written again, each with the reason."""
 
 
 # resample

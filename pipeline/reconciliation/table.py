@@ -33,9 +33,8 @@ def publish_rows(lake: Lake, other: str, symbols: Sequence[str], files: Sequence
                 f"FROM {NAME} WHERE other <> {quoted(other)} OR symbol NOT IN ({listed})"
                 f" UNION ALL FROM read_parquet([{names}]) ORDER BY symbol, other, date NULLS FIRST, column_name"
             )
-            staged = stage(
-                con, query, folder / f"{NAME}.parquet", ROW_GROUP, "symbol, other, date, column_name, verdict"
-            )
+            key = ("symbol", "other", "date", "column_name", "verdict")
+            staged = stage(con, query, folder / f"{NAME}.parquet", ROW_GROUP, key, is_sorted=False)
         base = upload(lake, [staged], NAME, "base", before.generation + 1)
         return Change(tables={NAME: Table(base=base, sql=sql_versions(*SQL))}), None
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.checks import Finding, described, run_checks, shipped
 from stockstream.pipeline.checks.record import store_findings
 from stockstream.pipeline.events import CheckReport, CheckResult, Event
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.staging import staging_folder
 
 MAX_CHARACTERS = 200
 """Of a bad row in the result: the state machine hands the result on."""
@@ -17,7 +19,8 @@ def run(event: Event, lake: Lake) -> CheckResult:
     Raises:
         LakeError: The lake cannot be read or written.
     """
-    with lake.session() as con:
+    with lake.session() as con, staging_folder() as folder:
+        limit_memory(con, folder)
         findings = list(run_checks(con, shipped()))
         store_findings(lake, con, findings)
     return {

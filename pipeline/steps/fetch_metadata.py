@@ -81,7 +81,8 @@ def change(event: FetchMetadataEvent, lake: Lake, before: Manifest) -> tuple[Cha
     with con, staging_folder() as folder:
         counts = con.execute(load("steps/metadata_counts").text).fetchall()[0]
         report["rows"], report["listed"], report["code_changes"] = counts
-        staged = stage(con, "FROM metadata", folder / "base.parquet", ROW_GROUP)
+        key = ("symbol", "valid_from")
+        staged = stage(con, "FROM metadata", folder / "base.parquet", ROW_GROUP, key, is_sorted=False)
         table = Table(
             base=upload(lake, [staged], "metadata", "base", before.generation + 1),
             through=inputs.days[-1],

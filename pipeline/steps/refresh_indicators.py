@@ -9,10 +9,11 @@ from datetime import date, timedelta
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.derived import BEGINNING, DerivedTable, changed, refresh
+from stockstream.pipeline.derived import DerivedTable, changed, refresh
 from stockstream.pipeline.events import RefreshIndicatorsEvent, RefreshIndicatorsResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest
+from stockstream.pipeline.tiers import BEGINNING
 from stockstream.sql.catalogue import KERNELS, catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.loader import HOME, load
@@ -31,15 +32,22 @@ class ReadyMadeIndicators(DerivedTable):
         indicators = {f"indicators/{r.indicator.family}/{r.indicator.macro}" for r in parse(columns(), catalogue())}
         return (*super().sql, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
 
+    def reads_after(self, since: date) -> date:
+        """Return the day after which most symbols have as many bars up to `since` as the indicators look back."""
+        if since == BEGINNING:
+            return since
+        return since - timedelta(days=lookback(parse(columns(), catalogue())) * 365 // 240 + 10)
+
+    def start(self, con: DuckDBPyConnection, since: date) -> None:
+        """Create the macros of the indicators."""
+        catalogue().install(con)
+
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
         """Make the temp table `derived_rows`, from as many bars before `since` as the indicators look back."""
         requests = parse(columns(), catalogue())
-        bars_before = 0 if since == BEGINNING else lookback(requests)
-        days_before = timedelta(days=bars_before * 365 // 240 + 10)  # of a symbol that is traded on every session
-        set_variable(con, "cutoff", since if since == BEGINNING else since - days_before)
-        set_variable(con, "lookback", bars_before)
+        set_variable(con, "cutoff", self.reads_after(since))
+        set_variable(con, "lookback", 0 if since == BEGINNING else lookback(requests))
         super().compute(con, since, restated)
-        catalogue().install(con)
         query = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True)
         con.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {query}")
         _continue_sums(con, requests)
@@ -101,7 +109,9 @@ def _continue_sums(con: DuckDBPyConnection, requests: list[Request]) -> None:
     sums = [r.name for r in requests if r.column in headers[r.name].get("carried", ())]
     formulas = {r.name: headers[r.name].get("derived", {}).get(r.column) for r in requests}
     for view, source in {"computed_sums": "computed", "stored_sums": "indicators"}.items():
-        con.execute(f"CREATE TEMP VIEW {view} AS SELECT symbol, date, [{', '.join(sums)}] AS sums FROM {source}")
+        con.execute(
+            f"CREATE OR REPLACE TEMP VIEW {view} AS SELECT symbol, date, [{', '.join(sums)}] AS sums FROM {source}"
+        )
     con.execute(load(SUMS).text)
     totals = ", ".join(f"{name} + coalesce(amounts[{at}], 0) AS {name}" for at, name in enumerate(sums, start=1))
     values = ", ".join(f"{formula} AS {name}" if formula else name for name, formula in formulas.items())

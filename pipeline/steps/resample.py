@@ -19,7 +19,7 @@ from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.sql.loader import load
 from stockstream.sql.session import set_variable
 
-LAST_BUCKET = "steps/last_bucket"
+LAST_BUCKET, NEWEST_DAY, BARS = "steps/last_bucket", "steps/newest_day", "steps/bars_to_resample"
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class ResampledBars(DerivedTable):
     @property
     def steps(self) -> tuple[str, ...]:
         """The SQL files that are executed."""
-        return (self.step, LAST_BUCKET)
+        return (self.step, LAST_BUCKET, NEWEST_DAY, BARS)
 
     def last_day(self, con: DuckDBPyConnection, bars: Table) -> date | None:
         """Return the last day of the newest bucket in base: its bars change only when their symbol is restated."""
@@ -45,6 +45,17 @@ class ResampledBars(DerivedTable):
         set_variable(con, "stable_through", bars.stable_through)
         row = con.execute(load(LAST_BUCKET).text).fetchone()
         return row[0] if row else None
+
+    def start(self, con: DuckDBPyConnection, since: date) -> None:
+        """Set the variable `newest_day`, which decides whether a bucket is open."""
+        set_variable(con, "since", since)
+        con.execute(load(NEWEST_DAY).text)
+
+    def prepare(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
+        """Make the temp table `bars_to_resample` for all intervals."""
+        set_variable(con, "since", since)
+        set_variable(con, "restated", restated)
+        con.execute(load(BARS).text)
 
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
         """Make the temp table `derived_rows`."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.errors import Conflict, LakeError, NewerFormat, UsageError
 from stockstream.pipeline.events import RawMode, VacuumEvent, VacuumResult
 from stockstream.pipeline.generation_history import forget
@@ -206,7 +207,9 @@ def _take_raw(
         if mode != "archive" or not new:
             return list(complete), None
         set_variable(con, "raw_files", list(new.values()))
-        staged = stage(con, load("steps/archive").text, folder / "raw.parquet", ROW_GROUP, unique="file, file_row")
+        limit_memory(con, folder)
+        key = ("symbol", "date", "file", "file_row")
+        staged = stage(con, load("steps/archive").text, folder / "raw.parquet", ROW_GROUP, key)
         (added,) = upload(lake, [staged], "raw", "base", before.generation + 1)
     # The archived files that still exist, since a vacuum that is killed leaves them: readers skip these files.
     skipped = sorted((archived & existing) | new.keys())

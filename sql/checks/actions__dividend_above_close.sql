@@ -3,6 +3,7 @@ name: actions__dividend_above_close
 title: A dividend that is not below the last close before its ex-date, which bars_adjusted ignores.
 status: active
 severity: warn
+by_symbol: true
 grain: one row per symbol and date
 needs: [bars_adjusted]
 returns: symbol, date, detail

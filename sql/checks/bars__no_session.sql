@@ -3,6 +3,7 @@ name: bars__no_session
 title: A bar on a day that is no session of the market.
 status: active
 severity: warn
+by_symbol: true
 grain: one row per symbol and date
 needs: [bars, sessions]
 returns: symbol, date, detail

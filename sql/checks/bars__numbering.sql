@@ -4,6 +4,7 @@ title: A consolidated row whose bar_no or prev_close does not follow from the sy
 status: active
 severity: fail
 blocking: true
+by_symbol: true
 grain: one row per symbol and date
 needs: [silver_bars]
 variables: [cut]

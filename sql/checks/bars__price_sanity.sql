@@ -4,6 +4,7 @@ title: "A published number that cannot be: a price of 0 or less, a volume below 
 status: active
 severity: fail
 blocking: true
+by_symbol: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail

@@ -3,6 +3,7 @@ name: bars__price_suspicious
 title: "A bar that is probably wrong: a tenfold change of the adjusted close."
 status: active
 severity: warn
+by_symbol: true
 grain: one row per symbol and date
 needs: [bars_adjusted]
 returns: symbol, date, detail

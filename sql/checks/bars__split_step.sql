@@ -3,6 +3,7 @@ name: bars__split_step
 title: "A split that is not in the prices, or is there twice: the adjusted closes still make its step."
 status: active
 severity: warn
+by_symbol: true
 grain: one row per symbol and date
 needs: [split_steps]
 returns: symbol, date, detail

@@ -4,6 +4,7 @@ title: A symbol and session with more than one row.
 status: active
 severity: fail
 blocking: true
+by_symbol: true
 grain: one row per symbol and date
 needs: [latest_bars]
 returns: symbol, date, detail

@@ -1,11 +1,11 @@
 /* ---
 name: consolidate
-title: "The bars to write, with their numbers: those after the cut, and the whole history of the restated symbols."
+title: "The bars of a bucket to write, with their numbers: those after the cut, and all of the restated symbols."
 status: active
 grain: one row per symbol and date
 params: {}
 needs: [latest_bars, silver_bars]
-variables: [cut, restated]
+variables: [cut, restated, bucket_from, bucket_until]
 sets: [resumed]
 makes:
   rewritten: symbol, close, date, open, high, low, volume, dividend, price_basis, split_ratio, adjusted_close,
@@ -20,6 +20,7 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM latest_bars
 WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), symbol)
+    AND symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')
 UNION ALL
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
@@ -27,7 +28,8 @@ SELECT
 FROM latest_bars
 -- DuckDB pushes constants into the scan, but not a sub-query.
 WHERE symbol BETWEEN list_min(getvariable('restated')) AND list_max(getvariable('restated'))
-    AND list_contains(getvariable('restated'), symbol);
+    AND list_contains(getvariable('restated'), symbol)
+    AND symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until');
 
 -- The number and previous close with which each symbol's rows continue. The first row that silver has after the cut
 -- contains both. If all rows are rewritten, there is no such row, and numbering starts at 0 ...
@@ -36,6 +38,7 @@ SELECT symbol, arg_min(bar_no, date) AS bar_no, arg_min_null(prev_close, date) A
 FROM silver_bars
 WHERE date > getvariable('cut') AND NOT list_contains(getvariable('restated'), symbol)
     AND getvariable('cut') > DATE '0001-01-01'
+    AND symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')
 GROUP BY symbol;
 
 -- ... For a symbol without a row in silver after the cut, they follow from its last row up to the cut. Few symbols need

@@ -1,11 +1,11 @@
 /* ---
 name: indicators
-title: The bars that the indicators are computed from.
+title: The bars of a bucket that the indicators are computed from.
 status: active
 grain: one row per symbol and date
 params: {}
 needs: [bars_split_adjusted, silver_bars, indicators]
-variables: [since, cutoff, lookback, restated]
+variables: [since, cutoff, lookback, restated, bucket_from, bucket_until]
 makes: {whole: symbol, indicator_bars: "symbol, date, open, high, low, close, volume"}
 returns: temp tables whole (symbols that are computed from their first bar on) and indicator_bars
 reference: the caller computes the days after `since`, and all days of the restated symbols. `cutoff` lies so far before
@@ -17,15 +17,19 @@ CREATE OR REPLACE TEMP TABLE whole AS
 SELECT symbol
 FROM silver_bars
 WHERE date > getvariable('cutoff') AND NOT list_contains(getvariable('restated'), symbol)
+    AND symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')
 GROUP BY symbol
 HAVING min(bar_no) > 0 AND count(*) FILTER (WHERE date <= getvariable('since')) < getvariable('lookback')
 UNION ALL
-SELECT unnest(getvariable('restated'));
+SELECT symbol
+FROM unnest(getvariable('restated')) AS restated (symbol)
+WHERE symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until');
 
 CREATE OR REPLACE TEMP TABLE indicator_bars AS
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted
 WHERE date > getvariable('cutoff') AND symbol NOT IN (SELECT symbol FROM whole)
+    AND symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')
 UNION ALL
 SELECT symbol, date, open, high, low, close, volume
 FROM bars_split_adjusted

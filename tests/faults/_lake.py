@@ -34,7 +34,7 @@ from tests.s3_server import S3Server
 US = MARKETS["US"]
 SESSIONS = [session.date() for session in US.schedule(2024).loc["2024-02-01":].index[:20]]
 FIRST, SECOND = SESSIONS[17], SESSIONS[19]
-SHORT = {"TAIL": 6, "OPEN": 2, "LARGEST_DELTA": 1.0}
+SHORT = {"TAIL": 6, "OPEN": 2, "LARGEST_DELTA": 1.0, "LARGEST_RESTATED": 1.0}
 """Constants of `pipeline.steps.consolidate` with which 20 sessions are enough for a base that is seldom rewritten."""
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
 BATCHES = (("AAA", "BBB"), ("CCC", "DDD"))

@@ -42,6 +42,7 @@ def _short_tail(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TAIL", 6)
     monkeypatch.setattr(module, "OPEN", 2)
     monkeypatch.setattr(module, "LARGEST_DELTA", 1.0)
+    monkeypatch.setattr(module, "LARGEST_RESTATED", 1.0)
 
 
 def fetch(lake: Lake, number: int, rows: list[Row], through: date = date(2024, 2, 12)) -> None:
@@ -165,11 +166,12 @@ def test_delta_that_has_outgrown_is_taken_into_base(tmp_path: Path, monkeypatch:
     lake = Lake(str(tmp_path))
     fetch(lake, 0, history_first)
     consolidate({}, lake)
-    compacted = []
+    written = []
     for at, day in enumerate(DAYS[12:], start=1):
         fetch(lake, at, [row(symbol, day, 30.0) for symbol in SYMBOLS])
-        compacted.append(consolidate({}, lake)["compacted"])
-    assert compacted == [False, True, False, True]
+        result = consolidate({}, lake)
+        written.append("all" if result["compacted"] else "a tier" if result["sealed"] else "delta")
+    assert written == ["delta", "a tier", "delta", "all"]
     assert head(lake).table("bars").through == DAYS[-7]
     assert table(lake, STORED_NUMBERS) == table(lake, NUMBERED)
 

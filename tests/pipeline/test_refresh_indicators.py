@@ -32,6 +32,7 @@ DAYS = [session.date() for session in MARKETS["US"].schedule(2024).loc["2020-06-
 def _large_delta(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep base when one of four symbols is restated."""
     monkeypatch.setattr(consolidation, "LARGEST_DELTA", 1.0)
+    monkeypatch.setattr(consolidation, "LARGEST_RESTATED", 1.0)
 
 
 def close(at: int, seed: int = 0) -> float:

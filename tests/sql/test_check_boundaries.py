@@ -82,6 +82,7 @@ def files_of_dates(lake: Lake) -> None:
         store(lake, [ROW], f"2024-02-01-batch-{number}", f"* REPLACE (date::{kind} AS date)")
 
 
+NULLS = "raw-data/2024-01-22-batch-0.parquet"
 BOUNDARIES = [
     # An impossible bar: 0 is no negative number, and each price is looked at.
     Boundary("bars__price_sanity", fresh(bar("AAA", NEW, 0.5, open=0.0, high=0.0, low=0.0, volume=0)), []),
@@ -162,7 +163,11 @@ BOUNDARIES = [
         "bars__silver_against_raw", silver_with("fetch_timestamp", "NULL"), [f"{STORED} is in silver as 10.0 of "]
     ),
     *(
-        Boundary("bars__silver_against_raw", nulls_and(column, "'a'" if column == "source" else "5"), [])
+        Boundary(
+            "bars__silver_against_raw",
+            nulls_and(column, "'a'" if column == "source" else "5"),
+            [f"NUL {DAYS[2]} {NULLS} close 10.0 of {FIRST} is in silver as 10.0 of {FIRST}"],
+        )
         for column in NULLABLE
     ),
     Boundary(
