@@ -55,6 +55,10 @@ SLOW = (
 """What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-seed", type=int, default=1, help="seed of the market and the events of `make soak`")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if str(item.path.relative_to(Path(__file__).parent)).startswith(SLOW):

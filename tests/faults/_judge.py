@@ -16,7 +16,7 @@ from tests.faults._lake import VIEWS, Sums, content
 from tests.kill_at import Ended
 
 TABLES = {
-    "resampled": "resampled('3d')",
+    "resampled": "bars_3d",
     "indicators": "indicators",
     "metadata": "metadata",
     "archive": "raw_bars",
