@@ -118,6 +118,25 @@ def bars_of(lake: str) -> set[tuple[str, str]]:
             return {(symbol, str(day)) for symbol, day in con.sql("SELECT symbol, date FROM bars").fetchall()}
 
 
-def lost_rows(repaired: Mapping[str, Any] | None) -> set[tuple[str, str]]:
-    """Return the rows that `repair` reports as lost, by symbol and day."""
-    return {(row["symbol"], str(row["date"])) for row in (repaired or {}).get("lost", [])}
+@dataclass(frozen=True)
+class Losses:
+    """What `repair` reports as lost."""
+
+    entries: list[dict[str, Any]]
+
+    @classmethod
+    def of(cls, repaired: Mapping[str, Any] | None) -> Losses:
+        """Read the losses from the answer of `repair --apply --json`."""
+        return cls((repaired or {}).get("lost", []))
+
+    @property
+    def rows(self) -> int:
+        """The number of rows, as far as it is known."""
+        return sum(entry["rows"] or 0 for entry in self.entries)
+
+    def names(self, symbol: str, day: str) -> bool:
+        """Return whether a bar is among the losses: by its symbol and day, or by the days of an unreadable file."""
+        return any(
+            entry["symbol"] in (symbol, None) and entry["days"] and entry["days"][0] <= day <= entry["days"][-1]
+            for entry in self.entries
+        )

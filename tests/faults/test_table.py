@@ -17,7 +17,7 @@ import pytest
 from stockstream.pipeline.lake import Lake
 from tests.faults._cli import answer, command, notices
 from tests.faults._damage import DAMAGES, NO_PERMISSION, Sample, keys_by_kind, make_sample, without_override
-from tests.faults._judge import BARS, TABLES, Cell, bars_of, contents, judged, lost_rows, read, readers
+from tests.faults._judge import BARS, TABLES, Cell, Losses, bars_of, contents, judged, read, readers
 from tests.faults._lake import Sums, objects
 from tests.faults.conftest import short_tail
 from tests.injected import Injected
@@ -123,15 +123,15 @@ def read_by_all(cell: Cell, prepared: Prepared, lake: str) -> str:
     return "named" if "named" in verdicts.values() else "unnoticed" if cell.is_silent else "served"
 
 
-def repaired(cell: Cell, prepared: Prepared, lake: str) -> tuple[bool, set[tuple[str, str]]]:
-    """Run `repair`; return whether it found anything, and which rows it reports as lost."""
+def repaired(cell: Cell, prepared: Prepared, lake: str) -> tuple[bool, Losses]:
+    """Run `repair`; return whether it finds anything, and what it reports as lost."""
     plan = command("repair", "--json", "--lake", lake)
     applied = command("repair", "--apply", "--json", "--lake", lake)
     for ended in (plan, applied):
         assert "Traceback" not in ended.err, ended
         assert answer(ended) is not None or cell.damage == NO_PERMISSION, ended
     findings = (answer(plan) or {}).get("findings", [])
-    return bool(findings), lost_rows(answer(applied))
+    return bool(findings), Losses.of(answer(applied))
 
 
 @pytest.mark.parametrize("place", ["folder", "s3"])
@@ -171,11 +171,11 @@ def test_damage(
     assert is_noticed or seen != "named", "readers notice it, and repair does not"
     after = bars_of(lake)
     assert after <= prepared.bars
-    assert prepared.bars - after <= lost or cell.is_silent, "bars are gone that repair does not report as lost"
-    whole = {name for name, sums in contents(lake).items() if sums != prepared.content[name]}
-    if whole and not lost and not cell.is_silent:
-        pytest.fail(f"repair does not restore {', '.join(sorted(whole))}")
+    gone = sorted(bar for bar in prepared.bars - after if not lost.names(*bar))
+    assert not gone or cell.is_silent, f"bars are gone that repair does not report as lost: {gone}"
+    different = {name for name, sums in contents(lake).items() if sums != prepared.content[name]}
+    assert not different or lost.entries or cell.is_silent, f"repair does not restore {', '.join(sorted(different))}"
     again = command("repair", "--json", "--lake", lake)
     assert again.code == 0, f"repair finds something again: {again}"
-    end = "" if not is_noticed else f"; lost {len(lost)} rows" if lost else "; repaired"
+    end = "" if not is_noticed else f"; repaired, lost {lost.rows} rows" if lost.entries else "; repaired"
     request.node.user_properties.append(("cell", [place, kind, damage, seen + end]))
