@@ -154,18 +154,23 @@ def injected(request: pytest.FixtureRequest) -> Iterator[Injected]:
 
 def _reports(config: pytest.Config) -> list[pytest.TestReport]:
     reporter = config.pluginmanager.get_plugin("terminalreporter")
-    return [] if reporter is None else [
-        report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)
-    ]
+    return (
+        []
+        if reporter is None
+        else [
+            report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)
+        ]
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Fail if `make test-faults`, without a choice of files or names, injected fewer faults than it is to."""
     config = session.config
-    is_family = config.option.markexpr.startswith("faults ") and not config.option.keyword
-    if is_family and config.args == config.getini("testpaths") and not hasattr(config, "workerinput"):
-        if session.exitstatus == pytest.ExitCode.OK and len(faults_of(_reports(config))) < MIN_FAULTS:
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    is_family = config.option.markexpr.startswith("faults ") and config.args == config.getini("testpaths")
+    is_whole = is_family and not config.option.keyword and not hasattr(config, "workerinput")
+    has_passed = session.exitstatus == pytest.ExitCode.OK
+    if is_whole and has_passed and len(faults_of(_reports(config))) < MIN_FAULTS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from stockstream.pipeline.lake import Lake
-from stockstream.sql.session import LakeWarning
+from stockstream.sql.loader import views_for
+from stockstream.sql.session import LakeWarning, connect
 from tests.faults._cli import answer, command, notices
 from tests.faults._damage import NO_PERMISSION
 from tests.faults._lake import VIEWS, Sums, content
@@ -114,7 +114,7 @@ def bars_of(lake: str) -> set[tuple[str, str]]:
     """Return the symbol and the day of all bars."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LakeWarning)
-        with Lake(lake).session() as con:
+        with connect(lake, only=views_for("views/bars")) as con:
             return {(symbol, str(day)) for symbol, day in con.sql("SELECT symbol, date FROM bars").fetchall()}
 
 

@@ -1,6 +1,6 @@
 """A market for the soak: 50 symbols over ten years and 60 days, with splits, dividends and corrections.
 
-Everything follows from a seed. Prices are as traded, so that a bar has one value at a time: that of its last correction.
+Everything follows from a seed. Prices are as traded: a bar has one value at a time, that of its last correction.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ JOIN corrections AS c ON c.symbol = b.symbol AND b.n BETWEEN c.first AND c.last
 """
 AS_OF = """
 SELECT symbol, date, open, high, low, close, volume, dividend, split_ratio
-FROM versions
-WHERE n <= {n} AND since <= {n}
+FROM {versions}
+WHERE n BETWEEN {first} AND {n} AND since <= {n}
 QUALIFY row_number() OVER (PARTITION BY symbol, n ORDER BY correction DESC) = 1
 ORDER BY symbol, date
 """
@@ -127,9 +127,10 @@ class Market:
         con.execute(VERSIONS)
         return con
 
-    def write_source(self, path: Path, n: int) -> None:
-        """Write the source's Parquet file as of the end of a session."""
-        self._con.execute(f"COPY ({AS_OF.format(n=n)}) TO '{path}' (FORMAT parquet)")
+    def write_source(self, path: Path, n: int, newest: int = HISTORY + DAYS) -> None:
+        """Write the source's Parquet file as of the end of a session, with the newest sessions."""
+        query = AS_OF.format(versions="versions", first=n - newest, n=n)
+        self._con.execute(f"COPY ({query}) TO '{path}' (FORMAT parquet)")
 
     def write_versions(self, path: Path) -> None:
         """Write all values that bars ever have, with the correction that they come from."""

@@ -70,6 +70,8 @@ def test_killed_at_random_under_load(prepare: Prepare, runner: Runner, injected:
         for turn in range(3):
             ended = runner.run(*commands, kill_after=[dice.uniform(0.05, 1.5) for _ in commands])
             if any(each.killed for each in ended):
-                injected("consolidate, resample", f"{'s3' if lake.startswith('s3:') else 'folder'}: turn {turn}", "kill")
+                injected(
+                    "consolidate, resample", f"{'s3' if lake.startswith('s3:') else 'folder'}: turn {turn}", "kill"
+                )
     assert [runner.run([command, "--lake", lake])[0].code for command in ("consolidate", "resample")] == [0, 0]
     assert content(lake) == content(undisturbed)

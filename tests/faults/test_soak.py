@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import pytest
 
 from stockstream.pipeline.configuration import settings
@@ -29,12 +28,14 @@ from tests.faults._cli import answer, command
 from tests.faults._damage import DAMAGES, NO_PERMISSION, Objects, Sample, keys_by_kind
 from tests.faults._judge import SILENT
 from tests.faults._lake import age, objects
-from tests.faults._market import DAYS, HISTORY, Market
+from tests.faults._market import AS_OF, DAYS, HISTORY, Market
 from tests.s3_server import S3Server
 
 ROOT = Path(__file__).parents[2]
 SOURCES_OF_BARS = {"archive", "batch file consolidated", "batch file fresh"}
 """Kinds of files that silver is made from: they are damaged after silver is for the last time."""
+RECENT = 30
+"""The number of sessions that the source has on a usual day."""
 LAST = 12
 """The number of days at the end in which these are damaged, and silver is not."""
 BARS = (
@@ -67,17 +68,18 @@ class Soak:
         self.events[argv[0]] += 1
         return answer(ended)
 
-    def fetch(self, name: str, n: int, *more: str, lake: str = "") -> None:
-        """Run the pipeline as of the end of a session."""
+    def fetch(self, name: str, n: int, *more: str, lake: str = "", newest: int = HISTORY + DAYS) -> None:
+        """Run the pipeline as of the end of a session, on a source with the newest sessions."""
         source = self.folder / "source.parquet"
-        self.market.write_source(source, n)
+        self.market.write_source(source, n, newest)
         options = ["--market", "US", "--source", f"files:{source}", "--prices", "as-traded", "--batch-size", "25"]
         self.do(name, *options, *more, "--json", lake=lake)
 
     def run(self, n: int, lake: str = "") -> None:
         """Run the day of a session, and backfill the old bars that the source has corrected on it."""
         day, first = str(self.market.sessions[n]), str(self.market.sessions[0])
-        self.fetch("run", n, "--date", day, "--start", first, lake=lake)
+        newest = HISTORY + DAYS if n == HISTORY or lake else RECENT
+        self.fetch("run", n, "--date", day, "--start", first, lake=lake, newest=newest)
         for correction in self.market.corrections:
             if correction.since == n and correction.is_old and not lake:
                 self.fetch("backfill", n, "--start", first, "--end", day, "--symbols", correction.symbol)
@@ -86,7 +88,8 @@ class Soak:
     def check(self, n: int) -> None:
         """Compare the bars with the source as of the end of a session."""
         columns = "symbol, date, open, high, low, close, volume, coalesce(dividend, 0), coalesce(split_ratio, 1)"
-        source = f"SELECT {columns} FROM read_parquet('{self.folder}/source.parquet')"
+        versions = f"read_parquet('{self.folder}/versions.parquet')"
+        source = f"SELECT {columns} FROM ({AS_OF.format(versions=versions, first=0, n=n)})"
         with connect(self.lake) as con:
             for one, other in ((f"SELECT {columns} FROM bars", source), (source, f"SELECT {columns} FROM bars")):
                 rows = con.execute(f"{one} EXCEPT {other} LIMIT 3").fetchall()
@@ -112,7 +115,7 @@ class Soak:
         keys = {
             kind: key
             for kind, key in keys_by_kind(Lake(self.lake)).items()
-            if is_late == (kind in SOURCES_OF_BARS) or not kind.startswith("silver") and kind not in SOURCES_OF_BARS
+            if is_late == (kind in SOURCES_OF_BARS) or (not kind.startswith("silver") and kind not in SOURCES_OF_BARS)
         }
         kind = self.dice.choice(sorted(keys))
         choices = [name for name in DAMAGES if name != NO_PERMISSION and name not in SILENT.get(kind, ())]
@@ -152,7 +155,6 @@ def soak(tmp_path: Path, s3_server: S3Server, request: pytest.FixtureRequest) ->
 @contextmanager
 def reading(soak: Soak) -> Iterator[None]:
     """Have two processes read the lake: one connects for every query, the other keeps its connection for some."""
-    soak.market.write_versions(soak.folder / "versions.parquet")
     (soak.folder / "changes").write_text("0")
     readers = [
         subprocess.Popen(
@@ -187,6 +189,7 @@ def test_sixty_days(soak: Soak, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKSTREAM_RESAMPLE", '["3d", "weekly"]')
     monkeypatch.setenv("STOCKSTREAM_LOG_LEVEL", "ERROR")
     settings.cache_clear()
+    soak.market.write_versions(soak.folder / "versions.parquet")
     soak.run(HISTORY)
     soak.check(HISTORY)
     with reading(soak):
