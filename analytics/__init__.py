@@ -11,16 +11,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from stockstream.analytics.session import connect
-
 if TYPE_CHECKING:
     from stockstream.analytics.aggregator import DataAggregator
     from stockstream.analytics.compute import indicators
+    from stockstream.analytics.session import connect
 
 __all__ = ["DataAggregator", "connect", "indicators"]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "connect":  # imports DuckDB and boto3, which the command line does when it can handle signals
+        from stockstream.analytics.session import connect
+
+        return connect
     if name == "DataAggregator":  # imports polars, which a connection alone does not need
         from stockstream.analytics.aggregator import DataAggregator
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from rich.console import Console
-
+from stockstream.analytics.cli.screen import Screen
 from stockstream.sql.session import connect
 
 QUERY = """
@@ -19,18 +18,19 @@ FROM bars_adjusted GROUP BY symbol ORDER BY total_return_pct DESC
 
 def show(lake: str) -> None:
     """Print a query on the demo's lake, its result, and the next commands."""
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"\n[bold]A first query[/bold], on prices adjusted for splits and dividends:\n\n{QUERY}\n")
+    out = Screen()
+    out.print("\nA first query", style="bold", end="")
+    out.print(f", on prices adjusted for splits and dividends:\n\n{QUERY}\n")
     with connect(lake) as con:
-        out.print(str(con.sql(QUERY)), markup=False)
-    out.print("[bold]Next[/bold]")
+        out.print(str(con.sql(QUERY)))
+    out.print("Next", style="bold")
     command = _command()
     for arguments, purpose in {
         f"shell --lake {lake}": "the duckdb shell on it; FROM lake_help()",
         f'query --lake {lake} "FROM actions"': "one query; --format csv, json, parquet",
         "run --symbols BHP,CBA --start 2020-01-01": "fresh bars from Yahoo, into ./lake",
     }.items():
-        out.print(f"  {command} {arguments:<42} {purpose}", markup=False)
+        out.print(f"  {command} {arguments:<42} {purpose}")
 
 
 def _command() -> str:

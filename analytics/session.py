@@ -38,6 +38,7 @@ def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify
     uri = lake_of(lake)
     con = open_session(uri, generation=generation_of(uri, as_of), verify=verify)
     if not is_lake(con):
+        _require_answer(uri)
         warnings.warn(f"{no_lake(uri)}; its views are empty", LakeWarning, stacklevel=2)
     return con
 
@@ -54,8 +55,19 @@ def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> D
     con = open_session(lake, generation=generation_of(lake, as_of), verify=verify)
     if not is_lake(con):
         con.close()
+        _require_answer(normalise(lake))
         raise NoLake(no_lake(normalise(lake)))
     return con
+
+
+def _require_answer(lake: str) -> None:
+    """Check that a lake without files is answered for by S3: to DuckDB, the page of a proxy is an empty list.
+
+    Raises:
+        LakeError: something else answers, or the lake cannot be read.
+    """
+    if lake.startswith("s3://"):
+        Lake(lake).store.list("state/")
 
 
 def generation_of(lake: str, as_of: AsOf | None) -> int | None:

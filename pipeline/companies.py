@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import logging
+import reprlib
 from datetime import date
 
 import duckdb
@@ -11,7 +13,10 @@ import duckdb
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.lake import Lake, metadata_key, parquet, symbols_key
 from stockstream.pipeline.listings.base import Company
+from stockstream.pipeline.symbols import fault
 from stockstream.sql.session import quoted, run_date
+
+logger = logging.getLogger(__name__)
 
 LARGEST_LOSS = 0.10
 """A list that has lost more than this share of its companies since the last one is refused as incomplete."""
@@ -32,6 +37,19 @@ def store_list(lake: Lake, day: date, listings: list[Company]) -> None:
     if dates := _listing_dates(listings):
         lake.update(metadata_key(day, "listing-dates"), lambda _: dates)
     lake.update(symbols_key(day), lambda _: _to_csv(listings))
+
+
+def refuse_unusable(listings: list[Company]) -> None:
+    """Accept a list whose symbols can all be stored.
+
+    Raises:
+        ListingsRefused: One of them cannot be a symbol.
+    """
+    for company in listings:
+        if reason := fault(company.symbol):
+            raise ListingsRefused(
+                f"the list of companies has {reprlib.repr(company.symbol)}, which is no symbol: {reason}"
+            )
 
 
 def believe(count: int, before: int, accept_smaller: bool) -> None:
@@ -58,11 +76,14 @@ def _to_csv(listings: list[Company]) -> bytes:
 
 
 def _from_csv(text: str) -> list[Company]:
-    rows = csv.DictReader(io.StringIO(text))
+    rows = [row for row in csv.DictReader(io.StringIO(text)) if row.get("symbol")]
+    if unusable := {row["symbol"]: reason for row in rows if (reason := fault(row["symbol"]))}:
+        first, reason = next(iter(unusable.items()))
+        logger.warning("%d symbols of a list cannot be used; the first: %s: %s", len(unusable), repr(first), reason)
     return [
         Company(row["symbol"], row.get("name") or "", row.get("sector") or "", _market_cap(row.get("market_cap")))
         for row in rows
-        if row.get("symbol")
+        if row["symbol"] not in unusable
     ]
 
 

@@ -11,10 +11,10 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
+from stockstream.pipeline.env_file import ENV_FILE, TRUST, env_file, refuse_sensitive, without_effect
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.intervals import every
 from stockstream.pipeline.markets import MARKETS
@@ -35,15 +35,16 @@ class EnvironmentSettings(BaseSettings):
     A field's alias is the name of its variable. A source with settings of its own declares a subclass in its module.
     """
 
-    model_config = SettingsConfigDict(env_file=".env", extra="ignore", env_ignore_empty=True, populate_by_name=True)
+    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, populate_by_name=True)
 
     @classmethod
     def read(cls) -> Self:
         """Read the settings and check them.
 
         Raises:
-            UsageError: a value is wrong; the message names its variable.
+            UsageError: a value is wrong, or stands in `.env` and must not; the message names its variable.
         """
+        refuse_sensitive(str(field.alias) for field in cls.model_fields.values())
         try:
             return cls()
         except ValidationError as error:
@@ -110,6 +111,14 @@ class Settings(EnvironmentSettings):
         description="Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
     )
 
+    raw_names: bool = Field(
+        False,
+        alias="STOCKSTREAM_RAW_NAMES",
+        description="Show names as they are: with control characters, and as formulas in CSV",
+    )
+    trust_env_file: bool = Field(
+        False, alias=TRUST, description="In the environment only: let `.env` set endpoints (…_URL) and keys"
+    )
     environment: str = Field("dev", alias="ENVIRONMENT", description="Name of the environment in every log line")
     level: Annotated[Level | None, BeforeValidator(_upper)] = Field(
         None, alias="STOCKSTREAM_LOG_LEVEL", description="Minimum level of log lines, instead of LOG_LEVEL"
@@ -175,6 +184,9 @@ def settings() -> Settings:
     values = Settings.read()
     if message := unknown_variables():
         warnings.warn(message, SettingWarning, stacklevel=2)
+    if names := without_effect(str(field.alias) for field in Settings.model_fields.values()):
+        message = f"{', '.join(names)} in {ENV_FILE} of the working directory has no effect: set it in the environment"
+        warnings.warn(message, SettingWarning, stacklevel=2)
     # boto3 and DuckDB's credential chain read the environment only: make the values of .env visible to them.
     os.environ.setdefault("AWS_REGION", values.aws_region)
     os.environ.setdefault("AWS_DEFAULT_REGION", values.aws_region)
@@ -185,7 +197,7 @@ def settings() -> Settings:
 
 def unknown_variables() -> str | None:
     """Return the message about variables of the environment and of `.env` that look like settings and are none."""
-    variables = {*os.environ, *dotenv_values(".env")}
+    variables = {*os.environ, *env_file()}
     names = {str(field.alias) for field in Settings.model_fields.values()}
     ours = {name.upper() for name in variables if name.upper().startswith(PREFIX)}
     if ours - names and (unknown := sorted(ours - (names := names | _names_in_sources()))):

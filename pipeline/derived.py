@@ -7,24 +7,30 @@ delta is computed again for each new delta of the bars. `stockstream run` keeps 
 
 from __future__ import annotations
 
+import logging
 import pkgutil
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import date
 from importlib import import_module
 from types import ModuleType
 
+import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline import steps
+from stockstream.pipeline.errors import Conflict, LakeError, StockStreamError
 from stockstream.pipeline.events import TableReport
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.manifest import Change, DataFile, Manifest, Table
 from stockstream.pipeline.publishing import Published, publish, session_at, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
+from stockstream.pipeline.verification import damaged, missing
 from stockstream.sql.loader import load, views_for
-from stockstream.sql.session import set_variable
+from stockstream.sql.session import explain, set_variable
+
+logger = logging.getLogger(__name__)
 
 AT_ONCE = 6
 """Maximum number of tables that are computed at the same time."""
@@ -79,33 +85,103 @@ def refresh(
     full: bool = False,
     inputs: Mapping[str, str] | None = None,
 ) -> Published[dict[str, TableReport]]:
-    """Compute the tables that are out of date, concurrently, and publish them as one generation.
-
-    `full` computes all tables from the beginning. `inputs` has the checksums, by name, of inputs other than the bars
-    and the SQL files. The report has one entry per table that was written, by the table's name.
+    """Compute the tables that are out of date, and publish them as one generation; see `changed`.
 
     Raises:
-        LakeError: the lake cannot be read or written.
+        LakeError: the lake cannot be read or written, or a table cannot be computed; the others are published.
     """
     tables = list(tables)
 
-    def make(before: Manifest) -> tuple[Change | None, dict[str, TableReport]]:
-        if not before.table("bars").files:
-            return None, {}
-        checkpoints = {table: _checkpoint(before, table, inputs or {}) for table in tables}
-        stale = [table for table in tables if full or checkpoints[table] != before.table(table.name).made_from]
-        if not stale:
-            return None, {}
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            jobs = {
-                table.name: pool.submit(_compute_table, lake, before, table, checkpoints[table], full)
-                for table in stale
-            }
-            results = {name: job.result() for name, job in jobs.items()}
-        change = Change(tables={name: table for name, (table, _) in results.items()})
-        return change, {name: report for name, (_, report) in results.items()}
+    def make(before: Manifest) -> tuple[Change | None, Derived]:
+        return changed(lake, before, tables, full=full, inputs=inputs)
 
-    return publish(lake, step, make)
+    published = publish(lake, step, make)
+    if failed := published.report.failed:
+        raise LakeError("; ".join(f"{name} stays as it was: {reason}" for name, reason in failed.items()))
+    return Published(published.generation, published.report.tables)
+
+
+@dataclass(frozen=True)
+class Derived:
+    """What became of tables that were to be brought up to date."""
+
+    tables: dict[str, TableReport]
+    """Those that were written, by name."""
+    failed: dict[str, str]
+    """Those that could not be computed, with the reason."""
+
+
+def changed(
+    lake: Lake,
+    before: Manifest,
+    tables: Iterable[DerivedTable],
+    *,
+    full: bool = False,
+    inputs: Mapping[str, str] | None = None,
+) -> tuple[Change | None, Derived]:
+    """Compute the tables that are out of date, concurrently, and upload their files; return the change that names them.
+
+    `full` computes all tables from the beginning. `inputs` has the checksums, by name, of inputs other than the bars
+    and the SQL files. A table that cannot be computed stays as it was. A table of which a file is gone or damaged is
+    computed from the beginning.
+
+    Raises:
+        LakeError: the lake cannot be listed.
+    """
+    if not before.table("bars").files:
+        return None, Derived({}, {})
+    checkpoints = {table: _checkpoint(before, table, inputs or {}) for table in tables}
+    absent = missing(lake, (file for table in checkpoints for file in before.table(table.name).files))
+    jobs: dict[str, Future[tuple[Table, TableReport]]] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for table, made_from in checkpoints.items():
+            existing = before.table(table.name)
+            lost = next((f"{file.key}: {absent[file.key]}" for file in existing.files if file.key in absent), None)
+            if full or lost or made_from != existing.made_from:
+                jobs[table.name] = pool.submit(_refreshed, lake, before, table, made_from, full, lost)
+    results, failed = {}, {}
+    for name, job in jobs.items():
+        try:
+            results[name] = job.result()
+        except Conflict:
+            raise
+        except Exception as error:
+            failed[name] = reason_of(error, lake)
+            logger.error("%s stays as it was: %s", name, failed[name], exc_info=not is_expected(error))
+    change = Change(tables={name: table for name, (table, _) in results.items()}) if results else None
+    return change, Derived({name: report for name, (_, report) in results.items()}, failed)
+
+
+def is_expected(error: Exception) -> bool:
+    """Return whether an error is one of the lake or of the machine, and not a mistake in the program."""
+    return isinstance(error, StockStreamError | duckdb.Error | OSError | MemoryError)
+
+
+def reason_of(error: Exception, lake: Lake) -> str:
+    """Return why a table could not be computed, in one line."""
+    if isinstance(error, duckdb.Error):
+        return str(explain(error, lake.uri))
+    return str(error) if isinstance(error, StockStreamError) else f"{type(error).__name__}: {error}"
+
+
+def _refreshed(
+    lake: Lake, before: Manifest, table: DerivedTable, made_from: dict[str, str], full: bool, lost: str | None
+) -> tuple[Table, TableReport]:
+    """Compute a table; if a file of it is gone or damaged, from the beginning, which does not read these files."""
+    existing = before.table(table.name)
+    unread = before.model_copy(update={"tables": {k: v for k, v in before.tables.items() if k != table.name}})
+    if not lost:
+        whole = full or _is_whole(existing, made_from)
+        try:
+            return _compute_table(lake, unread if whole else before, table, made_from, full)
+        except (duckdb.Error, LakeError):
+            bad = {} if whole else damaged(lake, existing.files)
+            if not bad:
+                raise
+            lost = "; ".join(f"{key}: {reason}" for key, reason in bad.items())
+    logger.warning("%s is computed from the beginning: %s", table.name, lost)
+    rebuilt, report = _compute_table(lake, unread, table, made_from, True)
+    return rebuilt, {**report, "rebuilt": lost}
 
 
 def step_modules() -> dict[str, ModuleType]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stockstream.pipeline.events import STEPS
+from stockstream.pipeline.events import PARTS, STEPS
 
 README = Path(__file__).with_name("README.md")
 BEGIN, END = "<!-- steps -->\n", "<!-- /steps -->\n"
 
 
 def with_table(text: str) -> str:
-    """Return the text of the README with the table of `events.STEPS` written between its two markers."""
+    """Return the text of the README with the table of `events.STEPS`, and the parts of refresh, between its markers."""
     before, rest = text.split(BEGIN)
     after = rest.split(END)[1]
     lines = ["| step | what it does | state on AWS | key of the result |", "|---|---|---|---|"]
-    lines += [f"| `{step.name}` | {step.title} | `{step.state}` | `{step.result}` |" for step in STEPS]
+    for step in STEPS:
+        parts = PARTS if step.name == "refresh" else ()
+        lines.append(f"| `{step.name}` | {step.title} | `{step.state}` | `{step.result}` |")
+        lines += [f"| `{part.name}` | {part.title} | a part of `{step.state}` | `{part.result}` |" for part in parts]
     return before + BEGIN + "\n" + "\n".join(lines) + "\n\n" + END + after
 
 

@@ -35,7 +35,12 @@ def raw_key(day: date, batch: int | None, part: int = 0) -> str:
 
     Files are immutable, since a file that is replaced while it is read causes errors or wrong results. What a later run
     of the same batch on the same day adds is another part.
+
+    Raises:
+        UsageError: the number of the batch is none, so that no reader would know the file's name.
     """
+    if batch is not None and (type(batch) is not int or batch < 0):
+        raise UsageError(f"batch {batch!r} cannot be a part of a key: batches have the numbers 0, 1, 2 and so on")
     batched = "" if batch is None else f"-batch-{batch}"
     return f"{RAW}{day}{batched}{f'-part-{part}' if part else ''}.parquet"
 
@@ -66,8 +71,24 @@ def check_key(generation: int) -> str:
 
 
 def run_key(day: str, run: str, record: str) -> str:
-    """Return the key of a record of a run of the state machine: `summary`, or `batch-3`."""
+    """Return the key of a record of a run of the state machine: `summary`, or `batch-3`.
+
+    Raises:
+        UsageError: one of the three cannot be a part of a key.
+    """
+    for name in (day, run, record):
+        if fault := name_fault(name):
+            raise UsageError(f"{name!r} cannot be a part of a key: it {fault}")
     return f"{RUNS}{day}/{run}/{record}.json"
+
+
+def name_fault(name: str) -> str | None:
+    """Return why a text from outside cannot be one part of a key, which must not lead elsewhere; None if it can."""
+    if not name.strip("."):
+        return "is nothing but dots" if name else "is empty"
+    if not name.isprintable():
+        return "has a character that cannot be printed"
+    return next((f"contains {character}" for character in "/\\" if character in name), None)
 
 
 def silver_key(table: str, generation: int, role: str, unique: str) -> str:
@@ -92,12 +113,16 @@ class Lake:
         self.uri = normalise(uri)
         self.store = open_store(self.uri)
 
-    def session(self, file_filter: FileFilter | None = None, *steps: str) -> DuckDBPyConnection:
+    def session(
+        self, file_filter: FileFilter | None = None, *steps: str, manifest: str | None = None
+    ) -> DuckDBPyConnection:
         """Open a DuckDB connection with the lake's views, or only with those that `steps` need ("steps/news").
 
-        See `sql.session.connect`, also for the errors.
+        `manifest` is a local file with a manifest to read instead of the newest one. See `sql.session.connect`, also
+        for the errors.
         """
-        return connect(self.uri, file_filter=file_filter, only=views_for(*steps) if steps else None)
+        only = views_for(*steps) if steps else None
+        return connect(self.uri, file_filter=file_filter, only=only, manifest=manifest)
 
     def require(self) -> Lake:
         """Return the lake itself, if there is one.

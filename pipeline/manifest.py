@@ -90,6 +90,16 @@ class Change:
     restores: int | None = None
     """The generation whose tables a rollback publishes again."""
 
+    def then(self, later: Change) -> Change:
+        """Return both changes as one; where both change the same thing, the later one counts."""
+        return Change(
+            tables={**self.tables, **later.tables},
+            inputs=self.inputs + later.inputs,
+            consolidated=self.consolidated if later.consolidated is None else later.consolidated,
+            set_aside=self.set_aside if later.set_aside is None else later.set_aside,
+            restores=self.restores if later.restores is None else later.restores,
+        )
+
 
 class Manifest(_Model):
     """One generation of the lake; generation 0 is a lake without silver.
@@ -106,7 +116,8 @@ class Manifest(_Model):
     """ISO 8601 UTC, by the writer's clock."""
     writer: str = ""
     step: str = ""
-    """The step that published it: consolidate, metadata, vacuum, rollback, or the name of a derived table's step."""
+    """What published it: run (all tables of a run at once), consolidate, metadata, vacuum, rollback, or the name of a
+    derived table's step."""
     restores: int | None = None
     """For a rollback: the generation whose tables these are."""
     inputs: tuple[str, ...] = ()

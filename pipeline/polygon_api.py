@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 import time
 from collections.abc import Callable, Iterator
 from email.utils import parsedate_to_datetime
@@ -22,6 +23,7 @@ from tenacity import (
 
 from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.symbols import fault
 
 TIMEOUT = (10, 60)
 """Maximum seconds to connect, and maximum seconds without a byte."""
@@ -115,6 +117,22 @@ class PolygonApi:
             following = urlsplit(str(body["next_url"]))
             url, query = f"{self._url}{following.path}?{following.query}", None
         raise SourceError(f"polygon {path}: next_url leads back to an earlier page")
+
+    def tickers_of(self, path: str, **params: str | int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+        """Yield the text of each page of a list of tickers, and its rows, each with a ticker that can be a symbol.
+
+        Raises:
+            SourceError: as `pages`, or a row has no such ticker.
+        """
+        for text in self.pages(path, **params):
+            rows = json.loads(text).get("results") or []
+            for row in rows:
+                ticker = row.get("ticker") if isinstance(row, dict) else None
+                if not isinstance(ticker, str) or not ticker:
+                    raise SourceError("polygon's list of tickers has a row without a ticker")
+                if reason := fault(ticker):
+                    raise SourceError(f"polygon's list of tickers has {reprlib.repr(ticker)}, no symbol: {reason}")
+            yield text, rows
 
     def page_with_rows(self, path: str, **params: str | int) -> str:
         """Return the text of the first page; without results it is requested again, as after a failure of the server.

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Generic, TypeVar
 
 import duckdb
@@ -73,24 +75,30 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], tuple[Change | Non
     raise LakeError(f"{lake.uri}: other writers publish all the time: run {step} again later")
 
 
+def candidate(before: Manifest, change: Change) -> Manifest:
+    """Return the newest generation as it will be with a change that is not published yet, under its present number.
+
+    The next step of a run computes its own change from it: the files that the change names are in the lake already.
+    """
+    return before.next(change, before.step).model_copy(update={"generation": before.generation})
+
+
 def session_at(
     lake: Lake, manifest: Manifest, file_filter: FileFilter | None = None, *steps: str
 ) -> DuckDBPyConnection:
-    """Open a session that reads `manifest`, which must be the newest generation, and newer batch files.
+    """Open a session that reads the files of `manifest`, and the batch files that are not in it.
 
-    `file_filter` selects these batch files (default: all). The session has the views that `steps` need ("steps/news";
-    default: all views).
+    The manifest need not be published: see `candidate`. `file_filter` selects the batch files (default: all). The
+    session has the views that `steps` need ("steps/news"; default: all views).
 
     Raises:
-        Conflict: `manifest` is not the newest generation any more.
         LakeError: the lake cannot be read.
     """
-    con = lake.session(file_filter, *steps)
-    newest = con.execute("SELECT getvariable('manifest').generation").fetchall()[0][0]
-    if newest != manifest.generation:
-        con.close()
-        raise Conflict(f"{lake.uri} is at generation {newest} now")
-    return con
+    newest = manifest.model_copy(update={"generation": manifest.generation + 1})  # its number when it is published
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
+        file = Path(folder, "manifest.json")
+        file.write_bytes(newest.to_json())
+        return lake.session(file_filter, *steps, manifest=str(file))
 
 
 def sql_versions(*names: str) -> dict[str, str]:

@@ -7,26 +7,22 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, date, datetime
-from types import ModuleType
 from typing import Any
 
 from stockstream.pipeline.attempts import failed_batch
 from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.errors import StockStreamError
-from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, Event, FetchBatchEvent, Result
+from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, FetchBatchEvent, Result
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Source
-from stockstream.pipeline.steps import fetch_batch, load_step, update_symbols
-from stockstream.pipeline.steps.summarise import summarised
+from stockstream.pipeline.steps import fetch_batch, fetch_metadata, load_step, refresh, update_symbols
+from stockstream.pipeline.steps.summarise import past_day_notes, summarised
 
 logger = logging.getLogger(__name__)
 
 MAX_CONCURRENT_BATCHES = 10
-
-RefreshingStep = Callable[[Event, Lake, Market], Result]
 
 
 def run(
@@ -67,6 +63,7 @@ def run(
         "end": str(end) if end else None,
     }
     on_start(len(update["symbols"]))
+    notes = _readable_metadata(lake)
     pool = ThreadPoolExecutor(min(MAX_CONCURRENT_BATCHES, source.concurrency))
     try:
         futures = [
@@ -75,43 +72,35 @@ def run(
         batches = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
-    results, failures = _refresh(lake, market, on_step)
-    notes = source.notes()
-    if day < market.today(now):
-        notes = [*notes, f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
+    results, failures = _refresh(lake, on_step)
+    notes += [*source.notes(), *past_day_notes(day, market, now)]
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
-    return {**summary, **results, "seconds": round(time.monotonic() - began, 2)}
+    return {**summary, "seconds": round(time.monotonic() - began, 2)}
 
 
-def _refresh(lake: Lake, market: Market, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:
-    """Run the steps after the fetch; return results and failures by key. The first failure ends it."""
+def _readable_metadata(lake: Lake) -> list[str]:
+    """Compute the table metadata, which the fetch reads, if a file of it is gone or damaged; return a note about it."""
+    reason = fetch_metadata.lost(lake)
+    if reason is None:
+        return []
+    refresh.run({"only": ["metadata"]}, lake)
+    return [f"metadata was computed from the beginning: {reason}"]
+
+
+def _refresh(lake: Lake, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:
+    """Run the steps after the fetch; return results and failures by key. A step that fails as a whole ends it."""
+    steps = {step.result: load_step(step.name) for step in REFRESHES}
+    steps["refresh"] = lambda event, lake: refresh.run({}, lake, on_step)  # reports each part
     results: dict[str, Result] = {}
-    for name, step in _refreshing_steps().items():
-        on_step(name)
+    for name, step in steps.items():
+        if name != "refresh":
+            on_step(name)
         try:
-            results[name] = step({}, lake, market)
+            results[name] = step({}, lake)
         except StockStreamError as error:
             logger.error("%s: %s", name, error)
             return results, {name: str(error)}
     return results, {}
-
-
-def _refreshing_steps() -> dict[str, RefreshingStep]:
-    """Return the steps after the fetch by the key of their result; the check, which reads all tables, is the last."""
-    steps = {step.result: load_step(step.name) for step in REFRESHES}
-    check = steps.pop("check")
-    derived = {name: _without_market(module) for name, module in step_modules().items() if name not in steps}
-    return {**steps, **derived, "check": check}
-
-
-def _without_market(module: ModuleType) -> RefreshingStep:
-    """Return the `run` of a derived table's module as a function that takes a market, too."""
-
-    def step(event: Event, lake: Lake, market: Market) -> Result:
-        result: Result = module.run(event, lake)
-        return result
-
-    return step
 
 
 def _fetch(

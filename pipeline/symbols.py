@@ -1,4 +1,4 @@
-"""Symbols: how a name is stored, how a text lists several, and which stored symbol a name means."""
+"""Symbols: what can be one, how it is stored, how a text lists several, and which stored symbol a name means."""
 
 from __future__ import annotations
 
@@ -11,19 +11,26 @@ from stockstream.sql.errors import did_you_mean
 MAX_LENGTH = 32
 
 
+def fault(name: str) -> str | None:
+    """Return why a name cannot be a symbol, wherever it comes from; None if it is 1 to 32 printable characters."""
+    if not name.strip():
+        return "it is empty"
+    if not name.isprintable():
+        return "it has a character that cannot be printed"
+    return f"it has {len(name)} characters, more than {MAX_LENGTH}" if len(name) > MAX_LENGTH else None
+
+
 def checked(name: str, where: str) -> str:
     """Return a name without blanks around it; `where` opens the message, such as `--symbols`.
 
     Raises:
-        UsageError: it is not 1 to 32 printable characters.
+        UsageError: it cannot be a symbol.
     """
     name = name.strip()
     if not name:
         raise UsageError(f"{where}: nothing is no symbol; write e.g. BHP,CBA")
-    if not name.isprintable():
-        raise UsageError(f"{where}: {name!r} is no symbol: it has a character that cannot be printed")
-    if len(name) > MAX_LENGTH:
-        raise UsageError(f"{where}: {name} is no symbol: it has {len(name)} characters, more than {MAX_LENGTH}")
+    if reason := fault(name):
+        raise UsageError(f"{where}: {name if name.isprintable() else repr(name)} is no symbol: {reason}")
     return name
 
 

@@ -12,7 +12,7 @@ from datetime import date, timedelta
 from functools import cache
 from threading import Lock
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import yfinance as yf
 from pandas import DataFrame
@@ -21,7 +21,7 @@ from yfinance.data import YfData
 from yfinance.exceptions import YFException, YFPricesMissingError, YFRateLimitError
 
 from stockstream.pipeline.errors import RateLimited, SourceError
-from stockstream.pipeline.yahoo_events import number_of
+from stockstream.pipeline.yahoo_events import number_of, readable_events
 
 _ONE_AT_A_TIME = Lock()
 """yfinance keeps one session, one crumb and unguarded dictionaries per process: it is not thread-safe."""
@@ -57,7 +57,7 @@ def history(
         # next day's run in a warm Lambda environment yesterday's rows.
         YfData.cache_get.cache_clear()
         try:
-            ticker = yf.Ticker(code, session=recorder.session)
+            ticker = yf.Ticker(quote(code, safe="^="), session=recorder.session)
             ticker._tz = timezone  # else yfinance requests it from Yahoo first: twice the requests
             frame = ticker.history(
                 start=start,
@@ -112,7 +112,10 @@ class _Recorder:
         return self.answer
 
     def _blank_unread(self) -> None:
-        """Make prices that are no finite numbers null for yfinance, which refuses a whole answer with text in it."""
+        """Make prices that are no finite numbers null for yfinance, and leave out events that cannot be read.
+
+        It refuses a whole answer with text in place of a number.
+        """
         try:
             body = self.answer.json()
             (self.chart,) = body["chart"]["result"]
@@ -120,6 +123,8 @@ class _Recorder:
             indicators = answer["chart"]["result"][0]["indicators"]
             for block in (*indicators.get("quote", ()), *indicators.get("adjclose", ())):
                 block.update({name: [number_of(name, value) for value in values] for name, values in block.items()})
+            if "events" in self.chart:
+                answer["chart"]["result"][0]["events"] = readable_events(self.chart)
         except (AttributeError, KeyError, TypeError, ValueError):
             return  # not a chart: what is wrong with the answer is the caller's to say
         self.answer.json = lambda **_: answer

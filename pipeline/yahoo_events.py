@@ -11,6 +11,8 @@ from zoneinfo import ZoneInfo
 
 COLUMNS = ("open", "high", "low", "close", "volume")
 """The lists of quotes of a chart; columns of schema/raw.sql have the same names."""
+NUMBERS = {"dividends": ("amount",), "splits": ("numerator", "denominator"), "capitalGains": ("amount",)}
+"""The numbers of each kind of event of a chart."""
 MAX_VOLUME = 2**63
 """Volumes are stored as 64-bit integers."""
 Cell = dict[str, str | None]
@@ -79,9 +81,31 @@ def unread_prices(chart: Mapping[str, Any], timezone: ZoneInfo) -> list[Cell]:
     ]
 
 
+def readable_events(chart: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the events of a chart by kind without those whose date or numbers cannot be read.
+
+    yfinance refuses a whole answer for one of them; `YahooEvents` reports them.
+    """
+    events: dict[str, dict[str, Any]] = {}
+    for kind, names in NUMBERS.items():
+        for key, event in _by_key(chart, kind).items():
+            numbers = {name: finite_number(event.get(name)) for name in names}
+            if None not in numbers.values() and _day(event.get("date"), ZoneInfo("UTC")):
+                events.setdefault(kind, {})[key] = event | numbers
+    return events
+
+
 def _listed(chart: Mapping[str, Any], kind: str, timezone: ZoneInfo) -> Iterator[tuple[date | None, dict[str, Any]]]:
-    for event in ((chart.get("events") or {}).get(kind) or {}).values():
+    for event in _by_key(chart, kind).values():
         yield _day(event.get("date"), timezone), event
+
+
+def _by_key(chart: Mapping[str, Any], kind: str) -> dict[str, dict[str, Any]]:
+    """Return the events of a kind; what is there in place of events, or of one, is the number of a dividend."""
+    events = chart.get("events") or {}
+    listed = (events if isinstance(events, dict) else {"dividends": events}).get(kind) or {}
+    listed = listed if isinstance(listed, dict) else {"": listed}
+    return {key: event if isinstance(event, dict) else {NUMBERS[kind][0]: event} for key, event in listed.items()}
 
 
 def _day(stamp: Any, timezone: ZoneInfo) -> date | None:

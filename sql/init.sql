@@ -355,6 +355,34 @@ SELECT
 FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'delta')));
 COMMENT ON VIEW silver_bars IS 'The consolidated bars as published, with bar_no and prev_close, and without newer batch files.';
 
+-- sql/views/stale_tables.sql
+CREATE OR REPLACE MACRO stale_tables() AS TABLE
+WITH tables AS (
+    SELECT item.key AS name, item.value AS stored
+    FROM (SELECT unnest(map_entries(getvariable('manifest').tables)) AS item) AS items
+),
+bars AS (
+    SELECT
+        coalesce(array_to_string(list_transform(stored.base, lambda f: f.key), ' '), '') AS base,
+        coalesce(array_to_string(list_transform(stored.delta, lambda f: f.key), ' '), '') AS delta
+    FROM tables
+    WHERE name = 'bars'
+),
+lists AS (
+    SELECT max(TRY_CAST(left(parse_filename(file), 10) AS DATE)) AS newest
+    FROM (SELECT unnest(getvariable('symbol_files')) AS file) AS files
+)
+SELECT t.name, 'it was computed from earlier bars than the consolidated ones' AS reason
+FROM tables AS t
+CROSS JOIN bars AS b
+WHERE t.stored.made_from['base'] <> b.base OR t.stored.made_from['delta'] <> b.delta
+UNION ALL
+SELECT t.name, 'the list of companies of ' || CAST(l.newest AS VARCHAR) || ' is not in it' AS reason
+FROM tables AS t
+CROSS JOIN lists AS l
+WHERE t.name = 'metadata' AND t.stored.through < l.newest;
+COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.';
+
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
 SELECT
@@ -1098,7 +1126,10 @@ SELECT
     min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
     (SELECT count(*) FROM pending) AS unsettled,
-    max(fetch_timestamp) AS last_fetch
+    max(fetch_timestamp) AS last_fetch,
+    (
+        SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
+    ) AS stale_tables
 FROM latest_bars;
 COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
 
@@ -3291,7 +3322,9 @@ SET VARIABLE session_files = list_filter(
 -- Read the manifest before listing the batch files: a file that is consolidated in between is then read twice, which
 -- does no harm, instead of not at all.
 SET VARIABLE manifest_files = list_concat(
-    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
+    -- A writer reads the manifest that it is about to publish.
+    CASE WHEN getvariable('candidate') IS NOT NULL THEN [getvariable('candidate')]
+    ELSE list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json') END,
     CASE WHEN getvariable('generation') IS NOT NULL
     THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
     END

@@ -3,7 +3,7 @@ name: lake
 title: List the files of the lake, and set the variables that the views read.
 status: active
 needs: []
-variables: [lake, sql_home, generation]
+variables: [lake, sql_home, generation, candidate]
 sets: [state_files, session_files, manifest_files, manifests, manifest, archive, archived, archive_files, silver,
   listed_files, used_names, raw_files, unconsolidated_files, fresh_files, quarantine_files, symbol_files]
 reference: run it again to see files that were written since; sql/variables.py describes the variables
@@ -11,6 +11,7 @@ changes:
   - 2026-11-21 first version
   - 2026-11-21 the manifest, and which batch files are newer than it
   - 2026-11-26 the manifest's format; `restated` is read beside its old name `moved`
+  - 2026-11-27 a candidate, which is not published yet
 --- */
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced
 SET VARIABLE state_files = (
@@ -24,7 +25,9 @@ SET VARIABLE session_files = list_filter(
 -- Read the manifest before listing the batch files: a file that is consolidated in between is then read twice, which
 -- does no harm, instead of not at all.
 SET VARIABLE manifest_files = list_concat(
-    list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json'),
+    -- A writer reads the manifest that it is about to publish.
+    CASE WHEN getvariable('candidate') IS NOT NULL THEN [getvariable('candidate')]
+    ELSE list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json') END,
     CASE WHEN getvariable('generation') IS NOT NULL
     THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
     END

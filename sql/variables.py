@@ -36,6 +36,7 @@ VARIABLES: Mapping[str, Variable] = {
     "lake": Variable("VARCHAR", "the lake: a folder or s3://bucket/prefix, without a slash at the end"),
     "sql_home": Variable("VARCHAR", "the folder that contains schema/ with the zero-row files"),
     "generation": Variable("INTEGER", "the generation to read; NULL: the newest, and the batch files newer than it"),
+    "candidate": Variable("VARCHAR", "a local file with the manifest to read instead of the newest; NULL: the newest"),
     "s3_endpoint": Variable("VARCHAR", "URL of the S3 endpoint; empty for AWS"),
     "s3_region": Variable("VARCHAR", "AWS region of the bucket"),
     # The lake's files: lake.sql sets these variables.

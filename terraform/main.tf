@@ -14,6 +14,7 @@ module "lake" {
   bucket_name      = coalesce(var.bucket_name, "${local.name}-${data.aws_caller_identity.current.account_id}-${local.region}")
   may_be_destroyed = var.lake_may_be_destroyed
   require_tls      = var.require_tls
+  kms_key_arn      = var.kms_key_arn
 }
 
 module "functions" {
@@ -26,6 +27,7 @@ module "functions" {
   log_retention_days        = var.log_retention_days
   timeouts                  = var.timeouts
   polygon_api_key_parameter = var.polygon_api_key_parameter
+  kms_key_arn               = var.kms_key_arn
 
   environment = merge(var.settings, {
     STOCKSTREAM_LAKE   = "s3://${module.lake.bucket}"
@@ -44,8 +46,21 @@ module "workflow" {
   market           = var.market
   schedule         = var.schedule
   schedule_enabled = var.schedule_enabled
-  function_arns    = module.functions.arns
+  function_arns    = { for name, arn in module.functions.arns : name => arn if name != "vacuum" }
   alarm_emails     = var.alarm_emails
+
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
+}
+
+module "vacuum" {
+  source = "./modules/vacuum"
+
+  name             = local.name
+  market           = var.market
+  schedule         = var.vacuum_schedule
+  schedule_enabled = var.schedule_enabled
+  function_arn     = module.functions.arns["vacuum"]
 }
 
 module "alarms" {
@@ -68,6 +83,7 @@ module "readers" {
   name                 = local.name
   bucket               = module.lake.bucket
   bucket_arn           = module.lake.bucket_arn
+  kms_key_arn          = var.kms_key_arn
   principals           = var.reader_principals
   athena_enabled       = var.athena_enabled
   athena_scan_limit_gb = var.athena_scan_limit_gb

@@ -42,3 +42,8 @@ output "dashboard" {
   description = "Name of the CloudWatch dashboard."
   value       = module.alarms.dashboard
 }
+
+output "cost_tag_command" {
+  description = "Command that activates the tag which the budget counts: once per account, by its payer, a day after the first apply."
+  value       = "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status TagKey=environment,Status=Active"
+}

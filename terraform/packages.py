@@ -111,14 +111,18 @@ def layer_version(name: str, architecture: str, python: str) -> str:
 
 
 def sources(function: str) -> list[str]:
-    """Return the files of a function's package, relative to the root: our code without other functions' steps."""
+    """Return the files of a function's package, relative to the root: our code without other functions' steps.
+
+    `parts` in `packages.json` are the modules that belong to a step besides its own.
+    """
     files = {
         str(path.relative_to(ROOT))
         for package in ("pipeline", "sql")
         for path in (ROOT / package).rglob("*")
         if path.suffix in SUFFIXES and not path.name.startswith(".")
     }
-    others = [name for name in spec()["functions"] if name != function]
+    functions = spec()["functions"]
+    others = [step for name in functions if name != function for step in (name, *functions[name].get("parts", ()))]
     return sorted(files - {f"pipeline/{folder}/{name}.py" for folder in ("handlers", "steps") for name in others})
 
 

@@ -92,8 +92,19 @@ variable "schedule" {
   }
 }
 
+variable "vacuum_schedule" {
+  description = "When old generations are deleted, as a cron or rate expression of EventBridge Scheduler in the exchange's time zone."
+  type        = string
+  default     = "cron(0 3 ? * SUN *)"
+
+  validation {
+    condition     = can(regex("^(cron|rate)\\(.+\\)$", var.vacuum_schedule))
+    error_message = "cron(...) or rate(...)."
+  }
+}
+
 variable "schedule_enabled" {
-  description = "Whether the schedule starts runs."
+  description = "Whether the schedules start runs, and delete old generations."
   type        = bool
   default     = true
 }
@@ -147,6 +158,17 @@ variable "require_tls" {
   description = "Whether the bucket refuses plain HTTP. False only for an endpoint on loopback."
   type        = bool
   default     = true
+}
+
+variable "kms_key_arn" {
+  description = "ARN of your own KMS key for the lake's objects and the messages (null: S3's encryption, and a key of the deployment for the messages). Its policy must allow cloudwatch.amazonaws.com to use it."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.kms_key_arn == null || can(regex("^arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:key/.+$", var.kms_key_arn))
+    error_message = "The ARN of a key, not of an alias."
+  }
 }
 
 variable "alarm_emails" {

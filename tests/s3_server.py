@@ -104,7 +104,8 @@ class S3Server:
     def _stored(self, lake: str) -> list[tuple[str, Any]]:
         bucket, _, prefix = lake.removeprefix("s3://").partition("/")
         keys = list(self._backend.buckets[bucket].keys.items())
-        return [(key[len(prefix) + 1 :], stored) for key, stored in keys if key.startswith(f"{prefix}/")]
+        start = f"{prefix}/" if prefix else ""
+        return [(key[len(start) :], stored) for key, stored in keys if key.startswith(start)]
 
     @property
     def _backend(self) -> Any:

@@ -52,7 +52,7 @@ RESULT = '''class CountRowsResult(TypedDict):
     rows: int
 
 
-# summarise
+# check
 '''
 
 RECIPES = {
@@ -86,12 +86,12 @@ RECIPES = {
         ["tests/terraform/test_configuration.py", "tests/pipeline/test_runner.py", "-k", "step or list or function"],
         [
             (
-                "pipeline/events.py",
+                "pipeline/events/steps.py",
                 '    Step("check", "Check", "check",',
                 '    Step("count_rows", "CountRows", "count", "Count the bars", refreshes=True),\n'
                 '    Step("check", "Check", "check",',
             ),
-            ("pipeline/events.py", "# summarise\n", RESULT),
+            ("pipeline/events/steps.py", "# check\n", RESULT),
             (
                 "terraform/packages.json",
                 '    "check": {',
@@ -99,17 +99,20 @@ RECIPES = {
                 '      "layers": ["engine", "common"],\n      "memory": 512,\n      "timeout": 300\n    },\n'
                 '    "check": {',
             ),
-            ("terraform/workflow.asl.json", '"Next": "Check"', '"Next": "CountRows"'),
+            *(
+                ("terraform/workflow.asl.json", before, before.replace('"Check"', '"CountRows"', 1))
+                for before in ('"Next": "Check"\n    },\n    "RefreshBars"', '"Next": "Check"\n    },\n    "Check": {')
+            ),
             ("terraform/workflow.asl.json", '    "Check": {', STATE),
             (
                 "terraform/modules/functions/access.tf",
-                '    check              = ["state/checks/*"]\n',
-                '    count_rows         = []\n    check              = ["state/checks/*"]\n',
+                '    check          = ["state/checks/*"]\n',
+                '    count_rows     = []\n    check          = ["state/checks/*"]\n',
             ),
             (
                 "terraform/modules/functions/access.tf",
-                "    check              = local.bars\n",
-                "    count_rows         = local.bars\n    check              = local.bars\n",
+                "    check          = local.bars\n",
+                "    count_rows     = local.bars\n    check          = local.bars\n",
             ),
         ],
     ),

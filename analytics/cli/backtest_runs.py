@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
 from stockstream.analytics.backtest.engine import StrategyError
@@ -24,6 +23,7 @@ from stockstream.analytics.backtest.report import (
 )
 from stockstream.analytics.backtest.runs import LUCK, Run, Trial, backtest, make_strategy, search, verify, walk_forward
 from stockstream.analytics.cli.options import progress
+from stockstream.analytics.cli.screen import Screen
 from stockstream.sql.errors import StockStreamError, UsageError
 
 WIDE = 160
@@ -52,7 +52,7 @@ def run_once(run: Run, folder: Path, as_json: bool) -> None:
         print(to_json(result), end="")
     else:
         _print_result(result)
-        _out().print(f"written to {folder}: {', '.join(file.name for file in files)}", markup=False)
+        _out().print(f"written to {folder}: {', '.join(file.name for file in files)}")
     if result.error is not None:
         raise StrategyError(f"{result.error}; the results up to then are in {folder}")
 
@@ -62,20 +62,20 @@ def _print_result(result: Result) -> None:
     out, days = _out(), result.curve.dates
     symbols = result.setup["symbols"]
     names = ", ".join(symbols[:SHOWN]) + (f" and {len(symbols) - SHOWN} more" if len(symbols) > SHOWN else "")
-    out.print(f"{result.setup['strategy']}({_params(result.setup['params'])}) on {names}", markup=False)
+    out.print(f"{result.setup['strategy']}({_params(result.setup['params'])}) on {names}")
     if days:
         out.print(f"{len(days)} sessions, {days[0]} to {days[-1]}")
     for group, figures in GROUPS.items():
         lines = [(label, FORMATS[kind](result.metrics[name])) for name, (label, kind) in figures.items()
                  if result.metrics.get(name) is not None]  # fmt: skip
         if lines:
-            out.print(f"\n[bold]{group}[/bold]")
+            out.print(f"\n{group}", style="bold")
         for label, text in lines:
-            out.print(f"  {label:<30}{text:>14}", markup=False)
+            out.print(f"  {label:<30}{text:>14}")
     if result.metrics:
         out.print(f"\n  {'Costs':<30}{FORMATS['money'](result.metrics['costs']):>14}\n")
     for note in result.notes[:SHOWN]:
-        out.print(f"{note.date} {note.symbol or ''}: {note.text}", markup=False)
+        out.print(f"{note.date} {note.symbol or ''}: {note.text}")
     if len(result.notes) > SHOWN:
         out.print(f"and {len(result.notes) - SHOWN} more notes: result.json has all of them")
 
@@ -103,11 +103,11 @@ def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: boo
     out.print(f"{run.strategy.__name__}: {total} runs, the best {min(SHOWN, total)} by {rank}")
     out.print(_table(result.ranked()[:SHOWN], rank))
     if rejected := [trial.error for trial in result.trials if not trial.metrics]:
-        out.print(f"{len(rejected)} combinations were rejected, the first: {rejected[0]}", markup=False)
+        out.print(f"{len(rejected)} combinations were rejected, the first: {rejected[0]}")
     if deflated is not None:
         verdict = "more than luck" if deflated >= LUCK else f"may be the luck of {total} runs"
         out.print(f"deflated Sharpe ratio of the best: {deflated:.3f}: {verdict} (threshold {LUCK})")
-    out.print(f"written to {folder / 'results.parquet'}", markup=False)
+    out.print(f"written to {folder / 'results.parquet'}")
 
 
 def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
@@ -144,7 +144,7 @@ def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder
     out.print(table)
     for name, value in result.metrics.items():
         out.print(f"  {name:<16}{_figure(name, value):>10}")
-    out.print(f"written to {folder / 'walk_forward.parquet'}", markup=False)
+    out.print(f"written to {folder / 'walk_forward.parquet'}")
 
 
 def print_verdict(run: Run, as_json: bool) -> None:
@@ -189,5 +189,5 @@ def _params(params: Any) -> str:
     return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
-def _out() -> Console:
-    return Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else WIDE)
+def _out() -> Screen:
+    return Screen(width=None if sys.stdout.isatty() else WIDE)

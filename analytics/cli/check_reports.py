@@ -6,8 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.checks import Check, Finding, described
 from stockstream.pipeline.checks.reports import FORMATS, SUFFIXES, summary
 from stockstream.pipeline.errors import UsageError
@@ -78,11 +77,11 @@ def print_sql(checks: Sequence[Check]) -> None:
 
 def _print_table(findings: Sequence[Finding]) -> None:
     """Print one line per check, followed by its first bad rows."""
-    out = Console(soft_wrap=True, highlight=False)
+    out = Screen()
     width = max(len("check"), *(len(finding.check.name) for finding in findings))
 
     def line(name: str, severity: str, bad_rows: str, what: str) -> None:
-        out.print(f"{name:<{width}}  {severity:<8}  {bad_rows:>9}  {what}".rstrip(), markup=False)
+        out.print(f"{name:<{width}}  {severity:<8}  {bad_rows:>9}  {what}".rstrip())
 
     line("check", "severity", "bad rows", "the first of them")
     for finding in findings:

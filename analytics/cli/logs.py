@@ -8,6 +8,7 @@ import sys
 from pythonjsonlogger.json import JsonFormatter
 from rich.logging import RichHandler
 
+from stockstream.analytics.cli.screen import PrintableFormatter, Screen
 from stockstream.pipeline.configuration import settings
 
 
@@ -15,7 +16,10 @@ def start_logging() -> None:
     """Send log records of LOG_LEVEL and above (at a terminal: of WARNING and above) to standard error."""
     level = logging.getLevelNamesMapping()[settings().log_level]
     if sys.stderr.isatty():
-        handler: logging.Handler = RichHandler(level=max(level, logging.WARNING), show_path=False)
+        handler: logging.Handler = RichHandler(
+            level=max(level, logging.WARNING), console=Screen(stderr=True), show_path=False
+        )
+        handler.setFormatter(PrintableFormatter())
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(

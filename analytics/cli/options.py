@@ -10,11 +10,11 @@ from functools import partial
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.models import OptionInfo
 
 from stockstream.analytics.arguments import day_of, lake_of
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import Market, market
@@ -131,11 +131,11 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 def progress_bar() -> Progress:
     """Return a progress bar on standard error that is shown at a terminal only."""
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
-        console=Console(stderr=True),
+        console=Screen(stderr=True),
         disable=not sys.stderr.isatty(),
         transient=True,
     )

@@ -14,8 +14,10 @@ from typing import Annotated
 import typer
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
+from stockstream.pipeline.configuration import settings
 from stockstream.sql.errors import LakeError, UsageError, did_you_mean
 from stockstream.sql.session import quoted
+from stockstream.sql.text import FORMULA, printable, without_formula
 
 
 class Format(StrEnum):
@@ -50,6 +52,8 @@ OutputOption = Annotated[
     ),
 ]
 
+_ASCII_LINES = str.maketrans("┌┬┐├┼┤└┴┘─│·", "+++++++++-|.")
+"""The lines of a table, for a stream that lacks them."""
 _COPY = {
     "csv": "FORMAT csv, HEADER true",
     "json": "FORMAT json, ARRAY true",
@@ -82,8 +86,22 @@ def result_format(format: Format | None, as_json: bool, output: Path | None) -> 
     return chosen
 
 
-def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output: Path | None) -> None:
+RawNamesOption = Annotated[
+    bool,
+    typer.Option(
+        "--raw-names",
+        help="Leave text as it is: control characters in tables, and in CSV what a spreadsheet takes for a formula.",
+        show_default="$STOCKSTREAM_RAW_NAMES",
+    ),
+]
+
+
+def show(
+    con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output: Path | None, raw_names: bool = False
+) -> None:
     """Write a result to a file, or to standard output if `output` is None. The file appears when it is complete.
+
+    In a table and in CSV, text is shown without harm (see `sql.text`), unless `raw_names` or the setting is set.
 
     Raises:
         LakeError: the file cannot be written.
@@ -93,10 +111,10 @@ def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output:
         # Through a temporary file: DuckDB would truncate the file to which /dev/stdout is redirected.
         with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
             path = Path(folder) / "result"
-            _write(con, result, format, path)
+            _write(con, result, format, path, raw_names)
             with _explained(output):
                 if output is None:
-                    sys.stdout.buffer.write(path.read_bytes())
+                    _print(path.read_bytes(), format, raw_names)
                 else:
                     output.write_bytes(path.read_bytes())
         return
@@ -105,16 +123,37 @@ def show(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, output:
     try:
         with _explained(output):
             part.touch()
-        _write(con, result, format, part)
+        _write(con, result, format, part, raw_names)
         with _explained(output):
             part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path: Path) -> None:
+def _print(result: bytes, format: str, raw_names: bool) -> None:
+    """Write a result to standard output: as it is, but for a terminal, and a table in the characters of the stream."""
+    if sys.stdout.isatty() and not (raw_names or settings().raw_names):
+        sys.stdout.write(printable(result.decode()))
+    elif format == "table" and not _has_lines(sys.stdout.encoding):
+        sys.stdout.write(result.decode().translate(_ASCII_LINES))
+    else:
+        sys.stdout.buffer.write(result)
+    sys.stdout.flush()
+
+
+def _has_lines(encoding: str) -> bool:
+    try:
+        return bool("│".encode(encoding))
+    except UnicodeEncodeError:
+        return False
+
+
+def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path: Path, raw_names: bool) -> None:
+    is_raw = raw_names or settings().raw_names
+    if format == "csv" and not is_raw:
+        result = _without_formulas(result)
     if format == "table":
-        path.write_text(f"{result}\n", encoding="utf-8")
+        path.write_text(f"{result}\n" if is_raw else printable(f"{result}\n"), encoding="utf-8")
     elif format == "arrow":
         import pyarrow.ipc  # takes a while to import
 
@@ -125,6 +164,16 @@ def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path:
     else:
         # Not result.query(): it does not release the GIL while it binds, and binding may send requests to S3.
         con.execute(f"COPY (FROM result) TO {quoted(str(path))} ({_COPY[format]}, USE_TMP_FILE false)")
+
+
+def _without_formulas(result: DuckDBPyRelation) -> DuckDBPyRelation:
+    """Return a result whose names of columns and texts no spreadsheet takes for formulas; numbers stay as they are."""
+    columns = []
+    for number, (name, kind) in enumerate(zip(result.columns, result.types, strict=True), 1):
+        text = rf"regexp_replace(CAST(#{number} AS VARCHAR), '{FORMULA}', '''\0')"
+        quoted_name = without_formula(name).replace('"', '""')
+        columns.append(f'{text if kind.id in ("varchar", "enum") else f"#{number}"} AS "{quoted_name}"')
+    return result.project(", ".join(columns))
 
 
 @contextmanager

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import atexit
 import os
-import shutil
 import signal
 import sys
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from types import FrameType
 
+from stockstream.analytics.cli.endings import print_line
+from stockstream.analytics.cli.temporary import delete_folder, process_folder
 from stockstream.sql.errors import ExitCode
 
 SIGNALS = {
@@ -52,7 +51,7 @@ def stopping_on_signals() -> Iterator[None]:
                 raise
             # DuckDB raises a RuntimeError for the exception of the handler, so that the kind of the error says nothing.
             code, message = SIGNALS[received[0]]
-            print(message, file=sys.stderr)
+            print_line(message)
             sys.exit(code)
 
 
@@ -63,8 +62,8 @@ def stopping_at_once(message: str, clean_up: Callable[[], None]) -> Iterator[Non
     def stop(number: int, _: FrameType | None) -> None:
         clean_up()
         code, name = SIGNALS[signal.Signals(number)]
-        print(f"{name}: {message}", file=sys.stderr, flush=True)
-        shutil.rmtree(_folder(), ignore_errors=True)
+        print_line(f"{name}: {message}")
+        delete_folder(process_folder())
         os._exit(code)
 
     with _handlers(stop):
@@ -90,16 +89,8 @@ def _handlers(handler: Handler) -> Iterator[None]:
 def _temporary_folder() -> Iterator[None]:
     """Create all temporary files in the folder of this process."""
     before = tempfile.tempdir
-    tempfile.tempdir = _folder()
+    tempfile.tempdir = str(process_folder())
     try:
         yield
     finally:
         tempfile.tempdir = before
-
-
-@cache
-def _folder() -> str:
-    """Return a folder that is removed at the end of the process: libraries keep files open until then."""
-    folder = tempfile.mkdtemp(prefix="stockstream-")
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder

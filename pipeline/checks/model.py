@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stockstream.pipeline.display import shown_cell
+
 SEVERITIES = ("fail", "warn")
 MAX_ROWS = 10_000
 """Bad rows that a finding has as rows; all of them are counted."""
@@ -111,7 +113,7 @@ class Finding:
 
 def described(row: dict[str, Any]) -> str:
     """Return a bad row as text: its values, without those that are NULL."""
-    return " ".join(str(value) for value in row.values() if value is not None)
+    return shown_cell(" ".join(str(value) for value in row.values() if value is not None))
 
 
 def exit_code(findings: Sequence[Finding]) -> int:

@@ -10,6 +10,7 @@ from xml.etree import ElementTree
 
 from stockstream.pipeline.checks.model import Finding, described, exit_code
 from stockstream.pipeline.checks.record import as_json
+from stockstream.pipeline.display import shown
 
 SHOWN = 20
 """Bad rows per check in a report for people."""
@@ -74,8 +75,9 @@ def as_markdown(findings: Sequence[Finding], subject: str) -> str:
         lines.append("| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |")
     for finding in findings:
         if finding.status != "ok":
-            fence = "```" if "```" not in "".join(_lines(finding)) else "~~~~"
-            lines += ["", f"**`{finding.check.name}`** {WORDS[finding.status]}", "", fence, *_lines(finding), fence]
+            texts = _lines(finding)
+            fence = "`" * max(3, *(len(ticks) + 1 for ticks in re.findall("`+", "".join(texts))), 3)
+            lines += ["", f"**`{finding.check.name}`** {WORDS[finding.status]}", "", fence, *texts, fence]
     return "\n".join(lines) + "\n"
 
 
@@ -98,7 +100,7 @@ def summary(findings: Sequence[Finding]) -> str:
 
 def _lines(finding: Finding) -> list[str]:
     """Return the reason for which a check could not be run, or its first bad rows, and what to do."""
-    lines = [finding.error] if finding.error else [described(row) for row in finding.rows[:SHOWN]]
+    lines = [shown(finding.error)] if finding.error else [described(row) for row in finding.rows[:SHOWN]]
     if finding.bad_rows > SHOWN:
         lines.append(f"and {finding.bad_rows - SHOWN:,} more")
     lines += finding.notes

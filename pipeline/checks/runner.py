@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-from duckdb import DuckDBPyConnection, StatementType
+from duckdb import DuckDBPyConnection, ExpectedResultType, StatementType
 
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import MAX_ROWS, Check, Finding
@@ -79,6 +79,8 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
         raise _CannotRun("it is empty: write a SELECT of the bad rows")
     if statements[-1].type != StatementType.SELECT:
         raise _CannotRun("it does not end with a SELECT of the bad rows")
+    if any(statement.expected_result_type == [ExpectedResultType.QUERY_RESULT] for statement in statements[:-1]):
+        raise _CannotRun("it has several SELECTs, and each row is to be a bad one: join them with UNION ALL")
     variables = [name for statement in statements if (name := _variable_of(statement))]
     con.begin()
     try:

@@ -19,6 +19,7 @@ from stockstream.pipeline.files.inputs import Input
 from stockstream.pipeline.files.parquet import read_schemas
 from stockstream.pipeline.files.staging import Group, Head, Staging, read_heads, unused_columns
 from stockstream.pipeline.markets import Market
+from stockstream.pipeline.symbols import fault
 from stockstream.sql.session import quoted as literal
 
 SAMPLE_FILES = 20
@@ -66,6 +67,7 @@ class Reading:
             for group in self._groups(con, conversion):
                 conversion.convert(group)
             bars.merge_action_rows(con)
+            self._set_aside_unusable(con)
             if note := bars.one_bar_per_day(con, self._inputs, aggregate):
                 self._notes.append(note)
             missing = self._missing(con)
@@ -135,6 +137,20 @@ class Reading:
             if name and name not in names:
                 raise UsageError(f"--column {ours}={name}: {self._path} has {', '.join(dict.fromkeys(names))}")
 
+    def _set_aside_unusable(self, con: DuckDBPyConnection) -> None:
+        """Move the rows whose text cannot be a symbol from the bars to the cells."""
+        symbols = con.execute("SELECT symbol FROM bars_of_files UNION SELECT symbol FROM cells").fetchall()
+        for symbol, reason in [(symbol, fault(symbol)) for (symbol,) in symbols if symbol]:
+            if reason:
+                values = {"symbol": symbol, "reason": f"no symbol: {reason}"}
+                con.execute(
+                    "INSERT INTO cells SELECT NULL, date, 'symbol', symbol, $reason, file, line FROM bars_of_files"
+                    " WHERE symbol = $symbol",
+                    values,
+                )
+                con.execute("DELETE FROM bars_of_files WHERE symbol = $symbol", {"symbol": symbol})
+                con.execute("UPDATE cells SET symbol = NULL WHERE symbol = $symbol", {"symbol": symbol})
+
     def _missing(self, con: DuckDBPyConnection) -> dict[str, str]:
         """Return the reason per file and symbol without a bar.
 
@@ -154,7 +170,13 @@ class Reading:
             if number not in with_rows:
                 reason = self._bad.get(number) or f"has no row that can be read ({by_file.get(number, 'no rows')})"
                 symbol = self._symbol(con, source.stem)
-                if symbol not in with_bars:
+                if unusable := fault(symbol):
+                    if number not in by_file:
+                        cell = {"text": source.stem, "reason": f"{reason}; no symbol: {unusable}", "file": number}
+                        con.execute(
+                            "INSERT INTO cells BY NAME SELECT $text AS text, $reason AS reason, $file AS file", cell
+                        )
+                elif symbol not in with_bars:
                     missing[symbol] = f"{source.name} {reason}"
                 else:
                     self._notes.append(f"{source.name} {reason}")

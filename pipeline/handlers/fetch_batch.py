@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import AfterValidator
+
 from stockstream.pipeline.attempts import record_attempt
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import OutOfTime, RateLimited
 from stockstream.pipeline.events import FetchBatchEvent, Result
+from stockstream.pipeline.events.fields import in_order
 from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler
 from stockstream.pipeline.sources import open_source, preload
 from stockstream.pipeline.steps import fetch_batch
@@ -20,7 +25,7 @@ preload(settings().source)
 
 
 @lambda_handler
-def handler(event: FetchBatchEvent, invocation: Invocation) -> Result:
+def handler(event: Annotated[FetchBatchEvent, AfterValidator(in_order)], invocation: Invocation) -> Result:
     """Event: that of fetch_batch. Returns its result with the numbers of missing symbols and of values
     that are not used in place of their lists.
 

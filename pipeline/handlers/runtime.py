@@ -18,6 +18,7 @@ from pydantic import SecretStr
 from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.configuration import settings as read_settings
 from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.events.validation import checked_event, event_type
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS, Market
 
@@ -50,12 +51,17 @@ class Invocation:
     """Returns the seconds until the timeout of this invocation."""
 
 
-def lambda_handler(function: Callable[[Any, Invocation], Mapping[str, Any]]) -> Handler:
-    """Return a Lambda handler: logs as JSON with the run as correlation id, every error in one line."""
+def lambda_handler(function: Callable[[Any, Invocation], Mapping[str, Any]], kind: Any = None) -> Handler:
+    """Return a Lambda handler: logs as JSON with the run as correlation id, every error in one line.
+
+    The event is validated by the type `kind`, by default that which the function declares for it.
+    """
+    kind = kind or event_type(function)
 
     @logger.inject_lambda_context(correlation_id_path="run", clear_state=True)
     def handler(event: Mapping[str, Any], context: LambdaContext) -> Mapping[str, Any]:
         try:
+            event = checked_event(event, kind)
             return function(event, _invocation(event, context))
         except Exception as error:
             logger.exception("failed")

@@ -7,7 +7,9 @@ from typing import cast
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 
-from stockstream.pipeline.events import Event, SummariseEvent, SummariseResult
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.events import RunOptions, SummariseCall, SummariseEvent, SummariseResult
+from stockstream.pipeline.events.validation import checked_event
 from stockstream.pipeline.handlers.runtime import SERVICE, Invocation, lambda_handler
 from stockstream.pipeline.steps import summarise
 
@@ -15,11 +17,10 @@ metrics = Metrics(namespace="StockStream", service=SERVICE)
 
 
 @lambda_handler
-def handler(event: Event, invocation: Invocation) -> SummariseResult:
-    """Event: `{"run", "now", "state"}`, the state of the execution. Returns the result of summarise."""
-    # The state of a run whose first step failed is the execution's input, which may have no date.
-    today = str(invocation.market.today(invocation.now))
-    state = cast(SummariseEvent, {"date": today, **event["state"], "run": event["run"]})
+def handler(event: SummariseCall, invocation: Invocation) -> SummariseResult:
+    """Event: the state of the execution. Returns the result of summarise."""
+    state = _state(event, str(invocation.market.today(invocation.now)))
+    state |= {"run": event["run"], "now": invocation.now.isoformat()}
     settings = invocation.settings
     summary = summarise.run(state, invocation.lake, invocation.market, settings.source, settings.environment)
     metrics.add_dimension("environment", settings.environment)
@@ -29,3 +30,22 @@ def handler(event: Event, invocation: Invocation) -> SummariseResult:
     metrics.add_metric("Rows", MetricUnit.Count, summary["rows"])
     metrics.flush_metrics()
     return summary
+
+
+def _state(event: SummariseCall, today: str) -> SummariseEvent:
+    """Return the state of the execution with its day.
+
+    If the first step failed, the rest of the state is the execution's input, which may be anything.
+
+    Raises:
+        UsageError: The day is none.
+    """
+    state, failure = event["state"], event["state"].get("failure")
+    is_input = isinstance(failure, dict) and "symbols" in failure
+    try:
+        day = checked_event({"date": state.get("date") or today}, RunOptions)["date"]
+    except UsageError:
+        if not is_input:
+            raise
+        day = today
+    return cast(SummariseEvent, {**({"failure": failure} if is_input else state), "date": day})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from stockstream.pipeline.errors import ListingsRefused, SourceError
 from stockstream.pipeline.listings.base import Company
 from stockstream.pipeline.polygon_api import PolygonApi
@@ -25,10 +23,8 @@ class PolygonListings:
         """
         companies: dict[str, Company] = {}
         try:
-            for page in self._api.pages("/v3/reference/tickers", market="stocks", active="true", limit=1000):
-                for row in json.loads(page).get("results") or []:
-                    if not isinstance(row, dict) or not isinstance(row.get("ticker"), str) or not row["ticker"]:
-                        raise ListingsRefused("polygon's list of tickers has a row without a ticker")
+            for _, rows in self._api.tickers_of("/v3/reference/tickers", market="stocks", active="true", limit=1000):
+                for row in rows:
                     companies[row["ticker"]] = Company(row["ticker"], str(row.get("name") or ""))
         except SourceError as error:
             raise ListingsRefused(str(error)) from None

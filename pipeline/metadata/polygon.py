@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from urllib.parse import quote
 
 from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.polygon_api import GOOD, KeyRefusedError, PolygonApi
+from stockstream.pipeline.symbols import fault
 
 TICKERS = "/v3/reference/tickers"
 
@@ -65,10 +67,7 @@ class PolygonReference(PolygonApi):
             return Page(path, None, str(error), symbol)
 
     def _list(self, **params: str) -> Iterator[Page]:
-        for text in self.pages(TICKERS, market="stocks", limit=1000, **params):
-            rows = json.loads(text).get("results") or []
-            if not all(isinstance(row, dict) and isinstance(row.get("ticker"), str) and row["ticker"] for row in rows):
-                raise SourceError("polygon's list of tickers has a row without a ticker")
+        for text, rows in self.tickers_of(TICKERS, market="stocks", limit=1000, **params):
             query = "&".join(f"{name}={value}" for name, value in params.items())
             yield Page(f"{TICKERS}?{query}", text, rows=len(rows))
 
@@ -85,4 +84,9 @@ def _company(text: str, path: str) -> str:
         raise SourceError(f"polygon {path}: the answer is malformed JSON") from None
     if not isinstance(body, dict) or body.get("status") not in GOOD or not isinstance(body.get("results"), dict):
         raise SourceError(f"polygon {path}: the answer has not the documented shape")
+    events = body["results"].get("events")
+    changes = [event.get("ticker_change") for event in events if isinstance(event, dict)] if events else []
+    for code in (str(change.get("ticker") or "-") for change in changes if isinstance(change, dict)):
+        if reason := fault(code):
+            raise SourceError(f"polygon {path}: {reprlib.repr(code)} is no symbol: {reason}")
     return text

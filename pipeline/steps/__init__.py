@@ -1,6 +1,6 @@
 """The steps of a run, one module each: `run(event, lake, …)` takes a small JSON event and returns a small JSON result.
 
-Their order, events and results are defined in `pipeline/events.py`.
+Their order, events and results are defined in `pipeline/events`.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ from importlib import import_module
 
 from stockstream.pipeline.events import REFRESHES, Event, Result
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.markets import Market
 
 
-def load_step(name: str) -> Callable[[Event, Lake, Market], Result]:
-    """Import the module of a step that refreshes silver; return its `run` as a function of event, lake and market.
+def load_step(name: str) -> Callable[[Event, Lake], Result]:
+    """Import the module of a step that refreshes or checks silver; return its `run`.
 
     Raises:
         KeyError: There is no such step.
     """
-    arguments = {step.name: step.arguments for step in REFRESHES}[name]
-    module = import_module(f"stockstream.pipeline.steps.{name}")
-    return lambda event, lake, market: module.run(event, lake, *arguments(market))
+    if name not in {step.name for step in REFRESHES}:
+        raise KeyError(name)
+    run: Callable[[Event, Lake], Result] = import_module(f"stockstream.pipeline.steps.{name}").run
+    return run

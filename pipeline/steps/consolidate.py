@@ -43,12 +43,18 @@ def run(event: ConsolidateEvent, lake: Lake) -> ConsolidateResult:
         CheckFailed: the bars that were to be published fail a check; the old generation stays.
     """
 
-    def make(before: Manifest) -> tuple[Change | None, ConsolidateResult]:
-        with session_at(lake, before) as con, staging_folder() as folder:
-            return _Consolidation(con, lake, before, folder).change(bool(event.get("full")))
-
-    published = publish(lake, "consolidate", make)
+    published = publish(lake, "consolidate", lambda before: change(event, lake, before))
     return {**published.report, "generation": published.generation}
+
+
+def change(event: ConsolidateEvent, lake: Lake, before: Manifest) -> tuple[Change | None, ConsolidateResult]:
+    """Merge the batch files into the bars of `before`, upload the new files, and return the change that names them.
+
+    Raises:
+        LakeError, CheckFailed: as in `run`.
+    """
+    with session_at(lake, before) as con, staging_folder() as folder:
+        return _Consolidation(con, lake, before, folder).change(bool(event.get("full")))
 
 
 @dataclass(frozen=True)

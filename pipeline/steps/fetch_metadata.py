@@ -19,8 +19,9 @@ from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.metadata.periods import SQL, is_up_to_date, merge
-from stockstream.pipeline.publishing import publish, sql_versions
+from stockstream.pipeline.publishing import candidate, publish, session_at, sql_versions
 from stockstream.pipeline.staging import stage, staging_folder, upload
+from stockstream.pipeline.verification import damaged
 from stockstream.sql.loader import load
 from stockstream.sql.session import explain
 
@@ -55,37 +56,67 @@ def run(
         LakeError: the lake cannot be read or written.
     """
     polygon = _fetch(provider, event, lake, market, now or datetime.now(UTC)) if provider else None
-
-    def make(before: Manifest) -> tuple[Change | None, FetchMetadataResult]:
-        table, inputs, full = before.table("metadata"), Inputs.of(lake), bool(event.get("full"))
-        report: FetchMetadataResult = {
-            "generation": None, "lists": 0, "rows": 0, "listed": 0, "code_changes": 0,
-            "reused": 0, "unlinked": 0, "polygon": polygon,
-        }  # fmt: skip
-        if not inputs.days or (is_up_to_date(table, inputs) and not full):
-            return None, report
-        con, report["lists"] = merge(lake, table, inputs, full)
-        with con, staging_folder() as folder:
-            counts = con.execute(load("steps/metadata_counts").text).fetchall()[0]
-            report["rows"], report["listed"], report["code_changes"] = counts
-            staged = stage(con, "FROM metadata", folder / "base.parquet", ROW_GROUP)
-            table = Table(
-                base=upload(lake, [staged], "metadata", "base", before.generation + 1),
-                through=inputs.days[-1],
-                made_from=inputs.checkpoint(inputs.days[-1]),
-                sql=sql_versions(*SQL),
-            )
-        return Change(tables={"metadata": table}), report
-
-    published = publish(lake, "metadata", make)
-    reused, unlinked = _doubts(lake) if published.generation else (0, 0)
-    return {**published.report, "reused": reused, "unlinked": unlinked, "generation": published.generation}
+    published = publish(lake, "metadata", lambda before: change(event, lake, before))
+    return {**published.report, "polygon": polygon, "generation": published.generation}
 
 
-def _doubts(lake: Lake) -> tuple[int, int]:
+def change(event: FetchMetadataEvent, lake: Lake, before: Manifest) -> tuple[Change | None, FetchMetadataResult]:
+    """Merge the lists of companies into the table of `before`, upload it, and return the change that names it.
+
+    If its file is gone or damaged, all lists are merged from the beginning.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+    (table, lost), inputs, full = _stored(lake, before), Inputs.of(lake), bool(event.get("full"))
+    report: FetchMetadataResult = {
+        "generation": None, "lists": 0, "rows": 0, "listed": 0, "code_changes": 0,
+        "reused": 0, "unlinked": 0, "polygon": None,
+    }  # fmt: skip
+    if lost:
+        report["rebuilt"] = lost
+    if not inputs.days or (is_up_to_date(table, inputs) and not full):
+        return None, report
+    con, report["lists"] = merge(lake, table, inputs, full)
+    with con, staging_folder() as folder:
+        counts = con.execute(load("steps/metadata_counts").text).fetchall()[0]
+        report["rows"], report["listed"], report["code_changes"] = counts
+        staged = stage(con, "FROM metadata", folder / "base.parquet", ROW_GROUP)
+        table = Table(
+            base=upload(lake, [staged], "metadata", "base", before.generation + 1),
+            through=inputs.days[-1],
+            made_from=inputs.checkpoint(inputs.days[-1]),
+            sql=sql_versions(*SQL),
+        )
+    publication = Change(tables={"metadata": table})
+    report["reused"], report["unlinked"] = _doubts(lake, candidate(before, publication))
+    return publication, report
+
+
+def lost(lake: Lake) -> str | None:
+    """Return which file of the newest table is gone or damaged, and how; None if there is none.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    return _stored(lake, head(lake))[1]
+
+
+def _stored(lake: Lake, before: Manifest) -> tuple[Table, str | None]:
+    """Return the table of a generation; an empty one, and the reason, if its file is gone or damaged."""
+    table = before.table("metadata")
+    bad = damaged(lake, table.files)
+    if not bad:
+        return table, None
+    lost = "; ".join(f"{key}: {reason}" for key, reason in bad.items())
+    logger.warning("metadata is merged from the beginning: %s", lost)
+    return Table(), lost
+
+
+def _doubts(lake: Lake, manifest: Manifest) -> tuple[int, int]:
     """Return the numbers of symbols that two companies have had, and of those that may be code changes."""
     views = ("reused_symbols", "unlinked_symbols")
-    with lake.session(no_files, *(f"views/{view}" for view in views)) as con:
+    with session_at(lake, manifest, no_files, *(f"views/{view}" for view in views)) as con:
         try:
             counts = [con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0] for view in views]
         except duckdb.Error as error:
@@ -103,7 +134,7 @@ def _fetch(
         raise UsageError(f"{day} is still to come: Polygon has the tickers of today and of past days")
     lake.prepare(market, today)
     report: PolygonReport = {"tickers": None, "delisted": None, "codes": 0, "refused": None}
-    table, stored = head(lake).table("metadata"), Inputs.of(lake)
+    (table, _), stored = _stored(lake, head(lake)), Inputs.of(lake)
     if not stored.has("polygon-tickers", day):
         pages = provider.tickers(day if day < today else None)
         report["tickers"] = tickers = sum(page.rows for page in pages)

@@ -9,9 +9,10 @@ from datetime import date, timedelta
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.derived import BEGINNING, DerivedTable, refresh
+from stockstream.pipeline.derived import BEGINNING, DerivedTable, changed, refresh
 from stockstream.pipeline.events import RefreshIndicatorsEvent, RefreshIndicatorsResult
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.sql.catalogue import KERNELS, catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.loader import HOME, load
@@ -53,12 +54,26 @@ def run(event: RefreshIndicatorsEvent, lake: Lake) -> RefreshIndicatorsResult:
     Only the days after base are computed, and the symbols whose past has changed; with `full` everything.
 
     Raises:
-        LakeError: the lake cannot be read or written.
+        LakeError: the lake cannot be read or written, or the table cannot be computed.
     """
     published = refresh(lake, TABLE.name, [TABLE], full=bool(event.get("full")))
     if published.generation is None:
         return {"generation": None}
-    return {"generation": published.generation, **published.report[TABLE.name]}
+    return {"generation": published.generation, **published.report[TABLE.name], "failed": {}}
+
+
+def change(
+    event: RefreshIndicatorsEvent, lake: Lake, before: Manifest
+) -> tuple[Change | None, RefreshIndicatorsResult]:
+    """Compute the indicators of the bars in `before`, upload them, and return the change; see `derived.changed`.
+
+    Raises:
+        LakeError: the lake cannot be listed.
+    """
+    change_of_tables, derived = changed(lake, before, [TABLE], full=bool(event.get("full")))
+    if change_of_tables is None:
+        return None, {"generation": None, "failed": derived.failed}
+    return change_of_tables, {"generation": None, **derived.tables[TABLE.name], "failed": derived.failed}
 
 
 def columns() -> list[str]:

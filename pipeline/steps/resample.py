@@ -10,12 +10,12 @@ from datetime import date
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.derived import DerivedTable, refresh
+from stockstream.pipeline.derived import DerivedTable, changed, refresh
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.events import ResampleEvent, ResampleResult
 from stockstream.pipeline.intervals import every
 from stockstream.pipeline.lake import SESSIONS, Lake
-from stockstream.pipeline.manifest import Table
+from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.sql.loader import load
 from stockstream.sql.session import set_variable
 
@@ -57,12 +57,30 @@ def run(event: ResampleEvent, lake: Lake) -> ResampleResult:
 
     Raises:
         UsageError: a name is not an interval.
-        LakeError: the lake cannot be read or written, or has no calendar.
+        LakeError: the lake cannot be read or written, or has no calendar, or a table cannot be computed.
     """
+    published = refresh(lake, "resample", _tables(event), inputs=_inputs(lake))
+    return {"generation": published.generation, "tables": published.report}
+
+
+def change(event: ResampleEvent, lake: Lake, before: Manifest) -> tuple[Change | None, ResampleResult]:
+    """Resample the bars of `before`, upload the tables, and return the change that names them; see `derived.changed`.
+
+    Raises:
+        UsageError, LakeError: as in `run`.
+    """
+    change_of_tables, derived = changed(lake, before, _tables(event), inputs=_inputs(lake))
+    return change_of_tables, {"generation": None, "tables": derived.tables, "failed": derived.failed}
+
+
+def _tables(event: ResampleEvent) -> list[ResampledBars]:
     names = event.get("intervals") or settings().resample
-    tables = [ResampledBars(f"bars_{name}", "steps/resample", every(name)) for name in names]
+    return [ResampledBars(f"bars_{name}", "steps/resample", every(name)) for name in names]
+
+
+def _inputs(lake: Lake) -> dict[str, str]:
+    """Return the checksum of the calendar."""
     calendar = lake.store.get(SESSIONS)
     if calendar is None:
         raise LakeError(f"{lake.uri} has no trading calendar, which `stockstream run` stores: run that first")
-    published = refresh(lake, "resample", tables, inputs={"calendar": hashlib.sha256(calendar.data).hexdigest()})
-    return {"generation": published.generation, "tables": published.report}
+    return {"calendar": hashlib.sha256(calendar.data).hexdigest()}

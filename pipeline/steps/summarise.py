@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from datetime import UTC, date, datetime
 from typing import Any
 
 from stockstream.pipeline.attempts import as_json, attempts_of, reason_of
@@ -13,6 +14,7 @@ from stockstream.pipeline.events import (
     CheckResult,
     ListingsReport,
     QuarantinedValues,
+    RefreshResult,
     Status,
     SummariseEvent,
     SummariseResult,
@@ -38,7 +40,9 @@ def run(event: SummariseEvent, lake: Lake, market: Market, source: str, environm
         for attempt in attempts_of(lake, event, batch, outcomes.get(batch["batchNumber"]))
     ]
     failures = {step: reason_of(error) for step, error in event.get("failure", {}).items()}
-    summary = summarised(batches, event.get("listings"), lake, source, market, event["date"], event, failures)
+    now = datetime.fromisoformat(text) if (text := event.get("now")) else datetime.now(UTC)
+    notes = past_day_notes(date.fromisoformat(event["date"]), market, now)
+    summary = summarised(batches, event.get("listings"), lake, source, market, event["date"], event, failures, notes)
     key = run_key(event["date"], event["run"], "summary")
     lake.update(key, lambda _: as_json({**summary, "run": event["run"], "environment": environment}))
     return {
@@ -70,7 +74,9 @@ def summarised(
     """
     missing = [symbol for batch in batches for symbol in batch["missing"]]
     dates = [day for batch in batches for day in (batch["first_date"], batch["last_date"]) if day]
-    refused = "; ".join(f"{step}: {reason}" for step, reason in {**failures, **_bad_checks(results)}.items())
+    refresh: RefreshResult | None = results.get("refresh")
+    failed = {**failures, **(refresh["failed"] if refresh else {}), **_bad_checks(results)}
+    refused = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     quarantined = _merged(batches)
     summary: Summary = {
         "status": "failed" if refused else _status(batches, quarantined),
@@ -90,10 +96,20 @@ def summarised(
         "missing": missing,
         "quarantined": quarantined,
         "notes": list(notes),
+        "generation": refresh["generation"] if refresh else None,
+        "stale": refresh["stale"] if refresh else [],
         "refused": refused or None,
     }
-    steps = {step.result: results[step.result] for step in REFRESHES if step.result in results}
-    return {**summary, **steps}  # type: ignore[typeddict-item]
+    later = {step.result: results[step.result] for step in REFRESHES if step.result in results}
+    later.pop("refresh", None)
+    return {**summary, **(refresh["parts"] if refresh else {}), **later}  # type: ignore[typeddict-item]
+
+
+def past_day_notes(day: date, market: Market, now: datetime) -> list[str]:
+    """Return what a person should know about a run whose day is past by the clock `now`; nothing about another run."""
+    if day >= market.today(now):
+        return []
+    return [f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
 
 
 def _merged(batches: Sequence[BatchResult]) -> list[QuarantinedValues]:
@@ -129,6 +145,8 @@ def _message(summary: Summary, run: str, uri: str) -> str:
     lines = [f"Run {run} of {summary['date']} on {summary['lake']}: {summary['status']}."]
     if summary["refused"]:
         lines.append(f"Failed: {summary['refused']}")
+    if summary["stale"]:
+        lines.append(f"Older than the bars: {', '.join(summary['stale'])}. The next run computes these tables.")
     if (listings := summary["listings"]) and listings["refused"]:
         used = f"that of {listings['list_of']} was used"
         lines.append(f"The list of companies was refused, {used}: {listings['refused']}")

@@ -6,13 +6,13 @@ import logging
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-from stockstream.pipeline.companies import believe, last_list, store_list
+from stockstream.pipeline.companies import believe, last_list, refuse_unusable, store_list
 from stockstream.pipeline.errors import ListingsRefused
 from stockstream.pipeline.events import Batch, SymbolsUpdate, UpdateSymbolsEvent
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings.base import ListingsSource
 from stockstream.pipeline.markets import Market
-from stockstream.pipeline.symbols import canonical
+from stockstream.pipeline.symbols import canonical, checked
 
 logger = logging.getLogger(__name__)
 
@@ -33,16 +33,18 @@ def run(
 
     Raises:
         ListingsRefused: There is neither a believable list nor an earlier one.
+        UsageError: One of the event's `symbols` cannot be a symbol.
     """
     day = date.fromisoformat(text) if (text := event.get("date")) else market.today(now or datetime.now(UTC))
     lake.prepare(market, day)
     if source is None:
-        symbols = list(dict.fromkeys(map(canonical, event.get("symbols") or ())))
+        symbols = list(dict.fromkeys(checked(canonical(name), "symbols") for name in event.get("symbols") or ()))
         return {"symbols": symbols, "symbolBatches": batches(symbols, batch_size), "metadata": None}
     before_day, before = last_list(lake, day)
     refused = None
     try:
         listings = source.companies()
+        refuse_unusable(listings)
         believe(len(listings), len(before), accept_smaller=bool(event.get("accept_smaller")))
         store_list(lake, day, listings)
     except ListingsRefused as refusal:

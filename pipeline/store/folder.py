@@ -34,11 +34,11 @@ class FolderStore:
 
     def list(self, prefix: str) -> dict[str, Listed]:
         """Return the files below a folder, without temporary ones."""
-        return self._files(prefix, "[!.]*")
+        return {key: file for key, file in self._files(prefix) if not _name(key).startswith(".")}
 
     def litter(self) -> dict[str, Listed]:
         """Return the temporary files."""
-        return self._files("", f"{_ASIDE}*")
+        return {key: file for key, file in self._files("") if _name(key).startswith(_ASIDE)}
 
     def get(self, key: str) -> Stored | None:
         """Return a file."""
@@ -47,8 +47,8 @@ class FolderStore:
                 return Stored(file.read(), _version(os.fstat(file.fileno())))
         except FileNotFoundError:
             return None
-        except OSError as error:
-            raise LakeError(f"cannot read {self.uri(key)}: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise LakeError(f"cannot read {self.uri(key)}: {_reason(error)}") from None
 
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write a temporary file, and rename it if the present file is still the one that was read."""
@@ -70,8 +70,8 @@ class FolderStore:
                     os.fsync(file.fileno())
                 aside.rename(path)
                 _sync_folder(path.parent)
-        except OSError as error:
-            raise LakeError(f"cannot write {path}: {error.strerror}") from None
+        except (OSError, ValueError) as error:
+            raise LakeError(f"cannot write {path}: {_reason(error)}") from None
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete files, under the lock, so that no writer is using a temporary file or comparing a present one."""
@@ -83,17 +83,28 @@ class FolderStore:
                     _sync_folder(path.parent)
             except FileNotFoundError:
                 continue
-            except OSError as error:
-                raise LakeError(f"cannot delete {path}: {error.strerror}") from None
+            except (OSError, ValueError) as error:
+                raise LakeError(f"cannot delete {path}: {_reason(error)}") from None
 
-    def _files(self, prefix: str, pattern: str) -> dict[str, Listed]:
-        files = {}
-        for path in sorted(path for path in (self.root / prefix).rglob(pattern) if path.is_file()):
-            with suppress(FileNotFoundError):  # deleted in the meantime
-                stat = path.stat()
-                age = timedelta(seconds=time.time() - stat.st_mtime)
-                files[str(path.relative_to(self.root))] = Listed(_version(stat), stat.st_size, age)
-        return files
+    def _files(self, prefix: str) -> Iterator[tuple[str, Listed]]:
+        """Yield the files below a folder, sorted, temporary ones too; none if there is no such folder.
+
+        Raises:
+            LakeError: a folder cannot be read, or is a file.
+        """
+        paths: list[Path] = []
+        try:
+            for folder, folders, names in os.walk(self.root / prefix, onerror=_refuse):
+                folders.sort()
+                paths += [Path(folder) / name for name in names]
+            for path in sorted(paths):
+                with suppress(FileNotFoundError):  # deleted in the meantime
+                    stat = path.stat()
+                    age = timedelta(seconds=time.time() - stat.st_mtime)
+                    yield str(path.relative_to(self.root)), Listed(_version(stat), stat.st_size, age)
+        except (OSError, ValueError) as error:
+            where = getattr(error, "filename", None) or self.uri(prefix)
+            raise LakeError(f"cannot read {where}: {_reason(error)}") from None
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -105,6 +116,20 @@ class FolderStore:
             raise LakeError(
                 f"another process has held {self.root}/.lock for {LOCK_SECONDS} s: is a run stopped or hanging?"
             ) from None
+
+
+def _refuse(error: OSError) -> None:
+    """Raise an error of `os.walk`, which would skip the folder; a folder that does not exist has no files."""
+    if not isinstance(error, FileNotFoundError):
+        raise error
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
+
+
+def _name(key: str) -> str:
+    return key.rsplit("/", 1)[-1]
 
 
 def _version(stat: os.stat_result) -> str:

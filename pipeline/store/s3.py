@@ -9,14 +9,18 @@ from typing import Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, IncompleteReadError, NoCredentialsError
+from botocore.parsers import ResponseParserError
+from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
 from stockstream.pipeline.errors import Conflict, LakeError, NoLake
+from stockstream.pipeline.store.answers import NotS3, check_answer, check_listing
 from stockstream.pipeline.store.base import Listed, Stored
 
 # 412: the condition does not hold; 409: another conditional write of this key is in progress, with the same outcome.
 _LOST = {409, 412}
 _PER_DELETE = 1000
+_ATTEMPTS = 5
 _ADVICE = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
     "SignatureDoesNotMatch": "the secret access key is wrong: check the AWS credentials in use",
@@ -27,6 +31,14 @@ _ADVICE = {
 }
 
 
+class _NoObject(Exception):
+    """There is no object with this key."""
+
+
+class _BodyLost(Exception):
+    """The connection ended in the middle of an object."""
+
+
 class S3Store:
     """Objects below s3://bucket/prefix, replaced by conditional puts."""
 
@@ -35,7 +47,11 @@ class S3Store:
         self.bucket, _, prefix = root.removeprefix("s3://").partition("/")
         self.prefix = f"{prefix}/" if prefix else ""
         # The SDK retries: a conditional put that is sent again can succeed only once, see put().
-        self._client: Any = boto3.client("s3", config=Config(retries={"mode": "standard", "total_max_attempts": 5}))
+        self._client: Any = boto3.client(
+            "s3", config=Config(retries={"mode": "standard", "total_max_attempts": _ATTEMPTS})
+        )
+        # By two wildcards, which botocore calls before its handler that makes a page with status 200 an error 500.
+        self._client.meta.events.register("before-parse.*.*", check_answer)
 
     def uri(self, key: str) -> str:
         """Return the s3:// URI of the object."""
@@ -47,6 +63,7 @@ class S3Store:
         with self._explained(prefix):
             pages = self._client.get_paginator("list_objects_v2")
             for page in pages.paginate(Bucket=self.bucket, Prefix=f"{self.prefix}{prefix}"):
+                check_listing(page)
                 now = parsedate_to_datetime(page["ResponseMetadata"]["HTTPHeaders"]["date"])
                 for item in page.get("Contents", []):
                     listed = Listed(item["ETag"], item["Size"], now - item["LastModified"])
@@ -61,10 +78,23 @@ class S3Store:
         """Return an object."""
         try:
             with self._explained(key):
-                answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
-                return Stored(answer["Body"].read(), answer["ETag"])
-        except KeyError:
+                return self._read(key)
+        except _NoObject:
             return None
+
+    @retry(
+        retry=retry_if_exception_type(_BodyLost),
+        stop=stop_after_attempt(_ATTEMPTS),
+        wait=wait_random_exponential(multiplier=0.1, max=10),
+        reraise=True,
+    )
+    def _read(self, key: str) -> Stored:
+        """Return an object; read it again if its body breaks off, as the SDK's retries end with the headers."""
+        answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key)
+        try:
+            return Stored(answer["Body"].read(), answer["ETag"])
+        except (HTTPClientError, IncompleteReadError) as error:
+            raise _BodyLost(str(error)) from None
 
     def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
         """Write an object if it does not exist yet, or still has the version that was read."""
@@ -72,7 +102,7 @@ class S3Store:
         try:
             with self._explained(key):
                 self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
-        except KeyError:
+        except _NoObject:
             raise Conflict(f"{self.uri(key)} was deleted in the meantime") from None
         except Conflict:
             # The SDK sends a put again if its answer was lost, and the second one then conflicts with the first.
@@ -84,30 +114,39 @@ class S3Store:
         """Delete objects, a thousand per request."""
         names = [{"Key": self.prefix + key} for key in keys]
         for at in range(0, len(names), _PER_DELETE):
-            part = {"Objects": names[at : at + _PER_DELETE], "Quiet": True}
+            part = names[at : at + _PER_DELETE]
             with self._explained(""):
-                answer = self._client.delete_objects(Bucket=self.bucket, Delete=part)
+                answer = self._client.delete_objects(Bucket=self.bucket, Delete={"Objects": part})
+                if len(answer.get("Deleted", [])) + len(answer.get("Errors", [])) < len(part):
+                    raise NotS3("an answer that does not name the deleted objects")
             for error in answer.get("Errors", []):
                 reason = _ADVICE.get(error["Code"], error.get("Message", error["Code"]))
                 raise LakeError(f"cannot delete s3://{self.bucket}/{error['Key']}: {reason}")
 
     @contextmanager
     def _explained(self, key: str) -> Iterator[None]:
-        """Turn an error of boto3 into an error of one line; KeyError if there is no such object."""
+        """Turn an error of boto3 into an error of one line; _NoObject if there is no such object."""
         try:
             yield
         except ClientError as error:
             code = error.response.get("Error", {}).get("Code", "")
             status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode")
             if code == "NoSuchKey":
-                raise KeyError(key) from None
+                raise _NoObject from None
             if status in _LOST:
                 raise Conflict(f"{self.uri(key)} was written by another run in the meantime") from None
             error_type = NoLake if code == "NoSuchBucket" else LakeError
-            raise error_type(f"cannot use {self.uri(key)}: {_ADVICE.get(code, error)}") from None
+            page = error.response.get("Page")
+            reason = f"a page of a proxy or a portal answered ({page})" if page else _ADVICE.get(code, error)
+            raise error_type(f"cannot use {self.uri(key)}: {reason}") from None
+        except NotS3 as error:
+            raise LakeError(
+                f"cannot use {self.uri(key)}: what answered is not S3 ({error}): check the network, the proxy and "
+                "AWS_ENDPOINT_URL"
+            ) from None
         except NoCredentialsError:
             raise LakeError(
                 f"cannot use {self.root}: no AWS credentials found: set AWS_PROFILE or AWS_ACCESS_KEY_ID, or log in"
             ) from None
-        except BotoCoreError as error:
+        except (BotoCoreError, ResponseParserError, _BodyLost) as error:
             raise LakeError(f"cannot use {self.uri(key)}: {error}") from None

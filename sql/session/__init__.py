@@ -1,7 +1,8 @@
 """Open DuckDB connections on a lake, with extensions, credentials, files, views and indicators.
 
 connection.py opens the connection; lake_files.py decides which files the views read; s3.py gives access to S3;
-locations.py interprets lake URIs; explanations.py turns DuckDB's errors into messages.
+locations.py interprets lake URIs; access.py checks the permissions of folders; explanations.py turns DuckDB's errors
+into messages.
 """
 
 from stockstream.sql.session.connection import connect

@@ -9,6 +9,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME, load, macros, rules, views
+from stockstream.sql.session.access import require_readable
 from stockstream.sql.session.lake_files import (
     FileFilter,
     list_files,
@@ -27,6 +28,7 @@ def connect(
     verify: bool = True,
     generation: int | None = None,
     only: Sequence[str] | None = None,
+    manifest: str | None = None,
 ) -> DuckDBPyConnection:
     """Return a DuckDB connection with every view and macro of `sql/README.md`, on the files that the lake has now.
 
@@ -40,18 +42,23 @@ def connect(
       and the batch files that it does not contain.
     - `only`: the files of the views to create, as `loader.views_for` returns them, which saves 0.1 s; None: all views,
       and the macros of the indicators.
+    - `manifest`: a local file with a manifest that is read instead of the newest one; the pipeline computes the tables
+      of a run one from the other before it publishes them.
 
     Raises:
-        LakeError: the lake cannot be listed: no credentials, wrong ones, no such bucket, no connection.
+        LakeError: the lake cannot be listed: no permission or credentials, no such bucket, no connection.
         UsageError: `lake` is not the URI of a lake.
     """
     lake = normalise(lake)
+    if not lake.startswith("s3://"):
+        require_readable(lake)
     con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
     set_variable(con, "lake", lake)
     set_variable(con, "sql_home", str(HOME))
     if lake.startswith("s3://"):
         open_s3(con, lake)
     set_generation(con, generation)
+    set_variable(con, "candidate", manifest)
     _create_views(con, only)
     list_files(con, lake)
     pick_files(con, lake, file_filter, verify=verify and (only is None or "views/read_raw" in only))

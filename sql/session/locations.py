@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from datetime import date
 from pathlib import Path
 
 from stockstream.sql.errors import UsageError
+from stockstream.sql.text import printable
 
 
 def normalise(lake: str) -> str:
@@ -17,6 +19,8 @@ def normalise(lake: str) -> str:
     """
     if not isinstance(lake, str):
         raise UsageError(f"lake: {type(lake).__name__} is no lake: write the text of a folder or of s3://bucket/prefix")
+    if printable(lake) != lake:
+        raise UsageError(f"{printable(lake)} cannot be a lake: its name has a control character")
     if any(character in lake for character in "*?["):  # DuckDB cannot escape them in lists of files
         raise UsageError(f"{lake} cannot be a lake: * ? [ in its name are patterns to DuckDB")
     if lake.startswith("s3://"):
@@ -26,8 +30,8 @@ def normalise(lake: str) -> str:
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]*:/", lake):
         advice = "write s3://, two slashes" if lake.lower().startswith("s3:") else "name a folder or s3://bucket/prefix"
         raise UsageError(f"{lake} is no lake: {advice}")
-    folder = Path(lake or ".").expanduser()
-    if folder.is_file():
+    folder = Path(os.path.expanduser(lake or "."))  # noqa: PTH111 (which raises nothing without a home)
+    if os.path.isfile(folder):  # noqa: PTH113 (which raises nothing for a folder without permission)
         raise UsageError(f"{lake} is a file: a lake is a folder or s3://bucket/prefix")
     return str(folder).rstrip("/") or "/"
 

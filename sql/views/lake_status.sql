@@ -4,14 +4,15 @@ title: What the lake contains, in one row.
 status: active
 grain: one row
 params: {}
-needs: [latest_bars, pending, symbols]
+needs: [latest_bars, pending, stale_tables, symbols]
 variables: [lake, manifest, unreadable_files]
 returns: lake, listed (companies in the newest list), listed_on, generation (0 for none), batch_files,
   fresh_files (batch files not consolidated yet), unreadable_files, symbols (with bars), bars, first_date, last_date,
-  unsettled (pending rows), last_fetch
+  unsettled (pending rows), last_fetch, stale_tables (a list of {name, reason})
 example: FROM lake_status()
 changes:
   - 2026-11-21 first version
+  - 2026-11-27 stale_tables
 --- */
 CREATE OR REPLACE MACRO lake_status() AS TABLE
 SELECT
@@ -27,5 +28,8 @@ SELECT
     min(date) FILTER (WHERE close IS NOT NULL) AS first_date,
     max(date) FILTER (WHERE close IS NOT NULL) AS last_date,
     (SELECT count(*) FROM pending) AS unsettled,
-    max(fetch_timestamp) AS last_fetch
+    max(fetch_timestamp) AS last_fetch,
+    (
+        SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
+    ) AS stale_tables
 FROM latest_bars;

@@ -560,6 +560,7 @@ def test_env_file_is_honoured_and_the_environment_is_stronger(
 def test_bucket_of_the_env_file_is_the_lake(s3: Any, lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
     bucket = s3.new_bucket()
     monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("STOCKSTREAM_TRUST_ENV_FILE", "1")
     Path(".env").write_text(f"S3_BUCKET_NAME={bucket}\nAWS_ENDPOINT_URL={s3.url}\n")
     assert_one_error(run_cli("status"), 2, f"s3://{bucket} is no lake")
     for path in Path(lake).rglob("*.*"):

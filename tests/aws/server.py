@@ -23,11 +23,13 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
-from moto.s3.models import FakeDeleteMarker
+from moto.s3.models import FakeBucket, FakeDeleteMarker
+from moto.s3.responses import S3Response
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
 from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguageParser
 from moto.stepfunctions.responses import StepFunctionResponse
 
+from tests.aws import conditions
 from tests.aws.lambdas import Invoked, Lambdas
 from tests.aws.sandbox import Function
 from tests.s3_server import CREDENTIALS, REGION, S3Server
@@ -58,6 +60,9 @@ class LoopbackAws:
             patch.object(BaseResponse, "call_action", self._call_action()),
             patch.object(retrier_decl, "time", self),
             patch.object(BudgetsResponse, "create_budget", self._create_budget()),
+            # moto takes every condition of a bucket policy as not met.
+            patch.object(S3Response, "_key_response", conditions.noting(S3Response._key_response)),
+            patch.object(FakeBucket, "get_permission", conditions.permission),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]

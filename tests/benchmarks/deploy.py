@@ -39,7 +39,9 @@ SECONDS_PER_SYMBOL = 2.5
 """Time that a symbol waits for Yahoo: the pause of two seconds between requests, and the response."""
 SEEDS = {"pipeline": 1.41, "all": 7.0}
 """Costs of the predecessor systems in US dollars per month: the pipeline alone, and everything (7 to 15)."""
-ALARMS, METRICS, DASHBOARDS = 20, 3, 1
+ALARMS = 2 + 2 * len(spec()["functions"]) + 1
+"""Of runs, of the errors and the duration of each function, and of the throttles of fetch_batch."""
+METRICS, DASHBOARDS, KEYS = 3, 1, 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Run:
     invoked: Sequence[Invoked]
     requests: Mapping[str, Counter[str]]
     """S3 requests per function: put or get."""
+    publications: int
+    """Manifests that were put."""
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -76,6 +80,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         aws.lambdas.forget()
         daily = _execute(aws, machine, DAYS[1], size)
         yield from _overhead(daily, symbols, size)
+        yield from _requests(daily)
         yield from _cold_starts(aws)
         yield from _packages()
         grown = _stored(aws, settings["STOCKSTREAM_LAKE"]) - first
@@ -116,8 +121,10 @@ def _execute(aws: LoopbackAws, machine: str, day: date, size: int) -> Run:
         if request.path.startswith("/lake-"):
             is_put = request.method == "PUT" or "list-type" in request.query
             by_function[request.access_key]["put" if is_put else "get"] += 1
+    put = {request.path for request in aws.s3.requests[requests:] if request.method == "PUT"}
+    publications = sum("/state/manifests/" in path for path in put)
     new = aws.lambdas.invoked[invoked:]
-    return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function)
+    return Run(wall, wall - _covered([(one.began, one.ended) for one in new]), new, by_function, publications)
 
 
 def _covered(spans: Sequence[tuple[float, float]]) -> float:
@@ -138,17 +145,31 @@ def _overhead(daily: Run, symbols: int, size: int) -> Iterator[Figure]:
     yield Figure("the state machine's own time (no function runs)", daily.without_function, "s")
     share = 100 * daily.without_function / source
     yield Figure("the same, of the source's own time at full scale", share, "%", 5)
-    stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in spec()["functions"]}
+    used = {one.function for one in daily.invoked}
+    stages = {name: max(one.cpu for one in daily.invoked if one.function == name) for name in used}
     alone = daily.without_function + sum(stages.values())
     yield Figure("all beyond the source, cold, had each function a processor, of the same", 100 * alone / source, "%")
 
 
+def _requests(daily: Run) -> Iterator[Figure]:
+    yield Figure("publications of a run", daily.publications, "manifests", 1)
+    after = [counted for name, counted in daily.requests.items() if name not in ("update_symbols", "fetch_batch")]
+    requests = sum(counted.total() for counted in after)
+    yield Figure("S3 requests of a run after the fetch, all but the fetch", requests, "requests")
+    puts = sum(counted["put"] for counted in after)
+    yield Figure("of these: puts and lists, which cost 12 times a get", puts, "requests")
+
+
 def _cold_starts(aws: LoopbackAws) -> Iterator[Figure]:
     """Invoke each function alone, from a cold start to its first result."""
-    event: dict[str, Any] = {"date": str(DAYS[1]), "symbols": ["0000"], "intervals": ["3d"], "run": "cold", "state": {}}
+    events: dict[str, dict[str, Any]] = {
+        "update_symbols": {"input": {"date": str(DAYS[1]), "symbols": ["0000"]}},
+        "fetch_batch": {"date": str(DAYS[1]), "symbols": ["0000"], "batchNumber": 0},
+        "summarise": {"state": {}},
+    }
     for name in spec()["functions"]:
         aws.lambdas.forget()
-        aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({**event, "batchNumber": 0}))
+        aws.client("lambda").invoke(FunctionName=name, Payload=json.dumps({"run": "cold", **events.get(name, {})}))
         one = aws.lambdas.invoked[-1]
         yield Figure(f"cold start to first result: {name}", one.started + one.ran, "s")
 
@@ -177,11 +198,18 @@ def _costs(daily: Run, stored: float, checked: bool) -> Iterator[Figure]:
         times = RUNS * (batches / measured["fetch_batch"] if name == "fetch_batch" else 1)
         usage["s3_put"] += times * counted["put"]
         usage["s3_get"] += times * counted["get"]
-    usage["states_transition"] += RUNS * (2 * batches + 30)
+    usage["states_transition"] += RUNS * (2 * batches + 10)
     usage["schedule_invocation"] += RUNS
     usage["s3_gb_month"] += stored / 1e9
     pipeline = monthly(usage)
-    watching = monthly({"alarm_metric_month": ALARMS, "custom_metric_month": METRICS, "dashboard_month": DASHBOARDS})
+    watching = monthly(
+        {
+            "alarm_metric_month": ALARMS,
+            "custom_metric_month": METRICS,
+            "dashboard_month": DASHBOARDS,
+            "kms_key_month": KEYS,
+        }
+    )
     for cost in [*pipeline, *watching]:
         yield Figure(f"a month of {ASX:,} symbols: {cost.what}", cost.dollars, "$ at list price")
     run, everything = (sum(cost.dollars for cost in some) for some in (pipeline, [*pipeline, *watching]))

@@ -150,7 +150,7 @@ def kill_at_every_write(
     place = "s3" if lake_uri.startswith("s3://") else "folder"
 
     def between(undisturbed: str, state: str) -> set[State]:
-        """Return what readers may see during a run: any subset of its batches, then all of them merged."""
+        """Return what readers may see during a run before its one generation: any subset of its batches."""
         after = objects(undisturbed, s3_server)
         held = objects(prepare(state, "held"), s3_server)
         batches = [key for key in after if key.startswith(RAW) and key not in held]
@@ -161,8 +161,7 @@ def kill_at_every_write(
                 for key in some:
                     lake.store.put(key, after[key], replaces=None)
                 found.add(look(lake.uri))
-        consolidate({}, lake)
-        return found | {look(lake.uri)}
+        return found
 
     def kill(step: Step) -> None:
         undisturbed = prepare(step.state, "undisturbed")

@@ -40,16 +40,16 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("state", "day", "puts"),
-    [("empty", FIRST, 8), ("first", SECOND, 15)],
+    [("empty", FIRST, 14), ("first", SECOND, 9)],
     ids=["new", "daily"],
 )
 def test_a_run_killed_at_every_write(
     state: str, day: date, puts: int, kill_at_every_write: Kill, tmp_path: Path
 ) -> None:
-    """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and generations.
+    """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and a generation.
 
-    A generation is three puts, its file, its manifest and the pointer; there is one each of metadata, bars, resampled
-    bars and indicators.
+    A generation is the files of metadata, bars, resampled bars and indicators (of the last three a base and a delta, or
+    a delta only), its manifest and the pointer.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, before_only=True))

@@ -70,7 +70,7 @@ def test_a_batch_without_time_left_stores_what_it_has_fetched(lake: Lake, yahoo:
 
 
 def test_an_executions_input_is_checked(lake: Lake) -> None:
-    with pytest.raises(Exception, match="the execution's input: symbol: Extra inputs are not permitted") as caught:
+    with pytest.raises(Exception, match=r"no key input.symbol: .* did you mean symbols\?") as caught:
         update_symbols.handler({"run": "one", "input": {"symbol": ["AAA"]}}, Context([100]))
     assert type(caught.value).__name__ == "UsageError"
 
@@ -86,7 +86,6 @@ def test_an_execution_may_name_symbols_and_a_range(batch_size: str, lake: Lake) 
         "2026-01-09",
         None,
     )
-    assert plan["intervals"] == settings().resample
 
 
 def test_a_plain_step_is_a_handler_under_its_name(lake: Lake) -> None:

@@ -63,6 +63,11 @@ def left_over(deployment: Deployment) -> dict[str, list[str]]:
         "dashboards": client("cloudwatch").list_dashboards()["DashboardEntries"],
         "log groups": client("logs").describe_log_groups()["logGroups"],
         "roles": [one for one in client("iam").list_roles()["Roles"] if one["RoleName"].startswith("stockstream")],
+        "keys": [
+            key["KeyId"]
+            for key in client("kms").list_keys()["Keys"]
+            if client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]["Enabled"]
+        ],
         "Glue": client("glue").get_databases()["DatabaseList"],
     }
     return {name: list(items) for name, items in things.items() if items}

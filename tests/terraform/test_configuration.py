@@ -14,7 +14,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from stockstream.pipeline.events import STEPS
+from stockstream.pipeline.events import PARTS, STEPS
 from stockstream.pipeline.runner import MAX_CONCURRENT_BATCHES
 from stockstream.terraform.packages import handler, spec
 from tests.s3_server import S3Server
@@ -84,14 +84,27 @@ def test_the_state_machine_runs_the_steps_of_the_list() -> None:
         if step not in (STEPS[0], STEPS[-1]):  # the first returns the state, the last the execution's output
             assert definition["ResultPath"] == f"$.{step.result}"
         (catch,) = definition["Catch"]
-        last = step is STEPS[-1]
         assert catch == {
             "ErrorEquals": ["States.ALL"],
             "ResultPath": f"$.failure.{step.result}",
-            "Next": "NotifyWithoutSummary" if last else STEPS[-1].state,
+            "Next": {"refresh": "RefreshBars", "summarise": "NotifyWithoutSummary"}.get(step.name, STEPS[-1].state),
         }
         state = definition["Next"]
     assert WORKFLOW["States"]["FetchBatches"]["MaxConcurrency"] == MAX_CONCURRENT_BATCHES
+
+
+def test_if_the_tables_cannot_be_computed_the_bars_alone_are_published() -> None:
+    refresh, alone = WORKFLOW["States"]["Refresh"], WORKFLOW["States"]["RefreshBars"]
+    assert alone["Parameters"] == {**refresh["Parameters"], "only": ["consolidate"]}
+    assert "consolidate" in {part.result for part in PARTS}
+    for name in ("Resource", "ResultPath", "Retry", "Next"):
+        assert alone[name] == refresh[name]
+    (catch,) = alone["Catch"]
+    assert (catch["ResultPath"], catch["Next"]) == ("$.failure.consolidate", STEPS[-1].state)
+
+
+def test_the_package_of_refresh_has_its_parts() -> None:
+    assert spec()["functions"]["refresh"]["parts"] == [part.name for part in PARTS]
 
 
 def test_every_task_is_retried() -> None:
@@ -102,17 +115,25 @@ def test_every_task_is_retried() -> None:
 
 
 def test_every_step_of_the_list_is_a_function() -> None:
-    """With its title, a handler that exists, and its rights."""
-    assert {name: one["description"] for name, one in spec()["functions"].items()} == {
-        step.name: step.title for step in STEPS
-    }
+    """With its title, a handler that exists, and its rights; `vacuum` is no step, and has its own schedule."""
+    described = {name: one["description"] for name, one in spec()["functions"].items()}
+    assert described.pop("vacuum")
+    assert described == {step.name: step.title for step in STEPS}
     for name in spec()["functions"]:
         module, attribute = handler(name).rsplit(".", 1)
         assert callable(getattr(import_module(module), attribute)), name
     access = (ROOT / "terraform/modules/functions/access.tf").read_text()
     for table in ("reads", "writes"):
         (body,) = re.findall(rf"^  {table} += {{\n(.*?)^  }}", access, re.MULTILINE | re.DOTALL)
-        assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [step.name for step in STEPS], table
+        assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [*(step.name for step in STEPS), "vacuum"], table
+
+
+def test_only_vacuum_may_delete_and_nothing_that_a_source_has_delivered() -> None:
+    access = (ROOT / "terraform/modules/functions/access.tf").read_text()
+    (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", access, re.MULTILINE | re.DOTALL)
+    assert body.strip() == 'vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]'
+    for path in (ROOT / "terraform").rglob("*.tf"):
+        assert path.read_text().count("s3:Delete") == (path.name == "access.tf"), path
 
 
 def test_every_module_states_its_versions() -> None:

@@ -6,6 +6,7 @@ import json
 import re
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from fnmatch import fnmatch
 from pathlib import Path
@@ -13,14 +14,18 @@ from typing import Any
 
 import pytest
 import time_machine
+from botocore.exceptions import ClientError
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import Summary
+from stockstream.pipeline.generations import head, history
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.terraform.packages import spec
+from tests.aws.lambdas import Invoked
+from tests.aws.sandbox import Function
 from tests.terraform.conftest import Deployment
 from tests.terraform.deployment import TerraformError
 from tests.terraform.evidence import contents, left_over, output_of_duckdb, policies, stored
@@ -84,6 +89,7 @@ def test_a_run_results_in_the_same_lake_as_a_local_run(deployment: Deployment, t
     ran = deployment.fire(date="2026-08-07", batch_size=BATCH)
     assert (ran.status, ran.output["status"], deployment.mails()) == ("SUCCEEDED", "complete", [])
     assert ran.output["symbols"] == len(SYMBOLS)
+    assert [(one.generation, one.step) for one in history(Lake(deployment.lake))] == [(1, "run")]
     assert stored(deployment, "2026-08-07") == SYMBOLS
 
     folder = tmp_path / "lake"
@@ -96,8 +102,11 @@ def test_a_run_results_in_the_same_lake_as_a_local_run(deployment: Deployment, t
     assert ours.keys() == theirs.keys()
     assert {key for key in ours if ours[key] != theirs[key]} == set()
     summary = deployment.object(ran.output["key"])
-    same = Summary.__annotations__.keys() - {"lake", "notes"} | {"check"}  # the local run notes that its day is past
+    same = Summary.__annotations__.keys() - {"lake"} | {"check"}
     assert {name: summary[name] for name in same} == {name: result[name] for name in same}
+    assert summary["notes"] == [
+        "the day of this run is 2026-08-07: later bars are not fetched, and those in the lake stay"
+    ]
 
 
 def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
@@ -108,7 +117,7 @@ def test_the_same_day_again_changes_no_data(deployment: Deployment) -> None:
 
 
 def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: Deployment) -> None:
-    no_number: Any = {"amount": "none"}
+    no_number: Any = "none"
     deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 10): no_number}))
     ran = deployment.fire(date="2026-08-10", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "partial")
@@ -118,7 +127,7 @@ def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: D
     assert mail["Subject"] == "stockstream dev: ASX 2026-08-10 partial"
     assert f"0 of {len(SYMBOLS)} symbols are missing" in mail["Message"]
     assert "no dividend that can be read" in mail["Message"]
-    assert "the first: AAX" in mail["Message"]
+    assert "the first: AAX 2026-08-10 'none'" in mail["Message"]
 
 
 def test_a_batch_is_retried_after_a_rate_limit(deployment: Deployment) -> None:
@@ -151,19 +160,52 @@ def test_the_next_run_fetches_a_batch_that_timed_out(deployment: Deployment) -> 
     assert stored(deployment, "2026-08-12") == SYMBOLS
 
 
+def test_if_refresh_dies_the_bars_alone_are_published(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a timeout, as all tables are too much for it; the next run computes the others."""
+    lambdas = deployment.aws.lambdas
+    invoke = lambdas.invoke
+
+    def invoke_briefly(function: Function, event: bytes) -> Invoked:
+        is_whole = function.name.endswith("-refresh") and "only" not in json.loads(event)
+        return invoke(replace(function, timeout=1.0) if is_whole else function, event)
+
+    before = head(Lake(deployment.lake))
+    with monkeypatch.context() as patched:
+        patched.setattr(lambdas, "invoke", invoke_briefly)
+        ran = deployment.fire(date="2026-08-13", batch_size=BATCH)
+    assert ran.status == "FAILED"
+    assert [state for state in ran.entered if "Refresh" in state or state == "Check"] == [
+        "Refresh", "RefreshBars", "Check",
+    ]  # fmt: skip
+    assert stored(deployment, "2026-08-13") == SYMBOLS
+    newest = head(Lake(deployment.lake))
+    written = {name for name, table in newest.tables.items() if table.generation == newest.generation}
+    assert (newest.generation, written) == (before.generation + 1, {"bars"})
+    (mail,) = deployment.mails()
+    assert "refresh: Sandbox.Timedout: " in mail["Message"]
+    assert "Older than the bars: bars_13d, bars_21d, " in mail["Message"]
+    summary = deployment.object(f"state/runs/2026-08-13/{ran.name}/summary.json")
+    assert (summary["status"], summary["generation"]) == ("failed", newest.generation)
+    assert {"indicators", "metadata"} <= set(summary["stale"])
+
+    again = deployment.fire(date="2026-08-13", batch_size=BATCH)
+    assert (again.status, deployment.object(again.output["key"])["stale"]) == ("SUCCEEDED", [])
+    assert head(Lake(deployment.lake)).generation == newest.generation + 1
+
+
 def test_a_batch_can_be_fetched_by_hand(deployment: Deployment) -> None:
     """Without batch or symbols: all symbols of the lake's list, in a file without a batch suffix."""
     response = deployment.aws.client("lambda").invoke(
-        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps({"date": "2026-08-13"})
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps({"date": "2026-08-14"})
     )
     result = json.loads(response["Payload"].read())
     assert "FunctionError" not in response, result
-    assert (result["key"], result["rows"], result["missing"]) == ("raw-data/2026-08-13.parquet", len(SYMBOLS), 0)
-    assert stored(deployment, "2026-08-13") == SYMBOLS
+    assert (result["key"], result["rows"], result["missing"]) == ("raw-data/2026-08-14.parquet", len(SYMBOLS), 0)
+    assert stored(deployment, "2026-08-14") == SYMBOLS
 
 
 def test_the_same_batch_twice_at_once_stores_every_bar_once(deployment: Deployment) -> None:
-    event = {"date": "2026-08-14", "batchNumber": 0, "symbols": SYMBOLS[:BATCH]}
+    event = {"date": "2026-08-17", "batchNumber": 0, "symbols": SYMBOLS[:BATCH]}
     client, function = deployment.aws.client("lambda"), deployment.outputs["function_arns"]["fetch_batch"]
 
     def fetch(_: int) -> int:
@@ -175,12 +217,116 @@ def test_the_same_batch_twice_at_once_stores_every_bar_once(deployment: Deployme
     assert fetch(0) == 0
 
 
+def test_old_generations_are_deleted_by_a_function_of_its_own(deployment: Deployment) -> None:
+    """A week after they were replaced, and nothing that a source has delivered."""
+    client, lake = deployment.aws.client("lambda"), Lake(deployment.lake)
+
+    def vacuum() -> dict[str, Any]:
+        response = client.invoke(FunctionName=deployment.outputs["function_arns"]["vacuum"], Payload=b"{}")
+        result: dict[str, Any] = json.loads(response["Payload"].read())
+        assert "FunctionError" not in response, result
+        return result
+
+    before = set(lake.store.list(""))
+    assert (vacuum()["manifests"], set(lake.store.list(""))) == ([], before)
+    deployment.aws.s3.age(deployment.lake, days=8)
+    result = vacuum()
+    gone = before - set(lake.store.list(""))
+    assert len(result["manifests"]) > 3
+    assert {"/".join(key.split("/")[:2]) for key in gone} > {"silver/bars", "state/manifests"}
+    assert {key.split("/")[0] for key in gone} == {"silver", "state"}
+    assert {key.split("/")[1] for key in gone if key.startswith("state")} <= {"manifests", "checks"}
+    assert stored(deployment, "2026-08-07") == SYMBOLS
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
+
+
+def test_old_generations_are_deleted_on_sunday_night(deployment: Deployment) -> None:
+    schedule = deployment.aws.client("scheduler").get_schedule(Name="stockstream-dev-vacuum")
+    assert (schedule["ScheduleExpression"], schedule["ScheduleExpressionTimezone"], schedule["State"]) == (
+        "cron(0 3 ? * SUN *)",
+        "Australia/Sydney",
+        "ENABLED",
+    )
+    assert schedule["Target"]["Arn"] == deployment.outputs["function_arns"]["vacuum"]
+
+
+@pytest.mark.parametrize(
+    ("key", "condition", "status"),
+    [
+        ("raw-data/2026-08-07-batch-0.parquet", {}, 403),
+        ("raw-data/2026-08-07-batch-0.parquet", {"IfMatch": "*"}, 403),
+        ("raw-data/2026-08-07-batch-0.parquet", {"IfNoneMatch": "*"}, 412),
+        ("raw-data/2026-08-07-batch-99.parquet", {}, 403),
+        ("silver/bars/new.parquet", {}, 403),
+        ("silver/bars/new.parquet", {"IfMatch": "*"}, 403),
+        ("state/manifests/999999.json", {}, 403),
+        ("state/current.json", {}, 403),
+        ("state/current.json", {"IfMatch": "another"}, 412),
+        ("state/sessions.parquet", {}, 403),
+        ("symbols/2026-08-07-symbols.csv", {}, 403),
+        ("quarantine/2026-08-07-batch-0.parquet", {}, 403),
+        ("athena-results/any.csv", {}, 200),
+    ],
+)
+def test_the_bucket_refuses_to_replace_what_its_writer_has_not_read(
+    key: str, condition: dict[str, str], status: int, deployment: Deployment
+) -> None:
+    client, bucket = deployment.aws.client("s3"), deployment.outputs["bucket"]
+    try:
+        answer = client.put_object(Bucket=bucket, Key=key, Body=b"any", **condition)
+    except ClientError as error:
+        answer = error.response
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == status
+
+
+def test_what_an_execution_fails_for_is_logged(deployment: Deployment) -> None:
+    machine = deployment.aws.client("stepfunctions").describe_state_machine(
+        stateMachineArn=deployment.outputs["state_machine_arn"]
+    )
+    logging = machine["loggingConfiguration"]
+    assert (logging["level"], logging["includeExecutionData"]) == ("ERROR", True)
+    (destination,) = logging["destinations"]
+    arn = destination["cloudWatchLogsLogGroup"]["logGroupArn"]
+    groups = deployment.aws.client("logs").describe_log_groups(logGroupNamePrefix="/aws/vendedlogs/")["logGroups"]
+    assert [arn] == [f"{group['arn'].removesuffix(':*')}:*" for group in groups]
+
+
+def test_the_topic_is_encrypted_and_only_the_deployment_publishes_to_it(deployment: Deployment) -> None:
+    topic = deployment.aws.client("sns").get_topic_attributes(TopicArn=deployment.outputs["topic_arn"])["Attributes"]
+    key = deployment.aws.client("kms").describe_key(KeyId=topic["KmsMasterKeyId"])["KeyMetadata"]
+    assert (key["Arn"], key["KeyManager"], key["Enabled"]) == (topic["KmsMasterKeyId"], "CUSTOMER", True)
+    statements = json.loads(topic["Policy"])["Statement"]
+    assert [one["Sid"] for one in statements] == ["StateMachine", "Alarms", "NoOtherRole", "TlsOnly"]
+    alarms = deployment.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    allowed = statements[1]["Condition"]["ArnLike"]["aws:SourceArn"]
+    assert alarms
+    for alarm in alarms:
+        assert fnmatch(alarm["AlarmArn"], allowed), alarm["AlarmArn"]
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [({"batchSize": -5}, "input.batchSize cannot be -5"), ({"date": "../../pwn"}, "input.date cannot be '../../pwn'")],
+)
+def test_an_execution_of_a_wrong_input_says_so_and_fetches_nothing(
+    options: dict[str, Any], reason: str, deployment: Deployment
+) -> None:
+    before, requests = contents(Lake(deployment.lake)), len(deployment.yahoo.charts())
+    ran = deployment.fire(**options)
+    assert (ran.status, ran.entered[:2]) == ("FAILED", ["UpdateSymbols", "Summarise"])
+    assert len(deployment.yahoo.charts()) == requests
+    (mail,) = deployment.mails()
+    assert f"symbols: UsageError: the event's {reason}" in mail["Message"]
+    assert contents(Lake(deployment.lake)) == before
+
+
 def test_payloads_stay_small_with_5000_symbols_that_all_fail(deployment: Deployment) -> None:
     """The largest payload: the errors of all 50 batches."""
     many = [f"{n:04d}" for n in range(5000)]
     deployment.exchange.lists(many)
     with deployment.configured("fetch_batch", Environment={"STOCKSTREAM_SOURCE": "no source has so long a name" * 20}):
-        ran = deployment.fire(date="2026-08-17")
+        ran = deployment.fire(date="2026-08-18")
     assert (ran.status, ran.entered.count("FetchBatch")) == ("FAILED", 50)
     (mail,) = deployment.mails()
     assert "5000 of 5000 symbols are missing" in mail["Message"]
@@ -199,14 +345,20 @@ def test_the_schedule_is_the_exchanges_morning(deployment: Deployment) -> None:
 
 
 def test_no_policy_allows_everything(deployment: Deployment) -> None:
-    """Actions have no wildcard; a resource may end with one after a folder or a log group."""
+    """Actions have no wildcard; a resource may end with one after a folder or a log group.
+
+    Only the delivery of the state machine's log has no resource that can be named.
+    """
     by_role = policies(deployment)
-    assert len(by_role) == len(spec()["functions"]) + 3, "functions, state machine, schedule, readers"
+    assert len(by_role) == len(spec()["functions"]) + 4, "functions, state machine, two schedules, readers"
     for name, statements in by_role.items():
         for statement in statements:
             assert statement["Effect"] == "Allow"
             for action in statement["Action"]:
                 assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), f"{name} may {action}"
+            if (name, statement["Sid"]) == ("stockstream-dev-pipeline", "Log"):
+                assert statement["Resource"] == ["*"]
+                continue
             for resource in statement["Resource"]:
                 assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\*|arn:aws:[^*]+", resource), (
                     f"{name}: {resource}"
@@ -260,8 +412,10 @@ def test_the_duckdb_command_opens_the_lake(deployment: Deployment, tmp_path: Pat
     assert lines[-2:] == ["symbols", str(len(SYMBOLS))]
 
 
-@pytest.mark.parametrize("module", ["steps/resample", "handlers/summarise"])
-def test_a_change_of_one_function_replaces_that_function_only(module: str, deployment: Deployment) -> None:
+@pytest.mark.parametrize(("module", "function"), [("steps/resample", "refresh"), ("handlers/summarise", "summarise")])
+def test_a_change_of_one_function_replaces_that_function_only(
+    module: str, function: str, deployment: Deployment
+) -> None:
     """The plan has the function and the build of the packages, as one package is new."""
     handler = deployment.terraform.root / f"pipeline/{module}.py"
     before = handler.read_text()
@@ -270,7 +424,7 @@ def test_a_change_of_one_function_replaces_that_function_only(module: str, deplo
     handler.write_text(before)
     build = "module.functions.terraform_data.packages"
     assert changes == {
-        "update": [f'module.functions.aws_lambda_function.this["{Path(module).name}"]'],
+        "update": [f'module.functions.aws_lambda_function.this["{function}"]'],
         "delete": [build],
         "create": [build],
     }

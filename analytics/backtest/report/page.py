@@ -17,6 +17,7 @@ from markupsafe import Markup
 from stockstream.analytics.backtest.model import Result
 from stockstream.analytics.backtest.report.charts import PriceHistory, account_curves, price_charts
 from stockstream.analytics.backtest.stats import drawdowns, monthly_returns, yearly_returns
+from stockstream.pipeline.display import shown
 
 ASSETS = Path(__file__).parent / "assets"
 MAX_TRADES = 500
@@ -86,6 +87,7 @@ def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
         loader=FileSystemLoader(ASSETS),
         autoescape=True,
         undefined=StrictUndefined,
+        finalize=lambda value: shown(value) if type(value) is str else value,
         trim_blocks=True,
         lstrip_blocks=True,
     )

@@ -13,8 +13,10 @@ from typing import Any, get_type_hints
 
 import duckdb
 
+from stockstream.pipeline.configuration import settings
 from stockstream.sql.errors import LakeError
 from stockstream.sql.session import quoted
+from stockstream.sql.text import without_formula
 
 TYPES: dict[type, str] = {bool: "BOOLEAN", int: "BIGINT", float: "DOUBLE", date: "DATE", str: "VARCHAR"}
 """SQL type per Python type."""
@@ -42,9 +44,23 @@ def write_table(rows: Sequence[Mapping[str, Any]], types: Mapping[str, str], ste
         with duckdb.connect() as con:
             source = f"FROM read_csv({quoted(str(text))}, columns = {{{columns}}}, {form})"
             con.execute(f"COPY ({source}) TO {quoted(str(binary))} (FORMAT parquet, COMPRESSION zstd)")
+        if not settings().raw_names:
+            _neutralise(text, [name for name, kind in types.items() if kind == "VARCHAR"])
     except (OSError, duckdb.Error) as error:
         raise LakeError(f"cannot write {stem}: {str(error).splitlines()[0]}") from None
     return [text, binary]
+
+
+def _neutralise(file: Path, texts: Sequence[str]) -> None:
+    """Rewrite a CSV file if a spreadsheet would take a text in it for a formula; Parquet has the texts as they are."""
+    with file.open(newline="", encoding="utf-8") as opened:
+        rows = list(csv.DictReader(opened))
+    safe = [row | {name: without_formula(row[name]) for name in texts} for row in rows]
+    if safe != rows:
+        with file.open("w", newline="", encoding="utf-8") as opened:
+            writer = csv.DictWriter(opened, list(safe[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(safe)
 
 
 def types_of(kind: type) -> dict[str, str]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.generations import history as generations
 from stockstream.pipeline.lake import Lake
 
@@ -27,7 +27,7 @@ def history_command(lake: LakeOption = None, as_json: JsonOption = False) -> Non
     if as_json:
         print(json.dumps(rows))
         return
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen()
     if not rows:
         out.print(f"{opened.uri} has no generation yet: `stockstream consolidate` makes the first", markup=False)
         return

@@ -11,7 +11,6 @@ from typing import Annotated
 
 import duckdb
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from stockstream.analytics.cli.commands.silver import show_refreshed, working
@@ -26,8 +25,9 @@ from stockstream.analytics.cli.options import (
     lake_uri,
     symbols_option,
 )
-from stockstream.analytics.cli.output import FormatOption, OutputOption, result_format, show
+from stockstream.analytics.cli.output import FormatOption, OutputOption, RawNamesOption, result_format, show
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.session import known_symbols, open_lake
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import explain, quoted
@@ -74,7 +74,7 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
     for indicator in indicators:
         call = f"{indicator.name}({', '.join(map(str, indicator.periods.values()))})"
         table.add_row(indicator.family, call, indicator.header.title.rstrip("."), ", ".join(indicator.returns))
-    Console(soft_wrap=True, highlight=False).print(table, soft_wrap=False)
+    Screen().print(table, soft_wrap=False)
 
 
 @app.command("show")
@@ -113,6 +113,7 @@ def compute(
     format: FormatOption = None,
     as_json: JsonOption = False,
     output: OutputOption = None,
+    raw_names: RawNamesOption = False,
 ) -> None:
     """Compute any set of indicators of any table, with one query.
 
@@ -127,7 +128,7 @@ def compute(
         try:
             result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
             _require_rows(con, src, symbols, start, end)
-            show(con, result, chosen, output)
+            show(con, result, chosen, output, raw_names)
         except duckdb.Error as error:
             raise explain(error, uri) from None
 
@@ -167,7 +168,7 @@ def refresh(
     if as_json:
         print(json.dumps(result))
     else:
-        show_refreshed(Console(soft_wrap=True, highlight=False), result)
+        show_refreshed(Screen(), result)
 
 
 @app.command("new")

@@ -8,10 +8,11 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from stockstream.analytics.cli.commands.silver import show_rebuilt
 from stockstream.analytics.cli.options import JsonOption, LakeOption, MarketOption, day_option, lake_uri, market_of
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import FetchMetadataEvent, FetchMetadataResult
 from stockstream.pipeline.lake import Lake
@@ -65,10 +66,10 @@ def metadata_command(
     if as_json:
         print(json.dumps(result))
     else:
-        show_metadata(Console(soft_wrap=True, highlight=False), result)
+        show_metadata(Screen(), result)
 
 
-def show_metadata(out: Console, result: FetchMetadataResult) -> None:
+def show_metadata(out: Screen, result: FetchMetadataResult) -> None:
     """Print the result of the step as text."""
     if polygon := result["polygon"]:
         tickers, delisted = (
@@ -76,7 +77,7 @@ def show_metadata(out: Console, result: FetchMetadataResult) -> None:
         )
         out.print(f"polygon    tickers {tickers}, delisted {delisted}, codes of {polygon['codes']} symbols requested")
         if polygon["refused"]:
-            out.print(f"           no more codes: {polygon['refused']}", markup=False)
+            out.print(f"           no more codes: {polygon['refused']}")
     if result["generation"] is None:
         out.print("metadata   up to date: no list of companies is new (`stockstream run` stores them)")
         return
@@ -84,6 +85,7 @@ def show_metadata(out: Console, result: FetchMetadataResult) -> None:
         f"metadata   generation {result['generation']}: {result['lists']} lists merged, {result['rows']:,} periods, "
         f"{result['listed']:,} symbols listed now, {result['code_changes']:,} code changes"
     )
+    show_rebuilt(out, "metadata", result.get("rebuilt"))
     if result["reused"]:
         out.print(f"           {result['reused']:,} symbols were taken over by another company: FROM reused_symbols")
     if result["unlinked"]:

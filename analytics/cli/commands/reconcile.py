@@ -9,7 +9,6 @@ from typing import Annotated, Any
 
 import typer
 from duckdb import DuckDBPyConnection
-from rich.console import Console
 
 from stockstream.analytics.cli.commands.run import (
     AggregateOption,
@@ -31,6 +30,7 @@ from stockstream.analytics.cli.options import (
     progress,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.reconciliation import Days, LakeSide, Limits, Reconciliation, Side, SourceSide, reconcile
@@ -140,22 +140,20 @@ def _report(con: DuckDBPyConnection, result: Reconciliation) -> dict[str, Any]:
 
 def _show(report: dict[str, Any]) -> None:
     """Print the report as text: one line per symbol that differs, then the counts."""
-    out = Console(soft_wrap=True, highlight=False)
+    out = Screen()
     width = max([6, *(len(row["symbol"]) for row in report["differences"][:SHOWN])])
     for row in report["differences"][:SHOWN]:
-        out.print(f"{row['symbol']:<{width}}  {row['verdict']:<14}  {_described(row)}".rstrip(), markup=False)
+        out.print(f"{row['symbol']:<{width}}  {row['verdict']:<14}  {_described(row)}".rstrip())
     if len(report["differences"]) > SHOWN:
         out.print(f"and {len(report['differences']) - SHOWN:,} more: `FROM reconciled_symbols` has all")
     if report["unread"]["values"]:
         first = "; ".join(report["unread"]["first"])
-        out.print(
-            f"unread     {report['unread']['values']:,} values of {report['other']}, the first: {first}", markup=False
-        )
+        out.print(f"unread     {report['unread']['values']:,} values of {report['other']}, the first: {first}")
     for note in report["notes"]:
-        out.print(f"note       {note}", markup=False)
+        out.print(f"note       {note}")
     counts = ", ".join(f"{count:,} {verdict}" for verdict, count in report["verdicts"].items())
-    out.print(f"{report['status']}   {report['symbols']:,} symbols: {counts}; prices as traded", markup=False)
-    out.print(f"generation {report['generation']}: `FROM reconciled` has every difference", markup=False)
+    out.print(f"{report['status']}   {report['symbols']:,} symbols: {counts}; prices as traded")
+    out.print(f"generation {report['generation']}: `FROM reconciled` has every difference")
 
 
 def _described(row: dict[str, Any]) -> str:

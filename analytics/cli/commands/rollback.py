@@ -6,10 +6,10 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.steps.rollback import run as rollback_step
 
 SHOWN = 10
@@ -35,7 +35,7 @@ def rollback_command(
     if as_json:
         print(json.dumps(result))
         return
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen()
     if result["generation"] is None:
         out.print(f"generation {generation} is what the lake holds already: nothing was changed")
         return
@@ -44,6 +44,6 @@ def rollback_command(
         if names:
             out.print(f"{what:<10} {len(names)} batch files")
             for name in names[:SHOWN]:
-                out.print(f"           {name}", markup=False)
+                out.print(f"           {name}")
             if len(names) > SHOWN:
                 out.print(f"           and {len(names) - SHOWN} more: --json lists all")

@@ -8,7 +8,6 @@ from datetime import UTC, date, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from stockstream.analytics.cli.commands.metadata import show_metadata
 from stockstream.analytics.cli.commands.silver import (
@@ -30,6 +29,7 @@ from stockstream.analytics.cli.options import (
     symbols_option,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import stopping_at_once
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
@@ -208,7 +208,7 @@ def _execute(
 
 def show_result(result: Result) -> None:
     """Print the result of a run as text."""
-    out = Console(soft_wrap=True, highlight=False)
+    out = Screen()
     listings = result["listings"]
     if listings and listings["refused"]:
         out.print(f"listings refused: {listings['refused']}; the list of {listings['list_of']} was used", markup=False)
@@ -247,12 +247,14 @@ def show_result(result: Result) -> None:
     show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
     if "check" in result:
         show_checked(out, result["check"])
+    if result["stale"]:
+        out.print(f"stale      {', '.join(result['stale'])}: older than the bars; the next run computes them")
     if result["refused"]:
         out.print(f"refused    {result['refused']}", markup=False)
     out.print(f"{result['status']}   {result['lake']}, {result['source']}, {result['seconds']} s", markup=False)
 
 
-def show_checked(out: Console, result: CheckResult) -> None:
+def show_checked(out: Screen, result: CheckResult) -> None:
     """Print the findings of the data checks as text."""
     counts = f"{len(result['failed'])} failed, {len(result['warned'])} with warnings"
     out.print(f"checks     {result['checks']}, {counts}")

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.status import Status
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.events import ConsolidateResult, DeriveResult, RefreshIndicatorsResult, ResampleResult
 from stockstream.pipeline.steps.consolidate import run as consolidate_step
 from stockstream.pipeline.steps.resample import run as resample_step
@@ -34,7 +34,7 @@ def consolidate_command(
     if as_json:
         print(json.dumps(result))
     else:
-        show_consolidated(Console(soft_wrap=True, highlight=False), result)
+        show_consolidated(Screen(), result)
 
 
 @command("resample", Panel.PIPELINE, 60)
@@ -56,10 +56,10 @@ def resample_command(
     if as_json:
         print(json.dumps(result))
     else:
-        show_resampled(Console(soft_wrap=True, highlight=False), result)
+        show_resampled(Screen(), result)
 
 
-def show_consolidated(out: Console, result: ConsolidateResult) -> None:
+def show_consolidated(out: Screen, result: ConsolidateResult) -> None:
     """Print the result of a consolidation as text."""
     if result["generation"] is None:
         out.print("silver     up to date: no batch file is new")
@@ -71,33 +71,45 @@ def show_consolidated(out: Console, result: ConsolidateResult) -> None:
     )
 
 
-def show_resampled(out: Console, result: ResampleResult) -> None:
+def show_resampled(out: Screen, result: ResampleResult) -> None:
     """Print the result of a resampling as text."""
     if result["generation"] is None:
-        out.print("resampled  up to date")
+        if not result.get("failed"):
+            out.print("resampled  up to date")
         return
     tables = ", ".join(name.removeprefix("bars_") for name in result["tables"])
     rows = sum(table["rows"] for table in result["tables"].values())
     out.print(f"resampled  generation {result['generation']}: {tables}, {rows:,} rows written")
+    for name, report in result["tables"].items():
+        show_rebuilt(out, name, report.get("rebuilt"))
 
 
-def show_refreshed(out: Console, result: RefreshIndicatorsResult) -> None:
+def show_refreshed(out: Screen, result: RefreshIndicatorsResult) -> None:
     """Print the result of a refresh of the indicators as text."""
     if result["generation"] is None:
-        out.print("indicators up to date")
+        if not result.get("failed"):
+            out.print("indicators up to date")
         return
     how = "all days" if result["whole"] else "the newest days"
     out.print(f"indicators generation {result['generation']}: {result['rows']:,} rows written ({how})")
+    show_rebuilt(out, "indicators", result.get("rebuilt"))
 
 
-def show_derived(out: Console, results: Mapping[str, DeriveResult]) -> None:
+def show_derived(out: Screen, results: Mapping[str, DeriveResult]) -> None:
     """Print the results of the other derived tables of a run as text."""
     for name, result in results.items():
         for report in result["tables"].values():
             how = "all rows" if report["whole"] else "the newest rows"
             out.print(f"{name:<10} generation {result['generation']}: {report['rows']:,} rows written ({how})")
+            show_rebuilt(out, name, report.get("rebuilt"))
+
+
+def show_rebuilt(out: Screen, table: str, reason: str | None) -> None:
+    """Print why a table was computed from the beginning, if a file of it was gone or damaged."""
+    if reason:
+        out.print(f"           {table} was computed from the beginning: {reason}", markup=False)
 
 
 def working(what: str) -> Status:
     """Return a spinner that is shown at a terminal only."""
-    return Console(stderr=True, quiet=not sys.stderr.isatty()).status(what)
+    return Screen(stderr=True, quiet=not sys.stderr.isatty()).status(what)

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import duckdb
-from rich.console import Console
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
+from stockstream.analytics.cli.temporary import left_behind
 from stockstream.analytics.session import generation_of
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import connect, explain
@@ -37,11 +38,13 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
     Example: stockstream status --lake s3://bucket/prefix --json
     """
     opened = existing_lake(lake)
-    answer = lake_status(opened, generation_of(opened.uri, as_of))
+    answer = lake_status(opened, generation_of(opened.uri, as_of)) | {"leftovers": left_behind(opened)}
     if as_json:
         print(json.dumps(answer, default=str))
         return
-    out = Console(highlight=False, soft_wrap=True)
+    out = Screen()
+    for name in answer["leftovers"]:
+        out.print(f"left over   {name}: of a process that was killed; `stockstream vacuum --delete` deletes old ones")
     if not answer["batch_files"] and not answer["bars"]:
         out.print(f"{answer['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
         return
@@ -57,6 +60,8 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
     out.print(f"files       {answer['batch_files']} batch files, {answer['unreadable_files']} unreadable")
     out.print(f"last fetch  {answer['last_fetch']}")
     out.print(f"silver      generation {answer['generation']}, {answer['fresh_files']} batch files newer than it")
+    for table in answer["stale_tables"]:
+        out.print(f"stale       {table['name']}: {table['reason']} (`stockstream run` computes it)", markup=False)
     for step in answer["steps"]:
         behind = f", {step['behind']} symbols behind" if step["behind"] else ""
         out.print(f"            {step['step']}: {step['symbols']} symbols through {step['through']}{behind}")

@@ -10,11 +10,12 @@ from enum import StrEnum
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.filesize import decimal
 
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
+from stockstream.analytics.cli.temporary import delete_leftovers, leftovers
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
 from stockstream.pipeline.steps.vacuum import check_retention
@@ -54,15 +55,17 @@ def vacuum_command(
         "raw_older_than_days": raw_older_than,
     }
     opened = existing_lake(lake)
-    with Console(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
+    with Screen(stderr=True, quiet=not sys.stderr.isatty()).status("looking for files to delete"):
         result = vacuum_step(event, opened)
+        temporary = delete_leftovers() if delete else leftovers()
+    folders = {"folders": len(temporary), "bytes": sum(leftover.bytes for leftover in temporary)}
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps({**result, "temporary": folders}))
     else:
-        _show(Console(highlight=False, soft_wrap=True), result)
+        _show(Screen(), result, folders)
 
 
-def _show(out: Console, result: VacuumResult) -> None:
+def _show(out: Screen, result: VacuumResult, temporary: dict[str, int]) -> None:
     would, raw = ("would free" if result["dry_run"] else "freed"), result["raw"]
     gone = f"generations {_range(result['manifests'])}" if result["manifests"] else "no generation"
     out.print(
@@ -72,6 +75,10 @@ def _show(out: Console, result: VacuumResult) -> None:
     if raw["mode"] != "keep":
         what = {"archive": "archived in silver/raw", "remove": "removed"}[raw["mode"]]
         out.print(f"raw-data   {would} {decimal(raw['bytes'])}: {raw['files']} batch files, {what}")
+    if temporary["folders"]:
+        out.print(
+            f"temporary  {would} {decimal(temporary['bytes'])}: {temporary['folders']} folders of killed processes"
+        )
     out.print(f"kept       generations {_range(result['kept']) or 'none'}")
     if result["dry_run"]:
         out.print("nothing was deleted: run it with --delete")

@@ -6,8 +6,8 @@ locals {
   dimensions = { environment = var.environment, market = var.market, service = "stockstream" }
   hour       = 3600
 
-  # Only the functions that run several times at once can reach the account's limit; an alarm costs 10 cents a month.
-  concurrent = [for function in keys(var.function_timeouts) : function if can(regex("(fetch-batch|resample)$", function))]
+  # Only the function that runs several times at once can reach the account's limit; an alarm costs 10 cents a month.
+  concurrent = [for function in keys(var.function_timeouts) : function if endswith(function, "fetch-batch")]
 
   # By the last part of the alarm's name. What is not stated is a default, see below.
   run_alarms = {

@@ -1,27 +1,26 @@
-# What each function may do: read the lake and write its own prefixes. No function may delete.
+# What each function may do: read the lake and write its own prefixes. Only `vacuum` may delete, and nothing that a source
+# has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
-  commit = ["state/manifests/*", "state/current.json"]
   writes = {
-    update_symbols     = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch        = ["quarantine/*", "raw-data/*", "state/runs/*"]
-    fetch_metadata     = concat(["silver/metadata/*"], local.commit)
-    consolidate        = concat(["silver/bars/*"], local.commit)
-    resample           = concat(["silver/bars_*"], local.commit)
-    refresh_indicators = concat(["silver/indicators/*"], local.commit)
-    check              = ["state/checks/*"]
-    summarise          = ["state/runs/*"]
+    update_symbols = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch    = ["quarantine/*", "raw-data/*", "state/runs/*"]
+    refresh        = ["silver/*", "state/manifests/*", "state/current.json"]
+    check          = ["state/checks/*"]
+    summarise      = ["state/runs/*"]
+    vacuum         = ["state/manifests/*", "state/current.json"]
+  }
+  deletes = {
+    vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
   bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
   reads = {
-    update_symbols     = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch        = local.bars
-    fetch_metadata     = concat(local.bars, ["raw-metadata/*"])
-    consolidate        = local.bars
-    resample           = local.bars
-    refresh_indicators = local.bars
-    check              = local.bars
-    summarise          = ["state/*"]
+    update_symbols = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = local.bars
+    refresh        = concat(local.bars, ["raw-metadata/*"])
+    check          = local.bars
+    summarise      = ["state/*"]
+    vacuum         = local.bars
   }
   reads_key = {
     for name in keys(local.packages.functions) :
@@ -40,6 +39,7 @@ resource "aws_iam_role" "this" {
       Effect    = "Allow"
       Action    = "sts:AssumeRole"
       Principal = { Service = "lambda.amazonaws.com" }
+      Condition = { StringEquals = { "aws:SourceAccount" = data.aws_caller_identity.current.account_id } }
     }]
   })
 }
@@ -78,6 +78,18 @@ resource "aws_iam_role_policy" "this" {
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
         Resource = [for prefix in local.writes[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      !contains(keys(local.deletes), each.key) ? [] : [{
+        Sid      = "Delete"
+        Effect   = "Allow"
+        Action   = ["s3:DeleteObject"]
+        Resource = [for prefix in local.deletes[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      var.kms_key_arn == null ? [] : [{
+        Sid      = "Encrypt"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = [var.kms_key_arn]
       }],
       !local.reads_key[each.key] ? [] : [{
         Sid      = "Key"

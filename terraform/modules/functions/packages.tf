@@ -10,13 +10,15 @@ locals {
     for path in sort(tolist(fileset(local.root, "{pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
     path if !strcontains(path, "/.")
   ]
-  # A function's package contains its own step and handler, not those of the other functions.
-  owner = merge([
-    for name in keys(local.packages.functions) : {
-      "pipeline/handlers/${name}.py" = name
-      "pipeline/steps/${name}.py"    = name
-    }
-  ]...)
+  # A function's package contains its own step and handler, and the parts of the step, not those of other functions.
+  owner = merge(flatten([
+    for name, function in local.packages.functions : [
+      for step in concat([name], lookup(function, "parts", [])) : {
+        "pipeline/handlers/${step}.py" = name
+        "pipeline/steps/${step}.py"    = name
+      }
+    ]
+  ])...)
   checksum = { for path in local.code : path => filesha256("${local.root}/${path}") }
 
   function_versions = {

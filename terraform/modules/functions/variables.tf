@@ -37,3 +37,8 @@ variable "environment" {
   description = "Environment variables of every function; no secrets."
   type        = map(string)
 }
+
+variable "kms_key_arn" {
+  description = "ARN of the customer's key for the lake's objects, or null."
+  type        = string
+}

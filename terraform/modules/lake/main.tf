@@ -18,8 +18,11 @@ resource "aws_s3_bucket_server_side_encryption_configuration" "lake" {
 
   rule {
     apply_server_side_encryption_by_default {
-      sse_algorithm = "AES256"
+      sse_algorithm     = var.kms_key_arn == null ? "AES256" : "aws:kms"
+      kms_master_key_id = var.kms_key_arn
     }
+
+    bucket_key_enabled = var.kms_key_arn != null
   }
 }
 
@@ -31,20 +34,46 @@ resource "aws_s3_bucket_public_access_block" "lake" {
   restrict_public_buckets = true
 }
 
+# The parts of a multipart upload have no conditions, so that only the request which creates the object is refused.
 resource "aws_s3_bucket_policy" "lake" {
-  count  = var.require_tls ? 1 : 0
   bucket = aws_s3_bucket.lake.id
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [{
-      Sid       = "TlsOnly"
-      Effect    = "Deny"
-      Principal = "*"
-      Action    = "s3:*"
-      Resource  = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
-      Condition = { Bool = { "aws:SecureTransport" = "false" } }
-    }]
+    Statement = concat(
+      !var.require_tls ? [] : [{
+        Sid       = "TlsOnly"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "s3:*"
+        Resource  = [aws_s3_bucket.lake.arn, "${aws_s3_bucket.lake.arn}/*"]
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      }],
+      [
+        {
+          Sid       = "NeverReplaced"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:PutObject"
+          Resource  = [for prefix in ["raw-data", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Condition = {
+            Null = { "s3:if-none-match" = "true" }
+            Bool = { "s3:ObjectCreationOperation" = "true" }
+          }
+        },
+        {
+          Sid       = "ReplacedByItsReader"
+          Effect    = "Deny"
+          Principal = "*"
+          Action    = "s3:PutObject"
+          Resource  = [for prefix in ["quarantine", "raw-metadata", "state", "symbols"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Condition = {
+            Null = { "s3:if-none-match" = "true", "s3:if-match" = "true" }
+            Bool = { "s3:ObjectCreationOperation" = "true" }
+          }
+        },
+      ],
+    )
   })
 
   depends_on = [aws_s3_bucket_public_access_block.lake]
@@ -60,6 +89,10 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     noncurrent_version_expiration {
       noncurrent_days = 30
+    }
+
+    expiration {
+      expired_object_delete_marker = true
     }
 
     abort_incomplete_multipart_upload {

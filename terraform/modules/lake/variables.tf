@@ -12,3 +12,8 @@ variable "require_tls" {
   description = "Whether requests over plain HTTP are refused."
   type        = bool
 }
+
+variable "kms_key_arn" {
+  description = "ARN of a customer's key for the objects, or null: S3's own encryption."
+  type        = string
+}

@@ -28,7 +28,7 @@ resource "aws_iam_role_policy" "reader" {
 
   policy = jsonencode({
     Version = "2012-10-17"
-    Statement = [
+    Statement = concat([
       {
         Sid      = "List"
         Effect   = "Allow"
@@ -41,6 +41,11 @@ resource "aws_iam_role_policy" "reader" {
         Action   = ["s3:GetObject"]
         Resource = [for prefix in local.prefixes : "${var.bucket_arn}/${prefix}"]
       },
-    ]
+      ], var.kms_key_arn == null ? [] : [{
+        Sid      = "Decrypt"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt"]
+        Resource = [var.kms_key_arn]
+    }])
   })
 }

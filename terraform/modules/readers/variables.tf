@@ -27,3 +27,8 @@ variable "athena_scan_limit_gb" {
   description = "Maximum of GB that one query may scan."
   type        = number
 }
+
+variable "kms_key_arn" {
+  description = "ARN of the customer's key for the lake's objects, or null."
+  type        = string
+}

@@ -1,4 +1,4 @@
-# The state machine, its schedule, and the topic for its messages.
+# The state machine, its log and its schedule.
 
 data "aws_caller_identity" "current" {}
 data "aws_partition" "current" {}
@@ -21,7 +21,19 @@ resource "aws_sfn_state_machine" "pipeline" {
     partition   = data.aws_partition.current.partition
   }))
 
+  # What failed, with the input of the step: there is no secret in it.
+  logging_configuration {
+    level                  = "ERROR"
+    include_execution_data = true
+    log_destination        = "${aws_cloudwatch_log_group.pipeline.arn}:*"
+  }
+
   depends_on = [aws_iam_role_policy.pipeline]
+}
+
+resource "aws_cloudwatch_log_group" "pipeline" {
+  name              = "/aws/vendedlogs/states/${var.name}-pipeline"
+  retention_in_days = var.log_retention_days
 }
 
 resource "aws_scheduler_schedule" "daily" {
@@ -47,18 +59,6 @@ resource "aws_scheduler_schedule" "daily" {
   }
 
   depends_on = [aws_iam_role_policy.schedule]
-}
-
-resource "aws_sns_topic" "alarms" {
-  name = "${var.name}-alarms"
-}
-
-resource "aws_sns_topic_subscription" "email" {
-  for_each = toset(var.alarm_emails)
-
-  topic_arn = aws_sns_topic.alarms.arn
-  protocol  = "email"
-  endpoint  = each.value
 }
 
 resource "aws_iam_role" "pipeline" {
@@ -93,6 +93,22 @@ resource "aws_iam_role_policy" "pipeline" {
         Effect   = "Allow"
         Action   = ["sns:Publish"]
         Resource = [aws_sns_topic.alarms.arn]
+      },
+      {
+        Sid      = "Encrypt"
+        Effect   = "Allow"
+        Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
+        Resource = [local.topic_key_arn]
+      },
+      {
+        # CloudWatch has no narrower resource for the delivery of logs.
+        Sid    = "Log"
+        Effect = "Allow"
+        Action = [
+          "logs:CreateLogDelivery", "logs:DeleteLogDelivery", "logs:DescribeLogGroups", "logs:DescribeResourcePolicies",
+          "logs:GetLogDelivery", "logs:ListLogDeliveries", "logs:PutResourcePolicy", "logs:UpdateLogDelivery",
+        ]
+        Resource = ["*"]
       },
     ]
   })

@@ -32,3 +32,13 @@ variable "alarm_emails" {
   description = "E-mail addresses for messages and alarms."
   type        = list(string)
 }
+
+variable "log_retention_days" {
+  description = "Days for which the log is kept."
+  type        = number
+}
+
+variable "kms_key_arn" {
+  description = "ARN of a customer's key for the messages, or null: a key of the deployment."
+  type        = string
+}

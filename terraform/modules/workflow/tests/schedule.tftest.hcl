@@ -11,6 +11,24 @@ mock_provider "aws" {
     }
   }
 
+  mock_data "aws_region" {
+    defaults = {
+      name = "ap-southeast-2"
+    }
+  }
+
+  mock_resource "aws_kms_key" {
+    defaults = {
+      arn = "arn:aws:kms:ap-southeast-2:123456789012:key/topic"
+    }
+  }
+
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = {
+      arn = "arn:aws:logs:ap-southeast-2:123456789012:log-group:any"
+    }
+  }
+
   mock_resource "aws_sns_topic" {
     defaults = {
       arn = "arn:aws:sns:ap-southeast-2:123456789012:any"
@@ -36,7 +54,11 @@ variables {
   market           = "ASX"
   schedule         = null
   schedule_enabled = true
-  alarm_emails     = ["a@example.org", "b@example.org"]
+
+  log_retention_days = 30
+  kms_key_arn        = null
+
+  alarm_emails = ["a@example.org", "b@example.org"]
   function_arns = {
     for name in keys(jsondecode(file("../../packages.json")).functions) :
     name => "arn:aws:lambda:ap-southeast-2:123456789012:function:${name}"

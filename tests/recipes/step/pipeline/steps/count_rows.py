@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stockstream.pipeline.events import CountRowsResult, Event
+from stockstream.pipeline.events.steps import CountRowsResult, Event
 from stockstream.pipeline.lake import Lake
 
 
