@@ -112,7 +112,8 @@ def test_one_request_of_a_writer_fails(
         again = command(*argv, "--lake", lake)
         assert again.code == 0, again
         assert content(lake) == expected
-        assert ended.code or not litter(objects(lake, s3)), "something was put twice"
+        if ended.code == 0 and state != "damaged":  # of which earlier generations name a file that is gone
+            assert not litter(objects(lake, s3)), "something was put twice"
 
 
 def assert_one_failure(ended: object, name: str) -> None:

@@ -14,11 +14,12 @@ from typing import Any
 
 import pytest
 
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from tests.faults._cli import answer, command, notices
 from tests.faults._damage import DAMAGES, NO_PERMISSION, Sample, keys_by_kind, make_sample, without_override
 from tests.faults._judge import BARS, TABLES, Cell, Losses, bars_of, contents, judged, read, readers
-from tests.faults._lake import Sums, objects
+from tests.faults._lake import INTERVAL, Sums, objects
 from tests.faults.conftest import short_tail
 from tests.injected import Injected
 from tests.s3_server import S3Server
@@ -45,10 +46,23 @@ class Prepared:
     """The answers of the readers by kind."""
 
 
+@pytest.fixture(autouse=True)
+def _one_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    set_interval(monkeypatch)
+
+
+def set_interval(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have all commands resample to the one interval that the lake has."""
+    monkeypatch.setenv("STOCKSTREAM_RESAMPLE", f'["{INTERVAL}"]')
+    monkeypatch.setenv("STOCKSTREAM_LOG_LEVEL", "ERROR")
+    settings.cache_clear()
+
+
 @pytest.fixture(scope="module")
 def prepared(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> Prepared:
     folder = tmp_path_factory.mktemp("damage")
-    with short_tail():
+    with pytest.MonkeyPatch.context() as monkeypatch, short_tail():
+        set_interval(monkeypatch)
         sample = make_sample(folder, s3_server)
         lake = str(folder / "lake")
         expected = contents(lake), bars_of(lake)
