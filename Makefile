@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 ARCHITECTURE ?= arm64
 LAMBDA_PYTHON ?= 3.13
+SEED ?= 1
 BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchmarks/*.py))))
 
 
@@ -11,7 +12,7 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
-.PHONY: mutate quick test-benchmarks test-faults test-properties test-recipes test-wheels
+.PHONY: mutate quick soak test-benchmarks test-faults test-properties test-recipes test-wheels
 
 help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -29,31 +30,34 @@ demo: install ## create a lake of real bars in demo-lake/, and run a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
 quick: install ## run the fast tests of all areas (under two minutes), for use while editing
-	$(BIN)/python -m pytest -m "not slow and not faults and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
+	$(BIN)/python -m pytest -m "not slow and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
 test: install ## run the test suite, without the slow families below
-	$(BIN)/python -m pytest -m "not hypothesis and not faults and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "not hypothesis and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 test-properties: install ## run the property tests: random histories, files and tables, with hypothesis
-	$(BIN)/python -m pytest -m "hypothesis and not faults and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "hypothesis and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 test-faults: install ## run all fault tests: a kill at every write, a failure of every request
-	$(BIN)/python -m pytest -m "faults and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
+
+soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (four minutes)
+	$(BIN)/python -m pytest -n 0 -m soak -s --soak-seed $(SEED)
 
 test-benchmarks: install ## test that every benchmark runs at its quick size
-	$(BIN)/python -m pytest -n 0 -m "benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -n 0 -m "benchmarks and not soak and not recipes and not e2e and not wheels"
 
 test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
-	$(BIN)/python -m pytest -m "recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "recipes and not soak and not e2e and not wheels"
 
 mutate: install ## change the SQL of the data checks, one operator at a time: a planted row must notice it (a minute)
 	$(BIN)/python -m tests.mutation
 
 e2e: install ## test the deployment on local servers: packages, apply, run, fail, recover, destroy
-	$(BIN)/python -m pytest -n 0 -m "e2e and not wheels"
+	$(BIN)/python -m pytest -n 0 -m "e2e and not soak and not wheels"
 
 test-wheels: install ## test the wheel in empty environments, and together with other packages
-	$(BIN)/python -m pytest -n 0 -m wheels
+	$(BIN)/python -m pytest -n 0 -m "wheels and not soak"
 
 lint: install ## check style and types
 	$(BIN)/ruff check .

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hypothesis import settings as hypothesis_settings
 
 from stockstream.pipeline.configuration import settings
 from tests.fixtures.recordings import write_recordings
+from tests.injected import MIN_FAULTS, Injected, damage_tables, faults_of, summary
 from tests.s3_server import S3Server
 from tests.templates import use_templates
 from tests.yahoo_replay import YahooReplay
@@ -55,6 +55,10 @@ SLOW = (
     "terraform/",
 )
 """What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak-seed", type=int, default=1, help="seed of the market and the events of `make soak`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -142,25 +146,42 @@ def lake_uri(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"s3://{request.getfixturevalue('s3').new_bucket()}/lake"
 
 
-# Tests count the faults they inject; the counts travel with their reports, also from xdist's workers, to the summary.
-
-
 @pytest.fixture
-def tried(request: pytest.FixtureRequest) -> Iterator[Counter[str]]:
-    """Return a counter of injected faults by description: `tried["killed at a write: resample (s3)"] += 1`."""
-    counts: Counter[str] = Counter()
-    yield counts
-    request.node.user_properties += [(f"fault: {what}", count) for what, count in counts.items()]
+def injected(request: pytest.FixtureRequest) -> Iterator[Injected]:
+    """Return the counter of the faults that the test injects."""
+    faults = Injected()
+    yield faults
+    request.node.user_properties += faults.properties
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    counts: Counter[str] = Counter()
-    for report in (report for reports in terminalreporter.stats.values() for report in reports):
-        if getattr(report, "when", None) == "teardown":
-            for name, count in report.user_properties:
-                if name.startswith("fault: "):
-                    counts[name.removeprefix("fault: ")] += count
-    if counts:
-        terminalreporter.section(f"{counts.total():,} faults tried")
-        for what, count in sorted(counts.items()):
-            terminalreporter.write_line(f"{count:>6,}  {what}")
+def _reports(config: pytest.Config) -> list[pytest.TestReport]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return (
+        []
+        if reporter is None
+        else [
+            report for reports in reporter.stats.values() for report in reports if isinstance(report, pytest.TestReport)
+        ]
+    )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail if `make test-faults`, without a choice of files or names, injected fewer faults than it is to."""
+    config = session.config
+    is_family = config.option.markexpr.startswith("faults ") and config.args == config.getini("testpaths")
+    is_whole = is_family and not config.option.keyword and not hasattr(config, "workerinput")
+    has_passed = session.exitstatus == pytest.ExitCode.OK
+    if is_whole and has_passed and len(faults_of(_reports(config))) < MIN_FAULTS:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for place, lines in damage_tables(_reports(config)).items():
+        terminalreporter.section(f"damaged files: {place}")
+        for line in lines:
+            terminalreporter.write_line(line)
+    faults = faults_of(_reports(config))
+    if faults:
+        terminalreporter.section(f"{len(faults):,} faults injected (make test-faults: at least {MIN_FAULTS:,})")
+        for line in summary(faults):
+            terminalreporter.write_line(line)

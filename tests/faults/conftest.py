@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -36,6 +35,7 @@ from tests.faults._lake import (
     objects,
     publish_all,
 )
+from tests.injected import Injected
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
@@ -54,12 +54,6 @@ def short_tail() -> Iterator[None]:
 def _short_tail() -> Iterator[None]:
     with short_tail():
         yield
-
-
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.faults) for name in ("kinds", "all")])
-def sweep(request: pytest.FixtureRequest) -> bool:
-    """Return whether to try a fault at every moment or once per kind of moment; `make test-faults` does both."""
-    return bool(request.param == "all")
 
 
 @pytest.fixture(scope="session")
@@ -124,8 +118,6 @@ class Step:
     state: str
     puts: int
     deletions: int = 0
-    kinds: tuple[int, ...] = ()
-    """The moments of writing puts that stand for all of their kind."""
     before_only: bool = False
     """Kill the command before each put is complete, and not after it too."""
 
@@ -142,12 +134,9 @@ class Step:
         requests = self.puts + (2 if self.deletions else 0)  # up to a thousand deletions are one; manifests, then files
         return {"s3": 2 * requests, "folder": 2 * self.puts + self.deletions}
 
-    def points(self, place: str, sweep: bool) -> list[int]:
-        """Return the moments at which to kill the command: all of them, or those that stand for a kind."""
-        first, last = 2 * self.puts + 1, self.moments[place]
-        if sweep:
-            return [*range(1, last + 1, 2 if self.before_only else 1)]
-        return [*self.kinds, *sorted({first, (first + last) // 2, last} if self.deletions else ())]
+    def points(self, place: str) -> range:
+        """Return the moments at which to kill the command."""
+        return range(1, self.moments[place] + 1, 2 if self.before_only else 1)
 
 
 Kill = Callable[[Step], None]
@@ -155,7 +144,7 @@ Kill = Callable[[Step], None]
 
 @pytest.fixture
 def kill_at_every_write(
-    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, sweep: bool, tried: Counter[str]
+    prepare: Prepare, runner: Runner, s3_server: S3Server, lake_uri: str, injected: Injected
 ) -> Kill:
     """Return a function that kills a command while it writes, and checks what it leaves and what a re-run does."""
     place = "s3" if lake_uri.startswith("s3://") else "folder"
@@ -181,14 +170,14 @@ def kill_at_every_write(
         expected, complete = content(undisturbed), {before, look(undisturbed)}
         if step.name == "run":
             complete |= between(undisturbed, step.state)
-        for point in step.points(place, sweep):
+        for point in step.points(place):
             lake = prepare(step.state, point)
             there = immutable(objects(lake, s3_server))
             with connect(lake, only=NEEDED) as con:
                 with Reader(con, complete, pause=0.2):
                     (ended,) = runner.run(step.on(lake), kill_at=point)
                 assert ended.killed, ended
-                tried[f"killed at a write: {step.name} ({place})"] += 1
+                injected(step.name, f"{place}: from {step.state}, write {point}", "kill")
                 left = objects(lake, s3_server)
                 litter(left)
                 assert step.deletions or there <= immutable(left), "published objects are gone or have changed"
@@ -199,7 +188,7 @@ def kill_at_every_write(
                 age(lake, 10, s3_server)
                 vacuum({"delete": True}, Lake(lake))
                 assert (looked_again(con), litter(objects(lake, s3_server))) == (expected, set())
-        if sweep and not step.before_only:
+        if not step.before_only:
             (ended,) = runner.run(step.on(prepare(step.state, "last")), kill_at=step.moments[place] + 1)
             assert ended.code == 0, f"there are more moments of writing than expected: {ended}"
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -18,6 +17,7 @@ from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import LakeWarning
 from tests.faults._lake import content
 from tests.faults.conftest import Prepare
+from tests.injected import Injected
 from tests.kill_at import Runner
 
 BAD = "2024-02-28-batch-7.parquet"
@@ -30,7 +30,7 @@ FOREIGN = {
 
 
 @pytest.mark.parametrize("damage", ["empty", "truncated", "csv", *FOREIGN])
-def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
+def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, injected: Injected) -> None:
     """It is left out and named, the others are consolidated; its replacement is merged."""
     undisturbed, lake = Lake(prepare("fetched", "undisturbed")), Lake(prepare("fetched", "damaged"))
     consolidate({}, undisturbed)
@@ -45,7 +45,7 @@ def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: 
         }.get(damage) if damage not in FOREIGN else parquet(con, FOREIGN[damage])  # fmt: skip
     assert bad is not None
     lake.store.put(f"raw-data/{BAD}", bad, replaces=None)
-    tried[f"a bad batch file ({damage})"] += 1
+    injected("consolidate", "folder or S3: a fresh batch file", damage)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LakeWarning)
         assert consolidate({}, lake)["generation"]
@@ -59,7 +59,7 @@ def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, tried: 
 
 
 @pytest.mark.parametrize("damage", ["gone", "truncated"])
-def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Counter[str]) -> None:
+def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, injected: Injected) -> None:
     """Only a person can do that; the batch files still have the bars."""
     lake = Lake(prepare("published", "damaged"))
     (base,) = head(lake).table("bars").base
@@ -68,13 +68,13 @@ def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, tried: Co
     lake.store.delete([base.key])
     if damage == "truncated":
         lake.store.put(base.key, stored.data[:100], replaces=None)
-    tried[f"a silver file {damage}"] += 1
+    injected("consolidate --full", "base", damage)
     with pytest.raises(LakeError, match=Path(base.key).name):
         consolidate({"full": True}, lake)
 
 
 @pytest.mark.parametrize("at", ["2019-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"])
-def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner, tried: Counter[str]) -> None:
+def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner, injected: Injected) -> None:
     """Generations are ordered by number, and vacuum uses the clock of the store: young objects stay."""
     lake = prepare("fetched", "clock")
     clock = (at, "stockstream.pipeline.manifest.datetime")
@@ -84,7 +84,7 @@ def test_a_writer_whose_clock_is_wrong(at: str, prepare: Prepare, runner: Runner
     assert made[1].created_at[:4] == at[:4]
     assert [manifest.generation for manifest in made] == list(range(len(made), 0, -1))
     expected = content(lake)
-    tried["a wrong clock: consolidate"] += 1
+    injected("consolidate", at, "a wrong clock")
     (vacuumed,) = runner.run(["vacuum", "--delete", "--json", "--lake", lake], clock=clock)
     assert json.loads(vacuumed.out)["files"] == json.loads(vacuumed.out)["orphans"] == 0
     assert content(lake) == expected

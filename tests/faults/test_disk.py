@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults._lake import Reader, assert_one_line, content, litter, look, objects
+from tests.injected import Injected
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
@@ -33,6 +33,7 @@ def resize(disk: Path, blocks: int) -> None:
     subprocess.run(["mount", "-o", f"remount,size={blocks * BLOCK}", disk], check=True)
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(("command", "state"), [("consolidate --full", "fetched"), ("resample", "consolidated")])
 def test_a_full_disk(
     command: str,
@@ -41,8 +42,7 @@ def test_a_full_disk(
     states: dict[str, str],
     runner: Runner,
     s3_server: S3Server,
-    sweep: bool,
-    tried: Counter[str],
+    injected: Injected,
     tmp_path: Path,
 ) -> None:
     undisturbed = str(shutil.copytree(states[state], tmp_path / "undisturbed"))
@@ -50,7 +50,7 @@ def test_a_full_disk(
     assert runner.run([*command.split(), "--lake", undisturbed])[0].code == 0
     expected, complete = content(undisturbed), {before, look(undisturbed)}
     lake = str(disk / "lake")
-    for room in count(0, 1 if sweep else 4):
+    for room in count():
         resize(disk, 256)
         shutil.rmtree(lake, ignore_errors=True)
         shutil.copytree(states[state], lake)
@@ -61,7 +61,7 @@ def test_a_full_disk(
             (ended,) = runner.run([*command.split(), "--lake", lake])
         if ended.code == 0:
             break
-        tried[f"a full disk: {command}"] += 1
+        injected(command, f"folder: {room} blocks left", "full disk")
         assert_one_line(ended, "No space left on device", str(disk))
         assert objects(lake, s3_server).items() >= {k: v for k, v in there.items() if "current" not in k}.items()
         resize(disk, 256)

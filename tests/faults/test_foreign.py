@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections import Counter
 from pathlib import Path
 
 import duckdb
@@ -12,6 +11,7 @@ import pytest
 from stockstream.pipeline.lake import Lake, parquet
 from stockstream.sql.loader import load
 from stockstream.sql.session import LakeWarning
+from tests.injected import Injected
 
 VALUES = {
     "BOOLEAN": "true", "TINYINT": "1", "USMALLINT": "1", "INTEGER": "20240301", "BIGINT": "9e18", "UBIGINT": "1e19",
@@ -41,7 +41,7 @@ def store(lake: Lake, name: str, values: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize("column", GOOD)
-def test_every_type_in_every_column(column: str, tmp_path: Path, tried: Counter[str]) -> None:
+def test_every_type_in_every_column(column: str, tmp_path: Path, injected: Injected) -> None:
     """All types at once: files that can be converted are read, the others are left out and named."""
     lake = Lake(str(tmp_path / "lake"))
     store(lake, "2024-03-02-batch-0", GOOD)
@@ -51,7 +51,7 @@ def test_every_type_in_every_column(column: str, tmp_path: Path, tried: Counter[
     for number, (kind, value) in enumerate(VALUES.items()):
         other = {"symbol": f"'B{number}'", "source": "'theirs'"} | {column: f"CAST({value} AS {kind})"}
         store(lake, f"2024-03-01-batch-{number}", GOOD | other)
-        tried[f"a foreign file in raw-data/: another type of {column}"] += 1
+        injected("query", f"folder: {column} of a batch file", f"type {kind}")
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", LakeWarning)
         with lake.session() as con:

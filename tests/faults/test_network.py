@@ -1,133 +1,180 @@
-"""S3 fails for one request, or from some request on: a step retries or reports it; nothing is lost or stored twice."""
+"""S3 fails for one request, or from some request on: a command retries or reports it; nothing is lost or put twice."""
 
 from __future__ import annotations
 
 import json
-import socket
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
-from itertools import count
+import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from stockstream.pipeline.errors import StockStreamError
-from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.steps.consolidate import run as consolidate
-from stockstream.pipeline.steps.resample import run as resample
-from tests.faults._lake import INTERVAL, SECOND, assert_one_line, content, copy, litter, look, objects, write_csv
+from stockstream.pipeline.configuration import settings
+from tests.faults._cli import answer, command
+from tests.faults._lake import (
+    INTERVAL,
+    SECOND,
+    SESSIONS,
+    age,
+    assert_one_line,
+    content,
+    copy,
+    litter,
+    look,
+    objects,
+    write_csv,
+)
+from tests.faults._network import CONFLICT, FAULTS, breaking, impatient
+from tests.injected import Injected
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
-Wsgi = Callable[..., Iterable[bytes]]
-STEPS: dict[str, tuple[str, Callable[[Lake], Any]]] = {
-    "consolidate": ("fetched", lambda lake: consolidate({}, lake)),
-    "resample": ("consolidated", lambda lake: resample({"intervals": [INTERVAL]}, lake)),
+pytestmark = pytest.mark.faults
+WRITERS = {
+    "consolidate": "fetched",
+    "consolidate --full": "fetched",
+    "resample": "consolidated",
+    "indicators refresh": "consolidated",
+    "metadata": "consolidated",
+    "rollback 3 --yes": "published",
+    "vacuum --raw archive --delete": "old",
+    "repair --apply": "damaged",
+    "run": "first",
+    "backfill": "first",
 }
-REFUSALS = {"500": "InternalError", "503": "SlowDown", "400": "ExpiredToken"}
+"""The commands that write, with the state of the lake before them (the fixture `states`)."""
+READERS = ("query", "status", "history", "check")
+REQUESTS = {"run": 2, "backfill": 2}
+"""The number of requests of a command that fail in each way, evenly spread; 4 for commands that are quick."""
 
 
-@contextmanager
-def breaking(server: S3Server, how: str, first: int, last: int) -> Iterator[Counter[str]]:
-    """Break the requests with the numbers `first` to `last`.
-
-    `how` is a status to refuse them with, or: `cut`, the request is carried out, and its answer ends in the middle;
-    `lost`, it is carried out, and the connection is closed without an answer; `dropped`, the connection is closed and
-    nothing is carried out.
-    """
-    whole: Wsgi = server._server.app  # type: ignore[assignment]
-    seen: Counter[str] = Counter()
-
-    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        seen["asked"] += 1
-        if not first <= seen["asked"] <= last:
-            return whole(environ, start_response)
-        seen["broken"] += 1
-        if how in REFUSALS:
-            body = f"<?xml version='1.0'?><Error><Code>{REFUSALS[how]}</Code><Message>as asked</Message></Error>"
-            start_response(f"{how} asked", [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
-            return [b"" if environ["REQUEST_METHOD"] == "HEAD" else body.encode()]
-        if how == "cut":
-
-            def started(status: str, headers: list[tuple[str, str]], *rest: Any) -> Any:
-                kept = [(name, value) for name, value in headers if name.lower() != "content-length"]
-                return start_response(status, [*kept, ("Content-Length", "100000"), ("Connection", "close")], *rest)
-
-            return [b"".join(whole(environ, started))[:7]]
-        if how == "lost":
-            b"".join(whole(environ, lambda *_: lambda _: None))
-        environ["werkzeug.socket"].shutdown(socket.SHUT_RDWR)
-        start_response("500 Closed", [("Content-Length", "0")])
-        return [b""]
-
-    server._server.app = app  # type: ignore[assignment]
-    try:
-        yield seen
-    finally:
-        server._server.app = whole  # type: ignore[assignment]
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    impatient(monkeypatch)
+    monkeypatch.setenv("STOCKSTREAM_RESAMPLE", f'["{INTERVAL}"]')
+    monkeypatch.setenv("STOCKSTREAM_START", str(SESSIONS[0]))
+    monkeypatch.setenv("STOCKSTREAM_LOG_LEVEL", "ERROR")
+    settings.cache_clear()
 
 
-@pytest.mark.parametrize("how", ["500", "503", "cut", "lost", "dropped"])
-@pytest.mark.parametrize("step", STEPS)
-def test_one_request_fails(
-    step: str, how: str, states: dict[str, str], s3: S3Server, sweep: bool, tried: Counter[str]
+def prepare(state: str, states: dict[str, str], to: str, s3: S3Server) -> str:
+    """Copy the lake of a state to S3; the state `damaged` is the published one without a file of the indicators."""
+    lake = copy(states["published" if state == "damaged" else state], to, s3)
+    if state == "old":
+        age(lake, 40, s3)
+    if state == "damaged":
+        (key, *_) = sorted(key for key in objects(lake, s3) if key.startswith("silver/indicators/"))
+        bucket, _, prefix = lake.removeprefix("s3://").partition("/")
+        s3.client().delete_object(Bucket=bucket, Key=f"{prefix}/{key}")
+    return lake
+
+
+def argv_of(name: str, folder: Path) -> list[str]:
+    """Return a command; those that fetch bars read a file."""
+    source = ["--market", "US", "--source", f"files:{folder / f'bars-{SECOND}.csv'}", "--batch-size", "2"]
+    more = {
+        "run": [*source, "--date", str(SECOND)],
+        "backfill": [*source, "--start", str(SESSIONS[0]), "--end", str(SECOND)],
+        "query": ["SELECT count(*) AS rows, sum(hash(t))::VARCHAR AS hash FROM bars AS t", "--json"],
+        "status": ["--json"],
+        "history": ["--json"],
+        "check": ["--json"],
+    }
+    return [*name.split(), *more.get(name, [])]
+
+
+@pytest.mark.parametrize("how", FAULTS)
+@pytest.mark.parametrize("name", WRITERS)
+def test_one_request_of_a_writer_fails(
+    name: str, how: str, states: dict[str, str], s3: S3Server, injected: Injected, tmp_path: Path
 ) -> None:
-    """The SDK and DuckDB repeat the request; if they may not, the step says what happened. Every n-th request fails."""
-    state, run = STEPS[step]
-    bucket = s3.new_bucket()
-    undisturbed = copy(states[state], f"s3://{bucket}/undisturbed", s3)
-    before = look(undisturbed)
-    run(Lake(undisturbed))
-    expected, complete = content(undisturbed), {before, look(undisturbed)}
-    for number in count(1, 7) if sweep else count(5, 29):
-        lake = copy(states[state], f"s3://{bucket}/{number}", s3)
-        said = ""
+    """The SDK and DuckDB repeat the request; if they may not, the command says what happened."""
+    write_csv(tmp_path, SECOND)
+    argv, bucket, state = argv_of(name, tmp_path), s3.new_bucket(), WRITERS[name]
+    undisturbed = prepare(state, states, f"s3://{bucket}/undisturbed", s3)
+    before = set() if state == "damaged" else {look(undisturbed)}
+    with breaking(s3, how, 0, 0) as seen:
+        ended = command(*argv, "--lake", undisturbed)
+    assert ended.code == 0, ended
+    expected, complete = content(undisturbed), {*before, look(undisturbed)}
+    requests = seen["asked"]
+    step, offset = max(1, math.ceil(requests / REQUESTS.get(name, 4))), FAULTS.index(how)
+    for number in range(1 + offset % step, requests + 1, step):
+        lake = prepare(state, states, f"s3://{bucket}/{number}", s3)
         with breaking(s3, how, number, number) as seen:
-            try:
-                run(Lake(lake))
-            except StockStreamError as error:
-                said = str(error)
+            ended = command(*argv, "--lake", lake)
+        assert seen["broken"]
+        injected(name, f"s3: request {number}", how)
+        assert "Traceback" not in ended.err, ended
+        if ended.code not in (0, 3):
+            assert_one_failure(ended, name)
+        if name not in ("run", "backfill") and state != "damaged":  # whose batches are visible one by one
+            assert look(lake) in complete
+        again = command(*argv, "--lake", lake)
+        assert again.code == 0, again
+        assert content(lake) == expected
+        if ended.code == 0 and state != "damaged":  # of which earlier generations name a file that is gone
+            assert not litter(objects(lake, s3)), "something was put twice"
+
+
+def assert_one_failure(ended: object, name: str) -> None:
+    """Check that a command ended with one line; `run` reports what it did nevertheless."""
+    if name in ("run", "backfill"):
+        return
+    assert_one_line(ended)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("how", [how for how in FAULTS if how != CONFLICT])
+@pytest.mark.parametrize("name", READERS)
+def test_one_request_of_a_reader_fails(
+    name: str, how: str, states: dict[str, str], s3: S3Server, injected: Injected, tmp_path: Path
+) -> None:
+    """Its answer is right, or it says what happened."""
+    argv = argv_of(name, tmp_path)
+    lake = copy(states["published"], f"s3://{s3.new_bucket()}/lake", s3)
+    with breaking(s3, how, 0, 0) as seen:
+        expected = answer(command(*argv, "--lake", lake))
+    assert expected is not None
+    requests = seen["asked"]
+    for number in range(1, requests + 1, max(1, requests // 12)):
+        with breaking(s3, how, number, number) as seen:
+            ended = command(*argv, "--lake", lake)
         if not seen["broken"]:
             break
-        assert "\n" not in said
-        tried[f"a request failed ({how}): {step} (s3)"] += 1
-        assert look(lake) in complete
-        run(Lake(lake))
-        assert content(lake) == expected
-        assert said or not litter(objects(lake, s3)), "something was put twice"
-    assert number > 14, "there were too few requests to try faults"
+        injected(name, f"s3: request {number}", how)
+        assert "Traceback" not in ended.err, ended
+        if ended.code == 0:
+            assert without_seconds(answer(ended)) == without_seconds(expected)
+        else:
+            assert ended.err.strip(), ended
+
+
+def without_seconds(value: object) -> object:
+    if isinstance(value, dict):
+        return {key: without_seconds(item) for key, item in value.items() if key != "seconds"}
+    return [without_seconds(item) for item in value] if isinstance(value, list) else value
 
 
 @pytest.mark.parametrize("how", ["400", "dropped"])
-@pytest.mark.parametrize("command", ["consolidate", "run"])
+@pytest.mark.parametrize("name", ["consolidate", "run"])
 def test_all_requests_fail_from_some_moment_on(
-    command: str,
-    how: str,
-    states: dict[str, str],
-    s3: S3Server,
-    runner: Runner,
-    tmp_path: Path,
-    sweep: bool,
-    tried: Counter[str],
+    name: str, how: str, states: dict[str, str], s3: S3Server, runner: Runner, tmp_path: Path, injected: Injected
 ) -> None:
     """Credentials expire (400), or the network is down: the command line reports it, and loses nothing."""
     source = f"files:{write_csv(tmp_path, SECOND)}"
     state, argv = {
         "consolidate": ("fetched", ["consolidate"]),
         "run": ("first", ["run", "--market", "US", "--source", source, "--date", str(SECOND), "--json"]),
-    }[command]
+    }[name]
     bucket = s3.new_bucket()
     undisturbed = copy(states[state], f"s3://{bucket}/undisturbed", s3)
     with breaking(s3, how, 0, 0) as seen:
         assert runner.run([*argv, "--lake", undisturbed])[0].code == 0
     expected, whole = content(undisturbed), seen["asked"]
-    for number in range(2, whole, 10) if sweep and how != "dropped" else [whole // 2]:
+    for number in range(2, whole, 10) if how != "dropped" else [whole // 2]:
         lake = copy(states[state], f"s3://{bucket}/{number}", s3)
         with breaking(s3, how, number, 10**9):
             (ended,) = runner.run([*argv, "--lake", lake])
-        tried[f"all requests failed from some moment on ({how}): {command} (s3)"] += 1
+        injected(name, f"s3: request {number} and all later ones", how)
         words = ["expired"] if how == "400" else []
         if ended.out:  # a run reports what it has done nevertheless
             assert (ended.code, json.loads(ended.out)["status"]) == (1, "failed"), ended

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from itertools import permutations, product
 from pathlib import Path
@@ -14,12 +13,14 @@ from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import connect
 from tests.faults._lake import SECOND, SYMBOLS, Reader, age, content, litter, look, objects, write_csv
 from tests.faults.conftest import Prepare
+from tests.injected import Injected
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarning")
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize(
     ("state", "commands"),
     [
@@ -37,8 +38,7 @@ def test_commands_at_once(
     prepare: Prepare,
     runner: Runner,
     s3_server: S3Server,
-    sweep: bool,
-    tried: Counter[str],
+    injected: Injected,
 ) -> None:
     """They end as if run one after the other in some order, and a reader sees only states of such orders."""
 
@@ -58,7 +58,7 @@ def test_commands_at_once(
             assert runner.run([*command.split(), "--lake", lake])[0].code == 0
             complete.add(look(lake))
         ends.append(content(lake))
-    for turn in range(4 if sweep else 1):
+    for turn in range(4):
         lake = prepared(f"raced-{turn}")
         with Reader(lake, complete):
             ended = runner.run(*asked(lake), meet="state/manifests/")
@@ -67,11 +67,11 @@ def test_commands_at_once(
         kept = [manifest.generation for manifest in history(Lake(lake))]
         assert kept == list(range(kept[0], kept[-1] - 1, -1)), "a generation is missing"
         litter(objects(lake, s3_server))
-        tried[f"raced: {', '.join(commands)}"] += 1
+        injected(", ".join(commands), f"{'s3' if lake.startswith('s3:') else 'folder'}: turn {turn}", "race")
 
 
 @pytest.mark.faults
-def test_runs_and_consolidations(prepare: Prepare, runner: Runner, tmp_path: Path, tried: Counter[str]) -> None:
+def test_runs_and_consolidations(prepare: Prepare, runner: Runner, tmp_path: Path, injected: Injected) -> None:
     """Bars that a run has stored stay visible, whichever command merges them at the same time."""
     source = f"files:{write_csv(tmp_path, SECOND)}"
     lake, undisturbed = prepare("first", "raced"), prepare("first", "undisturbed")
@@ -90,6 +90,6 @@ def test_runs_and_consolidations(prepare: Prepare, runner: Runner, tmp_path: Pat
         with connect(lake) as con:
             stored = f"SELECT count(*) FROM bars WHERE symbol = '{symbol}' AND date = '{SECOND}'"
             assert con.execute(stored).fetchall() == [(1,)]
-        tried["raced: run, consolidate, resample"] += 1
+        injected("run, consolidate, resample", f"{symbol}", "race")
         before = after
     assert content(lake) == content(undisturbed)

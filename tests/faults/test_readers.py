@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -12,6 +11,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._lake import INTERVAL, copy, look
+from tests.injected import Injected
 from tests.s3_server import S3Server
 
 
@@ -22,7 +22,7 @@ def test_the_pointer_is_replaced_while_it_is_read(
     states: dict[str, str],
     s3: S3Server,
     monkeypatch: pytest.MonkeyPatch,
-    tried: Counter[str],
+    injected: Injected,
 ) -> None:
     """One or two generations are published between the request for its size and the one for its bytes.
 
@@ -40,7 +40,7 @@ def test_the_pointer_is_replaced_while_it_is_read(
             busy.append(True)  # a step reads the pointer, too
             steps.pop(0)()
             busy.clear()
-            tried["the pointer replaced while it is read (s3)"] += 1
+            injected("query", "s3: the pointer", f"replaced {times} times while it is read")
         return whole(environ, start_response)
 
     busy: list[bool] = []

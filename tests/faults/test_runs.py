@@ -9,7 +9,6 @@ import json
 import random
 import re
 import warnings
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from stockstream.pipeline.lake import parquet
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.store import open_store
 from stockstream.sql.session import LakeWarning, connect
+from tests.injected import Injected
 from tests.kill_at import Ended, Runner
 from tests.s3_server import S3Server
 
@@ -113,7 +113,7 @@ def assert_a_rerun_changes_nothing(runner: Runner, argv: list[str], lake: str) -
 
 @pytest.mark.faults
 def test_killed_at_any_time_under_load_nothing_is_lost(
-    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tried: Counter[str]
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], injected: Injected
 ) -> None:
     """Two concurrent runs are killed at random moments, and right after that two more."""
     first, second = f"{lake_uri}-first", f"{lake_uri}-second"
@@ -125,23 +125,24 @@ def test_killed_at_any_time_under_load_nothing_is_lost(
         argv = command(lake, bars_of[SECOND], SECOND, batch_size=1)
         for _ in range(2):
             ended = runner.run(argv, argv, kill_after=[random.uniform(0.05, 0.6) for _ in range(2)])
-            killed += sum(one.killed for one in ended)
+            for _ in (one for one in ended if one.killed):
+                killed += 1
+                injected("run, run", f"{'s3' if lake.startswith('s3:') else 'folder'}: kill {killed}", "kill")
         assert_all_still_there(lake, acknowledged)
         assert_complete(*runner.run(argv))
         assert bars(lake) == expected
         assert_a_rerun_changes_nothing(runner, argv, lake)
     assert killed
-    tried["killed at random, two runs at once"] += killed
 
 
 def test_two_runs_at_once_with_different_symbols_lose_nothing(
-    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tried: Counter[str]
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], injected: Injected
 ) -> None:
     """Both have a batch 0, and so the same name for its file."""
     single = f"{lake_uri}-single"
     assert_complete(*runner.run(command(single, bars_of[FIRST], FIRST)))
     expected = bars(single)
-    tried["raced: two runs with different symbols"] += 1
+    injected("run, run", "different symbols", "race")
     both = [command(lake_uri, bars_of[FIRST], FIRST, "--symbols", of) for of in ("AAA,CCC", "BBB,DDD")]
     assert_complete(*runner.run(*both, meet="raw-data/"))
     assert bars(lake_uri) == expected
@@ -151,12 +152,12 @@ def test_two_runs_at_once_with_different_symbols_lose_nothing(
 
 
 def test_two_runs_at_once_with_the_same_symbols_store_each_bar_once(
-    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], tried: Counter[str]
+    runner: Runner, lake_uri: str, bars_of: dict[Any, Path], injected: Injected
 ) -> None:
     single = f"{lake_uri}-single"
     assert_complete(*runner.run(command(single, bars_of[FIRST], FIRST)))
     expected = bars(single)
-    tried["raced: two runs with the same symbols"] += 1
+    injected("run, run", "the same symbols", "race")
     argv = command(lake_uri, bars_of[FIRST], FIRST)
     assert_complete(*runner.run(argv, argv, meet="raw-data/"))
     assert bars(lake_uri) == expected
