@@ -29,12 +29,25 @@ def says_damage(error: Exception) -> bool:
     return DAMAGE.search(str(error)) is not None
 
 
+def text_of(error: Exception) -> str:
+    """Return the text of an error as one line, without the position in the SQL or in a Python module."""
+    return " ".join(re.split(r"\n\n(?:LINE |At:\n)", str(error))[0].split())
+
+
+def passed_through(text: str) -> LakeError | None:
+    """Return the error that `objects` has raised while DuckDB was reading; None if DuckDB itself failed."""
+    match = re.match(r"(?:LakeError|NoLake): (.*)", text)
+    return LakeError(match[1]) if match else None
+
+
 def explain_damage(error: Exception, lake: str) -> LakeError | None:
     """Return the error that names the file of a lake which is gone or damaged; None if the cause is another one.
 
     If DuckDB does not name the file, all files of the lake are read to find it, those of the newest generation first.
     """
-    text = " ".join(str(error).split("\n\nLINE ")[0].split())
+    text = text_of(error)
+    if (passed := passed_through(text)) is not None:
+        return passed
     is_gone = GONE.search(text) is not None
     if not is_gone and not says_damage(error):
         return None

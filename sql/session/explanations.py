@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import duckdb
 
 from stockstream.sql.errors import LakeError, NoLake
-from stockstream.sql.session.damage import explain_damage
+from stockstream.sql.session.damage import explain_damage, passed_through, text_of
 
 HINTS = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
@@ -63,9 +63,9 @@ def explained(lake: str) -> Iterator[None]:
 
 def explain(error: Exception, lake: str) -> LakeError:
     """Return the LakeError for an error of DuckDB or boto3: its message is one line that says what to do."""
-    text = " ".join(re.split(r"\n\n(?:LINE |At:\n)", str(error))[0].split())
-    if match := re.match(r"(?:LakeError|NoLake): (.*)", text):  # of sql/session/objects.py, through DuckDB
-        return LakeError(match[1])
+    text = text_of(error)
+    if (passed := passed_through(text)) is not None:
+        return passed
     if NEWER in text:
         return LakeError(f"cannot read {lake}: {text[text.index(NEWER) :]}")
     for part, advice in HINTS.items():

@@ -75,7 +75,9 @@ def test_a_damaged_silver_file_is_named_and_computed_from_the_batch_files(
     injected("consolidate --full", "base", damage)
     ended = command("query", "FROM silver_bars", "--lake", lake.uri)
     assert (ended.code, len(errors := [line for line in notices(ended) if line.startswith("error: ")])) == (1, 1)
-    assert re.search(rf"{Path(base.key).name}: it is (gone|damaged): `stockstream repair`", errors[0])
+    assert re.search(
+        rf"error: cannot read {re.escape(lake.uri)}/{base.key}: it (is|has) .*`stockstream repair`", errors[0]
+    )
     (damaged,) = consolidate({"full": True}, lake)["damaged"]
     assert Path(base.key).name in damaged
     publish_all(lake)
