@@ -12,6 +12,7 @@ from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.listings.base import Company
 from stockstream.pipeline.markets import Market
+from stockstream.pipeline.pointer import refresh
 from stockstream.pipeline.repair.aside import set_aside
 from stockstream.pipeline.repair.batches import batch_keys, changed_batches, verify_batches, verify_quarantine
 from stockstream.pipeline.repair.lists import companies_per_day, verify_lists, verify_metadata
@@ -166,6 +167,8 @@ class _Repair:
             elif finding.kind is Kind.METADATA:
                 command = f"stockstream metadata --source polygon --lake {self.lake.uri}"
                 self.lost.append(object_lost(finding.object, "answers about companies", command))
+        if any(finding.kind in (Kind.LIST, Kind.QUARANTINE) for finding in self.findings):
+            refresh(self.lake)  # the pointer lists these files for readers on S3
         silver, batches = self._of(Kind.SILVER), self._of(Kind.BATCH)
         broken = {finding.object for finding in silver}
         named = published_files(generations)
