@@ -64,7 +64,10 @@ def history(lake: Lake) -> list[Entry]:
         if (number := manifest_number(key)) is not None
     }
     noted = {entry.generation: entry for entry in _entries(lake.store.get(HISTORY))}
-    return [
+    newest = max(kept, default=0)
+    lost = sorted((number for number in noted if number > newest), reverse=True) if kept else []
+    problem = "its manifest is gone: run `stockstream repair`"  # vacuum never deletes the newest one
+    return [Entry(generation=number, problem=problem) for number in lost] + [
         noted[number] if number in noted and noted[number].size == kept[number] else _of_manifest(lake, number)
         for number in sorted(kept, reverse=True)
     ]

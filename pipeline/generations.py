@@ -49,7 +49,7 @@ def head(lake: Lake) -> Manifest:
 
 
 def generation(lake: Lake, number: int) -> Manifest:
-    """Return one generation; from the pointer if that has it and the manifest is damaged.
+    """Return one generation; from the pointer if that has it and the manifest is damaged or gone.
 
     Raises:
         UsageError: there is no such generation, or it has been vacuumed.
@@ -65,6 +65,9 @@ def generation(lake: Lake, number: int) -> Manifest:
             raise
         return pointer
     if manifest is None:
+        pointer = pointed(lake, lake.store.get(CURRENT)) if number > 0 else None
+        if pointer is not None and pointer.generation == number:
+            return pointer
         kept = sorted(numbers(lake))
         existing = f"generations {kept[0]} to {kept[-1]}" if kept else "no generation yet"
         raise UsageError(f"{lake.uri} has no generation {number}: it has {existing} (`stockstream history` lists them)")

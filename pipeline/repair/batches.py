@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import QUARANTINE, RAW, Lake, no_files
+from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
 from stockstream.sql.loader import load
@@ -36,6 +37,18 @@ def verify_batches(lake: Lake, con: DuckDBPyConnection, keys: Sequence[str]) -> 
             for key, path in paths.items():
                 reason = reasons.get(path)
                 yield key, Finding(key, f"it cannot be read: {reason}", _ACTION, Kind.BATCH) if reason else None
+
+
+def gone_batches(lake: Lake, newest: Manifest) -> Iterator[tuple[str, Finding | None]]:
+    """Yield the key of each batch file that a manifest has in silver and that is gone, and the finding about it.
+
+    Raises:
+        LakeError: the lake cannot be read.
+    """
+    archived = newest.table("raw").made_from.get("files", "").split()
+    for name in sorted({*newest.consolidated} - {*archived} - {key.removeprefix(RAW) for key in batch_keys(lake)}):
+        action = "take its name from the manifest: silver has the newest row of each of its bars"
+        yield f"{RAW}{name}", Finding(f"{RAW}{name}", "it is gone", action, Kind.BATCH)
 
 
 def verify_quarantine(lake: Lake, con: DuckDBPyConnection) -> Iterator[tuple[str, Finding | None]]:

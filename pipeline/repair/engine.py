@@ -14,13 +14,19 @@ from stockstream.pipeline.listings.base import Company
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.pointer import refresh
 from stockstream.pipeline.repair.aside import set_aside
-from stockstream.pipeline.repair.batches import batch_keys, changed_batches, verify_batches, verify_quarantine
+from stockstream.pipeline.repair.batches import (
+    batch_keys,
+    changed_batches,
+    gone_batches,
+    verify_batches,
+    verify_quarantine,
+)
 from stockstream.pipeline.repair.lists import companies_per_day, verify_lists, verify_metadata
 from stockstream.pipeline.repair.losses import bars_lost, object_lost
 from stockstream.pipeline.repair.manifests import Generations, mend_generations, read_generations
 from stockstream.pipeline.repair.model import Finding, Kind, Loss, Progress, RepairResult, describe
 from stockstream.pipeline.repair.reading import reader
-from stockstream.pipeline.repair.rebuild import rebuild_tables
+from stockstream.pipeline.repair.rebuild import name_existing_batches, rebuild_tables
 from stockstream.pipeline.repair.rescue import Rescue, rescue_rows
 from stockstream.pipeline.repair.silver import ARCHIVE, published_files, verify_silver
 from stockstream.pipeline.repair.state import (
@@ -73,6 +79,7 @@ class _Repair:
         with reader() as con:
             self._verify(verify_silver(self.lake, generations))
             self._verify(verify_batches(self.lake, con, batch_keys(self.lake)))
+            self._verify(gone_batches(self.lake, generations.newest))
             self._compare(generations)
             self._verify(verify_quarantine(self.lake, con))
             self._verify(verify_lists(self.lake, self._companies(generations)))
@@ -184,6 +191,8 @@ class _Repair:
             if failure is not None:
                 failed |= {*tables}
                 self.notes.append(f"{', '.join(tables)}: {failure}")
+        if batches or any(named[key].table == ARCHIVE for key in broken):
+            name_existing_batches(self.lake)
         for finding in silver:
             if named[finding.object].table not in failed:
                 self._retire(finding, named[finding.object].generations)

@@ -59,6 +59,21 @@ def _merge_lists(lake: Lake, market: Market | None) -> None:
         publish(lake, "repair", lambda before: (Change(tables={"metadata": None}), None))
 
 
+def name_existing_batches(lake: Lake) -> None:
+    """Publish a generation without the names of batch files that no longer exist: readers on S3 do not list them.
+
+    Raises:
+        LakeError: the lake cannot be read or written.
+    """
+
+    def make(before: Manifest) -> tuple[Change | None, None]:
+        existing = {key.removeprefix(RAW) for key in lake.store.list(RAW)}
+        held = tuple(name for name in before.consolidated if name in existing)
+        return (Change(tables={}, consolidated=held) if len(held) < len(before.consolidated) else None), None
+
+    publish(lake, "repair", make)
+
+
 def _leave_out(lake: Lake, name: str, damaged: set[str]) -> None:
     """Publish a generation in which a table lacks its damaged files, which nothing can compute again.
 

@@ -10,7 +10,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.errors import LakeError
-from stockstream.sql.variables import quoted
+from stockstream.sql.variables import quoted, set_variable
 
 DAMAGE = re.compile(
     "No magic bytes|too small to be a Parquet|Failed to read|TProtocolException|don't know what type|invalid TType"
@@ -21,6 +21,8 @@ DAMAGE = re.compile(
 """What DuckDB says about the contents of a file, often without its name."""
 GONE = re.compile("No files found that match|No such file|404")
 FOLDERS = ("silver/*/*.parquet", "raw-data/*.parquet", "quarantine/*.parquet", "state/*.parquet")
+KEY = r"(?:state|silver|raw-data|raw-metadata|quarantine|symbols)/[^'\"*?\[\s]+\.(?:parquet|csv|json)"
+"""The key of an object in a message."""
 REPAIR = "`stockstream repair` shows what can be restored"
 
 
@@ -40,6 +42,13 @@ def passed_through(text: str) -> LakeError | None:
     return LakeError(match[1]) if match else None
 
 
+def file_in(text: str, lake: str) -> str | None:
+    """Return the file of a lake that a message names."""
+    before = r"s3://|https?://" if lake.startswith("s3://") else re.escape(f"{lake}/")  # S3 has several URLs
+    named = re.search(rf"(?:{before})[^'\"*?\[\s]*?({KEY})", text)
+    return f"{lake}/{named[1]}" if named else None
+
+
 def explain_damage(error: Exception, lake: str) -> LakeError | None:
     """Return the error that names the file of a lake which is gone or damaged; None if the cause is another one.
 
@@ -51,9 +60,8 @@ def explain_damage(error: Exception, lake: str) -> LakeError | None:
     is_gone = GONE.search(text) is not None
     if not is_gone and not says_damage(error):
         return None
-    named = re.search(rf"{re.escape(lake)}/[^'\"*?\[\s]+\.(parquet|csv|json)", text)
     reason = "it is gone" if is_gone else "it is damaged"
-    file = named[0] if named is not None else None if is_gone else _search(lake)
+    file = file_in(text, lake) or (None if is_gone else _search(lake))
     return LakeError(f"cannot read {file}: {reason}: {REPAIR}") if file is not None else None
 
 
@@ -63,6 +71,7 @@ def _search(lake: str) -> str | None:
 
     with duckdb.connect(config={"autoinstall_known_extensions": False}) as con:
         if lake.startswith("s3://"):
+            set_variable(con, "lake", lake)
             open_s3(con, lake)
         for file in _files(con, lake):
             try:

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import duckdb
 
 from stockstream.sql.errors import LakeError, NoLake
-from stockstream.sql.session.damage import explain_damage, passed_through, text_of
+from stockstream.sql.session.damage import explain_damage, file_in, passed_through, text_of
 
 HINTS = {
     "InvalidAccessKeyId": "S3 does not know the access key: check the AWS credentials in use",
@@ -71,5 +71,5 @@ def explain(error: Exception, lake: str) -> LakeError:
         if part in text:
             if part == "NoSuchBucket":
                 return NoLake(f"cannot read {lake}: {advice}")
-            return LakeError(f"cannot read {lake}: {advice}")
+            return LakeError(f"cannot read {file_in(text, lake) or lake}: {advice}")
     return explain_damage(error, lake) or LakeError(f"cannot read {lake}: {text}")

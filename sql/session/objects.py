@@ -84,7 +84,7 @@ class Objects:
 
         for attempt in range(1, ATTEMPTS + 1):
             try:
-                with self._explained():
+                with self._explained(f"{self.lake}/{key}" if options else self.lake):
                     answer = self._client.get_object(Bucket=self.bucket, Key=self.prefix + key, **options)
             except KeyError:
                 return None
@@ -98,7 +98,7 @@ class Objects:
         raise AssertionError("the last attempt returns or raises")
 
     @contextmanager
-    def _explained(self) -> Iterator[None]:
+    def _explained(self, subject: str = "") -> Iterator[None]:
         """Turn an error of boto3 into an error of one line.
 
         KeyError means that there is no such object, EOFError that it ends before a range.
@@ -112,6 +112,6 @@ class Objects:
                 raise KeyError from None
             if error.response.get("Error", {}).get("Code") == "InvalidRange":
                 raise EOFError from None
-            raise explain(error, self.lake) from None
+            raise explain(error, subject or self.lake) from None
         except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
             raise explain(error, self.lake) from None
