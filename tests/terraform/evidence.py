@@ -24,6 +24,12 @@ def stored(deployment: Deployment, day: str) -> list[str]:
     return [symbol for (symbol,) in rows]
 
 
+def of_bars(lake: Lake) -> list[tuple[Any, ...]]:
+    """Return all bars of a lake."""
+    with lake.session() as con:
+        return con.execute("FROM bars ORDER BY ALL").fetchall()
+
+
 def contents(lake: Lake) -> dict[str, Any]:
     """Return the contents of a lake: bytes by key; checksums by table and part for silver, whose keys are random."""
     objects: dict[str, Any] = {

@@ -1,26 +1,30 @@
-# What each function may do: read the lake and write its own prefixes. Only `vacuum` may delete, and nothing that a source
-# has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
+# What each function may do: read and write what its code reads and writes. Only `vacuum` may delete, and nothing that a
+# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
+  # The pointer has lists of symbols/ and quarantine/, so that whoever adds to these writes it, too.
   writes = {
-    update_symbols = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch    = ["quarantine/*", "raw-data/*", "state/runs/*"]
-    refresh        = ["silver/*", "state/manifests/*", "state/current.json"]
+    update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
+    refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check          = ["state/checks/*"]
     summarise      = ["state/runs/*"]
-    vacuum         = ["state/manifests/*", "state/current.json"]
+    vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
   deletes = {
     vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
-  bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
+  # A session of DuckDB: the generation, and the files that its views read.
+  generation = ["state/current.json", "state/manifests/*", "state/sessions.parquet"]
+  bars       = concat(local.generation, ["quarantine/*", "raw-data/*", "silver/*", "state/lake.json", "symbols/*"])
   reads = {
-    update_symbols = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = local.bars
-    refresh        = concat(local.bars, ["raw-metadata/*"])
-    check          = local.bars
-    summarise      = ["state/*"]
-    vacuum         = local.bars
+    update_symbols = ["raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = concat(local.bars, ["state/runs/*"])
+    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json"])
+    check          = concat(local.bars, ["state/checks/*"])
+    summarise      = ["state/lake.json", "state/runs/*"]
+    # The indexes of these two tables are in the pointer, which vacuum writes again if it is damaged.
+    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/lake.json"])
   }
   reads_key = {
     for name in keys(local.packages.functions) :
