@@ -252,7 +252,7 @@ def test_old_generations_are_deleted_by_a_function_of_its_own(deployment: Deploy
 
 
 def test_an_operator_repairs_the_lake_under_the_policy_of_its_bucket(deployment: Deployment) -> None:
-    """Which refuses every put that could replace what nobody has read."""
+    """Which refuses every put that could replace what its writer has not read."""
     lake = Lake(deployment.lake)
     before, days = of_bars(lake), "2026-08-07-batch"
     newest = head(lake)

@@ -2,7 +2,7 @@
 # source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
-  # The pointer has lists of symbols/ and quarantine/, so that whoever adds to these writes it, too.
+  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too.
   writes = {
     update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
     fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
