@@ -17,7 +17,7 @@ from typing import Any
 from moto.awslambda.models import lambda_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam import iam_backends
-from moto.s3.exceptions import S3AccessDeniedError
+from moto.s3.exceptions import MissingKey, S3AccessDeniedError
 
 from tests.s3_server import REGION
 
@@ -80,6 +80,10 @@ class Rights:
             if action and not self.allow(action, f"arn:aws:s3:::{resource}"):
                 raise S3AccessDeniedError
             return respond(*request)
+        except MissingKey:  # S3 says so only to those who may list the bucket
+            if not self.allow("s3:ListBucket", f"arn:aws:s3:::{resource.partition('/')[0]}"):
+                raise S3AccessDeniedError from None
+            raise
         finally:
             _FUNCTION.reset(token)
 

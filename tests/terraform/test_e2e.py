@@ -251,49 +251,21 @@ def test_old_generations_are_deleted_by_a_function_of_its_own(deployment: Deploy
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
 
 
-def test_an_operator_repairs_the_lake_under_the_policy_of_its_bucket(deployment: Deployment) -> None:
-    """Which refuses every put that could replace what its writer has not read."""
-    lake = Lake(deployment.lake)
-    before, days = of_bars(lake), "2026-08-07-batch"
-    newest = head(lake)
-    oldest = manifest_key(min(numbers(lake)))
-    keys = [
-        f"raw-data/{days}-0.parquet", newest.table("bars").delta[0].key, newest.table("metadata").base[0].key,
-        newest.table("indicators").delta[0].key, CURRENT, oldest, HISTORY, SESSIONS, MARKER,
-        "symbols/2026-08-07-symbols.csv", next(iter(lake.store.list("quarantine/"))),
-        next(iter(lake.store.list("state/checks/"))), next(iter(lake.store.list("state/runs/"))),
-    ]  # fmt: skip
-    deployment.aws.s3.fill(deployment.lake, dict.fromkeys(keys, b"{}"))
-    result = repair_lake(lake, apply=True, market=ASX)
-    assert {finding["object"] for finding in result["findings"]} >= {*keys}
-    assert all(finding["repaired"] for finding in result["findings"]), result
-    assert (again := repair_lake(lake, market=ASX))["exit"] == 0, again
-    assert of_bars(lake) == before
-    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
-    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
-
-
-def test_a_run_whose_consolidation_leaves_out_a_damaged_file_says_so(deployment: Deployment) -> None:
-    """When the rules for bars are new, all batch files are read again."""
-    lake = Lake(deployment.lake)
-
-    def judged_by_older_rules(before: Manifest) -> tuple[Change, None]:
-        bars = before.table("bars")
-        return Change(tables={"bars": bars.model_copy(update={"sql": {**bars.sql, "rules": "older"}})}), None
-
-    publish(lake, "test", judged_by_older_rules)
-    key = "raw-data/2026-08-11-batch-0.parquet"
-    whole = lake.store.get(key)
-    assert whole is not None
-    deployment.aws.s3.fill(deployment.lake, {key: b"PAR1"})
-    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
-    (mail,) = deployment.mails()
-    assert f"- {lake.store.uri(key)}: " in mail["Message"].partition("Damaged files were left out.")[2]
-    assert ran.output["status"] != "complete"
-    assert stored(deployment, "2026-08-11") == SYMBOLS, "silver has its bars"
-    deployment.aws.s3.fill(deployment.lake, {key: whole.data})
-    again = deployment.fire(date="2026-08-14", batch_size=BATCH)
-    assert (again.status, again.output["status"]) == ("SUCCEEDED", "complete")
+def test_the_functions_read_a_lake_whose_pointer_is_damaged(deployment: Deployment) -> None:
+    """They may read the manifests, too, and refresh mends the pointer."""
+    pointer = deployment.object(CURRENT)
+    events = {
+        "fetch_batch": {"date": "2026-08-14", "symbols": SYMBOLS, "batchNumber": 7},
+        "check": {},
+        "refresh": {},
+    }
+    deployment.aws.s3.fill(deployment.lake, {CURRENT: b"{}"})
+    for name, event in events.items():
+        response = deployment.aws.client("lambda").invoke(
+            FunctionName=deployment.outputs["function_arns"][name], Payload=json.dumps(event)
+        )
+        assert "FunctionError" not in response, response["Payload"].read()
+    assert deployment.object(CURRENT)["generation"] == pointer["generation"]
 
 
 def test_old_generations_are_deleted_on_sunday_night(deployment: Deployment) -> None:
@@ -450,6 +422,50 @@ def test_vacuum_may_delete_nothing_that_a_source_has_delivered(prefix: str, depl
     answer = client.delete_objects(Bucket=deployment.outputs["bucket"], Delete={"Objects": [{"Key": k} for k in keys]})
     assert {(one["Key"], one["Code"]) for one in answer["Errors"]} == {(key, "AccessDenied") for key in keys}
     assert keys == [key for key in lake.store.list(prefix) if not key.startswith(elsewhere)]
+
+
+def test_an_operator_repairs_the_lake_under_the_policy_of_its_bucket(deployment: Deployment) -> None:
+    """Which refuses every put that could replace what its writer has not read."""
+    lake = Lake(deployment.lake)
+    before, newest = of_bars(lake), head(lake)
+    oldest = manifest_key(min(numbers(lake)))
+    keys = [
+        "raw-data/2026-08-07-batch-0.parquet", newest.table("bars").delta[0].key, newest.table("metadata").base[0].key,
+        newest.table("indicators").delta[0].key, CURRENT, oldest, HISTORY, SESSIONS, MARKER,
+        "symbols/2026-08-07-symbols.csv", next(iter(lake.store.list("quarantine/"))),
+        next(iter(lake.store.list("state/checks/"))), next(iter(lake.store.list("state/runs/"))),
+    ]  # fmt: skip
+    deployment.aws.s3.fill(deployment.lake, dict.fromkeys(keys, b"{"))
+    result = repair_lake(lake, apply=True, market=ASX)
+    assert {finding["object"] for finding in result["findings"]} >= {*keys}
+    assert all(finding["repaired"] for finding in result["findings"]), result
+    assert (again := repair_lake(lake, market=ASX))["exit"] == 0, again
+    assert of_bars(lake) == before
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
+
+
+def test_a_run_whose_consolidation_leaves_out_a_damaged_file_says_so(deployment: Deployment) -> None:
+    """When the rules for bars are new, all batch files are read again."""
+    lake = Lake(deployment.lake)
+
+    def judged_by_older_rules(before: Manifest) -> tuple[Change, None]:
+        bars = before.table("bars")
+        return Change(tables={"bars": bars.model_copy(update={"sql": {**bars.sql, "rules": "older"}})}), None
+
+    publish(lake, "test", judged_by_older_rules)
+    key = "raw-data/2026-08-11-batch-0.parquet"
+    whole = lake.store.get(key)
+    assert whole is not None
+    deployment.aws.s3.fill(deployment.lake, {key: b"PAR1"})
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    (mail,) = deployment.mails()
+    assert f"- {lake.store.uri(key)}: " in mail["Message"].partition("Damaged files were left out.")[2]
+    assert ran.status == "FAILED", "of the checks, which read the file"
+    assert stored(deployment, "2026-08-11") == SYMBOLS, "silver has its bars"
+    deployment.aws.s3.fill(deployment.lake, {key: whole.data})
+    again = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (again.status, again.output["status"]) == ("SUCCEEDED", "complete")
 
 
 def test_the_alarm_has_the_namespace_and_dimensions_of_the_metric(deployment: Deployment) -> None:

@@ -14,17 +14,17 @@ locals {
   deletes = {
     vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
-  # A session of DuckDB: the generation, and the files that its views read.
-  generation = ["state/current.json", "state/manifests/*", "state/sessions.parquet"]
-  bars       = concat(local.generation, ["quarantine/*", "raw-data/*", "silver/*", "state/lake.json", "symbols/*"])
+  # The manifests are read if the pointer is damaged or not that of the newest one.
+  generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
+  bars       = concat(local.generation, ["raw-data/*", "silver/*"])
   reads = {
     update_symbols = ["raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = concat(local.bars, ["state/runs/*"])
-    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json"])
-    check          = concat(local.bars, ["state/checks/*"])
+    fetch_batch    = concat(local.bars, ["quarantine/*", "state/runs/*", "symbols/*"])
+    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json", "state/sessions.parquet", "symbols/*"])
+    check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
     summarise      = ["state/lake.json", "state/runs/*"]
-    # The indexes of these two tables are in the pointer, which vacuum writes again if it is damaged.
-    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/lake.json"])
+    # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
+    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   reads_key = {
     for name in keys(local.packages.functions) :
@@ -65,6 +65,7 @@ resource "aws_iam_role_policy" "this" {
           Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
         },
         {
+          # Without it, S3 answers 403 instead of 404 for an object that does not exist.
           Sid      = "List"
           Effect   = "Allow"
           Action   = ["s3:ListBucket"]
