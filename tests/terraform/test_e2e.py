@@ -18,7 +18,7 @@ from botocore.exceptions import ClientError
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import Summary
 from stockstream.pipeline.generations import generation, head, history, numbers
-from stockstream.pipeline.lake import CURRENT, HISTORY, MARKER, SESSIONS, Lake, manifest_key
+from stockstream.pipeline.lake import CURRENT, MARKER, SESSIONS, Lake, manifest_key
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.publishing import publish
@@ -131,6 +131,20 @@ def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: D
     assert f"0 of {len(SYMBOLS)} symbols are missing" in mail["Message"]
     assert "no dividend that can be read" in mail["Message"]
     assert "the first: AAX 2026-08-10 'none'" in mail["Message"]
+
+
+def test_a_batch_without_news_tells_readers_which_values_it_could_not_read(deployment: Deployment) -> None:
+    """The pointer has the names of the files in quarantine/, and no generation follows that would write it."""
+    before = set(deployment.object(CURRENT)["readers"]["quarantine"])
+    no_number: Any = "none"
+    deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 6): no_number}))
+    event = {"date": "2026-08-10", "batchNumber": 9, "symbols": ["AAX"], "start": "2026-08-05", "end": "2026-08-07"}
+    response = deployment.aws.client("lambda").invoke(
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps(event)
+    )
+    result = json.loads(response["Payload"].read())
+    assert (result["key"], result["quarantined"]) == (None, 1), result
+    assert set(deployment.object(CURRENT)["readers"]["quarantine"]) - before == {"2026-08-10-batch-9.parquet"}
 
 
 def test_a_batch_is_retried_after_a_rate_limit(deployment: Deployment) -> None:
@@ -431,7 +445,7 @@ def test_an_operator_repairs_the_lake_under_the_policy_of_its_bucket(deployment:
     oldest = manifest_key(min(numbers(lake)))
     keys = [
         "raw-data/2026-08-07-batch-0.parquet", newest.table("bars").delta[0].key, newest.table("metadata").base[0].key,
-        newest.table("indicators").delta[0].key, CURRENT, oldest, HISTORY, SESSIONS, MARKER,
+        newest.table("indicators").delta[0].key, CURRENT, oldest, SESSIONS, MARKER,
         "symbols/2026-08-07-symbols.csv", next(iter(lake.store.list("quarantine/"))),
         next(iter(lake.store.list("state/checks/"))), next(iter(lake.store.list("state/runs/"))),
     ]  # fmt: skip
