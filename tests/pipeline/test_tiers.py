@@ -133,9 +133,11 @@ def flip(lake: Lake, key: str) -> None:
 def test_a_damaged_file_is_not_written_again(tmp_path: Path) -> None:
     lake = sealed(tmp_path)
     delta = head(lake).table("bars").delta[0]
-    flip(lake, delta.key)
     fetch(lake, 2, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
-    with pytest.raises(LakeError, match=rf"{delta.key} is damaged .*stockstream repair"):
+    flip(lake, delta.key)
+    with pytest.raises(LakeError, match=rf"{delta.key}: it is damaged: .*stockstream repair"):
+        fetch(lake, 3, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
+    with pytest.raises(LakeError, match=rf"{delta.key}.* is damaged.*stockstream repair"):
         consolidate({}, lake)
     assert consolidate({"full": True}, lake)["damaged"] == [
         f"{lake.store.uri(delta.key)}: its bytes are not those that were published (SHA-256)"
