@@ -133,8 +133,8 @@ def flip(lake: Lake, key: str) -> None:
 def test_a_damaged_file_is_not_written_again(tmp_path: Path) -> None:
     lake = sealed(tmp_path)
     delta = head(lake).table("bars").delta[0]
-    flip(lake, delta.key)
     fetch(lake, 2, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
+    flip(lake, delta.key)
     with pytest.raises(LakeError, match=rf"{delta.key} is damaged .*stockstream repair"):
         consolidate({}, lake)
     assert consolidate({"full": True}, lake)["damaged"] == [
