@@ -21,8 +21,9 @@ from stockstream.pipeline.checks.published import CHECK, compare_published
 from stockstream.sql.session import explain, explain_damage
 from stockstream.sql.variables import VARIABLES
 
-ROWS = "(SELECT symbol FROM silver_bars UNION ALL SELECT symbol FROM read_stored(fresh_files()))"
-"""The rows by which the symbols are divided into buckets for the checks that allow it."""
+ROWS = {"silver_bars": "silver_bars", "read_stored": "read_stored(fresh_files())"}
+"""The rows by which the symbols are divided into buckets for the checks that allow it, by the view or macro they need:
+a session may have only those that its checks need."""
 BAD_ROWS = "stockstream_bad_rows"
 """The temp table with the result of the check that is running."""
 ALLOWED = {
@@ -63,7 +64,7 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
     Raises:
         LakeError: S3 cannot be read.
     """
-    buckets = cache(lambda: buckets_of(con, ROWS))
+    buckets = cache(lambda: _buckets(con))
     for check in checks:
         try:
             if check.error is not None:
@@ -80,6 +81,17 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
             yield Finding(check, 0, (), str(damage or " ".join(str(error).split("\n\nLINE ")[0].split())))
         except _CannotRun as error:
             yield Finding(check, 0, (), error.reason)
+
+
+def _buckets(con: DuckDBPyConnection) -> list[Bucket]:
+    existing = {
+        name
+        for (name,) in con.execute(
+            "SELECT view_name FROM duckdb_views() UNION ALL SELECT function_name FROM duckdb_functions()"
+        ).fetchall()
+    }
+    rows = [f"SELECT symbol FROM {source}" for name, source in ROWS.items() if name in existing]
+    return buckets_of(con, f"({' UNION ALL '.join(rows)})") if rows else [WHOLE]
 
 
 def _run(con: DuckDBPyConnection, check: Check, options: Options, buckets: Callable[[], list[Bucket]]) -> Finding:
