@@ -170,9 +170,8 @@ def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, numbe
     published = []
     for file in files:
         key = silver_key(table, number, role, secrets.token_hex(4))
-        lake.store.put(key, file.path.read_bytes(), replaces=None)
-        stored = lake.store.get(key)
-        if stored is None or hashlib.sha256(stored.data).hexdigest() != file.sha256:
+        lake.store.put(key, file.path, replaces=None)
+        if lake.store.digest(key) != (file.bytes, file.sha256):
             raise LakeError(f"{lake.store.uri(key)} did not arrive as it was sent: nothing was published, run again")
         remember_index(table, key, file.path)
         published.append(
