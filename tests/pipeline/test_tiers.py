@@ -139,6 +139,8 @@ def test_a_damaged_file_is_not_written_again(damage: str, tmp_path: Path) -> Non
     fetch(lake, 2, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
     if damage == "flipped":
         flip(lake, delta.key)
+        with pytest.raises(LakeError, match=rf"{delta.key}: it is damaged: .*stockstream repair"):
+            fetch(lake, 3, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
     else:
         plant(lake, delta.key, DAYS[FIRST + 5], 5000.0)
     with pytest.raises(LakeError, match=rf"{delta.key}.* is damaged.*stockstream repair"):
