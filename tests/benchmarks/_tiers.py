@@ -25,7 +25,9 @@ SPLIT_EVERY, CORRECTED_EVERY = 5, 10
 as on the exchange."""
 
 
-def a_year(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequence[date], past: int) -> Iterator[Figure]:
+def a_year(
+    con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequence[date], past: int, goals: bool
+) -> Iterator[Figure]:
     """Measure the days after the first `past` ones, each in a run of its own; `lake` does not exist yet."""
     _consolidating.build(con, lake, days[:past])
     first = head(Lake(str(lake))).table("bars").base
@@ -50,7 +52,7 @@ def a_year(con: DuckDBPyConnection, lake: Path, symbols: int, days: Sequence[dat
         compacted += results[0]["compacted"]
     size, new = (sum(file.bytes for file in files) for files in (first, written.values()))
     name = f"{len(days) - past} daily runs on {past} days of {symbols:,} symbols"
-    yield Figure(f"{name}: written of base", 100 * new / size, "% of base", MAX_WRITTEN)
+    yield Figure(f"{name}: written of base", 100 * new / size, "% of base", MAX_WRITTEN if goals else None)
     yield Figure(f"{name}: deltas written", 100 * deltas / size, "% of base")
     yield Figure(f"{name}: more files for a symbol", most, "files", MAX_FILES)
     yield Figure(f"{name}: tiers added", tiers, "times")

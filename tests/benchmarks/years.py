@@ -11,7 +11,7 @@ import duckdb
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
-from tests.benchmarks import _manifests, _memory, _tiers
+from tests.benchmarks import _manifests, _memory, _requests, _tiers
 from tests.benchmarks._harness import Figure, main
 from tests.benchmarks._synthetic import YEAR, make_bars, sessions, write_history
 from tests.s3_server import S3Server
@@ -23,11 +23,12 @@ def measure(quick: bool) -> Iterator[Figure]:
         os.environ.update(s3.environment)
         root = Path(folder)
         yield from _decade(root / "decade", s3, symbols, decade, simulated, runs, goals=not quick)
-        symbols, decade, year = (20, 300, 25) if quick else (2000, 10 * YEAR, YEAR)
+        symbols, decade, year = (100, 400, 16) if quick else (2000, 10 * YEAR, YEAR)
         days = sessions(decade + year)
         with duckdb.connect() as con:
             make_bars(con, symbols, days)
-            yield from _tiers.a_year(con, root / "tiers", symbols, days, decade)
+            yield from _tiers.a_year(con, root / "tiers", symbols, days, decade, goals=not quick)
+        yield from _requests.in_tiers("a year of daily runs", s3, root / "tiers", days[-1])
 
 
 def _decade(
