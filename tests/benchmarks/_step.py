@@ -68,9 +68,18 @@ def _bytes_below(folder: str) -> int:
 
 def _main(step: str, lake: str, event: str) -> None:
     result = import_module(f"stockstream.pipeline.steps.{step}").run(json.loads(event), Lake(lake))
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    memory = used.ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    print(json.dumps({"memory": memory, "cpu": used.ru_utime + used.ru_stime, "result": result}))
+    print(json.dumps({"memory": _peak(), "cpu": time.process_time(), "result": result}))
+
+
+def _peak() -> int:
+    """Return the largest number of bytes that this process had in memory.
+
+    On Linux `getrusage` would return that of the process that started this one, if it is larger.
+    """
+    if sys.platform == "linux":
+        status = Path("/proc/self/status").read_text()
+        return 1024 * int(status.partition("VmHWM:")[2].split()[0])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 if __name__ == "__main__":
