@@ -18,6 +18,7 @@ from stockstream.sql.session import (
     FileFilter,
     LakeWarning,
     connect,
+    explained,
     files_of,
     is_lake,
     no_lake,
@@ -62,7 +63,7 @@ class DataAggregator:
 
     def load_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.DataFrame:
         """Return all bars; with `bucket` those of the lake s3://bucket/prefix."""
-        return self._all(bucket, prefix).pl()
+        return self._frame(self._all(bucket, prefix))
 
     def scan_all_data(self, bucket: str | None = None, prefix: str = "") -> pl.LazyFrame:
         """Return all bars, lazily."""
@@ -75,7 +76,7 @@ class DataAggregator:
 
     def load_date_range(self, start: Day, end: Day) -> pl.DataFrame:
         """Return the bars from start to end, both included; reads only batch files written since the first day."""
-        return self._range(start, end).pl()
+        return self._frame(self._range(start, end))
 
     def scan_date_range(self, start: Day, end: Day) -> pl.LazyFrame:
         """Return the bars from start to end, both included, lazily."""
@@ -87,7 +88,7 @@ class DataAggregator:
         A text is a list as after `--symbols`: `IBM` or `IBM,AAPL`. A name in another letter case means the one symbol
         that has it.
         """
-        return self._symbols(symbols).pl()
+        return self._frame(self._symbols(symbols))
 
     def scan_symbols(self, symbols: Sequence[str] | str) -> pl.LazyFrame:
         """Return all bars of some symbols, lazily."""
@@ -105,7 +106,11 @@ class DataAggregator:
         set_silver(con, {})
         set_variable(con, "unconsolidated_files", files_of(con, "raw_files"))
         pick_files(con, self._lake.uri, self._cached(lambda files: (f for f in files if run_date(f) == run_day)))
-        return con.table("bars").order("symbol, date").pl()
+        return self._frame(con.table("bars").order("symbol, date"))
+
+    def _frame(self, bars: DuckDBPyRelation) -> pl.DataFrame:
+        with explained(self._lake.uri):
+            return bars.pl()
 
     def _all(self, bucket: str | None, prefix: str) -> DuckDBPyRelation:
         if bucket is not None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.errors import Conflict, LakeError
@@ -22,7 +21,7 @@ from stockstream.pipeline.generations import head, point_to
 from stockstream.pipeline.lake import Lake, manifest_key
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.sql.loader import load
-from stockstream.sql.session import FileFilter, explain
+from stockstream.sql.session import FileFilter, explained
 
 logger = logging.getLogger(__name__)
 
@@ -56,11 +55,10 @@ def publish(lake: Lake, step: str, make: Callable[[Manifest], tuple[Change | Non
     for _ in range(ATTEMPTS):
         before = head(lake)
         try:
-            change, report = make(before)
+            with explained(lake.uri):  # S3 is unavailable, a file is damaged, the disk is full
+                change, report = make(before)
         except Conflict:
             continue
-        except duckdb.Error as error:  # S3 is unavailable, a file is damaged, the disk is full
-            raise explain(error, lake.uri) from None
         if change is None:
             return Published(None, report)
         manifest = before.next(change, step)

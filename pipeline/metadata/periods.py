@@ -6,9 +6,9 @@ New lists are merged into the existing table. When an earlier list has changed, 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import date
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import Lake, no_files
@@ -16,7 +16,7 @@ from stockstream.pipeline.manifest import Table
 from stockstream.pipeline.metadata.inputs import Inputs
 from stockstream.pipeline.publishing import sql_versions
 from stockstream.sql.loader import load
-from stockstream.sql.session import explain, quoted, set_variable
+from stockstream.sql.session import explained, quoted, set_variable
 
 PERIODS = ("steps/metadata_lists", "steps/metadata_periods")
 LINKS = ("steps/metadata_facts", "steps/metadata_dated", "steps/metadata_turns", "steps/metadata_links")
@@ -49,8 +49,8 @@ def merge(lake: Lake, table: Table, inputs: Inputs, whole: bool = False) -> tupl
     if whole or not is_same or table.sql != sql_versions(*SQL):
         table = Table()
     days = [day for day in inputs.days if table.through is None or day > table.through]
-    con = lake.session(no_files, *PERIODS, *LINKS)
-    try:
+    with ExitStack() as stack, explained(lake.uri):
+        con = stack.enter_context(lake.session(no_files, *PERIODS, *LINKS))
         _start(con, lake, table, inputs)
         through = table.through or BEGINNING
         for last in sorted({*days[AT_ONCE - 1 :: AT_ONCE], *days[-1:]}) or [through]:
@@ -58,9 +58,7 @@ def merge(lake: Lake, table: Table, inputs: Inputs, whole: bool = False) -> tupl
             through = last
         for step in LINKS:
             con.execute(load(step).text)
-    except duckdb.Error as error:
-        con.close()
-        raise explain(error, lake.uri) from None
+        stack.pop_all()
     return con, len(days)
 
 

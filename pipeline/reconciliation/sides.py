@@ -17,7 +17,7 @@ from stockstream.pipeline.errors import SourceError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.loader import load
-from stockstream.sql.session import quoted, set_variable
+from stockstream.sql.session import explained, quoted, set_variable
 
 ROWS = "steps/reconcile_rows"
 FIRST_DAY, LAST_DAY = date(1, 1, 1), date(9999, 12, 31)
@@ -91,15 +91,17 @@ class LakeSide(Side):
 
     def symbols(self) -> list[str]:
         """Return the symbols that have bars, sorted."""
-        rows = self._con.execute("SELECT DISTINCT symbol FROM latest_bars WHERE close IS NOT NULL ORDER BY symbol")
-        return [symbol for (symbol,) in rows.fetchall()]
+        with explained(self.name):
+            rows = self._con.execute("SELECT DISTINCT symbol FROM latest_bars WHERE close IS NOT NULL ORDER BY symbol")
+            return [symbol for (symbol,) in rows.fetchall()]
 
     def write(self, symbols: Sequence[str], starts: Mapping[str, date], days: Days, path: Path) -> Losses:
         """Write the lake's rows of the symbols."""
         set_variable(self._con, "batch_symbols", symbols)
         set_variable(self._con, "first_day", days.first)
         set_variable(self._con, "last_day", days.last)
-        self._con.execute(f"COPY ({load(ROWS).text}) TO {quoted(str(path))} (FORMAT parquet)")
+        with explained(self.name):
+            self._con.execute(f"COPY ({load(ROWS).text}) TO {quoted(str(path))} (FORMAT parquet)")
         return Losses()
 
 

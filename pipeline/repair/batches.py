@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.lake import QUARANTINE, RAW, Lake, no_files
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
 from stockstream.sql.loader import load
-from stockstream.sql.session import explain, set_variable, unreadable
+from stockstream.sql.session import explained, set_variable, unreadable
 
 AT_ONCE = 50
 """Files that are read with one statement."""
@@ -63,13 +62,10 @@ def changed_batches(lake: Lake, consolidated: Iterable[str], damaged: Iterable[s
         LakeError: the lake cannot be read.
     """
     names = {*consolidated} - {key.removeprefix(RAW) for key in damaged}
-    with lake.session(no_files, "views/read_raw", "views/silver_bars") as con:
+    with explained(lake.uri), lake.session(no_files, "views/read_raw", "views/silver_bars") as con:
         existing = [key for key in batch_keys(lake) if key.removeprefix(RAW) in names]
         set_variable(con, "raw_files", [lake.store.uri(key) for key in existing])
-        try:
-            rows = con.execute(load("steps/changed_batches").text).fetchall()
-        except duckdb.Error as error:
-            raise explain(error, lake.uri) from None
+        rows = con.execute(load("steps/changed_batches").text).fetchall()
     action = "set it aside: silver, which is as it was published, keeps the bar"
     return [
         Finding(

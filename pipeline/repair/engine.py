@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date
 
-import duckdb
-
 from stockstream.pipeline.companies import store_list
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.generations import head
@@ -33,7 +31,7 @@ from stockstream.pipeline.repair.state import (
 )
 from stockstream.pipeline.steps.consolidate import rules_version
 from stockstream.sql.errors import ExitCode
-from stockstream.sql.session import run_date
+from stockstream.sql.session import explained, run_date
 
 
 def repair_lake(
@@ -145,7 +143,7 @@ class _Repair:
             return {}
         try:
             return companies_per_day(self.lake)
-        except (LakeError, duckdb.Error):  # of a dry run: the pointer has to be mended first
+        except LakeError:  # of a dry run: the pointer has to be mended first
             return {}
 
     def _damaged(self) -> set[str]:
@@ -224,7 +222,7 @@ class _Repair:
 
 def _listed_on(lake: Lake, day: date) -> list[Company]:
     """Return the companies that were listed on a day, by the table metadata."""
-    with lake.session(no_files, "views/symbols_on") as con:
+    with explained(lake.uri), lake.session(no_files, "views/symbols_on") as con:
         query = (
             "SELECT symbol, coalesce(name, ''), sector FROM symbols_on($day) WHERE valid_from IS NOT NULL "
             "AND source IN ('directory', 'polygon') ORDER BY symbol"

@@ -14,7 +14,7 @@ from stockstream.pipeline.lake import RAW_METADATA, Lake, no_files
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
 from stockstream.sql.loader import load
-from stockstream.sql.session import run_date
+from stockstream.sql.session import explained, run_date
 
 SYMBOLS = "symbols/"
 HEADER = ["symbol", "name", "sector", "market_cap"]
@@ -31,12 +31,12 @@ def companies_per_day(lake: Lake) -> dict[date, int]:
     """Return the number of companies that the lists of a lake had when they were merged into the table metadata.
 
     Raises:
-        duckdb.Error: the table cannot be read.
+        LakeError: the table cannot be read.
     """
     days = [day for key in lake.store.list(SYMBOLS) if _LIST.fullmatch(key) and (day := run_date(key))]
     if not days:
         return {}
-    with lake.session(no_files, "views/metadata") as con:
+    with explained(lake.uri), lake.session(no_files, "views/metadata") as con:
         listed = ", ".join(f"(DATE '{day}')" for day in days)
         return dict(
             con.execute(

@@ -23,7 +23,7 @@ from stockstream.pipeline.repair.manifests import Generations
 from stockstream.pipeline.repair.reading import local_files
 from stockstream.pipeline.repair.silver import ARCHIVE
 from stockstream.sql.loader import load
-from stockstream.sql.session import explain, files_of, quoted, set_variable
+from stockstream.sql.session import explained, files_of, quoted, set_variable
 
 RAW_COLUMNS = (
     "symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source, "
@@ -64,19 +64,16 @@ def rescue_rows(lake: Lake, generations: Generations, damaged: set[str]) -> Resc
         LakeError: the lake cannot be read or written.
     """
     result = Rescue()
-    with lake.session(no_files, "views/read_stored", "views/silver_bars") as con:
-        try:
-            _collect_held(con, lake, generations, damaged)
-            _collect_others(con, lake, generations, damaged, result)
-            con.execute(load("steps/rescued").text)
-            counts = "SELECT object, count(*), bool_and(is_intact) FROM rescued GROUP BY object ORDER BY object"
-            result.restored = con.execute(counts).fetchall()
-            result.lost = _by_symbol(con, "lost")
-            result.doubtful = _by_symbol(con, "rescued WHERE NOT is_intact")
-            if result.restored:
-                result.stored = _store(con, lake)
-        except duckdb.Error as error:
-            raise explain(error, lake.uri) from None
+    with explained(lake.uri), lake.session(no_files, "views/read_stored", "views/silver_bars") as con:
+        _collect_held(con, lake, generations, damaged)
+        _collect_others(con, lake, generations, damaged, result)
+        con.execute(load("steps/rescued").text)
+        counts = "SELECT object, count(*), bool_and(is_intact) FROM rescued GROUP BY object ORDER BY object"
+        result.restored = con.execute(counts).fetchall()
+        result.lost = _by_symbol(con, "lost")
+        result.doubtful = _by_symbol(con, "rescued WHERE NOT is_intact")
+        if result.restored:
+            result.stored = _store(con, lake)
     return result
 
 

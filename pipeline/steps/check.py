@@ -8,6 +8,7 @@ from stockstream.pipeline.checks.record import store_findings
 from stockstream.pipeline.events import CheckReport, CheckResult, Event
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.staging import staging_folder
+from stockstream.sql.session import explained
 
 MAX_CHARACTERS = 200
 """Of a bad row in the result: the state machine hands the result on."""
@@ -19,7 +20,7 @@ def run(event: Event, lake: Lake) -> CheckResult:
     Raises:
         LakeError: The lake cannot be read or written.
     """
-    with lake.session() as con, staging_folder() as folder:
+    with explained(lake.uri), lake.session() as con, staging_folder() as folder:
         limit_memory(con, folder)
         findings = list(run_checks(con, shipped()))
         store_findings(lake, con, findings)

@@ -19,7 +19,16 @@ from stockstream.pipeline.pointer import refresh, show_all
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.windows import FetchRange, plan_windows
 from stockstream.sql.loader import load, views_for
-from stockstream.sql.session import FileFilter, files_of, list_files, listed_files, pick_files, quoted, set_variable
+from stockstream.sql.session import (
+    FileFilter,
+    explained,
+    files_of,
+    list_files,
+    listed_files,
+    pick_files,
+    quoted,
+    set_variable,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +90,8 @@ def run(
     }
     with lake.session(no_files, *SQL) as con:
         con.execute("SET threads = 1")  # several batches run at once, and most of one is statements of milliseconds
-        windows = plan_windows(con, lake, symbols, days, market, settings().trailing_sessions)
+        with explained(lake.uri):
+            windows = plan_windows(con, lake, symbols, days, market, settings().trailing_sessions)
         result["up_to_date"] = len(symbols) - len(windows)
         on_symbols(result["up_to_date"])
         if not windows:
@@ -91,11 +101,13 @@ def run(
         result["open_session"] = _judge(con, market.complete_through(day, now))
         result["quarantined"] = _quarantined(con)
         file_filter = since(min(window.start for window in windows))
-        result["key"] = _store(con, lake, day, event.get("batchNumber"), source, now, file_filter)
+        with explained(lake.uri):
+            result["key"] = _store(con, lake, day, event.get("batchNumber"), source, now, file_filter)
         if result["key"]:
             result["rows"], first, last = con.execute("SELECT count(*), min(date), max(date) FROM news").fetchall()[0]
             result["first_date"], result["last_date"] = str(first), str(last)
-        waiting = con.execute(load("steps/waiting").text).fetchall()
+        with explained(lake.uri):
+            waiting = con.execute(load("steps/waiting").text).fetchall()
     missing |= {symbol: reason for symbol, _, reason in waiting}
     result["missing"] = [{"symbol": symbol, "reason": reason} for symbol, reason in sorted(missing.items())]
     logger.info("batch %s: %d rows, %d missing", result["batchNumber"], result["rows"], len(missing))

@@ -23,7 +23,7 @@ from stockstream.pipeline.publishing import candidate, publish, session_at, sql_
 from stockstream.pipeline.staging import stage, staging_folder, upload
 from stockstream.pipeline.verification import damaged
 from stockstream.sql.loader import load
-from stockstream.sql.session import explain
+from stockstream.sql.session import explained
 
 if TYPE_CHECKING:  # most runs need no client of Polygon, which takes a while to import
     from stockstream.pipeline.metadata.polygon import Page, PolygonReference
@@ -117,11 +117,8 @@ def _stored(lake: Lake, before: Manifest) -> tuple[Table, str | None]:
 def _doubts(lake: Lake, manifest: Manifest) -> tuple[int, int]:
     """Return the numbers of symbols that two companies have had, and of those that may be code changes."""
     views = ("reused_symbols", "unlinked_symbols")
-    with session_at(lake, manifest, no_files, *(f"views/{view}" for view in views)) as con:
-        try:
-            counts = [con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0] for view in views]
-        except duckdb.Error as error:
-            raise explain(error, lake.uri) from None
+    with explained(lake.uri), session_at(lake, manifest, no_files, *(f"views/{view}" for view in views)) as con:
+        counts = [con.execute(f"SELECT count(DISTINCT symbol) FROM {view}").fetchall()[0][0] for view in views]
     return counts[0], counts[1]
 
 
@@ -163,14 +160,14 @@ def _fetch(
 
 def _listed(lake: Lake) -> int:
     """Return the number of companies in the last list that was merged."""
-    with lake.session(no_files, "views/metadata") as con:
+    with explained(lake.uri), lake.session(no_files, "views/metadata") as con:
         return int(con.execute("SELECT count(*) FROM metadata WHERE valid_to IS NULL").fetchall()[0][0])
 
 
 def _unexplained(lake: Lake, table: Table) -> list[str]:
     """Return the symbols whose codes are to be requested, the most urgent first."""
     con, _ = merge(lake, table, Inputs.of(lake))
-    with con:
+    with explained(lake.uri), con:
         return [symbol for (symbol,) in con.execute(load("steps/metadata_unexplained").text).fetchall()]
 
 

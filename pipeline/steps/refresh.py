@@ -15,6 +15,7 @@ from stockstream.pipeline.events import PARTS, DeriveResult, RefreshEvent, Refre
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.publishing import candidate, publish, session_at
+from stockstream.sql.session import explained
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +94,7 @@ class _Attempt:
 
 def stale_tables(lake: Lake, manifest: Manifest) -> list[str]:
     """Return the names of the tables of a manifest that are older than the data from which they are computed."""
-    with session_at(lake, manifest, no_files, "views/stale_tables") as con:
+    with explained(lake.uri), session_at(lake, manifest, no_files, "views/stale_tables") as con:
         return [name for (name,) in con.execute("SELECT name FROM stale_tables() ORDER BY name").fetchall()]
 
 

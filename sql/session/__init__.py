@@ -7,7 +7,7 @@ into messages.
 
 from stockstream.sql.session.connection import connect
 from stockstream.sql.session.damage import explain_damage
-from stockstream.sql.session.explanations import explain, first_line
+from stockstream.sql.session.explanations import explain, explained, first_line
 from stockstream.sql.session.lake_files import (
     FileFilter,
     LakeWarning,
@@ -36,6 +36,7 @@ __all__ = [
     "connect",
     "explain",
     "explain_damage",
+    "explained",
     "extension",
     "files_of",
     "first_line",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import duckdb
 
@@ -44,6 +46,19 @@ def is_fault_of_store(error: duckdb.Error) -> bool:
     if isinstance(error, duckdb.HTTPException):
         return True
     return isinstance(error, duckdb.IOException) and any(part in str(error) for part in (*HINTS, *_OF_STORE))
+
+
+@contextmanager
+def explained(lake: str) -> Iterator[None]:
+    """Run statements on the files of a lake; an error of DuckDB becomes the LakeError of `explain`.
+
+    Raises:
+        LakeError: a statement failed.
+    """
+    try:
+        yield
+    except (duckdb.Error, UnicodeDecodeError) as error:  # the message of DuckDB may quote bytes of the file
+        raise explain(error, lake) from None
 
 
 def explain(error: Exception, lake: str) -> LakeError:

@@ -311,7 +311,13 @@ def started(*arguments: str, **environment: str) -> subprocess.Popen[str]:
     Path("temp").mkdir(exist_ok=True)
     command = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()", *arguments]
     variables = {**os.environ, "TMPDIR": str(Path("temp").absolute()), **environment}
-    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=variables)
+    return subprocess.Popen(command, stdout=-1, stderr=-1, text=True, env=variables, preexec_fn=_heed_signals)
+
+
+def _heed_signals() -> None:
+    """Undo `nohup`, and what a shell does to a job in the background: they let a process ignore signals."""
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_DFL)
 
 
 @pytest.mark.slow

@@ -130,7 +130,7 @@ def test_generations_within_the_retention_stay(ages: list[float], kept: list[int
         kept = [*kept, len(ages) + 1]
     assert (result["kept"], [manifest.generation for manifest in history(lake)]) == (kept, kept[::-1])
     assert {number: content(lake, number) for number in before} == before
-    named = {file.key for manifest in history(lake) for t in manifest.tables.values() for file in t.files}
+    named = {file.key for number in kept for t in generation(lake, number).tables.values() for file in t.files}
     assert silver_files(lake) == named
 
 

@@ -13,7 +13,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import duckdb
 import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from stockstream.analytics.backtest.model import Curve, Portfolio, Result, Setup
 from stockstream.analytics.backtest.stats import summary
 from stockstream.analytics.session import AsOf, open_lake
 from stockstream.sql.errors import ArgumentError
-from stockstream.sql.session import explain
+from stockstream.sql.session import explained
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
 """Packages whose versions are part of a result's provenance."""
@@ -92,14 +91,12 @@ def lake_connection(
     uri = lake_of(lake)
     if con is not None and not isinstance(con, DuckDBPyConnection):
         raise ArgumentError(f"con: a {type(con).__name__} is no connection: write one of analytics.connect")
-    try:
+    with explained(uri):
         if con is not None:
             yield con
             return
         with open_lake(uri, as_of=as_of) as connection:
             yield connection
-    except duckdb.Error as error:
-        raise explain(error, uri) from None
 
 
 def result_of(

@@ -30,7 +30,7 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.session import known_symbols, open_lake
 from stockstream.sql.errors import UsageError
-from stockstream.sql.session import explain, quoted
+from stockstream.sql.session import explained, quoted
 
 app = typer.Typer(
     help="Technical indicators: list, show, compute, refresh the stored ones, start a new one.", no_args_is_help=True
@@ -124,13 +124,10 @@ def compute(
     check_range(start, end)
     chosen = result_format(format, as_json, output)
     uri = lake_uri(lake)
-    with open_lake(uri, as_of=as_of) as con:
-        try:
-            result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
-            _require_rows(con, src, symbols, start, end)
-            show(con, result, chosen, output, raw_names)
-        except duckdb.Error as error:
-            raise explain(error, uri) from None
+    with explained(uri), open_lake(uri, as_of=as_of) as con:
+        result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
+        _require_rows(con, src, symbols, start, end)
+        show(con, result, chosen, output, raw_names)
 
 
 def _require_rows(

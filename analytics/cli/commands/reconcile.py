@@ -36,7 +36,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.reconciliation import Days, LakeSide, Limits, Reconciliation, Side, SourceSide, reconcile
 from stockstream.pipeline.sources import SUMMARIES, open_source
 from stockstream.sql.errors import ExitCode, UsageError
-from stockstream.sql.session import quoted
+from stockstream.sql.session import explained, quoted
 
 EXIT_CODES = {"equal": ExitCode.COMPLETE, "different": ExitCode.FAILED, "partial": ExitCode.PARTIAL}
 SHOWN = 20
@@ -94,7 +94,7 @@ def reconcile_command(
             check_range(days.first, days.last)
         with progress(f"comparing with {other}") as on_symbols:
             result = reconcile(opened, side, days, symbols, Limits(tolerance, tick, volume_tolerance), on_symbols)
-    with opened.session() as con:
+    with explained(opened.uri), opened.session() as con:
         report = _report(con, result)
     if as_json:
         print(json.dumps(report))

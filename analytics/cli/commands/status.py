@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import UTC, datetime
 from typing import Any
-
-import duckdb
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.temporary import left_behind
-from stockstream.analytics.session import generation_of
+from stockstream.analytics.session import generation_of, warn_of_missing
 from stockstream.pipeline.lake import Lake
-from stockstream.sql.session import connect, explain
+from stockstream.sql.session import LakeWarning, connect, explained
 
 STEPS = """
     SELECT
@@ -81,18 +80,18 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
     if market is not None:
         now = datetime.now(UTC)
         session = market.complete_through(market.today(now), now)
-    with connect(lake.uri, generation=generation) as con:
-        try:
-            relation = con.sql("FROM lake_status()")
-            answer: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
-            answer["market"] = market.name if market else None
-            answer["last_session"] = session
-            answer["gaps"], answer["up_to_date"] = con.sql(
-                "SELECT (SELECT count(*) FROM gaps),"
-                f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
-            ).fetchall()[0]
-            names = ("step", "symbols", "through", "behind")
-            answer["steps"] = [dict(zip(names, row, strict=True)) for row in con.sql(STEPS).fetchall()]
-        except duckdb.Error as error:  # a damaged calendar or list of companies, or S3 became unreachable
-            raise explain(error, lake.uri) from None
+    with explained(lake.uri), connect(lake.uri, generation=generation) as con:
+        warn_of_missing(con, lake.uri)
+        relation = con.sql("FROM lake_status()")
+        answer: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
+        answer["market"] = market.name if market else None
+        answer["last_session"] = session
+        answer["gaps"], answer["up_to_date"] = con.sql(
+            "SELECT (SELECT count(*) FROM gaps),"
+            f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
+        ).fetchall()[0]
+        names = ("step", "symbols", "through", "behind")
+        answer["steps"] = [dict(zip(names, row, strict=True)) for row in con.sql(STEPS).fetchall()]
+    if market is None and (answer["batch_files"] or answer["generation"]):
+        warnings.warn(lake.without_marker("is gone"), LakeWarning, stacklevel=2)
     return answer
