@@ -6,9 +6,10 @@ more file. A thousand days of 23 batches are 18 KB, their names 758 KB. Format 1
 
 from __future__ import annotations
 
+import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer
@@ -23,7 +24,7 @@ def batch_name(day: str, number: int) -> str:
     return f"{day}-batch-{number}.parquet"
 
 
-def compact(names: Iterable[str]) -> dict[str, Any]:
+def compact(names: Collection[str]) -> dict[str, Any]:
     """Return names in their stored form."""
     numbers: dict[str, set[int]] = defaultdict(set)
     for name in names:
@@ -49,6 +50,20 @@ def expand(stored: Any) -> Any:
         if not isinstance(name, str) or any(mark in name for mark in "/\\\0"):
             raise ValueError(f"{name!r} is no name of a batch file")
     return tuple(stored)
+
+
+def to_text(names: Iterable[str]) -> str:
+    """Return names in their stored form as a text, for a value of `Table.made_from`."""
+    return json.dumps(compact(sorted(names)), separators=(",", ":"))
+
+
+def from_text(text: str) -> tuple[str, ...]:
+    """Return the names in such a text, or in one of format 1, which has the names with spaces between them.
+
+    Raises:
+        ValueError: as in `expand`.
+    """
+    return tuple(expand(json.loads(text) if text.startswith("{") else text.split()))
 
 
 BatchNames = Annotated[tuple[str, ...], BeforeValidator(expand), PlainSerializer(compact)]

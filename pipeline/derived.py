@@ -20,12 +20,12 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline import steps
-from stockstream.pipeline.derived_rows import BARS_TO_READ, compute_tables, is_whole
+from stockstream.pipeline.derived_rows import BARS_TO_READ, compute_tables, is_current, is_whole
 from stockstream.pipeline.errors import Conflict, LakeError, StockStreamError
 from stockstream.pipeline.events import TableReport
 from stockstream.pipeline.lake import Lake, no_files
 from stockstream.pipeline.manifest import Change, Manifest, Table
-from stockstream.pipeline.publishing import Published, publish, session_at, sql_versions
+from stockstream.pipeline.publishing import Published, publish, session_at
 from stockstream.pipeline.staging import staging_folder
 from stockstream.pipeline.verification import damaged, missing
 from stockstream.sql.loader import load, views_for
@@ -135,20 +135,20 @@ def changed(
     """
     if not before.table("bars").files:
         return None, Derived({}, {})
-    checkpoints = {table: _checkpoint(before, table, inputs or {}) for table in tables}
+    checkpoints = {table: _checkpoint(before, inputs or {}) for table in tables}
     absent = missing(lake, (file for table in checkpoints for file in before.table(table.name).files))
     stale, lost = {}, {}
     for table, checkpoint in checkpoints.items():
         existing = before.table(table.name)
         if gone := {file.key: absent[file.key] for file in existing.files if file.key in absent}:
             lost[table.name] = _listed(gone)
-        if full or gone or checkpoint != existing.made_from:
+        if full or gone or not is_current(table, existing, checkpoint):
             stale[table] = checkpoint
     outcomes = _outcomes(lake, before, stale, stale if full else [one for one in stale if one.name in lost])
     broken = {}
     for table, checkpoint in stale.items():
         existing = before.table(table.name)
-        is_kept = not full and table.name not in lost and not is_whole(existing, checkpoint)
+        is_kept = not full and table.name not in lost and not is_whole(table, existing, checkpoint)
         is_lost = is_kept and isinstance(outcomes[table.name], duckdb.Error | LakeError)
         if is_lost and (bad := damaged(lake, existing.files)):
             lost[table.name], broken[table] = _listed(bad), checkpoint
@@ -213,9 +213,9 @@ def step_modules() -> dict[str, ModuleType]:
     return {table.name: module for table, module in tables if isinstance(table, DerivedTable)}
 
 
-def _checkpoint(before: Manifest, table: DerivedTable, inputs: Mapping[str, str]) -> dict[str, str]:
-    """Return the present inputs of a table: the files of the bars, and checksums of other inputs and of SQL files."""
+def _checkpoint(before: Manifest, inputs: Mapping[str, str]) -> dict[str, str]:
+    """Return the present inputs of a table: the files of the bars, and checksums of others, without the SQL files."""
     bars = before.table("bars")
     parts = {"base": bars.base, "delta": bars.delta}
     keys = {role: " ".join(file.key for file in files) for role, files in parts.items()}
-    return {**keys, **inputs, **sql_versions(*table.sql)}
+    return {**keys, **inputs}

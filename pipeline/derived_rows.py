@@ -81,16 +81,22 @@ def compute_tables(
     return outcomes
 
 
-def is_whole(existing: Table, made_from: Mapping[str, str]) -> bool:
+def is_current(table: DerivedTable, existing: Table, checkpoint: Mapping[str, str]) -> bool:
+    """Return whether a table was computed from the present inputs by the present SQL files."""
+    has_inputs = all(existing.made_from.get(name) == value for name, value in checkpoint.items())
+    return has_inputs and existing.sql == sql_versions(*table.sql)
+
+
+def is_whole(table: DerivedTable, existing: Table, checkpoint: Mapping[str, str]) -> bool:
     """Return whether the whole table must be computed, because more has changed than the bars' delta and tiers.
 
     The tiers of the bars are merged, but their rows stay, unless the first file of base is written again.
     """
-    names = made_from.keys() - {"base", "delta"}
+    inputs = checkpoint.keys() - {"base", "delta"}
     return (
-        not existing.made_from
-        or any(existing.made_from.get(name) != made_from[name] for name in names)
-        or existing.made_from.get("base", "").split(" ")[0] != made_from["base"].split(" ")[0]
+        existing.sql != sql_versions(*table.sql)
+        or any(existing.made_from.get(name) != checkpoint[name] for name in inputs)
+        or existing.made_from.get("base", "").split(" ")[0] != checkpoint["base"].split(" ")[0]
     )
 
 
@@ -122,7 +128,7 @@ def _plan(
     """Return how a table is brought up to date: from the beginning, or with a new delta, and perhaps a tier."""
     bars, existing = before.table("bars"), before.table(table.name)
     whole = _Plan(table, checkpoint, True, BEGINNING, table.last_day(con, bars))
-    if is_lost or is_whole(existing, checkpoint):
+    if is_lost or is_whole(table, existing, checkpoint):
         return whole
     since, through = existing.through or BEGINNING, existing.through
     if existing.made_from["base"] != checkpoint["base"]:  # the bars have a new tier, which makes more rows final

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -15,7 +16,7 @@ from stockstream.pipeline.batch_names import BatchNames
 from stockstream.pipeline.errors import NewerFormat
 from stockstream.pipeline.lake import HISTORY, MANIFESTS, Lake, manifest_key, manifest_number
 from stockstream.pipeline.manifest import Manifest
-from stockstream.pipeline.sealing import seal, unseal
+from stockstream.pipeline.sealing import is_sealed, seal, unseal
 from stockstream.pipeline.store import Stored
 
 
@@ -74,13 +75,13 @@ def history(lake: Lake) -> list[Entry]:
 
 
 def remember(lake: Lake, manifest: Manifest) -> None:
-    """Add a generation to the history."""
+    """Add a generation to the history. The other entries are not parsed, so that a thousand of them cost little."""
 
     def longer(before: Stored | None) -> bytes | None:
-        entries = {entry.generation: entry for entry in _entries(before)}
-        if manifest.generation in entries:
+        versions, rows = _content(before)
+        if any(row["generation"] == manifest.generation for row in rows):
             return None
-        return _stored([*entries.values(), _entry(manifest)])
+        return _stored(versions, [*rows, _row(_entry(manifest), versions)])
 
     lake.update(HISTORY, longer)
 
@@ -90,9 +91,9 @@ def forget(lake: Lake, generations: Iterable[int]) -> None:
     dropped = {*generations}
 
     def shorter(before: Stored | None) -> bytes | None:
-        entries = _entries(before)
-        kept = [entry for entry in entries if entry.generation not in dropped]
-        return None if len(kept) == len(entries) else _stored(kept)
+        versions, rows = _content(before)
+        kept = [row for row in rows if row["generation"] not in dropped]
+        return None if len(kept) == len(rows) else _stored(versions, kept)
 
     lake.update(HISTORY, shorter)
 
@@ -134,31 +135,38 @@ def _entry(manifest: Manifest) -> Entry:
     )
 
 
-def _stored(entries: Iterable[Entry]) -> bytes:
-    """Return the history as it is stored: the SQL versions, which seldom change, once under their own checksum."""
-    versions: dict[str, dict[str, str]] = {}
-    rows = []
-    for entry in sorted(entries, key=lambda entry: entry.generation):
-        row = entry.model_dump(exclude_none=True)
-        for name, table in entry.tables.items():
-            label = hashlib.sha256(json.dumps(table.sql).encode()).hexdigest()[:12]
-            versions[label] = table.sql
-            row["tables"][name]["sql"] = label
-        rows.append(row)
-    return seal(json.dumps({"sql": versions, "generations": rows}, separators=(",", ":")).encode())
+def _row(entry: Entry, versions: dict[str, dict[str, str]]) -> dict[str, Any]:
+    """Return an entry as it is stored; its SQL versions, which seldom change, are added under their own checksum."""
+    row = entry.model_dump(exclude_none=True)
+    for name, table in entry.tables.items():
+        label = hashlib.sha256(json.dumps(table.sql).encode()).hexdigest()[:12]
+        versions[label] = table.sql
+        row["tables"][name]["sql"] = label
+    return row
+
+
+def _stored(versions: dict[str, dict[str, str]], rows: Iterable[dict[str, Any]]) -> bytes:
+    """Return the history as it is stored."""
+    rows = sorted(rows, key=lambda row: int(row["generation"]))
+    used = {table["sql"] for row in rows for table in row["tables"].values()}
+    document = {"sql": {label: sql for label, sql in versions.items() if label in used}, "generations": rows}
+    return seal(json.dumps(document, separators=(",", ":")).encode())
+
+
+def _content(stored: Stored | None) -> tuple[dict[str, dict[str, str]], list[dict[str, Any]]]:
+    """Return the SQL versions and the entries of a stored history as they are; none if it is damaged."""
+    document = unseal(stored.data) if stored and is_sealed(stored.data) else None
+    content = json.loads(document) if document else {}
+    return content.get("sql", {}), content.get("generations", [])
 
 
 def _entries(stored: Stored | None) -> list[Entry]:
     """Return the entries of a stored history; none if there is no history, or it is damaged."""
-    document = unseal(stored.data) if stored else None
     try:
-        content = json.loads(document or b"{}")
-        versions = content.get("sql", {})
-        entries = []
-        for row in content.get("generations", ()):
+        versions, rows = _content(stored)
+        for row in rows:
             for table in row["tables"].values():
                 table["sql"] = versions[table["sql"]]
-            entries.append(Entry.model_validate(row))
+        return [Entry.model_validate(row) for row in rows]
     except (ValueError, KeyError, TypeError, AttributeError):
         return []
-    return entries

@@ -69,8 +69,14 @@ def stage(
 class Parts:
     """A Parquet file that is written in parts, one per bucket of symbols; the parts must come in the file's order."""
 
-    def __init__(self, con: DuckDBPyConnection, path: Path, row_group_size: Callable[[int], int]) -> None:
-        """`row_group_size` returns the size of a row group, as in `stage`, for the number of rows of the file."""
+    def __init__(
+        self, con: DuckDBPyConnection, path: Path, row_group_size: Callable[[int], int], key: Sequence[str] = KEY
+    ) -> None:
+        """`row_group_size` returns the size of a row group for the number of rows of the file; `key` is as in `stage`.
+
+        The size of a row group is as in `stage`, too.
+        """
+        self._key = key
         self._con = con
         self._path = path
         self._row_group_size = row_group_size
@@ -100,7 +106,7 @@ class Parts:
             _write(self._con, f"FROM {_read_parquet(self._parts)}", self._path, self._row_group_size(self._rows))
             for part in self._parts:
                 part.unlink()
-        return _verified(self._path, self._rows, columns)
+        return _verified(self._path, self._rows, columns, self._key)
 
 
 def _write(con: DuckDBPyConnection, query: str, path: Path, row_group_size: int) -> int:
@@ -170,9 +176,8 @@ def upload(lake: Lake, files: Iterable[StagedFile], table: str, role: str, numbe
     published = []
     for file in files:
         key = silver_key(table, number, role, secrets.token_hex(4))
-        lake.store.put(key, file.path.read_bytes(), replaces=None)
-        stored = lake.store.get(key)
-        if stored is None or hashlib.sha256(stored.data).hexdigest() != file.sha256:
+        lake.store.put(key, file.path, replaces=None)
+        if lake.store.digest(key) != (file.bytes, file.sha256):
             raise LakeError(f"{lake.store.uri(key)} did not arrive as it was sent: nothing was published, run again")
         remember_index(table, key, file.path)
         published.append(

@@ -36,7 +36,12 @@ SET VARIABLE silver = map_from_entries(list_transform(
 SET VARIABLE archive_files = coalesce(
     list_transform(getvariable('archive').base, lambda f: getvariable('lake') || '/' || f.key), []::VARCHAR[]
 );
-SET VARIABLE archived = coalesce(string_split(getvariable('archive').made_from['files'], ' '), []::VARCHAR[]);
+SET VARIABLE archived = coalesce(getvariable('archive').made_from['files'], '');
+SET VARIABLE archived = CASE  -- in their stored form, or that of format 1
+    WHEN starts_with(getvariable('archived'), '{') THEN batch_names(TRY_CAST(getvariable('archived') AS JSON))
+    WHEN getvariable('archived') = '' THEN []::VARCHAR[]
+    ELSE string_split(getvariable('archived'), ' ')
+END;
 -- The names that must not be used again, although some of these files no longer exist.
 SET VARIABLE used_names = list_concat(
     getvariable('manifest').consolidated, getvariable('manifest').set_aside, getvariable('archived')

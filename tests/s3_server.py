@@ -94,7 +94,7 @@ class S3Server:
         """Put objects into s3://bucket/prefix, without a request."""
         bucket, _, prefix = lake.removeprefix("s3://").partition("/")
         for key, data in objects.items():
-            self._backend.put_object(bucket, f"{prefix}/{key}", data)
+            self._backend.put_object(bucket, f"{prefix}/{key}" if prefix else key, data)
 
     def age(self, lake: str, days: float) -> None:
         """Make all objects of s3://bucket/prefix older by a number of days."""

@@ -4,22 +4,26 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import duckdb
 from duckdb import DuckDBPyConnection, ExpectedResultType, StatementType
 
-from stockstream.pipeline.buckets import WHOLE, buckets_of
+from stockstream.pipeline.buckets import WHOLE, Bucket, buckets_of
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import MAX_ROWS, Check, Finding
 from stockstream.pipeline.checks.published import CHECK, compare_published
 from stockstream.sql.session import explain, explain_damage
 from stockstream.sql.variables import VARIABLES
 
+ROWS = {"silver_bars": "silver_bars", "read_stored": "read_stored(fresh_files())"}
+"""The rows by which the symbols are divided into buckets for the checks that allow it, by the view or macro they need:
+a session may have only those that its checks need."""
 BAD_ROWS = "stockstream_bad_rows"
 """The temp table with the result of the check that is running."""
 ALLOWED = {
@@ -60,13 +64,14 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
     Raises:
         LakeError: S3 cannot be read.
     """
+    buckets = cache(lambda: _buckets(con))
     for check in checks:
         try:
             if check.error is not None:
                 raise _CannotRun(check.error)
             if check.name == CHECK and check.path is not None:
                 compare_published(con)
-            yield _run(con, check, options or Options())
+            yield _run(con, check, options or Options(), buckets if check.by_symbol else lambda: [WHOLE])
         except duckdb.HTTPException as error:
             lake = con.execute("SELECT getvariable('lake')").fetchall()[0][0]
             raise explain(error, lake or "the tables") from None
@@ -78,7 +83,18 @@ def run_checks(con: DuckDBPyConnection, checks: Iterable[Check], options: Option
             yield Finding(check, 0, (), error.reason)
 
 
-def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
+def _buckets(con: DuckDBPyConnection) -> list[Bucket]:
+    existing = {
+        name
+        for (name,) in con.execute(
+            "SELECT view_name FROM duckdb_views() UNION ALL SELECT function_name FROM duckdb_functions()"
+        ).fetchall()
+    }
+    rows = [f"SELECT symbol FROM {source}" for name, source in ROWS.items() if name in existing]
+    return buckets_of(con, f"({' UNION ALL '.join(rows)})") if rows else [WHOLE]
+
+
+def _run(con: DuckDBPyConnection, check: Check, options: Options, buckets: Callable[[], list[Bucket]]) -> Finding:
     """Run a check in a transaction that is rolled back, so that what it creates is gone before the next one."""
     statements = con.extract_statements(check.sql)
     if not statements:
@@ -92,17 +108,15 @@ def _run(con: DuckDBPyConnection, check: Check, options: Options) -> Finding:
     try:
         for statement in statements[:-1]:
             con.execute(statement)
-        _select(con, check, statements[-1].query.strip().rstrip(";"))
+        _select(con, statements[-1].query.strip().rstrip(";"), buckets())
         return _report(con, check, options)
     finally:
         con.rollback()
         con.execute("".join(f"RESET variable {name};" for name in variables))
 
 
-def _select(con: DuckDBPyConnection, check: Check, query: str) -> None:
-    """Make the table of bad rows; bucket by bucket if the check allows it, so that memory does not grow."""
-    rows = "(SELECT symbol FROM silver_bars UNION ALL SELECT symbol FROM read_stored(fresh_files()))"
-    buckets = buckets_of(con, rows) if check.by_symbol else [WHOLE]
+def _select(con: DuckDBPyConnection, query: str, buckets: list[Bucket]) -> None:
+    """Make the table of bad rows, bucket by bucket, so that memory does not grow."""
     if len(buckets) == 1:
         con.execute(f"CREATE TEMP TABLE {BAD_ROWS} AS\n{query}")
         return

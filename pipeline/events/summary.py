@@ -42,8 +42,8 @@ class Summary(TypedDict):
     """What a run did; beside these keys, the results of the parts of refresh and of later steps under their keys."""
 
     status: Status
-    """complete; partial: some symbols are missing, or values that were there are not stored; failed: no symbol could be
-    fetched, or a step or a check failed."""
+    """complete; partial: some symbols are missing, values that were there are not stored, or damaged files were left
+    out; failed: no symbol could be fetched, or a step or a check failed."""
     lake: str
     market: str
     source: str

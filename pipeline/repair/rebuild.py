@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from stockstream.pipeline.batch_names import from_text, to_text
 from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.errors import StockStreamError
 from stockstream.pipeline.lake import RAW, Lake
@@ -85,14 +86,15 @@ def _leave_out(lake: Lake, name: str, damaged: set[str]) -> None:
         files = tuple(file for file in table.base if file.key not in damaged)
         if not files or name != ARCHIVE:
             return Change(tables={name: None}), None
-        archived = {*table.made_from.get("files", "").split()} & {key.removeprefix(RAW) for key in lake.store.list(RAW)}
+        existing = {key.removeprefix(RAW) for key in lake.store.list(RAW)}
+        archived = existing & {*from_text(table.made_from.get("files", ""))}
         if archived:
             with lake.session(None, "views/read_stored") as con:
                 sources = ", ".join(quoted(lake.store.uri(file.key)) for file in files)
                 archived &= {
                     name for (name,) in con.execute(f"SELECT DISTINCT file FROM read_parquet([{sources}])").fetchall()
                 }
-        made_from = {**table.made_from, "files": " ".join(sorted(archived))}
+        made_from = {**table.made_from, "files": to_text(archived)}
         return Change(tables={name: table.model_copy(update={"base": files, "made_from": made_from})}), None
 
     publish(lake, "repair", make)

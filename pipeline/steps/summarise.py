@@ -78,8 +78,9 @@ def summarised(
     failed = {**failures, **(refresh["failed"] if refresh else {}), **_bad_checks(results)}
     refused = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     quarantined = _merged(batches)
+    status = "failed" if refused else _status(batches, quarantined)
     summary: Summary = {
-        "status": "failed" if refused else _status(batches, quarantined),
+        "status": "partial" if status == "complete" and left_out(refresh["parts"] if refresh else {}) else status,
         "lake": lake.uri,
         "market": market.name,
         "source": source,
@@ -110,6 +111,20 @@ def past_day_notes(day: date, market: Market, now: datetime) -> list[str]:
     if day >= market.today(now):
         return []
     return [f"the day of this run is {day}: later bars are not fetched, and those in the lake stay"]
+
+
+def left_out(parts: Mapping[str, Any]) -> list[str]:
+    """Return the damaged files that a consolidation has left out, each with the reason, from the parts' results."""
+    damaged: list[str] = parts.get("consolidate", {}).get("damaged", [])
+    return damaged
+
+
+def _rebuilt(parts: Mapping[str, Any]) -> list[str]:
+    """Return the tables that were computed from the beginning because a file of theirs was damaged, with the reason."""
+    tables: dict[str, Any] = {name: parts[name] for name in ("metadata", "indicators") if name in parts}
+    for result in parts.values():
+        tables |= result.get("tables", {}) if isinstance(result, Mapping) else {}
+    return [f"{name}: {table['rebuilt']}" for name, table in tables.items() if table.get("rebuilt")]
 
 
 def _merged(batches: Sequence[BatchResult]) -> list[QuarantinedValues]:
@@ -147,6 +162,12 @@ def _message(summary: Summary, run: str, uri: str) -> str:
         lines.append(f"Failed: {summary['refused']}")
     if summary["stale"]:
         lines.append(f"Older than the bars: {', '.join(summary['stale'])}. The next run computes these tables.")
+    if damaged := left_out(summary):
+        lines.append(f"Damaged files were left out. See `stockstream repair --lake {summary['lake']}`:")
+        lines += [f"- {one}" for one in damaged[:MAX_REASONS]]
+        lines += [f"- and {len(damaged) - MAX_REASONS} more"] if len(damaged) > MAX_REASONS else []
+    if rebuilt := _rebuilt(summary):
+        lines.append(f"Computed from the beginning: {'; '.join(rebuilt[:MAX_REASONS])}")
     if (listings := summary["listings"]) and listings["refused"]:
         used = f"that of {listings['list_of']} was used"
         lines.append(f"The list of companies was refused, {used}: {listings['refused']}")

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from stockstream.pipeline.buckets import limit_memory
+from stockstream.pipeline.batch_names import from_text, to_text
+from stockstream.pipeline.buckets import buckets_of, limit_memory
 from stockstream.pipeline.errors import Conflict, LakeError, NewerFormat, UsageError
 from stockstream.pipeline.events import RawMode, VacuumEvent, VacuumResult
 from stockstream.pipeline.generation_history import forget
@@ -24,7 +25,7 @@ from stockstream.pipeline.lake import (
 )
 from stockstream.pipeline.manifest import Change, Manifest, Table
 from stockstream.pipeline.publishing import publish, session_at, sql_versions
-from stockstream.pipeline.staging import stage, staging_folder, upload
+from stockstream.pipeline.staging import Parts, staging_folder, upload
 from stockstream.pipeline.store import Listed
 from stockstream.sql.loader import load
 from stockstream.sql.session import files_of, pick_files, set_variable
@@ -36,6 +37,8 @@ RAW_DAYS = 30
 MIN_RETENTION = timedelta(hours=1)
 ROW_GROUP = 61_440
 """Rows per row group."""
+KEY = ("symbol", "date", "file", "file_row")
+"""Of the archive, which is sorted by it."""
 CHECK = "checks/bars__silver_against_raw"
 
 
@@ -114,28 +117,28 @@ def _plan(lake: Lake, before: Manifest, retention: timedelta, raw_age: timedelta
     if not ages:
         return Plan()
     first = _first_kept(ages, state[CURRENT].age, retention)
-    kept, damaged = _manifests(lake, (number for number in ages if number >= first))
-    dropped, _ = _manifests(lake, (number for number in ages if number < first))
-    kept_files, dropped_files = _named_files(kept), _named_files(dropped)
+    kept = _named(lake, (number for number in ages if number >= first))
+    dropped = _named(lake, (number for number in ages if number < first))
     old = {
         key: listed
         for key, listed in lake.store.list(SILVER).items()
         # A damaged manifest may name every file that is not younger than it.
-        if listed.age >= retention and key not in kept_files and not any(_published_by(key) <= at for at in damaged)
+        if listed.age >= retention
+        and key not in kept.files
+        and not any(_published_by(key) <= at for at in kept.damaged)
     }
     litter = {key: listed for key, listed in lake.store.litter().items() if listed.age >= retention}
     raw: dict[str, Listed] = {}
-    if raw_age is not None and not damaged:
+    if raw_age is not None and not kept.damaged:
         # In every generation that stays, so that a rollback to one of them loses nothing. If a name was used again, it
         # is missing in the generation in between, which was made when the first file no longer existed.
-        everywhere = set.intersection(*(set(manifest.consolidated) for manifest in kept))
         names = {key.removeprefix(RAW): listed for key, listed in lake.store.list(RAW).items()}
-        raw = {name: listed for name, listed in names.items() if name in everywhere and listed.age >= raw_age}
+        raw = {name: listed for name, listed in names.items() if name in kept.consolidated and listed.age >= raw_age}
     return Plan(
         kept=sorted(number for number in ages if number >= first),
         manifests=sorted(number for number in ages if number < first),
-        files={key: listed for key, listed in old.items() if key in dropped_files},
-        orphans={key: listed for key, listed in old.items() if key not in dropped_files} | litter,
+        files={key: listed for key, listed in old.items() if key in dropped.files},
+        orphans={key: listed for key, listed in old.items() if key not in dropped.files} | litter,
         raw=raw,
     )
 
@@ -189,17 +192,20 @@ def _take_raw(
         LakeError: silver lacks a bar of one of the files.
     """
     table = before.table("raw")
-    archived = {*table.made_from.get("files", "").split()}
+    archived = {*from_text(table.made_from.get("files", ""))}
     with session_at(lake, before, no_files, "views/read_merged", CHECK) as con, staging_folder() as folder:
+        limit_memory(con, folder)
         set_variable(con, "unconsolidated_files", [lake.store.uri(f"{RAW}{name}") for name in names])
         pick_files(con, lake.uri)  # leaves out unreadable files
         set_variable(con, "raw_files", files_of(con, "fresh_files"))
-        lost = con.execute(load(CHECK).text).fetchone()
-        if lost:
-            raise LakeError(
-                f"silver lacks the row of {lost[2]} for {lost[0]} on {lost[1]} ({lost[3]}): no batch file was deleted, "
-                "run `stockstream consolidate --full`"
-            )
+        buckets = buckets_of(con, "read_stored(raw_files())") if files_of(con, "raw_files") else []
+        for bucket in buckets:
+            lost = con.execute(f"FROM ({load(CHECK).text.rstrip().rstrip(';')}) WHERE {bucket.condition}").fetchone()
+            if lost:
+                raise LakeError(
+                    f"silver lacks the row of {lost[2]} for {lost[0]} on {lost[1]} ({lost[3]}): no batch file was "
+                    "deleted, run `stockstream consolidate --full`"
+                )
         complete = {}
         if files_of(con, "raw_files"):
             complete = {_name(file): file for (file,) in con.execute(load("steps/complete_files").text).fetchall()}
@@ -207,27 +213,41 @@ def _take_raw(
         if mode != "archive" or not new:
             return list(complete), None
         set_variable(con, "raw_files", list(new.values()))
-        limit_memory(con, folder)
-        key = ("symbol", "date", "file", "file_row")
-        staged = stage(con, load("steps/archive").text, folder / "raw.parquet", ROW_GROUP, key)
-        (added,) = upload(lake, [staged], "raw", "base", before.generation + 1)
+        parts = Parts(con, folder / "raw.parquet", lambda rows: ROW_GROUP, KEY)
+        for bucket in buckets:
+            rows = f"FROM ({load('steps/archive').text}) WHERE {bucket.condition}"
+            parts.add(f"{rows} ORDER BY {', '.join(KEY)}")
+        added = upload(lake, filter(None, [parts.staged()]), "raw", "base", before.generation + 1)
     # The archived files that still exist, since a vacuum that is killed leaves them: readers skip these files.
-    skipped = sorted((archived & existing) | new.keys())
+    skipped = (archived & existing) | new.keys()
     return list(complete), Table(
-        base=(*table.base, added), made_from={"files": " ".join(skipped)}, sql=sql_versions("views/read_raw")
+        base=table.base + added, made_from={"files": to_text(skipped)}, sql=sql_versions("views/read_raw")
     )
 
 
-def _named_files(manifests: Iterable[Manifest]) -> set[str]:
-    return {file.key for manifest in manifests for table in manifest.tables.values() for file in table.files}
+@dataclass(frozen=True)
+class _Named:
+    """What the manifests of some generations name."""
+
+    files: Set[str]
+    """The silver files that at least one of them names."""
+    consolidated: Set[str]
+    """The batch files that are in silver in all of them."""
+    damaged: Sequence[int]
+    """The generations whose manifest cannot be read."""
 
 
-def _manifests(lake: Lake, numbers: Iterable[int]) -> tuple[list[Manifest], list[int]]:
-    """Return the manifests of generations, and the numbers of those that are damaged, each with a warning."""
-    manifests, damaged = [], []
+def _named(lake: Lake, numbers: Iterable[int]) -> _Named:
+    """Return what manifests name; a damaged one causes a warning.
+
+    One manifest at a time is in memory: with the names of their batch files, a thousand would take gigabytes.
+    """
+    files: set[str] = set()
+    consolidated: set[str] | None = None
+    damaged = []
     for number in numbers:
         try:
-            manifests.append(generation(lake, number))
+            manifest = generation(lake, number)
         except NewerFormat:
             raise
         except UsageError:  # another vacuum has just deleted it
@@ -235,7 +255,11 @@ def _manifests(lake: Lake, numbers: Iterable[int]) -> tuple[list[Manifest], list
         except LakeError as error:
             logger.warning("%s; until then no file that it may name is deleted", error)
             damaged.append(number)
-    return manifests, damaged
+            continue
+        files |= {file.key for table in manifest.tables.values() for file in table.files}
+        names = {*manifest.consolidated}
+        consolidated = names if consolidated is None else consolidated & names
+    return _Named(files, consolidated or set(), damaged)
 
 
 def _published_by(key: str) -> int:

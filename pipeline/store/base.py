@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
+from io import BufferedReader, BytesIO
+from pathlib import Path
 from typing import Protocol
 
 
@@ -23,6 +25,11 @@ class Listed:
     etag: str
     size: int
     age: timedelta = field(compare=False)
+
+
+def opened(data: bytes | Path) -> BufferedReader | BytesIO:
+    """Open what is to be put for reading."""
+    return data.open("rb") if isinstance(data, Path) else BytesIO(data)
 
 
 class Store(Protocol):
@@ -50,8 +57,10 @@ class Store(Protocol):
             KeyError: there is no such object.
         """
 
-    def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
+    def put(self, key: str, data: bytes | Path, replaces: Stored | None) -> None:
         """Write an object: a new one (`replaces` is None), or one that replaces the version that was read.
+
+        A path stands for the bytes of a local file, which are not held in memory.
 
         Raises:
             Conflict: the object exists already, or has another version now; nothing was written.

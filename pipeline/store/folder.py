@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from stockstream.pipeline.errors import Conflict, LakeError
-from stockstream.pipeline.store.base import Listed, Stored
+from stockstream.pipeline.store.base import Listed, Stored, opened
 
 LOCK_SECONDS = 120
 _ASIDE = ".aside-"
@@ -72,7 +73,7 @@ class FolderStore:
         except OSError as error:
             raise LakeError(f"cannot read {self.uri(key)}: {error.strerror}") from None
 
-    def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
+    def put(self, key: str, data: bytes | Path, replaces: Stored | None) -> None:
         """Write a temporary file, and rename it if the present file is still the one that was read."""
         path = self.root / key
         try:
@@ -86,8 +87,8 @@ class FolderStore:
                 if self.get(key) != replaces:  # including the bytes: inodes are reused, and some clocks are coarse
                     raise Conflict(f"{path} was written by another run in the meantime")
                 aside = path.with_name(_ASIDE + path.name)
-                with aside.open("wb") as file:
-                    file.write(data)
+                with opened(data) as source, aside.open("wb") as file:
+                    shutil.copyfileobj(source, file)
                     file.flush()
                     os.fsync(file.fileno())
                 aside.rename(path)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
-from hashlib import sha256
+from hashlib import file_digest, sha256
+from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,7 +17,7 @@ from tenacity import retry, retry_if_exception_type, stop_after_attempt, wait_ra
 
 from stockstream.pipeline.errors import Conflict, LakeError, NoLake
 from stockstream.pipeline.store.answers import NotS3, check_answer, check_listing
-from stockstream.pipeline.store.base import Listed, Stored
+from stockstream.pipeline.store.base import Listed, Stored, opened
 
 # 412: the condition does not hold; 409: another conditional write of this key is in progress, with the same outcome.
 _LOST = {409, 412}
@@ -128,19 +129,20 @@ class S3Store:
             raise _BodyLost(str(error)) from None
         return size, checksum.hexdigest()
 
-    def put(self, key: str, data: bytes, replaces: Stored | None) -> None:
+    def put(self, key: str, data: bytes | Path, replaces: Stored | None) -> None:
         """Write an object if it does not exist yet, or still has the version that was read."""
         condition = {"IfMatch": replaces.etag} if replaces else {"IfNoneMatch": "*"}
         try:
-            with self._explained(key):
-                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=data, **condition)
+            with opened(data) as body, self._explained(key):
+                self._client.put_object(Bucket=self.bucket, Key=self.prefix + key, Body=body, **condition)
         except _NoObject:
             raise Conflict(f"{self.uri(key)} was deleted in the meantime") from None
         except Conflict:
             # The SDK sends a put again if its answer was lost, and the second one then conflicts with the first.
-            stored = self.get(key)
-            if stored is None or stored.data != data:
-                raise
+            stored = self.digest(key)
+            with opened(data) as body:
+                if stored is None or stored[1] != file_digest(body, "sha256").hexdigest():
+                    raise
 
     def delete(self, keys: Iterable[str]) -> None:
         """Delete objects, a thousand per request."""

@@ -90,6 +90,11 @@ class Objects:
                 return None
             try:  # boto3 has retried until the headers arrived, not for the body
                 data = answer["Body"].read()
+                if "LastModified" not in answer:
+                    raise LakeError(
+                        f"cannot read {self.lake}/{key}: what answered is not S3: check the network, the proxy and "
+                        "AWS_ENDPOINT_URL"
+                    )
                 size = answer["ContentRange"].rpartition("/")[2] if "ContentRange" in answer else len(data)
                 return Object(data, answer["LastModified"], int(size))
             except (BotoCoreError, HTTPError, OSError) as error:

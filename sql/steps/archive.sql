@@ -14,4 +14,3 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
     price_basis, parse_filename(file) AS file, file_row
 FROM read_stored(raw_files())
-ORDER BY symbol, date, file, file_row

@@ -14,6 +14,11 @@ from tests.aws.server import LoopbackAws
 
 FOLDER = ROOT / f"build/packages/{architecture()}-{python()[1]}"
 ROLE = "arn:aws:iam::123456789012:role/any"
+ANYTHING = {
+    "Version": "2012-10-17",
+    "Statement": [{"Effect": "Allow", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::*"]}],
+}
+"""tests/terraform has the tests of what each function may do."""
 
 
 @cache
@@ -28,7 +33,9 @@ def packages() -> dict[str, Path]:
 def deploy(aws: LoopbackAws, settings: Mapping[str, str]) -> str:
     """Upload the packages and the state machine; return the ARN of the state machine."""
     client, zips = aws.client("lambda"), packages()
-    aws.client("iam").create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+    iam = aws.client("iam")
+    iam.create_role(RoleName="any", AssumeRolePolicyDocument="{}")
+    iam.put_role_policy(RoleName="any", PolicyName="any", PolicyDocument=json.dumps(ANYTHING))
     layers = {
         name: client.publish_layer_version(LayerName=name, Content={"ZipFile": zips[name].read_bytes()})[
             "LayerVersionArn"

@@ -23,6 +23,7 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
+from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.s3.responses import S3Response
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -31,6 +32,7 @@ from moto.stepfunctions.responses import StepFunctionResponse
 
 from tests.aws import conditions
 from tests.aws.lambdas import Invoked, Lambdas
+from tests.aws.rights import Rights
 from tests.aws.sandbox import Function
 from tests.s3_server import CREDENTIALS, REGION, S3Server
 
@@ -50,6 +52,7 @@ class LoopbackAws:
         self.url = self.s3.url
         self.environment = self.s3.environment
         self.lambdas = Lambdas(self.environment, compiled)
+        self.rights = Rights()
         self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
         # moto's interpreter calls Lambda and SNS at this port.
@@ -60,9 +63,12 @@ class LoopbackAws:
             patch.object(BaseResponse, "call_action", self._call_action()),
             patch.object(retrier_decl, "time", self),
             patch.object(BudgetsResponse, "create_budget", self._create_budget()),
-            # moto takes every condition of a bucket policy as not met.
-            patch.object(S3Response, "_key_response", conditions.noting(S3Response._key_response)),
-            patch.object(FakeBucket, "get_permission", conditions.permission),
+            # moto takes every condition of a bucket policy as not met, and every right as given.
+            patch.object(
+                S3Response, "_key_response", self.rights.of_objects(conditions.noting(S3Response._key_response))
+            ),
+            patch.object(S3Response, "_bucket_response", self.rights.of_buckets(S3Response._bucket_response)),
+            patch.object(FakeBucket, "get_permission", self._permission()),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]
@@ -87,12 +93,12 @@ class LoopbackAws:
         self.s3.__exit__()
         self.lambdas.close()
 
-    def client(self, service: str) -> Any:
+    def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
         return boto3.client(
             service,
             endpoint_url=self.url,
             region_name=REGION,
-            aws_access_key_id=CREDENTIALS["AWS_ACCESS_KEY_ID"],
+            aws_access_key_id=key,
             aws_secret_access_key=CREDENTIALS["AWS_SECRET_ACCESS_KEY"],
         )
 
@@ -121,6 +127,16 @@ class LoopbackAws:
             return invoked.answer
 
         return invoke
+
+    def _permission(self) -> Any:
+        rights = self.rights
+
+        def permission(bucket: FakeBucket, action: str, resource: str) -> PermissionResult:
+            if action == "s3:DeleteObject" and not rights.allow(action, resource):
+                return PermissionResult.DENIED
+            return conditions.permission(bucket, action, resource)
+
+        return permission
 
     def _create_budget(self) -> Any:
         create_budget = BudgetsResponse.create_budget

@@ -149,3 +149,14 @@ def _queries(day: date, columns: str = "symbol, date, close") -> dict[str, str]:
         "history": f"SELECT {columns} FROM bars {ends['one symbol']}",
         "latest day": f"SELECT {columns} FROM bars {ends['latest day']}",
     }
+
+
+def in_tiers(name: str, s3: S3Server, folder: Path, day: date) -> Iterator[Figure]:
+    """Count requests of connecting and one symbol's history; each tier of base may add one, and three in the shell."""
+    tiers = len(head(Lake(str(folder))).table("bars").base) - 1
+    lake, query = uploaded(s3, folder), _queries(day)["history"]
+    requests = requests_of(s3, lake, query)
+    together = [*requests.connecting, *requests.querying]
+    yield from counts(f"S3, {name}, {tiers} tiers: connect + history", together, MAX_FROM_PYTHON + tiers)
+    shell = in_shell(s3, lake, query)
+    yield from counts(f"S3, {name}, {tiers} tiers: shell + history", shell, MAX_IN_SHELL + 3 * tiers)

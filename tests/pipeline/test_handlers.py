@@ -17,6 +17,7 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.handlers import fetch_batch, runtime, steps, update_symbols
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.steps import refresh
 from tests.s3_server import REGION, S3Server
 from tests.yahoo_replay import YahooReplay, chart
 
@@ -93,6 +94,20 @@ def test_a_plain_step_is_a_handler_under_its_name(lake: Lake) -> None:
     assert result["failed"] == []
     with pytest.raises(AttributeError, match="nothing"):
         steps.nothing  # noqa: B018
+
+
+def test_a_long_result_is_shortened_for_the_state_machine(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its log has all of it: the state of an execution is at most 256 KB."""
+    log = io.StringIO()
+    monkeypatch.setattr(runtime.logger.registered_handler, "stream", log)
+    damaged = [f"file-{n}: {'x' * 1000}" for n in range(5000)]
+    result = {"parts": {"consolidate": {"damaged": damaged, "rows": 1}}, "failed": {}, "stale": ["indicators"]}
+    monkeypatch.setattr(refresh, "run", lambda event, lake: result)
+    answer = steps.refresh({"run": "one"}, Context([100]))
+    listed = answer["parts"]["consolidate"].pop("damaged")
+    assert answer == {"parts": {"consolidate": {"rows": 1}}, "failed": {}, "stale": ["indicators"]}
+    assert listed == [*(one[:500] for one in damaged[:50]), "and 4950 more: the log of the function has all"]
+    assert damaged[-1] in log.getvalue()
 
 
 def test_modules_log_as_json_with_the_run(lake: Lake, yahoo: YahooReplay, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,8 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
-from stockstream.pipeline.steps import check, summarise
+from stockstream.pipeline.steps import check, consolidate, summarise
+from stockstream.sql.session import LakeWarning
 
 ASX = MARKETS["ASX"]
 DAY = date(2026, 8, 7)
@@ -88,6 +89,44 @@ def test_a_step_that_fails_is_the_last_one(lake: Lake, bars: str) -> None:
     result = run_once(lake, bars)
     assert (result["status"], "consolidate" in result) == ("failed", False)
     assert result["refused"].startswith("consolidate: nothing was published, as files__schema finds")
+
+
+def test_a_run_that_leaves_out_damaged_files_says_so(lake: Lake) -> None:
+    """The run is not complete, and what was computed from the beginning is named."""
+    damaged = [f"{lake.store.uri(f'raw-data/2026-08-{n:02d}.parquet')}: cut" for n in range(1, 61)]
+    parts = {
+        "metadata": {"rebuilt": "a.parquet is gone"},
+        "consolidate": {"damaged": damaged},
+        "resample": {"tables": {"bars_3d": {"rebuilt": "b.parquet is damaged"}, "bars_5d": {}}},
+    }
+    refreshed = {"generation": 2, "parts": parts, "failed": {}, "stale": []}
+    state: Any = {"run": "one", "date": str(DAY), "symbolBatches": [], "refresh": refreshed}
+    summary = summarise.run(state, lake, ASX, "files", "dev")
+    assert summary["status"] == "partial"
+    lines = summary["message"].splitlines()
+    begin = lines.index(f"Damaged files were left out. See `stockstream repair --lake {lake.uri}`:")
+    assert lines[begin + 1 : begin + 52] == [*(f"- {one}" for one in damaged[:50]), "- and 10 more"]
+    assert (
+        lines[begin + 52] == "Computed from the beginning: metadata: a.parquet is gone; bars_3d: b.parquet is damaged"
+    )
+    assert json.loads(lake.store.get(summary["key"]).data)["consolidate"]["damaged"] == damaged  # type: ignore[union-attr]
+    parts["consolidate"]["damaged"] = []
+    assert summarise.run(state, lake, ASX, "files", "dev")["status"] == "complete"
+
+
+def test_a_damaged_batch_file_is_left_out_and_named_when_the_rules_are_new(
+    lake: Lake, bars: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_once(lake, bars)
+    (file,) = Path(lake.uri, "raw-data").glob("*.parquet")
+    file.write_bytes(b"PAR1")
+    monkeypatch.setattr(consolidate, "rules_version", lambda: "newer")
+    with pytest.warns(LakeWarning, match=file.name):
+        result = run_once(lake, bars)
+    assert [one.partition(": ")[0] for one in result["consolidate"]["damaged"]] == [str(file)]
+    assert result["consolidate"]["rows"] == 2, "silver has its rows"
+    assert result["status"] == "failed", "of the checks, which read the file"
+    assert f"cannot read {file}" in result["refused"]
 
 
 def test_attempts_are_summed_without_counting_twice(lake: Lake) -> None:

@@ -82,6 +82,20 @@ def test_an_object_is_put_once_and_replaced_only_by_who_has_seen_it(store: Store
     assert read(store).data == b"second"
 
 
+def test_a_file_is_put_as_its_bytes_are(store: Store, tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_bytes(os.urandom(3_000_000))
+    store.put(KEY, file, replaces=None)
+    assert read(store).data == file.read_bytes()
+    with pytest.raises(Conflict):
+        store.put(KEY, b"other", replaces=None)
+    file.write_bytes(b"second")
+    with pytest.raises(Conflict):
+        store.put(KEY, file, replaces=None)
+    store.put(KEY, file, replaces=read(store))
+    assert read(store).data == b"second"
+
+
 def test_an_object_that_is_gone_cannot_be_replaced(store: Store, lake_uri: str, request: Any) -> None:
     store.put(KEY, b"first", replaces=None)
     seen = read(store)

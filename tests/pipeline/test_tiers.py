@@ -21,6 +21,7 @@ from stockstream.pipeline.steps.check import run as check
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.pipeline.steps.resample import run as resample
+from stockstream.pipeline.verification import damaged
 from tests.pipeline.test_consolidate import NUMBERED, STORED_NUMBERS, fetch, row, table
 from tests.pipeline.test_invariants import Row
 
@@ -130,39 +131,40 @@ def flip(lake: Lake, key: str) -> None:
     path.write_bytes(data)
 
 
-def test_a_damaged_file_is_not_written_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("damage", ["flipped", "another price"])
+def test_a_damaged_file_is_not_written_again(damage: str, tmp_path: Path) -> None:
+    """Whether it cannot be read, or reads as another price."""
     lake = sealed(tmp_path)
     delta = head(lake).table("bars").delta[0]
     fetch(lake, 2, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
-    flip(lake, delta.key)
-    with pytest.raises(LakeError, match=rf"{delta.key}: it is damaged: .*stockstream repair"):
-        fetch(lake, 3, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
+    if damage == "flipped":
+        flip(lake, delta.key)
+        with pytest.raises(LakeError, match=rf"{delta.key}: it is damaged: .*stockstream repair"):
+            fetch(lake, 3, bars(FIRST + 6, FIRST + 7), through=DAYS[FIRST + 6])
+    else:
+        plant(lake, delta.key, DAYS[FIRST + 5], 5000.0)
     with pytest.raises(LakeError, match=rf"{delta.key}.* is damaged.*stockstream repair"):
         consolidate({}, lake)
-    assert consolidate({"full": True}, lake)["damaged"] == [
-        f"{lake.store.uri(delta.key)}: its bytes are not those that were published (SHA-256)"
-    ]
+    (reason,) = damaged(lake, [delta]).values()
+    assert consolidate({"full": True}, lake)["damaged"] == [f"{lake.store.uri(delta.key)}: {reason}"]
     assert consolidate({}, lake)["generation"] is None
 
 
-def plant(lake: Lake, value: float) -> str:
-    """Replace a price in base, as flipped bits do, without an error of the reader; return the file's key."""
-    key = head(lake).table("bars").base[0].key
+def plant(lake: Lake, key: str, day: date, value: float) -> None:
+    """Replace a price in a file, as flipped bits do, without an error of the reader."""
     path = Path(lake.uri, key)
     with duckdb.connect() as con:
-        changed = (
-            f"* REPLACE (CASE WHEN symbol = 'AAA' AND date = DATE '{DAYS[3]}' THEN {value} ELSE close END AS close)"
-        )
+        changed = f"* REPLACE (CASE WHEN symbol = 'AAA' AND date = DATE '{day}' THEN {value} ELSE close END AS close)"
         con.sql(f"SELECT {changed} FROM '{path}' ORDER BY symbol, date").to_parquet(f"{path}.new")
     Path(f"{path}.new").rename(path)
-    return key
 
 
 @pytest.mark.parametrize("value", [0.5, 5000.0], ids=["smaller", "larger"])
 def test_full_heals_a_wrong_price_from_raw(value: float, tmp_path: Path) -> None:
     lake = sealed(tmp_path)
     before = table(lake, "FROM bars")
-    key = plant(lake, value)
+    key = head(lake).table("bars").base[0].key
+    plant(lake, key, DAYS[3], value)
     assert table(lake, "FROM bars") != before
     assert [one["check"] for one in check({}, lake)["failed"]].count("bars__silver_against_raw") == 1
     assert consolidate({"full": True}, lake)["damaged"][0].startswith(lake.store.uri(key))

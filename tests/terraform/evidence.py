@@ -11,7 +11,7 @@ from typing import Any
 
 import duckdb
 
-from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.lake import CURRENT, MARKER, SESSIONS, Lake
 from stockstream.pipeline.manifest import Manifest
 from stockstream.sql.session import extension
 from tests.terraform.conftest import Deployment
@@ -24,14 +24,20 @@ def stored(deployment: Deployment, day: str) -> list[str]:
     return [symbol for (symbol,) in rows]
 
 
+def of_bars(lake: Lake) -> list[tuple[Any, ...]]:
+    """Return all bars of a lake."""
+    with lake.session() as con:
+        return con.execute("FROM bars ORDER BY ALL").fetchall()
+
+
 def contents(lake: Lake) -> dict[str, Any]:
     """Return the contents of a lake: bytes by key; checksums by table and part for silver, whose keys are random."""
     objects: dict[str, Any] = {
         key: lake.store.get(key).data  # type: ignore[union-attr]
         for key in lake.store.list("")
-        if not key.startswith(("silver/", "state/manifests/", "state/current", "state/runs/", "state/checks/"))
+        if not key.startswith(("silver/", "state/")) or key in (MARKER, SESSIONS)
     }
-    current = lake.store.get("state/current.json")
+    current = lake.store.get(CURRENT)
     assert current is not None
     for name, table in Manifest.model_validate_json(current.data).tables.items():
         for part in ("base", "delta"):

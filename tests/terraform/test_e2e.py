@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -18,17 +17,21 @@ from botocore.exceptions import ClientError
 
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import Summary
-from stockstream.pipeline.generations import head, history
-from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.generations import generation, head, history, numbers
+from stockstream.pipeline.lake import CURRENT, MARKER, SESSIONS, Lake, manifest_key
+from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.publishing import publish
+from stockstream.pipeline.repair import repair_lake
 from stockstream.pipeline.runner import run
 from stockstream.pipeline.sources import open_source
 from stockstream.terraform.packages import spec
 from tests.aws.lambdas import Invoked
+from tests.aws.rights import allowed_to
 from tests.aws.sandbox import Function
 from tests.terraform.conftest import Deployment
 from tests.terraform.deployment import TerraformError
-from tests.terraform.evidence import contents, left_over, output_of_duckdb, policies, stored
+from tests.terraform.evidence import contents, left_over, of_bars, output_of_duckdb, policies, stored
 from tests.yahoo_replay import RATE_LIMITED, Reply, chart
 
 ASX = MARKETS["ASX"]
@@ -236,9 +239,33 @@ def test_old_generations_are_deleted_by_a_function_of_its_own(deployment: Deploy
     assert {"/".join(key.split("/")[:2]) for key in gone} > {"silver/bars", "state/manifests"}
     assert {key.split("/")[0] for key in gone} == {"silver", "state"}
     assert {key.split("/")[1] for key in gone if key.startswith("state")} <= {"manifests", "checks"}
+    kept = [generation(lake, number) for number in numbers(lake)]
+    named = {file.key for manifest in kept for table in manifest.tables.values() for file in table.files}
+    assert named <= set(lake.store.list("silver/"))
     assert stored(deployment, "2026-08-07") == SYMBOLS
+    pointer = deployment.object(CURRENT)
+    lake.store.delete([CURRENT])
+    assert vacuum()["manifests"] == []
+    assert deployment.object(CURRENT)["generation"] == pointer["generation"], "it reads what the pointer needs"
     ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
     assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
+
+
+def test_the_functions_read_a_lake_whose_pointer_is_damaged(deployment: Deployment) -> None:
+    """They may read the manifests, too, and refresh mends the pointer."""
+    pointer = deployment.object(CURRENT)
+    events = {
+        "fetch_batch": {"date": "2026-08-14", "symbols": SYMBOLS, "batchNumber": 7},
+        "check": {},
+        "refresh": {},
+    }
+    deployment.aws.s3.fill(deployment.lake, {CURRENT: b"{}"})
+    for name, event in events.items():
+        response = deployment.aws.client("lambda").invoke(
+            FunctionName=deployment.outputs["function_arns"][name], Payload=json.dumps(event)
+        )
+        assert "FunctionError" not in response, response["Payload"].read()
+    assert deployment.object(CURRENT)["generation"] == pointer["generation"]
 
 
 def test_old_generations_are_deleted_on_sunday_night(deployment: Deployment) -> None:
@@ -365,23 +392,94 @@ def test_no_policy_allows_everything(deployment: Deployment) -> None:
                 )
 
 
-def test_every_function_may_write_what_it_has_written_and_no_more(deployment: Deployment) -> None:
-    """There is no IAM on loopback: compare every request of every function with its policy."""
-    bucket = deployment.outputs["bucket"]
-    did: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for request in deployment.aws.s3.requests:
-        path = request.path.strip("/")
-        if request.access_key.startswith("stockstream-dev-") and path.split("/")[0] == bucket:
-            action = "s3:PutObject" if request.method == "PUT" else "s3:GetObject" if "/" in path else "s3:ListBucket"
-            did[request.access_key].add((action, f"arn:aws:s3:::{path}"))
-    assert len(did) == len(spec()["functions"])
-    for name, statements in policies(deployment).items():
-        allowed = [(action, resource) for one in statements for action in one["Action"] for resource in one["Resource"]]
-        for done in did.get(name, ()):
-            assert any(done[0] == action and fnmatch(done[1], resource) for action, resource in allowed), (name, done)
-        for action, resource in allowed:
-            if action == "s3:PutObject":
-                assert any(done[0] == action and fnmatch(done[1], resource) for done in did[name]), (name, resource)
+def test_a_batch_without_news_tells_readers_which_values_it_could_not_read(deployment: Deployment) -> None:
+    """The pointer has the names of the files in quarantine/, and no generation follows that would write it."""
+    before = set(deployment.object(CURRENT)["readers"]["quarantine"])
+    no_number: Any = "none"
+    deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 6): no_number}))
+    event = {"date": "2026-08-10", "batchNumber": 9, "symbols": ["AAX"], "start": "2026-08-05", "end": "2026-08-07"}
+    response = deployment.aws.client("lambda").invoke(
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps(event)
+    )
+    result = json.loads(response["Payload"].read())
+    assert (result["key"], result["quarantined"]) == (None, 1), result
+    assert set(deployment.object(CURRENT)["readers"]["quarantine"]) - before == {"2026-08-10-batch-9.parquet"}
+
+
+def test_every_function_may_do_what_it_does_and_no_more(deployment: Deployment) -> None:
+    """S3 refuses here what the function's role does not allow (tests/aws/rights.py): that never happened.
+
+    And each right of each role was used.
+    """
+    rights = deployment.aws.rights
+    assert rights.refused == set()
+    functions = [arn.rsplit(":", 1)[1] for arn in deployment.outputs["function_arns"].values()]
+    assert {function for function, _, _ in rights.asked} == {*functions}
+    unused = {
+        (function, action, resource)
+        for function in functions
+        for action, resource in allowed_to(function)
+        if action.startswith("s3:")
+        and not any((function, action) == one[:2] and fnmatch(one[2], resource) for one in rights.asked)
+    }
+    assert unused == set()
+
+
+@pytest.mark.parametrize("prefix", ["raw-data/", "quarantine/", "raw-metadata/", "symbols/", "state/runs/", "state/"])
+def test_vacuum_may_delete_nothing_that_a_source_has_delivered(prefix: str, deployment: Deployment) -> None:
+    """Nor what says which generation is the newest; whatever its code would ask for."""
+    lake, function = Lake(deployment.lake), deployment.outputs["function_arns"]["vacuum"].rsplit(":", 1)[1]
+    elsewhere = ("state/manifests/", "state/checks/")
+    keys = [key for key in lake.store.list(prefix) if not key.startswith(elsewhere)]
+    assert keys
+    client = deployment.aws.client("s3", key=function)
+    answer = client.delete_objects(Bucket=deployment.outputs["bucket"], Delete={"Objects": [{"Key": k} for k in keys]})
+    assert {(one["Key"], one["Code"]) for one in answer["Errors"]} == {(key, "AccessDenied") for key in keys}
+    assert keys == [key for key in lake.store.list(prefix) if not key.startswith(elsewhere)]
+
+
+def test_an_operator_repairs_the_lake_under_the_policy_of_its_bucket(deployment: Deployment) -> None:
+    """Which refuses every put that could replace what its writer has not read."""
+    lake = Lake(deployment.lake)
+    before, newest = of_bars(lake), head(lake)
+    oldest = manifest_key(min(numbers(lake)))
+    keys = [
+        "raw-data/2026-08-07-batch-0.parquet", newest.table("bars").delta[0].key, newest.table("metadata").base[0].key,
+        newest.table("indicators").delta[0].key, CURRENT, oldest, SESSIONS, MARKER,
+        "symbols/2026-08-07-symbols.csv", next(iter(lake.store.list("quarantine/"))),
+        next(iter(lake.store.list("state/checks/"))), next(iter(lake.store.list("state/runs/"))),
+    ]  # fmt: skip
+    deployment.aws.s3.fill(deployment.lake, dict.fromkeys(keys, b"{"))
+    result = repair_lake(lake, apply=True, market=ASX)
+    assert {finding["object"] for finding in result["findings"]} >= {*keys}
+    assert all(finding["repaired"] for finding in result["findings"]), result
+    assert (again := repair_lake(lake, market=ASX))["exit"] == 0, again
+    assert of_bars(lake) == before
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
+
+
+def test_a_run_whose_consolidation_leaves_out_a_damaged_file_says_so(deployment: Deployment) -> None:
+    """When the rules for bars are new, all batch files are read again."""
+    lake = Lake(deployment.lake)
+
+    def judged_by_older_rules(before: Manifest) -> tuple[Change, None]:
+        bars = before.table("bars")
+        return Change(tables={"bars": bars.model_copy(update={"sql": {**bars.sql, "rules": "older"}})}), None
+
+    publish(lake, "test", judged_by_older_rules)
+    key = "raw-data/2026-08-11-batch-0.parquet"
+    whole = lake.store.get(key)
+    assert whole is not None
+    deployment.aws.s3.fill(deployment.lake, {key: b"PAR1"})
+    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    (mail,) = deployment.mails()
+    assert f"- {lake.store.uri(key)}: " in mail["Message"].partition("Damaged files were left out.")[2]
+    assert ran.status == "FAILED", "of the checks, which read the file"
+    assert stored(deployment, "2026-08-11") == SYMBOLS, "silver has its bars"
+    deployment.aws.s3.fill(deployment.lake, {key: whole.data})
+    again = deployment.fire(date="2026-08-14", batch_size=BATCH)
+    assert (again.status, again.output["status"]) == ("SUCCEEDED", "complete")
 
 
 def test_the_alarm_has_the_namespace_and_dimensions_of_the_metric(deployment: Deployment) -> None:

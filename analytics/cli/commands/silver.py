@@ -69,6 +69,8 @@ def show_consolidated(out: Screen, result: ConsolidateResult) -> None:
         f"silver     generation {result['generation']}: {result['inputs']} batch files merged, "
         f"{result['rows']:,} rows written ({how})"
     )
+    for file in result["damaged"]:
+        out.print(f"           left out: {file}", markup=False)
 
 
 def show_resampled(out: Screen, result: ResampleResult) -> None:

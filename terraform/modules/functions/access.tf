@@ -1,26 +1,30 @@
-# What each function may do: read the lake and write its own prefixes. Only `vacuum` may delete, and nothing that a source
-# has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
+# What each function may do: read and write what its code reads and writes. Only `vacuum` may delete, and nothing that a
+# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
 
 locals {
+  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too.
   writes = {
-    update_symbols = ["symbols/*", "raw-metadata/*", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch    = ["quarantine/*", "raw-data/*", "state/runs/*"]
-    refresh        = ["silver/*", "state/manifests/*", "state/current.json"]
+    update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
+    refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check          = ["state/checks/*"]
     summarise      = ["state/runs/*"]
-    vacuum         = ["state/manifests/*", "state/current.json"]
+    vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
   deletes = {
     vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
-  bars = ["quarantine/*", "raw-data/*", "silver/*", "state/*", "symbols/*"]
+  # The manifests are read if the pointer is damaged or not that of the newest one.
+  generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
+  bars       = concat(local.generation, ["raw-data/*", "silver/*"])
   reads = {
-    update_symbols = ["raw-metadata/*", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = local.bars
-    refresh        = concat(local.bars, ["raw-metadata/*"])
-    check          = local.bars
-    summarise      = ["state/*"]
-    vacuum         = local.bars
+    update_symbols = ["raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = concat(local.bars, ["quarantine/*", "state/runs/*", "symbols/*"])
+    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json", "state/sessions.parquet", "symbols/*"])
+    check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
+    summarise      = ["state/lake.json", "state/runs/*"]
+    # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
+    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   reads_key = {
     for name in keys(local.packages.functions) :
@@ -61,6 +65,7 @@ resource "aws_iam_role_policy" "this" {
           Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
         },
         {
+          # Without it, S3 answers 403 instead of 404 for an object that does not exist.
           Sid      = "List"
           Effect   = "Allow"
           Action   = ["s3:ListBucket"]

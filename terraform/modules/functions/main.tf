@@ -26,8 +26,10 @@ resource "aws_lambda_function" "this" {
   memory_size      = each.value.memory
   timeout          = lookup(var.timeouts, each.key, each.value.timeout)
 
+  # In /tmp are the files that are about to be published, their parts, and what DuckDB cannot hold in memory. Refresh
+  # writes the indicators twice, part by part and as one file: `python -m tests.benchmarks.years` measures it.
   ephemeral_storage {
-    size = 2048
+    size = try(each.value.ephemeral_storage, 2048)
   }
 
   environment {

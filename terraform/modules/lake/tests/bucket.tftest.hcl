@@ -39,7 +39,7 @@ run "protected" {
       "${statement.Sid}: ${join(", ", sort(keys(statement.Condition.Null)))} on ${join(" ", statement.Resource)}"
       if can(statement.Condition.Null) && statement.Effect == "Deny"
       ] == [
-      "NeverReplaced: s3:if-none-match on arn:aws:s3:::any/raw-data/* arn:aws:s3:::any/silver/* arn:aws:s3:::any/state/manifests/*",
+      "NeverReplaced: s3:if-none-match on arn:aws:s3:::any/damaged/* arn:aws:s3:::any/raw-data/* arn:aws:s3:::any/silver/* arn:aws:s3:::any/state/manifests/*",
       "ReplacedByItsReader: s3:if-match, s3:if-none-match on arn:aws:s3:::any/quarantine/* arn:aws:s3:::any/raw-metadata/* arn:aws:s3:::any/state/* arn:aws:s3:::any/symbols/*",
     ]
     error_message = "Files that a manifest names are never replaced, and nothing is replaced unread."
