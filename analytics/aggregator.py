@@ -134,7 +134,12 @@ class DataAggregator:
         return con.table("bars").filter(_OF_SYMBOLS).order("symbol, date")
 
     def _connect(self, file_filter: FileFilter = lambda files: files) -> DuckDBPyConnection:
-        con = connect(self._lake.uri, file_filter=self._cached(file_filter), generation=self._generation)
+        con = connect(
+            self._lake.uri,
+            file_filter=self._cached(file_filter),
+            generation=self._generation,
+            by_pointer=self._copies is None,  # copies have paths, which the pointer does not know
+        )
         if not is_lake(con):
             warnings.warn(f"{no_lake(self._lake.uri)}; the frames are empty", LakeWarning, stacklevel=4)
         if self._copies is not None:

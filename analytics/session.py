@@ -43,19 +43,24 @@ def connect(lake: str | Path | None = None, *, as_of: AsOf | None = None, verify
     if not is_lake(con):
         _require_answer(uri)
         warnings.warn(f"{no_lake(uri)}; its views are empty", LakeWarning, stacklevel=2)
-    elif verify and not uri.startswith("s3://"):
-        for problem in _missing_files(con, uri):
-            warnings.warn(problem, LakeWarning, stacklevel=2)
+    elif verify:
+        warn_of_missing(con, uri, stacklevel=3)
     return con
 
 
-def _missing_files(con: DuckDBPyConnection, uri: str) -> list[str]:
-    """Return a message per silver file of a folder that is gone or has another size; on S3 that takes requests."""
+def warn_of_missing(con: DuckDBPyConnection, uri: str, stacklevel: int = 2) -> None:
+    """Warn of each silver file that is gone or has another size than was published.
+
+    On S3 that would take requests: there, the reader of a file whose index is in the pointer compares the size.
+    """
+    if uri.startswith("s3://"):
+        return
     ((number,),) = con.execute("SELECT getvariable('manifest').generation").fetchall()
     lake = Lake(uri)
     tables = generation(lake, number).tables.values() if number else ()
     reasons = missing(lake, (file for table in tables for file in table.files))
-    return [f"cannot read {lake.store.uri(key)}: {reason}: {REPAIR}" for key, reason in reasons.items()]
+    for key, reason in reasons.items():
+        warnings.warn(f"cannot read {lake.store.uri(key)}: {reason}: {REPAIR}", LakeWarning, stacklevel=stacklevel)
 
 
 def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
@@ -72,6 +77,8 @@ def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> D
         con.close()
         _require_answer(normalise(lake))
         raise NoLake(no_lake(normalise(lake)))
+    if verify:
+        warn_of_missing(con, normalise(lake))
     return con
 
 

@@ -175,22 +175,36 @@ class Lake:
         try:
             return MARKETS[json.loads(marker.data)["market"]]
         except (ValueError, KeyError, TypeError):
-            raise LakeError(f'{self.store.uri(MARKER)} is damaged: restore it, e.g. {{"market": "ASX"}}') from None
+            raise LakeError(self.without_marker("is damaged")) from None
+
+    def without_marker(self, problem: str) -> str:
+        """Return the message about a marker that does not name the market."""
+        return f"{self.store.uri(MARKER)} {problem}: `stockstream repair --market ASX` (or US) shows how to restore it"
 
     def prepare(self, market: Market, today: date) -> None:
         """Store the lake's market, and its trading calendar up to the end of next year.
 
         Raises:
             UsageError: the lake has the bars of another market.
-            LakeError: the lake cannot be read or written.
+            LakeError: the lake cannot be read or written, or it has a calendar and no marker.
         """
         existing = self.market()
+        if existing is None and self.store.get(SESSIONS) is not None:  # `market` may be a mere default
+            raise LakeError(self.without_marker("is gone"))
         if existing is not None and existing != market:
             raise UsageError(f"{self.uri} holds the {existing.name} market: use another lake for {market.name}")
-        marker = json.dumps({"market": market.name, "calendar": market.calendar, "timezone": market.timezone})
-        self.update(MARKER, lambda before: None if before else marker.encode())
+        self.mark(market)
         through = max(today, date.today()).year + 1  # a run for a past day does not shorten it
         self.update(SESSIONS, lambda _: _calendar(market, through))
+
+    def mark(self, market: Market) -> None:
+        """Store the lake's market if it has none.
+
+        Raises:
+            LakeError: the lake cannot be written.
+        """
+        marker = json.dumps({"market": market.name, "calendar": market.calendar, "timezone": market.timezone})
+        self.update(MARKER, lambda before: None if before else marker.encode())
 
 
 def parquet(con: DuckDBPyConnection, query: str) -> bytes:

@@ -174,6 +174,8 @@ class _Repair:
         for finding in batches:
             set_aside(self.lake, finding.object)
             finding.repaired = True
+        for finding in [*batches, *(one for one in silver if named[one.object].table == ARCHIVE)]:
+            self.notes.append(f"raw_bars lacks the rows of {finding.object}, which no other file has as they were")
         failed: set[str] = set()
         for tables, failure in rebuild_tables(self.lake, generations.newest, broken, self.market):
             if failure is not None:

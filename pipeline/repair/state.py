@@ -75,11 +75,9 @@ def _differences(market: Market, sessions: Sessions) -> int:
     except ValueError:  # a year that no calendar has
         return len(sessions)
     frame = schedule.loc[: str(last)]
-    opens, closes = (frame[name].dt.tz_convert(UTC).dt.tz_localize(None) for name in ("open", "close"))
-    expected = {
-        (day.date(), opened.to_pydatetime(), closed.to_pydatetime())
-        for day, opened, closed in zip(frame.index, opens, closes, strict=True)
-    }
+    times = (frame[name].dt.tz_convert(UTC).dt.tz_localize(None) for name in ("open", "close"))
+    opens, closes = (column.to_numpy().astype("datetime64[us]").tolist() for column in times)
+    expected = {*zip(frame.index.date, opens, closes, strict=True)}
     return len(expected ^ sessions)
 
 
@@ -95,6 +93,7 @@ def mend_state(lake: Lake, market: Market | None, findings: list[Finding]) -> No
         return
     if marker:
         set_aside(lake, MARKER)
+        lake.mark(market)
     if calendar:
         keep_copy(lake, SESSIONS)
     lake.prepare(market, market.today(datetime.now(UTC)))

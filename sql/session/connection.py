@@ -57,7 +57,8 @@ def connect(
     if not lake.startswith("s3://"):
         require_readable(lake)
     con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
-    con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program
+    with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets, which cannot draw it
+        con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program
     set_variable(con, "lake", lake)
     set_variable(con, "sql_home", str(HOME))
     is_on_s3 = lake.startswith("s3://")

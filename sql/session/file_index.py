@@ -49,6 +49,11 @@ class FileIndex:
         return self.footer.rjust(FIRST_READ, b"\0")
 
     @property
+    def size_in_lake(self) -> int:
+        """The size of the file itself."""
+        return self.data_size + len(self.footer)
+
+    @property
     def size(self) -> int:
         """The size of the file with that padding."""
         return self.data_size + len(self.tail)

@@ -9,6 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from stockstream.sql.errors import LakeError
+from stockstream.sql.session.damage import REPAIR
 from stockstream.sql.session.explanations import explain
 
 ATTEMPTS = 4
@@ -21,6 +22,8 @@ class Object:
 
     data: bytes
     put_at: datetime
+    size: int
+    """The number of bytes of the whole object."""
 
 
 class Objects:
@@ -46,17 +49,20 @@ class Objects:
         """
         return self._get(key)
 
-    def part(self, key: str, start: int, length: int) -> bytes:
-        """Return a range of an object's bytes.
+    def part(self, key: str, start: int, length: int, size: int) -> bytes:
+        """Return a range of the bytes of an object that had `size` bytes when it was published.
 
         Raises:
-            LakeError: there is no such object or range, or S3 refuses or does not answer.
+            LakeError: there is no such object, or it has another size, or S3 refuses or does not answer.
         """
-        part = self._get(key, Range=f"bytes={start}-{start + length - 1}")
+        try:
+            part = self._get(key, Range=f"bytes={start}-{start + length - 1}")
+        except EOFError:
+            raise LakeError(f"cannot read {self.lake}/{key}: it is cut: {REPAIR}") from None
         if part is None:
-            raise LakeError(f"cannot read {self.lake}/{key}: the file is gone; connect again")
-        if len(part.data) != length:
-            raise LakeError(f"cannot read {self.lake}/{key}: the file is cut")
+            raise LakeError(f"cannot read {self.lake}/{key}: it is gone: connect again, or {REPAIR}")
+        if part.size != size or len(part.data) != length:
+            raise LakeError(f"cannot read {self.lake}/{key}: it has {part.size} bytes instead of {size}: {REPAIR}")
         return part.data
 
     def list(self, folder: str, after: str = "") -> dict[str, datetime]:
@@ -83,7 +89,14 @@ class Objects:
             except KeyError:
                 return None
             try:  # boto3 has retried until the headers arrived, not for the body
-                return Object(answer["Body"].read(), answer["LastModified"])
+                data = answer["Body"].read()
+                if "LastModified" not in answer:
+                    raise LakeError(
+                        f"cannot read {self.lake}/{key}: what answered is not S3: check the network, the proxy and "
+                        "AWS_ENDPOINT_URL"
+                    )
+                size = answer["ContentRange"].rpartition("/")[2] if "ContentRange" in answer else len(data)
+                return Object(data, answer["LastModified"], int(size))
             except (BotoCoreError, HTTPError, OSError) as error:
                 if attempt == ATTEMPTS:
                     raise explain(error, self.lake) from None
@@ -91,7 +104,10 @@ class Objects:
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
-        """Turn an error of boto3 into an error of one line; KeyError if there is no such object."""
+        """Turn an error of boto3 into an error of one line.
+
+        KeyError means that there is no such object, EOFError that it ends before a range.
+        """
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -99,6 +115,8 @@ class Objects:
         except ClientError as error:
             if error.response.get("Error", {}).get("Code") == "NoSuchKey":
                 raise KeyError from None
+            if error.response.get("Error", {}).get("Code") == "InvalidRange":
+                raise EOFError from None
             raise explain(error, self.lake) from None
         except (BotoCoreError, ValueError) as error:  # ValueError: the endpoint is no URL
             raise explain(error, self.lake) from None

@@ -18,14 +18,14 @@ import importlib.util
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.session.file_index import FileIndex
 from stockstream.sql.session.lake_files import Parts, set_silver
-from stockstream.sql.session.objects import Object, Objects
+from stockstream.sql.session.objects import Objects
 from stockstream.sql.session.s3 import region
 from stockstream.sql.variables import set_variable
 
@@ -55,7 +55,7 @@ def use_pointer(con: DuckDBPyConnection, lake: str) -> Mapping[str, str]:
     batches = objects.list(RAW, RAW + readers.after if readers.after else "")
     if readers.newest and batches.get(RAW + readers.newest, readers.written_at) > readers.written_at:
         # A file in silver is newer than the pointer: the lake is a copy, so that the pointer's time means nothing.
-        pointer = Object(pointer.data, readers.written_at)
+        pointer = replace(pointer, put_at=readers.written_at)
     files = Ranges(objects, readers.files, {POINTER: pointer})
     con.register_filesystem(files)
     listings = {"state": [], "pointer": [files.uri(POINTER)], "raw-data": [f"{lake}/{key}" for key in batches]}

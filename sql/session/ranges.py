@@ -107,7 +107,7 @@ class IndexedFile:
             return chunk
         group = self.index.group(start)
         if not self._is_lookup(group):
-            return self._objects.part(self._key, start, length)
+            return self._objects.part(self._key, start, length, self.index.size_in_lake)
         with self._lock:
             reading = self._reading.setdefault(0 if self._is_small else group, Lock())
         with reading:
@@ -115,7 +115,7 @@ class IndexedFile:
             if data is not None:
                 return data
             first, end = self._extended(group, start, length)
-            data = self._objects.part(self._key, first, end - first)
+            data = self._objects.part(self._key, first, end - first, self.index.size_in_lake)
             self._keep(first, data)
             return data[start - first : start - first + length]
 

@@ -11,7 +11,8 @@ changes:
 SELECT CASE
     WHEN len(raw_files()) > 0
     THEN getvariable('lake') || ': ' || len(raw_files()) || ' batch files, the newest of '
-        || left(parse_filename(raw_files()[-1]), 10) || '. FROM lake_help() lists the views and macros; after an error about a file: stockstream repair'
+        || left(parse_filename(raw_files()[-1]), 10) || '. FROM lake_help() lists the views and macros; '
+        || 'after an error about a file: stockstream repair'
     WHEN getvariable('manifest').generation > 0
     THEN getvariable('lake') || ': generation ' || getvariable('manifest').generation
         || ', its batch files archived. FROM lake_help() lists the views and macros.'

@@ -5,7 +5,6 @@ status: active
 grain: one row per file
 params: {}
 needs: [read_raw, silver_bars]
-variables: [raw_files]
 returns: file, detail
 reference: for silver that is as it was published (its SHA-256), and judged by the present rules. A row has the time of
   its fetch, so that silver's row of that time came from one of the files with this time; where several have it, one of

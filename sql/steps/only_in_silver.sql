@@ -6,7 +6,7 @@ grain: one row per symbol and date
 params: {}
 needs: [silver_bars, read_stored, read_merged]
 variables: [bucket_from, bucket_until]
-returns: the columns of schema/raw.sql, ordered by symbol and date
+returns: the columns of schema/raw.sql; ordered by symbol and date
 reference: fresh_files are all batch files and the archive. A later fetch of the same day that is gone is newer than the
   one that is left, so that it is the fetch that is compared, and not the day alone
 changes:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,6 +13,7 @@ import pytest
 from stockstream.sql.errors import ExitCode
 from tests.analytics.test_cli import COMMANDS, CSV, run_cli
 from tests.hostile import Commands, Environment
+from tests.injected import Injected
 from tests.unprivileged import NOBODY, open_folder
 
 ARGUMENTS: dict[str, list[str]] = {
@@ -96,7 +96,7 @@ def test_every_command_ends_with_one_line(
     commands: Commands,
     template: Path,
     request: pytest.FixtureRequest,
-    tried: Counter[str],
+    injected: Injected,
 ) -> None:
     environment = ENVIRONMENTS[name]
     variables = dict(environment.variables)
@@ -138,7 +138,7 @@ def test_every_command_ends_with_one_line(
                 assert len(lines) <= 1, ended
                 assert lines or ended.out, ended
             assert "\x1b" not in ended.err + ended.out
-    tried[f"a hostile environment: {name}"] += 1
+    injected(command, "the environment", name)
 
 
 def test_the_cases_of_the_default_target_have_every_command_and_environment() -> None:

@@ -46,7 +46,7 @@ HISTORIES = {
     "split adjusted": f"FROM bars_split_adjusted WHERE symbol = '{SYMBOL}' ORDER BY date",
     "adjusted": f"FROM bars_adjusted WHERE symbol = '{SYMBOL}' ORDER BY date",
 }
-DAYS = sessions(72)
+DAYS = sessions(100)  # the last one is too little for a tier
 
 
 @dataclass(frozen=True)

@@ -129,16 +129,21 @@ class Losses:
     """What `repair` reports as lost."""
 
     entries: list[dict[str, Any]]
+    notes: list[str]
 
     @classmethod
     def of(cls, repaired: Mapping[str, Any] | None) -> Losses:
         """Read the losses from the answer of `repair --apply --json`."""
-        return cls((repaired or {}).get("lost", []))
+        return cls((repaired or {}).get("lost", []), (repaired or {}).get("notes", []))
 
     @property
     def rows(self) -> int:
         """The number of rows, as far as it is known."""
         return sum(entry["rows"] or 0 for entry in self.entries)
+
+    def has_raw_rows_of(self, key: str) -> bool:
+        """Return whether a note says that the rows of a file are gone as they were fetched; silver has their bars."""
+        return any(note.startswith(f"raw_bars lacks the rows of {key}, ") for note in self.notes)
 
     def names(self, symbol: str, day: str) -> bool:
         """Return whether a bar is among the losses: by its symbol and day, or by the days of an unreadable file."""

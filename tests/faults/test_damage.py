@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import re
 import warnings
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.generation_history import history
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, parquet
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.session import LakeWarning
-from tests.faults._lake import content
+from tests.faults._cli import command, notices
+from tests.faults._lake import content, publish_all
 from tests.faults.conftest import Prepare
 from tests.injected import Injected
 from tests.kill_at import Runner
@@ -59,9 +60,12 @@ def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, injecte
 
 
 @pytest.mark.parametrize("damage", ["gone", "truncated"])
-def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, injected: Injected) -> None:
+def test_a_damaged_silver_file_is_named_and_computed_from_the_batch_files(
+    damage: str, prepare: Prepare, injected: Injected
+) -> None:
     """Only a person can do that; the batch files still have the bars."""
     lake = Lake(prepare("published", "damaged"))
+    before = content(lake.uri)
     (base,) = head(lake).table("bars").base
     stored = lake.store.get(base.key)
     assert stored is not None
@@ -69,8 +73,13 @@ def test_a_damaged_silver_file_is_named(damage: str, prepare: Prepare, injected:
     if damage == "truncated":
         lake.store.put(base.key, stored.data[:100], replaces=None)
     injected("consolidate --full", "base", damage)
-    with pytest.raises(LakeError, match=Path(base.key).name):
-        consolidate({"full": True}, lake)
+    ended = command("query", "FROM silver_bars", "--lake", lake.uri)
+    assert (ended.code, len(errors := [line for line in notices(ended) if line.startswith("error: ")])) == (1, 1)
+    assert re.search(rf"{Path(base.key).name}: it is (gone|damaged): `stockstream repair`", errors[0])
+    (damaged,) = consolidate({"full": True}, lake)["damaged"]
+    assert Path(base.key).name in damaged
+    publish_all(lake)
+    assert content(lake.uri) == before
 
 
 @pytest.mark.parametrize("at", ["2019-01-01T00:00:00+00:00", "2031-01-01T00:00:00+00:00"])

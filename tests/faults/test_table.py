@@ -14,12 +14,16 @@ from typing import Any
 
 import pytest
 
+from stockstream.analytics.cli import temporary
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
+from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._cli import answer, command, notices
 from tests.faults._damage import DAMAGES, NO_PERMISSION, Sample, keys_by_kind, make_sample, without_override
 from tests.faults._judge import BARS, TABLES, Cell, Losses, bars_of, contents, judged, read, readers
-from tests.faults._lake import INTERVAL, Sums, objects
+from tests.faults._lake import INTERVAL, Sums, objects, publish_all
 from tests.faults.conftest import short_tail
 from tests.injected import Injected
 from tests.s3_server import S3Server
@@ -40,7 +44,11 @@ class Prepared:
 
     sample: Sample
     keys: dict[str, str]
-    content: dict[str, Sums]
+    valid: set[tuple[str, Sums]]
+    """The sums of the views: as they are; once new batch files are published; and computed from the beginning.
+
+    A repair may consolidate batch files that are new, and indicators from the beginning differ by rounding.
+    """
     bars: set[tuple[str, str]]
     answers: dict[str, dict[str, Any]]
     """The answers of the readers by kind."""
@@ -49,6 +57,7 @@ class Prepared:
 @pytest.fixture(autouse=True)
 def _one_interval(monkeypatch: pytest.MonkeyPatch) -> None:
     set_interval(monkeypatch)
+    monkeypatch.setattr(temporary, "leftovers", list)  # of other processes on this machine
 
 
 def set_interval(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,14 +72,27 @@ def prepared(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> P
     folder = tmp_path_factory.mktemp("damage")
     with pytest.MonkeyPatch.context() as monkeypatch, short_tail():
         set_interval(monkeypatch)
+        monkeypatch.setattr(temporary, "leftovers", list)
         sample = make_sample(folder, s3_server)
         lake = str(folder / "lake")
-        expected = contents(lake), bars_of(lake)
+        valid, bars = {*contents(lake).items()}, bars_of(lake)
         once = {name: read(lake, argv)[1] for name, argv in readers("").items() if name != "query of the table"}
         tables = {view: read(lake, readers(kind)["query of the table"])[1] for kind, view in TABLES.items()}
         tables[BARS] = read(lake, readers("")["query of the table"])[1]
         answers = {kind: once | {"query of the table": tables[TABLES.get(kind, BARS)]} for kind in KINDS}
-        return Prepared(sample, keys_by_kind(Lake(lake)), *expected, answers)
+        keys = keys_by_kind(Lake(lake))
+        valid |= computed_again(lake, resample, refresh_indicators)
+        publish_all(Lake(lake))
+        valid |= contents(lake).items()
+        valid |= computed_again(lake, consolidate, resample, refresh_indicators)
+        return Prepared(sample, keys, valid, bars, answers)
+
+
+def computed_again(lake: str, *steps: Callable[[Any, Lake], Any]) -> set[tuple[str, Sums]]:
+    """Return the sums of the views after some steps have computed their tables from the beginning."""
+    for step in steps:
+        step({"full": True}, Lake(lake))
+    return {*contents(lake).items()}
 
 
 @contextmanager
@@ -188,7 +210,9 @@ def test_damage(
     assert after <= prepared.bars
     gone = sorted(bar for bar in prepared.bars - after if not lost.names(*bar))
     assert not gone or cell.is_silent, f"bars are gone that repair does not report as lost: {gone}"
-    different = {name for name, sums in contents(lake).items() if sums != prepared.content[name]}
+    different = {name for name, sums in contents(lake).items() if (name, sums) not in prepared.valid}
+    if lost.has_raw_rows_of(cell.key):
+        different -= {"raw_bars"}
     assert not different or lost.entries or cell.is_silent, f"repair does not restore {', '.join(sorted(different))}"
     again = command("repair", "--json", "--lake", lake)
     assert again.code == 0, f"repair finds something again: {again}"

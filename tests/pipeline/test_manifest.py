@@ -16,6 +16,7 @@ from stockstream.pipeline.generations import generation, head
 from stockstream.pipeline.lake import CURRENT, Lake, manifest_key
 from stockstream.pipeline.manifest import FORMAT, Change, DataFile, Manifest, Table
 from stockstream.pipeline.sealing import seal
+from stockstream.pipeline.steps import consolidate as consolidating
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.analytics.test_cli import run_cli
 from tests.pipeline.test_consolidate import DAYS, _short_tail, fetch, history_first, row, table
@@ -57,7 +58,10 @@ def test_the_stable_day_is_read_under_both_names(key: str) -> None:
 
 
 @pytest.mark.parametrize("names", [("moved", "settled"), ("restated", "stable_through")])
-def test_a_restated_symbol_is_not_shown_twice(names: tuple[str, str], tmp_path: Path) -> None:
+def test_a_restated_symbol_is_not_shown_twice(
+    names: tuple[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consolidating, "LARGEST_RESTATED", 2.0)  # base stays, although all its symbols are restated
     lake = Lake(str(tmp_path))
     fetch(lake, 0, history_first)
     consolidate({}, lake)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from stockstream.pipeline.lake import MARKER, Lake
 from stockstream.pipeline.store import Store, open_store
 from stockstream.sql.session import LakeWarning
 from tests.analytics.test_cli import assert_one_error, run_cli
+from tests.injected import Injected
 from tests.pages import PORTAL, XHTML, answering
 from tests.s3_server import S3Server
 from tests.unprivileged import give_away, open_folder, unprivileged
@@ -59,18 +59,18 @@ def assert_refused(call: Callable[[], object], *words: str) -> None:
 
 @pytest.mark.parametrize("name", FOLDERS)
 @pytest.mark.parametrize("mode", [0o000, 0o666, 0o333], ids=["nothing", "no search", "no list"])
-def test_a_folder_without_permission_is_an_error(name: str, mode: int, lake: Path, tried: Counter[str]) -> None:
+def test_a_folder_without_permission_is_an_error(name: str, mode: int, lake: Path, injected: Injected) -> None:
     (lake / name).chmod(mode)
     with unprivileged():
         assert_refused(lambda: connect(lake), "Permission denied", str(lake))
         assert_refused(lambda: Lake(str(lake)).store.list(""), "Permission denied", str(lake / name))
         for command in COMMANDS[:2] if mode == 0 else ():
             assert_one_error(run_cli(*command, "--lake", str(lake)), 1, "Permission denied", str(lake))
-    tried["a folder without permission"] += 4
+    injected("connect, list, query, status", f"folder: {name or 'the lake'}", f"mode {mode:o}")
 
 
 @pytest.mark.parametrize("name", FOLDERS[1:])
-def test_a_file_instead_of_a_folder_is_an_error(name: str, lake: Path, tried: Counter[str]) -> None:
+def test_a_file_instead_of_a_folder_is_an_error(name: str, lake: Path, injected: Injected) -> None:
     for path in (lake / name).iterdir():
         path.unlink()
     (lake / name).rmdir()
@@ -81,7 +81,7 @@ def test_a_file_instead_of_a_folder_is_an_error(name: str, lake: Path, tried: Co
         assert_refused(call, "Not a directory", str(lake / name))
     for command in COMMANDS[:2]:
         assert_one_error(run_cli(*command, "--lake", str(lake)), 1, str(lake / name))
-    tried["a file instead of a folder"] += 5
+    injected("connect, list, query, status", f"folder: {name}", "a file instead of a folder")
 
 
 def test_a_lake_below_a_folder_without_permission_is_an_error(lake: Path) -> None:
@@ -102,13 +102,13 @@ def endpoint(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], N
 
 
 @pytest.mark.parametrize("page", [PORTAL, XHTML, b"Please log in first", b""], ids=["html", "xhtml", "text", "empty"])
-def test_a_page_with_status_200_is_an_error(page: bytes, endpoint: Callable[[str], None], tried: Counter[str]) -> None:
+def test_a_page_with_status_200_is_an_error(page: bytes, endpoint: Callable[[str], None], injected: Injected) -> None:
     with answering(200, page) as url:
         endpoint(url)
         store = open_store("s3://bucket/lake")
-        for call in calls(store).values():
+        for name, call in calls(store).items():
             assert_refused(call, "s3://bucket/lake", "what answered is not S3")
-            tried["a page of a portal with status 200"] += 1
+            injected(name, "s3: any request", f"a page of a portal with status 200: {page!r}")
         assert_refused(lambda: store.get(KEY), "HTTP 200", "log in" if page else "an empty page")
         assert_refused(lambda: connect("s3://bucket/lake"), "what answered is not S3")
         for command in COMMANDS if page is PORTAL else COMMANDS[:1]:
@@ -123,14 +123,14 @@ def test_a_page_with_an_etag_is_an_error_too(endpoint: Callable[[str], None]) ->
 
 
 @pytest.mark.parametrize("status", [302, 403, 404, 407, 502])
-def test_an_error_of_a_proxy_is_readable(status: int, endpoint: Callable[[str], None], tried: Counter[str]) -> None:
+def test_an_error_of_a_proxy_is_readable(status: int, endpoint: Callable[[str], None], injected: Injected) -> None:
     """Status and beginning of the page, instead of an empty code; S3 itself answers no redirect without a body."""
     for page in (PORTAL, XHTML, b"Please log in", *([b""] if status == 302 else [])):
         with answering(status, page) as url:
             endpoint(url)
-            for call in calls(open_store("s3://bucket/lake")).values():
+            for name, call in calls(open_store("s3://bucket/lake")).items():
                 assert_refused(call, f"HTTP {status}", "log in" if page else "an empty page")
-                tried["an error page of a proxy"] += 1
+                injected(name, "s3: any request", f"HTTP {status} of a proxy: {page!r}")
 
 
 def breaking_off(server: S3Server, times: int) -> Callable[..., Any]:
@@ -156,7 +156,7 @@ def breaking_off(server: S3Server, times: int) -> Callable[..., Any]:
 
 @pytest.mark.parametrize("times", [1, 3])
 def test_a_body_that_is_reset_is_read_again(
-    times: int, s3: S3Server, monkeypatch: pytest.MonkeyPatch, tried: Counter[str]
+    times: int, s3: S3Server, monkeypatch: pytest.MonkeyPatch, injected: Injected
 ) -> None:
     store = open_store(f"s3://{s3.new_bucket()}/lake")
     data = bytes(range(256)) * 4096
@@ -165,7 +165,7 @@ def test_a_body_that_is_reset_is_read_again(
     stored = store.get(KEY)
     assert stored is not None
     assert stored.data == data
-    tried["the body of an object was reset"] += times
+    injected("get", "s3: the body", f"reset {times} times")
 
 
 def test_a_body_that_is_always_reset_is_an_error(s3: S3Server, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -773,7 +773,8 @@ def test_a_silver_file_that_is_gone_fails(clean: Lake) -> None:
     Path(clean.uri, file.key).unlink()
     ran = cli("--lake", clean.uri)
     assert ran.exit_code == 4
-    assert re.search(rf"bars__unique +fail +error  IO Error: .*{file.key}", ran.stdout)
+    assert re.search(rf"bars__unique +fail +error  cannot read .*{file.key}: it is gone: .*stockstream", ran.stdout)
+    assert re.search(rf"files__published +fail +1  .*{file.key} it is gone", ran.stdout)
 
 
 @pytest.mark.parametrize("lake_uri", ["s3"], indirect=True)

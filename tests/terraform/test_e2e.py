@@ -133,20 +133,6 @@ def test_a_value_that_cannot_be_read_stops_nothing_and_is_reported(deployment: D
     assert "the first: AAX 2026-08-10 'none'" in mail["Message"]
 
 
-def test_a_batch_without_news_tells_readers_which_values_it_could_not_read(deployment: Deployment) -> None:
-    """The pointer has the names of the files in quarantine/, and no generation follows that would write it."""
-    before = set(deployment.object(CURRENT)["readers"]["quarantine"])
-    no_number: Any = "none"
-    deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 6): no_number}))
-    event = {"date": "2026-08-10", "batchNumber": 9, "symbols": ["AAX"], "start": "2026-08-05", "end": "2026-08-07"}
-    response = deployment.aws.client("lambda").invoke(
-        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps(event)
-    )
-    result = json.loads(response["Payload"].read())
-    assert (result["key"], result["quarantined"]) == (None, 1), result
-    assert set(deployment.object(CURRENT)["readers"]["quarantine"]) - before == {"2026-08-10-batch-9.parquet"}
-
-
 def test_a_batch_is_retried_after_a_rate_limit(deployment: Deployment) -> None:
     deployment.yahoo.script("BBX.AX", RATE_LIMITED, RATE_LIMITED, chart("BBX.AX", bars("BBX")))
     before = len(deployment.invoked("fetch_batch"))
@@ -404,6 +390,20 @@ def test_no_policy_allows_everything(deployment: Deployment) -> None:
                 assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:|/silver/bars_)\*|arn:aws:[^*]+", resource), (
                     f"{name}: {resource}"
                 )
+
+
+def test_a_batch_without_news_tells_readers_which_values_it_could_not_read(deployment: Deployment) -> None:
+    """The pointer has the names of the files in quarantine/, and no generation follows that would write it."""
+    before = set(deployment.object(CURRENT)["readers"]["quarantine"])
+    no_number: Any = "none"
+    deployment.yahoo.script("AAX.AX", chart("AAX.AX", bars("AAX"), dividends={date(2026, 8, 6): no_number}))
+    event = {"date": "2026-08-10", "batchNumber": 9, "symbols": ["AAX"], "start": "2026-08-05", "end": "2026-08-07"}
+    response = deployment.aws.client("lambda").invoke(
+        FunctionName=deployment.outputs["function_arns"]["fetch_batch"], Payload=json.dumps(event)
+    )
+    result = json.loads(response["Payload"].read())
+    assert (result["key"], result["quarantined"]) == (None, 1), result
+    assert set(deployment.object(CURRENT)["readers"]["quarantine"]) - before == {"2026-08-10-batch-9.parquet"}
 
 
 def test_every_function_may_do_what_it_does_and_no_more(deployment: Deployment) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,9 +11,9 @@ from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.temporary import left_behind
-from stockstream.analytics.session import generation_of
+from stockstream.analytics.session import generation_of, warn_of_missing
 from stockstream.pipeline.lake import Lake
-from stockstream.sql.session import connect, explained
+from stockstream.sql.session import LakeWarning, connect, explained
 
 STEPS = """
     SELECT
@@ -80,6 +81,7 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
         now = datetime.now(UTC)
         session = market.complete_through(market.today(now), now)
     with explained(lake.uri), connect(lake.uri, generation=generation) as con:
+        warn_of_missing(con, lake.uri)
         relation = con.sql("FROM lake_status()")
         answer: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
         answer["market"] = market.name if market else None
@@ -90,4 +92,6 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
         ).fetchall()[0]
         names = ("step", "symbols", "through", "behind")
         answer["steps"] = [dict(zip(names, row, strict=True)) for row in con.sql(STEPS).fetchall()]
+    if market is None and (answer["batch_files"] or answer["generation"]):
+        warnings.warn(lake.without_marker("is gone"), LakeWarning, stacklevel=2)
     return answer
