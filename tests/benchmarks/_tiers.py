@@ -20,9 +20,10 @@ MAX_WRITTEN = 20
 """Percentage of base's bytes that a year may write beyond the deltas."""
 MAX_FILES = 3
 """Files more that a query of a symbol may read."""
-SPLIT_EVERY, CORRECTED_EVERY = 5, 10
-"""Sessions from one split to the next, and from one late correction of 1 % of the symbols to the next: about as often
-as on the exchange."""
+PER_SPLIT = 10_000
+"""Bars per split: one a week for 2,000 symbols, as on the exchange."""
+CORRECTED_EVERY = 10
+"""Sessions from one late correction, of 1 % of the symbols on ten days, to the next."""
 
 
 def a_year(
@@ -35,7 +36,7 @@ def a_year(
     deltas, most, cpu, tiers, compacted = 0, 0, 0.0, 0, 0
     for number, day in enumerate(days[past:]):
         history = days[: past + number + 1]
-        if number % SPLIT_EVERY == 1:
+        if number % (PER_SPLIT // symbols) == 1:
             rows = restated(f"S{7 * number % symbols:04d}", day)
         elif number % CORRECTED_EVERY == 0:
             rows = corrections(history[-_consolidating.LATE - 1 :])

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from stockstream.pipeline.batch_names import batch_name, from_text, to_text
 from stockstream.pipeline.errors import NewerFormat
 from stockstream.pipeline.generation_history import history
 from stockstream.pipeline.generations import generation, head
@@ -95,6 +97,17 @@ def test_the_next_generation_inherits_what_the_change_does_not_name() -> None:
     third = second.next(Change(tables={"metadata": None}, consolidated=(), set_aside=("one",)), "rollback")
     assert third.tables == {"bars": second.table("bars")}
     assert (third.consolidated, third.set_aside) == ((), ("one",))
+
+
+def test_the_archived_files_of_a_thousand_days_are_a_short_text() -> None:
+    days = [str(date(2020, 1, 1) + timedelta(days=number)) for number in range(1000)]
+    names = [*(batch_name(day, number) for day in days for number in range(23)), "2020-01-01-batch-4-part-1.parquet"]
+    assert sorted(from_text(to_text(names))) == sorted(names)
+    assert len(to_text(names)) < 20_000
+    assert from_text("2020-01-01.parquet 2020-01-02-batch-0.parquet") == (  # format 1
+        "2020-01-01.parquet", "2020-01-02-batch-0.parquet"
+    )  # fmt: skip
+    assert from_text("") == ()
 
 
 def test_a_manifest_without_a_format_has_format_1() -> None:

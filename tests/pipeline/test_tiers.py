@@ -100,6 +100,7 @@ def test_a_lake_of_many_days_equals_one_made_in_one_go(tmp_path: Path) -> None:
     assert not any(made), "a tier of the bars made the whole table of indicators be computed"
     names = ("bars", "indicators", "bars_3d", "bars_weekly")
     for table_ in (head(daily).table(name) for name in names):
+        assert not table_.made_from.keys() & table_.sql.keys(), "the SQL versions are in the manifest twice"
         assert 2 <= len(table_.base) <= 1 + tiers.MAX_TIERS
         days = [(file.first_date, file.last_date) for file in table_.base]
         assert all(first < last for (_, first), (last, _) in pairwise(days)), "days overlap"
