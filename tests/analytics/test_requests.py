@@ -274,7 +274,10 @@ def test_a_file_that_is_gone_is_one_line(twin: Twin, s3: S3Server) -> None:
         with pytest.raises(duckdb.Error) as caught:
             con.execute("SELECT sum(close) FROM bars").fetchall()
     message = str(explain(caught.value, twin.uri))
-    assert re.fullmatch(rf"cannot read {twin.uri}/silver/bars/\S+\.parquet: it is gone: connect again, or `stockstream repair` .*", message)
+    assert re.fullmatch(
+        rf"cannot read {twin.uri}/silver/bars/\S+\.parquet: it is gone: connect again, or `stockstream repair` .*",
+        message,
+    )
 
 
 def test_threads_read_the_same_row_group_at_once(twin: Twin) -> None:
