@@ -33,7 +33,7 @@ SILENT = {
     "batch file fresh": ("bit flip", "gone", "older copy"),
     "batch file consolidated": ("gone", "older copy"),
     "quarantine file": ("bit flip", "gone", "older copy"),
-    "symbols list": ("bit flip", "gone", "older copy"),
+    "symbols list": ("bit flip", "middle", "gone", "older copy"),
     "state/checks": ("bit flip", "gone", "older copy"),
     "state/runs": ("bit flip", "gone", "older copy"),
     "calendar": ("bit flip", "older copy"),
