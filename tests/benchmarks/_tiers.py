@@ -21,7 +21,7 @@ MAX_WRITTEN = 20
 MAX_FILES = 3
 """Files more that a query of a symbol may read."""
 PER_SPLIT = 10_000
-"""Bars per split: one a week for 2,000 symbols, as on the exchange."""
+"""Bars per split: one per week for 2,000 symbols, as on the exchange."""
 CORRECTED_EVERY = 10
 """Sessions from one late correction, of 1 % of the symbols on ten days, to the next."""
 
