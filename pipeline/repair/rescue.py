@@ -16,7 +16,7 @@ from itertools import count
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.pipeline.lake import RAW, Lake, no_files, parquet, raw_key
+from stockstream.pipeline.lake import RAW, SILVER, Lake, no_files, parquet, raw_key
 from stockstream.pipeline.manifest import DataFile, Table
 from stockstream.pipeline.repair.batches import batch_keys
 from stockstream.pipeline.repair.manifests import Generations
@@ -116,9 +116,10 @@ def _collect_others(
         for files, is_valid in ((indicators.base, _not_in(indicators.restated)), (indicators.delta, "true")):
             _insert(con, "record", "symbol, date", [lake.store.uri(file.key) for file in files], is_valid)
     if any(file.key in broken for file in newest.table("bars").files):
+        existing = lake.store.list(SILVER).keys() - damaged  # an earlier repair may have set some of them aside
         for manifest in generations.lineage:
             for file in manifest.table("bars").files:
-                if file.key not in damaged:
+                if file.key in existing:
                     columns = f"{RAW_COLUMNS}, {quoted(file.key)}, true"
                     _insert(con, "candidates", columns, [lake.store.uri(file.key)])
     batches = [key for key in batch_keys(lake) if key in damaged]
