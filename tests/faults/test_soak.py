@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 
 from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.generations import generation
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.session import LakeWarning, connect
 from tests.faults._cli import answer, command
@@ -103,10 +104,16 @@ class Soak:
     def roll_back(self, n: int) -> None:
         """Restore an earlier generation, and undo that."""
         kept = [row["generation"] for row in self.do("history", "--json")]
-        if len(kept) > 1:
-            self.do("rollback", str(self.dice.choice(kept[1:4])), "--yes")
+        whole = [number for number in kept[1:4] if not self.is_broken(number)]
+        if whole:
+            self.do("rollback", str(self.dice.choice(whole)), "--yes")
             self.do("rollback", str(kept[0]), "--yes")
         self.check(n)
+
+    def is_broken(self, number: int) -> bool:
+        """Return whether a generation names a file that a repair has set aside, so that it cannot be restored."""
+        tables = generation(Lake(self.lake), number).tables.values()
+        return any(Path(self.lake, "damaged", file.key).exists() for table in tables for file in table.files)
 
     def damage(self, n: int) -> None:
         """Damage a file, and repair the lake."""
