@@ -12,7 +12,7 @@ BENCHMARKS := $(filter-out test_% _%,$(notdir $(basename $(wildcard tests/benchm
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo test lint format bench package packages e2e lock terraform-lock sql clean
-.PHONY: mutate quick soak test-benchmarks test-faults test-properties test-recipes test-wheels
+.PHONY: mutate quick soak test-benchmarks test-faults test-large test-properties test-recipes test-wheels
 
 help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
@@ -30,16 +30,19 @@ demo: install ## create a lake of real bars in demo-lake/, and run a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
 quick: install ## run the fast tests of all areas (under two minutes), for use while editing
-	$(BIN)/python -m pytest -m "not slow and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
+	$(BIN)/python -m pytest -m "not slow and not large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels" --hypothesis-profile quick
 
 test: install ## run the test suite, without the slow families below
-	$(BIN)/python -m pytest -m "not hypothesis and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "not hypothesis and not large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 test-properties: install ## run the property tests: random histories, files and tables, with hypothesis
-	$(BIN)/python -m pytest -m "hypothesis and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "hypothesis and not large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 test-faults: install ## run all fault tests: a kill at every write, a failure of every request
 	$(BIN)/python -m pytest -m "faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
+
+test-large: install ## run the tests of large inputs and of long histories
+	$(BIN)/python -m pytest -m "large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (four minutes)
 	$(BIN)/python -m pytest -n 0 -m soak -s --soak-seed $(SEED)

@@ -151,6 +151,7 @@ def test_an_unreadable_file_is_refused_with_the_reason(
         load(lake, tmp_path / name, **options)
 
 
+@pytest.mark.large
 def test_real_bars_of_the_whole_market(lake: Lake, shared: Path) -> None:
     """722,988 rows of 2,188 symbols, as a vendor delivered them."""
     result = load(lake, shared / "ohlcv" / "asx_yahoo_2020_2021.parquet")

@@ -365,8 +365,8 @@ def test_what_the_check_reports(tmp_path: Path) -> None:
 def test_lakes_on_s3(s3: S3Server, tmp_path: Path) -> None:
     here, there = pair(tmp_path, "AAA", "a session late")
     uris = [f"s3://{s3.new_bucket()}/lake" for _ in range(2)]
-    for uri, rows in zip(uris, (here, there), strict=True):
-        local = lake_of(tmp_path / uri[5:11], rows)
+    for number, (uri, rows) in enumerate(zip(uris, (here, there), strict=True)):
+        local = lake_of(tmp_path / str(number), rows)
         (file,) = Path(local.uri).rglob("*.parquet")
         s3.fill(uri, {f"raw-data/{file.name}": file.read_bytes()})
     lake = Lake(uris[0])

@@ -115,6 +115,7 @@ KINDS: dict[str, tuple[Callable[[Lake], str], Damage, int]] = {
 """Per damage the object, what happens to its bytes, and the exit code of the repair."""
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("what", KINDS)
 def test_each_kind_of_file_is_mended(what: str, lake: Lake) -> None:
     """The tables are as before, the damaged bytes are kept, and a second repair finds nothing."""
@@ -133,6 +134,7 @@ def test_each_kind_of_file_is_mended(what: str, lake: Lake) -> None:
     assert repair_lake(lake)["findings"] == []
 
 
+@pytest.mark.faults
 @pytest.mark.parametrize("what", ["bars, base: a bit", "batch file: pages", "pointer: half"])
 def test_on_s3(what: str, published: Path, s3: S3Server) -> None:
     test_each_kind_of_file_is_mended(what, Lake(copy(str(published), f"s3://{s3.new_bucket()}/lake", s3)))

@@ -79,6 +79,7 @@ def rows_of(day: int) -> list[Row]:
     return rows
 
 
+@pytest.mark.large
 def test_a_lake_of_many_days_equals_one_made_in_one_go(tmp_path: Path) -> None:
     daily, once = Lake(str(tmp_path / "daily")), Lake(str(tmp_path / "once"))
     fetch(daily, 0, bars(0, FIRST), through=DAYS[FIRST - 1])

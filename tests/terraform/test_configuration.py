@@ -43,10 +43,12 @@ def test_valid(checkout: Terraform) -> None:
     checkout.run("validate")
 
 
+@pytest.mark.e2e
 def test_terraforms_own_tests(checkout: Terraform) -> None:
     assert "7 passed, 0 failed" in checkout.run("test")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize("module", [name for name in MODULES if (ROOT / f"terraform/modules/{name}/tests").is_dir()])
 def test_a_modules_own_tests(module: str, checkout: Terraform) -> None:
     folder = checkout.folder / "modules" / module
@@ -54,6 +56,7 @@ def test_a_modules_own_tests(module: str, checkout: Terraform) -> None:
     assert re.search(r"[1-9]\d* passed, 0 failed", checkout.run(f"-chdir={folder}", "test"))
 
 
+@pytest.mark.e2e
 def test_checkov_finds_nothing_beside_the_listed_exceptions() -> None:
     uv = Path(sys.executable).with_name("uv")
     checkov = [str(uv), "tool", "run", "--quiet", "--python", sys.executable, CHECKOV]

@@ -88,7 +88,7 @@ def test_goog_is_traded_as_recorded(goog: pl.DataFrame, tmp_path: Path, shared: 
     ("symbols", "capital", "equity", "trades"),
     [
         (50, 10_000_000, 14_115_246.54, 1_396),
-        pytest.param(500, 100_000_000, 139_475_345.44, 13_837, marks=pytest.mark.slow),
+        pytest.param(500, 100_000_000, 139_475_345.44, 13_837, marks=pytest.mark.large),
     ],
 )
 def test_many_symbols_in_one_account(symbols: int, capital: float, equity: float, trades: int, tmp_path: Path) -> None:

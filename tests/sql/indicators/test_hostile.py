@@ -209,6 +209,7 @@ def million() -> Iterator[tuple[DuckDBPyConnection, Exact]]:
         yield con, of_value(bars) | bollinger(bars)
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("way", WAYS)
 def test_a_million_bars_of_one_symbol(way: str, million: tuple[DuckDBPyConnection, Exact]) -> None:
     con, exact = million

@@ -63,6 +63,7 @@ def test_real_bars(case: Case, way: str, demo: tuple[dict[str, Bars], DuckDBPyCo
     assert_equal(case, way, *demo)
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("way", WAYS)
 def test_all_at_once(way: str, demo: tuple[dict[str, Bars], DuckDBPyConnection]) -> None:
     """All columns in one query, which share intermediate values."""
