@@ -44,7 +44,7 @@ test-faults: install ## run all fault tests: a kill at every write, a failure of
 test-large: install ## run the tests of large inputs and of long histories
 	$(BIN)/python -m pytest -m "large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
-soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (four minutes)
+soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (eight minutes)
 	$(BIN)/python -m pytest -n 0 -m soak -s --soak-seed $(SEED)
 
 test-benchmarks: install ## test that every benchmark runs at its quick size
