@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.batch_names import from_text
 from stockstream.pipeline.lake import QUARANTINE, RAW, Lake, no_files
 from stockstream.pipeline.manifest import Manifest
 from stockstream.pipeline.repair.model import Finding, Kind
@@ -45,7 +46,7 @@ def gone_batches(lake: Lake, newest: Manifest) -> Iterator[tuple[str, Finding | 
     Raises:
         LakeError: the lake cannot be read.
     """
-    archived = newest.table("raw").made_from.get("files", "").split()
+    archived = from_text(newest.table("raw").made_from.get("files", ""))
     for name in sorted({*newest.consolidated} - {*archived} - {key.removeprefix(RAW) for key in batch_keys(lake)}):
         action = "take its name from the manifest: silver has the newest row of each of its bars"
         yield f"{RAW}{name}", Finding(f"{RAW}{name}", "it is gone", action, Kind.BATCH)
