@@ -563,8 +563,19 @@ COMMENT ON VIEW symbol_changes IS 'Changes from each list of companies to the ne
 
 -- sql/views/symbols.sql
 CREATE OR REPLACE VIEW symbols AS
-SELECT symbol, name, sector, market_cap, listed_on
-FROM read_symbols(list_slice(symbol_files(), -1, -1));
+WITH listed AS MATERIALIZED (
+    SELECT symbol, name, sector, market_cap, listed_on
+    FROM read_symbols(list_slice(symbol_files(), -1, -1))
+)
+FROM listed
+UNION ALL
+SELECT
+    error(
+        'cannot read ' || symbol_files()[-1] || ': no company is in it: `stockstream repair` shows what can be restored'
+    ),
+    NULL, NULL, NULL, NULL
+FROM (SELECT count(*) AS companies FROM listed) AS counted
+WHERE companies = 0 AND len(symbol_files()) > 0;
 COMMENT ON VIEW symbols IS 'The companies listed today, from the newest list in the lake.';
 
 -- sql/views/bars_resampled.sql
