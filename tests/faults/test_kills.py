@@ -21,15 +21,15 @@ pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarn
 @pytest.mark.parametrize(
     "step",
     [
-        Step("consolidate", "fetched", 3),  # delta, the manifest and the pointer
-        Step("consolidate --full", "fetched", 4),  # base, too
-        Step("resample", "consolidated", 3),
-        Step("indicators refresh", "consolidated", 3),
-        Step("metadata", "consolidated", 3),
-        Step("rollback 3 --yes", "published", 2),
+        Step("consolidate", "fetched", 4),  # delta, the manifest, the pointer and the history
+        Step("consolidate --full", "fetched", 5),  # base, too
+        Step("resample", "consolidated", 4),
+        Step("indicators refresh", "consolidated", 4),
+        Step("metadata", "consolidated", 4),
+        Step("rollback 3 --yes", "published", 3),
         # Seven manifests, six files of these and of killed writers, and four batch files.
-        Step("vacuum --raw archive --delete", "old", 3, deletions=17),
-        Step("vacuum --raw remove --delete", "old", 2, deletions=17),
+        Step("vacuum --raw archive --delete", "old", 5, deletions=17),
+        Step("vacuum --raw remove --delete", "old", 4, deletions=17),
     ],
     ids=lambda step: step.command,
 )
@@ -40,7 +40,7 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("state", "day", "puts"),
-    [("empty", FIRST, 14), ("first", SECOND, 9)],
+    [("empty", FIRST, 16), ("first", SECOND, 12)],
     ids=["new", "daily"],
 )
 def test_a_run_killed_at_every_write(
@@ -49,7 +49,7 @@ def test_a_run_killed_at_every_write(
     """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and a generation.
 
     A generation is the files of metadata, bars, resampled bars and indicators (of the last three a base and a delta, or
-    a delta only), its manifest and the pointer.
+    a delta only), its manifest, the pointer and the history. The pointer is also put for a new list of companies.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, before_only=True))
