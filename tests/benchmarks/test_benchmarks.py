@@ -21,7 +21,7 @@ BENCHMARKS = sorted(path.stem for path in HERE.glob("[!_]*.py") if not path.stem
 )
 def test_prints_its_figures_as_json(name: str) -> None:
     command = [sys.executable, "-m", f"tests.benchmarks.{name}", "--quick", "--json"]
-    result = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=300, check=False)
+    result = subprocess.run(command, cwd=HERE.parents[1], capture_output=True, text=True, timeout=900, check=False)
     assert result.returncode == 0, result.stderr
     figures = json.loads(result.stdout)
     assert figures
