@@ -48,7 +48,9 @@ missing AS (  -- the batch files that are not compared, when single ones are pub
         ON out.name = parse_filename(listed.file)
 ),
 bad AS (
-    SELECT r.symbol, r.date, r.file, r.close, r.fetch_timestamp, s.version, s.close AS served, s.fetch_timestamp AS at
+    SELECT
+        r.symbol, r.date, r.file, r.close, r.fetch_timestamp, r.version > s.version AS is_newer,
+        s.version, s.close AS served, s.fetch_timestamp AS at
     FROM stored AS r
     LEFT JOIN served AS s ON s.symbol = r.symbol AND s.date = r.date
     WHERE s.symbol IS NULL OR r.version > s.version
@@ -64,5 +66,5 @@ SELECT
 FROM bad AS b
 -- No ANTI JOIN, which would read all symbols again.
 LEFT JOIN stored AS equal ON equal.symbol = b.symbol AND equal.date = b.date AND equal.version = b.version
-WHERE equal.symbol IS NULL
+WHERE b.is_newer OR equal.symbol IS NULL
 ORDER BY b.symbol, b.date, b.fetch_timestamp;

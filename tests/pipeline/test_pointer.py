@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stockstream.pipeline.batch_names import batch_name, compact, expand
@@ -177,6 +177,7 @@ def test_names_survive_their_compact_form(names: set[str]) -> None:
 
 
 @given(st.sets(NAMES, max_size=40))
+@settings(deadline=None)
 def test_sql_reads_the_same_names(names: set[str]) -> None:
     with connect("unused") as con:
         text = json.dumps(compact(names)).replace("'", "''")
