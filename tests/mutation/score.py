@@ -12,6 +12,7 @@ import yaml
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.checks import Check, described, run_checks
+from stockstream.pipeline.checks.published import CHECK, compare_published
 from tests.mutation.mutants import mutants
 
 EQUIVALENT = Path(__file__).parent / "equivalent.yaml"
@@ -66,6 +67,8 @@ def score(name: str, planted: Iterable[Planted], chosen: Callable[[int], bool] =
     for case in cases:
         with ExitStack() as stack, tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
             con = case.open(stack, Path(folder))
+            if name == CHECK:
+                compare_published(con)
             found = _found(con, case, case.check.sql)
             assert found == list(case.bad), f"{name} finds {found}, not {list(case.bad)}"
             alive = [mutant for mutant in alive if _found(con, case, mutant.sql) == list(case.bad)]
