@@ -47,7 +47,8 @@ def gone_batches(lake: Lake, newest: Manifest) -> Iterator[tuple[str, Finding | 
         LakeError: the lake cannot be read.
     """
     archived = from_text(newest.table("raw").made_from.get("files", ""))
-    for name in sorted({*newest.consolidated} - {*archived} - {key.removeprefix(RAW) for key in batch_keys(lake)}):
+    unread = {*archived, *newest.set_aside}
+    for name in sorted({*newest.consolidated} - unread - {key.removeprefix(RAW) for key in batch_keys(lake)}):
         action = "take its name from the manifest: silver has the newest row of each of its bars"
         yield f"{RAW}{name}", Finding(f"{RAW}{name}", "it is gone", action, Kind.BATCH)
 

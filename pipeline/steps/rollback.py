@@ -37,17 +37,18 @@ def run(event: RollbackEvent, lake: Lake) -> RollbackResult:
             )
         held = _held_batch_files(lake, target)
         with session_at(lake, before, no_files, "views/read_merged") as con:
-            aside = {file.rsplit("/", 1)[-1] for file in listed_files(con)} - held
+            existing = {file.rsplit("/", 1)[-1] for file in listed_files(con)}
+        aside, before_aside = existing - held, existing & {*before.set_aside}
         report: RollbackResult = {
             "generation": None,
             "restores": number,
-            "set_aside": sorted(aside - {*before.set_aside}),
-            "taken_back": sorted(held & {*before.set_aside}),
+            "set_aside": sorted(aside - before_aside),
+            "taken_back": sorted(held & before_aside),
         }
         # Archived batch files exist nowhere else: their table only grows.
         archive = {"raw": before.tables["raw"]} if "raw" in before.tables else {}
         tables = {**target.tables, **archive}
-        if (_content(tables), aside) == (_content(before.tables), {*before.set_aside}):
+        if (_content(tables), aside) == (_content(before.tables), before_aside):
             return None, report
         return Change(
             tables={**dict.fromkeys(before.tables), **tables},

@@ -173,10 +173,12 @@ def _execute(lake: Lake, before: Manifest, plan: Plan, mode: RawMode) -> tuple[C
     # fails to commit, and begins again with this one, which names none of the deleted files.
     if not (plan.files or plan.orphans or plan.raw):
         return None, plan
+    # Readers on S3 do not list the files in silver: they ask for those of `consolidated` that are not set aside.
+    removed = plan.raw.keys() if mode == "remove" else set[str]()
     return Change(
         tables=tables,
         consolidated=tuple(name for name in before.consolidated if name in existing),
-        set_aside=tuple(name for name in before.set_aside if name in existing),
+        set_aside=tuple(sorted(({*before.set_aside} & existing) | removed)),
     ), plan
 
 

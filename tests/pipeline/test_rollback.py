@@ -32,7 +32,8 @@ from tests.pipeline.test_vacuum import RAW_ROWS, add, content, generations, grow
 
 __all__ = ["_short_tail"]  # a fixture
 
-CLOSES = "SELECT symbol, date, close FROM latest_bars"
+CLOSES = "SELECT symbol, date, close FROM latest_bars WHERE coalesce(close, volume) IS NOT NULL"
+"""A row without any value withdraws an earlier one."""
 
 
 def names(lake: Lake) -> list[str]:
