@@ -3414,7 +3414,8 @@ SET VARIABLE manifest_pattern = (
             ) < INTERVAL 2 SECOND
             AND (
                 SELECT count(*)
-                FROM unnest(getvariable('listed_files')) AS listed (file)
+                FROM unnest(CASE WHEN starts_with(getvariable('lake'), 's3://') THEN getvariable('listed_files') END)
+                    AS listed (file)
                 ANTI JOIN unnest(list_concat(
                     batch_names(getvariable('pointer').manifest.consolidated),
                     batch_names(getvariable('pointer').manifest.set_aside)
@@ -3557,8 +3558,9 @@ SET VARIABLE raw_files = (
     FROM unnest(getvariable('listed_files')) AS listed (file)
     ANTI JOIN unnest(list_concat(getvariable('manifest').set_aside, getvariable('archived'))) AS out (name)
         ON out.name = parse_filename(file)
-    WHERE getvariable('generation') IS NULL
-        OR parse_filename(file) IN (SELECT unnest(getvariable('manifest').consolidated))
+    WHERE getvariable('generation') IS NULL OR parse_filename(file) IN (
+        SELECT unnest(CASE WHEN getvariable('generation') IS NOT NULL THEN getvariable('manifest').consolidated END)
+    )
 );
 -- The batch files that the views merge with silver.
 SET VARIABLE unconsolidated_files = (

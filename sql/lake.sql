@@ -52,8 +52,9 @@ SET VARIABLE raw_files = (
     FROM unnest(getvariable('listed_files')) AS listed (file)
     ANTI JOIN unnest(list_concat(getvariable('manifest').set_aside, getvariable('archived'))) AS out (name)
         ON out.name = parse_filename(file)
-    WHERE getvariable('generation') IS NULL
-        OR parse_filename(file) IN (SELECT unnest(getvariable('manifest').consolidated))
+    WHERE getvariable('generation') IS NULL OR parse_filename(file) IN (
+        SELECT unnest(CASE WHEN getvariable('generation') IS NOT NULL THEN getvariable('manifest').consolidated END)
+    )
 );
 -- The batch files that the views merge with silver.
 SET VARIABLE unconsolidated_files = (

@@ -88,7 +88,8 @@ SET VARIABLE manifest_pattern = (
             ) < INTERVAL 2 SECOND
             AND (
                 SELECT count(*)
-                FROM unnest(getvariable('listed_files')) AS listed (file)
+                FROM unnest(CASE WHEN starts_with(getvariable('lake'), 's3://') THEN getvariable('listed_files') END)
+                    AS listed (file)
                 ANTI JOIN unnest(list_concat(
                     batch_names(getvariable('pointer').manifest.consolidated),
                     batch_names(getvariable('pointer').manifest.set_aside)
