@@ -9,7 +9,9 @@ from typing import Any
 
 from stockstream.analytics.backtest.model import Action, Order
 
-PRICES = ("limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit")
+PRICES = (
+    "limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit", "exit_trail", "exit_trail_percent",
+)  # fmt: skip
 
 
 class OrderError(Exception):
@@ -23,12 +25,18 @@ def order_of(action: Action, symbol: str, id: int, day: date) -> Order:
         OrderError: a number is not finite, or a price is not above 0.
     """
     _check(action, symbol)
-    percent = _plain(action.trail_percent)
-    trail = percent / 100 if percent is not None else _plain(action.trail)
+    trail, trail_is_share = _distance(action.trail, action.trail_percent)
+    exit_trail, exit_trail_is_share = _distance(action.exit_trail, action.exit_trail_percent)
     return Order(
-        id, symbol, _plain(action.quantity), day, _plain(action.limit), _plain(action.stop), trail, percent is not None,
-        _plain(action.stop_loss), _plain(action.take_profit), action.day, action.is_scaled,
+        id, symbol, _plain(action.quantity), day, _plain(action.limit), _plain(action.stop), trail, trail_is_share,
+        _plain(action.stop_loss), _plain(action.take_profit), action.day, action.is_scaled, exit_trail,
+        exit_trail_is_share, action.reduce_only, action.oco, action.tag,
     )  # fmt: skip
+
+
+def _distance(money: Any, percent: Any) -> tuple[float | None, bool]:
+    """Return the distance of a trailing stop, and whether it is a fraction of the price."""
+    return (_plain(money), False) if percent is None else (_plain(percent) / 100, True)
 
 
 def _check(action: Action, symbol: str) -> None:
@@ -43,8 +51,12 @@ def _check(action: Action, symbol: str) -> None:
         price = getattr(action, name)
         if price is not None and not (_is_number(price) and price > 0):
             raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
-    if action.trail is not None and action.trail_percent is not None:
-        raise OrderError(f"an order for {symbol} with trail and trail_percent: name one of them")
+    for name in ("trail", "exit_trail"):
+        if getattr(action, name) is not None and getattr(action, f"{name}_percent") is not None:
+            raise OrderError(f"an order for {symbol} with {name} and {name}_percent: name one of them")
+    for name in ("oco", "tag"):
+        if not isinstance(text := getattr(action, name), str | None):
+            raise OrderError(f"an order for {symbol} with {name}={text!r}: it must be a text")
     if (action.trail or action.trail_percent) and (action.stop or action.limit):
         raise OrderError(f"an order for {symbol} with a trailing stop and another price: name one of them")
 

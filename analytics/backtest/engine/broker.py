@@ -11,6 +11,7 @@ from stockstream.analytics.backtest.engine.acceptance import OrderError, order_o
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
 from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
+from stockstream.analytics.backtest.engine.orderbook import OnUnfilled, OrderBook
 from stockstream.analytics.backtest.model import (
     Action,
     Note,
@@ -18,6 +19,7 @@ from stockstream.analytics.backtest.model import (
     Portfolio,
     Setup,
     Status,
+    Verb,
     parse_commission,
     parse_slippage,
 )
@@ -37,6 +39,7 @@ class Broker:
         setup: Setup,
         symbols: Iterable[str],
         on_filled: Callable[[Order, Portfolio], None],
+        on_unfilled: OnUnfilled | None = None,
     ) -> None:
         self._portfolio = portfolio
         self._symbols = frozenset(symbols)
@@ -44,15 +47,13 @@ class Broker:
         self._on_filled = on_filled
         self._commission = parse_commission(setup.commission)
         self._slippage = parse_slippage(setup.slippage)
-        self._orders = 0
+        self.orders = OrderBook(portfolio, on_unfilled)
         self._traded: dict[str, float] = {}
         """Shares filled per symbol in this session, if volume is limited."""
         self.delisted: set[str] = set()
         """Symbols that count as delisted."""
         self._noted: set[tuple[str, str]] = set()
         """Symbols and texts of the notes that are reported only once."""
-        self._brackets: set[str] = set()
-        """Symbols that have had bracket exits."""
         self.books = Books(portfolio)
         self._funds = Funds(portfolio, setup, self.books)
         self.notes: list[Note] = []
@@ -69,33 +70,45 @@ class Broker:
             raise OrderError(f"an order for {symbol}, which has no bar in this run: is it one of the symbols?")
         if symbol not in self._portfolio.prices:
             self._note_once(day, symbol, "order rejected: the symbol has had no bar so far", "the first of them")
+            self._reject(action, symbol, "the symbol has had no bar so far", day)
         elif symbol in self.delisted:
             self.notes.append(Note(day, symbol, "order rejected: the symbol is delisted"))
-        elif action.is_cancel:
-            self.cancel(symbol, "by the strategy")
+            self._reject(action, symbol, "the symbol is delisted", day)
+        elif action.verb is Verb.cancel:
+            self._cancel(action, symbol, day)
         elif action.quantity is None:
-            self.close(symbol, day)
+            self.close(symbol, day, tag=action.tag)
         elif action.quantity == 0:
             self._note_once(day, symbol, "an order for 0 shares is no order", "the first of them")
         else:
-            order = order_of(action, symbol, self._next(), day)
+            order = order_of(action, symbol, self.orders.next_id(), day)
             if order.trail is not None:
                 start_trailing(order, self._portfolio.prices[symbol])
-            self._portfolio.orders.append(order)
+            self.orders.open(order)
 
-    def close(self, symbol: str, day: date, reason: str = "") -> None:
+    def _reject(self, action: Action, symbol: str, reason: str, day: date) -> None:
+        """Log the order of an action for a symbol without a price."""
+        if action.verb is Verb.order and action.quantity:
+            self.orders.reject(order_of(action, symbol, self.orders.next_id(), day), reason, day)
+
+    def _cancel(self, action: Action, symbol: str, day: date) -> None:
+        """Cancel the open orders that an action means; note if there is none with its id or tag."""
+        orders = self.orders.of(action.order, symbol)
+        if action.order is not None and not orders:
+            self._note_once(day, symbol, f"no open order {action.order!r} to cancel", "the first of them")
+        self.orders.cancel(orders, "by the strategy", day)
+
+    def close(self, symbol: str, day: date, reason: str = "", tag: str | None = None) -> None:
         """Cancel a symbol's open orders, and order to close its position at the market."""
         if self._portfolio.orders:
-            self.cancel(symbol, reason or "the position is closed")
+            self.cancel(symbol, reason or "the position is closed", day)
         if shares := self._portfolio.quantity(symbol):
-            order = Order(self._next(), symbol, -shares, day, reason=reason, only_reduces=True)
-            self._portfolio.orders.append(order)
+            order = Order(self.orders.next_id(), symbol, -shares, day, reduce_only=True, tag=tag, reason=reason)
+            self.orders.open(order)
 
-    def cancel(self, symbol: str, reason: str) -> None:
+    def cancel(self, symbol: str, reason: str, day: date) -> None:
         """Cancel the open orders of a symbol."""
-        for order in self._portfolio.open_orders(symbol):
-            order.status, order.reason = Status.cancelled, reason
-        self._portfolio.orders = [order for order in self._portfolio.orders if order.symbol != symbol]
+        self.orders.cancel(self._portfolio.open_orders(symbol), reason, day)
 
     def trade(self, day: date, bars: Bars) -> None:
         """Execute the fills that the session's bars allow: at the open, then inside the bars, then at the close.
@@ -116,18 +129,12 @@ class Broker:
             at += 1
             if order.status is Status.open:
                 for exit in self._fill(order, price, bar, day):
-                    self._portfolio.orders.append(exit)
+                    self.orders.open(exit)
                     if moment is Moment.open:
                         self._insert(exit, match(exit, bar, self._setup.fill_at), bar, due, at)
                     elif moment is Moment.inside:
                         self._insert(exit, match_exit(exit, order, price, bar), bar, due, at)
-        remaining = []
-        for order in self._portfolio.orders:
-            if order.status is Status.open and order.day:
-                order.status, order.reason = Status.expired, "valid for one session"
-            elif order.status is Status.open:
-                remaining.append(order)
-        self._portfolio.orders = remaining
+        self.orders.expire(day)
 
     def _is_fillable(self, symbol: str, bar: Prices, day: date) -> bool:
         """Return whether orders can be filled at the prices of a bar; if not, they wait, with a note."""
@@ -157,7 +164,7 @@ class Broker:
         quantity = self._fillable(order, bar, day)
         if quantity == 0:
             return ()
-        slippage = 0.0
+        slippage, mark = 0.0, price
         if self._slippage is not None and order.limit is None:
             slippage = self._slippage(abs(quantity), price, bar.volume)
             slippage = slippage if quantity > 0 else min(slippage, price)
@@ -173,7 +180,7 @@ class Broker:
             fee = self._commission(abs(quantity), price)
             order.quantity = order.filled + quantity
         if refusal:
-            order.status, order.reason = Status.rejected, refusal
+            self.orders.end(order, Status.rejected, refusal, day)
             side = "buy" if quantity > 0 else "sell"
             self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}"))
             return ()
@@ -181,35 +188,27 @@ class Broker:
         self.books.fill(order, quantity, price, fee, slippage * abs(quantity), day)
         if self._setup.volume_limit is not None:
             self._traded[order.symbol] = self._traded.get(order.symbol, 0) + abs(quantity)
+        if order.oco is not None or order.parent is not None:
+            self.orders.add_fill(order, quantity, day)
         filled = order.filled + quantity
         order.price = (order.price * order.filled + price * quantity) / filled
         order.filled = filled
         order.commission += fee
         if abs(order.remaining) <= NOTHING * abs(order.quantity):
-            order.status = Status.filled
-        if (other := order.sibling) is not None:
-            other.quantity -= quantity
-            if abs(other.remaining) <= NOTHING * abs(quantity):
-                _cancel(other, f"the {order.reason} was filled")
-        if order.symbol in self._brackets and before * self._portfolio.quantity(order.symbol) <= 0:
-            self._drop_exits(order.symbol)
+            order.status, order.ended = Status.filled, day
+        if before and before * self._portfolio.quantity(order.symbol) <= 0:
+            self.orders.end_with_position(order.symbol, day)
         if (answer := self._on_filled(order, self._portfolio)) is not None:
             raise OrderError(f"on_order_filled returned {answer!r}, which has no effect: return orders from on_data")
-        return self._exits(order, quantity, day)
-
-    def _drop_exits(self, symbol: str) -> None:
-        """Cancel the exit orders of a closed position; they must not reduce the next position in the symbol."""
-        for order in self._portfolio.orders:
-            if order.symbol == symbol and order.only_reduces and order.status is Status.open:
-                _cancel(order, "the position is closed")
+        return self.orders.exits(order, quantity, mark, day)
 
     def _fillable(self, order: Order, bar: Prices, day: date) -> float:
         """Return the shares of an order that this bar can fill."""
         quantity = order.remaining
-        if order.only_reduces:
+        if order.reduce_only:
             position = self._portfolio.quantity(order.symbol)
             if position * quantity >= 0:
-                _cancel(order, "the position is closed")
+                self.orders.end(order, Status.cancelled, "there is no position to reduce", day)
                 return 0
             quantity = math.copysign(min(abs(quantity), abs(position)), quantity)
         if self._setup.volume_limit is not None and bar.volume is None:
@@ -218,20 +217,6 @@ class Broker:
             available = math.floor(self._setup.volume_limit * bar.volume) - self._traded.get(order.symbol, 0)
             quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
         return quantity
-
-    def _exits(self, order: Order, quantity: float, day: date) -> Sequence[Order]:
-        """Return the exit orders for the shares that a bracket order has just filled; each cancels the other."""
-        if order.stop_loss is None and order.take_profit is None:
-            return ()
-        self._brackets.add(order.symbol)
-        exits = []
-        for reason, stop, limit in (("stop-loss", order.stop_loss, None), ("take-profit", None, order.take_profit)):
-            if stop is not None or limit is not None:
-                exit = Order(self._next(), order.symbol, -quantity, day, limit, stop, reason=reason, only_reduces=True)
-                exits.append(exit)
-        if len(exits) == 2:
-            exits[0].sibling, exits[1].sibling = exits[1], exits[0]
-        return exits
 
     def call_margin(self, day: date) -> None:
         """Order to close all positions if equity ÷ exposure at the close is below the maintenance margin."""
@@ -246,7 +231,7 @@ class Broker:
     def delist(self, symbol: str, last: date, day: date) -> None:
         """Close the position in a delisted symbol at its last price, because no later one exists."""
         self.delisted.add(symbol)
-        self.cancel(symbol, "delisted")
+        self.cancel(symbol, "delisted", day)
         if shares := self._portfolio.quantity(symbol):
             price = self._portfolio.prices[symbol]
             self.notes.append(Note(day, symbol, f"delisted after {last}: {shares:,g} shares closed at {price:,g}"))
@@ -262,7 +247,7 @@ class Broker:
             self.close(symbol, day, reason)
             price = self._portfolio.prices[symbol]
             self._fill(self._portfolio.orders[-1], price, Prices(price, price, price, price, math.inf), day)
-        self._portfolio.orders.clear()
+        self.orders.cancel(list(self._portfolio.orders), reason, day)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
         """Apply a split to the books and to the symbol's open orders."""
@@ -274,18 +259,8 @@ class Broker:
                 remaining = math.copysign(math.floor(abs(remaining) * (1 + NOTHING)), remaining)
             order.quantity = order.filled + remaining
             if remaining == 0:
-                order.status, order.reason = Status.cancelled, "a split left no share of the order"
-            for name in ("limit", "stop", "stop_loss", "take_profit", *(() if order.trail_is_share else ("trail",))):
-                if (price := getattr(order, name)) is not None:
+                self.orders.end(order, Status.cancelled, "a split left no share of the order", day)
+            for name in ("limit", "stop", "trail", "stop_loss", "take_profit", "exit_trail"):
+                if (price := getattr(order, name)) is not None and not getattr(order, f"{name}_is_share", False):
                     setattr(order, name, price / ratio)
-        self._portfolio.orders = [order for order in self._portfolio.orders if order.status is Status.open]
-
-    def _next(self) -> int:
-        self._orders += 1
-        return self._orders
-
-
-def _cancel(order: Order, reason: str) -> None:
-    """Cancel an order. A partly filled order keeps its reason, because its trade reports that reason."""
-    order.status = Status.cancelled
-    order.reason = order.reason if order.filled else reason
+        self.orders.remove_ended()

@@ -110,7 +110,10 @@ class _Loop:
 
     def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
         portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
-        self.account = Account(portfolio, Broker(portfolio, setup, feed.symbols, strategy.on_order_filled))
+        listens = type(strategy).on_order_unfilled is not Strategy.on_order_unfilled
+        on_unfilled = strategy.on_order_unfilled if listens else None
+        broker = Broker(portfolio, setup, feed.symbols, strategy.on_order_filled, on_unfilled)
+        self.account = Account(portfolio, broker)
         self._strategy = strategy
         self._feed = feed
         self._setup = setup

@@ -71,7 +71,7 @@ def match(order: Order, bar: Prices, fill_at: str) -> Match | None:
         trigger = _stop(order, bar)
         if trigger is None:
             if order.trail is not None:
-                _trail(order, bar)
+                _trail(order, bar.low if order.quantity > 0 else bar.high)
             return None
         order.is_triggered = True
         if order.limit is None:
@@ -102,13 +102,16 @@ def match_exit(exit: Order, entry: Order, entry_price: float, bar: Prices) -> Ma
         bar: the bar of both.
     """
     buys = entry.quantity > 0
-    if exit.stop is not None:
-        is_hit = bar.low <= exit.stop if buys else bar.high >= exit.stop
-        return Match(Moment.inside, exit.stop) if is_hit else None
-    assert exit.limit is not None
     best = bar.close
     if entry_price == entry.stop:
         best = bar.high if buys else bar.low
+    if exit.stop is not None:
+        if bar.low <= exit.stop if buys else bar.high >= exit.stop:
+            return Match(Moment.inside, exit.stop)
+        if exit.trail is not None:
+            _trail(exit, best)
+        return None
+    assert exit.limit is not None
     is_hit = best >= exit.limit if buys else best <= exit.limit
     return Match(Moment.inside, exit.limit) if is_hit else None
 
@@ -144,12 +147,9 @@ def _stop(order: Order, bar: Prices) -> Match | None:
     return Match(Moment.inside, stop) if bar.low <= stop else None
 
 
-def _trail(order: Order, bar: Prices) -> None:
+def _trail(order: Order, best: float) -> None:
+    """Move a trailing stop to its distance from the best price, unless it is closer already."""
     assert order.trail is not None
     assert order.stop is not None
-    if order.quantity > 0:
-        distance = bar.low * order.trail if order.trail_is_share else order.trail
-        order.stop = min(order.stop, bar.low + distance)
-    else:
-        distance = bar.high * order.trail if order.trail_is_share else order.trail
-        order.stop = max(order.stop, bar.high - distance)
+    distance = best * order.trail if order.trail_is_share else order.trail
+    order.stop = min(order.stop, best + distance) if order.quantity > 0 else max(order.stop, best - distance)

@@ -2,7 +2,7 @@
 
 from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
-from stockstream.analytics.backtest.model.orders import Action, Order, Status
+from stockstream.analytics.backtest.model.orders import Action, Order, Status, Verb
 from stockstream.analytics.backtest.model.portfolio import (
     ClosedPosition,
     OpenPosition,
@@ -35,6 +35,7 @@ __all__ = [
     "Status",
     "Strategy",
     "Transaction",
+    "Verb",
     "current_names",
     "fixed_money",
     "make_view",

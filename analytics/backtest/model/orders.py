@@ -18,6 +18,13 @@ class Status(StrEnum):
     rejected = "rejected"
 
 
+class Verb(StrEnum):
+    """What an action does."""
+
+    order = "order"
+    cancel = "cancel"
+
+
 @dataclass(slots=True)
 class Action:
     """One decision of a strategy; create it with `Action.buy`, `sell`, `close` or `cancel`.
@@ -37,7 +44,14 @@ class Action:
     stop_loss: float | None = None
     take_profit: float | None = None
     day: bool = False
-    is_cancel: bool = False
+    exit_trail: float | None = None
+    exit_trail_percent: float | None = None
+    reduce_only: bool = False
+    oco: str | None = None
+    tag: str | None = None
+    verb: Verb = Verb.order
+    order: int | str | None = None
+    """The orders that `cancel` means: an id or a tag; None stands for all of the symbol."""
     is_scaled: bool = False
     """Buy or sell fewer shares if the account cannot pay for all of them, instead of none."""
 
@@ -53,7 +67,12 @@ class Action:
         trail_percent: float | None = None,
         stop_loss: float | None = None,
         take_profit: float | None = None,
+        exit_trail: float | None = None,
+        exit_trail_percent: float | None = None,
         day: bool = False,
+        reduce_only: bool = False,
+        oco: str | None = None,
+        tag: str | None = None,
     ) -> Action:
         """Buy shares.
 
@@ -67,10 +86,20 @@ class Action:
             stop_loss: sell the bought shares once the price falls to this.
             take_profit: sell the bought shares once the price rises to this; the first of the two exits cancels the
                 other (a bracket order).
+            exit_trail: the stop-loss trails: it follows the highest price since the purchase at this distance in money.
+                It starts at `stop_loss`, or without one at this distance below the price of the purchase.
+            exit_trail_percent: the same distance in per cent of the highest price.
             day: valid for the next session only; otherwise until filled or cancelled.
+            reduce_only: buy back no more shares than are short; the order ends with the position.
+            oco: a name of your choice: one order cancels the others. Once an order is filled, the open orders with the
+                same name are cancelled; if it is filled in part, they lose the same fraction of their shares.
+            tag: a text of your choice, which the order and its exits keep: see `Order.tag`.
         """
         quantity = math.nan if quantity is None else quantity  # None would close the position
-        return cls(quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
+        return cls(
+            quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day, exit_trail,
+            exit_trail_percent, reduce_only, oco, tag,
+        )  # fmt: skip
 
     @classmethod
     def sell(
@@ -84,10 +113,18 @@ class Action:
         trail_percent: float | None = None,
         stop_loss: float | None = None,
         take_profit: float | None = None,
+        exit_trail: float | None = None,
+        exit_trail_percent: float | None = None,
         day: bool = False,
+        reduce_only: bool = False,
+        oco: str | None = None,
+        tag: str | None = None,
     ) -> Action:
         """Sell shares; more than the position holds are sold short. The arguments mirror those of `buy`."""
-        return cls(-quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day)
+        return cls(
+            -quantity, symbol, limit, stop, trail, trail_percent, stop_loss, take_profit, day, exit_trail,
+            exit_trail_percent, reduce_only, oco, tag,
+        )  # fmt: skip
 
     @classmethod
     def close(cls, *, symbol: str | None = None) -> Action:
@@ -95,14 +132,14 @@ class Action:
         return cls(None, symbol)
 
     @classmethod
-    def cancel(cls, *, symbol: str | None = None) -> Action:
-        """Cancel the symbol's open orders."""
-        return cls(0, symbol, is_cancel=True)
+    def cancel(cls, order: int | str | None = None, *, symbol: str | None = None) -> Action:
+        """Cancel the symbol's open orders: all, the one with an id, or those with a tag."""
+        return cls(0, symbol, verb=Verb.cancel, order=order)
 
 
 @dataclass(slots=True, eq=False)
 class Order:
-    """An order, open until it is filled, cancelled, expired or rejected."""
+    """An order, open until it is filled, cancelled, expired or rejected. It names other orders by their ids only."""
 
     id: int
     symbol: str
@@ -120,20 +157,31 @@ class Order:
     day: bool = False
     is_scaled: bool = False
     """Fill fewer shares if the account cannot pay for all of them."""
+    exit_trail: float | None = None
+    """Distance of the stop-loss from the best price since the entry, as `trail`; None if it does not trail."""
+    exit_trail_is_share: bool = False
+    reduce_only: bool = False
+    """The order never fills more than the position, and ends with it."""
+    oco: str | None = None
+    """A name that orders share of which one cancels the others; the exits of a bracket have one, too."""
+    tag: str | None = None
+    """The text that the strategy gave the order; the exits of a bracket have that of their entry."""
+    parent: int | None = None
+    """The id of the entry of which this order is an exit."""
+    reason: str = ""
+    """Why the order exists, if not by the strategy: stop-loss, take-profit, margin call, end of run."""
     status: Status = Status.open
     filled: float = 0.0
     """Shares filled so far, negative if sold."""
     price: float = 0.0
     """Mean price of the filled shares, after slippage."""
     commission: float = 0.0
-    reason: str = ""
-    """Why the order exists, if not by the strategy, such as stop-loss; or why it was cancelled or rejected."""
-    only_reduces: bool = False
-    """The order never fills more than the position."""
     is_triggered: bool = False
     """The stop was reached; a stop-limit order is a limit order from then on."""
-    sibling: Order | None = None
-    """The other exit of a bracket; a fill of one reduces the other."""
+    ended: date | None = None
+    """The session in which it was filled, cancelled, expired or rejected."""
+    end_reason: str = ""
+    """Why it was cancelled, expired or rejected."""
 
     @property
     def remaining(self) -> float:

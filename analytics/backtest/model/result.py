@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from stockstream.analytics.backtest.model.orders import Order
 from stockstream.analytics.backtest.model.portfolio import ClosedPosition, OpenPosition, Transaction
 
 if TYPE_CHECKING:  # the model is imported by every command, numpy only by runs
@@ -69,3 +70,5 @@ class Result:
     """Why the run ended early; None if it did not."""
     prices: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
     """Split-adjusted closes per day of the symbols with the largest profits and losses, for charts."""
+    orders: list[Order] = field(default_factory=list)
+    """All orders in the order of their ids: filled, cancelled, expired, rejected and still open."""

@@ -58,6 +58,9 @@ class Strategy(ABC):
     def on_order_filled(self, order: Order, portfolio: Portfolio) -> None:  # noqa: B027
         """React to a full or partial fill, after it is booked in the portfolio."""
 
+    def on_order_unfilled(self, order: Order, portfolio: Portfolio) -> None:  # noqa: B027
+        """React to an order that was rejected, cancelled or has expired: see its `status` and `end_reason`."""
+
     def on_finish(self, portfolio: Portfolio) -> None:  # noqa: B027
         """React to the end of the run, after the last session."""
 

@@ -5,16 +5,22 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
-from stockstream.analytics.backtest.model import ClosedPosition, Curve, Result, Transaction
+from stockstream.analytics.backtest.model import ClosedPosition, Curve, Order, Result, Transaction
 from stockstream.analytics.backtest.report.charts import PriceHistory
 from stockstream.analytics.backtest.report.page import render
 from stockstream.analytics.backtest.report.tables import types_of, write_table
 from stockstream.sql.errors import LakeError
 
+ORDER_COLUMNS = {"id": "BIGINT", "symbol": "VARCHAR", "kind": "VARCHAR"} | types_of(Order)
+"""SQL type per column of the file of orders."""
+
 
 def write_result(result: Result, folder: Path) -> list[Path]:
-    """Write report.html, result.json, and trades, transactions and equity as CSV and Parquet; return the paths.
+    """Write report.html, result.json, and trades, transactions, orders and equity as CSV and Parquet.
+
+    Return the paths.
 
     Raises:
         LakeError: the folder is not writable.
@@ -23,6 +29,7 @@ def write_result(result: Result, folder: Path) -> list[Path]:
     fills = [fill._asdict() for fill in result.transactions]
     paths = write_table(trades, types_of(ClosedPosition), folder / "trades")
     paths += write_table(fills, types_of(Transaction), folder / "transactions")
+    paths += write_table([_row(order) for order in result.orders], ORDER_COLUMNS, folder / "orders")
     paths += _write_equity(result.curve, folder)
     prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
     try:
@@ -32,6 +39,10 @@ def write_result(result: Result, folder: Path) -> list[Path]:
     except OSError as error:
         raise LakeError(f"cannot write to {folder}: {error.strerror or error}") from None
     return paths
+
+
+def _row(order: Order) -> dict[str, Any]:
+    return {name: getattr(order, name) for name in ORDER_COLUMNS}
 
 
 def _write_equity(curve: Curve, folder: Path) -> list[Path]:

@@ -9,7 +9,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import NoneType
+from typing import Any, get_args, get_type_hints
 
 import duckdb
 
@@ -64,8 +65,13 @@ def _neutralise(file: Path, texts: Sequence[str]) -> None:
 
 
 def types_of(kind: type) -> dict[str, str]:
-    """Return the SQL type per field of a class of rows, such as `Transaction`."""
-    return {name: TYPES[hint] for name, hint in get_type_hints(kind).items()}
+    """Return the SQL type per field of a class of rows, such as `Transaction`; a field may also be None."""
+    return {name: _type_of(hint) for name, hint in get_type_hints(kind).items()}
+
+
+def _type_of(hint: Any) -> str:
+    kind = next(one for one in (*get_args(hint), hint) if one is not NoneType)
+    return TYPES[str if issubclass(kind, str) else kind]
 
 
 def types_in(rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:

@@ -126,6 +126,7 @@ def result_of(
             position.at_price(portfolio.prices[position.symbol]) for position in portfolio.positions.values()
         ],
         transactions=portfolio.transactions,
+        orders=account.broker.orders.log,
         costs=account.broker.books.costs,
         notes=account.broker.notes,
         metrics=metrics_of(account, curve, setup),

@@ -118,9 +118,10 @@ def test_one_exit_of_a_bracket_cancels_the_other() -> None:
     strategy = Scripted({2: Action.buy(10, stop_loss=9, take_profit=12.75)})
     result = play(strategy, BARS)
     assert fills(result) == [(3, 10, 11), (3, -10, 12.75)]
-    exit = strategy.filled[-1]
-    assert exit.sibling is not None
-    assert (exit.sibling.status, exit.sibling.reason) == (Status.cancelled, "the take-profit was filled")
+    stop_loss = result.orders[1]
+    assert (stop_loss.reason, stop_loss.status, stop_loss.end_reason) == (
+        "stop-loss", Status.cancelled, "the take-profit was filled",
+    )  # fmt: skip
 
 
 def test_a_bar_that_touches_both_exits_counts_as_the_stop_loss() -> None:
