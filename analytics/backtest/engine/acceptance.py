@@ -7,11 +7,13 @@ from datetime import date
 from numbers import Real
 from typing import Any
 
-from stockstream.analytics.backtest.model import Action, Order
+from stockstream.analytics.backtest.model import Action, Order, Verb
 
 PRICES = (
     "limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit", "exit_trail", "exit_trail_percent",
 )  # fmt: skip
+
+TARGETS = (Verb.target, Verb.target_value, Verb.target_percent)
 
 
 class OrderError(Exception):
@@ -24,28 +26,29 @@ def order_of(action: Action, symbol: str, id: int, day: date) -> Order:
     Raises:
         OrderError: a number is not finite, or a price is not above 0.
     """
-    _check(action, symbol)
-    trail, trail_is_share = _distance(action.trail, action.trail_percent)
-    exit_trail, exit_trail_is_share = _distance(action.exit_trail, action.exit_trail_percent)
+    check(action, symbol)
+    trail, trail_is_share = distance(action.trail, action.trail_percent)
+    exit_trail, exit_trail_is_share = distance(action.exit_trail, action.exit_trail_percent)
+    is_target = action.verb in TARGETS
     return Order(
-        id, symbol, _plain(action.quantity), day, _plain(action.limit), _plain(action.stop), trail, trail_is_share,
-        _plain(action.stop_loss), _plain(action.take_profit), action.day, action.is_scaled, exit_trail,
+        id, symbol, plain(action.quantity), day, plain(action.limit), plain(action.stop), trail, trail_is_share,
+        plain(action.stop_loss), plain(action.take_profit), action.day, is_target, exit_trail,
         exit_trail_is_share, action.reduce_only, action.oco, action.tag,
     )  # fmt: skip
 
 
-def _distance(money: Any, percent: Any) -> tuple[float | None, bool]:
+def distance(money: Any, percent: Any) -> tuple[float | None, bool]:
     """Return the distance of a trailing stop, and whether it is a fraction of the price."""
-    return (_plain(money), False) if percent is None else (_plain(percent) / 100, True)
+    return (plain(money), False) if percent is None else (plain(percent) / 100, True)
 
 
-def _check(action: Action, symbol: str) -> None:
+def check(action: Action, symbol: str) -> None:
     """Check the numbers of an action.
 
     Raises:
         OrderError: a number is not finite, or a price is not above 0.
     """
-    if not _is_number(action.quantity):
+    if not _is_number(action.quantity) and not (action.quantity is None and action.verb in (Verb.change, Verb.exits)):
         raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: it must be a finite number")
     for name in PRICES:
         price = getattr(action, name)
@@ -61,7 +64,7 @@ def _check(action: Action, symbol: str) -> None:
         raise OrderError(f"an order for {symbol} with a trailing stop and another price: name one of them")
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
     """Return a number of another library, such as numpy, as a number of Python; its text is that of JSON."""
     return value if value is None or type(value) in (int, float) else float(value)
 

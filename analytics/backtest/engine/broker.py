@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import date
 
 from stockstream.analytics.backtest.engine.acceptance import OrderError, order_of
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
+from stockstream.analytics.backtest.engine.changes import Changes
 from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
 from stockstream.analytics.backtest.engine.orderbook import OnUnfilled, OrderBook
@@ -48,6 +50,7 @@ class Broker:
         self._commission = parse_commission(setup.commission)
         self._slippage = parse_slippage(setup.slippage)
         self.orders = OrderBook(portfolio, on_unfilled)
+        self._changes = Changes(portfolio, self.orders)
         self._traded: dict[str, float] = {}
         """Shares filled per symbol in this session, if volume is limited."""
         self.delisted: set[str] = set()
@@ -76,11 +79,19 @@ class Broker:
             self._reject(action, symbol, "the symbol is delisted", day)
         elif action.verb is Verb.cancel:
             self._cancel(action, symbol, day)
+        elif action.verb is Verb.change or action.verb is Verb.exits:
+            change = self._changes.change if action.verb is Verb.change else self._changes.set_exits
+            if text := change(action, symbol, day):
+                self._note_once(day, symbol, text, "the first of them")
         elif action.quantity is None:
             self.close(symbol, day, tag=action.tag)
-        elif action.quantity == 0:
+        elif action.verb is Verb.order and action.quantity == 0:
             self._note_once(day, symbol, "an order for 0 shares is no order", "the first of them")
         else:
+            if action.verb is not Verb.order:
+                action = replace(action, quantity=self._changes.missing(action, symbol, day))
+                if action.quantity == 0:
+                    return
             order = order_of(action, symbol, self.orders.next_id(), day)
             if order.trail is not None:
                 start_trailing(order, self._portfolio.prices[symbol])
@@ -173,7 +184,7 @@ class Broker:
         refusal = self._funds.refusal(order.symbol, quantity, price, fee)
         if (
             refusal
-            and order.is_scaled
+            and order.is_target
             and (fewer := self._funds.affordable(order.symbol, quantity, price, self._commission))
         ):
             quantity, refusal = fewer, None

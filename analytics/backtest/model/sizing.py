@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from stockstream.analytics.backtest.model.orders import Action
+from stockstream.analytics.backtest.model.actions import Action
 from stockstream.analytics.backtest.model.portfolio import Portfolio
 
 
@@ -63,6 +63,6 @@ def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action
             actions.append(Action.close(symbol=symbol))  # the broker notes that it has no price
             continue
         target = math.trunc(equity * percent / 100 / portfolio.price(symbol))
-        if change := target - portfolio.quantity(symbol):
-            actions.append(Action(change, symbol, is_scaled=True))
+        if portfolio.orders or target != portfolio.quantity(symbol):
+            actions.append(Action.target(target, symbol=symbol))
     return actions

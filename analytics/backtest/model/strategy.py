@@ -9,8 +9,9 @@ from datetime import date
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
+from stockstream.analytics.backtest.model.actions import Action
 from stockstream.analytics.backtest.model.data import Data
-from stockstream.analytics.backtest.model.orders import Action, Order
+from stockstream.analytics.backtest.model.orders import Order
 from stockstream.analytics.backtest.model.portfolio import Portfolio
 
 Actions = Action | Iterable[Action] | None

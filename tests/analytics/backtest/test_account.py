@@ -228,7 +228,7 @@ def test_rebalance_turns_the_account_into_weights_and_closes_the_rest() -> None:
     orders = list(rebalance(account(AAA=100), {"BBB": 50}))
     assert [(order.symbol, order.quantity) for order in orders] == [("AAA", None), ("BBB", 121)]
     orders = list(rebalance(account(AAA=100), {"AAA": 20, "BBB": -20}))
-    assert [(order.symbol, order.quantity) for order in orders] == [("AAA", 48 - 100), ("BBB", -48)]
+    assert orders == [Action.target(48, symbol="AAA"), Action.target(-48, symbol="BBB")]
     assert list(rebalance(account(AAA=100), {"AAA": 41.2})) == [], "nothing to change"
 
 
