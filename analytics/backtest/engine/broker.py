@@ -28,8 +28,8 @@ from stockstream.analytics.backtest.model import (
 
 Bars = Callable[[str], Prices | None]
 """Returns a symbol's bar of the session; None if it did not trade."""
-Due = tuple[Moment, bool, int, Order, float, Prices]
-"""A possible fill: moment, whether it adds to a position, order id, order, price, bar. Fills sort in this order."""
+Due = tuple[Moment, int, int, Order, float, Prices]
+"""A possible fill: moment, rank (see `_insert`), order id, order, price, bar. Fills sort in this order."""
 
 
 class Broker:
@@ -110,10 +110,16 @@ class Broker:
         self.orders.cancel(orders, "by the strategy", day)
 
     def close(self, symbol: str, day: date, reason: str = "", tag: str | None = None) -> None:
-        """Cancel a symbol's open orders, and order to close its position at the market."""
+        """Order to close a symbol's position at the market, and cancel its open orders.
+
+        The stop and limit orders that reduce the position stay open until it is closed: it must not be without its
+        stop-loss while the order to close it waits.
+        """
+        shares = self._portfolio.quantity(symbol)
         if self._portfolio.orders:
-            self.cancel(symbol, reason or "the position is closed", day)
-        if shares := self._portfolio.quantity(symbol):
+            others = self.orders.bind_exits(symbol, shares)
+            self.orders.cancel(others, reason or "the position is closed", day)
+        if shares:
             order = Order(self.orders.next_id(), symbol, -shares, day, reduce_only=True, tag=tag, reason=reason)
             self.orders.open(order)
 
@@ -124,10 +130,11 @@ class Broker:
     def trade(self, day: date, bars: Bars) -> None:
         """Execute the fills that the session's bars allow: at the open, then inside the bars, then at the close.
 
-        At the same moment, fills that reduce a position come first, so that their money can be used; then the older
-        order. The stop-loss and take-profit of a position opened at the open or inside the bar are active in the same
-        session (`match_exit`); those of a position opened at the close are active from the next session on. If a bar
-        touches both, the stop-loss fills.
+        At the same moment, fills that reduce a position come first, so that their money can be used, stop orders before
+        limit orders, which is the worse case; then the older order. The stop-loss and take-profit of a position opened
+        at the open or inside the bar are active in the same session (`match_exit`), and so are those of a position
+        opened at the vwap, an average over the session; those of a position opened at the close are active from the
+        next session on.
         """
         self._traded.clear()
         due: list[Due] = []
@@ -143,7 +150,7 @@ class Broker:
                     self.orders.open(exit)
                     if moment is Moment.open:
                         self._insert(exit, match(exit, bar, self._setup.fill_at), bar, due, at)
-                    elif moment is Moment.inside:
+                    elif moment is Moment.inside or self._setup.fill_at == "vwap":
                         self._insert(exit, match_exit(exit, order, price, bar), bar, due, at)
         self.orders.expire(day)
 
@@ -165,10 +172,14 @@ class Broker:
             self.notes.append(Note(day, symbol, f"{text} ({detail})"))
 
     def _insert(self, order: Order, fill: Match | None, bar: Prices, due: list[Due], since: int) -> None:
-        """Insert the fill of an order into the possible fills after the first `since`."""
+        """Insert the fill of an order into the possible fills after the first `since`.
+
+        Its rank is 0 for a market or stop order that reduces a position, 1 for a limit order that does, otherwise 2.
+        """
         if fill is not None:
             adds = order.quantity * self._portfolio.quantity(order.symbol) >= 0
-            insort(due, (fill.moment, adds, order.id, order, fill.price, bar), lo=since)
+            rank = 2 if adds else int(order.limit is not None)
+            insort(due, (fill.moment, rank, order.id, order, fill.price, bar), lo=since)
 
     def _fill(self, order: Order, price: float, bar: Prices, day: date) -> Sequence[Order]:
         """Fill as much of an order as possible; return the exit orders of its bracket."""
@@ -261,13 +272,18 @@ class Broker:
         self.orders.cancel(list(self._portfolio.orders), reason, day)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:
-        """Apply a split to the books and to the symbol's open orders."""
+        """Apply a split to the books, and restate the quantities and prices of the symbol's open orders.
+
+        A whole number of shares stays whole: an order that opens a position loses a fraction of a share, one that only
+        reduces it is rounded up, so that no share is left without its exit.
+        """
         self.books.split(symbol, ratio, day)
         for order in self._portfolio.open_orders(symbol):
             remaining, was_whole = order.remaining * ratio, order.remaining == int(order.remaining)
             order.filled *= ratio
+            order.price /= ratio
             if was_whole:
-                remaining = math.copysign(math.floor(abs(remaining) * (1 + NOTHING)), remaining)
+                remaining = _whole(remaining, up=order.reduce_only)
             order.quantity = order.filled + remaining
             if remaining == 0:
                 self.orders.end(order, Status.cancelled, "a split left no share of the order", day)
@@ -275,3 +291,9 @@ class Broker:
                 if (price := getattr(order, name)) is not None and not getattr(order, f"{name}_is_share", False):
                     setattr(order, name, price / ratio)
         self.orders.remove_ended()
+
+
+def _whole(quantity: float, *, up: bool) -> float:
+    """Return a number of shares rounded to a whole number, up or down; a rounding error does not count."""
+    shares = abs(quantity)
+    return math.copysign(math.ceil(shares * (1 - NOTHING)) if up else math.floor(shares * (1 + NOTHING)), quantity)

@@ -22,15 +22,25 @@ class Funds:
         self._books = books
 
     def refusal(self, symbol: str, quantity: float, price: float, fee: float) -> str | None:
-        """Return why a fill is rejected, or None; a fill that only reduces a position is always allowed."""
+        """Return why a fill is rejected, or None.
+
+        A fill that only reduces a position is allowed, unless its commission takes a cash account below zero.
+        """
         portfolio, setup = self._portfolio, self._setup
         before = portfolio.quantity(symbol)
         after = before + quantity
+        is_cash_account = setup.leverage == 1 and not self._books.shorts
         if before * quantity < 0 and before * after >= 0:
+            cost = quantity * price + fee
+            if is_cash_account and cost > 0 and cost > portfolio.cash * ROUNDING:
+                return (
+                    f"its commission is {fee:,.2f}, for a value of {-quantity * price:,.2f} and cash of "
+                    f"{portfolio.cash:,.2f}"
+                )
             return None
         if after < 0 and not setup.allow_short:
             return "selling short is not allowed"
-        if setup.leverage == 1 and not self._books.shorts and after > 0:
+        if is_cash_account and after > 0:
             cost = quantity * price + fee
             if cost <= portfolio.cash * ROUNDING:
                 return None

@@ -107,7 +107,8 @@ def match_exit(exit: Order, entry: Order, entry_price: float, bar: Prices) -> Ma
         best = bar.high if buys else bar.low
     if exit.stop is not None:
         if bar.low <= exit.stop if buys else bar.high >= exit.stop:
-            return Match(Moment.inside, exit.stop)
+            # A stop-loss that the entry has passed already fills at the entry's price, which is worse.
+            return Match(Moment.inside, min(exit.stop, entry_price) if buys else max(exit.stop, entry_price))
         if exit.trail is not None:
             _trail(exit, best)
         return None

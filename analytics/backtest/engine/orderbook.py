@@ -110,6 +110,24 @@ class OrderBook:
         else:
             order.quantity = order.filled + left
 
+    def bind_exits(self, symbol: str, shares: float) -> list[Order]:
+        """Let a symbol's stop and limit orders that reduce a position of `shares` end with it; return its other orders.
+
+        The rest of an order that its stop has turned into a market order is one of the others.
+        """
+        others = []
+        for order in self._portfolio.open_orders(symbol):
+            if order.quantity * shares < 0 and (order.limit is not None or self._waits_for_stop(order)):
+                order.reduce_only = True
+                self._bound.add(symbol)
+            else:
+                others.append(order)
+        return others
+
+    @staticmethod
+    def _waits_for_stop(order: Order) -> bool:
+        return order.stop is not None and not order.is_triggered
+
     def end_with_position(self, symbol: str, day: date) -> None:
         """Cancel the orders that must not reduce the next position in a symbol, after a position was closed."""
         if symbol in self._bound:

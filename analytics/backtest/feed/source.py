@@ -25,7 +25,7 @@ from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError
 
 ADJUSTED_CLOSE = "adjusted_close"
-NUMBERS = ("FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
+NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
 """Beginnings of the SQL types that are cast to DOUBLE, so that a strategy receives plain Python numbers."""
 CELLS = 2_500_000
 """Maximum number of values (rows × columns) that are sorted at once."""
@@ -89,7 +89,7 @@ def open_feed(
     expressions = _columns_of(con, sql, names) if sql is not None else {}
     names += expressions
     if sql is not None:
-        _require_match(con, sql, src, inventory.symbols)
+        _require_match(con, sql, setup, src, inventory.symbols)
     parts = _parts(inventory, CELLS // len(names))
     units = units_of(con, requests) if inventory.has_actions and setup.prices == "as_traded" else {}
     texts = [
@@ -212,15 +212,19 @@ def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, li
         return {}
 
 
-def _require_match(con: DuckDBPyConnection, sql: str, src: str, symbols: Sequence[str]) -> None:
-    """Check that a strategy's query has a row for a bar; without one, all of its columns would be None.
+def _require_match(con: DuckDBPyConnection, sql: str, setup: Setup, src: str, symbols: Sequence[str]) -> None:
+    """Check that a strategy's query has a row for a bar of the range; without one, all of its columns would be None.
 
     Raises:
         UsageError: it has none.
     """
-    bars = f"SELECT symbol, date FROM {_like(src)} WHERE {is_one_of(symbols)}"
+    where = " AND ".join([is_one_of(symbols), "isfinite(close)", *in_days(setup)])
+    bars = f"SELECT symbol, date FROM {_like(src)} WHERE {where}"
     if con.execute(f"SELECT 1 FROM ({sql}) JOIN ({bars}) USING (symbol, date) LIMIT 1").fetchone() is None:
-        raise UsageError("the strategy's query has no row for any bar: its symbol and date must be those of the bars")
+        raise UsageError(
+            f"the strategy's query has no row for any bar{between(setup)}: "
+            "its symbol and date must be those of the bars"
+        )
 
 
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
@@ -282,8 +286,12 @@ def _scaled(name: str, unit: Unit | None) -> str:
     return f'"{name}"{"".join(factors)} AS "{name}"' if factors else f'"{name}"'
 
 
+def _is_number(kind: str) -> bool:
+    return kind.startswith(NUMBERS) and not kind.endswith("]")
+
+
 def _columns_of(con: DuckDBPyConnection, sql: str, existing: Iterable[str]) -> dict[str, str]:
-    """Return the SQL expression per column that a strategy's query adds; numbers become DOUBLE or BIGINT."""
+    """Return the SQL expression per column that a strategy's query adds; numbers become DOUBLE or BIGINT, NaN NULL."""
     try:
         rows = con.sql(f"SELECT * FROM ({sql}) LIMIT 0")
         columns = rows.columns
@@ -295,7 +303,7 @@ def _columns_of(con: DuckDBPyConnection, sql: str, existing: Iterable[str]) -> d
         raise UsageError(f"the strategy's query returns {', '.join(duplicates)}, which data already has: rename it")
     kinds = dict(zip(columns, map(str, rows.types), strict=True))
     return {
-        name: f'CAST("{name}" AS DOUBLE) AS "{name}"' if kind.startswith(NUMBERS) else f'"{name}"'
+        name: f'nullif(CAST("{name}" AS DOUBLE), \'nan\') AS "{name}"' if _is_number(kind) else f'"{name}"'
         for name, kind in kinds.items()
         if name not in ("symbol", "date")
     }

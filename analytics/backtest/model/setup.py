@@ -147,6 +147,11 @@ class Setup(BaseModel):
             raise UsageError(f"the range ends ({self.end}) before it starts ({self.start})")
         if self.symbols is not None and not self.symbols:
             raise UsageError("symbols: name at least one, or omit it to trade all that have bars")
+        if self.leverage * self.maintenance_margin > 1 + 1e-9:  # the product of two decimals may be 1 and a last digit
+            raise UsageError(
+                f"leverage {self.leverage:g} with a maintenance margin of {self.maintenance_margin:g}: positions of "
+                f"that size are a margin call at once; use at most {1 / self.maintenance_margin:g}, or a lower margin"
+            )
         return self
 
     @classmethod

@@ -38,8 +38,10 @@ class Strategy(ABC):
         """Record the parameters, for the report."""
         self = super().__new__(cls)
         try:
-            bound = inspect.signature(cls).bind(*arguments, **keywords)
+            bound = inspect.Signature(list(parameters_of(cls).values())).bind(*arguments, **keywords)
         except TypeError:
+            if cls.__init__ is object.__init__:  # which would ignore the arguments
+                raise TypeError(f"{cls.__name__} has no __init__, so that it takes no parameters") from None
             self.params = {}  # __init__ raises a better message than bind
         else:
             bound.apply_defaults()
@@ -64,6 +66,14 @@ class Strategy(ABC):
 
     def on_finish(self, portfolio: Portfolio) -> None:  # noqa: B027
         """React to the end of the run, after the last session."""
+
+
+def parameters_of(strategy: type[Strategy]) -> dict[str, inspect.Parameter]:
+    """Return the parameters of a strategy's `__init__` by name; a class without one has none."""
+    if strategy.__init__ is object.__init__:
+        return {}
+    _, *parameters = inspect.signature(strategy.__init__).parameters.values()
+    return {parameter.name: parameter for parameter in parameters}
 
 
 def strategies_in(module: ModuleType) -> dict[str, type[Strategy]]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
-from stockstream.analytics.backtest.model import Strategy
+from stockstream.analytics.backtest.model import Strategy, parameters_of
 from stockstream.sql.errors import UsageError
 
 
@@ -70,7 +70,7 @@ def _parse(strategy: type[Strategy], name: str, text: str) -> list[Any]:
 
 
 def _default(strategy: type[Strategy], name: str) -> Any:
-    parameters = inspect.signature(strategy).parameters
+    parameters = parameters_of(strategy)
     if name not in parameters:
         takes = ", ".join(str(item).split(":")[0] + f" = {item.default}" for item in parameters.values())
         raise UsageError(f"{strategy.__name__} has no parameter {name}: it takes {takes or 'none'}")

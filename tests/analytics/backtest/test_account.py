@@ -174,7 +174,7 @@ def test_a_margin_call_closes_everything_at_the_next_open() -> None:
 def test_a_margin_call_comes_where_equity_is_below_the_maintenance() -> None:
     """Equity ÷ exposure is 1/6 on day 5, and 7/12 on day 4."""
     assert len(fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance_margin=0.16))) == 1
-    assert fills(play({2: Action.buy(150)}, BARS, leverage=2, maintenance_margin=0.6))[1] == (5, -150, 6)
+    assert fills(play({2: Action.buy(150)}, BARS, leverage=1.6, maintenance_margin=0.6))[1] == (5, -150, 6)
 
 
 def test_a_margin_call_closes_short_positions_and_overrules_what_was_decided() -> None:

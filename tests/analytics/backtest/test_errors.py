@@ -46,6 +46,7 @@ BARS = """
         ({"fill_at": "noon"}, "fill_at: Input should be 'open', 'close' or 'vwap'"),
         ({"prices": "raw"}, "prices: Input should be 'as_traded' or 'adjusted'"),
         ({"leverage": 0.5}, "leverage: Input should be greater than or equal to 1"),
+        ({"leverage": 5}, "leverage 5 with a maintenance margin of 0.25: .* a margin call at once; use at most 4"),
         ({"volume_limit": 1.5}, "volume_limit: Input should be less than or equal to 1"),
         ({"at_end": "panic"}, "at_end: Input should be 'hold' or 'close'"),
         ({"benchmark": "ZZZ"}, "no bars of the benchmark ZZZ"),

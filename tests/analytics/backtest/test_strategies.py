@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import date
 from typing import Any
@@ -18,7 +19,9 @@ from stockstream.analytics.backtest import (
     Portfolio,
     Strategy,
 )
-from tests.analytics.backtest._bars import SRC, number, play, trade
+from stockstream.analytics.backtest.runs.parameters import parameter_grid
+from stockstream.sql.errors import UsageError
+from tests.analytics.backtest._bars import SRC, day, number, play, trade
 
 BARS = """
     2   10   11    9   10  1000
@@ -185,6 +188,43 @@ def test_a_query_adds_texts_dates_and_booleans() -> None:
     strategy = Query()
     play(strategy, BARS)
     assert strategy.values[1:3] == [(date(2024, 1, 2), True, "x1100.0"), (date(2024, 1, 3), False, None)]
+
+
+class NoInit(Strategy):
+    """A strategy without `__init__`."""
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        """Return no action."""
+
+
+def test_a_strategy_without_init_has_no_parameters() -> None:
+    assert NoInit().params == {}
+    assert play(NoInit(), BARS).setup["params"] == {}
+    with pytest.raises(TypeError, match="NoInit has no __init__, so that it takes no parameters"):
+        NoInit(5)
+    with pytest.raises(UsageError, match="NoInit has no parameter fast: it takes none"):
+        parameter_grid(NoInit, ["fast=5"])
+
+
+@pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT"])
+def test_a_query_has_none_for_nan(kind: str) -> None:
+    class Query(NoInit):
+        query = f"SELECT symbol, date, CAST('nan' AS {kind}) AS gap, CAST('inf' AS {kind}) AS most FROM {SRC}"
+
+        def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+            assert data.gap is None
+            assert data.most == math.inf
+
+    play(Query(), BARS)
+
+
+def test_a_query_without_a_row_in_the_range_is_an_error() -> None:
+    class Early(NoInit):
+        query = f"SELECT symbol, date, 1 AS one FROM {SRC} WHERE date = DATE '{day(2)}'"
+
+    assert play(Early(), BARS).transactions == []
+    with pytest.raises(UsageError, match=f"has no row for any bar from {day(3)}: its symbol and date"):
+        play(Early(), BARS, start=day(3))
 
 
 def test_a_strategy_remembers_its_parameters_with_their_defaults() -> None:
