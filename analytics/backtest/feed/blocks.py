@@ -116,7 +116,7 @@ class Block:
             self.actions = np.flatnonzero(is_action).tolist()
 
 
-class Columns(dict[str, list[Any]]):
+class Columns(dict[str, Sequence[Any]]):
     """The columns of a block by name, as lists with None for NULL; a column is converted at its first use."""
 
     __slots__ = ("_aliases", "_rows")
@@ -126,12 +126,14 @@ class Columns(dict[str, list[Any]]):
         self._rows = rows
         self._aliases = aliases
 
-    def __missing__(self, name: str) -> list[Any]:
+    def __missing__(self, name: str) -> Sequence[Any]:
         column = self[name] = self._list(self._aliases.get(name, name))
         return column
 
-    def _list(self, name: str) -> list[Any]:
+    def _list(self, name: str) -> Sequence[Any]:
         array = self._rows.column(name)
+        if pa.types.is_list(array.type) and pa.types.is_floating(array.type.value_type):
+            return Histories(array)
         if not (pa.types.is_floating(array.type) or pa.types.is_integer(array.type)):
             return array.to_pylist()  # type: ignore[no-any-return]
         values: list[Any] = numbers(self._rows, name).tolist()
@@ -139,6 +141,27 @@ class Columns(dict[str, list[Any]]):
             for row in np.flatnonzero(_is_null(array)).tolist():
                 values[row] = None
         return values
+
+
+class Histories(Sequence[Any]):
+    """The arrays of a column of lists: numpy arrays, oldest value first, with NaN for NULL, each made at its use."""
+
+    def __init__(self, array: pa.Array) -> None:
+        values = array.values
+        self._values = np.frombuffer(values.buffers()[1], values.type.to_pandas_dtype(), len(values) + values.offset)
+        self._values = self._values[values.offset :]
+        if values.null_count:
+            self._values = np.where(_is_null(values), np.nan, self._values)
+        self._bounds = array.offsets.to_numpy()
+
+    def __len__(self) -> int:
+        return len(self._bounds) - 1
+
+    def __getitem__(self, row: Any) -> Any:
+        """Return the array of a row, which cannot be changed."""
+        part = self._values[self._bounds[row] : self._bounds[row + 1]]
+        part.flags.writeable = False
+        return part
 
 
 def _is_null(array: pa.Array) -> NDArray[np.bool_]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -15,6 +15,8 @@ from duckdb import DuckDBPyConnection
 from stockstream.analytics.arguments import paths_of
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, between, in_days, is_one_of
 from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, Feed
+from stockstream.analytics.backtest.feed.derived import FACTORS, Derived, scale
+from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
 from stockstream.analytics.backtest.model import Setup
@@ -25,8 +27,6 @@ from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError
 
 ADJUSTED_CLOSE = "adjusted_close"
-NUMBERS = ("DOUBLE", "FLOAT", "DECIMAL", "HUGEINT", "UHUGEINT", "UBIGINT")
-"""Beginnings of the SQL types that are cast to DOUBLE, so that a strategy receives plain Python numbers."""
 CELLS = 2_500_000
 """Maximum number of values (rows × columns) that are sorted at once."""
 
@@ -78,22 +78,28 @@ def open_feed(
     if folders:
         available.install(con)
     setup = _with_stored_symbols(con, setup, _like(src))
+    derived = Derived(columns, available)
     requests_by_text = {
-        text: parse([text], available) for text in dict.fromkeys(columns) if text not in (*PRICES, ADJUSTED_CLOSE)
+        text: parse([text], available) for text in derived.plain if text not in (*PRICES, ADJUSTED_CLOSE)
     }
+    aliases = {text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1}
     requests = parse(requests_by_text, available)
     inventory = _inventory(con, setup, _like(src))
     if src not in VIEWS:
         src = _finite(con, src)
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
-    expressions = _columns_of(con, sql, names) if sql is not None else {}
+    expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
     if sql is not None:
-        _require_match(con, sql, setup, src, inventory.symbols)
-    parts = _parts(inventory, CELLS // len(names))
-    units = units_of(con, requests) if inventory.has_actions and setup.prices == "as_traded" else {}
+        require_match(con, sql, setup, _like(src), inventory.symbols)
+    derived_names = derived.names(names, aliases)
+    parts = _parts(inventory, CELLS // (len(names) + derived.cells))
+    is_scaled = inventory.has_actions and setup.prices == "as_traded"
+    units = units_of(con, requests) if is_scaled else {}
+    factors = FACTORS if derived and is_scaled else ()
     texts = [
-        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols) for part in parts
+        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors)
+        for part in parts
     ]
     if sql is not None:
         extra = ", ".join(expressions.values())
@@ -101,15 +107,19 @@ def open_feed(
             f"FROM ({text}) LEFT JOIN (SELECT symbol, date, {extra} FROM ({sql})) USING (symbol, date)"
             for text in texts
         ]
+    if derived:
+        all_units = derived.units(con, units) if is_scaled else None
+        views = [adjusted_view(con, src, part) for part in parts]
+        texts = [derived.add_to(con, text, view, all_units) for text, view in zip(texts, views, strict=True)]
     in_range = " AND ".join(in_days(setup)) or "true"
     return Feed(
         rows=partial(by_session, con, [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]),
-        names=tuple(names),
+        names=(*names, *derived_names.values()),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
         silent=inventory.silent,
         delistings=inventory.delistings,
-        aliases={text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1},
+        aliases=aliases | derived_names,
         versions={request.name: request.indicator.macro for request in requests},
     )
 
@@ -212,21 +222,6 @@ def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, li
         return {}
 
 
-def _require_match(con: DuckDBPyConnection, sql: str, setup: Setup, src: str, symbols: Sequence[str]) -> None:
-    """Check that a strategy's query has a row for a bar of the range; without one, all of its columns would be None.
-
-    Raises:
-        UsageError: it has none.
-    """
-    where = " AND ".join([is_one_of(symbols), "isfinite(close)", *in_days(setup)])
-    bars = f"SELECT symbol, date FROM {_like(src)} WHERE {where}"
-    if con.execute(f"SELECT 1 FROM ({sql}) JOIN ({bars}) USING (symbol, date) LIMIT 1").fetchone() is None:
-        raise UsageError(
-            f"the strategy's query has no row for any bar{between(setup)}: "
-            "its symbol and date must be those of the bars"
-        )
-
-
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
     """Split the symbols, in order, into groups of at most `max_bars` bars, or of one symbol."""
     parts: list[list[str]] = []
@@ -248,8 +243,12 @@ def _query(
     inventory: Inventory,
     src: str,
     symbols: Sequence[str] | None,
+    factors: Sequence[str],
 ) -> str:
-    """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day."""
+    """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
+
+    It also returns the columns `factors`.
+    """
     price_columns, extra, source = {name: name for name in PRICES}, [], src
     if inventory.has_actions:
         source = adjusted_view(con, src, symbols or inventory.symbols)
@@ -272,38 +271,12 @@ def _query(
         selected.append(f"CAST({value} AS DOUBLE) AS {name}")
     selected.append(f"{price_columns['close']}{' * price_factor' if extra else ''} AS {ADJUSTED_CLOSE}")
     selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if extra]
+    selected += factors
     selected += [_scaled(request.name, units.get(request.name)) for request in requests]
     return f"SELECT {', '.join(selected)} FROM ({text})"
 
 
 def _scaled(name: str, unit: Unit | None) -> str:
     """Return the SQL that scales an indicator of adjusted prices to the prices and volumes of the row's day."""
-    factors = [
-        f" {'/' if power * sign < 0 else '*'} {factor}" * abs(power)
-        for power, factor, sign in zip(unit or (), ("price_factor", "split_factor"), (-1, 1), strict=False)
-        if power
-    ]
-    return f'"{name}"{"".join(factors)} AS "{name}"' if factors else f'"{name}"'
-
-
-def _is_number(kind: str) -> bool:
-    return kind.startswith(NUMBERS) and not kind.endswith("]")
-
-
-def _columns_of(con: DuckDBPyConnection, sql: str, existing: Iterable[str]) -> dict[str, str]:
-    """Return the SQL expression per column that a strategy's query adds; numbers become DOUBLE or BIGINT, NaN NULL."""
-    try:
-        rows = con.sql(f"SELECT * FROM ({sql}) LIMIT 0")
-        columns = rows.columns
-    except duckdb.Error as error:
-        raise UsageError(f"the strategy's query: {str(error).splitlines()[0]}") from None
-    if not {"symbol", "date"} <= set(columns):
-        raise UsageError(f"the strategy's query returns {', '.join(columns)}: it must return symbol and date, too")
-    if duplicates := sorted(set(columns) & set(existing)):
-        raise UsageError(f"the strategy's query returns {', '.join(duplicates)}, which data already has: rename it")
-    kinds = dict(zip(columns, map(str, rows.types), strict=True))
-    return {
-        name: f'nullif(CAST("{name}" AS DOUBLE), \'nan\') AS "{name}"' if _is_number(kind) else f'"{name}"'
-        for name, kind in kinds.items()
-        if name not in ("symbol", "date")
-    }
+    factors = scale(unit)
+    return f'"{name}"{factors} AS "{name}"' if factors else f'"{name}"'

@@ -17,7 +17,7 @@ class Data(Mapping[str, Any]):
 
     def __init__(self, names: Sequence[str]) -> None:
         self._names = tuple(names)
-        self._columns: Mapping[str, list[Any]] = {}
+        self._columns: Mapping[str, Sequence[Any]] = {}
         self._row = 0
 
     def copy(self) -> Data:

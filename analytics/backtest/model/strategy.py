@@ -27,7 +27,8 @@ class Strategy(ABC):
     columns: Sequence[str] = ()
     """The columns of `data` besides open, high, low, close and volume: indicators such as `sma(20)`, `rsi_14` or
     `ema(12, volume)` (`stockstream indicators list`), named `sma_20`, `rsi_14` and `ema_12_volume`; and
-    `adjusted_close`, with all splits and dividends up to its day reinvested, which is comparable over time."""
+    `adjusted_close`, with all splits and dividends up to its day reinvested, which is comparable over time. Also lags
+    and histories of these, `lag(close, 5)` and `history(rsi_14, 20)`, and columns of longer bars, `weekly(sma(20))`."""
     query: ClassVar[str | None] = None
     """An SQL query on the lake's views that returns symbol, date and further columns for `data`."""
 
