@@ -17,7 +17,16 @@ from stockstream.analytics.backtest.engine.acceptance import OrderError
 from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.feed import Block, Feed
-from stockstream.analytics.backtest.model import Action, Curve, Order, Portfolio, Setup, Strategy, make_view
+from stockstream.analytics.backtest.model import (
+    Action,
+    Curve,
+    Order,
+    Portfolio,
+    Setup,
+    Strategy,
+    make_view,
+    schedule_of,
+)
 from stockstream.sql.errors import StockStreamError
 
 P = ParamSpec("P")
@@ -120,6 +129,7 @@ class _Loop:
         self._on_decided = on_decided
         self._view = make_view(feed.names)
         self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
+        self._schedule = schedule_of(strategy, feed.calendar)
         self._number = 0
         """Number of the session."""
         self._last_bars: dict[str, tuple[int, date]] = {}
@@ -171,6 +181,10 @@ class _Loop:
             raise
         if (actions := strategy.on_bar_end(day, portfolio)) is not None:
             self._decide(actions, day, None)
+        if self._schedule is not None:
+            for rule in self._schedule.due(day, self._number):
+                if (actions := strategy.on_schedule(rule, day, portfolio)) is not None:
+                    self._decide(actions, day, None)
         if broker.books.is_borrowing:
             broker.call_margin(day)
         self.account.record(day)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
@@ -49,6 +49,8 @@ class Feed:
     """Number of sessions after the last bar, also those in which none of `symbols` has a bar; per symbol, if any."""
     delistings: Mapping[str, Sequence[date]] = field(default_factory=dict)
     """Last days of the listings per symbol that was taken off the exchange, in order."""
+    calendar: Callable[[], Sequence[date]] = tuple
+    """Returns the sessions of the exchange, in order; called before the rows are read."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -84,7 +86,7 @@ class Feed:
     def save(self, path: Path) -> Feed:
         """Write the rows to a file, and return a feed that reads them from it; other processes can share it."""
         write(self.rows(), path)
-        return replace(self, rows=partial(read, path))
+        return replace(self, rows=partial(read, path), calendar=partial(tuple, self.calendar()))
 
 
 class Block:

@@ -1,7 +1,8 @@
 """Columns that derive from others: lags and histories, and those of weekly, monthly or n-session bars.
 
 `lag(close, 5)` is the close five bars ago and `history(rsi_14, 20)` an array of the last 20 values, both on the price
-scale of the row's day; `weekly(sma(20))` is the average over the weeks that are finished at the close of the row's day.
+scale of the row's day; `weekly(sma(20))` is the average over the weeks that are finished at the close of the row's day;
+`is_listed` is whether `symbols_on(day)` has the symbol.
 """
 
 from __future__ import annotations
@@ -20,6 +21,15 @@ from stockstream.sql.errors import UsageError
 
 _PAST = re.compile(r"(?P<kind>lag|history)\((?P<inner>.+),\s*(?P<n>\d+)\)(\s+AS\s+(?P<alias>\w+))?$", re.I)
 _COARSE = re.compile(r"(?P<interval>weekly|monthly|[1-9]\d*d)\((?P<inner>.+)\)(\s+AS\s+(?P<alias>\w+))?$", re.I)
+IS_LISTED = "is_listed"
+_LISTED = """EXISTS (
+    FROM metadata AS m
+    WHERE m.symbol = d.symbol
+        AND (m.valid_from <= d.date OR m.valid_from IS NULL)
+        AND (m.valid_to > d.date OR m.valid_to IS NULL)
+        AND (m.delisting_date >= d.date OR m.delisting_date IS NULL)
+)"""
+"""The condition of the macro `symbols_on`, for the day of each row."""
 FACTORS = ("price_factor", "split_factor")
 """Columns by which a value of adjusted prices is divided or multiplied to be one of the day's prices."""
 
@@ -87,6 +97,7 @@ class Derived:
         self.plain: list[str] = []
         """The columns that are computed first: the strategy's own, and those of which it wants lags and histories."""
         self._coarse: list[Coarse] = []
+        self._has_listing = False
         self._past: list[Past] = []
         self._inner: dict[str, str] = {}
         """Name of the other column per text of a lag or history."""
@@ -95,16 +106,18 @@ class Derived:
                 self._add_coarse(text, match, available)
             elif match := _PAST.fullmatch(text.strip()):
                 self._add_past(text, match, aliases, available)
+            elif text == IS_LISTED:
+                self._has_listing = True
             else:
                 self.plain.append(text)
 
     def __bool__(self) -> bool:
-        return bool(self._coarse or self._past)
+        return bool(self._coarse or self._past or self._has_listing)
 
     @property
     def cells(self) -> int:
         """Number of values per row."""
-        return len(self._coarse) + sum(past.n if past.is_history else 1 for past in self._past)
+        return self._has_listing + len(self._coarse) + sum(past.n if past.is_history else 1 for past in self._past)
 
     def _add_coarse(self, text: str, match: re.Match[str], available: Catalogue) -> None:
         interval, inner = match["interval"].lower(), match["inner"].strip()
@@ -148,6 +161,8 @@ class Derived:
             names.add(name)
             texts[text] = derived[text] = name
 
+        if self._has_listing:
+            add(IS_LISTED, IS_LISTED)
         for coarse in self._coarse:
             add(coarse.text, coarse.name)
         for past in self._past:
@@ -174,6 +189,8 @@ class Derived:
             units: the unit per column, if the prices of `text` are those of the day; it then has `FACTORS`, too.
         """
         scaled = units or {}
+        if self._has_listing:
+            text = f"SELECT *, {_LISTED} AS {IS_LISTED} FROM ({text}) AS d"
         for interval in dict.fromkeys(column.interval for column in self._coarse):
             columns = [column for column in self._coarse if column.interval == interval]
             selected = ", ".join(f'w."{c.source}"{scale(scaled.get(c.name))} AS "{c.name}"' for c in columns)

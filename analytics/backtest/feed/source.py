@@ -119,9 +119,18 @@ def open_feed(
         sessions=inventory.sessions,
         silent=inventory.silent,
         delistings=inventory.delistings,
+        calendar=partial(_calendar, con),
         aliases=aliases | derived_names,
         versions={request.name: request.indicator.macro for request in requests},
     )
+
+
+def _calendar(con: DuckDBPyConnection) -> list[date]:
+    """Return the sessions of the exchange, in order; none if the lake has no calendar."""
+    try:
+        return [day for (day,) in con.execute("SELECT date FROM sessions ORDER BY date").fetchall()]
+    except duckdb.CatalogException:
+        return []
 
 
 def _finite(con: DuckDBPyConnection, src: str) -> str:

@@ -14,7 +14,7 @@ from stockstream.analytics.backtest.model.portfolio import (
 from stockstream.analytics.backtest.model.result import Costs, Curve, Note, Result
 from stockstream.analytics.backtest.model.setup import FORMER_NAMES, OPTIONS, Option, Setup, current_names
 from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
-from stockstream.analytics.backtest.model.strategy import Strategy, parameters_of, strategies_in
+from stockstream.analytics.backtest.model.strategy import Strategy, parameters_of, schedule_of, strategies_in
 
 __all__ = [
     "BROKERS",
@@ -45,6 +45,7 @@ __all__ = [
     "parse_slippage",
     "percent_of_equity",
     "rebalance",
+    "schedule_of",
     "strategies_in",
     "volatility_target",
 ]
