@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from datetime import date
 
-from stockstream.analytics.backtest.model import ClosedPosition, Costs, Order, Portfolio, Position, Transaction
+from stockstream.analytics.backtest.model import (
+    ClosedPosition,
+    Costs,
+    Order,
+    Portfolio,
+    Position,
+    Transaction,
+    position_view,
+)
 
 YEAR = 365
 """Days per year: rates accrue by calendar day."""
@@ -44,9 +52,8 @@ class Books:
             day: the session.
         """
         portfolio = self._portfolio
-        portfolio.transactions.append(
-            Transaction(day, order.symbol, quantity, price, fee, slippage, order.id, order.kind)
-        )
+        fill = Transaction(day, order.symbol, quantity, price, fee, slippage, order.id, order.kind)
+        list.append(portfolio.transactions, fill)
         self._commission += fee
         self._slippage += slippage
         portfolio.cash -= quantity * price + fee
@@ -64,14 +71,17 @@ class Books:
         return abs(position.quantity + quantity) <= NOTHING * max(position.bought, position.sold)
 
     def _change(self, order: Order, quantity: float, price: float, fee: float, day: date) -> None:
-        positions = self._portfolio.positions
-        position = positions.get(order.symbol)
+        portfolio = self._portfolio
+        position = portfolio.positions.get(order.symbol)
         if position is None:
-            position = positions[order.symbol] = Position(order.symbol, 0, price, day, is_long=quantity > 0)
-            self.shorts += not position.is_long
+            position = self._open(Position(order.symbol, 0, price, day, is_long=quantity > 0))
         elif position.is_long == (quantity > 0):
             total = position.quantity + quantity
             position.entry_price = (position.entry_price * position.quantity + price * quantity) / total
+        if portfolio.worth is not None:
+            close, (long, short) = portfolio.prices[order.symbol], portfolio.worth
+            change = quantity * close
+            portfolio.worth = (long + change, short) if position.is_long else (long, short + change)
         position.quantity += quantity
         position.commission += fee
         if quantity > 0:
@@ -83,8 +93,16 @@ class Books:
         if self._is_nothing(position):
             self._close(position, day, order.reason)
 
+    def _open(self, position: Position) -> Position:
+        """Add a position to the portfolio, and return it."""
+        self._portfolio.positions[position.symbol] = position
+        dict.__setitem__(self._portfolio.position_views, position.symbol, position_view(position))
+        self.shorts += not position.is_long
+        return position
+
     def _close(self, position: Position, day: date, reason: str) -> None:
         del self._portfolio.positions[position.symbol]
+        dict.__delitem__(self._portfolio.position_views, position.symbol)
         self.shorts -= not position.is_long
         bought, sold = position.bought, position.sold
         mean_paid = position.paid / bought if bought else 0.0
@@ -98,12 +116,13 @@ class Books:
             position.symbol, quantity, position.entry_date, day, entry_price, exit_price, pnl,
             100 * pnl / opened if opened else 0.0, position.commission, position.dividends, reason,
         )  # fmt: skip
-        self._portfolio.closed_positions.append(trade)
+        list.append(self._portfolio.closed_positions, trade)
 
     def close_out(self, symbol: str, quantity: float, price: float, day: date, reason: str) -> None:
         """Convert shares of a position (negative: short) into cash at a price, without a fill and its costs."""
         position = self._portfolio.positions[symbol]
         self._portfolio.cash += quantity * price
+        self._portfolio.worth = None
         position.quantity -= quantity
         if quantity > 0:
             position.sold += quantity
@@ -120,7 +139,8 @@ class Books:
         If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash.
         """
         portfolio = self._portfolio
-        portfolio.prices[symbol] /= ratio
+        dict.__setitem__(portfolio.prices, symbol, portfolio.prices[symbol] / ratio)
+        portfolio.worth = None
         position = portfolio.positions.get(symbol)
         if position is None:
             return

@@ -13,7 +13,7 @@ from stockstream.analytics.backtest.engine.books import NOTHING, Books
 from stockstream.analytics.backtest.engine.changes import Changes
 from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
-from stockstream.analytics.backtest.engine.orderbook import OnUnfilled, OrderBook
+from stockstream.analytics.backtest.engine.orderbook import OnOrder, OrderBook
 from stockstream.analytics.backtest.model import (
     Action,
     Note,
@@ -40,8 +40,8 @@ class Broker:
         portfolio: Portfolio,
         setup: Setup,
         symbols: Iterable[str],
-        on_filled: Callable[[Order, Portfolio], None],
-        on_unfilled: OnUnfilled | None = None,
+        on_filled: OnOrder | None,
+        on_unfilled: OnOrder | None,
     ) -> None:
         self._portfolio = portfolio
         self._symbols = frozenset(symbols)
@@ -220,8 +220,8 @@ class Broker:
             order.status, order.ended = Status.filled, day
         if before and before * self._portfolio.quantity(order.symbol) <= 0:
             self.orders.end_with_position(order.symbol, day)
-        if (answer := self._on_filled(order, self._portfolio)) is not None:
-            raise OrderError(f"on_order_filled returned {answer!r}, which has no effect: return orders from on_data")
+        if self._on_filled is not None:
+            self._on_filled(order)
         return self.orders.exits(order, quantity, mark, day)
 
     def _fillable(self, order: Order, bar: Prices, day: date) -> float:

@@ -16,6 +16,7 @@ import numpy as np
 from stockstream.analytics.backtest.engine.acceptance import OrderError
 from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.matching import Prices
+from stockstream.analytics.backtest.engine.orderbook import OnOrder
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import (
     Action,
@@ -25,6 +26,8 @@ from stockstream.analytics.backtest.model import (
     Setup,
     Strategy,
     make_view,
+    order_view,
+    portfolio_view,
     schedule_of,
 )
 from stockstream.sql.errors import StockStreamError
@@ -58,13 +61,7 @@ class Account:
 
     def record(self, day: date) -> None:
         """Append the account's value at the close of a session."""
-        prices, long, short = self.portfolio.prices, 0.0, 0.0
-        for position in self.portfolio.positions.values():
-            value = position.quantity * prices[position.symbol]
-            if value > 0:
-                long += value
-            else:
-                short += value
+        long, short = self.portfolio.values
         self.dates.append(day)
         self.equity.append(self.portfolio.cash + long + short)
         self.cash.append(self.portfolio.cash)
@@ -118,12 +115,11 @@ class _Loop:
     """One run of one strategy."""
 
     def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
-        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
-        listens = type(strategy).on_order_unfilled is not Strategy.on_order_unfilled
-        on_unfilled = strategy.on_order_unfilled if listens else None
-        broker = Broker(portfolio, setup, feed.symbols, strategy.on_order_filled, on_unfilled)
-        self.account = Account(portfolio, broker)
         self._strategy = strategy
+        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
+        self._shown = portfolio_view(portfolio)
+        broker = Broker(portfolio, setup, feed.symbols, self._callback("filled"), self._callback("unfilled"))
+        self.account = Account(portfolio, broker)
         self._feed = feed
         self._setup = setup
         self._on_decided = on_decided
@@ -137,6 +133,20 @@ class _Loop:
         self._day: date | None = None
         self._symbol: str | None = None
 
+    def _callback(self, event: str) -> OnOrder | None:
+        """Return a function that tells the strategy of an order; None if the strategy does not listen.
+
+        It raises OrderError if the strategy returns something that would be ignored.
+        """
+        name = f"on_order_{event}"
+        if getattr(type(self._strategy), name) is getattr(Strategy, name):
+            return None
+
+        def report(order: Order) -> None:
+            _refuse_answer(getattr(self._strategy, name)(order_view(order), self._shown), name)
+
+        return report
+
     def attempt(self, stage: Callable[P, None], *arguments: P.args, **keywords: P.kwargs) -> None:
         """Run one stage, unless the strategy has failed before; record the error if it fails."""
         if self.account.error is None:
@@ -147,7 +157,7 @@ class _Loop:
 
     def start(self) -> None:
         """Start the strategy, before the first session."""
-        answer = self._strategy.on_start(self._feed.symbols, self.account.portfolio)  # type: ignore[func-returns-value]
+        answer = self._strategy.on_start(self._feed.symbols, self._shown)  # type: ignore[func-returns-value]
         _refuse_answer(answer, "on_start")
 
     def run(self, block: Block) -> None:
@@ -158,11 +168,12 @@ class _Loop:
 
     def _session(self, block: Block, day: date, first: int, last: int) -> None:
         portfolio, broker = self.account.portfolio, self.account.broker
-        strategy, view, symbols = self._strategy, self._view, block.symbols
+        strategy, view, shown, symbols = self._strategy, self._view, self._shown, block.symbols
         self._before(block, day, first, last)
         if portfolio.orders:
             broker.trade(day, lambda symbol: _bar(block, symbol, first, last))
-        portfolio.prices.update(zip(symbols[first:last], block.close[first:last], strict=True))
+        dict.update(portfolio.prices, zip(symbols[first:last], block.close[first:last], strict=True))
+        portfolio.worth = None
         self._last_bars.update(dict.fromkeys(symbols[first:last], (self._number, day)))
         if broker.delisted:
             broker.relist(symbols[first:last])
@@ -171,7 +182,7 @@ class _Loop:
         try:
             for row in range(first, last):  # the only Python that runs per bar
                 view._row = row
-                action = on_data(day, symbols[row], view, portfolio)
+                action = on_data(day, symbols[row], view, shown)
                 if action is not None:
                     self._decide(action, day, symbols[row])
                 if getrefcount(view) != references:
@@ -179,11 +190,11 @@ class _Loop:
         except Exception:
             self._symbol = symbols[row]
             raise
-        if (actions := strategy.on_bar_end(day, portfolio)) is not None:
+        if (actions := strategy.on_bar_end(day, shown)) is not None:
             self._decide(actions, day, None)
         if self._schedule is not None:
             for rule in self._schedule.due(day, self._number):
-                if (actions := strategy.on_schedule(rule, day, portfolio)) is not None:
+                if (actions := strategy.on_schedule(rule, day, shown)) is not None:
                     self._decide(actions, day, None)
         if broker.books.is_borrowing:
             broker.call_margin(day)
@@ -241,7 +252,7 @@ class _Loop:
             if self._setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)
-        answer = self._strategy.on_finish(self.account.portfolio)  # type: ignore[func-returns-value]
+        answer = self._strategy.on_finish(self._shown)  # type: ignore[func-returns-value]
         _refuse_answer(answer, "on_finish")
 
     def _explained(self, error: Exception) -> StrategyError:

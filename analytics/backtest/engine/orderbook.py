@@ -6,19 +6,18 @@ import math
 from collections.abc import Callable
 from datetime import date
 
-from stockstream.analytics.backtest.engine.acceptance import OrderError
 from stockstream.analytics.backtest.engine.books import NOTHING
 from stockstream.analytics.backtest.engine.matching import start_trailing
 from stockstream.analytics.backtest.model import Order, Portfolio, Status
 
-OnUnfilled = Callable[[Order, Portfolio], None]
-"""Callback for each order that is cancelled, expires or is rejected."""
+OnOrder = Callable[[Order], None]
+"""Callback for an order that is filled, or that is cancelled, expires or is rejected."""
 
 
 class OrderBook:
     """Opens and ends orders. The open ones are in `portfolio.orders`, all of them in `log`."""
 
-    def __init__(self, portfolio: Portfolio, on_unfilled: OnUnfilled | None) -> None:
+    def __init__(self, portfolio: Portfolio, on_unfilled: OnOrder | None) -> None:
         self._portfolio = portfolio
         self._on_unfilled = on_unfilled
         self.log: list[Order] = []
@@ -51,10 +50,8 @@ class OrderBook:
             OrderError: the strategy's callback returned something that would be ignored.
         """
         order.status, order.end_reason, order.ended = status, reason, day
-        if self._on_unfilled is None:
-            return
-        if (answer := self._on_unfilled(order, self._portfolio)) is not None:
-            raise OrderError(f"on_order_unfilled returned {answer!r}, which has no effect: return orders from on_data")
+        if self._on_unfilled is not None:
+            self._on_unfilled(order)
 
     def cancel(self, orders: list[Order], reason: str, day: date) -> None:
         """Cancel open orders."""

@@ -10,6 +10,9 @@ from stockstream.analytics.backtest.model.portfolio import (
     Portfolio,
     Position,
     Transaction,
+    order_view,
+    portfolio_view,
+    position_view,
 )
 from stockstream.analytics.backtest.model.result import Costs, Curve, Note, Result
 from stockstream.analytics.backtest.model.setup import FORMER_NAMES, OPTIONS, Option, Setup, current_names
@@ -40,10 +43,13 @@ __all__ = [
     "current_names",
     "fixed_money",
     "make_view",
+    "order_view",
     "parameters_of",
     "parse_commission",
     "parse_slippage",
     "percent_of_equity",
+    "portfolio_view",
+    "position_view",
     "rebalance",
     "schedule_of",
     "strategies_in",

@@ -1,12 +1,14 @@
-"""The account: cash, positions, orders and trades. Strategies read it; only the engine changes it."""
+"""The account: cash, positions, orders and trades. Only the engine changes it; strategies receive a view of it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import date
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, cast
 
 from stockstream.analytics.backtest.model.orders import Order
+from stockstream.analytics.backtest.model.views import ReadOnlyDict, ReadOnlyList, View, view_class
 
 
 @dataclass(slots=True, eq=False)
@@ -109,12 +111,16 @@ class Portfolio:
     """Maximum gross exposure ÷ equity."""
     positions: dict[str, Position] = field(default_factory=dict)
     """Open position per symbol."""
-    closed_positions: list[ClosedPosition] = field(default_factory=list)
-    transactions: list[Transaction] = field(default_factory=list)
+    closed_positions: list[ClosedPosition] = field(default_factory=partial(ReadOnlyList, "closed_positions"))
+    transactions: list[Transaction] = field(default_factory=partial(ReadOnlyList, "transactions"))
     orders: list[Order] = field(default_factory=list)
     """Open orders, oldest first."""
-    prices: dict[str, float] = field(default_factory=dict)
+    prices: dict[str, float] = field(default_factory=partial(ReadOnlyDict, "prices"))
     """Last close per symbol that has traded so far."""
+    position_views: dict[str, Position] = field(default_factory=partial(ReadOnlyDict, "positions"))
+    """The positions as a strategy receives them."""
+    worth: tuple[float, float] | None = None
+    """Market value of the long and of the short positions (negative) at the last close; None if it must be computed."""
 
     def quantity(self, symbol: str) -> float:
         """Return the shares held of a symbol: 0 if none, negative if short."""
@@ -137,18 +143,75 @@ class Portfolio:
         return [order for order in self.orders if order.symbol == symbol]
 
     @property
+    def values(self) -> tuple[float, float]:
+        """The market value of the long positions and of the short ones (negative), at their last close.
+
+        It is computed once per session, so that sizes cost the same however many positions there are.
+        """
+        if self.worth is None:
+            prices, long, short = self.prices, 0.0, 0.0
+            for position in self.positions.values():
+                value = position.quantity * prices[position.symbol]
+                if value > 0:
+                    long += value
+                else:
+                    short += value
+            self.worth = long, short
+        return self.worth
+
+    @property
     def equity(self) -> float:
         """Cash plus all positions at their last close."""
-        prices = self.prices
-        return self.cash + sum([item.quantity * prices[item.symbol] for item in self.positions.values()])
+        long, short = self.values
+        return self.cash + long + short
 
     @property
     def exposure(self) -> float:
         """Gross market value: long positions plus the absolute value of short ones."""
-        prices = self.prices
-        return sum([abs(item.quantity) * prices[item.symbol] for item in self.positions.values()])
+        long, short = self.values
+        return long - short
 
     @property
     def buying_power(self) -> float:
         """Exposure that may be added: leverage × equity - exposure. With leverage 1 and no shorts it is the cash."""
         return self.leverage * self.equity - self.exposure
+
+
+_OrderView = view_class(Order, "OrderView")
+_PositionView = view_class(Position, "PositionView")
+_STORED = ("closed_positions", "positions", "prices", "price", "quantity", "transactions")
+"""What a view of a portfolio stores, so that reading it takes no detour."""
+
+
+class _PortfolioView(view_class(Portfolio, "PortfolioView", _STORED)):  # type: ignore[misc]
+    """A portfolio whose positions and orders are views, too."""
+
+    __slots__ = ()
+
+    def __init__(self, portfolio: Portfolio) -> None:
+        View.__init__(self, portfolio)
+        for name in _STORED:
+            stored = portfolio.position_views if name == "positions" else getattr(portfolio, name)
+            object.__setattr__(self, name, stored)
+
+    @property
+    def orders(self) -> list[Order]:
+        return ReadOnlyList("orders", [order_view(order) for order in self._original.orders])
+
+    def open_orders(self, symbol: str) -> list[Order]:
+        return [order_view(order) for order in self._original.open_orders(symbol)]
+
+
+def portfolio_view(portfolio: Portfolio) -> Portfolio:
+    """Return what a strategy receives: it always shows the portfolio as it is, and cannot be written."""
+    return cast(Portfolio, _PortfolioView(portfolio))
+
+
+def position_view(position: Position) -> Position:
+    """Return a view of a position that cannot be written."""
+    return cast(Position, _PositionView(position))
+
+
+def order_view(order: Order) -> Order:
+    """Return a view of an order that cannot be written."""
+    return cast(Order, _OrderView(order))

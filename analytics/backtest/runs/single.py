@@ -121,11 +121,11 @@ def result_of(
         },
         provenance=provenance,
         curve=curve,
-        closed_positions=portfolio.closed_positions,
+        closed_positions=list(portfolio.closed_positions),
         open_positions=[
             position.at_price(portfolio.prices[position.symbol]) for position in portfolio.positions.values()
         ],
-        transactions=portfolio.transactions,
+        transactions=list(portfolio.transactions),
         orders=account.broker.orders.log,
         costs=account.broker.books.costs,
         notes=account.broker.notes,
