@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from datetime import date
 
+from stockstream.analytics.backtest.engine.ledger import Booking
 from stockstream.analytics.backtest.model import (
     ClosedPosition,
     Costs,
@@ -28,6 +29,8 @@ class Books:
         self._portfolio = portfolio
         self.shorts = 0
         """Number of open short positions."""
+        self.bookings: list[Booking] = []
+        """The changes of the cash that are no fills."""
         self._commission = self._slippage = self._borrow = self._interest = 0.0
 
     @property
@@ -39,6 +42,12 @@ class Books:
     def costs(self) -> Costs:
         """Total costs so far."""
         return Costs(self._commission, self._slippage, self._borrow, self._interest)
+
+    def _book(self, day: date, symbol: str | None, kind: str, quantity: float, price: float, amount: float) -> None:
+        """Change the cash by an amount that is no fill."""
+        portfolio = self._portfolio
+        portfolio.cash += amount
+        self.bookings.append(Booking(day, symbol, kind, quantity, price, amount, len(portfolio.transactions)))
 
     def fill(self, order: Order, quantity: float, price: float, fee: float, slippage: float, day: date) -> None:
         """Book a fill; a fill that turns a long position short, or the reverse, closes one trade and opens another.
@@ -121,7 +130,7 @@ class Books:
     def close_out(self, symbol: str, quantity: float, price: float, day: date, reason: str) -> None:
         """Convert shares of a position (negative: short) into cash at a price, without a fill and its costs."""
         position = self._portfolio.positions[symbol]
-        self._portfolio.cash += quantity * price
+        self._book(day, symbol, reason, -quantity, price, quantity * price)
         self._portfolio.worth = None
         position.quantity -= quantity
         if quantity > 0:
@@ -154,17 +163,18 @@ class Books:
         if was_whole and abs(fraction) > NOTHING * abs(position.quantity):
             self.close_out(symbol, fraction, portfolio.prices[symbol], day, "split")
 
-    def dividend(self, symbol: str, amount: float) -> None:
+    def dividend(self, symbol: str, amount: float, day: date) -> None:
         """Credit a dividend of `amount` per share to a position from before the ex-date; a short position pays it."""
         position = self._portfolio.positions.get(symbol)
         if position is not None:
             position.dividends += position.quantity * amount
-            self._portfolio.cash += position.quantity * amount
+            self._book(day, symbol, "dividend", position.quantity, amount, position.quantity * amount)
 
-    def accrue(self, days: int, borrow_rate: float, interest_rate: float) -> None:
+    def accrue(self, day: date, days: int, borrow_rate: float, interest_rate: float) -> None:
         """Charge the borrow fee on short positions, valued at their last close, and the interest on negative cash.
 
         Args:
+            day: the session.
             days: calendar days since the last session.
             borrow_rate: annual fraction of the short positions' value.
             interest_rate: annual fraction of negative cash.
@@ -174,8 +184,8 @@ class Books:
             short = sum(-p.quantity * portfolio.prices[p.symbol] for p in portfolio.positions.values() if not p.is_long)
             cost = short * borrow_rate * days / YEAR
             self._borrow += cost
-            portfolio.cash -= cost
+            self._book(day, None, "borrow fee", 0.0, 0.0, -cost)
         if portfolio.cash < 0:
             cost = -portfolio.cash * interest_rate * days / YEAR
             self._interest += cost
-            portfolio.cash -= cost
+            self._book(day, None, "interest", 0.0, 0.0, -cost)

@@ -15,12 +15,14 @@ import numpy as np
 
 from stockstream.analytics.backtest.engine.acceptance import OrderError
 from stockstream.analytics.backtest.engine.broker import Broker
+from stockstream.analytics.backtest.engine.ledger import ledger_of
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.engine.orderbook import OnOrder
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import (
     Action,
     Curve,
+    LedgerEntry,
     Order,
     Portfolio,
     Setup,
@@ -58,6 +60,11 @@ class Account:
     def curve(self) -> Curve:
         """The account at the close of each session."""
         return Curve(self.dates, *(np.array(values) for values in (self.equity, self.cash, self.long, self.short)))
+
+    @property
+    def ledger(self) -> list[LedgerEntry]:
+        """Every change of the cash; empty if the run ended before the first session."""
+        return ledger_of(self.portfolio, self.broker.books.bookings, self.dates[0]) if self.dates else []
 
     def record(self, day: date) -> None:
         """Append the account's value at the close of a session."""
@@ -204,7 +211,7 @@ class _Loop:
         """Apply accrued costs, delistings, splits and dividends, before the session opens."""
         broker, setup = self.account.broker, self._setup
         if self._day is not None and broker.books.is_borrowing:
-            broker.books.accrue((day - self._day).days, setup.borrow_rate, setup.interest_rate)
+            broker.books.accrue(day, (day - self._day).days, setup.borrow_rate, setup.interest_rate)
         self._day = day
         self._number += 1
         self._delist(day)
@@ -214,7 +221,7 @@ class _Loop:
             if ratio != 1 and symbol in self.account.portfolio.prices:
                 broker.split(symbol, ratio, day)
             if dividend := float(block.prices["dividend"][row]):
-                broker.books.dividend(symbol, dividend)
+                broker.books.dividend(symbol, dividend, day)
 
     def _delist(self, day: date) -> None:
         """Delist the symbols that have left the lists of companies, or have had no bar for too long.

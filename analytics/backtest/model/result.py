@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stockstream.analytics.backtest.model.orders import Order
 from stockstream.analytics.backtest.model.portfolio import ClosedPosition, OpenPosition, Transaction
@@ -28,6 +28,26 @@ class Curve:
     """Market value of short positions, negative."""
     benchmark: NDArray[np.float64] | None = None
     """The benchmark's close, dividends reinvested; NaN before its first bar."""
+
+
+class LedgerEntry(NamedTuple):
+    """A change of the cash. The amounts add up to the cash."""
+
+    date: date
+    symbol: str | None
+    """None for what concerns the whole account: initial capital, borrow fee, interest."""
+    kind: str
+    """initial capital, buy, sell, dividend, split (a fraction of a share), delisted, borrow fee or interest."""
+    quantity: float
+    """Shares: those bought (negative: sold), or those on which a dividend is paid."""
+    price: float
+    """Money per share."""
+    commission: float
+    """Money, contained in `amount`."""
+    amount: float
+    """Change of the cash, negative if paid."""
+    cash: float
+    """Cash after the change."""
 
 
 @dataclass(frozen=True)
@@ -72,3 +92,5 @@ class Result:
     """Split-adjusted closes per day of the symbols with the largest profits and losses, for charts."""
     orders: list[Order] = field(default_factory=list)
     """All orders in the order of their ids: filled, cancelled, expired, rejected and still open."""
+    ledger: list[LedgerEntry] = field(default_factory=list)
+    """Every change of the cash, in order: fills, dividends, delistings, borrow fees, …"""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from stockstream.analytics.backtest.model import ClosedPosition, Curve, Order, Result, Transaction
+from stockstream.analytics.backtest.model import ClosedPosition, Curve, LedgerEntry, Order, Result, Transaction
 from stockstream.analytics.backtest.report.charts import PriceHistory
 from stockstream.analytics.backtest.report.page import render
 from stockstream.analytics.backtest.report.tables import types_of, write_table
@@ -18,7 +18,7 @@ ORDER_COLUMNS = {"id": "BIGINT", "symbol": "VARCHAR", "kind": "VARCHAR"} | types
 
 
 def write_result(result: Result, folder: Path) -> list[Path]:
-    """Write report.html, result.json, and trades, transactions, orders and equity as CSV and Parquet.
+    """Write report.html, result.json, and trades, transactions, orders, ledger and equity as CSV and Parquet.
 
     Return the paths.
 
@@ -30,6 +30,7 @@ def write_result(result: Result, folder: Path) -> list[Path]:
     paths = write_table(trades, types_of(ClosedPosition), folder / "trades")
     paths += write_table(fills, types_of(Transaction), folder / "transactions")
     paths += write_table([_row(order) for order in result.orders], ORDER_COLUMNS, folder / "orders")
+    paths += write_table([entry._asdict() for entry in result.ledger], types_of(LedgerEntry), folder / "ledger")
     paths += _write_equity(result.curve, folder)
     prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
     try:

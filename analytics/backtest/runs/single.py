@@ -127,6 +127,7 @@ def result_of(
         ],
         transactions=list(portfolio.transactions),
         orders=account.broker.orders.log,
+        ledger=account.ledger,
         costs=account.broker.books.costs,
         notes=account.broker.notes,
         metrics=metrics_of(account, curve, setup),

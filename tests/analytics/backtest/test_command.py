@@ -16,8 +16,8 @@ from tests.analytics.backtest._command import DAYS, assert_refused, fetch, rows_
 from tests.s3_server import S3Server
 
 FILES = [
-    "equity.csv", "equity.parquet", "orders.csv", "orders.parquet", "report.html", "result.json", "trades.csv",
-    "trades.parquet", "transactions.csv", "transactions.parquet",
+    "equity.csv", "equity.parquet", "ledger.csv", "ledger.parquet", "orders.csv", "orders.parquet", "report.html",
+    "result.json", "trades.csv", "trades.parquet", "transactions.csv", "transactions.parquet",
 ]  # fmt: skip
 
 

@@ -6,6 +6,7 @@ The second set of books uses only the bars and the result's transactions.
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any
@@ -229,6 +230,32 @@ def assert_reconciles(result: Result, days: list[tuple[date, dict[str, Bar]]], s
             assert books.interest == books.borrow == 0
         previous = today
     assert_sums(result, books)
+    assert_ledger(result, books)
+
+
+def assert_ledger(result: Result, books: Books) -> None:
+    """The amounts add up to the cash, to the last digit: at the end, and at each close."""
+    cash = 0.0
+    for entry in result.ledger:
+        cash += entry.amount
+        assert entry.cash == cash
+    assert result.curve.cash[-1] == cash
+    closes = {entry.date: entry.cash for entry in result.ledger}
+    expected = None
+    for session, value in zip(result.curve.dates, result.curve.cash.tolist(), strict=True):
+        expected = closes.get(session, expected)
+        assert value == expected
+    fills = [(one.date, one.symbol, one.quantity) for one in result.ledger if one.kind in ("buy", "sell")]
+    assert fills == [(one.date, one.symbol, one.quantity) for one in result.transactions]
+    sums: dict[str, float] = defaultdict(float)
+    for entry in result.ledger:
+        sums[entry.kind] += entry.amount
+    assert -sums["borrow fee"] == pytest.approx(books.borrow, abs=1e-9)
+    assert -sums["interest"] == pytest.approx(books.interest, abs=1e-9)
+    dividends = sum(one.dividends for one in [*result.closed_positions, *result.open_positions])
+    assert sums["dividend"] == pytest.approx(dividends, abs=1e-9)
+    known = {"initial capital", "buy", "sell", "dividend", "split", "delisted", "borrow fee", "interest"}
+    assert sums.keys() <= known
 
 
 def assert_sums(result: Result, books: Books) -> None:
