@@ -74,6 +74,11 @@ def _print_result(result: Result) -> None:
             out.print(f"  {label:<30}{text:>14}")
     if result.metrics:
         out.print(f"\n  {'Costs':<30}{FORMATS['money'](result.metrics['costs']):>14}\n")
+    if positions := result.open_positions:
+        shown = ", ".join(f"{one.symbol} {one.quantity:,g}" for one in positions[:SHOWN])
+        more = f" and {len(positions) - SHOWN} more" if len(positions) > SHOWN else ""
+        value = FORMATS["money"](sum(one.value for one in positions))
+        out.print(f"open at the end, worth {value} at the last close, and not among the trades: {shown}{more}")
     for note in result.notes[:SHOWN]:
         out.print(f"{note.date} {note.symbol or ''}: {note.text}")
     if len(result.notes) > SHOWN:

@@ -142,6 +142,15 @@ class Books:
         if self._is_nothing(position):
             self._close(position, day, reason)
 
+    def rename(self, symbol: str, new: str) -> None:
+        """Move a position and the last close of a symbol to its new code."""
+        portfolio = self._portfolio
+        dict.__setitem__(portfolio.prices, new, portfolio.prices[symbol])
+        if (position := portfolio.positions.pop(symbol, None)) is not None:
+            position.symbol = new
+            portfolio.positions[new] = position
+            dict.__setitem__(portfolio.position_views, new, dict.pop(portfolio.position_views, symbol))
+
     def split(self, symbol: str, ratio: float, day: date) -> None:
         """Convert each share into `ratio` shares before the session.
 

@@ -13,10 +13,10 @@ from stockstream.analytics.backtest.engine.books import NOTHING, Books
 from stockstream.analytics.backtest.engine.changes import Changes
 from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
+from stockstream.analytics.backtest.engine.notes import Notes
 from stockstream.analytics.backtest.engine.orderbook import OnOrder, OrderBook
 from stockstream.analytics.backtest.model import (
     Action,
-    Note,
     Order,
     Portfolio,
     Setup,
@@ -55,11 +55,11 @@ class Broker:
         """Shares filled per symbol in this session, if volume is limited."""
         self.delisted: set[str] = set()
         """Symbols that count as delisted."""
-        self._noted: set[tuple[str, str]] = set()
-        """Symbols and texts of the notes that are reported only once."""
         self.books = Books(portfolio)
         self._funds = Funds(portfolio, setup, self.books)
-        self.notes: list[Note] = []
+        self.notes = Notes()
+        self.shares: dict[str, float] = {}
+        """Shares of the day per adjusted share at the last bar of each symbol, if prices are adjusted."""
 
     def submit(self, action: Action, symbol: str | None, day: date) -> None:
         """Accept a strategy's action for a symbol, decided after the close of a session.
@@ -72,21 +72,21 @@ class Broker:
         if symbol not in self._symbols:
             raise OrderError(f"an order for {symbol}, which has no bar in this run: is it one of the symbols?")
         if symbol not in self._portfolio.prices:
-            self._note_once(day, symbol, "order rejected: the symbol has had no bar so far", "the first of them")
+            self.notes.once(day, symbol, "order rejected: the symbol has had no bar so far", "the first of them")
             self._reject(action, symbol, "the symbol has had no bar so far", day)
         elif symbol in self.delisted:
-            self.notes.append(Note(day, symbol, "order rejected: the symbol is delisted"))
+            self.notes.count(day, symbol, "order rejected: the symbol is delisted")
             self._reject(action, symbol, "the symbol is delisted", day)
         elif action.verb is Verb.cancel:
             self._cancel(action, symbol, day)
         elif action.verb is Verb.change or action.verb is Verb.exits:
             change = self._changes.change if action.verb is Verb.change else self._changes.set_exits
             if text := change(action, symbol, day):
-                self._note_once(day, symbol, text, "the first of them")
+                self.notes.once(day, symbol, text, "the first of them")
         elif action.quantity is None:
             self.close(symbol, day, tag=action.tag)
         elif action.verb is Verb.order and action.quantity == 0:
-            self._note_once(day, symbol, "an order for 0 shares is no order", "the first of them")
+            self.notes.once(day, symbol, "an order for 0 shares is no order", "the first of them")
         else:
             if action.verb is not Verb.order:
                 action = replace(action, quantity=self._changes.missing(action, symbol, day))
@@ -106,7 +106,7 @@ class Broker:
         """Cancel the open orders that an action means; note if there is none with its id or tag."""
         orders = self.orders.of(action.order, symbol)
         if action.order is not None and not orders:
-            self._note_once(day, symbol, f"no open order {action.order!r} to cancel", "the first of them")
+            self.notes.once(day, symbol, f"no open order {action.order!r} to cancel", "the first of them")
         self.orders.cancel(orders, "by the strategy", day)
 
     def close(self, symbol: str, day: date, reason: str = "", tag: str | None = None) -> None:
@@ -158,18 +158,12 @@ class Broker:
         """Return whether orders can be filled at the prices of a bar; if not, they wait, with a note."""
         if not bar.is_possible:
             prices = f"open {bar.open:g}, high {bar.high:g}, low {bar.low:g}, close {bar.close:g}"
-            self._note_once(day, symbol, "the prices of a bar contradict each other, orders wait", prices)
+            self.notes.once(day, symbol, "the prices of a bar contradict each other, orders wait", prices)
             return False
         if bar.volume == 0 and self._setup.zero_volume == "wait":
-            self._note_once(day, symbol, "the volume of a bar is 0, orders wait", "zero_volume=fill fills them")
+            self.notes.once(day, symbol, "the volume of a bar is 0, orders wait", "zero_volume=fill fills them")
             return False
         return True
-
-    def _note_once(self, day: date, symbol: str, text: str, detail: str) -> None:
-        """Append a note, unless there is one with the same text for the symbol."""
-        if (symbol, text) not in self._noted:
-            self._noted.add((symbol, text))
-            self.notes.append(Note(day, symbol, f"{text} ({detail})"))
 
     def _insert(self, order: Order, fill: Match | None, bar: Prices, due: list[Due], since: int) -> None:
         """Insert the fill of an order into the possible fills after the first `since`.
@@ -188,23 +182,24 @@ class Broker:
             return ()
         slippage, mark = 0.0, price
         if self._slippage is not None and order.limit is None:
-            slippage = self._slippage(abs(quantity), price, bar.volume)
+            volume = None if bar.volume is None else bar.volume * bar.shares
+            slippage = bar.shares * self._slippage(abs(quantity) * bar.shares, price / bar.shares, volume)
             slippage = slippage if quantity > 0 else min(slippage, price)
             price += slippage if quantity > 0 else -slippage
-        fee = self._commission(abs(quantity), price)
+        fee = self._commission(abs(quantity) * bar.shares, price / bar.shares)
         refusal = self._funds.refusal(order.symbol, quantity, price, fee)
         if (
             refusal
             and order.is_target
-            and (fewer := self._funds.affordable(order.symbol, quantity, price, self._commission))
+            and (fewer := self._funds.affordable(order.symbol, quantity, price, bar.shares, self._commission))
         ):
             quantity, refusal = fewer, None
-            fee = self._commission(abs(quantity), price)
+            fee = self._commission(abs(quantity) * bar.shares, price / bar.shares)
             order.quantity = order.filled + quantity
         if refusal:
             self.orders.end(order, Status.rejected, refusal, day)
             side = "buy" if quantity > 0 else "sell"
-            self.notes.append(Note(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}"))
+            self.notes.count(day, order.symbol, f"order to {side} {abs(quantity):,g} rejected: {refusal}")
             return ()
         before = self._portfolio.quantity(order.symbol)
         self.books.fill(order, quantity, price, fee, slippage * abs(quantity), day)
@@ -234,7 +229,7 @@ class Broker:
                 return 0
             quantity = math.copysign(min(abs(quantity), abs(position)), quantity)
         if self._setup.volume_limit is not None and bar.volume is None:
-            self._note_once(day, order.symbol, "the volume of a bar is unknown", "it limits nothing")
+            self.notes.once(day, order.symbol, "the volume of a bar is unknown", "it limits nothing")
         elif self._setup.volume_limit is not None and bar.volume is not None and bar.volume != math.inf:
             available = math.floor(self._setup.volume_limit * bar.volume) - self._traded.get(order.symbol, 0)
             quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
@@ -246,7 +241,7 @@ class Broker:
         equity, exposure = portfolio.equity, portfolio.exposure
         if equity < setup.maintenance_margin * exposure:
             text = f"margin call: equity of {equity:,.2f} for an exposure of {exposure:,.2f}"
-            self.notes.append(Note(day, None, text))
+            self.notes.add(day, None, text)
             for symbol in list(portfolio.positions):
                 self.close(symbol, day, "margin call")
 
@@ -256,8 +251,29 @@ class Broker:
         self.cancel(symbol, "delisted", day)
         if shares := self._portfolio.quantity(symbol):
             price = self._portfolio.prices[symbol]
-            self.notes.append(Note(day, symbol, f"delisted after {last}: {shares:,g} shares closed at {price:,g}"))
+            self.notes.add(day, symbol, f"delisted after {last}: {shares:,g} shares closed at {price:,g}")
             self.books.close_out(symbol, shares, price, day, "delisted")
+
+    def rename(self, symbol: str, new: str, day: date) -> bool:
+        """Move the position and the orders of a symbol to its new code; return whether that was possible.
+
+        The position stays under the former code if the new one has no bar in this run, or if the account holds another
+        position under it.
+        """
+        shares = self._portfolio.quantity(symbol)
+        if new not in self._symbols or self._portfolio.quantity(new):
+            if shares:
+                why = "has another position" if new in self._symbols else "is not among the symbols of this run"
+                self.notes.add(
+                    day, symbol, f"the code is now {new}, which {why}: {shares:,g} shares stay at their last close"
+                )
+            return False
+        if shares or self._portfolio.open_orders(symbol):
+            text = f"the code is now {new}: {shares:,g} shares and the open orders go on under it"
+            self.notes.add(day, symbol, text)
+        self.books.rename(symbol, new)
+        self.orders.rename(symbol, new)
+        return True
 
     def relist(self, symbols: Iterable[str]) -> None:
         """Accept orders again for symbols that have a bar."""
@@ -268,7 +284,8 @@ class Broker:
         for symbol in list(self._portfolio.positions):
             self.close(symbol, day, reason)
             price = self._portfolio.prices[symbol]
-            self._fill(self._portfolio.orders[-1], price, Prices(price, price, price, price, math.inf), day)
+            bar = Prices(price, price, price, price, math.inf, self.shares.get(symbol, 1.0))
+            self._fill(self._portfolio.orders[-1], price, bar, day)
         self.orders.cancel(list(self._portfolio.orders), reason, day)
 
     def split(self, symbol: str, ratio: float, day: date) -> None:

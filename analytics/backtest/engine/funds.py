@@ -53,16 +53,17 @@ class Funds:
         return f"exposure would be {exposure:,.2f}, and {setup.leverage:g} x equity is {setup.leverage * equity:,.2f}"
 
     def affordable(
-        self, symbol: str, quantity: float, price: float, commission: Callable[[float, float], float]
+        self, symbol: str, quantity: float, price: float, ratio: float, commission: Callable[[float, float], float]
     ) -> float:
         """Return the largest whole number of shares, up to `quantity`, that the account can pay for; negative to sell.
 
-        The slippage of the whole quantity is in `price`, so that the result is never too large.
+        `ratio` is the number of shares of the day per share, for the commission. The slippage of the whole quantity is
+        in `price`, so that the result is never too large.
         """
         side = math.copysign(1, quantity)
 
         def is_refused(shares: int) -> bool:
-            return self.refusal(symbol, side * shares, price, commission(shares, price)) is not None
+            return self.refusal(symbol, side * shares, price, commission(shares * ratio, price / ratio)) is not None
 
         shares = range(1, math.ceil(abs(quantity)))
         return side * bisect_left(shares, True, key=is_refused)

@@ -133,6 +133,8 @@ class _Loop:
         self._view = make_view(feed.names)
         self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
         self._schedule = schedule_of(strategy, feed.calendar)
+        self._renames = list(reversed(feed.renames))
+        self._loose_actions = list(reversed(feed.loose_actions))
         self._number = 0
         """Number of the session."""
         self._last_bars: dict[str, tuple[int, date]] = {}
@@ -182,6 +184,8 @@ class _Loop:
         dict.update(portfolio.prices, zip(symbols[first:last], block.close[first:last], strict=True))
         portfolio.worth = None
         self._last_bars.update(dict.fromkeys(symbols[first:last], (self._number, day)))
+        if block.shares is not None:
+            broker.shares.update(zip(symbols[first:last], block.shares[first:last], strict=True))
         if broker.delisted:
             broker.relist(symbols[first:last])
         row, on_data = first, strategy.on_data
@@ -214,14 +218,28 @@ class _Loop:
             broker.books.accrue(day, (day - self._day).days, setup.borrow_rate, setup.interest_rate)
         self._day = day
         self._number += 1
+        while self._renames and self._renames[-1].date <= day:
+            self._rename(day)
+        while self._loose_actions and self._loose_actions[-1].date <= day:
+            _, symbol, dividend, ratio = self._loose_actions.pop()
+            self._act(symbol, dividend, ratio, day)
         self._delist(day)
-        actions = block.actions
+        actions, values = block.actions, block.prices
         for row in actions[bisect_left(actions, first) : bisect_left(actions, last)] if actions else ():
-            symbol, ratio = block.symbols[row], float(block.prices["split_ratio"][row])
-            if ratio != 1 and symbol in self.account.portfolio.prices:
-                broker.split(symbol, ratio, day)
-            if dividend := float(block.prices["dividend"][row]):
-                broker.books.dividend(symbol, dividend, day)
+            self._act(block.symbols[row], float(values["dividend"][row]), float(values["split_ratio"][row]), day)
+
+    def _act(self, symbol: str, dividend: float, ratio: float, day: date) -> None:
+        """Credit a split and a dividend to the position in a symbol, if it has been traded before."""
+        if ratio != 1 and symbol in self.account.portfolio.prices:
+            self.account.broker.split(symbol, ratio, day)
+        if dividend:
+            self.account.broker.books.dividend(symbol, dividend, day)
+
+    def _rename(self, day: date) -> None:
+        """Move what the account has in the next symbol whose code has changed to its new code."""
+        _, symbol, new = self._renames.pop()
+        if symbol in self._last_bars and self.account.broker.rename(symbol, new, day):
+            self._last_bars[new] = self._last_bars[symbol]
 
     def _delist(self, day: date) -> None:
         """Delist the symbols that have left the lists of companies, or have had no bar for too long.
@@ -322,4 +340,5 @@ def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:
         prices["low"].item(row),
         block.close[row],
         None if math.isnan(volume) else volume,
+        1.0 if block.shares is None else block.shares[row],
     )

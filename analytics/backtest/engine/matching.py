@@ -32,6 +32,8 @@ class Prices(NamedTuple):
     low: float
     close: float
     volume: float | None
+    shares: float = 1.0
+    """Shares of the day that one share stands for, if prices are adjusted: costs and the volume count these."""
 
     @property
     def is_possible(self) -> bool:

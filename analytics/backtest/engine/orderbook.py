@@ -60,6 +60,13 @@ class OrderBook:
         if orders:
             self.remove_ended()
 
+    def rename(self, symbol: str, new: str) -> None:
+        """Move the open orders of a symbol to its new code."""
+        for order in self._portfolio.open_orders(symbol):
+            order.symbol = new
+        if symbol in self._bound:
+            self._bound.add(new)
+
     def remove_ended(self) -> None:
         """Remove the orders that are no longer open from the open ones."""
         self._portfolio.orders = [order for order in self._portfolio.orders if order.status is Status.open]

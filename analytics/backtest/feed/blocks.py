@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -17,11 +17,17 @@ from numpy.typing import NDArray
 from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
 from stockstream.sql.errors import UsageError
 
+if TYPE_CHECKING:
+    from stockstream.analytics.backtest.feed.events import LooseAction, Rename
+
 EPOCH = date(1970, 1, 1).toordinal()
 PRICES = ("open", "high", "low", "close", "volume")
 """The columns of the bar in each row. Prices are never NULL, as an unknown price is the close; an unknown volume is."""
 ACTIONS = ("dividend", "split_ratio")
 """Further columns of each row, if splits and dividends are credited to positions."""
+SHARES = ("_shares", "_volume")
+"""Further columns of each row, if prices are adjusted: the shares of the day that one adjusted share stands for (those
+that dividends have bought included), and the volume in adjusted shares."""
 
 
 class Rows(Protocol):
@@ -30,7 +36,8 @@ class Rows(Protocol):
     def __call__(self) -> Iterable[pa.RecordBatch]:
         """Return the rows, ordered by date and symbol.
 
-        Columns: date, symbol, `PRICES`, `ACTIONS` if they are credited to positions, and the strategy's columns.
+        Columns: date, symbol, `PRICES`, `ACTIONS` if they are credited to positions, `SHARES` if prices are adjusted,
+        and the strategy's columns.
         """
 
 
@@ -51,6 +58,10 @@ class Feed:
     """Last days of the listings per symbol that was taken off the exchange, in order."""
     calendar: Callable[[], Sequence[date]] = tuple
     """Returns the sessions of the exchange, in order; called before the rows are read."""
+    renames: Sequence[Rename] = ()
+    """Changes of the codes of symbols, in order."""
+    loose_actions: Sequence[LooseAction] = ()
+    """Splits and dividends to credit on days without a close, in order."""
     aliases: Mapping[str, str] = field(default_factory=dict)
     """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
@@ -109,7 +120,12 @@ class Block:
         self.close: list[float] = numbers(rows, "close").tolist()
         self.columns = Columns(rows, aliases)
         self.prices = {name: numbers(rows, name) for name in PRICES}
-        self.prices["volume"] = np.where(_is_null(rows.column("volume")), np.nan, self.prices["volume"])
+        self.shares: list[float] | None = None
+        """Shares of the day per adjusted share; None if prices are those of the day."""
+        volume = "volume"
+        if SHARES[0] in rows.schema.names:
+            self.shares, volume = numbers(rows, SHARES[0]).tolist(), SHARES[1]
+        self.prices["volume"] = np.where(_is_null(rows.column(volume)), np.nan, numbers(rows, volume))
         self.actions: list[int] = []
         """Numbers of the rows that have a split or a dividend."""
         if "split_ratio" in rows.schema.names:

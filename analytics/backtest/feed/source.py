@@ -14,8 +14,9 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import paths_of
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, between, in_days, is_one_of
-from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, Feed
+from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, SHARES, Feed
 from stockstream.analytics.backtest.feed.derived import FACTORS, Derived, scale
+from stockstream.analytics.backtest.feed.events import listings, loose_actions
 from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import Unit, units_of
@@ -44,8 +45,8 @@ class Inventory:
     """Whether any of the symbols has a split or a dividend."""
     silent: dict[str, int]
     """Number of sessions of `src` in the range after the last bar, per symbol that has none at the end of the range."""
-    delistings: dict[str, list[date]]
-    """Last days of the listings of each symbol that was taken off the exchange, as `metadata` has them."""
+    has_loose_actions: bool
+    """Whether any of the symbols has a split or a dividend on a day without a close."""
 
 
 def open_feed(
@@ -112,13 +113,18 @@ def open_feed(
         views = [adjusted_view(con, src, part) for part in parts]
         texts = [derived.add_to(con, text, view, all_units) for text, view in zip(texts, views, strict=True)]
     in_range = " AND ".join(in_days(setup)) or "true"
+    delistings, renames = listings(con, inventory.symbols)
+    credits = inventory.has_loose_actions and setup.prices == "as_traded"
+    loose = loose_actions(con, setup, src, inventory.symbols) if credits else []
     return Feed(
         rows=partial(by_session, con, [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]),
         names=(*names, *derived_names.values()),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
         silent=inventory.silent,
-        delistings=inventory.delistings,
+        delistings=delistings,
+        renames=renames,
+        loose_actions=loose,
         calendar=partial(_calendar, con),
         aliases=aliases | derived_names,
         versions={request.name: request.indicator.macro for request in requests},
@@ -176,9 +182,12 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
             raise UsageError(f"{src} cannot be traded: it has no {', '.join(missing)}")
         has_action = "dividend <> 0 OR split_ratio <> 1" if set(ACTIONS) <= set(names) else "false"
         rows = con.execute(
-            f"SELECT symbol, min(date), max(date), count(*) FILTER ({in_range}), "
-            f"coalesce(bool_or({has_action}), false), count(*), max(date) FILTER ({in_range}) "
-            f"FROM {src} WHERE {where} AND isfinite(close) GROUP BY symbol ORDER BY symbol"
+            "SELECT symbol, min(date) FILTER (has_close), max(date) FILTER (has_close), "
+            f"count(*) FILTER (has_close AND {in_range}), coalesce(bool_or(has_action), false), "
+            f"count(*) FILTER (has_close), max(date) FILTER (has_close AND {in_range}), "
+            "coalesce(bool_or(has_action AND NOT has_close), false) "
+            f"FROM (SELECT symbol, date, coalesce(isfinite(close), false) AS has_close, {has_action} AS has_action "
+            f"FROM {src} WHERE {where}) GROUP BY symbol HAVING bool_or(has_close) ORDER BY symbol"
         ).fetchall()
         newest, sessions = con.execute(
             f"SELECT (SELECT max(date) FROM {src} WHERE {in_range}), "
@@ -199,7 +208,7 @@ def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
         sessions,
         any(row[4] for row in rows_in_range),
         _silent(con, src, in_range, {row[0]: row[6] for row in rows_in_range if row[6] < newest}),
-        _delistings(con, [row[0] for row in rows_in_range]),
+        any(row[7] for row in rows_in_range),
     )
 
 
@@ -211,24 +220,6 @@ def _silent(con: DuckDBPyConnection, src: str, in_range: str, last_bars: Mapping
     rows = con.execute(f"SELECT DISTINCT date FROM {src} WHERE date > DATE '{first}' AND {in_range}").fetchall()
     days = sorted(day for (day,) in rows)
     return {symbol: len(days) - bisect_right(days, last) for symbol, last in last_bars.items()}
-
-
-def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, list[date]]:
-    """Return the last days of the listings per symbol, if the connection has a view `metadata`.
-
-    A period that another one of the same symbol continues is no delisting.
-    """
-    try:
-        rows = con.execute(
-            "SELECT symbol, list(valid_to ORDER BY valid_to) FROM ("
-            "SELECT symbol, valid_to, lead(valid_from) OVER (PARTITION BY symbol ORDER BY valid_from) AS next "
-            "FROM metadata WHERE list_contains($symbols, symbol)) "
-            "WHERE valid_to IS NOT NULL AND (next IS NULL OR next > valid_to + 1) GROUP BY symbol",
-            {"symbols": list(symbols)},
-        )
-        return dict(rows.fetchall())
-    except duckdb.CatalogException:
-        return {}
 
 
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
@@ -259,6 +250,7 @@ def _query(
     It also returns the columns `factors`.
     """
     price_columns, extra, source = {name: name for name in PRICES}, [], src
+    shares: list[str] = []
     if inventory.has_actions:
         source = adjusted_view(con, src, symbols or inventory.symbols)
         if setup.prices == "as_traded":
@@ -266,7 +258,9 @@ def _query(
                 {name: f"traded_{name}" for name in PRICES},
                 [*ACTIONS, "price_factor", "split_factor"],
             )
-    keep = [*price_columns.values(), *extra]
+        else:
+            shares = ["price_factor", "traded_volume"]
+    keep = [*price_columns.values(), *extra, *shares]
     if requests:
         # Decided by the number of all symbols, so that every group of symbols is computed the same way.
         stream = len(inventory.symbols) > FEW
@@ -280,6 +274,9 @@ def _query(
         selected.append(f"CAST({value} AS DOUBLE) AS {name}")
     selected.append(f"{price_columns['close']}{' * price_factor' if extra else ''} AS {ADJUSTED_CLOSE}")
     selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if extra]
+    if shares:
+        values = ("price_factor", "traded_volume / price_factor")
+        selected += [f"CAST({value} AS DOUBLE) AS {name}" for value, name in zip(values, SHARES, strict=True)]
     selected += factors
     selected += [_scaled(request.name, units.get(request.name)) for request in requests]
     return f"SELECT {', '.join(selected)} FROM ({text})"

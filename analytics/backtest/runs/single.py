@@ -129,7 +129,7 @@ def result_of(
         orders=account.broker.orders.log,
         ledger=account.ledger,
         costs=account.broker.books.costs,
-        notes=account.broker.notes,
+        notes=account.broker.notes.all(),
         metrics=metrics_of(account, curve, setup),
         error=str(account.error) if account.error else None,
     )

@@ -256,7 +256,8 @@ def test_a_symbol_that_left_the_lists_is_delisted_at_once() -> None:
     """The view `metadata` has the end of the listing before the symbol has been without bars for 21 sessions."""
     con = analytics.connect("no-lake")
     con.register(SRC, table(GONE + "\n" + of("BBB", "2 1 1 1 1 9 \n 5 1 1 1 1 9")))
-    listed = f"SELECT 'AAA' AS symbol, DATE '{day(1)}' AS valid_from, DATE '{day(4)}' AS valid_to"
+    period = f"'AAA' AS symbol, DATE '{day(1)}' AS valid_from, DATE '{day(4)}' AS valid_to"
+    listed = f"SELECT {period}, CAST(NULL AS VARCHAR) AS renamed_to"
     con.execute(f"CREATE OR REPLACE TEMP VIEW metadata AS {listed}")
     result = backtest(Scripted({2: Action.buy(10)}), con=con, src=SRC, **FREE)
     assert notes(result) == [(5, "AAA", f"delisted after {day(4)}: 10 shares closed at 8")]
