@@ -35,9 +35,17 @@ from stockstream.analytics.backtest.model import (
 )
 
 if TYPE_CHECKING:
-    from stockstream.analytics.backtest.runs import backtest, search, verify, walk_forward
+    from stockstream.analytics.backtest.runs import (
+        backtest,
+        monte_carlo,
+        pyfolio_frames,
+        sample,
+        search,
+        verify,
+        walk_forward,
+    )
 
-RUNS = ("backtest", "search", "verify", "walk_forward")
+RUNS = ("backtest", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
@@ -52,8 +60,11 @@ __all__ = [
     "Transaction",
     "backtest",
     "fixed_money",
+    "monte_carlo",
     "percent_of_equity",
+    "pyfolio_frames",
     "rebalance",
+    "sample",
     "search",
     "verify",
     "volatility_target",

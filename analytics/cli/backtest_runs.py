@@ -1,155 +1,85 @@
-"""Runs and output of `stockstream backtest`: a single run, a search, a walk-forward analysis, a look-ahead check."""
+"""Runs and output of `stockstream backtest`: a single run, and a check for look-ahead."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.table import Table
-
 from stockstream.analytics.backtest.engine import StrategyError
 from stockstream.analytics.backtest.model import Result
-from stockstream.analytics.backtest.report import (
-    FORMATS,
-    GROUPS,
-    MAX_CHARTS,
-    to_json,
-    types_in,
-    write_result,
-    write_table,
-)
-from stockstream.analytics.backtest.runs import LUCK, Run, Trial, backtest, make_strategy, search, verify, walk_forward
+from stockstream.analytics.backtest.report import figure_text, to_json, write_result
+from stockstream.analytics.backtest.runs import Run, backtest, make_strategy, verify, write_pyfolio
+from stockstream.analytics.backtest.stats import GROUPS, cautions
 from stockstream.analytics.cli.options import progress
 from stockstream.analytics.cli.screen import Screen
-from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.errors import StockStreamError
 
 WIDE = 160
 """Width of the output in characters if standard output is not a terminal."""
 SHOWN = 10
 """Maximum number of rows of a table on the screen; the files have all rows."""
-COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", "win_rate")
-"""Metrics shown per run of a search, besides the one that ranks them."""
 
 
 class LooksAhead(StockStreamError):
     """A strategy's decisions depend on later bars."""
 
 
-def run_once(run: Run, folder: Path, as_json: bool) -> None:
+def run_once(run: Run, folder: Path, export: bool, as_json: bool) -> None:
     """Run a strategy once; write and print the result.
+
+    Args:
+        run: the strategy and its settings.
+        folder: where the files are written.
+        export: whether to write the files for pyfolio and quantstats, too.
+        as_json: whether to print the result as JSON.
 
     Raises:
         StrategyError: the strategy failed; the files have the result up to then.
     """
     strategy = make_strategy(run.strategy, run.combinations[0])
     with progress("sessions") as report:
-        result = backtest(strategy, charted=MAX_CHARTS, on_sessions=report, **run.settings)
+        result = backtest(strategy, with_history=True, on_sessions=report, **run.settings)
     files = write_result(result, folder)
+    if export and result.curve.dates:
+        files += write_pyfolio(result, folder / "pyfolio")
     if as_json:
         print(to_json(result), end="")
     else:
         _print_result(result)
-        _out().print(f"written to {folder}: {', '.join(file.name for file in files)}")
+        screen().print(f"written to {folder}: {', '.join(str(file.relative_to(folder)) for file in files)}")
     if result.error is not None:
         raise StrategyError(f"{result.error}; the results up to then are in {folder}")
 
 
 def _print_result(result: Result) -> None:
     """Print the figures of a run."""
-    out, days = _out(), result.curve.dates
+    out, days = screen(), result.curve.dates
     symbols = result.setup["symbols"]
     names = ", ".join(symbols[:SHOWN]) + (f" and {len(symbols) - SHOWN} more" if len(symbols) > SHOWN else "")
-    out.print(f"{result.setup['strategy']}({_params(result.setup['params'])}) on {names}")
+    out.print(f"{result.setup['strategy']}({params_text(result.setup['params'])}) on {names}")
     if days:
         out.print(f"{len(days)} sessions, {days[0]} to {days[-1]}")
     for group, figures in GROUPS.items():
-        lines = [(label, FORMATS[kind](result.metrics[name])) for name, (label, kind) in figures.items()
+        lines = [(item.label, figure_text(result.metrics[name], item.kind)) for name, item in figures.items()
                  if result.metrics.get(name) is not None]  # fmt: skip
         if lines:
             out.print(f"\n{group}", style="bold")
         for label, text in lines:
-            out.print(f"  {label:<30}{text:>14}")
-    if result.metrics:
-        out.print(f"\n  {'Costs':<30}{FORMATS['money'](result.metrics['costs']):>14}\n")
+            out.print(f"  {label:<32}{text:>14}")
+    out.print()
+    for text in cautions(len(days), result.metrics):
+        out.print(f"Note: {text}")
     if positions := result.open_positions:
-        shown = ", ".join(f"{one.symbol} {one.quantity:,g}" for one in positions[:SHOWN])
+        names = ", ".join(f"{one.symbol} {one.quantity:,g}" for one in positions[:SHOWN])
         more = f" and {len(positions) - SHOWN} more" if len(positions) > SHOWN else ""
-        value = FORMATS["money"](sum(one.value for one in positions))
-        out.print(f"open at the end, worth {value} at the last close, and not among the trades: {shown}{more}")
+        out.print(f"open at the end, worth {sum(one.value for one in positions):,.2f}: {names}{more}")
     for note in result.notes[:SHOWN]:
         out.print(f"{note.date} {note.symbol or ''}: {note.text}")
     if len(result.notes) > SHOWN:
         out.print(f"and {len(result.notes) - SHOWN} more notes: result.json has all of them")
-
-
-def run_search(run: Run, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
-    """Run every combination; write one row per run, and print the best."""
-    total, runs_so_far = len(run.combinations), 0
-    with progress("runs") as report:
-
-        def count(runs: int) -> None:
-            nonlocal runs_so_far
-            runs_so_far += runs
-            report(runs_so_far, total)
-
-        result = search(run.factory, run.combinations, rank=rank, jobs=jobs, on_runs=count, **run.settings)
-    rows = result.rows()
-    write_table(rows, types_in(rows), folder / "results")
-    best, deflated = result.best, result.deflated_sharpe
-    if as_json:
-        trials = [{"params": trial.params, "metrics": trial.metrics, "error": trial.error} for trial in result.trials]
-        document = {"trials": trials, "rank": rank, "best": best.params if best else None, "deflated_sharpe": deflated}
-        print(json.dumps(document, indent=2))
-        return
-    out = _out()
-    out.print(f"{run.strategy.__name__}: {total} runs, the best {min(SHOWN, total)} by {rank}")
-    out.print(_table(result.ranked()[:SHOWN], rank))
-    if rejected := [trial.error for trial in result.trials if not trial.metrics]:
-        out.print(f"{len(rejected)} combinations were rejected, the first: {rejected[0]}")
-    if deflated is not None:
-        verdict = "more than luck" if deflated >= LUCK else f"may be the luck of {total} runs"
-        out.print(f"deflated Sharpe ratio of the best: {deflated:.3f}: {verdict} (threshold {LUCK})")
-    out.print(f"written to {folder / 'results.parquet'}")
-
-
-def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder: Path, as_json: bool) -> None:
-    """Walk forward; write one row per window, and print how the chosen parameters performed."""
-    train, _, test = windows.partition(":")
-    if not (re.fullmatch(r"\d+:\d+", windows, re.ASCII) and int(train) > 1 and int(test) > 0):
-        raise UsageError(f"--walk-forward {windows}: write the numbers of training and test sessions, as 504:126")
-    with progress("windows") as report:
-        result = walk_forward(
-            run.factory,
-            run.combinations,
-            int(train),
-            int(test),
-            rank=rank,
-            jobs=jobs,
-            on_windows=report,
-            **run.settings,
-        )
-    rows = result.rows()
-    write_table(rows, types_in(rows), folder / "walk_forward")
-    if as_json:
-        print(json.dumps({"steps": rows, "metrics": result.metrics}, indent=2, default=str))
-        return
-    out = _out()
-    table = Table("training", "test", "parameters", f"{rank}, training", f"{rank}, test", "return, test")
-    for step in result.steps:
-        window = step.window
-        figures = (step.trained.metrics[rank], step.tested.metrics[rank], step.tested.metrics["total_return"])
-        table.add_row(
-            f"{window.train_from} to {window.train_to}", f"{window.test_from} to {window.test_to}",
-            _params(step.trained.params), _figure(rank, figures[0]), _figure(rank, figures[1]),
-            _figure("total_return", figures[2]),
-        )  # fmt: skip
-    out.print(table)
-    for name, value in result.metrics.items():
-        out.print(f"  {name:<16}{_figure(name, value):>10}")
-    out.print(f"written to {folder / 'walk_forward.parquet'}")
 
 
 def print_verdict(run: Run, as_json: bool) -> None:
@@ -167,32 +97,17 @@ def print_verdict(run: Run, as_json: bool) -> None:
     if verdict.difference is not None:
         raise LooksAhead(f"{name} looks ahead: {verdict.difference}")
     if not as_json:
-        _out().print(
+        screen().print(
             f"{name}: all {verdict.decisions:,} decisions stay the same when later bars change"
             f" (after {', '.join(days)})"
         )
 
 
-def _table(trials: list[Trial], rank: str) -> Table:
-    names = sorted({name for trial in trials for name in trial.params})
-    columns = [rank, *(column for column in COLUMNS if column != rank)]
-    table = Table(*names)
-    for column in columns:
-        table.add_column(column, justify="right")
-    for trial in trials:
-        figures = [_figure(column, trial.metrics.get(column)) for column in columns]
-        table.add_row(*(str(trial.params[name]) for name in names), *figures)
-    return table
-
-
-def _figure(name: str, value: float | None) -> str:
-    kind = next((figures[name][1] for figures in GROUPS.values() if name in figures), "money")
-    return FORMATS[kind](value)
-
-
-def _params(params: Any) -> str:
+def params_text(params: Mapping[str, Any]) -> str:
+    """Return parameters as text: `fast=10, slow=50`."""
     return ", ".join(f"{name}={value}" for name, value in params.items())
 
 
-def _out() -> Screen:
+def screen() -> Screen:
+    """Return the screen; its width is fixed if standard output is not a terminal."""
     return Screen(width=None if sys.stdout.isatty() else WIDE)

@@ -9,6 +9,7 @@ from stockstream.analytics.backtest.engine.ledger import Booking
 from stockstream.analytics.backtest.model import (
     ClosedPosition,
     Costs,
+    Movement,
     Order,
     Portfolio,
     Position,
@@ -30,6 +31,8 @@ class Books:
         self.shorts = 0
         """Number of open short positions."""
         self.bookings: list[Booking] = []
+        self.transfers: list[Movement] = []
+        """Changes of positions that move no cash: splits, and changes of their symbol's code."""
         """The changes of the cash that are no fills."""
         self._commission = self._slippage = self._borrow = self._interest = 0.0
 
@@ -142,12 +145,15 @@ class Books:
         if self._is_nothing(position):
             self._close(position, day, reason)
 
-    def rename(self, symbol: str, new: str) -> None:
+    def rename(self, symbol: str, new: str, day: date) -> None:
         """Move a position and the last close of a symbol to its new code."""
         portfolio = self._portfolio
         dict.__setitem__(portfolio.prices, new, portfolio.prices[symbol])
         if (position := portfolio.positions.pop(symbol, None)) is not None:
             position.symbol = new
+            price = portfolio.prices[symbol]
+            self.transfers.append(Movement(day, symbol, -position.quantity, price, 0.0))
+            self.transfers.append(Movement(day, new, position.quantity, price, 0.0))
             portfolio.positions[new] = position
             dict.__setitem__(portfolio.position_views, new, dict.pop(portfolio.position_views, symbol))
 
@@ -162,6 +168,7 @@ class Books:
         position = portfolio.positions.get(symbol)
         if position is None:
             return
+        self.transfers.append(Movement(day, symbol, 0.0, portfolio.prices[symbol], 0.0, ratio))
         was_whole = position.quantity == int(position.quantity)
         position.quantity *= ratio
         position.entry_price /= ratio

@@ -271,7 +271,7 @@ class Broker:
         if shares or self._portfolio.open_orders(symbol):
             text = f"the code is now {new}: {shares:,g} shares and the open orders go on under it"
             self.notes.add(day, symbol, text)
-        self.books.rename(symbol, new)
+        self.books.rename(symbol, new, day)
         self.orders.rename(symbol, new)
         return True
 

@@ -52,28 +52,10 @@ def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -
     """
     assert setup.benchmark is not None
     (benchmark,) = known_symbols(con, [setup.benchmark], src, "no bars of the benchmark {names} in {src}")
-    if not (closes := _closes(con, setup, [benchmark], src, "close")):
-        raise UsageError(f"no bars of the benchmark {benchmark}{between(setup)}")
-    return closes[benchmark]
-
-
-def charted_closes(
-    con: DuckDBPyConnection, setup: Setup, symbols: Sequence[str], src: str = SOURCE
-) -> dict[str, dict[date, float]]:
-    """Return split-adjusted closes per symbol and day, so that a split does not look like a fall in a chart."""
-    shares = "split_factor / arg_max(split_factor, date) OVER (PARTITION BY symbol)"
-    return _closes(con, setup, symbols, src, f"traded_close * {shares}")
-
-
-def _closes(
-    con: DuckDBPyConnection, setup: Setup, symbols: Sequence[str], src: str, close: str
-) -> dict[str, dict[date, float]]:
     where = " AND ".join(["close IS NOT NULL", *in_days(setup)])
-    view = adjusted_view(con, src, symbols)
-    closes: dict[str, dict[date, float]] = {}
-    rows = con.execute(f"SELECT symbol, date, {close} FROM {view} WHERE {where} ORDER BY symbol, date").fetchall()
-    for symbol, day, value in rows:
-        closes.setdefault(symbol, {})[day] = value
+    view = adjusted_view(con, src, [benchmark])
+    if not (closes := dict(con.execute(f"SELECT date, close FROM {view} WHERE {where} ORDER BY date").fetchall())):
+        raise UsageError(f"no bars of the benchmark {benchmark}{between(setup)}")
     return closes
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +28,13 @@ ACTIONS = ("dividend", "split_ratio")
 SHARES = ("_shares", "_volume")
 """Further columns of each row, if prices are adjusted: the shares of the day that one adjusted share stands for (those
 that dividends have bought included), and the volume in adjusted shares."""
+
+
+class Unit(NamedTuple):
+    """The exponents of a column's unit, price ** prices × volume ** volumes: (1, 0) is a price, (0, 0) a ratio."""
+
+    prices: int
+    volumes: int
 
 
 class Rows(Protocol):
@@ -66,6 +73,8 @@ class Feed:
     """Column per alternative name, such as `sma_20` for `sma(20)`."""
     versions: Mapping[str, str] = field(default_factory=dict)
     """SQL macro (the indicator's name with its version, such as `sma_v1`) per column."""
+    units: Mapping[str, Unit | None] = field(default_factory=dict)
+    """Unit per indicator, if it was measured: see `units.units_of`."""
 
     def blocks(self, start: date | None = None, end: date | None = None) -> Iterator[Block]:
         """Yield the rows in blocks of whole sessions; `start` and `end` (inclusive) restrict the range.

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from duckdb import DuckDBPyConnection
 
-from stockstream.analytics.backtest.feed.blocks import PRICES
-from stockstream.analytics.backtest.feed.units import Unit, units_of
+from stockstream.analytics.backtest.feed.blocks import PRICES, Unit
+from stockstream.analytics.backtest.feed.units import units_of
 from stockstream.sql.catalogue import Catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError

@@ -14,12 +14,12 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import paths_of
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, between, in_days, is_one_of
-from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, SHARES, Feed
+from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, SHARES, Feed, Unit
 from stockstream.analytics.backtest.feed.derived import FACTORS, Derived, scale
 from stockstream.analytics.backtest.feed.events import listings, loose_actions
 from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
-from stockstream.analytics.backtest.feed.units import Unit, units_of
+from stockstream.analytics.backtest.feed.units import units_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW, VIEWS
 from stockstream.analytics.session import known_symbols
@@ -57,6 +57,7 @@ def open_feed(
     *,
     src: str = SOURCE,
     sql_path: Sequence[str | Path] = (),
+    with_units: bool = False,
 ) -> Feed:
     """Return the feed of a run. Each row's values depend only on bars up to its own day.
 
@@ -70,6 +71,7 @@ def open_feed(
         src: a view or table of bars as traded, with the columns symbol, date, open, high, low, close and volume;
             the columns dividend and split_ratio are optional.
         sql_path: folders with further indicators.
+        with_units: also measure the units of indicators that the run does not need.
 
     Raises:
         UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
@@ -96,7 +98,7 @@ def open_feed(
     derived_names = derived.names(names, aliases)
     parts = _parts(inventory, CELLS // (len(names) + derived.cells))
     is_scaled = inventory.has_actions and setup.prices == "as_traded"
-    units = units_of(con, requests) if is_scaled else {}
+    units = units_of(con, requests) if is_scaled or with_units else {}
     factors = FACTORS if derived and is_scaled else ()
     texts = [
         _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors)
@@ -128,6 +130,7 @@ def open_feed(
         calendar=partial(_calendar, con),
         aliases=aliases | derived_names,
         versions={request.name: request.indicator.macro for request in requests},
+        units=units,
     )
 
 

@@ -9,25 +9,18 @@ and also covers the indicators of users.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
+from stockstream.analytics.backtest.feed.blocks import Unit
 from stockstream.sql.compiler import Request, by_macros
 
 SHORTEST = 300
 """Minimum number of synthetic bars, enough for the defaults of the shipped indicators; longer periods get more."""
 POWERS = {2.0**power: power for power in range(-4, 5)}
 """Exponent per ratio by which doubled prices or volumes multiply an indicator."""
-
-
-class Unit(NamedTuple):
-    """The exponents of a column's unit, price ** prices × volume ** volumes: (1, 0) is a price, (0, 0) a ratio."""
-
-    prices: int
-    volumes: int
 
 
 def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[str, Unit | None]:

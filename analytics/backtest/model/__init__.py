@@ -14,7 +14,17 @@ from stockstream.analytics.backtest.model.portfolio import (
     portfolio_view,
     position_view,
 )
-from stockstream.analytics.backtest.model.result import Costs, Curve, LedgerEntry, Note, Result
+from stockstream.analytics.backtest.model.result import (
+    Bars,
+    Costs,
+    Curve,
+    Excursion,
+    History,
+    LedgerEntry,
+    Movement,
+    Note,
+    Result,
+)
 from stockstream.analytics.backtest.model.setup import FORMER_NAMES, OPTIONS, Option, Setup, current_names
 from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
 from stockstream.analytics.backtest.model.strategy import Strategy, parameters_of, schedule_of, strategies_in
@@ -24,11 +34,15 @@ __all__ = [
     "FORMER_NAMES",
     "OPTIONS",
     "Action",
+    "Bars",
     "ClosedPosition",
     "Costs",
     "Curve",
     "Data",
+    "Excursion",
+    "History",
     "LedgerEntry",
+    "Movement",
     "Note",
     "OpenPosition",
     "Option",

@@ -50,6 +50,19 @@ class LedgerEntry(NamedTuple):
     """Cash after the change."""
 
 
+class Movement(NamedTuple):
+    """A change of the shares of a position: a fill, a conversion into cash without a fill, or a split."""
+
+    date: date
+    symbol: str
+    quantity: float
+    """Shares added, negative if taken away; 0 for a split."""
+    price: float
+    commission: float
+    ratio: float = 1.0
+    """Shares after a split per share before; 1 if it is none."""
+
+
 @dataclass(frozen=True)
 class Costs:
     """Total costs in money."""
@@ -72,6 +85,48 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Bars:
+    """The bars of a symbol for a chart: one value per session of the run, NaN where the symbol has no bar.
+
+    Prices are adjusted for the splits up to the end of the run, so that a split does not look like a fall.
+    """
+
+    open: NDArray[np.float64]
+    high: NDArray[np.float64]
+    low: NDArray[np.float64]
+    close: NDArray[np.float64]
+    overlays: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """The strategy's columns that are prices, on the scale of the bars."""
+    panes: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
+    """Its other columns, such as an RSI or a volume."""
+
+
+class Excursion(NamedTuple):
+    """How far the price of a closed trade went against it and for it, from its mean entry price.
+
+    The bar of the entry counts as a whole, unless orders fill at the close. Of the bar of the exit, only the exit's
+    price counts, unless it is at the close. Source: J. Sweeney, Maximum Adverse Excursion, 1997.
+    """
+
+    adverse: float
+    """Maximum adverse excursion (MAE): a fraction of the entry price, ≤ 0."""
+    favourable: float
+    """Maximum favourable excursion (MFE): a fraction of the entry price, ≥ 0."""
+
+
+@dataclass(frozen=True)
+class History:
+    """The bars of a run beside its account, see `runs.backtest(with_history=True)`."""
+
+    holdings: Mapping[str, NDArray[np.float64]]
+    """Value per traded symbol in money at the close, one per session of the run; negative if short, 0 if none."""
+    excursions: list[Excursion | None]
+    """One per closed trade; None if its symbol has no bar in its days."""
+    bars: Mapping[str, Bars]
+    """The bars of the symbols with the largest profits and losses."""
+
+
+@dataclass(frozen=True)
 class Result:
     """The result of a backtest; `stats.summary` documents the `metrics`."""
 
@@ -88,9 +143,24 @@ class Result:
     metrics: Mapping[str, float | None]
     error: str | None = None
     """Why the run ended early; None if it did not."""
-    prices: Mapping[str, Mapping[date, float]] = field(default_factory=dict)
-    """Split-adjusted closes per day of the symbols with the largest profits and losses, for charts."""
+    history: History | None = None
+    """Holdings, excursions and bars; None if they were not asked for."""
     orders: list[Order] = field(default_factory=list)
     """All orders in the order of their ids: filled, cancelled, expired, rejected and still open."""
     ledger: list[LedgerEntry] = field(default_factory=list)
     """Every change of the cash, in order: fills, dividends, delistings, borrow fees, …"""
+    transfers: list[Movement] = field(default_factory=list)
+    """Changes of positions that move no cash: splits, and changes of their symbol's code, at the last close."""
+
+    @property
+    def movements(self) -> list[Movement]:
+        """All changes of positions: fills, transfers, and conversions into cash, as of a delisting.
+
+        They are in their order; the transfers of a day come before its session.
+        """
+        changes = [
+            Movement(entry.date, entry.symbol, entry.quantity, entry.price, entry.commission)
+            for entry in self.ledger
+            if entry.symbol is not None and entry.kind != "dividend"
+        ]
+        return sorted([*self.transfers, *changes], key=lambda move: move.date)

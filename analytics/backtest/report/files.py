@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from stockstream.analytics.backtest.model import ClosedPosition, Curve, LedgerEntry, Order, Result, Transaction
-from stockstream.analytics.backtest.report.charts import PriceHistory
 from stockstream.analytics.backtest.report.page import render
 from stockstream.analytics.backtest.report.tables import types_of, write_table
+from stockstream.analytics.backtest.stats import cautions, monte_carlo
 from stockstream.sql.errors import LakeError
 
 ORDER_COLUMNS = {"id": "BIGINT", "symbol": "VARCHAR", "kind": "VARCHAR"} | types_of(Order)
@@ -25,21 +25,31 @@ def write_result(result: Result, folder: Path) -> list[Path]:
     Raises:
         LakeError: the folder is not writable.
     """
-    trades = [trade._asdict() for trade in result.closed_positions]
+    trades, trade_types = _trades(result)
     fills = [fill._asdict() for fill in result.transactions]
-    paths = write_table(trades, types_of(ClosedPosition), folder / "trades")
+    paths = write_table(trades, trade_types, folder / "trades")
     paths += write_table(fills, types_of(Transaction), folder / "transactions")
     paths += write_table([_row(order) for order in result.orders], ORDER_COLUMNS, folder / "orders")
     paths += write_table([entry._asdict() for entry in result.ledger], types_of(LedgerEntry), folder / "ledger")
     paths += _write_equity(result.curve, folder)
-    prices = {symbol: PriceHistory(list(closes), list(closes.values())) for symbol, closes in result.prices.items()}
     try:
-        for name, text in (("result.json", to_json(result)), ("report.html", render(result, prices))):
+        for name, text in (("result.json", to_json(result)), ("report.html", render(result))):
             (folder / name).write_text(text, encoding="utf-8")
             paths.append(folder / name)
     except OSError as error:
         raise LakeError(f"cannot write to {folder}: {error.strerror or error}") from None
     return paths
+
+
+def _trades(result: Result) -> tuple[list[dict[str, Any]], dict[str, str]]:
+    """Return the rows of the closed trades and the SQL types of their columns, with MAE and MFE if there are any."""
+    rows: list[dict[str, Any]] = [trade._asdict() for trade in result.closed_positions]
+    types = types_of(ClosedPosition)
+    if result.history is None:
+        return rows, types
+    for row, excursion in zip(rows, result.history.excursions, strict=True):
+        row |= {"mae": excursion and excursion.adverse, "mfe": excursion and excursion.favourable}
+    return rows, types | {"mae": "DOUBLE", "mfe": "DOUBLE"}
 
 
 def _row(order: Order) -> dict[str, Any]:
@@ -62,6 +72,8 @@ def to_json(result: Result) -> str:
         "metrics": result.metrics,
         "costs": asdict(result.costs),
         "open_positions": [asdict(position) for position in result.open_positions],
+        "cautions": cautions(len(result.curve.dates), result.metrics),
+        "monte_carlo": {name: asdict(part) for name, part in monte_carlo(result).items()},
         "notes": [asdict(note) for note in result.notes],
         "error": result.error,
         "provenance": result.provenance,

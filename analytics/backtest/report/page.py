@@ -1,160 +1,120 @@
-"""Renders a result as one self-contained HTML page, which needs no network and no other files.
-
-Equal results are rendered as equal bytes.
-
-The charts are drawn by uPlot (MIT); its released files are in assets/, unchanged, and embedded in the page.
-"""
+"""Renders a result as one self-contained HTML page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
+import numpy as np
 
-from stockstream.analytics.backtest.model import Result
-from stockstream.analytics.backtest.report.charts import PriceHistory, account_curves, price_charts
-from stockstream.analytics.backtest.stats import drawdowns, monthly_returns, yearly_returns
-from stockstream.pipeline.display import shown
+from stockstream.analytics.backtest.model import ClosedPosition, Curve, Excursion, Order, Result, Status
+from stockstream.analytics.backtest.report.charts import chart_data
+from stockstream.analytics.backtest.report.pages import flat, rendered
+from stockstream.analytics.backtest.stats import (
+    GROUPS,
+    by_side,
+    by_symbol,
+    cautions,
+    drawdowns,
+    largest_holdings,
+    monte_carlo,
+    monthly_returns,
+    round_trips,
+    trip_figures,
+    yearly_returns,
+)
 
-ASSETS = Path(__file__).parent / "assets"
 MAX_TRADES = 500
 """Maximum number of trades in the table: those with the largest profits and losses."""
 MAX_NOTES = 300
-"""Maximum number of notes in the table."""
-MAX_ITEMS = 30
-"""Maximum number of items shown of a list in the settings."""
+"""Maximum number of rows in the tables of notes and of orders that were not filled."""
 MAX_DRAWDOWNS = 10
 """Maximum number of drawdowns in the table."""
-
-GROUPS = {
-    "Return": {
-        "final_equity": ("Final equity", "money"),
-        "total_return": ("Total return", "percent"),
-        "annual_return": ("Annual return (252 sessions)", "percent"),
-        "cagr": ("CAGR (365.25 days)", "percent"),
-        "best_day": ("Best day", "percent"),
-        "worst_day": ("Worst day", "percent"),
-    },
-    "Risk": {
-        "volatility": ("Annual volatility", "percent"),
-        "sharpe": ("Sharpe ratio", "ratio"),
-        "sortino": ("Sortino ratio", "ratio"),
-        "calmar": ("Calmar ratio", "ratio"),
-        "max_drawdown": ("Deepest drawdown", "percent"),
-        "max_drawdown_days": ("… duration, days", "count"),
-        "longest_drawdown_days": ("Longest drawdown, days", "count"),
-    },
-    "Trades": {
-        "trades": ("Closed trades", "count"),
-        "win_rate": ("Win rate", "percent"),
-        "profit_factor": ("Profit factor", "ratio"),
-        "average_win": ("Average win", "money"),
-        "average_loss": ("Average loss", "money"),
-        "win_loss_ratio": ("Average win / loss", "ratio"),
-        "expectancy": ("Expectancy per trade", "money"),
-        "average_holding_days": ("Average holding period, days", "days"),
-    },
-    "Activity": {
-        "time_in_market": ("Sessions with a position", "percent"),
-        "mean_exposure": ("Mean gross exposure", "percent"),
-        "turnover": ("Annual turnover", "percent"),
-    },
-    "Relative to the benchmark": {
-        "beta": ("Beta", "ratio"),
-        "alpha": ("Annual alpha", "percent"),
-        "correlation": ("Correlation", "ratio"),
-        "benchmark_return": ("Benchmark total return", "percent"),
-        "benchmark_annual_return": ("… annual return", "percent"),
-        "benchmark_volatility": ("… annual volatility", "percent"),
-        "benchmark_sharpe": ("… Sharpe ratio", "ratio"),
-        "benchmark_max_drawdown": ("… deepest drawdown", "percent"),
-    },
-}
-"""Label and format (a key of `FORMATS`) of each metric of `stats.summary`, by group; costs have their own table."""
+MAX_SYMBOLS = 50
+"""Maximum number of symbols in the tables of results and holdings per symbol."""
 
 
-def render(result: Result, prices: Mapping[str, PriceHistory]) -> str:
+def render(result: Result) -> str:
     """Return the page as HTML. If the run failed before its first session ended, it has no metrics and charts.
 
-    Args:
-        result: the result of a backtest.
-        prices: closes per symbol, on the scale of the trades; the trades of a symbol without closes are not drawn.
+    Without `result.history`, the page has no prices, holdings and excursions.
     """
-    environment = Environment(
-        loader=FileSystemLoader(ASSETS),
-        autoescape=True,
-        undefined=StrictUndefined,
-        finalize=lambda value: shown(value) if type(value) is str else value,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= FORMATS
-    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
-    return environment.get_template("report.html.jinja").render(
+    benchmark = result.setup.get("benchmark") or "Benchmark"
+    return rendered(
+        "report.html.jinja",
         result=result,
         curve=result.curve,
         metrics=result.metrics,
         title=result.setup.get("strategy") or "Backtest",
-        benchmark=result.setup.get("benchmark") or "Benchmark",
+        benchmark=benchmark,
         settings=list(flat(result.setup)),
         provenance=list(flat(result.provenance)),
         notes=result.notes[:MAX_NOTES],
-        asset=lambda name: Markup((ASSETS / name).read_text(encoding="utf-8")),
-        **(_content(result, prices) if result.curve.dates else {}),
+        **(_content(result, benchmark) if result.curve.dates else {}),
     )
 
 
-def _content(result: Result, prices: Mapping[str, PriceHistory]) -> dict[str, Any]:
+def _content(result: Result, benchmark: str) -> dict[str, Any]:
     """Return the template's variables about sessions and trades."""
     curve, closed, still_open = result.curve, result.closed_positions, result.open_positions
     months = monthly_returns(curve)
-    largest = sorted(closed, key=lambda trade: -abs(trade.pnl))[:MAX_TRADES]
+    numbers = sorted(range(len(closed)), key=lambda number: -abs(closed[number].pnl))[:MAX_TRADES]
+    numbers.sort(key=lambda number: (closed[number].exit_date, closed[number].symbol, closed[number].entry_date))
+    excursions = result.history.excursions if result.history is not None else [None] * len(closed)
+    holdings = result.history.holdings if result.history is not None else {}
+    trips = round_trips(result.movements)
     return {
         "groups": GROUPS,
+        "cautions": cautions(len(curve.dates), result.metrics),
         "months": months,
         "largest_month": max((abs(value) for row in months.values() for value in row if value is not None), default=0),
         "years": yearly_returns(curve),
+        "benchmark_years": _benchmark_years(curve),
         "drawdowns": drawdowns(curve)[:MAX_DRAWDOWNS],
-        "trades": sorted(largest, key=lambda trade: (trade.exit_date, trade.symbol, trade.entry_date)),
+        "trades": [(closed[number], excursions[number]) for number in numbers],
+        "excursions": _mean_excursions(closed, excursions),
         "symbols": len({trade.symbol for trade in closed} | {position.symbol for position in still_open}),
-        "account": account_curves(curve),
-        "charts": price_charts(curve, closed, still_open, prices),
+        "sides": by_side(closed, still_open),
+        "parts": by_symbol(closed, still_open),
+        "max_symbols": MAX_SYMBOLS,
+        "holdings": largest_holdings(holdings, curve.equity, MAX_SYMBOLS),
+        "trips": trip_figures(trips) if trips else None,
+        "unfilled": _unfilled(result.orders),
+        "unfilled_orders": [order for order in result.orders if order.status != Status.filled][-MAX_NOTES:],
+        "monte_carlo": monte_carlo(result),
+        "charts": chart_data(result, benchmark),
     }
 
 
-def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
-    """Yield name and text of each setting; nested settings are named `outer.inner`, long lists are cut."""
-    for key, value in settings.items():
-        name = f"{before}{key}"
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{name}.")
-        elif isinstance(value, list | tuple):
-            more = f", … ({len(value)} in total)" if len(value) > MAX_ITEMS else ""
-            yield name, ", ".join(map(str, value[:MAX_ITEMS])) + more
-        else:
-            yield name, "–" if value is None else str(value)
+def _benchmark_years(curve: Curve) -> dict[int, float | None]:
+    """Return the benchmark's return per calendar year; empty without a benchmark."""
+    if curve.benchmark is None or np.isnan(curve.benchmark).all():
+        return {}
+    first = int(np.flatnonzero(~np.isnan(curve.benchmark))[0])
+    closes = curve.benchmark[first:]
+    return yearly_returns(Curve(curve.dates[first:], closes, closes, closes, closes))
 
 
-def number(value: float | None, digits: int = 0) -> str:
-    """Format a number as 1,234.50, with a true minus sign and no negative zero; None is a dash."""
-    return "–" if value is None else f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+def _mean_excursions(
+    closed: Sequence[ClosedPosition], excursions: Sequence[Excursion | None]
+) -> list[tuple[str, int, float, float]]:
+    """Return the number of trades and their mean MAE and MFE, of wins and of the others, as far as there are any."""
+    rows = []
+    for name, is_win in (("Wins", True), ("Losses", False)):
+        part = [
+            excursion
+            for trade, excursion in zip(closed, excursions, strict=True)
+            if excursion is not None and (trade.pnl > 0) == is_win
+        ]
+        if part:
+            adverse, favourable = np.array(part).mean(axis=0).tolist()
+            rows.append((name, len(part), adverse, favourable))
+    return rows
 
 
-def percent(value: float | None, digits: int = 2) -> str:
-    """Format a fraction in per cent: 0.1 is 10.00%; None is a dash."""
-    return "–" if value is None else f"{number(100 * value, digits)}%"
-
-
-FORMATS: dict[str, Callable[[Any], str]] = {
-    "number": number,
-    "percent": percent,
-    "money": lambda value: number(value, 2),
-    "ratio": lambda value: number(value, 2),
-    "count": number,
-    "days": lambda value: number(value, 1),
-    "shares": lambda value: number(value, 0 if value == round(value) else 4),
-    "price": lambda value: number(value, 2 if abs(value) >= 1 else 4),
-}
+def _unfilled(orders: Sequence[Order]) -> list[tuple[str, str, int]]:
+    """Return (status, reason, number) of the orders that were not filled, the most frequent first."""
+    counts = Counter((order.status.value, order.end_reason or order.reason) for order in orders
+                     if order.status != Status.filled)  # fmt: skip
+    return [(status, reason, count) for (status, reason), count in counts.most_common()]

@@ -1,15 +1,25 @@
 """Ways to run a strategy: once, as a parameter search, as a walk-forward analysis, or as a check for look-ahead."""
 
+from stockstream.analytics.backtest.runs.export import PyfolioFrames, pyfolio_frames, write_pyfolio
 from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
-from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, search
+from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, param_columns, search
 from stockstream.analytics.backtest.runs.load import Run, find_strategy, make_strategy, read_run
 from stockstream.analytics.backtest.runs.lookahead import CUTS, Verdict, verify
-from stockstream.analytics.backtest.runs.parameters import parameter_grid
+from stockstream.analytics.backtest.runs.parameters import parameter_grid, parameter_space
+from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Ranking
+from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
 from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.backtest.stats import monte_carlo
 
 __all__ = [
     "CUTS",
     "LUCK",
+    "RUNS",
+    "Constraint",
+    "Method",
+    "Objective",
+    "PyfolioFrames",
+    "Ranking",
     "Run",
     "Search",
     "Trial",
@@ -18,9 +28,15 @@ __all__ = [
     "backtest",
     "find_strategy",
     "make_strategy",
+    "monte_carlo",
+    "param_columns",
     "parameter_grid",
+    "parameter_space",
+    "pyfolio_frames",
     "read_run",
+    "sample",
     "search",
     "verify",
     "walk_forward",
+    "write_pyfolio",
 ]

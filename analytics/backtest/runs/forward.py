@@ -5,6 +5,7 @@ Source: R. Pardo, The Evaluation and Optimization of Trading Strategies (2008).
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -18,15 +19,15 @@ from stockstream.analytics.backtest.feed import SOURCE, Feed
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.backtest.runs.grid import (
     Factory,
-    Params,
     Search,
     Trial,
-    parallel,
-    params_beside,
+    param_columns,
     rejections,
     run_trials,
     stored_feed,
 )
+from stockstream.analytics.backtest.runs.processes import parallel
+from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Params, Ranking
 from stockstream.analytics.backtest.stats import series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError
@@ -56,7 +57,9 @@ class Walk:
     """The result of a walk-forward analysis. Each test starts with the initial capital; the returns are chained."""
 
     steps: list[Step]
-    rank: str
+    rank: Objective
+    dates: list[date]
+    """The test sessions, and the one before them. A test that failed has only the sessions up to its error."""
 
     @property
     def returns(self) -> NDArray[np.float64]:
@@ -64,19 +67,27 @@ class Walk:
         return np.concatenate([series.returns(step.tested.equity) for step in self.steps])
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return one row per step: days, parameters, the training's metric `rank`, and all metrics of the test."""
+        """Return one row per step: days, `param_…`, the figure of the training (`trained_…`), and those of the test."""
+        ranking = Ranking(self.rank)
         return [
-            {**asdict(step.window), **params_beside(step.trained.params, step.tested.metrics)}
-            | {f"trained_{self.rank}": step.trained.metrics.get(self.rank)}
+            {**asdict(step.window), **param_columns(step.trained.params)}
+            | {f"trained_{ranking.name}": ranking.value(step.trained.metrics)}
+            | ({} if ranking.is_figure else {ranking.name: ranking.value(step.tested.metrics)})
             | dict(step.tested.metrics)
+            | {"error": step.tested.error or ""}
             for step in self.steps
         ]
+
+    @property
+    def equity(self) -> NDArray[np.float64]:
+        """The chained equity, 1 at the start: one value per date of `dates`."""
+        return np.concatenate([[1.0], np.cumprod(1 + self.returns)])
 
     @property
     def metrics(self) -> dict[str, float | None]:
         """The metrics of the chained returns, defined as in `stats.series`, with a risk-free rate of zero."""
         returns = self.returns
-        equity = np.concatenate([[1.0], np.cumprod(1 + returns)])
+        equity = self.equity
         deepest = series.max_drawdown(equity)
         return {
             "total_return": series.total_return(equity),
@@ -96,7 +107,8 @@ def walk_forward(
     test: int,
     lake: str | Path | None = None,
     *,
-    rank: str = "sharpe",
+    rank: Objective = "sharpe",
+    where: Constraint | None = None,
     jobs: int | None = None,
     src: str = SOURCE,
     as_of: AsOf | None = None,
@@ -114,7 +126,10 @@ def walk_forward(
         UsageError: there are too few sessions, no combination has the metric in a window, or as in `search`.
     """
     setup = Setup.of(**{**settings, "at_end": "close"})
-    reasons = rejections(strategy, combinations)
+    Ranking(rank)  # raises its error before the first run
+    reasons = rejections(strategy, combinations, where)
+    if reasons and None not in reasons:
+        raise UsageError(str(reasons[0]))
     combinations = [params for params, reason in zip(combinations, reasons, strict=True) if reason is None]
     with stored_feed(strategy, combinations, lake, setup, src=src, as_of=as_of, sql_path=sql_path) as feed:
         days = [day for block in feed.blocks() for day in block.dates]
@@ -126,7 +141,14 @@ def walk_forward(
         for number, step in parallel(_step, items, jobs):
             steps[number] = step
             on_windows(len(steps), len(windows))
-    return Walk([steps[number] for number in sorted(steps)], rank)
+    ordered = [steps[number] for number in sorted(steps)]
+    return Walk(ordered, rank, [ordered[0].window.train_to, *_tested_days(ordered, days)])
+
+
+def _tested_days(steps: Sequence[Step], days: Sequence[date]) -> Iterator[date]:
+    for step in steps:
+        first = bisect_left(days, step.window.test_from)
+        yield from days[first : first + len(step.tested.equity) - 1]
 
 
 def _windows(days: Sequence[date], train: int, test: int) -> Iterator[Window]:
@@ -136,7 +158,7 @@ def _windows(days: Sequence[date], train: int, test: int) -> Iterator[Window]:
 
 
 def _step(
-    strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup, window: Window, rank: str
+    strategy: Factory, combinations: Sequence[Params], feed: Feed, setup: Setup, window: Window, rank: Objective
 ) -> Step:
     training = setup.model_copy(update={"start": window.train_from, "end": window.train_to})
     best = Search(run_trials(strategy, combinations, feed, training), rank).best

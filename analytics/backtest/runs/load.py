@@ -8,13 +8,14 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from stockstream.analytics.backtest.model import FORMER_NAMES, Setup, Strategy, current_names, strategies_in
-from stockstream.analytics.backtest.runs.parameters import configured_values, parameter_grid
+from stockstream.analytics.backtest.runs.parameters import configured_values, parameter_grid, parameter_space
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.sql.errors import UsageError, did_you_mean
 
@@ -33,10 +34,15 @@ class Run:
     strategy: type[Strategy]
     factory: str
     """The strategy's name or file, from which other processes load it."""
-    combinations: list[dict[str, Any]]
-    """The parameters of each run; one for a single run."""
+    space: dict[str, list[Any]]
+    """The values of each parameter."""
     settings: dict[str, Any]
     """The fields of `Setup`, and other keyword arguments of `backtest`, `search`, `walk_forward` and `verify`."""
+
+    @cached_property
+    def combinations(self) -> list[dict[str, Any]]:
+        """The parameters of each run; one for a single run."""
+        return parameter_grid(self.space)
 
 
 def read_run(config: Path | None, name: str | None, texts: Sequence[str], settings: Mapping[str, Any]) -> Run:
@@ -45,7 +51,7 @@ def read_run(config: Path | None, name: str | None, texts: Sequence[str], settin
     Args:
         config: a TOML file: the fields of `Setup`, `strategy`, and a table `params`.
         name: the strategy's name or file; overrides the file's.
-        texts: parameters as in `parameter_grid`; override the file's.
+        texts: parameters as in `parameter_space`; override the file's.
         settings: fields of `Setup`; override the file's.
 
     Raises:
@@ -59,8 +65,8 @@ def read_run(config: Path | None, name: str | None, texts: Sequence[str], settin
     strategy = find_strategy(name)
     params: Mapping[str, Any] = configuration.pop("params", {})
     choices = {parameter: configured_values(strategy, parameter, value) for parameter, value in params.items()}
-    combinations = parameter_grid(strategy, texts, choices)
-    return Run(strategy, name, combinations, configuration | current_names(settings))
+    space = parameter_space(strategy, texts, choices)
+    return Run(strategy, name, space, configuration | current_names(settings))
 
 
 def find_strategy(name: str) -> type[Strategy]:

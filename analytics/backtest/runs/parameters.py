@@ -11,10 +11,10 @@ from stockstream.analytics.backtest.model import Strategy, parameters_of
 from stockstream.sql.errors import UsageError
 
 
-def parameter_grid(
+def parameter_space(
     strategy: type[Strategy], texts: Sequence[str], choices: Mapping[str, list[Any]] | None = None
-) -> list[dict[str, Any]]:
-    """Return every combination of parameters.
+) -> dict[str, list[Any]]:
+    """Return the values of each parameter.
 
     Args:
         strategy: the strategy; the type of a parameter's default decides how its value is parsed.
@@ -30,7 +30,12 @@ def parameter_grid(
         if not equals:
             raise UsageError(f"--param {text}: write name=value, such as fast=10")
         values[name] = _parse(strategy, name, value)
-    return [dict(zip(values, combination, strict=True)) for combination in product(*values.values())]
+    return values
+
+
+def parameter_grid(space: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
+    """Return every combination of the values of `parameter_space`."""
+    return [dict(zip(space, combination, strict=True)) for combination in product(*space.values())]
 
 
 def configured_values(strategy: type[Strategy], name: str, value: Any) -> list[Any]:

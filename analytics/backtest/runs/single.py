@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from stockstream.analytics.arguments import lake_of
 from stockstream.analytics.backtest.engine import Account, run
-from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, charted_closes, open_feed
-from stockstream.analytics.backtest.model import Curve, Portfolio, Result, Setup, Strategy
+from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, open_feed
+from stockstream.analytics.backtest.model import Curve, OpenPosition, Portfolio, Result, Setup, Strategy
+from stockstream.analytics.backtest.runs.history import history_of
 from stockstream.analytics.backtest.stats import summary
 from stockstream.analytics.session import AsOf, open_lake
 from stockstream.sql.errors import ArgumentError
@@ -28,6 +29,8 @@ from stockstream.sql.session import explained
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
 """Packages whose versions are part of a result's provenance."""
+MAX_CHARTED = 30
+"""Maximum number of symbols of whose bars a result has the history: those with the largest profits and losses."""
 
 
 def backtest(
@@ -38,7 +41,7 @@ def backtest(
     src: str = SOURCE,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] = (),
-    charted: int = 0,
+    with_history: bool = False,
     on_sessions: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> Result:
@@ -51,7 +54,8 @@ def backtest(
         src: a view or table of the connection with bars as traded.
         as_of: an earlier generation of the lake: its number or a time.
         sql_path: folders with further indicators.
-        charted: number of symbols whose closes the result has for charts: those with the largest profits and losses.
+        with_history: whether the result has a `history`: holdings, excursions of the trades, and bars for charts.
+            The bars are read a second time for it.
         on_sessions: called with the number of sessions processed, and their total.
         settings: the fields of `Setup`: symbols, start, end, initial_capital, …
 
@@ -68,7 +72,9 @@ def backtest(
         raise ArgumentError(f"strategy: {strategy!r} is no strategy: {advice}")
     setup = Setup.of(**settings)
     with lake_connection(con, lake, as_of) as connection:
-        feed = open_feed(connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
+        feed = open_feed(
+            connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path, with_units=with_history
+        )
         closes = benchmark_closes(connection, setup, src) if setup.benchmark else None
         sessions_so_far = 0
 
@@ -79,8 +85,10 @@ def backtest(
 
         (account,) = run([strategy], feed, setup, on_sessions=count)
         result = result_of(account, strategy, setup, feed, provenance(connection, src, feed, strategy), closes)
-        symbols = by_profit(account.portfolio)[:charted]
-        return replace(result, prices=charted_closes(connection, setup, symbols, src)) if symbols else result
+        if with_history and result.curve.dates:
+            charted = by_profit(account.portfolio)[:MAX_CHARTED]
+            return replace(result, history=history_of(result, feed, charted))
+        return result
 
 
 @contextmanager
@@ -122,9 +130,7 @@ def result_of(
         provenance=provenance,
         curve=curve,
         closed_positions=list(portfolio.closed_positions),
-        open_positions=[
-            position.at_price(portfolio.prices[position.symbol]) for position in portfolio.positions.values()
-        ],
+        open_positions=_open_positions(portfolio),
         transactions=list(portfolio.transactions),
         orders=account.broker.orders.log,
         ledger=account.ledger,
@@ -132,6 +138,7 @@ def result_of(
         notes=account.broker.notes.all(),
         metrics=metrics_of(account, curve, setup),
         error=str(account.error) if account.error else None,
+        transfers=account.broker.books.transfers,
     )
 
 
@@ -148,8 +155,14 @@ def metrics_of(account: Account, curve: Curve, setup: Setup) -> dict[str, float 
     if not curve.dates:
         return {}
     portfolio, costs = account.portfolio, account.broker.books.costs
-    trades, fills = portfolio.closed_positions, portfolio.transactions
-    return summary(curve, trades, fills, costs, risk_free=setup.risk_free_rate)
+    still_open = _open_positions(portfolio)
+    return summary(
+        curve, portfolio.closed_positions, portfolio.transactions, costs, still_open, risk_free=setup.risk_free_rate
+    )
+
+
+def _open_positions(portfolio: Portfolio) -> list[OpenPosition]:
+    return [position.at_price(portfolio.prices[position.symbol]) for position in portfolio.positions.values()]
 
 
 def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy) -> dict[str, Any]:

@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
 
-from stockstream.analytics.backtest.model import ClosedPosition, Costs, Curve, Transaction
-from stockstream.analytics.backtest.stats import series
-from stockstream.analytics.backtest.stats.series import YEAR, Array, none_if_undefined
-
-LESS_IS_BETTER = frozenset(
-    {
-        "volatility", "max_drawdown_days", "longest_drawdown_days", "average_holding_days", "time_in_market",
-        "mean_exposure", "turnover", "commission", "slippage", "borrow", "interest", "costs", "benchmark_volatility",
-        "beta", "correlation",
-    }
-)  # fmt: skip
-"""The metrics of which a search prefers small values; drawdowns and losses are negative, so that more is better."""
+from stockstream.analytics.backtest.model import ClosedPosition, Costs, Curve, OpenPosition, Transaction
+from stockstream.analytics.backtest.stats import distribution, series
+from stockstream.analytics.backtest.stats.series import YEAR, none_if_undefined
+from stockstream.analytics.backtest.stats.trading import average, profit_factor, win_loss_ratio, win_rate
 
 
 def summary(
@@ -28,10 +19,11 @@ def summary(
     closed_positions: Sequence[ClosedPosition],
     transactions: Sequence[Transaction],
     costs: Costs,
+    open_positions: Sequence[OpenPosition] = (),
     *,
     risk_free: float = 0.0,
 ) -> dict[str, float | None]:
-    """Return every metric by name, in a fixed order; None if it is undefined.
+    """Return every figure of `FIGURES` by name, in its order; None if it is undefined.
 
     Returns, rates, drawdowns and exposure are fractions (0.1 is 10 %), money is in the account's currency, durations
     are in calendar days. `curve.equity[0]` is the initial capital: no order can fill before the second session.
@@ -42,6 +34,7 @@ def summary(
         closed_positions: the closed trades.
         transactions: the fills.
         costs: the total costs.
+        open_positions: the positions at the end.
         risk_free: annual risk-free rate; per session it is divided by 252.
     """
     equity, rf = curve.equity, risk_free / YEAR
@@ -58,12 +51,19 @@ def summary(
         "volatility": series.volatility(returns),
         "sharpe": series.sharpe(returns, rf),
         "sortino": series.sortino(returns, rf),
+        "calmar": series.calmar(returns, deepest),
         "max_drawdown": deepest,
         "max_drawdown_days": falls[0].days if falls else 0,
         "longest_drawdown_days": max((fall.days for fall in falls), default=0),
-        "calmar": series.calmar(returns, deepest),
-        "best_day": best_day(returns),
-        "worst_day": worst_day(returns),
+        "ulcer_index": distribution.ulcer_index(equity),
+        "best_day": distribution.best_day(returns),
+        "worst_day": distribution.worst_day(returns),
+        "value_at_risk": distribution.value_at_risk(returns),
+        "conditional_value_at_risk": distribution.conditional_value_at_risk(returns),
+        "skew": distribution.skew(returns),
+        "kurtosis": distribution.kurtosis(returns),
+        "tail_ratio": distribution.tail_ratio(returns),
+        "omega": distribution.omega(returns, rf),
         "trades": len(pnl),
         "win_rate": win_rate(pnl),
         "profit_factor": profit_factor(pnl),
@@ -72,6 +72,8 @@ def summary(
         "win_loss_ratio": win_loss_ratio(pnl),
         "expectancy": average(pnl),
         "average_holding_days": average(holding_days),
+        "open_positions": len(open_positions),
+        "open_pnl": sum([position.pnl for position in open_positions], 0.0),
         "time_in_market": time_in_market(curve),
         "mean_exposure": mean_exposure(curve),
         "turnover": turnover(curve, transactions),
@@ -98,52 +100,9 @@ def _relative(curve: Curve, risk_free: float) -> dict[str, float | None]:
         "beta": series.beta(account, market),
         "alpha": series.alpha(account, market, risk_free),
         "correlation": series.correlation(account, market),
+        "tracking_error": series.tracking_error(account, market),
+        "information_ratio": series.information_ratio(account, market),
     }
-
-
-@none_if_undefined
-def best_day(returns: Array) -> float | None:
-    """Highest return of one session: a fraction."""
-    return returns.max() if len(returns) else None
-
-
-@none_if_undefined
-def worst_day(returns: Array) -> float | None:
-    """Lowest return of one session: a fraction."""
-    return returns.min() if len(returns) else None
-
-
-@none_if_undefined
-def average(values: Array) -> float:
-    """Arithmetic mean."""
-    return values.sum() / len(values) if len(values) else math.nan
-
-
-@none_if_undefined
-def win_rate(pnl: Array) -> float:
-    """Fraction of the trades with a profit after costs; a profit of zero is not a win. The same as in backtesting.py.
-
-    quantstats' win_rate counts days, not trades.
-    """
-    return np.count_nonzero(pnl > 0) / len(pnl)
-
-
-@none_if_undefined
-def profit_factor(pnl: Array) -> float | None:
-    """Sum of the profits ÷ sum of the losses of the trades, after costs.
-
-    backtesting.py sums returns in per cent instead of money, so that large and small trades have the same weight;
-    quantstats uses daily returns.
-    """
-    losses = -pnl[pnl < 0].sum()
-    return pnl[pnl > 0].sum() / losses if losses else None
-
-
-@none_if_undefined
-def win_loss_ratio(pnl: Array) -> float | None:
-    """Average win ÷ |average loss|."""
-    win, loss = average(pnl[pnl > 0]), average(pnl[pnl < 0])
-    return None if win is None or loss is None else win / -loss
 
 
 @none_if_undefined

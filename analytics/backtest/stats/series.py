@@ -172,5 +172,27 @@ def correlation(returns: Array, benchmark: Array) -> float | None:
     return _ratio(float(account @ market), math.sqrt((account @ account) * (market @ market)), NOISE**2)
 
 
+@none_if_undefined
+def tracking_error(returns: Array, benchmark: Array) -> float | None:
+    """Standard deviation (n - 1) of the returns less the benchmark's, × √252: a fraction.
+
+    The same as empyrical.annual_volatility of the difference.
+    """
+    return volatility(returns - benchmark)
+
+
+@none_if_undefined
+def information_ratio(returns: Array, benchmark: Array) -> float | None:
+    """Mean of the returns less the benchmark's ÷ the standard deviation (n - 1) of the difference, per session.
+
+    The same as quantstats.information_ratio and empyrical.excess_sharpe, which do not annualise it either: × √252 is
+    the annual ratio.
+    """
+    if len(returns) < 2:
+        return None
+    active = returns - benchmark
+    return _ratio(active.mean(), active.std(ddof=1))
+
+
 def _ratio(numerator: float, denominator: float, noise: float = NOISE) -> float:
     return numerator / denominator if abs(denominator) > noise else math.nan

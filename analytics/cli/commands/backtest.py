@@ -138,9 +138,29 @@ def backtest_command(
     rank: Annotated[
         str,
         typer.Option(
-            metavar="METRIC", help="Metric that decides which of many runs is the best.", rich_help_panel="Runs"
+            metavar="METRIC|SQL",
+            help="Figure that decides which of many runs is the best, or an expression of figures of which more is "
+            "better: 'sharpe - 0.5 * ulcer_index'.",
+            rich_help_panel="Runs",
         ),
     ] = "sharpe",
+    where: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SQL", help="Condition on the parameters of many runs: 'fast < slow'.", rich_help_panel="Runs"
+        ),
+    ] = None,
+    method: Annotated[
+        Literal["grid", "random", "bayesian"],
+        typer.Option(
+            help="Which of many combinations to run: all; some at random; or more near the best so far (extra search).",
+            rich_help_panel="Runs",
+        ),
+    ] = "grid",
+    runs: Annotated[
+        int, typer.Option(min=1, help="Number of combinations of --method random, bayesian.", rich_help_panel="Runs")
+    ] = 50,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of --method random, bayesian.", rich_help_panel="Runs")] = 1,
     jobs: Annotated[
         int | None,
         typer.Option(min=1, help="Processes for many runs.", show_default="one per core", rich_help_panel="Runs"),
@@ -159,6 +179,12 @@ def backtest_command(
             "--output", "-o", help="Folder for the files.", show_default="backtests/STRATEGY", rich_help_panel="Output"
         ),
     ] = None,
+    export: Annotated[
+        bool,
+        typer.Option(
+            "--export", help="Also write the folder pyfolio, for pyfolio and quantstats.", rich_help_panel="Output"
+        ),
+    ] = False,
     as_json: JsonOption = False,
     **settings: Any,
 ) -> None:
@@ -168,17 +194,18 @@ def backtest_command(
     """
     # Imported here, because these modules import numpy and pyarrow, which no other command needs.
     from stockstream.analytics.backtest.runs import read_run
-    from stockstream.analytics.cli import backtest_runs as runs
+    from stockstream.analytics.cli import backtest_runs, backtest_searches
 
     values = {name: read_setting(name, value) for name, value in settings.items() if value is not None}
     run = read_run(config, strategy, param or [], values)
     run.settings |= {"lake": existing_lake(lake).uri, "as_of": as_of, "sql_path": sql_path or ()}
+    options = backtest_searches.Options(rank, where, method, runs, seed, jobs)
     folder = output or Path("backtests") / run.strategy.__name__
     if verify_no_lookahead:
-        runs.print_verdict(run, as_json)
+        backtest_runs.print_verdict(run, as_json)
     elif walk_forward is not None:
-        runs.run_walk_forward(run, walk_forward, rank, jobs, folder, as_json)
-    elif len(run.combinations) > 1:
-        runs.run_search(run, rank, jobs, folder, as_json)
+        backtest_searches.run_walk_forward(run, walk_forward, options, folder, as_json)
+    elif method != "grid" or len(run.combinations) > 1:
+        backtest_searches.run_search(run, options, folder, as_json)
     else:
-        runs.run_once(run, folder, as_json)
+        backtest_runs.run_once(run, folder, export, as_json)

@@ -11,8 +11,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from stockstream.analytics.backtest.model import ClosedPosition, Costs, Curve, Note, Position, Result, Transaction
-from stockstream.analytics.backtest.report import PriceHistory
+from stockstream.analytics.backtest.model import (
+    Bars,
+    ClosedPosition,
+    Costs,
+    Curve,
+    Excursion,
+    History,
+    LedgerEntry,
+    Note,
+    Order,
+    Position,
+    Result,
+    Status,
+    Transaction,
+)
 from stockstream.analytics.backtest.stats import summary
 
 if TYPE_CHECKING:
@@ -75,7 +88,12 @@ def goog_sma() -> Result:
     result_curve = Curve(dates, equity, equity - long, long, np.zeros_like(long), bars["Close"].to_numpy(np.float64))
     costs = Costs(sum(fill.commission for fill in fills), 0, 0, 0)
     return Result(
-        setup={"strategy": "sma_crossover", "parameters": {"fast": 20, "slow": 50, "size": 0.95}, "capital": CAPITAL},
+        setup={
+            "strategy": "sma_crossover",
+            "benchmark": "GOOG",
+            "parameters": {"fast": 20, "slow": 50, "size": 0.95},
+            "capital": CAPITAL,
+        },
         provenance={"stock-stream": "0.1.0", "lake": "demo-lake", "generation": 12, "sql": {"sma": "1.0"}},
         curve=result_curve,
         closed_positions=trades,
@@ -88,15 +106,25 @@ def goog_sma() -> Result:
         costs=costs,
         notes=[],
         metrics=summary(result_curve, trades, fills, costs),
+        ledger=ledger_of(fills),
+        history=History(
+            {"GOOG": long},
+            [Excursion(-0.05, 0.1)] * len(trades),
+            {"GOOG": Bars(*(bars[name].to_numpy(np.float64) for name in ("Open", "High", "Low", "Close")))},
+        ),
     )
 
 
-def goog_prices() -> dict[str, PriceHistory]:
-    return {"GOOG": PriceHistory([day.date() for day in goog().index], goog()["Close"].tolist())}
+def ledger_of(fills: Sequence[Transaction]) -> list[LedgerEntry]:
+    """Return the ledger of an account that has only fills."""
+    return [
+        LedgerEntry(fill.date, fill.symbol, "fill", fill.quantity, fill.price, fill.commission, 0.0, 0.0)
+        for fill in fills
+    ]
 
 
 @cache
-def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tuple[Result, dict[str, PriceHistory]]:
+def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> Result:
     """Return random trades, long and short, on random walks, with everything that a report shows.
 
     Every fifth symbol is delisted before the end; the first ones have names that need escaping in HTML.
@@ -105,18 +133,25 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
     dates = [date(2021, 1, 4) + timedelta(days=i + 2 * (i // 5)) for i in range(sessions)]
     names = ["<B&W>", 'Q"UO', *(f"S{i:03}" for i in range(2, symbols))]
     money = CAPITAL / symbols
-    prices, trades, fills, still_open, notes = {}, [], [], [], [Note(dates[3], None, "rejected: <cash> & margin")]
+    bars: dict[str, Bars] = {}
+    holdings: dict[str, np.ndarray] = {}
+    trades, fills, still_open, notes = [], [], [], [Note(dates[3], None, "rejected: <cash> & margin")]
     equity, long, short = np.full(sessions, CAPITAL), np.zeros(sessions), np.zeros(sessions)
     for number, name in enumerate(names):
         last = sessions - 1 if number % 5 else sessions * 4 // 5
         close = 20 * np.exp(np.cumsum(rng.normal(0.0004, 0.015, last + 1)))
-        prices[name] = PriceHistory(dates[: last + 1], close.tolist())
+        missing = np.full(sessions - last - 1, np.nan)
+        before = np.r_[close[:1], close[:-1]]
+        high, low = np.maximum(close, before) * 1.004, np.minimum(close, before) * 0.996
+        bars[name] = Bars(*(np.r_[values, missing] for values in (before, high, low, close)))
+        holdings[name] = np.zeros(sessions)
         days = np.sort(rng.choice(np.arange(1, last), 2 * trades_each, replace=False)).tolist()
         for start, end in list(pairwise(days))[::2]:
             quantity = round(money / close[start]) * (1 if rng.random() < 0.7 else -1)
             pnl = float(quantity * (close[end] - close[start])) - 2
             value = quantity * close[start : end + 1]
             (long if quantity > 0 else short)[start:end] += value[:-1]
+            holdings[name][start:end] += value[:-1]
             equity[start : end + 1] += value - value[0]
             equity[end + 1 :] += value[-1] - value[0]
             equity[end:] -= 2
@@ -141,7 +176,12 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
     benchmark = np.r_[np.full(20, np.nan), 50 * np.exp(np.cumsum(rng.normal(0.0003, 0.01, sessions - 20)))]
     result_curve = Curve(dates, equity, equity - long - short, long, short, benchmark)
     trades.sort(key=lambda trade: (trade.exit_date, trade.symbol))
-    result = Result(
+    fills.sort(key=lambda fill: fill.date)
+    orders = [
+        Order(1, "S002", 5, dates[3], limit=9.5, status=Status.expired, ended=dates[4], end_reason="the day is <over>"),
+        Order(2, "S003", 5, dates[3], status=Status.filled, ended=dates[4], filled=5, price=20),
+    ]
+    return Result(
         setup={
             "strategy": 'random <trades> & "noise"',
             "benchmark": "X&P",
@@ -156,7 +196,9 @@ def many(symbols: int = 30, sessions: int = 750, *, trades_each: int = 12) -> tu
         transactions=fills,
         costs=costs,
         notes=notes,
-        metrics=summary(result_curve, trades, fills, costs),
+        metrics=summary(result_curve, trades, fills, costs, still_open),
         error="the strategy raised ValueError: </script><b>&",
+        history=History(holdings, [Excursion(-0.02, 0.03)] * len(trades), bars),
+        orders=orders,
+        ledger=ledger_of(fills),
     )
-    return result, prices

@@ -44,6 +44,28 @@ QUANTSTATS = {  # 0.0.86
     },
 }
 QUANTSTATS_SHARPE_AT_2_PERCENT = {"held": 0.8239602124699619, "crossover": 0.5227126406258362}
+QUANTSTATS_TAILS = {  # 0.0.86; the conditional value at risk with method="historical"
+    "held": {
+        "skew": 0.7509291849603789,
+        "kurtosis": 8.977884467756583,
+        "tail_ratio": 1.0380128933001522,
+        "omega": 1.1797198797718698,
+        "ulcer_index": 0.2512483297732764,
+        "conditional_value_at_risk": -0.04808958498266027,
+    },
+    "crossover": {
+        "skew": 0.23623967799704015,
+        "kurtosis": 10.133847415453795,
+        "tail_ratio": 1.0522105983738694,
+        "omega": 1.1553349700324858,
+        "ulcer_index": 0.18487999544019826,
+        "conditional_value_at_risk": -0.03503195385047176,
+    },
+}
+QUANTSTATS_INFORMATION_RATIO = -0.04157008060207447
+"""Of the crossover, against GOOG held."""
+QUANTSTATS_ROLLING_AT_1000 = [-0.5518850151475819, 0.17249182068502544, 0.13696753558879868]
+"""Sharpe ratio, volatility and beta of the crossover over the 126 returns up to number 1,000."""
 BACKTESTING = {  # 0.6.6
     "held": {
         "total_return": 7.034582419772772,
@@ -83,6 +105,15 @@ def main() -> None:
         returns = pd.Series(equity, goog().index).pct_change().dropna()
         print(name, {key: float(getattr(qs, theirs)(returns)) for key, theirs in ours.items()})
         print(name, "at 2 %", float(qs.sharpe(returns, rf=0.02)))
+        tails = {
+            key: float(getattr(qs, key)(returns)) for key in ("skew", "kurtosis", "tail_ratio", "omega", "ulcer_index")
+        }
+        print(name, tails, float(qs.conditional_value_at_risk(returns, method="historical")))
+        market = pd.Series(goog()["Close"]).pct_change().dropna()
+        print(name, "information ratio", float(qs.information_ratio(returns, market, prepare_returns=False)))
+        beta = qs.rolling_greeks(returns, market, 126)["beta"]
+        rolling = (qs.rolling_sharpe(returns), qs.rolling_volatility(returns), beta)
+        print(name, "rolling", [float(values.iloc[1000]) for values in rolling])
 
 
 if __name__ == "__main__":

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from stockstream.analytics.backtest import MovingAverageCrossover, backtest
-from stockstream.analytics.backtest.runs import Search, parameter_grid, search, walk_forward
-from stockstream.analytics.backtest.stats import LESS_IS_BETTER
+from stockstream.analytics.backtest.runs import Search, parameter_grid, parameter_space, search, walk_forward
+from stockstream.analytics.backtest.stats import FIGURES
 from stockstream.pipeline.errors import UsageError
 from tests.analytics.backtest._command import run_cli
 
@@ -53,11 +53,48 @@ def test_the_best_trial_has_the_highest_metric_of_the_ranking(result: Search, de
 
 
 def test_the_best_trial_has_the_lowest_of_a_metric_of_which_less_is_better(result: Search) -> None:
-    for rank in ("volatility", "costs"):
+    for rank in ("volatility", "costs", "ulcer_index"):
         ranking = replace(result, rank=rank)
         values = [trial.metrics[rank] for trial in ranking.trials]
         assert [trial.metrics[rank] for trial in ranking.ranked()] == sorted(values)
-    assert set(result.trials[0].metrics) >= LESS_IS_BETTER
+    assert set(result.trials[0].metrics) == set(FIGURES)
+
+
+def test_an_expression_or_a_function_ranks_the_trials(result: Search) -> None:
+    expression = replace(result, rank="sharpe - 10 * ulcer_index")
+    function = replace(result, rank=lambda figures: figures["sharpe"] - 10 * figures["ulcer_index"])
+    scores = [trial.metrics["sharpe"] - 10 * trial.metrics["ulcer_index"] for trial in result.trials]
+    for ranking in (expression, function):
+        assert ranking.best is result.trials[int(np.argmax(scores))]
+        assert [row["objective"] for row in ranking.rows()] == pytest.approx(scores)
+    assert "objective" not in result.rows()[0]
+    nothing = replace(result, rank="sharpe / (trades - trades)")
+    assert nothing.best is None
+
+
+@pytest.mark.parametrize(
+    ("rank", "words"),
+    [("sharp", "no metric sharp"), ("sharpe - ulcer", "rank sharpe - ulcer: "), ("sharpe; DROP", "rank sharpe; DROP")],
+)
+def test_an_objective_that_is_none_is_refused_before_the_first_run(rank: str, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        search(MovingAverageCrossover, COMBINATIONS, "no-lake", rank=rank)
+
+
+@pytest.mark.parametrize("where", ["slow > 4 * fast", lambda params: params["slow"] > 4 * params["fast"]])
+def test_a_combination_that_does_not_meet_the_constraint_is_a_row_with_the_reason(demo: str, where: object) -> None:
+    part = search(MovingAverageCrossover, COMBINATIONS, demo, where=where, jobs=1, symbols=["IBM"], start="2011-01-03")
+    assert [trial.params for trial in part.trials] == COMBINATIONS
+    assert [not trial.error for trial in part.trials] == [p["slow"] > 4 * p["fast"] for p in COMBINATIONS]
+    assert {row["error"].partition(": ")[2] for row in part.rows() if row["error"]} == {
+        "these parameters do not meet the constraint"
+    }
+
+
+def test_constraints_that_nothing_meets_or_that_are_no_sql_are_errors() -> None:
+    for where, words in (("fast > slow", "do not meet the constraint"), ("fats < slow", "where fats < slow: ")):
+        with pytest.raises(UsageError, match=words):
+            search(MovingAverageCrossover, COMBINATIONS, "no-lake", where=where)
 
 
 class Picky(MovingAverageCrossover):
@@ -89,7 +126,7 @@ def test_results_are_a_table_for_sql_and_the_output_warns_of_luck(demo: str, tmp
     assert "6 runs" in ran.out
     assert "deflated Sharpe ratio of the best: 0." in ran.out
     with duckdb.connect() as con:
-        rows = con.execute(f"SELECT fast, slow, sharpe, error FROM '{tmp_path}/results.parquet'").fetchall()
+        rows = con.execute(f"SELECT param_fast, param_slow, sharpe, error FROM '{tmp_path}/results.parquet'").fetchall()
     assert [row[:2] for row in rows] == [(fast, slow) for fast in (5, 10, 15) for slow in (40, 60)]
     first = (tmp_path / "results.parquet").read_bytes()
     document = json.loads(run_cli("backtest", *arguments, *options, "--json").out)
@@ -147,7 +184,9 @@ def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     assert "fast=" in ran.out
     with duckdb.connect() as con:
-        rows = con.execute(f"SELECT test_from, fast, trained_sharpe, sharpe FROM '{tmp_path}/walk_forward.parquet'")
+        rows = con.execute(
+            f"SELECT test_from, param_fast, trained_sharpe, sharpe FROM '{tmp_path}/walk_forward.parquet'"
+        )
         assert len(rows.fetchall()) == 3
     for wrong, words in (("10", "write the numbers of"), ("9000:10", "needs 9010 sessions")):
         ran = run_cli("backtest", *arguments[:-1], wrong, *options[:-4], "-o", str(tmp_path))
@@ -166,7 +205,7 @@ def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:
     ],
 )
 def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list[dict]) -> None:
-    assert parameter_grid(MovingAverageCrossover, texts) == expected
+    assert parameter_grid(parameter_space(MovingAverageCrossover, texts)) == expected
 
 
 @pytest.mark.parametrize(
@@ -181,4 +220,4 @@ def test_parameters_are_values_lists_and_ranges(texts: list[str], expected: list
 )
 def test_parameters_that_are_none_are_refused(text: str, words: str) -> None:
     with pytest.raises(UsageError, match=words):
-        parameter_grid(MovingAverageCrossover, [text])
+        parameter_space(MovingAverageCrossover, [text])

@@ -19,7 +19,7 @@ from stockstream.analytics.backtest import (
     Portfolio,
     Strategy,
 )
-from stockstream.analytics.backtest.runs.parameters import parameter_grid
+from stockstream.analytics.backtest.runs.parameters import parameter_space
 from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import SRC, day, number, play, trade
 
@@ -203,7 +203,7 @@ def test_a_strategy_without_init_has_no_parameters() -> None:
     with pytest.raises(TypeError, match="NoInit has no __init__, so that it takes no parameters"):
         NoInit(5)
     with pytest.raises(UsageError, match="NoInit has no parameter fast: it takes none"):
-        parameter_grid(NoInit, ["fast=5"])
+        parameter_space(NoInit, ["fast=5"])
 
 
 @pytest.mark.parametrize("kind", ["DOUBLE", "FLOAT"])

@@ -1,91 +1,11 @@
-"use strict";
-
-const data = JSON.parse(document.getElementById("data").textContent);
-const days = data.account.days.map((day) => day * 86400);
-const drawn = []; // one redraw function per chart
-
-const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const text = (options) => (value) =>
-  value == null ? "–" : value.toLocaleString("en-US", options).replace("-", "−");
-const money = text({ maximumFractionDigits: 0 });
-const price = text({ minimumFractionDigits: 2, maximumFractionDigits: 4 });
-const mark = text({ notation: "compact", maximumSignificantDigits: 4 });
-const percent = text({ style: "percent", maximumFractionDigits: 1 });
-const isoDay = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
-const percentMark = text({ style: "percent", maximumFractionDigits: 2 });
-
-// uPlot's logarithmic axis shows only whole powers of ten
-function logMarks(_, axis, min, max) {
-  if (max / min > 4) {
-    const powers = Array.from({ length: 30 }, (_, i) => 10 ** (i - 10));
-    return powers.flatMap((power) => [power, 2 * power, 5 * power]).filter((at) => at >= min && at <= max);
-  }
-  const power = 10 ** Math.floor(Math.log10(max - min));
-  const step = power * ([0.2, 0.5].find((part) => (max - min) / (part * power) < 7) ?? 1);
-  const first = Math.ceil(min / step);
-  return Array.from({ length: Math.floor(max / step) - first + 1 }, (_, i) => (first + i) * step);
-}
-
-function options(holder, height, series, axis, isLog = false, onDraw = () => {}) {
-  const label = { stroke: colour("muted"), font: "12px system-ui, sans-serif" };
-  const last = days.length - 1;
-  return {
-    width: document.documentElement.classList.contains("print") ? 680 : holder.clientWidth,
-    height,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1000), "UTC"),
-    cursor: { sync: { key: "sessions" }, drag: { x: true, y: false }, y: false },
-    scales: { y: isLog ? { distr: 3, range: (_, min, max) => [min / 1.03, max * 1.03] } : {} },
-    axes: [
-      { ...label, space: 80, size: 44, grid: { show: false }, ticks: { stroke: colour("line"), width: 1, size: 4 } },
-      {
-        ...label,
-        size: 58,
-        grid: { stroke: colour("line"), width: 1 },
-        ticks: { show: false },
-        values: (_, marks) => marks.map(axis),
-        ...(isLog ? { splits: logMarks, filter: (_, marks) => marks } : {}),
-      },
-    ],
-    series: [{ label: "Session", value: (_, at) => (at == null ? "–" : isoDay(at)) }, ...series],
-    hooks: {
-      ready: [(plot) => plot.setLegend({ idx: last })],
-      setCursor: [(plot) => plot.cursor.idx == null && plot.setLegend({ idx: last })],
-      draw: [onDraw],
-    },
-  };
-}
-
-function line(label, stroke, value, extra = {}) {
-  return { label, stroke, width: 1.5, value: (_, at) => value(at), points: { show: false }, ...extra };
-}
-
-// make() returns the chart's current columns, series, axis format and so on
-function chart(id, make) {
-  const holder = document.getElementById(id);
-  if (holder === null) return () => {};
-  let plot = null;
-  const draw = () => {
-    const { height, series, axis, columns, isLog, onDraw } = make();
-    const part = plot && { min: plot.scales.x.min, max: plot.scales.x.max };
-    plot?.destroy();
-    plot = new uPlot(options(holder, height, series, axis, isLog, onDraw), [days, ...columns], holder);
-    if (part) plot.setScale("x", part);
-  };
-  const fit = () => {
-    if (holder.clientWidth !== plot.width) plot.setSize({ width: holder.clientWidth, height: plot.height });
-  };
-  new ResizeObserver(fit).observe(holder);
-  drawn.push(draw);
-  draw();
-  return draw;
-}
-
+const days = seconds(data.account.days);
 const { equity, benchmark, drawdown, long, short: sold } = data.account;
 const log = document.getElementById("log");
 log.disabled = [...equity, ...(benchmark ?? [])].some((value) => value !== null && value <= 0);
 
 const drawEquity = chart("equity", () => ({
-  height: 340,
+  x: days,
+  height: isNarrow() ? 260 : 340,
   axis: mark,
   columns: benchmark ? [benchmark, equity] : [equity],
   series: [
@@ -97,6 +17,7 @@ const drawEquity = chart("equity", () => ({
 log.addEventListener("change", drawEquity);
 
 chart("drawdown", () => ({
+  x: days,
   height: 170,
   axis: percentMark,
   columns: [drawdown],
@@ -104,6 +25,7 @@ chart("drawdown", () => ({
 }));
 
 chart("exposure", () => ({
+  x: days,
   height: 170,
   axis: percentMark,
   columns: sold ? [long, sold, long.map((share, i) => (share === null ? null : share + sold[i]))] : [long],
@@ -113,6 +35,81 @@ chart("exposure", () => ({
     ...(sold ? [line("Net", colour("text"), percent, { width: 1 })] : []),
   ],
 }));
+
+const { rolling, histogram, holdings } = data;
+if (rolling) {
+  const rollingDays = seconds(rolling.days);
+  for (const [name, format, axis] of [["sharpe", ratio, mark], ["volatility", percent, percentMark], ["beta", ratio, mark]]) {
+    if (!rolling[name]) continue;
+    chart(`rolling-${name}`, () => ({
+      x: rollingDays,
+      height: 170,
+      axis,
+      columns: [rolling[name]],
+      series: [line({ sharpe: "Sharpe ratio", volatility: "Volatility", beta: "Beta" }[name], colour("accent"), format)],
+    }));
+  }
+}
+
+if (histogram) {
+  const binWidth = histogram.middle[1] - histogram.middle[0];
+  chart("histogram", () => ({
+    x: histogram.middle,
+    xName: "Return",
+    xText: percentMark,
+    xRange: (min, max) => [min - binWidth / 2, max + binWidth / 2],
+    height: 220,
+    axis: whole,
+    columns: [histogram.sessions],
+    series: [
+      line("Sessions", colour("accent"), whole, {
+        fill: colour("accent-soft"), width: 1, paths: uPlot.paths.bars({ size: [0.9], align: 0 }),
+      }),
+    ],
+  }));
+}
+
+if (holdings) {
+  const holdingDays = seconds(holdings.days);
+  chart("positions", () => ({
+    x: holdingDays,
+    height: 170,
+    axis: mark,
+    columns: [holdings.positions, holdings.effective],
+    series: [
+      line("Positions", colour("accent"), whole, { paths: uPlot.paths.stepped({ align: 1 }) }),
+      line("Equal positions as concentrated", colour("muted"), ratio, { width: 1 }),
+    ],
+  }));
+  chart("concentration", () => ({
+    x: holdingDays,
+    height: 170,
+    axis: percentMark,
+    columns: [holdings.five, holdings.largest],
+    series: [
+      line("Five largest", colour("muted"), percent, { width: 1 }),
+      line("Largest", colour("accent"), percent),
+    ],
+  }));
+}
+
+for (const [id, at, name] of [["adverse", 0, "MAE"], ["favourable", 1, "MFE"]]) {
+  if (!data.excursions.length) break;
+  const dots = data.excursions.slice().sort((one, other) => one[at] - other[at]);
+  const points = (label, stroke) => ({
+    label, stroke, paths: () => null, points: { show: true, size: 5, fill: stroke, stroke },
+    value: (_, value) => percent(value),
+  });
+  chart(id, () => ({
+    x: dots.map((dot) => dot[at]),
+    xName: name,
+    xText: percentMark,
+    height: 260,
+    axis: percentMark,
+    columns: [dots.map((dot) => (dot[2] > 0 ? dot[2] : null)), dots.map((dot) => (dot[2] > 0 ? null : dot[2]))],
+    series: [points("Win", colour("gain")), points("Loss", colour("loss"))],
+  }));
+}
 
 function markers(plot, trades) {
   const { ctx } = plot;
@@ -150,27 +147,75 @@ function markers(plot, trades) {
   ctx.restore();
 }
 
+// Candles where a session is wide enough, otherwise the range of the day; without bars only the line of closes
+function candles(plot, { open, high, low }, close) {
+  const { ctx } = plot;
+  const { left, top, width, height } = plot.bbox;
+  const [first, last] = plot.series[0].idxs;
+  const wide = width / (last - first + 1);
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, top, width, height);
+  ctx.clip();
+  const body = Math.max(1, Math.min(12 * devicePixelRatio, wide * 0.6));
+  const up = colour("gain"), down = colour("loss"), plain = colour("muted");
+  for (let i = first; i <= last; i++) {
+    if (close[i] == null) continue;
+    const x = Math.round(plot.valToPos(days[i], "x", true));
+    const [o, h, l, c] = [open[i], high[i], low[i], close[i]].map((value) => plot.valToPos(value, "y", true));
+    const isWide = wide >= 3 * devicePixelRatio;
+    ctx.fillStyle = isWide ? (close[i] >= open[i] ? up : down) : plain;
+    ctx.fillRect(x - 0.5 * devicePixelRatio, h, devicePixelRatio, Math.max(1, l - h));
+    if (isWide) ctx.fillRect(x - body / 2, Math.min(o, c), body, Math.max(1, Math.abs(o - c)));
+  }
+  ctx.restore();
+}
+
 const symbol = document.getElementById("symbol");
 const priceLog = document.getElementById("price-log");
+const hues = ["#b7791f", "#6b46c1", "#0e7490", "#be185d", "#4d7c0f", "#9a3412"];
+const chosen = () => data.traded[Number(symbol.value)];
 const drawPrice = chart("price", () => {
-  const { close, trades } = data.traded[Number(symbol.value)];
+  const { close, trades, bar, overlays = {} } = chosen();
+  const hidden = (label, values) => [values, line(label, "transparent", price)];
+  const lines = [
+    ...(bar ? [hidden("Open", bar.open), hidden("High", bar.high), hidden("Low", bar.low)] : []),
+    bar ? hidden("Close", close) : [close, line("Close", colour("muted"), price, { width: 1 })],
+    ...Object.entries(overlays).map(([name, values], i) => [values, line(name, hues[i], price, { width: 1.2 })]),
+  ];
   return {
-    height: 340,
+    x: days,
+    height: isNarrow() ? 300 : 380,
     axis: mark,
-    columns: [close],
-    series: [line("Close", colour("muted"), price, { width: 1 })],
+    columns: lines.map(([values]) => values),
+    series: lines.map(([, series]) => series),
     isLog: priceLog.checked,
-    onDraw: (plot) => markers(plot, trades),
+    onDraw: (plot) => {
+      if (bar) candles(plot, bar, close);
+      markers(plot, trades);
+    },
   };
 });
-symbol?.addEventListener("change", drawPrice);
-priceLog?.addEventListener("change", drawPrice);
 
-const drawAll = () => drawn.forEach((draw) => draw());
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
-for (const [event, isPrint] of [["beforeprint", true], ["afterprint", false]]) {
-  addEventListener(event, () => {
-    document.documentElement.classList.toggle("print", isPrint);
-    drawAll();
+const panes = document.getElementById("panes");
+function drawPanes() {
+  const { panes: columns = {} } = chosen();
+  panes.replaceChildren();
+  Object.entries(columns).forEach(([name, values], i) => {
+    const title = document.createElement("h3");
+    title.textContent = name;
+    const holder = Object.assign(document.createElement("div"), { id: `pane-${i}`, className: "chart" });
+    holder.setAttribute("role", "img");
+    holder.setAttribute("aria-label", `${name}, by session`);
+    panes.append(title, holder);
+    chart(holder.id, () => ({
+      x: days, height: 150, axis: mark, columns: [values], series: [line(name, hues[i], price, { width: 1.2 })],
+    }));
   });
 }
+if (panes) drawPanes();
+symbol?.addEventListener("change", () => {
+  drawPrice();
+  drawPanes();
+});
+priceLog?.addEventListener("change", drawPrice);

@@ -1,0 +1,77 @@
+"""What all pages share: one self-contained HTML file each, which needs no network and no other files.
+
+Equal contents are rendered as equal bytes. The charts are drawn by uPlot (MIT); its released files are in assets/,
+unchanged, and embedded in the page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from stockstream.pipeline.display import shown
+
+ASSETS = Path(__file__).parent / "assets"
+MAX_ITEMS = 30
+"""Maximum number of items shown of a list in the settings."""
+
+
+def rendered(template: str, **variables: Any) -> str:
+    """Return a template of assets/ as HTML."""
+    environment = Environment(
+        loader=FileSystemLoader(ASSETS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        finalize=lambda value: shown(value) if type(value) is str else value,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= FORMATS
+    environment.filters["figure"] = figure_text
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":"), "allow_nan": False}
+    environment.globals["asset"] = lambda name: Markup((ASSETS / name).read_text(encoding="utf-8"))
+    return environment.get_template(template).render(**variables)
+
+
+def flat(settings: Mapping[str, Any], before: str = "") -> Iterator[tuple[str, str]]:
+    """Yield name and text of each setting; nested settings are named `outer.inner`, long lists are cut."""
+    for key, value in settings.items():
+        name = f"{before}{key}"
+        if isinstance(value, Mapping):
+            yield from flat(value, f"{name}.")
+        elif isinstance(value, list | tuple):
+            more = f", … ({len(value)} in total)" if len(value) > MAX_ITEMS else ""
+            yield name, ", ".join(map(str, value[:MAX_ITEMS])) + more
+        else:
+            yield name, "–" if value is None else str(value)
+
+
+def number(value: float | None, digits: int = 0) -> str:
+    """Format a number as 1,234.50, with a true minus sign and no negative zero; None is a dash."""
+    return "–" if value is None else f"{round(value, digits) + 0.0:,.{digits}f}".replace("-", "−")
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """Format a fraction in per cent: 0.1 is 10.00%; None is a dash."""
+    return "–" if value is None else f"{number(100 * value, digits)}%"
+
+
+FORMATS: dict[str, Callable[[Any], str]] = {
+    "number": number,
+    "percent": percent,
+    "money": lambda value: number(value, 2),
+    "ratio": lambda value: number(value, 2),
+    "count": number,
+    "days": lambda value: number(value, 1),
+    "shares": lambda value: number(value, 0 if value == round(value) else 4),
+    "price": lambda value: number(value, 2 if abs(value) >= 1 else 4),
+}
+
+
+def figure_text(value: float | None, kind: str) -> str:
+    """Format a figure of a kind of `stats.Figure`."""
+    return FORMATS[kind](value)
