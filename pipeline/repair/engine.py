@@ -164,7 +164,8 @@ class _Repair:
         before = head(self.lake).generation
         for finding in self._of(Kind.LIST):
             self._mend_list(finding, generations)
-        for finding in self._of(Kind.RECORD, Kind.METADATA, Kind.QUARANTINE, Kind.KEPT):
+        kept = self._of(Kind.KEPT)
+        for finding in self._of(Kind.RECORD, Kind.METADATA, Kind.QUARANTINE):
             set_aside(self.lake, finding.object)
             finding.repaired = True
             if finding.kind is Kind.QUARANTINE:
@@ -179,9 +180,9 @@ class _Repair:
         silver, batches = self._of(Kind.SILVER), self._of(Kind.BATCH)
         broken = {finding.object for finding in silver}
         named = published_files(generations)
-        if batches or any(named[key].table in ("bars", ARCHIVE) for key in broken):
+        if batches or any(named[finding.object].table in ("bars", ARCHIVE) for finding in [*silver, *kept]):
             self._report(rescue_rows(self.lake, generations, self._damaged()), generations)
-        for finding in batches:
+        for finding in [*batches, *kept]:
             set_aside(self.lake, finding.object)
             finding.repaired = True
         for finding in [*batches, *(one for one in silver if named[one.object].table == ARCHIVE)]:

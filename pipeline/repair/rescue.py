@@ -107,21 +107,22 @@ def _collect_others(
         "FROM read_stored([]::VARCHAR[])"
     )
     con.execute("CREATE TEMP TABLE expected (symbol VARCHAR, date DATE, object VARCHAR)")
-    newest = generations.newest
-    broken = {file.key: file for name in ("bars", ARCHIVE) for file in newest.table(name).files if file.key in damaged}
+    newest, line = generations.newest, generations.lineage
+    files = {file.key: file for manifest in line for name in ("bars", ARCHIVE) for file in manifest.table(name).files}
+    # Those of an earlier generation, too: a consolidation may have left out a damaged file, and bars with it.
+    broken = {key: file for key, file in files.items() if key in damaged}
     con.execute("CREATE TEMP TABLE record (symbol VARCHAR, date DATE)")
-    indicators = newest.table("indicators")
-    if broken and not any(file.key in damaged for file in indicators.files):
-        # One row per bar, in a table of its own: the best record of which bars there have been.
-        for files, is_valid in ((indicators.base, _not_in(indicators.restated)), (indicators.delta, "true")):
-            _insert(con, "record", "symbol, date", [lake.store.uri(file.key) for file in files], is_valid)
-    if any(file.key in broken for file in newest.table("bars").files):
+    for manifest in line:
+        indicators = manifest.table("indicators")
+        is_broken = any(file.key in broken for name in ("bars", ARCHIVE) for file in manifest.table(name).files)
+        if is_broken and not any(file.key in damaged for file in indicators.files):
+            # One row per bar, in a table of its own: the best record of which bars there have been.
+            for part, is_valid in ((indicators.base, _not_in(indicators.restated)), (indicators.delta, "true")):
+                _insert(con, "record", "symbol, date", [lake.store.uri(file.key) for file in part], is_valid)
+    if broken:
         existing = lake.store.list(SILVER).keys() - damaged  # an earlier repair may have set some of them aside
-        for manifest in generations.lineage:
-            for file in manifest.table("bars").files:
-                if file.key in existing:
-                    columns = f"{RAW_COLUMNS}, {quoted(file.key)}, true"
-                    _insert(con, "candidates", columns, [lake.store.uri(file.key)])
+        for key in sorted({file.key for manifest in line for file in manifest.table("bars").files} & existing):
+            _insert(con, "candidates", f"{RAW_COLUMNS}, {quoted(key)}, true", [lake.store.uri(key)])
     batches = [key for key in batch_keys(lake) if key in damaged]
     for key in [*broken, *batches]:
         with local_files(lake, [key]) as paths:
@@ -194,7 +195,8 @@ def _leave_out_unlikely(con: DuckDBPyConnection, key: str, file: DataFile) -> No
     A flipped bit made them. If nothing else has any symbol, all of them stay.
     """
     outside = f"date NOT BETWEEN DATE '{file.first_date}' AND DATE '{file.last_date}'" if file.first_date else "false"
-    symbols = "(SELECT symbol FROM held UNION SELECT symbol FROM record)"
+    symbols = "(SELECT symbol FROM held UNION SELECT symbol FROM record UNION "
+    symbols += "SELECT symbol FROM candidates WHERE is_intact)"
     for table in ("candidates", "expected"):
         con.execute(
             f"DELETE FROM {table} WHERE object = {quoted(key)} AND ({outside} "

@@ -200,6 +200,22 @@ def test_bars_of_an_earlier_generation_are_used_before_those_of_a_damaged_file(l
     assert {tuple(loss["days"]) for loss in result["lost"]} == {tuple(map(str, DAYS[18:]))}
 
 
+def test_bars_that_a_consolidation_left_out_are_restored_from_the_damaged_file(lake: Lake) -> None:
+    """`consolidate --full` did without a file with a flipped bit, which had the only bars of three symbols."""
+    before = state(lake)["bars"]
+    remove_raw(lake)
+    base = table("bars", "base")(lake)
+    damage(lake, base, reencoded)
+    assert consolidate({"full": True}, lake)["damaged"]
+    assert content(lake.uri, "bars")["bars"] != before
+    result = repair_lake(lake, apply=True)
+    assert result["exit"] == 3
+    assert {loss["symbol"] for loss in result["lost"]} == {"AAA", "CCC", "DDD"}
+    assert all("may be wrong" in loss["what"] for loss in result["lost"])
+    assert content(lake.uri, "bars")["bars"] == before
+    assert repair_lake(lake)["findings"] == []
+
+
 def test_a_batch_file_that_has_changed_since_it_was_consolidated(lake: Lake) -> None:
     """No batch file has a checksum, but silver has the values that it had."""
     before = state(lake)
