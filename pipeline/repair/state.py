@@ -49,7 +49,11 @@ def read_calendar(lake: Lake, con: DuckDBPyConnection) -> tuple[Sessions | None,
         if problem is not None:
             return None, problem
         query = f"SELECT date, open_utc, close_utc FROM read_parquet({quoted(paths[SESSIONS])})"
-        return {*con.execute(query).fetchall()}, None
+        sessions = {*con.execute(query).fetchall()}
+        # DuckDB returns a date that Python does not have as a text.
+        if not all(isinstance(value, date) for session in sessions for value in session):
+            return None, "it has dates that cannot be"
+        return sessions, None
 
 
 def verify_calendar(market: Market | None, sessions: Sessions | None, problem: str | None) -> Finding | None:

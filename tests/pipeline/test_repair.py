@@ -242,18 +242,22 @@ def fresh(lake: Lake) -> str:
     return "raw-data/2024-06-20-batch-3.parquet"
 
 
-def damaged_close(data: bytes) -> bytes:
-    """Return a batch file whose column close cannot be decoded, while its other columns can."""
-    with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-        Path(file.name).write_bytes(data)
-        place = f"FROM parquet_metadata({quoted(file.name)}) WHERE path_in_schema = 'close'"
-        ((at,),) = con.execute(f"SELECT data_page_offset {place}").fetchall()
-    return data[:at] + bytes(40) + data[at + 40 :]
+def undecodable(column: str) -> Damage:
+    """Return a damage after which a column of a batch file cannot be decoded, while its other columns can."""
+
+    def damaged(data: bytes) -> bytes:
+        with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+            Path(file.name).write_bytes(data)
+            place = f"FROM parquet_metadata({quoted(file.name)}) WHERE path_in_schema = '{column}'"
+            ((at,),) = con.execute(f"SELECT data_page_offset {place}").fetchall()
+        return data[:at] + bytes(40) + data[at + 40 :]
+
+    return damaged
 
 
 def test_a_batch_file_with_a_damaged_page_is_left_out_and_its_bars_are_named(lake: Lake, fresh: str) -> None:
     before = content(lake.uri, "silver_bars")
-    damage(lake, fresh, damaged_close)
+    damage(lake, fresh, undecodable("close"))
     with pytest.warns(LakeWarning, match=rf"{fresh} is left out.*`stockstream repair`"):
         con = lake.session()
     with con:
@@ -267,9 +271,69 @@ def test_a_batch_file_with_a_damaged_page_is_left_out_and_its_bars_are_named(lak
     assert result["exit"] == 3
     (loss,) = result["lost"]
     assert loss["object"] == fresh
-    assert loss["days"] == ["2024-03-01", "2024-06-08"]
-    assert loss["command"] == f"stockstream backfill --start 2024-03-01 --end 2024-06-08 --lake {lake.uri}"
+    assert (loss["symbol"], loss["rows"], loss["days"]) == ("NEW", 100, ["2024-03-01", "2024-06-08"])
+    command = f"stockstream backfill --start 2024-03-01 --end 2024-06-08 --symbols NEW --lake {lake.uri}"
+    assert loss["command"] == command
     assert repair_lake(lake)["findings"] == []
+
+
+def test_a_batch_file_whose_days_cannot_be_read(lake: Lake, fresh: str) -> None:
+    damage(lake, fresh, undecodable("date"))
+    result = repair_lake(lake, apply=True)
+    assert [(loss["what"], loss["rows"]) for loss in result["lost"]] == [("unknown rows of 2024-06-20-batch-3", 100)]
+
+
+@pytest.fixture
+def wide(lake: Lake) -> str:
+    """Return the key of a batch file that is not consolidated, and has a bar with all of its prices."""
+    with duckdb.connect() as con:
+        bars = "SELECT 'NEW' AS symbol, DATE '2024-03-01' + CAST(i AS INT) AS date, 9.0 + i / 7 AS open, "
+        bars += "10.0 + i / 7 AS close, 1000 + i AS volume FROM range(100) AS t (i)"
+        lake.store.put("raw-data/2024-06-20-batch-3.parquet", parquet(con, bars), replaces=None)
+    return "raw-data/2024-06-20-batch-3.parquet"
+
+
+def test_bars_are_restored_without_the_column_that_cannot_be_read(lake: Lake, wide: str) -> None:
+    query = "SELECT date, close, volume FROM bars WHERE symbol = 'NEW' ORDER BY date"
+    with lake.session() as con:
+        before = con.sql(query).fetchall()
+    damage(lake, wide, undecodable("open"))
+    (loss,) = repair_lake(lake, apply=True)["lost"]
+    assert (loss["symbol"], loss["rows"]) == ("NEW", 100)
+    assert "may be wrong" in loss["what"]
+    with lake.session() as con:
+        assert con.sql(query).fetchall() == before
+        assert con.sql("SELECT DISTINCT open FROM bars WHERE symbol = 'NEW'").fetchall() == [(None,)]
+
+
+def test_a_batch_file_with_a_date_that_cannot_be(lake: Lake, wide: str) -> None:
+    """Python has no year 20000, and DuckDB returns a text instead of a date."""
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(wide))})"
+        days = "CASE date WHEN '2024-03-02' THEN DATE '20000-01-01' WHEN '2024-03-03' THEN DATE '0100-01-01 (BC)' "
+        changed = parquet(con, f"SELECT * REPLACE ({days} ELSE date END AS date) {rows}")
+    damage(lake, wide, lambda data: changed)
+    with pytest.warns(LakeWarning, match="it has a date before 1600 or after 9999"):
+        assert consolidate({}, lake)["inputs"] == 0
+    result = repair_lake(lake, apply=True)
+    assert {(loss["symbol"], loss["rows"]) for loss in result["lost"]} == {("NEW", 98), (None, 100)}
+    assert consolidate({}, lake)["inputs"] == 1
+    assert repair_lake(lake)["findings"] == []
+
+
+def test_a_calendar_with_a_date_that_cannot_be(lake: Lake) -> None:
+    before = lake.store.get(SESSIONS)
+    assert before is not None
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(SESSIONS))}) ORDER BY date"
+        changed = parquet(
+            con, f"SELECT * REPLACE (CASE date WHEN '{DAYS[0]}' THEN DATE '20000-01-01' ELSE date END AS date) {rows}"
+        )
+    damage(lake, SESSIONS, lambda data: changed)
+    assert repair_lake(lake, apply=True)["exit"] == 0
+    after = lake.store.get(SESSIONS)
+    assert after is not None
+    assert after.data == before.data
 
 
 def command(*arguments: str) -> Result:
