@@ -321,7 +321,12 @@ def test_a_batch_file_with_a_date_that_cannot_be(lake: Lake, wide: str) -> None:
     assert repair_lake(lake)["findings"] == []
 
 
-def test_a_calendar_with_a_date_that_cannot_be(lake: Lake) -> None:
+@pytest.mark.parametrize("marker", [True, False])
+def test_a_calendar_with_a_date_that_cannot_be(lake: Lake, marker: bool) -> None:
+    """Most of its sessions still say of which market it is, when the marker is damaged, too."""
+    market = lake.market()
+    if not marker:
+        damage(lake, MARKER, flip)
     before = lake.store.get(SESSIONS)
     assert before is not None
     with duckdb.connect() as con:
@@ -334,6 +339,7 @@ def test_a_calendar_with_a_date_that_cannot_be(lake: Lake) -> None:
     after = lake.store.get(SESSIONS)
     assert after is not None
     assert after.data == before.data
+    assert lake.market() == market
 
 
 def command(*arguments: str) -> Result:
