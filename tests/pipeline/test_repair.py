@@ -6,6 +6,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -216,20 +217,51 @@ def test_bars_that_a_consolidation_left_out_are_restored_from_the_damaged_file(l
     assert repair_lake(lake)["findings"] == []
 
 
+def changed_close(lake: Lake, key: str, day: date, close: float) -> None:
+    """Replace the closes of a day in a batch file, as flipped bits do, without an error of the reader."""
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(key))})"
+        changed = parquet(con, f"SELECT * REPLACE (if(date = DATE '{day}', {close}, close) AS close) {rows}")
+    damage(lake, key, lambda data: changed)
+
+
 def test_a_batch_file_that_has_changed_since_it_was_consolidated(lake: Lake) -> None:
     """No batch file has a checksum, but silver has the values that it had."""
     before = state(lake)
     key = keys(lake, "raw-data/")[-1]
-    with duckdb.connect() as con:
-        rows = f"FROM read_parquet({quoted(lake.store.uri(key))})"
-        changed = parquet(con, f"SELECT * REPLACE (close + 0.5 AS close) {rows}")
-    damage(lake, key, lambda data: changed)
+    changed_close(lake, key, DAYS[19], 0.5)
     (finding,) = repair_lake(lake)["findings"]
     assert finding["object"] == key
     assert "it has changed since it was consolidated" in finding["problem"]
     assert repair_lake(lake, apply=True)["exit"] == 0
     consolidate({"full": True}, lake)
     assert state(lake)["bars"] == before["bars"]
+
+
+def test_a_full_consolidation_names_batch_files_that_have_changed(lake: Lake) -> None:
+    key = keys(lake, "raw-data/")[-1]
+    assert consolidate({"full": True}, lake)["replaced"] == []
+    changed_close(lake, key, DAYS[19], 0.5)
+    (change,) = consolidate({"full": True}, lake)["replaced"]
+    assert change.startswith(f"{lake.store.uri(key)}: ")
+    assert "has close 0.5, silver took" in change
+
+
+def test_what_is_left_of_silver_shows_that_a_batch_file_has_changed(lake: Lake) -> None:
+    """Base still has the first days of the batch file, and delta, which has the rest of them, is gone."""
+    before = closes(lake)
+    damage(lake, table("bars", "delta")(lake), GONE)
+    key = keys(lake, "raw-data/")[0]
+    changed_close(lake, key, DAYS[0], 0.5)
+    result = repair_lake(lake, apply=True)
+    assert {finding["object"] for finding in result["findings"]} >= {key}
+    assert closes(lake) == before
+    assert all("may be wrong" in loss["what"] for loss in result["lost"])
+
+
+def closes(lake: Lake) -> list[tuple[object, ...]]:
+    with lake.session() as con:
+        return con.sql("SELECT symbol, date, close, volume FROM bars ORDER BY symbol, date").fetchall()
 
 
 @pytest.fixture
