@@ -48,12 +48,15 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+_names = itertools.count()
+"""Of new buckets: the servers of one process share them."""
+
+
 class S3Server:
     """Start with `with S3Server() as s3`; `s3.environment` points boto3 and DuckDB at it."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._names = itertools.count()
         self._server = make_server(
             "127.0.0.1",
             0,
@@ -82,7 +85,7 @@ class S3Server:
 
     def new_bucket(self) -> str:
         """Create an empty bucket and return its name."""
-        name = f"lake-{next(self._names)}"
+        name = f"lake-{next(_names)}"
         self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
