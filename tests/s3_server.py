@@ -6,7 +6,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -86,7 +86,10 @@ class S3Server:
     def new_bucket(self) -> str:
         """Create an empty bucket and return its name."""
         name = f"lake-{next(_names)}"
-        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        client = self.client()
+        # The SDK repeats a request whose answer takes too long, although the first one has succeeded.
+        with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
     def objects(self, lake: str) -> dict[str, bytes]:
