@@ -74,6 +74,7 @@ VARIABLES: Mapping[str, Variable] = {
     "restated": Variable("VARCHAR[]", "symbols whose whole history is rewritten"),
     "bucket_from": Variable("VARCHAR", "the first symbol of the bucket that the step computes"),
     "bucket_until": Variable("VARCHAR", "the first symbol after that bucket"),
+    "is_partial": Variable("BOOLEAN", "whether files of the table bars are gone or damaged"),
     "newest_day": Variable("", "the newest day of the bars that the step computes from"),
     "resumed": Variable("", "symbols whose numbering continues from a row before the cut"),
     "consolidated": Variable("VARCHAR[]", "names of the batch files that the table to be published contains"),

@@ -6,7 +6,7 @@ import itertools
 import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -48,12 +48,15 @@ class Quiet(WSGIRequestHandler):
         pass
 
 
+_names = itertools.count()
+"""Of new buckets: the servers of one process share them."""
+
+
 class S3Server:
     """Start with `with S3Server() as s3`; `s3.environment` points boto3 and DuckDB at it."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
-        self._names = itertools.count()
         self._server = make_server(
             "127.0.0.1",
             0,
@@ -82,8 +85,11 @@ class S3Server:
 
     def new_bucket(self) -> str:
         """Create an empty bucket and return its name."""
-        name = f"lake-{next(self._names)}"
-        self.client().create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
+        name = f"lake-{next(_names)}"
+        client = self.client()
+        # The SDK repeats a request whose answer takes too long, although the first one has succeeded.
+        with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+            client.create_bucket(Bucket=name, CreateBucketConfiguration={"LocationConstraint": REGION})
         return name
 
     def objects(self, lake: str) -> dict[str, bytes]:

@@ -111,8 +111,8 @@ RECIPES = {
             ),
             (
                 "terraform/modules/functions/access.tf",
-                "    check          = local.bars\n",
-                "    count_rows     = local.bars\n    check          = local.bars\n",
+                "    check          = concat(",
+                "    count_rows     = local.bars\n    check          = concat(",
             ),
         ],
     ),

@@ -131,6 +131,11 @@ class ConsolidateResult(TypedDict):
     """Symbols whose whole history is in delta."""
     damaged: list[str]
     """Files that were left out when all rows were written again, each with the reason."""
+    replaced: list[str]
+    """Batch files that had changed since they were consolidated when all rows were written again, each with a change.
+
+    Their rows replace what silver took from them, and one of the two is wrong.
+    """
 
 
 # resample

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.batch_names import from_text
 from stockstream.pipeline.lake import QUARANTINE, RAW, Lake, no_files
 from stockstream.pipeline.manifest import Manifest
+from stockstream.pipeline.raw_rows import changes
 from stockstream.pipeline.repair.model import Finding, Kind
 from stockstream.pipeline.repair.reading import declared, local_files, whole_file
-from stockstream.sql.loader import load
-from stockstream.sql.session import explained, set_variable, unreadable
+from stockstream.sql.session import explained, set_silver, set_variable, unreadable
 
 AT_ONCE = 50
 """Files that are read with one statement."""
@@ -67,24 +67,28 @@ def verify_quarantine(lake: Lake, con: DuckDBPyConnection) -> Iterator[tuple[str
             yield key, Finding(key, problem, "set it aside", Kind.QUARANTINE) if problem else None
 
 
-def changed_batches(lake: Lake, consolidated: Iterable[str], damaged: Iterable[str]) -> list[Finding]:
+def changed_batches(lake: Lake, newest: Manifest, damaged: Set[str]) -> list[Finding]:
     """Return the findings about batch files that have changed since they were consolidated.
 
     No batch file has a checksum, and most flipped bits read as another value. But silver took its rows from them, and
-    silver has checksums, which have been verified. `damaged` are the keys of files that cannot be read.
+    silver has checksums, which have been verified. `damaged` are the keys of files that are not as they were.
 
     Raises:
         LakeError: the lake cannot be read.
     """
-    names = {*consolidated} - {key.removeprefix(RAW) for key in damaged}
+    bars = newest.table("bars")
+    names = {*newest.consolidated} - {key.removeprefix(RAW) for key in damaged}
     with explained(lake.uri), lake.session(no_files, "views/read_raw", "views/silver_bars") as con:
         existing = [key for key in batch_keys(lake) if key.removeprefix(RAW) in names]
         set_variable(con, "raw_files", [lake.store.uri(key) for key in existing])
-        rows = con.execute(load("steps/changed_batches").text).fetchall()
+        base, delta = (
+            [lake.store.uri(file.key) for file in files if file.key not in damaged] for files in (bars.base, bars.delta)
+        )
+        is_partial = len(base) + len(delta) < len(bars.files)
+        set_silver(con, {"bars": (base, delta, () if is_partial else bars.restated)})
+        changed = changes(con, is_partial)
     action = "set it aside: silver, which is as it was published, keeps the bar"
     return [
-        Finding(
-            f"{RAW}{file.rsplit('/', 1)[-1]}", f"it has changed since it was consolidated: {detail}", action, Kind.BATCH
-        )
-        for file, detail in rows
+        Finding(f"{RAW}{name}", f"it has changed since it was consolidated: {detail}", action, Kind.BATCH)
+        for name, detail in changed.items()
     ]

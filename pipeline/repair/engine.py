@@ -132,17 +132,14 @@ class _Repair:
         self.on_progress(min(self.verified, self.total), self.total)
 
     def _compare(self, generations: Generations) -> None:
-        """Compare batch files with the silver bars, if these are as they were published and judged as they are now."""
-        bars = generations.newest.table("bars")
-        damaged = self._damaged()
-        if not bars.files or any(file.key in damaged for file in bars.files):
-            return
-        if bars.sql.get("rules") != rules_version():
+        """Compare batch files with the intact files of the silver bars, if these are judged as they are now."""
+        bars, damaged = generations.newest.table("bars"), self._damaged()
+        if all(file.key in damaged for file in bars.files) or bars.sql.get("rules") != rules_version():
             return
         if not self.apply and generations.findings:
             self.notes.append("batch files were not compared with silver, because the pointer has to be mended first")
             return
-        self.findings += changed_batches(self.lake, generations.newest.consolidated, damaged)
+        self.findings += changed_batches(self.lake, generations.newest, damaged)
 
     def _companies(self, generations: Generations) -> dict[date, int]:
         """Return the number of companies per day by the table metadata, if that is as it was published."""
@@ -164,7 +161,8 @@ class _Repair:
         before = head(self.lake).generation
         for finding in self._of(Kind.LIST):
             self._mend_list(finding, generations)
-        for finding in self._of(Kind.RECORD, Kind.METADATA, Kind.QUARANTINE, Kind.KEPT):
+        kept = self._of(Kind.KEPT)
+        for finding in self._of(Kind.RECORD, Kind.METADATA, Kind.QUARANTINE):
             set_aside(self.lake, finding.object)
             finding.repaired = True
             if finding.kind is Kind.QUARANTINE:
@@ -179,9 +177,9 @@ class _Repair:
         silver, batches = self._of(Kind.SILVER), self._of(Kind.BATCH)
         broken = {finding.object for finding in silver}
         named = published_files(generations)
-        if batches or any(named[key].table in ("bars", ARCHIVE) for key in broken):
+        if batches or any(named[finding.object].table in ("bars", ARCHIVE) for finding in [*silver, *kept]):
             self._report(rescue_rows(self.lake, generations, self._damaged()), generations)
-        for finding in batches:
+        for finding in [*batches, *kept]:
             set_aside(self.lake, finding.object)
             finding.repaired = True
         for finding in [*batches, *(one for one in silver if named[one.object].table == ARCHIVE)]:

@@ -25,10 +25,13 @@ from stockstream.pipeline.repair.silver import ARCHIVE
 from stockstream.sql.loader import load
 from stockstream.sql.session import explained, files_of, quoted, set_variable
 
-RAW_COLUMNS = (
-    "symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source, "
-    "price_basis"
-)
+COLUMNS = (
+    "symbol", "date", "open", "high", "low", "close", "volume", "adjusted_close", "fetch_timestamp", "dividend",
+    "split_ratio", "source", "price_basis",
+)  # fmt: skip
+RAW_COLUMNS = ", ".join(COLUMNS)
+IS_POSSIBLE = "date BETWEEN DATE '1600-01-01' AND DATE '9999-12-31'"
+"""As in steps/read_whole.sql: no flipped bit made the date."""
 
 
 @dataclass(frozen=True)
@@ -107,31 +110,37 @@ def _collect_others(
         "FROM read_stored([]::VARCHAR[])"
     )
     con.execute("CREATE TEMP TABLE expected (symbol VARCHAR, date DATE, object VARCHAR)")
-    newest = generations.newest
-    broken = {file.key: file for name in ("bars", ARCHIVE) for file in newest.table(name).files if file.key in damaged}
+    newest, line = generations.newest, generations.lineage
+    files = {file.key: file for manifest in line for name in ("bars", ARCHIVE) for file in manifest.table(name).files}
+    # Those of an earlier generation, too: a consolidation may have left out a damaged file, and bars with it.
+    broken = {key: file for key, file in files.items() if key in damaged}
     con.execute("CREATE TEMP TABLE record (symbol VARCHAR, date DATE)")
-    indicators = newest.table("indicators")
-    if broken and not any(file.key in damaged for file in indicators.files):
-        # One row per bar, in a table of its own: the best record of which bars there have been.
-        for files, is_valid in ((indicators.base, _not_in(indicators.restated)), (indicators.delta, "true")):
-            _insert(con, "record", "symbol, date", [lake.store.uri(file.key) for file in files], is_valid)
-    if any(file.key in broken for file in newest.table("bars").files):
+    is_recorded = True
+    for manifest in line:
+        if any(file.key in broken for name in ("bars", ARCHIVE) for file in manifest.table(name).files):
+            # One row per bar, in a table of its own: the best record of which bars there have been.
+            indicators = manifest.table("indicators").files
+            recorded = [file for file in indicators if file.key not in damaged]
+            is_recorded = is_recorded and 0 < len(recorded) == len(indicators)
+            _insert(con, "record", "symbol, date", [lake.store.uri(file.key) for file in recorded])
+    if broken:
         existing = lake.store.list(SILVER).keys() - damaged  # an earlier repair may have set some of them aside
-        for manifest in generations.lineage:
-            for file in manifest.table("bars").files:
-                if file.key in existing:
-                    columns = f"{RAW_COLUMNS}, {quoted(file.key)}, true"
-                    _insert(con, "candidates", columns, [lake.store.uri(file.key)])
-    batches = [key for key in batch_keys(lake) if key in damaged]
+        for key in sorted({file.key for manifest in line for file in manifest.table("bars").files} & existing):
+            _insert(con, "candidates", f"{RAW_COLUMNS}, {quoted(key)}, true", [lake.store.uri(key)])
+    consolidated = {*newest.consolidated}
+    # Silver that is as it was published has every bar of the batch files that have been consolidated.
+    batches = [
+        key for key in batch_keys(lake) if key in damaged and (broken or key.removeprefix(RAW) not in consolidated)
+    ]
     for key in [*broken, *batches]:
         with local_files(lake, [key]) as paths:
             _collect_damaged(con, key, paths[key], key in broken, result)
     for key, file in broken.items():
         _leave_out_unlikely(con, key, file)
-    if not broken or con.execute("SELECT count(*) FROM record").fetchall() != [(0,)]:
-        # Silver, or the record of its bars, has every bar of the batch files that have been consolidated.
-        names = {*newest.consolidated}
-        result.unknown = {key: what for key, what in result.unknown.items() if key.removeprefix(RAW) not in names}
+    if is_recorded:  # the record has their bars
+        result.unknown = {
+            key: what for key, what in result.unknown.items() if key.removeprefix(RAW) not in consolidated
+        }
     if broken:
         con.execute(f"INSERT INTO expected SELECT symbol, date, {quoted(next(iter(broken)))} FROM record")
 
@@ -144,18 +153,36 @@ def _collect_damaged(con: DuckDBPyConnection, key: str, path: str, is_silver: bo
         set_variable(con, "raw_files", [path])
     is_known = True
     for first, last in _row_groups(con, path):
-        rows = f"FROM {source} WHERE close IS NOT NULL AND {row_number} BETWEEN {first} AND {last}"
-        inserts = {
-            "expected": f"INSERT INTO expected SELECT symbol, date, {quoted(key)} {rows}",
-            "candidates": f"INSERT INTO candidates SELECT {RAW_COLUMNS}, {quoted(key)}, false {rows}",
-        }
-        for table, insert in inserts.items():
-            try:
-                con.execute(insert)
-            except (duckdb.Error, UnicodeDecodeError):
-                is_known = is_known and table != "expected"
+        rows = f"FROM {source} WHERE {row_number} BETWEEN {first} AND {last}"
+        if not _insert_decoded(con, key, rows, [*COLUMNS]):
+            # One by one, as most of them can be decoded: the others are NULL.
+            columns = [name for name in COLUMNS if _can_read(con, f"SELECT bit_xor(hash({name})) {rows}")]
+            is_known = _insert_decoded(con, key, rows, columns) and is_known
+        is_known = is_known and con.execute(f"SELECT 1 {rows} AND NOT {IS_POSSIBLE} LIMIT 1").fetchone() is None
     if not is_silver and (not is_known or not _row_groups(con, path)):
         result.unknown[key] = _footer(con, path)
+
+
+def _insert_decoded(con: DuckDBPyConnection, key: str, rows: str, columns: Sequence[str]) -> bool:
+    """Insert the rows of a row group by the columns that can be decoded; return whether their keys can be."""
+    if not {"symbol", "date"} <= {*columns}:
+        return False
+    rows += f" AND {IS_POSSIBLE}" + (" AND close IS NOT NULL" if "close" in columns else "")
+    values = ", ".join(name if name in columns else "NULL" for name in COLUMNS)
+    if "close" in columns and not _can_read(
+        con, f"INSERT INTO candidates SELECT {values}, {quoted(key)}, false {rows}"
+    ):
+        return False
+    return _can_read(con, f"INSERT INTO expected SELECT symbol, date, {quoted(key)} {rows}")
+
+
+def _can_read(con: DuckDBPyConnection, statement: str) -> bool:
+    """Execute a statement; return whether everything that it reads can be decoded."""
+    try:
+        con.execute(statement).fetchall()
+    except (duckdb.Error, UnicodeDecodeError):
+        return False
+    return True
 
 
 def _row_groups(con: DuckDBPyConnection, path: str) -> list[tuple[int, int]]:
@@ -194,7 +221,8 @@ def _leave_out_unlikely(con: DuckDBPyConnection, key: str, file: DataFile) -> No
     A flipped bit made them. If nothing else has any symbol, all of them stay.
     """
     outside = f"date NOT BETWEEN DATE '{file.first_date}' AND DATE '{file.last_date}'" if file.first_date else "false"
-    symbols = "(SELECT symbol FROM held UNION SELECT symbol FROM record)"
+    symbols = "(SELECT symbol FROM held UNION SELECT symbol FROM record UNION "
+    symbols += "SELECT symbol FROM candidates WHERE is_intact)"
     for table in ("candidates", "expected"):
         con.execute(
             f"DELETE FROM {table} WHERE object = {quoted(key)} AND ({outside} "

@@ -22,7 +22,7 @@ Sessions = set[tuple[date, datetime, datetime]]
 def verify_marker(lake: Lake, market: Market | None, sessions: Sessions | None) -> tuple[Market | None, Finding | None]:
     """Return the market, of the marker if it is intact, and the finding about the marker.
 
-    Without a marker the market is `market`, or the one whose calendar the lake's calendar is.
+    Without a marker the market is `market`, or the one whose calendar has most of the sessions of the lake's.
     """
     stored = lake.store.get(MARKER)
     try:
@@ -33,7 +33,7 @@ def verify_marker(lake: Lake, market: Market | None, sessions: Sessions | None) 
             return marked, None
     except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    fitting = [one for one in MARKETS.values() if sessions and _differences(one, sessions) == 0]
+    fitting = [one for one in MARKETS.values() if sessions and _differences(one, sessions) < len(sessions) / 2]
     market = market or (fitting[0] if len(fitting) == 1 else None)
     problem = "it is gone" if stored is None else "it names no market"
     action = f"write it again: the market is {market.name}" if market else "name the market: --market ASX or US"
@@ -41,7 +41,7 @@ def verify_marker(lake: Lake, market: Market | None, sessions: Sessions | None) 
 
 
 def read_calendar(lake: Lake, con: DuckDBPyConnection) -> tuple[Sessions | None, str | None]:
-    """Return the sessions of the lake's calendar, and what is wrong with the file."""
+    """Return the sessions of the lake's calendar that can be read, and what is wrong with the file."""
     if lake.store.get(SESSIONS) is None:
         return None, "it is gone"
     with local_files(lake, [SESSIONS]) as paths:
@@ -49,7 +49,10 @@ def read_calendar(lake: Lake, con: DuckDBPyConnection) -> tuple[Sessions | None,
         if problem is not None:
             return None, problem
         query = f"SELECT date, open_utc, close_utc FROM read_parquet({quoted(paths[SESSIONS])})"
-        return {*con.execute(query).fetchall()}, None
+        sessions = {*con.execute(query).fetchall()}
+        # DuckDB returns a date that Python does not have as a text.
+        possible = {session for session in sessions if all(isinstance(value, date) for value in session)}
+        return possible, None if possible == sessions else "it has dates that cannot be"
 
 
 def verify_calendar(market: Market | None, sessions: Sessions | None, problem: str | None) -> Finding | None:
@@ -71,7 +74,7 @@ def _differences(market: Market, sessions: Sessions) -> int:
         return 0
     last = max(sessions)[0]
     try:
-        schedule = market.schedule(last.year)
+        schedule = market.schedule(min(last.year, date.today().year + 1))  # `Lake.prepare` writes no later year
     except ValueError:  # a year that no calendar has
         return len(sessions)
     frame = schedule.loc[: str(last)]

@@ -92,7 +92,7 @@ class _Consolidation:
         """Upload the new files of the bars, and return the change that names them."""
         report: ConsolidateResult = {
             "generation": None, "inputs": 0, "rows": 0, "bytes": 0, "compacted": False, "sealed": False,
-            "restated": 0, "damaged": [],
+            "restated": 0, "damaged": [], "replaced": [],
         }  # fmt: skip
         bars = self.before.table("bars")
         existing = {_name(file) for file in files_of(self.con, "listed_files")}
@@ -105,8 +105,9 @@ class _Consolidation:
         if not full and not is_judged:  # only a user may decide to do without a damaged file
             require_intact(self.lake, bars.files)
         if full or not is_judged:
-            damage = read_raw_only(self.con, self.lake, self.before, self.folder)
+            damage, changed = read_raw_only(self.con, self.lake, self.before, self.folder, is_judged)
             report["damaged"] = [f"{uri}: {reason}" for uri, reason in damage.items()]
+            report["replaced"] = [f"{uri}: {change}" for uri, change in changed.items()]
             plan = self._all()
         else:
             plan = self._plan(bars)

@@ -148,8 +148,8 @@ def _foreign_files(con: DuckDBPyConnection, files: Sequence[str]) -> dict[str, s
     try:
         foreign: dict[str, str] = dict(con.execute(load("steps/foreign_files").text).fetchall())
         set_variable(con, "fresh_files", [file for file in files if file not in foreign])
-        con.execute(load("steps/read_whole").text).fetchall()
-        return foreign
+        ((_, impossible),) = con.execute(load("steps/read_whole").text).fetchall()
+        return foreign | dict.fromkeys(impossible or (), "it has a date before 1600 or after 9999")
     except (duckdb.Error, UnicodeDecodeError) as error:  # the message may quote bytes of the file
         return error
 

@@ -5,6 +5,7 @@ status: active
 grain: one row per file
 params: {}
 needs: [read_raw, silver_bars]
+variables: [bucket_from, bucket_until, is_partial]
 returns: file, detail
 reference: for silver that is as it was published (its SHA-256), and judged by the present rules. A row has the time of
   its fetch, so that silver's row of that time came from one of the files with this time; where several have it, one of
@@ -29,6 +30,8 @@ WITH compared AS (
         END AS is_good
     FROM read_raw(raw_files()) AS r
     LEFT JOIN silver_bars AS s ON s.symbol = r.symbol AND s.date = r.date
+    WHERE r.symbol >= getvariable('bucket_from') AND r.symbol < getvariable('bucket_until')
+        AND (NOT getvariable('is_partial') OR s.fetch_timestamp = r.fetch_timestamp)
 ),
 judged AS (
     SELECT

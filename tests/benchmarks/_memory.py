@@ -1,4 +1,4 @@
-"""Memory and disk of the steps, each in a process of its own."""
+"""Memory and disk of the steps, each in a process of its own, which is killed above the limit (`_step.CGROUPS`)."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def later_steps(con: DuckDBPyConnection, lake: Path, name: str, day: date) -> It
 def _step(
     name: str, lake: Path, step: str, function: str | None, event: dict[str, object] | None = None
 ) -> Iterator[Figure]:
-    needs = in_process(step, lake, event)
+    needs = in_process(step, lake, event, MAX_MEMORY * 1_000_000)
     yield Figure(name, needs.memory / 1e6, "MB at most", MAX_MEMORY)
     tmp = FUNCTIONS[function].get("ephemeral_storage", DEFAULT_TMP) if function else None
     yield Figure(name, needs.disk / MIB, "MiB below TMPDIR", tmp)

@@ -12,8 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,6 +23,8 @@ from stockstream.pipeline.lake import Lake
 ROOT = Path(__file__).parents[2]
 INTERVAL = 0.1
 """Seconds between two looks at TMPDIR."""
+CGROUPS = Path("/sys/fs/cgroup/memory")
+"""Where root makes memory groups (version 1 of Linux's control groups)."""
 
 
 class Needs(NamedTuple):
@@ -36,14 +38,20 @@ class Needs(NamedTuple):
     result: dict[str, Any]
 
 
-def in_process(step: str, lake: Path, event: Mapping[str, Any] | None = None) -> Needs:
-    """Run a step of `pipeline/steps` in a new process.
+def in_process(step: str, lake: Path, event: Mapping[str, Any] | None = None, limit: int | None = None) -> Needs:
+    """Run a step of `pipeline/steps` in a new process, which is killed if it needs more than `limit` bytes of memory.
+
+    The limit applies where `CGROUPS` can be written.
 
     Raises:
-        RuntimeError: it failed.
+        RuntimeError: it failed, or was killed.
     """
-    with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as folder, tempfile.TemporaryFile() as output:
-        command = [sys.executable, "-m", __spec__.name, step, str(lake), json.dumps(event or {})]
+    with (
+        tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as folder,
+        tempfile.TemporaryFile() as output,
+        _limited_to(limit) as prefix,
+    ):
+        command = [*prefix, sys.executable, "-m", __spec__.name, step, str(lake), json.dumps(event or {})]
         process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "TMPDIR": folder}, stdout=output)
         disk = 0
         while process.poll() is None:
@@ -54,6 +62,20 @@ def in_process(step: str, lake: Path, event: Mapping[str, Any] | None = None) ->
     if process.returncode:
         raise RuntimeError(f"{step} ended with {process.returncode}: {text}")
     return Needs(disk=disk, **json.loads(text))
+
+
+@contextmanager
+def _limited_to(limit: int | None) -> Iterator[list[str]]:
+    """Yield the words before a command that run it in a memory group with a limit; none where there can be no group."""
+    if limit is None or not os.access(CGROUPS, os.W_OK):
+        yield []
+        return
+    group = Path(tempfile.mkdtemp(prefix="stockstream-", dir=CGROUPS))
+    try:
+        (group / "memory.limit_in_bytes").write_text(str(limit))
+        yield ["sh", "-c", f'echo $$ > {group}/cgroup.procs && exec "$@"', "sh"]
+    finally:
+        group.rmdir()
 
 
 def _bytes_below(folder: str) -> int:

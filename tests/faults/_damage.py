@@ -175,7 +175,7 @@ def _flipped(data: bytes) -> bytes:
         whole = _sum(con, data)
         footer = len(data) - 8 - int.from_bytes(data[-8:-4], "little")
         for at in range(footer - 1, 4, -1):
-            for bit in (5, 2):
+            for bit in (5, 2, 0, 1, 3, 4, 6, 7):
                 changed = _with_flip(data, at, bit)
                 if (value := _sum(con, changed)) is not None and value != whole:
                     return changed

@@ -6,6 +6,7 @@ import json
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -200,20 +201,67 @@ def test_bars_of_an_earlier_generation_are_used_before_those_of_a_damaged_file(l
     assert {tuple(loss["days"]) for loss in result["lost"]} == {tuple(map(str, DAYS[18:]))}
 
 
+def test_bars_that_a_consolidation_left_out_are_restored_from_the_damaged_file(lake: Lake) -> None:
+    """`consolidate --full` did without a file with a flipped bit, which had the only bars of three symbols."""
+    before = state(lake)["bars"]
+    remove_raw(lake)
+    base = table("bars", "base")(lake)
+    damage(lake, base, reencoded)
+    assert consolidate({"full": True}, lake)["damaged"]
+    assert content(lake.uri, "bars")["bars"] != before
+    result = repair_lake(lake, apply=True)
+    assert result["exit"] == 3
+    assert {loss["symbol"] for loss in result["lost"]} == {"AAA", "CCC", "DDD"}
+    assert all("may be wrong" in loss["what"] for loss in result["lost"])
+    assert content(lake.uri, "bars")["bars"] == before
+    assert repair_lake(lake)["findings"] == []
+
+
+def changed_close(lake: Lake, key: str, day: date, close: float) -> None:
+    """Replace the closes of a day in a batch file, as flipped bits do, without an error of the reader."""
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(key))})"
+        changed = parquet(con, f"SELECT * REPLACE (if(date = DATE '{day}', {close}, close) AS close) {rows}")
+    damage(lake, key, lambda data: changed)
+
+
 def test_a_batch_file_that_has_changed_since_it_was_consolidated(lake: Lake) -> None:
     """No batch file has a checksum, but silver has the values that it had."""
     before = state(lake)
     key = keys(lake, "raw-data/")[-1]
-    with duckdb.connect() as con:
-        rows = f"FROM read_parquet({quoted(lake.store.uri(key))})"
-        changed = parquet(con, f"SELECT * REPLACE (close + 0.5 AS close) {rows}")
-    damage(lake, key, lambda data: changed)
+    changed_close(lake, key, DAYS[19], 0.5)
     (finding,) = repair_lake(lake)["findings"]
     assert finding["object"] == key
     assert "it has changed since it was consolidated" in finding["problem"]
     assert repair_lake(lake, apply=True)["exit"] == 0
     consolidate({"full": True}, lake)
     assert state(lake)["bars"] == before["bars"]
+
+
+def test_a_full_consolidation_names_batch_files_that_have_changed(lake: Lake) -> None:
+    key = keys(lake, "raw-data/")[-1]
+    assert consolidate({"full": True}, lake)["replaced"] == []
+    changed_close(lake, key, DAYS[19], 0.5)
+    (change,) = consolidate({"full": True}, lake)["replaced"]
+    assert change.startswith(f"{lake.store.uri(key)}: ")
+    assert "has close 0.5, silver took" in change
+
+
+def test_what_is_left_of_silver_shows_that_a_batch_file_has_changed(lake: Lake) -> None:
+    """Base still has the first days of the batch file, and delta, which has the rest of them, is gone."""
+    before = closes(lake)
+    damage(lake, table("bars", "delta")(lake), GONE)
+    key = keys(lake, "raw-data/")[0]
+    changed_close(lake, key, DAYS[0], 0.5)
+    result = repair_lake(lake, apply=True)
+    assert {finding["object"] for finding in result["findings"]} >= {key}
+    assert closes(lake) == before
+    assert all("may be wrong" in loss["what"] for loss in result["lost"])
+
+
+def closes(lake: Lake) -> list[tuple[object, ...]]:
+    with lake.session() as con:
+        return con.sql("SELECT symbol, date, close, volume FROM bars ORDER BY symbol, date").fetchall()
 
 
 @pytest.fixture
@@ -226,18 +274,22 @@ def fresh(lake: Lake) -> str:
     return "raw-data/2024-06-20-batch-3.parquet"
 
 
-def damaged_close(data: bytes) -> bytes:
-    """Return a batch file whose column close cannot be decoded, while its other columns can."""
-    with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
-        Path(file.name).write_bytes(data)
-        place = f"FROM parquet_metadata({quoted(file.name)}) WHERE path_in_schema = 'close'"
-        ((at,),) = con.execute(f"SELECT data_page_offset {place}").fetchall()
-    return data[:at] + bytes(40) + data[at + 40 :]
+def undecodable(column: str) -> Damage:
+    """Return a damage after which a column of a batch file cannot be decoded, while its other columns can."""
+
+    def damaged(data: bytes) -> bytes:
+        with duckdb.connect() as con, tempfile.NamedTemporaryFile(suffix=".parquet") as file:
+            Path(file.name).write_bytes(data)
+            place = f"FROM parquet_metadata({quoted(file.name)}) WHERE path_in_schema = '{column}'"
+            ((at,),) = con.execute(f"SELECT data_page_offset {place}").fetchall()
+        return data[:at] + bytes(40) + data[at + 40 :]
+
+    return damaged
 
 
 def test_a_batch_file_with_a_damaged_page_is_left_out_and_its_bars_are_named(lake: Lake, fresh: str) -> None:
     before = content(lake.uri, "silver_bars")
-    damage(lake, fresh, damaged_close)
+    damage(lake, fresh, undecodable("close"))
     with pytest.warns(LakeWarning, match=rf"{fresh} is left out.*`stockstream repair`"):
         con = lake.session()
     with con:
@@ -251,9 +303,75 @@ def test_a_batch_file_with_a_damaged_page_is_left_out_and_its_bars_are_named(lak
     assert result["exit"] == 3
     (loss,) = result["lost"]
     assert loss["object"] == fresh
-    assert loss["days"] == ["2024-03-01", "2024-06-08"]
-    assert loss["command"] == f"stockstream backfill --start 2024-03-01 --end 2024-06-08 --lake {lake.uri}"
+    assert (loss["symbol"], loss["rows"], loss["days"]) == ("NEW", 100, ["2024-03-01", "2024-06-08"])
+    command = f"stockstream backfill --start 2024-03-01 --end 2024-06-08 --symbols NEW --lake {lake.uri}"
+    assert loss["command"] == command
     assert repair_lake(lake)["findings"] == []
+
+
+def test_a_batch_file_whose_days_cannot_be_read(lake: Lake, fresh: str) -> None:
+    damage(lake, fresh, undecodable("date"))
+    result = repair_lake(lake, apply=True)
+    assert [(loss["what"], loss["rows"]) for loss in result["lost"]] == [("unknown rows of 2024-06-20-batch-3", 100)]
+
+
+@pytest.fixture
+def wide(lake: Lake) -> str:
+    """Return the key of a batch file that is not consolidated, and has a bar with all of its prices."""
+    with duckdb.connect() as con:
+        bars = "SELECT 'NEW' AS symbol, DATE '2024-03-01' + CAST(i AS INT) AS date, 9.0 + i / 7 AS open, "
+        bars += "10.0 + i / 7 AS close, 1000 + i AS volume FROM range(100) AS t (i)"
+        lake.store.put("raw-data/2024-06-20-batch-3.parquet", parquet(con, bars), replaces=None)
+    return "raw-data/2024-06-20-batch-3.parquet"
+
+
+def test_bars_are_restored_without_the_column_that_cannot_be_read(lake: Lake, wide: str) -> None:
+    query = "SELECT date, close, volume FROM bars WHERE symbol = 'NEW' ORDER BY date"
+    with lake.session() as con:
+        before = con.sql(query).fetchall()
+    damage(lake, wide, undecodable("open"))
+    (loss,) = repair_lake(lake, apply=True)["lost"]
+    assert (loss["symbol"], loss["rows"]) == ("NEW", 100)
+    assert "may be wrong" in loss["what"]
+    with lake.session() as con:
+        assert con.sql(query).fetchall() == before
+        assert con.sql("SELECT DISTINCT open FROM bars WHERE symbol = 'NEW'").fetchall() == [(None,)]
+
+
+def test_a_batch_file_with_a_date_that_cannot_be(lake: Lake, wide: str) -> None:
+    """Python has no year 20000, and DuckDB returns a text instead of a date."""
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(wide))})"
+        days = "CASE date WHEN '2024-03-02' THEN DATE '20000-01-01' WHEN '2024-03-03' THEN DATE '0100-01-01 (BC)' "
+        changed = parquet(con, f"SELECT * REPLACE ({days} ELSE date END AS date) {rows}")
+    damage(lake, wide, lambda data: changed)
+    with pytest.warns(LakeWarning, match="it has a date before 1600 or after 9999"):
+        assert consolidate({}, lake)["inputs"] == 0
+    result = repair_lake(lake, apply=True)
+    assert {(loss["symbol"], loss["rows"]) for loss in result["lost"]} == {("NEW", 98), (None, 100)}
+    assert consolidate({}, lake)["inputs"] == 1
+    assert repair_lake(lake)["findings"] == []
+
+
+@pytest.mark.parametrize("marker", [True, False])
+def test_a_calendar_with_a_date_that_cannot_be(lake: Lake, marker: bool) -> None:
+    """Most of its sessions still say of which market it is, when the marker is damaged, too."""
+    market = lake.market()
+    if not marker:
+        damage(lake, MARKER, flip)
+    before = lake.store.get(SESSIONS)
+    assert before is not None
+    with duckdb.connect() as con:
+        rows = f"FROM read_parquet({quoted(lake.store.uri(SESSIONS))}) ORDER BY date"
+        changed = parquet(
+            con, f"SELECT * REPLACE (CASE date WHEN '{DAYS[0]}' THEN DATE '20000-01-01' ELSE date END AS date) {rows}"
+        )
+    damage(lake, SESSIONS, lambda data: changed)
+    assert repair_lake(lake, apply=True)["exit"] == 0
+    after = lake.store.get(SESSIONS)
+    assert after is not None
+    assert after.data == before.data
+    assert lake.market() == market
 
 
 def command(*arguments: str) -> Result:

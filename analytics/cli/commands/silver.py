@@ -71,6 +71,10 @@ def show_consolidated(out: Screen, result: ConsolidateResult) -> None:
     )
     for file in result["damaged"]:
         out.print(f"           left out: {file}", markup=False)
+    for change in result["replaced"]:
+        out.print(f"           changed since it was consolidated: {change}", markup=False)
+    if result["damaged"]:
+        out.print("           `stockstream repair` restores the bars that only these files have")
 
 
 def show_resampled(out: Screen, result: ResampleResult) -> None:

@@ -42,8 +42,11 @@ def status_command(lake: LakeOption = None, as_of: AsOfOption = None, as_json: J
         print(json.dumps(answer, default=str))
         return
     out = Screen()
-    for name in answer["leftovers"]:
-        out.print(f"left over   {name}: of a process that was killed; `stockstream vacuum --delete` deletes old ones")
+    if leftovers := answer["leftovers"]:
+        more = f" and {len(leftovers) - 1} more (--json lists them)" if len(leftovers) > 1 else ""
+        out.print(
+            f"left over   {leftovers[0]}{more}, of killed processes: `stockstream vacuum --delete` deletes old ones"
+        )
     if not answer["batch_files"] and not answer["bars"]:
         out.print(f"{answer['lake']} holds no bars yet: `stockstream run` fills it", markup=False)
         return
