@@ -35,9 +35,9 @@ from stockstream.analytics.backtest.model import (
 )
 
 if TYPE_CHECKING:
-    from stockstream.analytics.backtest.runs import backtest, search, verify, walk_forward
+    from stockstream.analytics.backtest.runs import Session, backtest, search, verify, walk_forward
 
-RUNS = ("backtest", "search", "verify", "walk_forward")
+RUNS = ("Session", "backtest", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
@@ -47,6 +47,7 @@ __all__ = [
     "Portfolio",
     "Position",
     "Result",
+    "Session",
     "Setup",
     "Strategy",
     "Transaction",

@@ -5,6 +5,7 @@ from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, search
 from stockstream.analytics.backtest.runs.load import Run, find_strategy, make_strategy, read_run
 from stockstream.analytics.backtest.runs.lookahead import CUTS, Verdict, verify
 from stockstream.analytics.backtest.runs.parameters import parameter_grid
+from stockstream.analytics.backtest.runs.session import Session
 from stockstream.analytics.backtest.runs.single import backtest
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "LUCK",
     "Run",
     "Search",
+    "Session",
     "Trial",
     "Verdict",
     "Walk",
