@@ -36,6 +36,7 @@ from stockstream.analytics.backtest.model import (
 
 if TYPE_CHECKING:
     from stockstream.analytics.backtest.runs import (
+        Session,
         backtest,
         monte_carlo,
         pyfolio_frames,
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
         walk_forward,
     )
 
-RUNS = ("backtest", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
+RUNS = ("Session", "backtest", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
@@ -55,6 +56,7 @@ __all__ = [
     "Portfolio",
     "Position",
     "Result",
+    "Session",
     "Setup",
     "Strategy",
     "Transaction",

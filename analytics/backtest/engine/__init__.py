@@ -1,9 +1,15 @@
 """The event loop, and the account: when orders fill, whether they can be paid, and how they are booked."""
 
-from stockstream.analytics.backtest.engine.loop import Account, StrategyError, run
+from stockstream.analytics.backtest.engine.loop import Account, Loop, StrategyError, run
+from stockstream.analytics.backtest.engine.memory import initial_of
+from stockstream.analytics.backtest.engine.state import restore, state_of
 
 __all__ = [
     "Account",
+    "Loop",
     "StrategyError",
+    "initial_of",
+    "restore",
     "run",
+    "state_of",
 ]

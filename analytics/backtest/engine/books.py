@@ -46,6 +46,11 @@ class Books:
         """Total costs so far."""
         return Costs(self._commission, self._slippage, self._borrow, self._interest)
 
+    @costs.setter
+    def costs(self, costs: Costs) -> None:
+        self._commission, self._slippage = costs.commission, costs.slippage
+        self._borrow, self._interest = costs.borrow, costs.interest
+
     def _book(self, day: date, symbol: str | None, kind: str, quantity: float, price: float, amount: float) -> None:
         """Change the cash by an amount that is no fill."""
         portfolio = self._portfolio

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 import traceback
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from sys import getrefcount
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
 import numpy as np
 
@@ -106,7 +106,7 @@ def run(
         UsageError: the feed has more than one row per symbol and day.
         duckdb.Error: the bars cannot be read.
     """
-    loops = [_Loop(strategy, feed, setup, on_decided) for strategy in strategies]
+    loops = [Loop(strategy, feed, setup, on_decided) for strategy in strategies]
     for loop in loops:
         loop.attempt(loop.start)
     for block in feed.blocks(setup.start, setup.end):
@@ -118,28 +118,30 @@ def run(
     return [loop.account for loop in loops]
 
 
-class _Loop:
+class Loop:
     """One run of one strategy."""
 
     def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
-        self._strategy = strategy
+        self.strategy = strategy
+        self.initial: Mapping[str, Any] = {}
+        """The strategy's attributes before the run, if its state is to be saved."""
         portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
         self._shown = portfolio_view(portfolio)
         broker = Broker(portfolio, setup, feed.symbols, self._callback("filled"), self._callback("unfilled"))
         self.account = Account(portfolio, broker)
         self._feed = feed
-        self._setup = setup
+        self.setup = setup
         self._on_decided = on_decided
         self._view = make_view(feed.names)
         self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
         self._schedule = schedule_of(strategy, feed.calendar)
         self._renames = list(reversed(feed.renames))
         self._loose_actions = list(reversed(feed.loose_actions))
-        self._number = 0
+        self.number = 0
         """Number of the session."""
-        self._last_bars: dict[str, tuple[int, date]] = {}
+        self.last_bars: dict[str, tuple[int, date]] = {}
         """Number and day of the session of the last bar per symbol."""
-        self._day: date | None = None
+        self.day: date | None = None
         self._symbol: str | None = None
 
     def _callback(self, event: str) -> OnOrder | None:
@@ -148,11 +150,11 @@ class _Loop:
         It raises OrderError if the strategy returns something that would be ignored.
         """
         name = f"on_order_{event}"
-        if getattr(type(self._strategy), name) is getattr(Strategy, name):
+        if getattr(type(self.strategy), name) is getattr(Strategy, name):
             return None
 
         def report(order: Order) -> None:
-            _refuse_answer(getattr(self._strategy, name)(order_view(order), self._shown), name)
+            _refuse_answer(getattr(self.strategy, name)(order_view(order), self._shown), name)
 
         return report
 
@@ -166,7 +168,7 @@ class _Loop:
 
     def start(self) -> None:
         """Start the strategy, before the first session."""
-        answer = self._strategy.on_start(self._feed.symbols, self._shown)  # type: ignore[func-returns-value]
+        answer = self.strategy.on_start(self._feed.symbols, self._shown)  # type: ignore[func-returns-value]
         _refuse_answer(answer, "on_start")
 
     def run(self, block: Block) -> None:
@@ -175,15 +177,29 @@ class _Loop:
         for number, day in enumerate(block.dates):
             self._session(block, day, block.bounds[number], block.bounds[number + 1])
 
+    def step(self, block: Block, number: int) -> None:
+        """Process one session of a block."""
+        self._view._columns = block.columns
+        self._session(block, block.dates[number], block.bounds[number], block.bounds[number + 1])
+
+    def go_on_after(self, day: date) -> None:
+        """Skip what has been applied up to a session, so that the next one is the first to process."""
+        self.day = day
+        self._delistings = [one for one in self._delistings if one[0] >= day]
+        self._renames = [one for one in self._renames if one.date > day]
+        self._loose_actions = [one for one in self._loose_actions if one.date > day]
+        if self._schedule is not None:
+            self._schedule.last = day
+
     def _session(self, block: Block, day: date, first: int, last: int) -> None:
         portfolio, broker = self.account.portfolio, self.account.broker
-        strategy, view, shown, symbols = self._strategy, self._view, self._shown, block.symbols
+        strategy, view, shown, symbols = self.strategy, self._view, self._shown, block.symbols
         self._before(block, day, first, last)
         if portfolio.orders:
             broker.trade(day, lambda symbol: _bar(block, symbol, first, last))
         dict.update(portfolio.prices, zip(symbols[first:last], block.close[first:last], strict=True))
         portfolio.worth = None
-        self._last_bars.update(dict.fromkeys(symbols[first:last], (self._number, day)))
+        self.last_bars.update(dict.fromkeys(symbols[first:last], (self.number, day)))
         if block.shares is not None:
             broker.shares.update(zip(symbols[first:last], block.shares[first:last], strict=True))
         if broker.delisted:
@@ -204,7 +220,7 @@ class _Loop:
         if (actions := strategy.on_bar_end(day, shown)) is not None:
             self._decide(actions, day, None)
         if self._schedule is not None:
-            for rule in self._schedule.due(day, self._number):
+            for rule in self._schedule.due(day, self.number):
                 if (actions := strategy.on_schedule(rule, day, shown)) is not None:
                     self._decide(actions, day, None)
         if broker.books.is_borrowing:
@@ -213,11 +229,11 @@ class _Loop:
 
     def _before(self, block: Block, day: date, first: int, last: int) -> None:
         """Apply accrued costs, delistings, splits and dividends, before the session opens."""
-        broker, setup = self.account.broker, self._setup
-        if self._day is not None and broker.books.is_borrowing:
-            broker.books.accrue(day, (day - self._day).days, setup.borrow_rate, setup.interest_rate)
-        self._day = day
-        self._number += 1
+        broker, setup = self.account.broker, self.setup
+        if self.day is not None and broker.books.is_borrowing:
+            broker.books.accrue(day, (day - self.day).days, setup.borrow_rate, setup.interest_rate)
+        self.day = day
+        self.number += 1
         while self._renames and self._renames[-1].date <= day:
             self._rename(day)
         while self._loose_actions and self._loose_actions[-1].date <= day:
@@ -238,22 +254,22 @@ class _Loop:
     def _rename(self, day: date) -> None:
         """Move what the account has in the next symbol whose code has changed to its new code."""
         _, symbol, new = self._renames.pop()
-        if symbol in self._last_bars and self.account.broker.rename(symbol, new, day):
-            self._last_bars[new] = self._last_bars[symbol]
+        if symbol in self.last_bars and self.account.broker.rename(symbol, new, day):
+            self.last_bars[new] = self.last_bars[symbol]
 
     def _delist(self, day: date) -> None:
         """Delist the symbols that have left the lists of companies, or have had no bar for too long.
 
         Only what was known before the session counts, never whether a bar follows.
         """
-        account, latest = self.account, self._number - 1 - self._setup.delist_after
+        account, latest = self.account, self.number - 1 - self.setup.delist_after
         while self._delistings and self._delistings[-1][0] < day:
             left_on, symbol = self._delistings.pop()
-            _, last_bar = self._last_bars.get(symbol, (0, left_on))
+            _, last_bar = self.last_bars.get(symbol, (0, left_on))
             if last_bar <= left_on:
                 account.broker.delist(symbol, last_bar, day)
         watched = {*account.portfolio.positions, *(order.symbol for order in account.portfolio.orders)}
-        for symbol, (number, last_bar) in [(symbol, self._last_bars[symbol]) for symbol in sorted(watched)]:
+        for symbol, (number, last_bar) in [(symbol, self.last_bars[symbol]) for symbol in sorted(watched)]:
             if number <= latest:
                 account.broker.delist(symbol, last_bar, day)
 
@@ -268,16 +284,16 @@ class _Loop:
 
     def finish(self) -> None:
         """Close positions in delisted symbols and, if `at_end` says so, all others; then finish the strategy."""
-        if self.account.portfolio.positions and self._day is not None:
+        if self.account.portfolio.positions and self.day is not None:
             day, broker = self.account.drop_last(), self.account.broker
-            ended = {name for left_on, name in self._delistings if self._setup.end is None or left_on < self._setup.end}
-            silent = {name for name, count in self._feed.silent.items() if count >= self._setup.delist_after}
+            ended = {name for left_on, name in self._delistings if self.setup.end is None or left_on < self.setup.end}
+            silent = {name for name, count in self._feed.silent.items() if count >= self.setup.delist_after}
             for symbol in sorted((ended | silent) & self.account.portfolio.positions.keys()):
-                broker.delist(symbol, self._last_bars[symbol][1], day)
-            if self._setup.at_end == "close":
+                broker.delist(symbol, self.last_bars[symbol][1], day)
+            if self.setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)
-        answer = self._strategy.on_finish(self._shown)  # type: ignore[func-returns-value]
+        answer = self.strategy.on_finish(self._shown)  # type: ignore[func-returns-value]
         _refuse_answer(answer, "on_finish")
 
     def _explained(self, error: Exception) -> StrategyError:
@@ -285,10 +301,10 @@ class _Loop:
 
         Re-raises an error that did not pass through a method of the strategy, such as a defect of the engine.
         """
-        name = type(self._strategy).__name__
-        where = f" on {self._day}" if self._day else ""
+        name = type(self.strategy).__name__
+        where = f" on {self.day}" if self.day else ""
         frames = list(traceback.walk_tb(error.__traceback__))
-        calls = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self._strategy]
+        calls = [at for at, (frame, _) in enumerate(frames) if frame.f_locals.get("self") is self.strategy]
         orders = [value for at in calls for value in frames[at][0].f_locals.values() if isinstance(value, Order)]
         if symbol := self._symbol or (orders[0].symbol if orders else None):
             where += f" at {symbol}"

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from datetime import date
+from typing import Any
 
+from stockstream.analytics.backtest.engine.packing import pack, unpack
 from stockstream.analytics.backtest.model import Note
 
 
@@ -50,3 +52,15 @@ class Notes:
             else one.note
             for one in self._entries
         ]
+
+    def state(self) -> list[list[Any]]:
+        """Return the notes as JSON values: note, count, last day, and the key of a note that is not repeated."""
+        keys = {id(entry): list(key) for key, entry in self._repeated.items()}
+        return [[pack(one.note), one.count, one.last.isoformat(), keys.get(id(one))] for one in self._entries]
+
+    def restore(self, state: list[list[Any]]) -> None:
+        """Set the notes that `state` has returned."""
+        for note, count, last, key in state:
+            self._entries.append(_Entry(unpack(Note, note), count, date.fromisoformat(last)))
+            if key is not None:
+                self._repeated[key[0], key[1]] = self._entries[-1]

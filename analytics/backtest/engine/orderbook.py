@@ -22,21 +22,22 @@ class OrderBook:
         self._on_unfilled = on_unfilled
         self.log: list[Order] = []
         """All orders of the run, in the order of their ids."""
-        self._ids = 0
-        self._bound: set[str] = set()
+        self.ids = 0
+        """The id of the last order."""
+        self.bound: set[str] = set()
         """Symbols that have had an order which ends with the position."""
 
     def next_id(self) -> int:
         """Return the id of a new order: 1, 2, …"""
-        self._ids += 1
-        return self._ids
+        self.ids += 1
+        return self.ids
 
     def open(self, order: Order) -> None:
         """Add an order to the open ones and to the log."""
         self._portfolio.orders.append(order)
         self.log.append(order)
         if order.reduce_only:
-            self._bound.add(order.symbol)
+            self.bound.add(order.symbol)
 
     def reject(self, order: Order, reason: str, day: date) -> None:
         """Log an order that was never open."""
@@ -64,8 +65,8 @@ class OrderBook:
         """Move the open orders of a symbol to its new code."""
         for order in self._portfolio.open_orders(symbol):
             order.symbol = new
-        if symbol in self._bound:
-            self._bound.add(new)
+        if symbol in self.bound:
+            self.bound.add(new)
 
     def remove_ended(self) -> None:
         """Remove the orders that are no longer open from the open ones."""
@@ -123,7 +124,7 @@ class OrderBook:
         for order in self._portfolio.open_orders(symbol):
             if order.quantity * shares < 0 and (order.limit is not None or self._waits_for_stop(order)):
                 order.reduce_only = True
-                self._bound.add(symbol)
+                self.bound.add(symbol)
             else:
                 others.append(order)
         return others
@@ -134,7 +135,7 @@ class OrderBook:
 
     def end_with_position(self, symbol: str, day: date) -> None:
         """Cancel the orders that must not reduce the next position in a symbol, after a position was closed."""
-        if symbol in self._bound:
+        if symbol in self.bound:
             for order in self._portfolio.orders:
                 if order.symbol == symbol and order.reduce_only and order.status is Status.open:
                     self.end(order, Status.cancelled, "the position is closed", day)

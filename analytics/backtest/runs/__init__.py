@@ -8,6 +8,7 @@ from stockstream.analytics.backtest.runs.lookahead import CUTS, Verdict, verify
 from stockstream.analytics.backtest.runs.parameters import parameter_grid, parameter_space
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Ranking
 from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
+from stockstream.analytics.backtest.runs.session import Session
 from stockstream.analytics.backtest.runs.single import backtest
 from stockstream.analytics.backtest.stats import monte_carlo
 
@@ -22,6 +23,7 @@ __all__ = [
     "Ranking",
     "Run",
     "Search",
+    "Session",
     "Trial",
     "Verdict",
     "Walk",

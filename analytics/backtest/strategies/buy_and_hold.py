@@ -16,13 +16,13 @@ class BuyAndHold(Strategy):
 
     def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
         """Divide the capital among the symbols."""
-        self._bought: set[str] = set()
+        self._bought: dict[str, bool] = {}  # not a set, which the state of a `Session` cannot have
         self._share = portfolio.initial_capital * self.percent / 100 / len(symbols)
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
         """Buy a symbol once."""
         if symbol in self._bought:
             return None
-        self._bought.add(symbol)
+        self._bought[symbol] = True
         quantity = fixed_money(portfolio, symbol, self._share)
         return Action.buy(quantity) if quantity else None

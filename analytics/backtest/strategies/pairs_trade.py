@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 from statistics import fmean, pstdev
+from typing import Any
 
 from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, rebalance
 from stockstream.sql.errors import UsageError
@@ -32,6 +33,15 @@ class PairsTrade(Strategy):
         self._pair = tuple(symbols)
         self._spreads: deque[float] = deque(maxlen=self.n)
         self._closes: dict[str, float] = {}
+
+    def state(self) -> dict[str, Any]:
+        """Return what the strategy remembers, for `Session.state`."""
+        return {"spreads": list(self._spreads), "closes": self._closes}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Remember what `state` has returned."""
+        self._spreads.extend(state["spreads"])
+        self._closes = dict(state["closes"])
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
         """Record the symbol's close."""
