@@ -215,7 +215,8 @@ class _Loop:
         """Apply accrued costs, delistings, splits and dividends, before the session opens."""
         broker, setup = self.account.broker, self._setup
         if self._day is not None and broker.books.is_borrowing:
-            broker.books.accrue(day, (day - self._day).days, setup.borrow_rate, setup.interest_rate)
+            days, rates = (day - self._day).days, setup.borrow_rates
+            broker.books.accrue(day, days, setup.borrow_rate, setup.interest_rate, rates)
         self._day = day
         self._number += 1
         while self._renames and self._renames[-1].date <= day:
