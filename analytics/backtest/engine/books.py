@@ -161,7 +161,7 @@ class Books:
     def split(self, symbol: str, ratio: float, day: date) -> None:
         """Convert each share into `ratio` shares before the session.
 
-        If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash.
+        If the position was a whole number of shares, and the account is not fractional, the fraction of a share that the split leaves is paid in cash.
         """
         portfolio = self._portfolio
         dict.__setitem__(portfolio.prices, symbol, portfolio.prices[symbol] / ratio)
@@ -170,7 +170,7 @@ class Books:
         if position is None:
             return
         self.transfers.append(Movement(day, symbol, 0.0, portfolio.prices[symbol], 0.0, ratio))
-        was_whole = position.quantity == int(position.quantity)
+        was_whole = position.quantity == int(position.quantity) and not portfolio.is_fractional
         position.quantity *= ratio
         position.entry_price /= ratio
         position.bought *= ratio

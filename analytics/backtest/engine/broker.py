@@ -237,7 +237,9 @@ class Broker:
         if self._setup.volume_limit is not None and bar.volume is None:
             self.notes.once(day, order.symbol, "the volume of a bar is unknown", "it limits nothing")
         elif self._setup.volume_limit is not None and bar.volume is not None and bar.volume != math.inf:
-            available = math.floor(self._setup.volume_limit * bar.volume) - self._traded.get(order.symbol, 0)
+            available = self._setup.volume_limit * bar.volume - self._traded.get(order.symbol, 0)
+            if not self._setup.fractional and order.remaining == int(order.remaining):
+                available = math.floor(available)
             quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
         return quantity
 

@@ -123,7 +123,7 @@ class _Loop:
 
     def __init__(self, strategy: Strategy, feed: Feed, setup: Setup, on_decided: OnDecision | None) -> None:
         self._strategy = strategy
-        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
+        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage, setup.fractional)
         self._shown = portfolio_view(portfolio)
         broker = Broker(portfolio, setup, feed.symbols, self._callback("filled"), self._callback("unfilled"))
         self.account = Account(portfolio, broker)

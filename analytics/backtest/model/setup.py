@@ -88,6 +88,9 @@ class Setup(BaseModel):
     allow_short: Annotated[bool, Option("Account", default="allowed", negative="--no-short")] = Field(
         True, description="Allow short selling."
     )
+    fractional: Annotated[bool, Option("Account", default="whole shares")] = Field(
+        False, description="Size positions and fill orders in fractions of a share."
+    )
     volume_limit: Annotated[float | None, Option("Account", default="none")] = Field(
         None, gt=0, le=1, description="Maximum fraction of a bar's volume per fill; the rest fills later."
     )
