@@ -29,6 +29,7 @@ from stockstream.analytics.backtest.model import (
     Strategy,
     Transaction,
     fixed_money,
+    optimal_weights,
     percent_of_equity,
     rebalance,
     volatility_target,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from stockstream.analytics.backtest.runs import (
         Session,
         backtest,
+        blend,
         monte_carlo,
         pyfolio_frames,
         sample,
@@ -46,7 +48,7 @@ if TYPE_CHECKING:
         walk_forward,
     )
 
-RUNS = ("Session", "backtest", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
+RUNS = ("Session", "backtest", "blend", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
@@ -61,8 +63,10 @@ __all__ = [
     "Strategy",
     "Transaction",
     "backtest",
+    "blend",
     "fixed_money",
     "monte_carlo",
+    "optimal_weights",
     "percent_of_equity",
     "pyfolio_frames",
     "rebalance",

@@ -48,11 +48,11 @@ def check(action: Action, symbol: str) -> None:
     Raises:
         OrderError: a number is not finite, or a price is not above 0.
     """
-    if not _is_number(action.quantity) and not (action.quantity is None and action.verb in (Verb.change, Verb.exits)):
+    if not is_number(action.quantity) and not (action.quantity is None and action.verb in (Verb.change, Verb.exits)):
         raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: it must be a finite number")
     for name in PRICES:
         price = getattr(action, name)
-        if price is not None and not (_is_number(price) and price > 0):
+        if price is not None and not (is_number(price) and price > 0):
             raise OrderError(f"an order for {symbol} with {name}={price!r}: it must be a number above 0")
     for name in ("trail", "exit_trail"):
         if getattr(action, name) is not None and getattr(action, f"{name}_percent") is not None:
@@ -69,7 +69,8 @@ def plain(value: Any) -> Any:
     return value if value is None or type(value) in (int, float) else float(value)
 
 
-def _is_number(value: object) -> bool:
+def is_number(value: object) -> bool:
+    """Return whether a value is a finite number."""
     # The plain types come first, because the check against the abstract class Real is slow.
     if isinstance(value, (float, int, Real)):
         return not isinstance(value, bool) and math.isfinite(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import date
 
 from stockstream.analytics.backtest.engine.ledger import Booking
@@ -165,7 +166,8 @@ class Books:
     def split(self, symbol: str, ratio: float, day: date) -> None:
         """Convert each share into `ratio` shares before the session.
 
-        If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash.
+        If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash,
+        unless the account is fractional.
         """
         portfolio = self._portfolio
         dict.__setitem__(portfolio.prices, symbol, portfolio.prices[symbol] / ratio)
@@ -174,7 +176,7 @@ class Books:
         if position is None:
             return
         self.transfers.append(Movement(day, symbol, 0.0, portfolio.prices[symbol], 0.0, ratio))
-        was_whole = position.quantity == int(position.quantity)
+        was_whole = position.quantity == int(position.quantity) and not portfolio.is_fractional
         position.quantity *= ratio
         position.entry_price /= ratio
         position.bought *= ratio
@@ -191,7 +193,9 @@ class Books:
             position.dividends += position.quantity * amount
             self._book(day, symbol, "dividend", position.quantity, amount, position.quantity * amount)
 
-    def accrue(self, day: date, days: int, borrow_rate: float, interest_rate: float) -> None:
+    def accrue(
+        self, day: date, days: int, borrow_rate: float, interest_rate: float, rates: Mapping[str, float]
+    ) -> None:
         """Charge the borrow fee on short positions, valued at their last close, and the interest on negative cash.
 
         Args:
@@ -199,11 +203,13 @@ class Books:
             days: calendar days since the last session.
             borrow_rate: annual fraction of the short positions' value.
             interest_rate: annual fraction of negative cash.
+            rates: the borrow rates of single symbols.
         """
         portfolio = self._portfolio
         if self.shorts:
-            short = sum(-p.quantity * portfolio.prices[p.symbol] for p in portfolio.positions.values() if not p.is_long)
-            cost = short * borrow_rate * days / YEAR
+            shorts = [position for position in portfolio.positions.values() if not position.is_long]
+            annual = [-p.quantity * portfolio.prices[p.symbol] * rates.get(p.symbol, borrow_rate) for p in shorts]
+            cost = sum(annual) * days / YEAR
             self._borrow += cost
             self._book(day, None, "borrow fee", 0.0, 0.0, -cost)
         if portfolio.cash < 0:

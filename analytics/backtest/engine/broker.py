@@ -7,10 +7,12 @@ from bisect import insort
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import date
+from functools import partial
 
 from stockstream.analytics.backtest.engine.acceptance import OrderError, order_of
 from stockstream.analytics.backtest.engine.books import NOTHING, Books
 from stockstream.analytics.backtest.engine.changes import Changes
+from stockstream.analytics.backtest.engine.fees import Fees
 from stockstream.analytics.backtest.engine.funds import Funds
 from stockstream.analytics.backtest.engine.matching import Match, Moment, Prices, match, match_exit, start_trailing
 from stockstream.analytics.backtest.engine.notes import Notes
@@ -22,9 +24,8 @@ from stockstream.analytics.backtest.model import (
     Setup,
     Status,
     Verb,
-    parse_commission,
-    parse_slippage,
 )
+from stockstream.sql.errors import UsageError
 
 Bars = Callable[[str], Prices | None]
 """Returns a symbol's bar of the session; None if it did not trade."""
@@ -47,8 +48,9 @@ class Broker:
         self._symbols = frozenset(symbols)
         self._setup = setup
         self._on_filled = on_filled
-        self._commission = parse_commission(setup.commission)
-        self._slippage = parse_slippage(setup.slippage)
+        self._fees = Fees(setup)
+        if unknown := sorted(setup.borrow_rates.keys() - self._symbols):
+            raise UsageError(f"borrow_rates: {', '.join(unknown)} has no bar in this run")
         self.orders = OrderBook(portfolio, on_unfilled)
         self._changes = Changes(portfolio, self.orders)
         self._traded: dict[str, float] = {}
@@ -180,21 +182,25 @@ class Broker:
         quantity = self._fillable(order, bar, day)
         if quantity == 0:
             return ()
-        slippage, mark = 0.0, price
-        if self._slippage is not None and order.limit is None:
-            volume = None if bar.volume is None else bar.volume * bar.shares
-            slippage = bar.shares * self._slippage(abs(quantity) * bar.shares, price / bar.shares, volume)
+        volume = None if bar.volume is None else bar.volume * bar.shares
+        mark, slippage = price, self._fees.slippage(order, abs(quantity) * bar.shares, price / bar.shares, volume)
+        if slippage:
+            slippage *= bar.shares
             slippage = slippage if quantity > 0 else min(slippage, price)
             price += slippage if quantity > 0 else -slippage
-        fee = self._commission(abs(quantity) * bar.shares, price / bar.shares)
+        fee = self._fees.commission(order, abs(quantity) * bar.shares, price / bar.shares)
         refusal = self._funds.refusal(order.symbol, quantity, price, fee)
         if (
             refusal
             and order.is_target
-            and (fewer := self._funds.affordable(order.symbol, quantity, price, bar.shares, self._commission))
+            and (
+                fewer := self._funds.affordable(
+                    order.symbol, quantity, price, bar.shares, partial(self._fees.commission, order)
+                )
+            )
         ):
             quantity, refusal = fewer, None
-            fee = self._commission(abs(quantity) * bar.shares, price / bar.shares)
+            fee = self._fees.commission(order, abs(quantity) * bar.shares, price / bar.shares)
             order.quantity = order.filled + quantity
         if refusal:
             self.orders.end(order, Status.rejected, refusal, day)
@@ -231,7 +237,9 @@ class Broker:
         if self._setup.volume_limit is not None and bar.volume is None:
             self.notes.once(day, order.symbol, "the volume of a bar is unknown", "it limits nothing")
         elif self._setup.volume_limit is not None and bar.volume is not None and bar.volume != math.inf:
-            available = math.floor(self._setup.volume_limit * bar.volume) - self._traded.get(order.symbol, 0)
+            available = self._setup.volume_limit * bar.volume - self._traded.get(order.symbol, 0)
+            if not self._setup.fractional and order.remaining == int(order.remaining):
+                available = math.floor(available)
             quantity = math.copysign(min(abs(quantity), max(available, 0)), quantity)
         return quantity
 

@@ -12,6 +12,9 @@ from stockstream.analytics.backtest.model import Portfolio, Setup
 ROUNDING = 1 + 1e-9
 """Tolerance of comparisons of money sums in floating point."""
 
+STEPS = 1_000_000
+"""Steps in which an order in a fractional account is reduced."""
+
 
 class Funds:
     """The limits of an account: its cash, and the exposure that its equity allows."""
@@ -55,15 +58,19 @@ class Funds:
     def affordable(
         self, symbol: str, quantity: float, price: float, ratio: float, commission: Callable[[float, float], float]
     ) -> float:
-        """Return the largest whole number of shares, up to `quantity`, that the account can pay for; negative to sell.
+        """Return the largest number of shares, up to `quantity`, that the account can pay for; negative to sell.
 
-        `ratio` is the number of shares of the day per share, for the commission. The slippage of the whole quantity is
-        in `price`, so that the result is never too large.
+        It is a whole number, or in a fractional account a multiple of a millionth of the quantity. `ratio` is the
+        number of shares of the day per share, for the commission. The slippage of the whole quantity is in `price`, so
+        that the result is never too large.
         """
         side = math.copysign(1, quantity)
+        if self._setup.fractional:
+            side *= abs(quantity) / STEPS
 
         def is_refused(shares: int) -> bool:
-            return self.refusal(symbol, side * shares, price, commission(shares * ratio, price / ratio)) is not None
+            fee = commission(abs(side) * shares * ratio, price / ratio)
+            return self.refusal(symbol, side * shares, price, fee) is not None
 
-        shares = range(1, math.ceil(abs(quantity)))
+        shares = range(1, STEPS if self._setup.fractional else math.ceil(abs(quantity)))
         return side * bisect_left(shares, True, key=is_refused)

@@ -85,7 +85,7 @@ class Account:
 def run(
     strategies: Sequence[Strategy],
     feed: Feed,
-    setup: Setup,
+    setup: Setup | Sequence[Setup],
     *,
     on_sessions: Callable[[int], None] = lambda count: None,
     on_decided: OnDecision | None = None,
@@ -95,7 +95,7 @@ def run(
     Args:
         strategies: one run per strategy.
         feed: the bars.
-        setup: the settings of the account.
+        setup: the settings of the accounts, or those of each; their range is that of the first.
         on_sessions: called with the number of sessions processed since the last call.
         on_decided: called with each action: date, symbol, action.
 
@@ -106,10 +106,11 @@ def run(
         UsageError: the feed has more than one row per symbol and day.
         duckdb.Error: the bars cannot be read.
     """
-    loops = [Loop(strategy, feed, setup, on_decided) for strategy in strategies]
+    setups = [setup] * len(strategies) if isinstance(setup, Setup) else setup
+    loops = [Loop(strategy, feed, one, on_decided) for strategy, one in zip(strategies, setups, strict=True)]
     for loop in loops:
         loop.attempt(loop.start)
-    for block in feed.blocks(setup.start, setup.end):
+    for block in feed.blocks(setups[0].start, setups[0].end):
         for loop in loops:
             loop.attempt(loop.run, block)
         on_sessions(len(block.dates))
@@ -125,7 +126,7 @@ class Loop:
         self.strategy = strategy
         self.initial: Mapping[str, Any] = {}
         """The strategy's attributes before the run, if its state is to be saved."""
-        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage)
+        portfolio = Portfolio(setup.initial_capital, setup.initial_capital, setup.leverage, setup.fractional)
         self._shown = portfolio_view(portfolio)
         broker = Broker(portfolio, setup, feed.symbols, self._callback("filled"), self._callback("unfilled"))
         self.account = Account(portfolio, broker)
@@ -231,7 +232,8 @@ class Loop:
         """Apply accrued costs, delistings, splits and dividends, before the session opens."""
         broker, setup = self.account.broker, self.setup
         if self.day is not None and broker.books.is_borrowing:
-            broker.books.accrue(day, (day - self.day).days, setup.borrow_rate, setup.interest_rate)
+            days, rates = (day - self.day).days, setup.borrow_rates
+            broker.books.accrue(day, days, setup.borrow_rate, setup.interest_rate, rates)
         self.day = day
         self.number += 1
         while self._renames and self._renames[-1].date <= day:

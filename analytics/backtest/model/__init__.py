@@ -1,8 +1,9 @@
 """What a strategy sees, what configures a run, and what comes out of it. Imports no other package of the backtester."""
 
 from stockstream.analytics.backtest.model.actions import Action, Verb
-from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
+from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
+from stockstream.analytics.backtest.model.optimisers import optimal_weights
 from stockstream.analytics.backtest.model.orders import Order, Status
 from stockstream.analytics.backtest.model.portfolio import (
     ClosedPosition,
@@ -58,6 +59,8 @@ __all__ = [
     "current_names",
     "fixed_money",
     "make_view",
+    "name_of",
+    "optimal_weights",
     "order_view",
     "parameters_of",
     "parse_commission",

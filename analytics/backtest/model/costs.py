@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from stockstream.analytics.backtest.model.orders import Order
 from stockstream.sql.errors import UsageError
 
 Commission = Callable[[float, float], float]
 """(shares, price) -> commission in money. Shares are positive for purchases and sales."""
+OrderCommission = Callable[[float, float, Order], float]
+"""The same, with the order as a further argument `order`."""
 Slippage = Callable[[float, float, float | None], float]
 """(shares, price, bar volume) -> how much worse the price becomes, in money per share. Shares are positive."""
 
@@ -38,6 +42,32 @@ class Percentage:
     def __call__(self, quantity: float, price: float) -> float:
         """Return the commission on a fill."""
         return max(quantity * price * self.share, self.minimum)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """An amount per fill, an amount per share and a fraction of the value together, at least `minimum`."""
+
+    flat: float
+    per_share: float
+    share: float
+    minimum: float = -math.inf
+
+    def __call__(self, quantity: float, price: float) -> float:
+        """Return the commission on a fill."""
+        return max(self.flat + self.per_share * quantity + quantity * price * self.share, self.minimum)
+
+
+@dataclass(frozen=True)
+class MakerTaker:
+    """One commission on limit orders that wait for their limit, which add liquidity, and another on all others."""
+
+    taker: Commission
+    maker: Commission
+
+    def __call__(self, quantity: float, price: float, order: Order) -> float:
+        """Return the commission on a fill; that of the maker may be negative, a rebate."""
+        return (self.maker if price == order.limit else self.taker)(quantity, price)
 
 
 @dataclass(frozen=True)
@@ -101,19 +131,50 @@ class VolumeShare:
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 
 
-def parse_commission(text: str) -> Commission:
-    """Return the commission for `0.1%`, `0.1% min 6`, `0.005/share`, `0.005/share min 1`, or a name in `BROKERS`.
+_TERM = rf"(-?){_NUMBER}\s*(%|/\s*share|/\s*fill)"
+
+
+def parse_commission(text: str) -> Commission | OrderCommission:
+    """Return the commission of a text.
+
+    It is a name in `BROKERS`, or a sum of `0.1%`, `0.005/share` and `5/fill` with an optional minimum, as in
+    `5/fill + 0.1% min 6`. `, limit -0.002/share` may follow: what limit orders that wait for their limit pay instead.
 
     Raises:
         UsageError: the text is none of these.
     """
-    text = text.strip().lower()
-    if text in BROKERS:
-        return BROKERS[text]
-    if match := re.fullmatch(rf"{_NUMBER}\s*(%|/\s*share)(?:\s+min\s+{_NUMBER})?", text):
-        amount, minimum = float(match[1]), float(match[3] or 0)
-        return Percentage(amount / 100, minimum) if match[2] == "%" else PerShare(amount, minimum)
-    raise UsageError(f"commission {text}: write 0.1%, 0.1% min 6, 0.005/share min 1, or one of {', '.join(BROKERS)}")
+    simple = text.strip().lower()
+    if simple in BROKERS:
+        return BROKERS[simple]
+    taker, *maker = re.split(r"\s*,\s*limit\s+", simple, maxsplit=1)
+    if (first := _sum(taker)) is not None:
+        if not maker:
+            return first
+        if (other := _sum(maker[0], is_rebate_allowed=True)) is not None:
+            return MakerTaker(first, other)
+    raise UsageError(
+        f"commission {simple}: write 0.1%, 0.1% min 6, 0.005/share min 1, 5/fill + 0.1%, 0.3%, limit -0.1%, or one of "
+        f"{', '.join(BROKERS)}"
+    )
+
+
+def _sum(text: str, *, is_rebate_allowed: bool = False) -> Commission | None:
+    match = re.fullmatch(rf"({_TERM}(?:\s*\+\s*{_TERM})*)(?:\s+min\s+{_NUMBER})?", text)
+    if match is None:
+        return None
+    minimum = float(match[match.lastindex or 0]) if " min " in text else None
+    amounts = {"%": 0.0, "share": 0.0, "fill": 0.0}
+    terms = re.findall(_TERM, match[1])
+    for sign, number, unit in terms:
+        if sign and not is_rebate_allowed:
+            return None
+        amounts[unit.strip("/ ")] += float(sign + number)
+    if len(terms) == 1 and not terms[0][0]:
+        if terms[0][2] == "%":
+            return Percentage(amounts["%"] / 100, minimum or 0.0)
+        if terms[0][2].endswith("share"):
+            return PerShare(amounts["share"], minimum or 0.0)
+    return Sum(amounts["fill"], amounts["share"], amounts["%"] / 100, -math.inf if minimum is None else minimum)
 
 
 def parse_slippage(text: str) -> Slippage | None:
@@ -132,3 +193,9 @@ def parse_slippage(text: str) -> Slippage | None:
     if match := re.fullmatch(rf"volume-share(?:\s+{_NUMBER})?", text):
         return VolumeShare(float(match[1])) if match[1] else VolumeShare()
     raise UsageError(f"slippage {text}: write 5bps, 0.01/share, volume-share or none")
+
+
+def name_of(function: Callable[..., float]) -> str:
+    """Return the name of a function with its module, or the text of an object that can be called."""
+    name = getattr(function, "__qualname__", None)
+    return repr(function) if name is None else f"{function.__module__}.{name}"

@@ -109,6 +109,8 @@ class Portfolio:
     cash: float
     leverage: float = 1.0
     """Maximum gross exposure ÷ equity."""
+    is_fractional: bool = False
+    """Whether positions are sized in fractions of a share."""
     positions: dict[str, Position] = field(default_factory=dict)
     """Open position per symbol."""
     closed_positions: list[ClosedPosition] = field(default_factory=partial(ReadOnlyList, "closed_positions"))

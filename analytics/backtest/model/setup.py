@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from stockstream.analytics.arguments import day_of, symbols_of, text_of
-from stockstream.analytics.backtest.model.costs import BROKERS, parse_commission, parse_slippage
+from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
 from stockstream.sql.errors import ArgumentError, UsageError
 
 
@@ -79,19 +88,28 @@ class Setup(BaseModel):
     allow_short: Annotated[bool, Option("Account", default="allowed", negative="--no-short")] = Field(
         True, description="Allow short selling."
     )
+    fractional: Annotated[bool, Option("Account", default="whole shares")] = Field(
+        False, description="Size positions and fill orders in fractions of a share."
+    )
     volume_limit: Annotated[float | None, Option("Account", default="none")] = Field(
         None, gt=0, le=1, description="Maximum fraction of a bar's volume per fill; the rest fills later."
     )
 
-    commission: Annotated[str, Option("Costs")] = Field(
-        "0.1%", description=f"0.1%, 0.1% min 6, 0.005/share min 1, or one of {', '.join(BROKERS)}."
+    commission: Annotated[str | Callable[..., float], Option("Costs")] = Field(
+        "0.1%",
+        description="0.1%, 0.1% min 6, 0.005/share min 1, 5/fill + 0.1%, or with a rebate on limit orders "
+        f"0.3%, limit -0.1%; or one of {', '.join(BROKERS)}.",
     )
-    slippage: Annotated[str, Option("Costs")] = Field(
+    slippage: Annotated[str | Callable[..., float], Option("Costs")] = Field(
         "none", description="Slippage of market and stop orders: 5bps, 0.01/share, volume-share or none."
     )
     borrow_rate: Annotated[float, Option("Costs")] = Field(
         0.01, ge=0, description="Annual borrow fee on short positions (0.01 = 1 %)."
     )
+    borrow_rates: Annotated[
+        dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]],
+        Option("Costs", metavar="SYMBOL=RATE,…", default="none"),
+    ] = Field({}, description="Annual borrow fees of single symbols, GME=0.5,AMC=0.2; of others it is the borrow rate.")
     interest_rate: Annotated[float, Option("Costs")] = Field(
         0.06, ge=0, description="Annual interest on negative cash (0.06 = 6 %)."
     )
@@ -124,15 +142,31 @@ class Setup(BaseModel):
 
     @field_validator("commission")
     @classmethod
-    def _commission(cls, text: str) -> str:
-        parse_commission(text)
-        return text
+    def _commission(cls, cost: str | Callable[..., float]) -> str | Callable[..., float]:
+        if isinstance(cost, str):
+            parse_commission(cost)
+        return cost
 
     @field_validator("slippage")
     @classmethod
-    def _slippage(cls, text: str) -> str:
-        parse_slippage(text)
-        return text
+    def _slippage(cls, cost: str | Callable[..., float]) -> str | Callable[..., float]:
+        if isinstance(cost, str):
+            parse_slippage(cost)
+        return cost
+
+    @field_serializer("commission", "slippage")
+    def _cost_text(self, cost: str | Callable[..., float]) -> str:
+        return cost if isinstance(cost, str) else name_of(cost)
+
+    @field_validator("borrow_rates", mode="before")
+    @classmethod
+    def _rates(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        pairs = [pair.split("=") for pair in value.split(",") if pair.strip()]
+        if any(len(pair) != 2 for pair in pairs):
+            raise UsageError(f"borrow_rates {value}: write GME=0.5,AMC=0.2")
+        return {symbol.strip(): rate for symbol, rate in pairs}
 
     @field_validator("initial_capital", "leverage", "borrow_rate", "interest_rate", "risk_free_rate")
     @classmethod

@@ -1,26 +1,26 @@
-"""Position sizing for strategies: whole shares, from the prices and the equity at the last close."""
+"""Position sizing for strategies, from the prices and the equity at the last close: whole shares, or fractions."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 from stockstream.analytics.backtest.model.actions import Action
 from stockstream.analytics.backtest.model.portfolio import Portfolio
 
 
-def fixed_money(portfolio: Portfolio, symbol: str, money: float) -> int:
-    """Return the number of shares that an amount of money buys."""
-    return int(money / portfolio.price(symbol))
+def fixed_money(portfolio: Portfolio, symbol: str, money: float) -> float:
+    """Return the number of shares that an amount of money buys: a whole one, unless the account is `fractional`."""
+    shares = money / portfolio.price(symbol)
+    return shares if portfolio.is_fractional else int(shares)
 
 
-def percent_of_equity(portfolio: Portfolio, symbol: str, percent: float) -> int:
+def percent_of_equity(portfolio: Portfolio, symbol: str, percent: float) -> float:
     """Return the number of shares worth `percent` of the account's equity, limited by the buying power.
 
     At most 95 % of the buying power is used, because the next session may open higher. Never negative.
     """
     money = min(portfolio.equity * percent / 100, 0.95 * portfolio.buying_power)
-    return max(int(money / portfolio.price(symbol)), 0)
+    return max(fixed_money(portfolio, symbol, money), 0)
 
 
 def volatility_target(
@@ -31,7 +31,7 @@ def volatility_target(
     max_percent: float = 100,
     *,
     most: float | None = None,
-) -> int:
+) -> float:
     """Return the number of shares with which the position adds `target` to the account's volatility.
 
     Their value is equity × min(`target` ÷ `volatility`, `max_percent` ÷ 100), limited as in `percent_of_equity`.
@@ -50,7 +50,7 @@ def volatility_target(
 
 
 def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action]:
-    """Return the market orders that bring the account to target weights, in whole shares.
+    """Return the market orders that bring the account to target weights.
 
     `weights` are in per cent of the equity per symbol, negative for short positions. Positions without a weight are
     closed. Orders that reduce a position are filled first; the others buy as many shares as the money is then enough
@@ -62,7 +62,7 @@ def rebalance(portfolio: Portfolio, weights: Mapping[str, float]) -> list[Action
         if symbol not in portfolio.prices:
             actions.append(Action.close(symbol=symbol))  # the broker notes that it has no price
             continue
-        target = math.trunc(equity * percent / 100 / portfolio.price(symbol))
+        target = fixed_money(portfolio, symbol, equity * percent / 100)
         if portfolio.orders or target != portfolio.quantity(symbol):
             actions.append(Action.target(target, symbol=symbol))
     return actions

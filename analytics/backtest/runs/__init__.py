@@ -10,12 +10,14 @@ from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, R
 from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
 from stockstream.analytics.backtest.runs.session import Session
 from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.backtest.runs.sleeves import Blend, blend
 from stockstream.analytics.backtest.stats import monte_carlo
 
 __all__ = [
     "CUTS",
     "LUCK",
     "RUNS",
+    "Blend",
     "Constraint",
     "Method",
     "Objective",
@@ -28,6 +30,7 @@ __all__ = [
     "Verdict",
     "Walk",
     "backtest",
+    "blend",
     "find_strategy",
     "make_strategy",
     "monte_carlo",

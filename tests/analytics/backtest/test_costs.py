@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from stockstream.analytics.backtest import Action
+from stockstream.analytics.backtest import Action, Order
 from stockstream.analytics.backtest.model import BROKERS, parse_commission, parse_slippage
 from stockstream.sql.errors import UsageError
-from tests.analytics.backtest._bars import columns, fills, play
+from tests.analytics.backtest._bars import columns, fills, of, play
 
 BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"
 """Bought at 20 per share on day 3, sold at 20 on day 4."""
@@ -22,6 +24,10 @@ BARS = "2 10 10 10 10 1000 \n 3 20 22 18 20 1000 \n 4 20 20 20 20 1000"
         ("0.005/share", 0.05),
         ("0.005/share min 1", 1.0),
         ("0.2/share min 1", 2.0),
+        ("5/fill + 0.1%", 5.2),
+        ("5/fill + 0.1% min 6", 6.0),
+        ("0.01/share + 0.1%", 0.3),
+        ("2/fill", 2.0),
         ("zero", 0.0),
         ("commsec", 5.0),
         ("selfwealth", 9.5),
@@ -118,7 +124,10 @@ def test_what_a_fill_costs_has_to_be_paid_for_too() -> None:
     assert fills(play({2: Action.buy(50)}, BARS, slippage="1bps")) == []
 
 
-@pytest.mark.parametrize("text", ["", "0.1", "1 %/share", "-1%", "0.1% max 3", "nan%", "robinhood"])
+@pytest.mark.parametrize(
+    "text",
+    ["", "0.1", "1 %/share", "-1%", "0.1% max 3", "nan%", "robinhood", "5 + 0.1%", "1% + -1%", "1%, limit 1", "1% +"],
+)
 def test_a_commission_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
     with pytest.raises(UsageError, match=r"write 0\.1%"):
         parse_commission(text)
@@ -130,3 +139,67 @@ def test_a_commission_that_cannot_be_read_says_how_to_write_one(text: str) -> No
 def test_a_slippage_that_cannot_be_read_says_how_to_write_one(text: str) -> None:
     with pytest.raises(UsageError, match="write 5bps"):
         play({}, BARS, slippage=text)
+
+
+def test_a_limit_order_that_waits_for_its_limit_earns_a_rebate() -> None:
+    """10 shares at 20 are worth 200: 1 % at the open is 2, and 0.5 % back at the limit of 19 is -0.95."""
+    script = {2: [Action.buy(10), Action.buy(10, limit=19), Action.buy(1, limit=25)]}
+    result = play(script, BARS, commission="1%, limit -0.5%")
+    assert [(one.price, one.commission) for one in result.transactions] == [
+        (20, pytest.approx(2)), (20, pytest.approx(0.2)), (19, pytest.approx(-0.95)),
+    ]  # fmt: skip
+    assert result.costs.commission == pytest.approx(1.25)
+    assert columns(result, "cash")[1] == pytest.approx(1000 - 200 - 190 - 20 - 1.25)
+
+
+def test_commission_and_slippage_may_be_functions() -> None:
+    """3 money and 1 % of 10 shares at 20.5; a slippage of a tenth of the fraction of the volume, and 0.49."""
+
+    def fee(quantity: float, price: float) -> float:
+        return 3 + 0.01 * quantity * price
+
+    def worse(quantity: float, price: float, volume: float | None) -> float:
+        assert volume == 1000
+        return quantity / volume + 0.49
+
+    result = play({2: Action.buy(10)}, BARS, commission=fee, slippage=worse)
+    (one,) = result.transactions
+    assert (one.price, one.commission, one.slippage) == pytest.approx((20.5, 5.05, 5))
+    assert result.setup["commission"].endswith("test_commission_and_slippage_may_be_functions.<locals>.fee")
+
+
+def test_a_function_may_take_the_order() -> None:
+    def fee(quantity: float, price: float, order: Order) -> float:
+        return 1 if order.tag == "cheap" else 7
+
+    script = {2: [Action.buy(1, tag="cheap"), Action.buy(1)]}
+    assert [one.commission for one in play(script, BARS, commission=fee).transactions] == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"commission": lambda quantity: 1}, "it must take quantity, price, and may take order"),
+        ({"slippage": lambda quantity, price: 1}, "it must take quantity, price, volume, and may take order"),
+        ({"commission": lambda quantity, price: 1 / 0}, "for 1 shares at 20: ZeroDivisionError: division by zero"),
+        ({"commission": lambda quantity, price: float("nan")}, "it returned nan: a finite number is needed"),
+        ({"slippage": lambda quantity, price, volume: -1}, "it returned -1: a finite number is needed, for slippage"),
+        ({"borrow_rates": {"ZZZ": 0.1}}, "borrow_rates: ZZZ has no bar in this run"),
+        ({"borrow_rates": "AAA"}, "borrow_rates AAA: write GME=0.5,AMC=0.2"),
+        ({"borrow_rates": {"AAA": -1}}, "borrow_rates.AAA"),
+    ],
+)
+def test_costs_that_are_none_are_errors(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        play({2: Action.buy(1)}, BARS, **options)
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize("rates", [{"AAA": 0.73}, "AAA=0.73, BBB=0.01"])
+def test_a_symbol_has_its_own_borrow_rate(rates: Any) -> None:
+    """10 shares at 20 are short for one day from day 3 to 4: 73 % of 200 a year are 0.40, 36.5 % are 0.20."""
+    bars = BARS + "\n" + of("BBB", BARS)
+    script = {2: [Action.sell(10), Action.sell(10, symbol="BBB")]}
+    result = play(script, bars, borrow_rate=0.365, borrow_rates=rates)
+    other = 0.2 if isinstance(rates, dict) else 200 * 0.01 / 365
+    assert result.costs.borrow == pytest.approx(0.4 + other)
