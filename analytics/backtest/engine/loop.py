@@ -18,6 +18,7 @@ from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.ledger import ledger_of
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.engine.orderbook import OnOrder
+from stockstream.analytics.backtest.engine.selection import Selection
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import (
     Action,
@@ -132,6 +133,7 @@ class _Loop:
         self._on_decided = on_decided
         self._view = make_view(feed.names)
         self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
+        self._selection = Selection(strategy, portfolio)
         self._schedule = schedule_of(strategy, feed.calendar)
         self._renames = list(reversed(feed.renames))
         self._loose_actions = list(reversed(feed.loose_actions))
@@ -191,7 +193,7 @@ class _Loop:
         row, on_data = first, strategy.on_data
         references = getrefcount(view)
         try:
-            for row in range(first, last):  # the only Python that runs per bar
+            for row in self._selection.rows(block, first, last):  # the only Python that runs per bar
                 view._row = row
                 action = on_data(day, symbols[row], view, shown)
                 if action is not None:
@@ -252,10 +254,10 @@ class _Loop:
             _, last_bar = self._last_bars.get(symbol, (0, left_on))
             if last_bar <= left_on:
                 account.broker.delist(symbol, last_bar, day)
-        watched = {*account.portfolio.positions, *(order.symbol for order in account.portfolio.orders)}
-        for symbol, (number, last_bar) in [(symbol, self._last_bars[symbol]) for symbol in sorted(watched)]:
-            if number <= latest:
-                account.broker.delist(symbol, last_bar, day)
+        watched = {*account.portfolio.positions, *[order.symbol for order in account.portfolio.orders]}
+        last_bars = self._last_bars
+        for symbol in sorted([symbol for symbol in watched if last_bars[symbol][0] <= latest]):
+            account.broker.delist(symbol, last_bars[symbol][1], day)
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol
