@@ -8,8 +8,8 @@ lowering.py writes the windows in one of two ways; stages.py turns the graph int
 planner.py inspects the data and chooses among the ways.
 """
 
-from stockstream.sql.compiler.planner import plan
+from stockstream.sql.compiler.planner import Shape, plan, shape_of
 from stockstream.sql.compiler.requests import Request, parse
 from stockstream.sql.compiler.writer import by_macros, query
 
-__all__ = ["Request", "by_macros", "parse", "plan", "query"]
+__all__ = ["Request", "Shape", "by_macros", "parse", "plan", "query", "shape_of"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -14,6 +15,15 @@ from stockstream.sql.session import quoted
 from stockstream.sql.session.damage import says_damage
 
 
+class Shape(NamedTuple):
+    """What `plan` must know of the rows."""
+
+    longest: int
+    """An upper bound of the bars per symbol."""
+    incomplete: list[str]
+    """The symbols with rows that an indicator leaves out."""
+
+
 def plan(
     con: DuckDBPyConnection,
     requests: Sequence[Request],
@@ -23,22 +33,27 @@ def plan(
     keep: Sequence[str] = (),
     stream: bool = True,
     is_unique: bool = False,
-    like: str | None = None,
+    shape: Shape | None = None,
 ) -> str:
     """Return a query of symbol, date, `keep` and the requested columns, one row per row of `src`, unsorted.
 
     - `symbols` to compute; None: all.
     - `stream`: compute all symbols in one pass; otherwise each one separately, which is faster for a few symbols.
     - `is_unique`: `src` is known to have one row per symbol and day, so do not check it.
-    - `like`: a table with the same rows and the same NULLs as `src` that is cheaper to inspect.
+    - `shape`: the shape of these rows, or of more, if it is known; then they are not inspected.
 
     Raises:
         UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; or a parameter
             is invalid.
     """
-    _check_columns(con, requests, src)
     where = "true" if symbols is None else _is_one_of(symbols)
-    longest, incomplete = _inspect(con, requests, like or src, where, is_unique)
+    if shape is None:
+        shape = shape_of(con, requests, src, where=where, is_unique=is_unique)
+    else:
+        _check_columns(con, requests, src)
+    longest, incomplete = shape
+    if symbols is not None:
+        incomplete = sorted({*symbols} & {*incomplete})
     complete = f"{where} AND NOT {_is_one_of(incomplete)}" if incomplete else where
     text = query(requests, src, keep=keep, where=complete, longest=longest if stream else None)
     if incomplete:
@@ -61,10 +76,15 @@ def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: st
             raise UsageError(f"{request.name} needs the columns {', '.join(missing)}, which {src} does not have")
 
 
-def _inspect(
-    con: DuckDBPyConnection, requests: Sequence[Request], src: str, where: str, is_unique: bool
-) -> tuple[int, list[str]]:
-    """Return an upper bound of the bars per symbol, and the symbols with rows that an indicator leaves out."""
+def shape_of(
+    con: DuckDBPyConnection, requests: Sequence[Request], src: str, *, where: str = "true", is_unique: bool = False
+) -> Shape:
+    """Return the shape of the rows of a table; the arguments are those of `plan`.
+
+    Raises:
+        UsageError: as in `plan`.
+    """
+    _check_columns(con, requests, src)
     is_bar = " AND ".join(f"({condition})" for condition in filters_of(requests)) or "true"
     days = "count(*)" if is_unique else "count(DISTINCT date)"
     try:
@@ -80,4 +100,4 @@ def _inspect(
     if duplicate is not None:
         problem = f"{src} has a day of {duplicate} more than once"
         raise UsageError(f"{problem}: an indicator needs one row per symbol and day")
-    return (longest or 0) + 1, incomplete or []
+    return Shape((longest or 0) + 1, incomplete or [])

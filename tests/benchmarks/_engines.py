@@ -10,6 +10,7 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,15 +19,17 @@ ENGINES = {
     "backtrader": "backtrader==1.9.78.123",
     "pybroker": "lib-pybroker==2.0.2",
 }
+VECTORBT = {"vectorbt": "vectorbt==1.2.0"}
+"""In an environment of its own, because its pins differ from those of the others."""
 FAST, SLOW, COMMISSION = 20, 50, 0.001
 
 
-def environment(folder: Path) -> Path:
-    """Return the interpreter of a virtual environment with the engines; create the environment if it does not exist."""
+def environment(folder: Path, engines: Mapping[str, str] = ENGINES) -> Path:
+    """Return the interpreter of a virtual environment with some engines; create it if it does not exist."""
     python = folder / "bin/python"
     if not (folder / "complete").exists():
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *ENGINES.values(), "pyarrow"], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *engines.values(), "pyarrow"], check=True)
         (folder / "complete").touch()
     return python
 
@@ -146,6 +149,35 @@ def pybroker(path: str, capital: float) -> tuple[float, int]:
     return float(result.portfolio.equity.iloc[-1]), len(result.trades)
 
 
+def vectorbt(path: str, capital: float) -> tuple[float, int]:
+    """Run the second time, when the engine's functions are compiled."""
+    import numpy as np
+    import pandas as pd
+    import vectorbt as vbt
+
+    frame = pd.read_parquet(path, columns=["symbol", "date", "open", "close"])
+    wide = frame.pivot(index="date", columns="symbol")
+    opens, closes = wide["open"], wide["close"]
+    fast, slow = (closes.rolling(n).mean() for n in (FAST, SLOW))
+    is_warm = slow.shift(1).notna()  # from the second bar with both averages, as the other engines
+    entries, exits = (fast > slow) & is_warm, (fast < slow) & is_warm
+    account = vbt.Portfolio.from_signals(
+        closes,
+        entries.shift(1, fill_value=False),
+        exits.shift(1, fill_value=False),
+        size=np.floor(0.5 * capital / closes.shape[1] / closes).shift(1),
+        price=opens,
+        fees=COMMISSION,
+        init_cash=capital,
+        cash_sharing=True,
+        group_by=True,
+    )
+    return float(np.asarray(account.value())[-1]), int(account.trades.closed.count())
+
+
+COMPILED = ("vectorbt",)
+"""Engines that compile in their first run, which is not measured."""
+
 if __name__ == "__main__":
     import warnings
 
@@ -154,6 +186,8 @@ if __name__ == "__main__":
     warnings.simplefilter("ignore")
     name, file, money = sys.argv[1], sys.argv[2], float(sys.argv[3])
     __import__(name)
+    if name in COMPILED:
+        globals()[name](file, money)
     wall, cpu = time.perf_counter(), time.process_time()
     final, closed = globals()[name](file, money)
     spent = {"cpu": time.process_time() - cpu, "wall": time.perf_counter() - wall}

@@ -18,6 +18,7 @@ from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.ledger import ledger_of
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.engine.orderbook import OnOrder
+from stockstream.analytics.backtest.engine.selection import Selection
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import (
     Action,
@@ -135,6 +136,7 @@ class Loop:
         self._on_decided = on_decided
         self._view = make_view(feed.names)
         self._delistings = sorted(((day, name) for name, days in feed.delistings.items() for day in days), reverse=True)
+        self._selection = Selection(strategy, portfolio)
         self._schedule = schedule_of(strategy, feed.calendar)
         self._renames = list(reversed(feed.renames))
         self._loose_actions = list(reversed(feed.loose_actions))
@@ -208,7 +210,7 @@ class Loop:
         row, on_data = first, strategy.on_data
         references = getrefcount(view)
         try:
-            for row in range(first, last):  # the only Python that runs per bar
+            for row in self._selection.rows(block, first, last):  # the only Python that runs per bar
                 view._row = row
                 action = on_data(day, symbols[row], view, shown)
                 if action is not None:
@@ -270,10 +272,10 @@ class Loop:
             _, last_bar = self.last_bars.get(symbol, (0, left_on))
             if last_bar <= left_on:
                 account.broker.delist(symbol, last_bar, day)
-        watched = {*account.portfolio.positions, *(order.symbol for order in account.portfolio.orders)}
-        for symbol, (number, last_bar) in [(symbol, self.last_bars[symbol]) for symbol in sorted(watched)]:
-            if number <= latest:
-                account.broker.delist(symbol, last_bar, day)
+        watched = {*account.portfolio.positions, *[order.symbol for order in account.portfolio.orders]}
+        last_bars = self.last_bars
+        for symbol in sorted([symbol for symbol in watched if last_bars[symbol][0] <= latest]):
+            account.broker.delist(symbol, last_bars[symbol][1], day)
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date
+from itertools import count
 
 from duckdb import DuckDBPyConnection
 
@@ -15,23 +16,23 @@ from stockstream.sql.session import quoted
 
 SOURCE = "bars_as_traded"
 """The view that backtests trade on by default."""
+_NUMBERS = count()
 
 
-def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> str:
-    """Create a temporary view of the bars of some symbols, and return its name.
+def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str] | None) -> str:
+    """Create a temporary view of the bars of some symbols (None: all), and return its name.
 
     Its columns are symbol and date; open, high, low, close and volume, adjusted; traded_open, … traded_volume;
     dividend, split_ratio, price_factor and split_factor. Without dividends and splits in `src` all factors are 1.
     """
     has_actions = set(ACTIONS) <= set(con.sql(f"FROM {src} LIMIT 0").columns)
     actions = "" if has_actions else ", 0.0 AS dividend, 1.0 AS split_ratio"
-    number = con.execute("SELECT count(*) FROM duckdb_views() WHERE view_name LIKE 'backtest_bars_%'").fetchall()[0][0]
-    rows, view = f"backtest_rows_{number}", f"backtest_bars_{number}"
     # Filter the symbols before the factors: DuckDB does not push the filter down through their windows.
-    con.execute(f"CREATE TEMP VIEW {rows} AS SELECT *{actions} FROM {src} WHERE {is_one_of(symbols)}")
-    con.execute(
+    rows = new_view(con, "rows", f"SELECT *{actions} FROM {src} WHERE {is_one_of(symbols)}")
+    return new_view(
+        con,
+        "bars",
         f"""
-        CREATE TEMP VIEW {view} AS
         SELECT
             symbol, date,
             open * price_factor AS open, high * price_factor AS high, low * price_factor AS low,
@@ -39,9 +40,15 @@ def adjusted_view(con: DuckDBPyConnection, src: str, symbols: Sequence[str]) -> 
             open AS traded_open, high AS traded_high, low AS traded_low, close AS traded_close,
             volume AS traded_volume, dividend, split_ratio, price_factor, split_factor
         FROM forward_factors({quoted(rows)})
-        """
+        """,
     )
-    return view
+
+
+def new_view(con: DuckDBPyConnection, kind: str, sql: str) -> str:
+    """Create a temporary view with a name of its own, and return the name."""
+    name = f"backtest_{kind}_{next(_NUMBERS)}"
+    con.execute(f"CREATE TEMP VIEW {name} AS {sql}")
+    return name
 
 
 def benchmark_closes(con: DuckDBPyConnection, setup: Setup, src: str = SOURCE) -> dict[date, float]:

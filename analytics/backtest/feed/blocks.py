@@ -157,6 +157,10 @@ class Columns(dict[str, Sequence[Any]]):
         column = self[name] = self._list(self._aliases.get(name, name))
         return column
 
+    def flags(self, name: str) -> NDArray[np.int8]:
+        """Return the column of a condition as an array."""
+        return numbers(self._rows, name)
+
     def _list(self, name: str) -> Sequence[Any]:
         array = self._rows.column(name)
         if pa.types.is_list(array.type) and pa.types.is_floating(array.type.value_type):

@@ -84,6 +84,11 @@ def scale(unit: Unit | None, *, back: bool = False) -> str:
     )
 
 
+def is_derived(text: str) -> bool:
+    """Return whether a column derives from another, by its text."""
+    return (_PAST.fullmatch(text) or _COARSE.fullmatch(text)) is not None
+
+
 class Derived:
     """The columns of a strategy that derive from others."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.analytics.backtest.feed.adjusted import adjusted_view, in_days
+from stockstream.analytics.backtest.feed.adjusted import adjusted_view, in_days, is_one_of
 from stockstream.analytics.backtest.model import Setup
 
 
@@ -41,9 +41,8 @@ def listings(con: DuckDBPyConnection, symbols: Sequence[str]) -> tuple[dict[str,
         rows = con.execute(
             "SELECT symbol, valid_to, nullif(renamed_to, symbol), "
             "coalesce(lead(valid_from) OVER w <= valid_to + 1, false) "
-            "FROM metadata WHERE list_contains($symbols, symbol) WINDOW w AS (PARTITION BY symbol ORDER BY valid_from) "
-            "ORDER BY valid_to, symbol",
-            {"symbols": list(symbols)},
+            f"FROM metadata WHERE {is_one_of(symbols)} WINDOW w AS (PARTITION BY symbol ORDER BY valid_from) "
+            "ORDER BY valid_to, symbol"
         ).fetchall()
     except duckdb.CatalogException:
         return {}, []

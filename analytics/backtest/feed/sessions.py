@@ -7,8 +7,11 @@ are merged.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -21,16 +24,28 @@ BLOCK = 50_000
 """Rows per record batch."""
 
 
-def by_session(con: DuckDBPyConnection, queries: Sequence[str]) -> Iterator[pa.RecordBatch]:
+class Folder:
+    """A temporary folder for the files of a run, deleted with this object; created at its first use."""
+
+    @cached_property
+    def path(self) -> Path:
+        """The folder."""
+        path = Path(tempfile.mkdtemp(prefix="stockstream-"))
+        weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+        return path
+
+
+def by_session(con: DuckDBPyConnection, queries: Sequence[str], folder: Folder) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several queries, ordered by date and symbol, in record batches.
 
-    Each query must be ordered by date and symbol, and its symbols must sort before those of the next query.
+    Each query must be ordered by date and symbol, and its symbols must sort before those of the next query. `folder` is
+    where the queries read from.
     """
     if len(queries) == 1:
         yield from con.execute(queries[0]).to_arrow_reader(BLOCK)
         return
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        paths = [Path(folder) / f"{number}.arrow" for number in range(len(queries))]
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as parts:
+        paths = [Path(parts) / f"{number}.arrow" for number in range(len(queries))]
         for query, path in zip(queries, paths, strict=True):
             write(con.execute(query).to_arrow_reader(BLOCK // len(queries)), path)
         yield from _merge([read(path) for path in paths])

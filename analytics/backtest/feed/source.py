@@ -2,51 +2,30 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import date
 from functools import partial
 from pathlib import Path
 
-import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import paths_of
-from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, between, in_days, is_one_of
+from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, in_days, is_one_of
 from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, SHARES, Feed, Unit
+from stockstream.analytics.backtest.feed.conditions import Conditions
 from stockstream.analytics.backtest.feed.derived import FACTORS, Derived, scale
 from stockstream.analytics.backtest.feed.events import listings, loose_actions
+from stockstream.analytics.backtest.feed.inventory import Inventory, calendar_of, inventory_of
 from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import units_of
 from stockstream.analytics.backtest.model import Setup
-from stockstream.analytics.compute import FEW, VIEWS
-from stockstream.analytics.session import known_symbols
+from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, parse, plan
-from stockstream.sql.errors import UsageError
+from stockstream.sql.compiler import Request, Shape, parse, plan, shape_of
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
 """Maximum number of values (rows × columns) that are sorted at once."""
-
-
-@dataclass(frozen=True)
-class Inventory:
-    """What the source has on the symbols to trade."""
-
-    symbols: tuple[str, ...]
-    bars: tuple[int, ...]
-    """Number of bars per symbol, including those before the range."""
-    sessions: int
-    """Number of sessions in the range."""
-    has_actions: bool
-    """Whether any of the symbols has a split or a dividend."""
-    silent: dict[str, int]
-    """Number of sessions of `src` in the range after the last bar, per symbol that has none at the end of the range."""
-    has_loose_actions: bool
-    """Whether any of the symbols has a split or a dividend on a day without a close."""
 
 
 def open_feed(
@@ -80,28 +59,27 @@ def open_feed(
     available = catalogue(*folders)
     if folders:
         available.install(con)
-    setup = _with_stored_symbols(con, setup, _like(src))
-    derived = Derived(columns, available)
+    conditions = Conditions(columns, available)
+    derived = Derived([*conditions.others, *conditions.inner], available)
     requests_by_text = {
         text: parse([text], available) for text in derived.plain if text not in (*PRICES, ADJUSTED_CLOSE)
     }
     aliases = {text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1}
     requests = parse(requests_by_text, available)
-    inventory = _inventory(con, setup, _like(src))
-    if src not in VIEWS:
-        src = _finite(con, src)
+    inventory = inventory_of(con, setup, src)
+    shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape(0, [])
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
     if sql is not None:
-        require_match(con, sql, setup, _like(src), inventory.symbols)
+        require_match(con, sql, setup, inventory.table, inventory.symbols)
     derived_names = derived.names(names, aliases)
-    parts = _parts(inventory, CELLS // (len(names) + derived.cells))
+    parts = _parts(inventory, CELLS // (len(names) + derived.cells + len(conditions.names)))
     is_scaled = inventory.has_actions and setup.prices == "as_traded"
     units = units_of(con, requests) if is_scaled or with_units else {}
     factors = FACTORS if derived and is_scaled else ()
     texts = [
-        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors)
+        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors)
         for part in parts
     ]
     if sql is not None:
@@ -112,117 +90,39 @@ def open_feed(
         ]
     if derived:
         all_units = derived.units(con, units) if is_scaled else None
-        views = [adjusted_view(con, src, part) for part in parts]
+        views = [adjusted_view(con, inventory.table, part) for part in parts]
         texts = [derived.add_to(con, text, view, all_units) for text, view in zip(texts, views, strict=True)]
+    by_text = aliases | derived_names
+    hidden = _hidden(conditions, requests_by_text, by_text)
+    texts = conditions.add_to(con, texts, by_text, hidden)
     in_range = " AND ".join(in_days(setup)) or "true"
     delistings, renames = listings(con, inventory.symbols)
     credits = inventory.has_loose_actions and setup.prices == "as_traded"
-    loose = loose_actions(con, setup, src, inventory.symbols) if credits else []
+    loose = loose_actions(con, setup, inventory.table, inventory.symbols) if credits else []
+    queries = [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]
     return Feed(
-        rows=partial(by_session, con, [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]),
-        names=(*names, *derived_names.values()),
+        rows=partial(by_session, con, queries, inventory.folder),
+        names=(*[name for name in (*names, *derived_names.values()) if name not in hidden], *conditions.names),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
         silent=inventory.silent,
         delistings=delistings,
         renames=renames,
         loose_actions=loose,
-        calendar=partial(_calendar, con),
-        aliases=aliases | derived_names,
+        calendar=partial(calendar_of, con),
+        aliases=by_text,
         versions={request.name: request.indicator.macro for request in requests},
         units=units,
     )
 
 
-def _calendar(con: DuckDBPyConnection) -> list[date]:
-    """Return the sessions of the exchange, in order; none if the lake has no calendar."""
-    try:
-        return [day for (day,) in con.execute("SELECT date FROM sessions ORDER BY date").fetchall()]
-    except duckdb.CatalogException:
-        return []
-
-
-def _finite(con: DuckDBPyConnection, src: str) -> str:
-    """Create a temporary view of a table in which values that are not finite are NULL, and return its name."""
-    columns = [name for name in con.sql(f"FROM {src} LIMIT 0").columns if name in (*PRICES, *ACTIONS)]
-    values = ", ".join(f"CASE WHEN isfinite({name}) THEN {name} END AS {name}" for name in columns)
-    con.execute(f"CREATE OR REPLACE TEMP VIEW backtest_source AS SELECT * REPLACE ({values}) FROM {src}")
-    return "backtest_source"
-
-
-def _with_stored_symbols(con: DuckDBPyConnection, setup: Setup, src: str) -> Setup:
-    """Return the settings with the symbols of the source that the names mean, also in another letter case.
-
-    Raises:
-        UsageError: a name means no symbol, or several.
-    """
-    if setup.symbols is None:
-        return setup
-    what = "no bars of {names}: there is no such symbol"
-    try:
-        return setup.model_copy(update={"symbols": known_symbols(con, setup.symbols, src, what)})
-    except (duckdb.CatalogException, duckdb.BinderException):
-        return setup  # `_inventory` reports that the table or its column is missing
-
-
-def _like(src: str) -> str:
-    """Return the cheapest view with the same symbols and dates: `VIEWS` differ from each other only in their prices."""
-    return "bars" if src in VIEWS else src
-
-
-def _inventory(con: DuckDBPyConnection, setup: Setup, src: str) -> Inventory:
-    """Return what `src` has on the symbols.
-
-    Raises:
-        UsageError: `src` does not exist or lacks a column, or a symbol or the range has no bars.
-    """
-    where = is_one_of(setup.symbols)
-    in_range = " AND ".join(in_days(setup)) or "true"
-    try:
-        names = con.sql(f"FROM {src} LIMIT 0").columns
-        missing = sorted({"symbol", "date", *PRICES} - set(names))
-        if missing:
-            raise UsageError(f"{src} cannot be traded: it has no {', '.join(missing)}")
-        has_action = "dividend <> 0 OR split_ratio <> 1" if set(ACTIONS) <= set(names) else "false"
-        rows = con.execute(
-            "SELECT symbol, min(date) FILTER (has_close), max(date) FILTER (has_close), "
-            f"count(*) FILTER (has_close AND {in_range}), coalesce(bool_or(has_action), false), "
-            f"count(*) FILTER (has_close), max(date) FILTER (has_close AND {in_range}), "
-            "coalesce(bool_or(has_action AND NOT has_close), false) "
-            f"FROM (SELECT symbol, date, coalesce(isfinite(close), false) AS has_close, {has_action} AS has_action "
-            f"FROM {src} WHERE {where}) GROUP BY symbol HAVING bool_or(has_close) ORDER BY symbol"
-        ).fetchall()
-        newest, sessions = con.execute(
-            f"SELECT (SELECT max(date) FROM {src} WHERE {in_range}), "
-            f"(SELECT count(DISTINCT date) FROM {src} WHERE {where} AND {in_range} AND isfinite(close))"
-        ).fetchall()[0]
-    except duckdb.CatalogException:
-        raise UsageError(f"there is no table {src} to trade on") from None
-    ranges = {symbol: f"{symbol} has bars from {first} to {last}" for symbol, first, last, *_ in rows}
-    for symbol in setup.symbols or ():
-        if not any(row[0] == symbol and row[3] for row in rows):
-            raise UsageError(f"no bars of {symbol}{between(setup)}: {ranges.get(symbol, 'it has no close')}")
-    if not sessions:
-        raise UsageError(f"no bars{between(setup)} in {src}")
-    rows_in_range = [row for row in rows if row[3]]
-    return Inventory(
-        tuple(row[0] for row in rows_in_range),
-        tuple(row[5] for row in rows_in_range),
-        sessions,
-        any(row[4] for row in rows_in_range),
-        _silent(con, src, in_range, {row[0]: row[6] for row in rows_in_range if row[6] < newest}),
-        any(row[7] for row in rows_in_range),
-    )
-
-
-def _silent(con: DuckDBPyConnection, src: str, in_range: str, last_bars: Mapping[str, date]) -> dict[str, int]:
-    """Return the number of sessions of `src` in the range after each of these last bars."""
-    if not last_bars:
-        return {}
-    first = min(last_bars.values())
-    rows = con.execute(f"SELECT DISTINCT date FROM {src} WHERE date > DATE '{first}' AND {in_range}").fetchall()
-    days = sorted(day for (day,) in rows)
-    return {symbol: len(days) - bisect_right(days, last) for symbol, last in last_bars.items()}
+def _hidden(conditions: Conditions, requests: Mapping[str, Sequence[Request]], by_text: Mapping[str, str]) -> list[str]:
+    """Return the columns that only conditions need; `requests` are the indicators per text."""
+    declared = {request.name for text in conditions.others for request in requests.get(text, ())}
+    declared |= {by_text.get(text, text) for text in conditions.others}
+    inner = {request.name for text in conditions.inner for request in requests.get(text, ())}
+    inner |= {by_text.get(text, text) for text in conditions.inner}
+    return sorted(inner - declared)
 
 
 def _parts(inventory: Inventory, max_bars: int) -> list[list[str]]:
@@ -244,7 +144,7 @@ def _query(
     requests: Sequence[Request],
     units: Mapping[str, Unit | None],
     inventory: Inventory,
-    src: str,
+    shape: Shape,
     symbols: Sequence[str] | None,
     factors: Sequence[str],
 ) -> str:
@@ -252,10 +152,10 @@ def _query(
 
     It also returns the columns `factors`.
     """
-    price_columns, extra, source = {name: name for name in PRICES}, [], src
+    price_columns, extra, source = {name: name for name in PRICES}, [], inventory.table
     shares: list[str] = []
     if inventory.has_actions:
-        source = adjusted_view(con, src, symbols or inventory.symbols)
+        source, symbols = adjusted_view(con, source, symbols), None
         if setup.prices == "as_traded":
             price_columns, extra = (
                 {name: f"traded_{name}" for name in PRICES},
@@ -267,7 +167,7 @@ def _query(
     if requests:
         # Decided by the number of all symbols, so that every group of symbols is computed the same way.
         stream = len(inventory.symbols) > FEW
-        text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=_like(src))
+        text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape)
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"

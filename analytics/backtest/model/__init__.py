@@ -27,6 +27,7 @@ from stockstream.analytics.backtest.model.result import (
     Result,
 )
 from stockstream.analytics.backtest.model.setup import FORMER_NAMES, OPTIONS, Option, Setup, current_names
+from stockstream.analytics.backtest.model.signals import SignalStrategy, conditions_of
 from stockstream.analytics.backtest.model.sizing import fixed_money, percent_of_equity, rebalance, volatility_target
 from stockstream.analytics.backtest.model.strategy import Strategy, parameters_of, schedule_of, strategies_in
 
@@ -52,10 +53,12 @@ __all__ = [
     "Position",
     "Result",
     "Setup",
+    "SignalStrategy",
     "Status",
     "Strategy",
     "Transaction",
     "Verb",
+    "conditions_of",
     "current_names",
     "fixed_money",
     "make_view",

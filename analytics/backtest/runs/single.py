@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -178,8 +179,14 @@ def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy
         "indicators": dict(feed.versions),
         "strategy": _digest(strategy),
         "python": ".".join(map(str, sys.version_info[:3])),
-        **{name: version(name) for name in PACKAGES},
+        **_versions(),
     }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    """Return the version per package; reading them takes milliseconds."""
+    return {name: version(name) for name in PACKAGES}
 
 
 def _digest(strategy: Strategy) -> str:

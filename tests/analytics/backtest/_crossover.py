@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import date
 
-from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy
+from stockstream.analytics.backtest import Action, Data, Portfolio, SignalStrategy, Strategy
 
 COMMISSION = "0.1%"
 
@@ -36,3 +36,16 @@ class Crossover(Strategy):
         if fast < slow and symbol in portfolio.positions:
             return Action.close()
         return None
+
+
+class DeclaredCrossover(SignalStrategy):
+    """Declares the same trades; the lag skips bar 49, the first with an average of 50."""
+
+    entry = "sma(20) > sma(50) AND lag(close, 50) IS NOT NULL"
+    exit = "sma(20) < sma(50)"
+
+    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
+        self._money = 0.5 * portfolio.initial_capital / len(symbols)
+
+    def size(self, symbol: str, data: Data, portfolio: Portfolio) -> float:
+        return int(self._money / portfolio.price(symbol))

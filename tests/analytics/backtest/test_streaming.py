@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import math
+import tempfile
 from datetime import date
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from stockstream.analytics.backtest import (
-    Action,
-    Data,
-    Portfolio,
-    Strategy,
-)
+from stockstream import analytics
+from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
+from stockstream.analytics.backtest.feed import open_feed
+from stockstream.analytics.backtest.model import Setup
 from tests.analytics.backtest._bars import FIRST, play, table_of
 
 
@@ -72,3 +73,20 @@ def test_a_run_is_the_same_however_its_rows_are_streamed(
     assert len(one.transactions) > 500
     for name in ("dates", "equity", "cash", "long", "short"):
         assert list(getattr(one.curve, name)) == list(getattr(many.curve, name))
+
+
+def test_a_run_on_a_lake_leaves_no_file(lake: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    result = backtest(MovingAverageCrossover(2, 5), lake)
+    assert result.transactions
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_feed_of_a_lake_can_be_read_twice(lake: str) -> None:
+    with analytics.connect(lake) as con:
+        feed = open_feed(con, Setup(symbols=("aaa",)), ["sma(3)"])
+        once, twice = [pa.Table.from_batches(feed.rows()) for _ in range(2)]
+    assert once.num_rows == 60
+    assert set(once["symbol"].to_pylist()) == {"AAA"}
+    assert once.equals(twice)
