@@ -1,6 +1,7 @@
 """The event loop, and the account: when orders fill, whether they can be paid, and how they are booked."""
 
-from stockstream.analytics.backtest.engine.loop import Account, Loop, StrategyError, run
+from stockstream.analytics.backtest.engine.account import Account, StrategyError
+from stockstream.analytics.backtest.engine.loop import Loop, run
 from stockstream.analytics.backtest.engine.memory import initial_of
 from stockstream.analytics.backtest.engine.state import restore, state_of
 

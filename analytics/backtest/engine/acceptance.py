@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import date
 from numbers import Real
 from typing import Any
@@ -97,3 +98,30 @@ def is_number(value: object) -> bool:
     if isinstance(value, (float, int, Real)):
         return not isinstance(value, bool) and math.isfinite(value)
     return False
+
+
+def refuse_answer(answer: object, method: str) -> None:
+    """Raise an error if a method returned something that would be ignored.
+
+    Raises:
+        OrderError: the answer is not None.
+    """
+    if answer is not None:
+        raise OrderError(f"{method} returned {answer!r}, which has no effect: return orders from on_data or on_bar_end")
+
+
+def actions_of(actions: Iterable[Action]) -> list[Action]:
+    """Return the actions of a strategy's answer as a list.
+
+    Raises:
+        OrderError: the answer is not iterable, fails while it is iterated, or has an item that is not an Action.
+    """
+    if not isinstance(actions, Iterable):
+        raise OrderError(f"it returned {actions!r}: return an Action, several, or None")
+    try:
+        answer = list(actions)
+    except Exception as error:
+        raise OrderError(f"its orders cannot be read: {type(error).__name__}: {error}") from error
+    if invalid := [item for item in answer if not isinstance(item, Action)]:
+        raise OrderError(f"it returned {invalid[0]!r}: return an Action, several, or None")
+    return answer

@@ -6,24 +6,19 @@ import math
 import traceback
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import date
 from sys import getrefcount
 from typing import Any, ParamSpec
 
-import numpy as np
-
-from stockstream.analytics.backtest.engine.acceptance import OrderError
+from stockstream.analytics.backtest.engine.acceptance import OrderError, actions_of, refuse_answer
+from stockstream.analytics.backtest.engine.account import Account, StrategyError
 from stockstream.analytics.backtest.engine.broker import Broker
-from stockstream.analytics.backtest.engine.ledger import ledger_of
 from stockstream.analytics.backtest.engine.matching import Prices
 from stockstream.analytics.backtest.engine.orderbook import OnOrder
 from stockstream.analytics.backtest.engine.selection import Selection
 from stockstream.analytics.backtest.feed import Block, Feed
 from stockstream.analytics.backtest.model import (
     Action,
-    Curve,
-    LedgerEntry,
     Order,
     Portfolio,
     Setup,
@@ -33,54 +28,10 @@ from stockstream.analytics.backtest.model import (
     portfolio_view,
     schedule_of,
 )
-from stockstream.sql.errors import StockStreamError
 
 P = ParamSpec("P")
 OnDecision = Callable[[date, str | None, Action], None]
 """Callback for each decision: the session after which it was taken, the symbol, the action."""
-
-
-class StrategyError(StockStreamError):
-    """A strategy raised an exception, or returned an invalid order."""
-
-
-@dataclass
-class Account:
-    """The account of one run, up to the error if the strategy failed."""
-
-    portfolio: Portfolio
-    broker: Broker
-    dates: list[date] = field(default_factory=list)
-    equity: list[float] = field(default_factory=list)
-    cash: list[float] = field(default_factory=list)
-    long: list[float] = field(default_factory=list)
-    short: list[float] = field(default_factory=list)
-    error: StrategyError | None = None
-
-    @property
-    def curve(self) -> Curve:
-        """The account at the close of each session."""
-        return Curve(self.dates, *(np.array(values) for values in (self.equity, self.cash, self.long, self.short)))
-
-    @property
-    def ledger(self) -> list[LedgerEntry]:
-        """Every change of the cash; empty if the run ended before the first session."""
-        return ledger_of(self.portfolio, self.broker.books.bookings, self.dates[0]) if self.dates else []
-
-    def record(self, day: date) -> None:
-        """Append the account's value at the close of a session."""
-        long, short = self.portfolio.values
-        self.dates.append(day)
-        self.equity.append(self.portfolio.cash + long + short)
-        self.cash.append(self.portfolio.cash)
-        self.long.append(long)
-        self.short.append(short)
-
-    def drop_last(self) -> date:
-        """Remove the last session's values, and return its date."""
-        for values in (self.equity, self.cash, self.long, self.short):
-            values.pop()
-        return self.dates.pop()
 
 
 def run(
@@ -157,7 +108,7 @@ class Loop:
             return None
 
         def report(order: Order) -> None:
-            _refuse_answer(getattr(self.strategy, name)(order_view(order), self._shown), name)
+            refuse_answer(getattr(self.strategy, name)(order_view(order), self._shown), name)
 
         return report
 
@@ -172,7 +123,7 @@ class Loop:
     def start(self) -> None:
         """Start the strategy, before the first session."""
         answer = self.strategy.on_start(self._feed.symbols, self._shown)  # type: ignore[func-returns-value]
-        _refuse_answer(answer, "on_start")
+        refuse_answer(answer, "on_start")
 
     def run(self, block: Block) -> None:
         """Process the sessions of a block."""
@@ -279,7 +230,7 @@ class Loop:
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol
-        for action in (actions,) if isinstance(actions, Action) else _checked(actions):
+        for action in (actions,) if isinstance(actions, Action) else actions_of(actions):
             target = symbol if action.symbol is None else action.symbol
             if self._on_decided is not None:
                 self._on_decided(day, target, action)
@@ -298,7 +249,7 @@ class Loop:
                 broker.liquidate(day, "end of run")
             self.account.record(day)
         answer = self.strategy.on_finish(self._shown)  # type: ignore[func-returns-value]
-        _refuse_answer(answer, "on_finish")
+        refuse_answer(answer, "on_finish")
 
     def _explained(self, error: Exception) -> StrategyError:
         """Return an error that names the strategy's method, the session and the symbol.
@@ -319,33 +270,6 @@ class Loop:
         hook, (last, line) = frames[calls[0]][0].f_code, frames[calls[-1]]
         place = f"{last.f_code.co_filename}, line {line}"
         return StrategyError(f"{name}.{hook.co_name} failed{where}: {type(error).__name__}: {error} ({place})")
-
-
-def _refuse_answer(answer: object, method: str) -> None:
-    """Raise an error if a method returned something that would be ignored.
-
-    Raises:
-        OrderError: the answer is not None.
-    """
-    if answer is not None:
-        raise OrderError(f"{method} returned {answer!r}, which has no effect: return orders from on_data or on_bar_end")
-
-
-def _checked(actions: Iterable[Action]) -> list[Action]:
-    """Return the actions of a strategy's answer as a list.
-
-    Raises:
-        OrderError: the answer is not iterable, fails while it is iterated, or has an item that is not an Action.
-    """
-    if not isinstance(actions, Iterable):
-        raise OrderError(f"it returned {actions!r}: return an Action, several, or None")
-    try:
-        answer = list(actions)
-    except Exception as error:
-        raise OrderError(f"its orders cannot be read: {type(error).__name__}: {error}") from error
-    if invalid := [item for item in answer if not isinstance(item, Action)]:
-        raise OrderError(f"it returned {invalid[0]!r}: return an Action, several, or None")
-    return answer
 
 
 def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any
 
+from stockstream.analytics.backtest.engine.account import Account
 from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.ledger import Booking
-from stockstream.analytics.backtest.engine.loop import Account, Loop
+from stockstream.analytics.backtest.engine.loop import Loop
 from stockstream.analytics.backtest.engine.memory import restore_strategy, strategy_state
 from stockstream.analytics.backtest.engine.packing import pack, pack_all, unpack, unpack_all
 from stockstream.analytics.backtest.model import (
