@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +22,20 @@ from stockstream.analytics.backtest.report import (
     write_result,
     write_table,
 )
-from stockstream.analytics.backtest.runs import LUCK, Run, Trial, backtest, make_strategy, search, verify, walk_forward
+from stockstream.analytics.backtest.runs import (
+    LUCK,
+    Outcome,
+    Run,
+    Trial,
+    backtest,
+    make_strategy,
+    search,
+    verify,
+    walk_forward,
+)
 from stockstream.analytics.cli.options import progress
 from stockstream.analytics.cli.screen import Screen
-from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.errors import ExitCode, StockStreamError, UsageError
 
 WIDE = 160
 """Width of the output in characters if standard output is not a terminal."""
@@ -36,6 +47,12 @@ COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", 
 
 class LooksAhead(StockStreamError):
     """A strategy's decisions depend on later bars."""
+
+
+class NotProved(StockStreamError):
+    """The check for look-ahead cannot say whether a strategy looks ahead."""
+
+    exit_code = ExitCode.NOT_CHECKED
 
 
 def run_once(run: Run, folder: Path, as_json: bool) -> None:
@@ -147,25 +164,32 @@ def run_walk_forward(run: Run, windows: str, rank: str, jobs: int | None, folder
     out.print(f"written to {folder / 'walk_forward.parquet'}")
 
 
-def print_verdict(run: Run, as_json: bool) -> None:
+def print_verdict(run: Run, as_json: bool, jobs: int | None = None) -> None:
     """Check a strategy for look-ahead; print the result.
 
     Raises:
         LooksAhead: a decision depends on later bars.
+        NotProved: the check cannot say.
     """
     with progress("runs") as report:
-        verdict = verify(lambda: make_strategy(run.strategy, run.combinations[0]), on_run=report, **run.settings)
+        verdict = verify(run.factory, params=run.combinations[0], jobs=jobs, on_run=report, **run.settings)
     name, days = run.strategy.__name__, [str(day) for day in verdict.days]
     if as_json:
-        fields = {"decisions": verdict.decisions, "changed_after": days, "difference": verdict.difference}
-        print(json.dumps({"strategy": name, **fields}, indent=2))
-    if verdict.difference is not None:
+        print(json.dumps({"strategy": name, **asdict(verdict), "days": days}, indent=2))
+    if verdict.outcome is Outcome.looks_ahead:
         raise LooksAhead(f"{name} looks ahead: {verdict.difference}")
+    if verdict.outcome is Outcome.not_proved:
+        raise NotProved(f"{name}: not proved: {verdict.doubt}")
     if not as_json:
-        _out().print(
-            f"{name}: all {verdict.decisions:,} decisions stay the same when later bars change"
-            f" (after {', '.join(days)})"
+        out = _out()
+        out.print(
+            f"{name}: no look-ahead found. Its {verdict.decisions:,} decisions are the same in lakes that end on"
+            f" {len(days)} days between {days[0]} and {days[-1]}; it took {verdict.checked:,} of them on these days."
         )
+        ratio = f"{verdict.seconds / verdict.backtest_seconds:.1f}"
+        out.print(f"{verdict.seconds:.1f} CPU s, {ratio} times those of the backtest. What the check cannot see:")
+        for text in verdict.unseen:
+            out.print(f"- {text}")
 
 
 def _table(trials: list[Trial], rank: str) -> Table:

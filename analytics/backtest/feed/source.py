@@ -56,6 +56,7 @@ def open_feed(
     *,
     src: str = SOURCE,
     sql_path: Sequence[str | Path] = (),
+    universe: int | None = None,
 ) -> Feed:
     """Return the feed of a run. Each row's values depend only on bars up to its own day.
 
@@ -69,6 +70,8 @@ def open_feed(
         src: a view or table of bars as traded, with the columns symbol, date, open, high, low, close and volume;
             the columns dividend and split_ratio are optional.
         sql_path: folders with further indicators.
+        universe: number of symbols of the run on a whole lake of which `con` has the beginning: it decides how the
+            indicators are computed, and a query need not match a bar yet.
 
     Raises:
         UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
@@ -90,7 +93,7 @@ def open_feed(
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
-    if sql is not None:
+    if sql is not None and universe is None:
         require_match(con, sql, setup, _like(src), inventory.symbols)
     derived_names = derived.names(names, aliases)
     parts = _parts(inventory, CELLS // (len(names) + derived.cells))
@@ -98,7 +101,7 @@ def open_feed(
     units = units_of(con, requests) if is_scaled else {}
     factors = FACTORS if derived and is_scaled else ()
     texts = [
-        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors)
+        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors, universe)
         for part in parts
     ]
     if sql is not None:
@@ -222,9 +225,8 @@ def _delistings(con: DuckDBPyConnection, symbols: Sequence[str]) -> dict[str, li
         rows = con.execute(
             "SELECT symbol, list(valid_to ORDER BY valid_to) FROM ("
             "SELECT symbol, valid_to, lead(valid_from) OVER (PARTITION BY symbol ORDER BY valid_from) AS next "
-            "FROM metadata WHERE list_contains($symbols, symbol)) "
-            "WHERE valid_to IS NOT NULL AND (next IS NULL OR next > valid_to + 1) GROUP BY symbol",
-            {"symbols": list(symbols)},
+            f"FROM metadata WHERE {is_one_of(symbols)}) "  # in the text: DuckDB imports pandas for a list parameter
+            "WHERE valid_to IS NOT NULL AND (next IS NULL OR next > valid_to + 1) GROUP BY symbol"
         )
         return dict(rows.fetchall())
     except duckdb.CatalogException:
@@ -253,6 +255,7 @@ def _query(
     src: str,
     symbols: Sequence[str] | None,
     factors: Sequence[str],
+    universe: int | None,
 ) -> str:
     """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
 
@@ -269,7 +272,7 @@ def _query(
     keep = [*price_columns.values(), *extra]
     if requests:
         # Decided by the number of all symbols, so that every group of symbols is computed the same way.
-        stream = len(inventory.symbols) > FEW
+        stream = (universe or len(inventory.symbols)) > FEW
         text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, is_unique=True, like=_like(src))
     else:
         where = is_one_of(symbols)

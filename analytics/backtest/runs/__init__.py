@@ -3,13 +3,13 @@
 from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
 from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, search
 from stockstream.analytics.backtest.runs.load import Run, find_strategy, make_strategy, read_run
-from stockstream.analytics.backtest.runs.lookahead import CUTS, Verdict, verify
+from stockstream.analytics.backtest.runs.lookahead import Outcome, Verdict, verify
 from stockstream.analytics.backtest.runs.parameters import parameter_grid
 from stockstream.analytics.backtest.runs.single import backtest
 
 __all__ = [
-    "CUTS",
     "LUCK",
+    "Outcome",
     "Run",
     "Search",
     "Trial",

@@ -143,13 +143,18 @@ def backtest_command(
     ] = "sharpe",
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes for many runs.", show_default="one per core", rich_help_panel="Runs"),
+        typer.Option(
+            min=1,
+            help="Processes for many runs, and for the check.",
+            show_default="one per core",
+            rich_help_panel="Runs",
+        ),
     ] = None,
     verify_no_lookahead: Annotated[
         bool,
         typer.Option(
             "--verify-no-lookahead",
-            help="Change the bars after some days, and check that the decisions before them stay the same.",
+            help="Check that the decisions are the same in lakes that end on the day of a decision.",
             rich_help_panel="Runs",
         ),
     ] = False,
@@ -175,7 +180,7 @@ def backtest_command(
     run.settings |= {"lake": existing_lake(lake).uri, "as_of": as_of, "sql_path": sql_path or ()}
     folder = output or Path("backtests") / run.strategy.__name__
     if verify_no_lookahead:
-        runs.print_verdict(run, as_json)
+        runs.print_verdict(run, as_json, jobs)
     elif walk_forward is not None:
         runs.run_walk_forward(run, walk_forward, rank, jobs, folder, as_json)
     elif len(run.combinations) > 1:
