@@ -101,8 +101,8 @@ def open_feed(
     units = units_of(con, requests) if is_scaled else {}
     factors = FACTORS if derived and is_scaled else ()
     texts = [
-        _query(con, setup, requests, units, inventory, src, part if len(parts) > 1 else setup.symbols, factors, universe)
-        for part in parts
+        _query(con, setup, requests, units, inventory, src, symbols, factors, universe)
+        for symbols in (parts if len(parts) > 1 else [setup.symbols])
     ]
     if sql is not None:
         extra = ", ".join(expressions.values())

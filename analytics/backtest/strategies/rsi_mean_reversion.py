@@ -10,8 +10,8 @@ from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strate
 class RSIMeanReversion(Strategy):
     """Buys when the RSI of `n` bars is below `oversold`, and sells when it is above `overbought`.
 
-    Each symbol that has traded so far gets an equal share of `percent` of the equity. `stop_loss` is the distance of the
-    stop below the close, in per cent (0 for none).
+    Each symbol that has traded so far gets an equal share of `percent` of the equity. `stop_loss` is the distance of
+    the stop below the close, in per cent (0 for none).
     """
 
     def __init__(

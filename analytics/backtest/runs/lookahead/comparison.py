@@ -40,15 +40,15 @@ def sentence(decisions: Sequence[Decision], number: int) -> str:
 
 def peeking_columns(whole: Report, cut: Report, day: str) -> dict[str, str]:
     """Return the columns whose value on a day changes when the lake ends with that day, each with a sentence."""
-    found: dict[str, str] = {}
+    examples: dict[str, str] = {}
     without = cut.rows.get(day, {})
     for symbol, values in whole.rows.get(day, {}).items():
         for name, value, other in zip(whole.columns, values, without.get(symbol, values), strict=True):
-            if name not in found and not is_same(value, other):
-                found[name] = (
+            if name not in examples and not is_same(value, other):
+                examples[name] = (
                     f"{symbol} has {name} {_shown(value)} on {day}, and {_shown(other)} without the later bars"
                 )
-    return found
+    return examples
 
 
 def _shown(value: Any) -> str:

@@ -50,13 +50,15 @@ class Confinement:
         folders = [*map(Path, SYSTEM + DEVICES), *_installation(), *PROJECT, *readable, Path(lake), scratch]
         self._folders = [Path(os.path.realpath(folder)) for folder in folders]
         self._code = [Path(os.path.realpath(folder)) for folder in code]
+        self._place = Path(_place(original))
 
     def enter(self) -> None:
         """Confine this process from now on; it cannot be undone."""
         _replace(session.normalise, self._normalise)
         _replace(duckdb.connect, self._connect)
         modules = [file for folder in self._code for file in self._modules(folder)]
-        self.is_complete = landlock.allow_reading([*self._folders, *modules])
+        is_apart = not any(self._place.is_relative_to(folder) for folder in self._folders)
+        self.is_complete = landlock.allow_reading([*self._folders, *modules]) and is_apart
         sys.addaudithook(self._audit)
 
     def _normalise(self, lake: str) -> str:
@@ -79,9 +81,8 @@ class Confinement:
             is_written |= mode is None and flags & os.O_ACCMODE == os.O_WRONLY
             if not is_written and isinstance(path, str | bytes | os.PathLike) and not self._may_read(os.fsdecode(path)):
                 self._refuse(os.path.realpath(os.fsdecode(path)), "later bars may be in it")
-        elif event == "socket.connect":
-            if isinstance(address := arguments[1], tuple):
-                self._refuse(f"{address[0]}:{address[1]}", "it may send later bars")
+        elif event == "socket.connect" and isinstance(address := arguments[1], tuple):
+            self._refuse(f"{address[0]}:{address[1]}", "it may send later bars")
 
     def _modules(self, folder: Path) -> Iterator[Path]:
         """Yield the Python modules that can be imported from a folder: those in it, and in packages below it."""
@@ -106,6 +107,8 @@ class Confinement:
         place = Path(os.path.realpath(path))
         if not place.exists():
             return True  # Python reports it itself
+        if place.is_relative_to(self._place):
+            return False
         if any(place.is_relative_to(folder) for folder in self._folders) or place.is_dir():
             return True
         return place.name.endswith(MODULES) and any(place.is_relative_to(folder) for folder in self._code)

@@ -32,11 +32,13 @@ SELECT
     count(close) OVER earlier AS bar_no,
     last_value(close IGNORE NULLS) OVER earlier AS prev_close
 FROM latest_bars
+WHERE getvariable('symbols') IS NULL OR list_contains(getvariable('symbols'), symbol)
 WINDOW earlier AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
 CREATE TEMP TABLE factors AS FROM split_factors;
 """
 CONSOLIDATED = """
-CREATE TEMP TABLE stored_bars AS FROM silver_bars;
+CREATE TEMP TABLE stored_bars AS
+FROM silver_bars WHERE getvariable('symbols') IS NULL OR list_contains(getvariable('symbols'), symbol);
 CREATE TEMP TABLE factors AS FROM split_factors;
 """
 """The same, if silver has all bars."""
@@ -146,18 +148,29 @@ FIRST = date(1000, 1, 1)
 class Copies:
     """Copies of a lake, one per day."""
 
-    def __init__(self, con: DuckDBPyConnection, folder: Path, cuts: Sequence[date], *, is_complete: bool) -> None:
+    def __init__(
+        self,
+        con: DuckDBPyConnection,
+        folder: Path,
+        cuts: Sequence[date],
+        symbols: Sequence[str] | None = None,
+        *,
+        is_complete: bool,
+    ) -> None:
         """Write the bars between the cuts.
 
         Args:
             con: a connection to the lake.
             folder: an empty folder for all copies.
             cuts: the days, in order.
+            symbols: copy the bars of these symbols only; None copies all.
             is_complete: also copy stored adjusted closes, which takes longer.
         """
         self._con, self._folder, self._shared = con, folder, folder / "shared"
         self._shared.mkdir()
         self._lake = Lake(str(con.execute("SELECT getvariable('lake')").fetchall()[0][0]))
+        names = "NULL" if symbols is None else f"[{', '.join(map(quoted, symbols))}]"
+        con.execute(f"SET VARIABLE symbols = {names}")
         con.execute(MERGED if files_of(con, "fresh_files") else CONSOLIDATED)
         con.execute(f"SET VARIABLE has_adjusted = {is_complete}")
         con.execute(f"SET VARIABLE cut = DATE '{cuts[0] if cuts else LAST}'")
@@ -239,7 +252,13 @@ class Copies:
 
 
 def write_copies(
-    lake: str, as_of: AsOf | None, folder: Path, cuts: Sequence[date], tables: Sequence[str], is_complete: bool
+    lake: str,
+    as_of: AsOf | None,
+    folder: Path,
+    cuts: Sequence[date],
+    tables: Sequence[str],
+    symbols: Sequence[str] | None,
+    is_complete: bool,
 ) -> tuple[list[str], float]:
     """Write copies of a lake; return the folders of the whole copy and of one per cut, and the CPU time.
 
@@ -249,10 +268,11 @@ def write_copies(
         folder: an empty folder for the copies.
         cuts: the days, in order.
         tables: the stored tables to compute: indicators, bars_weekly, …
+        symbols: copy the bars of these symbols only; None copies all.
         is_complete: also copy stored adjusted closes, which takes longer.
     """
     with open_lake(lake, as_of=as_of) as con:
-        copies = Copies(con, folder, cuts, is_complete=is_complete)
+        copies = Copies(con, folder, cuts, symbols, is_complete=is_complete)
         return [copies.write(cut, tables) for cut in (None, *cuts)], time.process_time()
 
 

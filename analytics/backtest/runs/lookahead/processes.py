@@ -1,7 +1,6 @@
 """Run functions in processes of their own, which have imported this package, but no strategy and no lake.
 
-A server without a strategy is started once; it forks one process per request, which costs a hundredth of a new Python.
-A strategy that no other process can import runs in a fork of this process instead.
+A server is started once; it forks one process per request, which costs a hundredth of a new Python.
 """
 
 from __future__ import annotations
@@ -19,8 +18,10 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, BinaryIO
 
+import cloudpickle
+
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.errors import StockStreamError
+from stockstream.sql.errors import StockStreamError, UsageError
 from stockstream.sql.loader import load, macros, rules, views
 
 SERVER = f"from {__name__} import serve; serve()"
@@ -62,7 +63,7 @@ class Server:
         """
         with self._lock:
             answer = self._folder / f"answer-{next(self._numbers)}.json"
-            request = pickle.dumps((function, arguments, answer))
+            request = _pickled((function, arguments, answer))
             assert self._process.stdin is not None
             assert self._process.stdout is not None
             try:
@@ -75,6 +76,8 @@ class Server:
 
     def close(self) -> None:
         """End the server and its processes."""
+        if self._process.returncode is not None:
+            return  # it has ended, and another process may have its number
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -84,24 +87,19 @@ class Server:
                     pipe.close()
 
 
-class Forks:
-    """Runs requests in forks of this process."""
+def _pickled(request: Any) -> bytes:
+    """Return a request as bytes, also with a class that no other process can import.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._numbers = iter(range(1, sys.maxsize))
-
-    def run(self, function: Any, *arguments: Any) -> Any:
-        """Call a function in a fork of this process; return its answer, which JSON can have.
-
-        Raises:
-            ProcessFailed: the process ended without an answer.
-        """
-        answer = self._folder / f"fork-{next(self._numbers)}.json"
-        return _answer(answer, _forked(function, arguments, answer))
-
-    def close(self) -> None:
-        """Do nothing: each fork has ended."""
+    Raises:
+        UsageError: the class uses something that only this process has, such as a connection.
+    """
+    try:
+        return bytes(cloudpickle.dumps(request))
+    except (TypeError, AttributeError, ValueError, pickle.PicklingError) as error:
+        raise UsageError(
+            f"the strategy uses something that only this process has ({error}): write the class to a file, "
+            "and check it as my.py:MyStrategy"
+        ) from None
 
 
 def serve() -> None:

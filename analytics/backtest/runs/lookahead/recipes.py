@@ -1,4 +1,4 @@
-"""How another process makes the strategy anew, so that nothing of this process's memory comes with it."""
+"""How another process makes the strategy again, so that nothing of this process's memory comes with it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Recipe:
     attribute: str | None = None
     """Its name there."""
     make: Callable[..., Strategy] | None = None
-    """A class or function that no other process can import."""
+    """A class or function that no other process can import, and which is copied to it."""
     params: Mapping[str, Any] = field(default_factory=dict)
 
     def strategy(self) -> Strategy:

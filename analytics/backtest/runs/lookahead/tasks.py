@@ -35,7 +35,7 @@ from stockstream.sql.loader import load, views, views_for
 from stockstream.sql.session import explained, quoted
 
 EPOCH = date(1970, 1, 1).toordinal()
-ENGINE_VIEWS = tuple(f"views/{name}" for name in ("bars_as_traded", "forward_factors", "metadata", "resample", "sessions"))
+ENGINE_VIEWS = [f"views/{name}" for name in ("bars_as_traded", "forward_factors", "metadata", "resample", "sessions")]
 """The views that a backtest reads itself."""
 WATCHED = 500
 """Number of symbols per day whose rows a report has; of more, about so many."""
@@ -125,12 +125,19 @@ class Report:
     """CPU time of the process."""
 
 
+class Here:
+    """What this process is."""
+
+    is_task = False
+    """Whether it runs a task: the strategy's file must not start a check in it."""
+
+
 def execute(task: Task) -> dict[str, Any]:
     """Run a task in this process, which serves no other purpose; return the fields of the report.
 
     The environment of the process is changed, and it may be confined.
     """
-    report = Report()
+    report, Here.is_task = Report(), True
     use_lake(task.lake, task.scratch)
     confinement = None
     if task.copy_of is not None:
@@ -165,7 +172,7 @@ def _run(task: Task, report: Report) -> None:
         con.execute(f"SET temp_directory = {quoted(str(task.scratch / 'spill'))}")
         feed = _feed(task, con, strategy, report.query)
         report.columns, report.requested = list(feed.names), list(strategy.columns)
-        report.feed = {"names": feed.names, "aliases": feed.aliases, "versions": feed.versions}
+        report.feed = {"names": list(feed.names), "aliases": feed.aliases, "versions": feed.versions}
         report.calendar = [day.isoformat() for day in feed.calendar()] if task.saves_rows else []
         report.delistings = {name: [day.isoformat() for day in days] for name, days in feed.delistings.items()}
         if task.saves_rows:
@@ -175,7 +182,7 @@ def _run(task: Task, report: Report) -> None:
             feed = replace(feed, rows=partial(_watched, feed.rows, task, report))
         _decide(task, report, strategy, feed, decisions)
         if task.looks_for_turns and len(report.decisions) == task.runs:
-            report.tables = con.execute("SELECT map_keys(getvariable('silver'))").fetchall()[0][0]
+            report.tables = con.execute("SELECT map_keys(getvariable('silver'))").fetchall()[0][0] or []
             report.turns = turning_days(con, task.setup, {str(decision[1]) for decision in decisions})
 
 

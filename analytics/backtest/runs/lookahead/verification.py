@@ -21,9 +21,9 @@ from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs.lookahead.comparison import first_difference, peeking_columns, sentence
 from stockstream.analytics.backtest.runs.lookahead.copies import write_copies
 from stockstream.analytics.backtest.runs.lookahead.cut_days import choose_days
-from stockstream.analytics.backtest.runs.lookahead.processes import Forks, Server
+from stockstream.analytics.backtest.runs.lookahead.processes import Server
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, clock_readings, recipe_of, shared_names
-from stockstream.analytics.backtest.runs.lookahead.tasks import Report, SavedRows, Task, execute
+from stockstream.analytics.backtest.runs.lookahead.tasks import Here, Report, SavedRows, Task, execute
 from stockstream.analytics.backtest.runs.lookahead.verdict import Outcome, Verdict
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import LakeError, NoLake, UsageError
@@ -51,7 +51,7 @@ def verify(
 
     Args:
         make: a shipped strategy's name, `file.py:Class`, or a class or function that returns a new strategy. What no
-            other process can import, such as a class of a notebook, runs in forks of this process.
+            other process can import, such as a class of a notebook, is copied to it with the objects that it uses.
         lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
         params: the arguments of `make`, by name.
         as_of: an earlier generation of the lake: its number or a time.
@@ -65,13 +65,15 @@ def verify(
         StrategyError: the strategy failed on the lake itself.
         LakeError: the lake cannot be read.
     """
+    if Here.is_task:
+        raise UsageError("the strategy's file starts a check when it is imported: write `if __name__ == '__main__':`")
     setup = Setup.of(**settings).model_copy(update={"benchmark": None})
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stockstream-"))).resolve()
         recipe = recipe_of(make, params or {})
         check = _Check(recipe, setup, lake_of(lake), as_of, sql_path, folder, on_run)
         stack.callback(check.close)
-        check.start(1 if recipe.make is not None else jobs or os.cpu_count() or 1)
+        check.start(jobs or os.cpu_count() or 1)
         return check.run()
 
 
@@ -91,7 +93,7 @@ class _Check:
         self._recipe, self._setup, self._lake, self._as_of = recipe, setup, lake, as_of
         self._sql_path, self._folder, self._on_run = sql_path, folder, on_run
         self._servers: list[Server] = []
-        self._free: SimpleQueue[Server | Forks] = SimpleQueue()
+        self._free: SimpleQueue[Server] = SimpleQueue()
         self._runs, self._seconds, self._scratch = 0, 0.0, 0
         self._total = 0
 
@@ -102,8 +104,7 @@ class _Check:
             folder = self._folder / f"server-{number}"
             folder.mkdir()
             self._servers.append(Server(folder, environment))
-        for runner in [Forks(self._folder)] if self._recipe.make is not None else self._servers:
-            self._free.put(runner)
+            self._free.put(self._servers[-1])
 
     def close(self) -> None:
         """End the processes."""
@@ -139,10 +140,13 @@ class _Check:
         named = [name for name in original.tables if original.query is not None and name in original.query]
         has_adjusted = original.query is not None and "adjusted_close" in original.query
         every = [name for name in original.tables if name not in ("bars", "metadata", "raw", "reconciled")]
-        for tables, is_complete in ((named, has_adjusted), (every, True)):
-            lakes = self._copies(verdict.days, [name for name in tables if name in every], is_complete)
+        # First the least that can suffice: named symbols, tables in the query. If it does not, everything.
+        attempts = (([name for name in named if name in every], self._setup.symbols, has_adjusted), (every, None, True))
+        for tables, symbols, is_complete in attempts:
+            lakes = self._copies(verdict.days, tables, symbols, is_complete)
             whole = self._execute(self._task(lakes[0], original, days=verdict.days, saves_rows=True))
-            if whole.error is None and first_difference(original.decisions[0], whole.decisions[0]) is None:
+            is_same = whole.error is None and first_difference(original.decisions[0], whole.decisions[0]) is None
+            if is_same or whole.refused:
                 break
         verdict = replace(verdict, unseen=self._unseen(whole, verdict))
         if whole.error is not None:
@@ -168,7 +172,7 @@ class _Check:
         if columns:
             texts = "; ".join(columns.values())
             return self._doubtful(
-                verdict, f"its query returns later bars, although no decision changed with them: {texts}"
+                verdict, f"its rows have later bars in them, although no decision changed with them: {texts}"
             )
         return replace(verdict, seconds=self._seconds)
 
@@ -197,19 +201,22 @@ class _Check:
         if whole.refused:
             sentences.append(f"It was refused {', '.join(whole.refused)}, and decided the same without.")
         if self._recipe.make is not None:
-            names = ", ".join(shared_names(self._recipe.make))
+            names = ", ".join(shared_names(self._recipe.make)) or "none"
             sentences.append(
-                "What this process has in its memory"
-                f"{f', such as {names}' if names else ''}: the strategy is not in a file that another process can import. "
-                "Write it to one, and check that."
+                f"The objects of this process that the strategy uses ({names}): no other process can import it. "
+                "Write it to a file, and check that as my.py:MyStrategy."
             )
         if self._recipe.file is not None and (places := list(clock_readings(self._recipe.file))):
             sentences.append(f"What it makes of the clock ({', '.join(places)}), which is the same in all runs.")
         return tuple(sentences)
 
-    def _copies(self, cuts: Sequence[date], tables: Sequence[str], is_complete: bool) -> list[str]:
+    def _copies(
+        self, cuts: Sequence[date], tables: Sequence[str], symbols: Sequence[str] | None, is_complete: bool
+    ) -> list[str]:
         folder = self._new_folder()
-        lakes, seconds = self._servers[0].run(write_copies, self._lake, self._as_of, folder, cuts, tables, is_complete)
+        lakes, seconds = self._servers[0].run(
+            write_copies, self._lake, self._as_of, folder, cuts, tables, symbols, is_complete
+        )
         self._seconds += seconds
         return list(lakes)
 
@@ -236,7 +243,7 @@ class _Check:
             calendar = [date.fromisoformat(session) for session in whole.calendar if session[:4] <= str(day.year + 1)]
             feed = Feed(
                 tuple, symbols=tuple(sorted(names)), sessions=0, delistings=ended, calendar=partial(tuple, calendar),
-                **whole.feed,
+                **{**whole.feed, "names": tuple(whole.feed["names"])},
             )  # fmt: skip
             rows = SavedRows(feed, whole.files[: number + 1], whole.requested)
         return self._task(lake, original, days=[day], rows=rows)
