@@ -18,7 +18,9 @@ class Daily(Strategy):
     columns = ("adjusted_close", "psar", "ema(12, volume)")
 
     def on_data(self, date, symbol, data, portfolio):
-        if data.before is not None and data.close > 1.02 * data.before and data.close > data.psar:
+        if data.before is None or data.psar is None:
+            return None
+        if data.close > 1.02 * data.before and data.close > data.psar:
             return Action.buy(1 + int(data.adjusted_close))
         return Action.close() if data.close < data.psar and symbol in portfolio.positions else None
 

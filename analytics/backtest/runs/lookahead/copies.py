@@ -169,7 +169,7 @@ class Copies:
         self._con, self._folder, self._shared = con, folder, folder / "shared"
         self._shared.mkdir()
         self._lake = Lake(str(con.execute("SELECT getvariable('lake')").fetchall()[0][0]))
-        names = "NULL" if symbols is None else f"[{', '.join(map(quoted, symbols))}]"
+        names = "CAST(NULL AS VARCHAR[])" if symbols is None else f"[{', '.join(map(quoted, symbols))}]"
         con.execute(f"SET VARIABLE symbols = {names}")
         con.execute(MERGED if files_of(con, "fresh_files") else CONSOLIDATED)
         con.execute(f"SET VARIABLE has_adjusted = {is_complete}")

@@ -23,10 +23,10 @@ def choose_days(decided: Sequence[str], sessions: Sequence[str], turns: Sequence
     possible = [day for day in sessions[:-1] if decided and day >= decided[0]]
     chosen = set(spread([day for day in decided if day in {*possible}], DECISION_DAYS))
     quiet = [day for day in possible if day not in {*decided}]
-    wanted = DECISION_DAYS + OTHER_DAYS - len(chosen)
-    before_events = [day for day in turns if day in {*possible} - chosen][: wanted // 2]
+    others = DECISION_DAYS + OTHER_DAYS - len(chosen)
+    before_events = [day for day in turns if day in {*possible} - chosen][: others // 2]
     chosen.update(before_events)
-    chosen.update(spread([day for day in quiet if day not in chosen], wanted - len(before_events)))
+    chosen.update(spread([day for day in quiet if day not in chosen], others - len(before_events)))
     return sorted(chosen)
 
 

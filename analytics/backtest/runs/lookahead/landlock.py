@@ -1,4 +1,4 @@
-"""Restrict which files a process may read, by Landlock: a part of the Linux kernel that needs no privileges.
+"""Restrict the reading of files in a process by Landlock: a part of the Linux kernel that needs no privileges.
 
 It also holds for code that is not Python, such as the readers of DuckDB, Arrow and Polars, and for child processes.
 Reference: Documentation/userspace-api/landlock.rst in the kernel's sources.
@@ -12,6 +12,7 @@ import struct
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446
 """Numbers of the system calls, the same on all architectures."""
@@ -22,7 +23,7 @@ CONNECT_TCP = 1 << 1
 TCP_SINCE = 4
 """The first version of Landlock that can refuse connections."""
 PR_SET_NO_NEW_PRIVS = 38
-_libc = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
+_libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform.startswith("linux") else None
 
 
 def version() -> int:

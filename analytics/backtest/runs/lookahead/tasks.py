@@ -240,7 +240,7 @@ def _in_copy(query: str | None, task: Task) -> str | None:
 
 def _watched(source: Rows, task: Task, report: Report) -> Iterator[pa.RecordBatch]:
     """Pass on rows; note the first day of each symbol, and the rows of the task's days, in the report."""
-    wanted = np.array([day.toordinal() - EPOCH for day in task.days], np.int32)
+    watched = np.array([day.toordinal() - EPOCH for day in task.days], np.int32)
     step = max(1, (task.universe or 0) // WATCHED)
     for batch in source():
         days, names = numbers(batch, "date"), batch.column("symbol").dictionary_encode()
@@ -248,7 +248,7 @@ def _watched(source: Rows, task: Task, report: Report) -> Iterator[pa.RecordBatc
         symbols = names.dictionary.to_pylist()
         for code, row in zip(*(array.tolist() for array in np.unique(codes, return_index=True)), strict=True):
             report.first_bars.setdefault(symbols[code], _text_of(days[row]))
-        for row in np.flatnonzero(np.isin(days, wanted)).tolist():
+        for row in np.flatnonzero(np.isin(days, watched)).tolist():
             if crc32((symbol := symbols[codes[row]]).encode()) % step == 0:
                 values = [_plain(batch.column(name)[row].as_py()) for name in report.columns]
                 report.rows.setdefault(_text_of(days[row]), {})[symbol] = values
