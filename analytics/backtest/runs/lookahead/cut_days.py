@@ -20,13 +20,13 @@ def choose_days(decided: Sequence[str], sessions: Sequence[str], turns: Sequence
         sessions: all days of the run, in order. The last one is never chosen if it is the last of the lake.
         turns: days before events, the most important first.
     """
-    possible = [day for day in sessions[:-1] if decided and day >= decided[0]]
-    chosen = set(spread([day for day in decided if day in {*possible}], DECISION_DAYS))
-    quiet = [day for day in possible if day not in {*decided}]
+    possible = dict.fromkeys(day for day in sessions[:-1] if decided and day >= decided[0])
+    chosen = set(spread([day for day in decided if day in possible], DECISION_DAYS))
     others = DECISION_DAYS + OTHER_DAYS - len(chosen)
-    before_events = [day for day in turns if day in {*possible} - chosen][: others // 2]
+    before_events = [day for day in turns if day in possible and day not in chosen][: others // 2]
     chosen.update(before_events)
-    chosen.update(spread([day for day in quiet if day not in chosen], others - len(before_events)))
+    quiet = sorted(possible.keys() - {*decided} - chosen)
+    chosen.update(spread(quiet, others - len(before_events)))
     return sorted(chosen)
 
 
