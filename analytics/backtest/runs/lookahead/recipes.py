@@ -7,6 +7,7 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from types import FunctionType, ModuleType, NoneType
@@ -34,19 +35,16 @@ class Recipe:
     """A class or function that no other process can import, and which is copied to it."""
     params: Mapping[str, Any] = field(default_factory=dict)
 
-    def strategy(self) -> Strategy:
-        """Return a new strategy; a file is executed again in each process."""
+    def maker(self) -> Callable[[], Strategy]:
+        """Return a function that makes new strategies; a file is executed once per call of this method."""
         if self.name is not None:
-            return make_strategy(find_strategy(self.name), self.params)
+            return partial(make_strategy, find_strategy(self.name), self.params)
         make: Any = self.make
         if make is None:
             make = import_module(str(self.module))
             for name in str(self.attribute).split("."):
                 make = getattr(make, name)
-        strategy = make(**self.params)
-        if not isinstance(strategy, Strategy):
-            raise ArgumentError(f"make: it returned {strategy!r}, which is no strategy")
-        return strategy
+        return partial(_strategy, make, self.params)
 
     @property
     def file(self) -> Path | None:
@@ -58,6 +56,13 @@ class Recipe:
             return Path(inspect.getfile(self.make or sys.modules[str(self.module)])).resolve()
         except (KeyError, TypeError, OSError):
             return None
+
+
+def _strategy(make: Callable[..., Any], params: Mapping[str, Any]) -> Strategy:
+    strategy = make(**params)
+    if not isinstance(strategy, Strategy):
+        raise ArgumentError(f"make: it returned {strategy!r}, which is no strategy")
+    return strategy
 
 
 def recipe_of(make: str | Callable[..., Strategy], params: Mapping[str, Any]) -> Recipe:
