@@ -94,6 +94,7 @@ def _sum(parts: Mapping[str, Result], weights: Mapping[str, float], setup: Setup
     costs = Costs(*(sum(getattr(one.costs, name) for one in results) for name in Costs.__dataclass_fields__))
     trades = sorted((trade for one in results for trade in one.closed_positions), key=lambda t: (t.exit_date, t.symbol))
     orders, fills = _renumbered(results)
+    still_open = [position for one in results for position in one.open_positions]
     return Result(
         setup={
             "strategy": " + ".join(parts),
@@ -104,11 +105,11 @@ def _sum(parts: Mapping[str, Result], weights: Mapping[str, float], setup: Setup
         provenance={**results[0].provenance, "strategy": {n: one.provenance["strategy"] for n, one in parts.items()}},
         curve=curve,
         closed_positions=trades,
-        open_positions=[position for one in results for position in one.open_positions],
+        open_positions=still_open,
         transactions=fills,
         costs=costs,
         notes=sorted((note for one in results for note in one.notes), key=lambda note: note.date),
-        metrics=summary(curve, trades, fills, costs, risk_free=setup.risk_free_rate) if curve.dates else {},
+        metrics=summary(curve, trades, fills, costs, still_open, risk_free=setup.risk_free_rate) if curve.dates else {},
         error="; ".join(f"{name}: {one.error}" for name, one in parts.items() if one.error) or None,
         orders=orders,
         ledger=_sum_of_ledgers([one.ledger for one in results], idle) if curve.dates else [],
