@@ -71,7 +71,12 @@ def test_a_copy_has_what_was_so_up_to_its_day(query: str, copies: list[str]) -> 
     for actual in (whole, cut):
         assert len(actual) == len(expected)
         for one, other in zip(actual, expected, strict=True):
-            assert one == pytest.approx(other, rel=1e-12)
+            assert all(map(is_close, one, other)), (one, other)
+
+
+def is_close(one: Any, other: Any) -> bool:
+    """Return whether two values are equal, numbers up to the rounding of their last digits."""
+    return bool(one == pytest.approx(other, rel=1e-12) if isinstance(one, float) else one == other)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +88,6 @@ def test_a_copy_has_what_was_so_up_to_its_day(query: str, copies: list[str]) -> 
         "SELECT max(left(fetch_timestamp, 10)::DATE) FROM latest_bars",
         "SELECT max(date) FROM bars_weekly",
         "SELECT max(date) FROM indicators",
-        "SELECT max(valid_from) FROM metadata",
         "SELECT coalesce(max(valid_to), '2000-01-01') FROM metadata",
         "SELECT max(listed_on) FROM symbols",
     ],
