@@ -29,6 +29,7 @@ from stockstream.analytics.backtest.model import (
     Strategy,
     Transaction,
     fixed_money,
+    optimal_weights,
     percent_of_equity,
     rebalance,
     volatility_target,
@@ -37,6 +38,7 @@ from stockstream.analytics.backtest.model import (
 if TYPE_CHECKING:
     from stockstream.analytics.backtest.runs import (
         backtest,
+        blend,
         monte_carlo,
         pyfolio_frames,
         sample,
@@ -45,7 +47,7 @@ if TYPE_CHECKING:
         walk_forward,
     )
 
-RUNS = ("backtest", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
+RUNS = ("backtest", "blend", "monte_carlo", "pyfolio_frames", "sample", "search", "verify", "walk_forward")
 
 __all__ = [
     "Action",
@@ -59,8 +61,10 @@ __all__ = [
     "Strategy",
     "Transaction",
     "backtest",
+    "blend",
     "fixed_money",
     "monte_carlo",
+    "optimal_weights",
     "percent_of_equity",
     "pyfolio_frames",
     "rebalance",

@@ -161,7 +161,8 @@ class Books:
     def split(self, symbol: str, ratio: float, day: date) -> None:
         """Convert each share into `ratio` shares before the session.
 
-        If the position was a whole number of shares, and the account is not fractional, the fraction of a share that the split leaves is paid in cash.
+        If the position was a whole number of shares, the fraction of a share that the split leaves is paid in cash,
+        unless the account is fractional.
         """
         portfolio = self._portfolio
         dict.__setitem__(portfolio.prices, symbol, portfolio.prices[symbol] / ratio)

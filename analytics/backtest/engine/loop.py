@@ -85,7 +85,7 @@ class Account:
 def run(
     strategies: Sequence[Strategy],
     feed: Feed,
-    setup: Setup,
+    setup: Setup | Sequence[Setup],
     *,
     on_sessions: Callable[[int], None] = lambda count: None,
     on_decided: OnDecision | None = None,
@@ -95,7 +95,7 @@ def run(
     Args:
         strategies: one run per strategy.
         feed: the bars.
-        setup: the settings of the account.
+        setup: the settings of the accounts, or those of each; their range is that of the first.
         on_sessions: called with the number of sessions processed since the last call.
         on_decided: called with each action: date, symbol, action.
 
@@ -106,10 +106,11 @@ def run(
         UsageError: the feed has more than one row per symbol and day.
         duckdb.Error: the bars cannot be read.
     """
-    loops = [_Loop(strategy, feed, setup, on_decided) for strategy in strategies]
+    setups = [setup] * len(strategies) if isinstance(setup, Setup) else setup
+    loops = [_Loop(strategy, feed, one, on_decided) for strategy, one in zip(strategies, setups, strict=True)]
     for loop in loops:
         loop.attempt(loop.start)
-    for block in feed.blocks(setup.start, setup.end):
+    for block in feed.blocks(setups[0].start, setups[0].end):
         for loop in loops:
             loop.attempt(loop.run, block)
         on_sessions(len(block.dates))

@@ -3,6 +3,7 @@
 from stockstream.analytics.backtest.model.actions import Action, Verb
 from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
+from stockstream.analytics.backtest.model.optimisers import optimal_weights
 from stockstream.analytics.backtest.model.orders import Order, Status
 from stockstream.analytics.backtest.model.portfolio import (
     ClosedPosition,
@@ -59,6 +60,7 @@ __all__ = [
     "fixed_money",
     "make_view",
     "name_of",
+    "optimal_weights",
     "order_view",
     "parameters_of",
     "parse_commission",

@@ -9,12 +9,14 @@ from stockstream.analytics.backtest.runs.parameters import parameter_grid, param
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Ranking
 from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
 from stockstream.analytics.backtest.runs.single import backtest
+from stockstream.analytics.backtest.runs.sleeves import Blend, blend
 from stockstream.analytics.backtest.stats import monte_carlo
 
 __all__ = [
     "CUTS",
     "LUCK",
     "RUNS",
+    "Blend",
     "Constraint",
     "Method",
     "Objective",
@@ -26,6 +28,7 @@ __all__ = [
     "Verdict",
     "Walk",
     "backtest",
+    "blend",
     "find_strategy",
     "make_strategy",
     "monte_carlo",
