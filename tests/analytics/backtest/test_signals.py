@@ -109,6 +109,7 @@ def everything(result: Result) -> dict[str, Any]:
         "open": result.open_positions,
         "fills": result.transactions,
         "orders": [asdict(order) for order in result.orders],
+        "ledger": result.ledger,
         "costs": result.costs,
         "notes": result.notes,
         "metrics": result.metrics,
