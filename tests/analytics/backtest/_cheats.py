@@ -52,15 +52,16 @@ class MonthlyPeek(Strategy):
 
 
 class RarePeek(Strategy):
-    """An honest rule that does not sell on the day before one of the largest rises."""
+    """An honest rule that also buys on the day before one of the largest rises."""
 
     query = NEXT
     columns = ("sma(3)", "sma(9)")
 
     def on_data(self, date, symbol, data, portfolio):
-        if data.sma_9 is None or (data.later is not None and data.later > 1.12 * data.close):
+        if data.sma_9 is None:
             return None
-        return follow(data.sma_3 > data.sma_9, symbol, portfolio)
+        is_eve = data.later is not None and data.later > 1.06 * data.close
+        return follow(data.sma_3 > data.sma_9 or is_eve, symbol, portfolio)
 
 
 class CentredMean(Strategy):

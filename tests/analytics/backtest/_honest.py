@@ -135,7 +135,8 @@ class ListedThatDay(Strategy):
     def on_data(self, date, symbol, data, portfolio):
         if data.is_listed and symbol not in portfolio.positions:
             return Action.buy(10)
-        return Action.close() if not data.is_listed and symbol in portfolio.positions else None
+        is_due = not data.is_listed or date.day % 10 == 0
+        return Action.close() if is_due and symbol in portfolio.positions else None
 
 
 class Seeded(Strategy):

@@ -30,6 +30,19 @@ def choose_days(decided: Sequence[str], sessions: Sequence[str], turns: Sequence
     return sorted(chosen)
 
 
+def event_days(decided: Sequence[str], sessions: Sequence[str], turns: Sequence[str], days: Sequence[str]) -> list[str]:
+    """Return further days, in order, all of them before events; the arguments are those of `choose_days`.
+
+    Args:
+        decided: the days on which the strategy decided, in order.
+        sessions: all days of the run, in order.
+        turns: days before events, the most important first.
+        days: the days that are chosen already.
+    """
+    possible = {day for day in sessions[:-1] if decided and day >= decided[0]} - {*days}
+    return sorted([day for day in turns if day in possible][:DECISION_DAYS])
+
+
 def spread(days: Sequence[str], count: int) -> list[str]:
     """Return at most `count` days, spread over all, the early ones closer together; the last is among them."""
     if len(days) <= count:

@@ -37,6 +37,14 @@ from stockstream.sql.session import explained, quoted
 EPOCH = date(1970, 1, 1).toordinal()
 ENGINE_VIEWS = [f"views/{name}" for name in ("bars_as_traded", "forward_factors", "metadata", "resample", "sessions")]
 """The views that a backtest reads itself."""
+SCALED_VIEWS = ["views/bars_adjusted", "views/bars_split_adjusted"]
+SCALES = """
+SELECT t.date, t.symbol, a.close / t.close, s.close / t.close
+FROM bars_as_traded AS t
+JOIN bars_adjusted AS a ON a.symbol = t.symbol AND a.date = t.date
+JOIN bars_split_adjusted AS s ON s.symbol = t.symbol AND s.date = t.date
+WHERE t.date IN (SELECT unnest($days)) AND t.close > 0
+"""
 WATCHED = 500
 """Number of symbols per day whose rows a report has; of more, about so many."""
 
@@ -111,6 +119,8 @@ class Report:
     """As in the feed."""
     rows: dict[str, dict[str, list[Any]]] = field(default_factory=dict)
     """The values of `columns` per day and symbol, for the days that the task names."""
+    scales: dict[str, dict[str, list[float]]] = field(default_factory=dict)
+    """The adjusted and the split-adjusted close per close as traded, per day and symbol, for the same days."""
     first_bars: dict[str, str] = field(default_factory=dict)
     """The day of the first bar per symbol."""
     tables: list[str] = field(default_factory=list)
@@ -180,6 +190,7 @@ def _run(task: Task, report: Report, strategy: Strategy) -> None:
             feed, report.files = feed.read_from(paths), [str(path) for path in paths]
         if task.days:
             feed = replace(feed, rows=partial(_watched, feed.rows, task, report))
+            report.scales = _scales(con, task.days) if task.saves_rows and strategy.query is not None else {}
         _decide(task, report, strategy, feed, decisions)
         if task.looks_for_turns and len(report.decisions) == task.runs:
             report.tables = con.execute("SELECT map_keys(getvariable('silver'))").fetchall()[0][0] or []
@@ -207,7 +218,7 @@ def _connected(task: Task, query: str | None) -> Iterator[DuckDBPyConnection]:
         return
     words = set(re.findall(r"\w+", query or ""))
     named = [name for name in views() if words & {*load(name).header.get("makes", ()), load(name).header["name"]}]
-    only = views_for(*ENGINE_VIEWS, *named)
+    only = views_for(*ENGINE_VIEWS, *(SCALED_VIEWS if task.saves_rows else ()), *named)
     with explained(task.lake), session.connect(task.lake, only=only, verify=False) as con:
         catalogue().install(con)
         try:
@@ -253,6 +264,13 @@ def _watched(source: Rows, task: Task, report: Report) -> Iterator[pa.RecordBatc
                 values = [_plain(batch.column(name)[row].as_py()) for name in report.columns]
                 report.rows.setdefault(_text_of(days[row]), {})[symbol] = values
         yield batch
+
+
+def _scales(con: DuckDBPyConnection, days: Sequence[date]) -> dict[str, dict[str, list[float]]]:
+    scales: dict[str, dict[str, list[float]]] = {}
+    for day, symbol, *factors in con.execute(SCALES, {"days": list(days)}).fetchall():
+        scales.setdefault(day.isoformat(), {})[symbol] = factors
+    return scales
 
 
 def _text_of(day: Any) -> str:

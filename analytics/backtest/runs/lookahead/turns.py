@@ -9,7 +9,7 @@ from duckdb import DuckDBPyConnection
 from stockstream.analytics.backtest.model import Setup
 from stockstream.sql.session import quoted
 
-PER_KIND = 3
+PER_KIND = 12
 """Number of days per kind: the largest splits, dividends, rises and falls, and the first symbols to end."""
 
 TURNS = """

@@ -18,9 +18,14 @@ from stockstream.analytics.arguments import lake_of
 from stockstream.analytics.backtest.engine import StrategyError
 from stockstream.analytics.backtest.feed import Feed
 from stockstream.analytics.backtest.model import Setup, Strategy
-from stockstream.analytics.backtest.runs.lookahead.comparison import first_difference, peeking_columns, sentence
+from stockstream.analytics.backtest.runs.lookahead.comparison import (
+    first_difference,
+    peeking_columns,
+    scaled_columns,
+    sentence,
+)
 from stockstream.analytics.backtest.runs.lookahead.copies import write_copies
-from stockstream.analytics.backtest.runs.lookahead.cut_days import choose_days
+from stockstream.analytics.backtest.runs.lookahead.cut_days import choose_days, event_days
 from stockstream.analytics.backtest.runs.lookahead.processes import Server
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, clock_readings, recipe_of, shared_names
 from stockstream.analytics.backtest.runs.lookahead.tasks import Here, Report, SavedRows, Task, execute
@@ -116,10 +121,10 @@ class _Check:
         original = self._execute(self._task(self._lake, runs=2, looks_for_turns=True, as_of=self._as_of))
         if original.error is not None:
             raise ERRORS.get(original.error_kind, StrategyError)(original.error)
-        first, second = original.decisions
+        first, again = original.decisions
         verdict = Verdict(Outcome.clear, len(first), backtest_seconds=original.seconds[0])
-        if (at := first_difference(first, second)) is not None:
-            text = f"decides {sentence(second, at)} instead of {sentence(first, at)}"
+        if (at := first_difference(first, again)) is not None:
+            text = f"decides {sentence(again, at)} instead of {sentence(first, at)}"
             return self._looks_ahead(verdict, f"two runs on the same bars decide differently: the second {text}")
         if not first:
             return self._doubtful(verdict, "it decides nothing on these bars, so that there is nothing to compare")
@@ -128,15 +133,19 @@ class _Check:
         decided = list(dict.fromkeys(decision[0] for decision in first))
         days = choose_days(decided, original.dates, original.turns)
         if not days:
-            return self._doubtful(
-                verdict, "its decisions are all after the last session, so that no bar can be removed"
-            )
-        verdict = replace(verdict, days=tuple(map(date.fromisoformat, days)))
-        self._total = len(days) + 3
-        return self._compare(original, verdict, days)
+            return self._doubtful(verdict, "its decisions are all after the last session: no bar can be removed")
+        verdict = self._compare(original, verdict, days)
+        further = event_days(decided, original.dates, original.turns, days)
+        if not verdict.columns or verdict.outcome is not Outcome.not_proved or not further:
+            return verdict
+        # The rows look ahead, and it can be that the strategy uses them before events only.
+        second = self._compare(original, verdict, further)
+        return second if second.outcome is Outcome.looks_ahead else replace(verdict, seconds=self._seconds)
 
     def _compare(self, original: Report, verdict: Verdict, days: Sequence[str]) -> Verdict:
-        """Compare the decisions on copies of the lake with those on the lake itself."""
+        """Compare the decisions on copies of the lake that end on some days with those on the lake itself."""
+        verdict = replace(verdict, days=tuple(map(date.fromisoformat, days)))
+        self._total = self._runs + len(days) + 1
         named = [name for name in original.tables if original.query is not None and name in original.query]
         has_adjusted = original.query is not None and "adjusted_close" in original.query
         every = [name for name in original.tables if name not in ("bars", "metadata", "raw", "reconciled")]
@@ -156,9 +165,11 @@ class _Check:
             text = f"it decides {sentence(expected, at)} instead of {sentence(original.decisions[0], at)}"
             return self._doubtful(verdict, f"on a copy of the lake, {text}: the copy lacks something that it uses")
         columns: dict[str, str] = {}
+        scaled: set[str] = set()
         tasks = [self._cut(number, folder, original, whole, verdict.days) for number, folder in enumerate(lakes[1:])]
         for day, cut in zip(days, self._in_parallel(tasks), strict=True):
             columns = {**peeking_columns(whole, cut, day), **columns}
+            scaled |= scaled_columns(whole, cut, day)
             before = [decision for decision in expected if decision[0] <= day]
             actual = cut.decisions[-1] if cut.decisions else []
             at = first_difference(before, actual)
@@ -174,7 +185,10 @@ class _Check:
             return self._doubtful(
                 verdict, f"its rows have later bars in them, although no decision changed with them: {texts}"
             )
-        return replace(verdict, seconds=self._seconds)
+        unseen = verdict.unseen
+        if scaled:
+            unseen += (f"The level of {', '.join(sorted(scaled))}, which is adjusted for later splits or dividends.",)
+        return replace(verdict, unseen=unseen, seconds=self._seconds)
 
     def _failed(self, whole: Report, verdict: Verdict) -> Verdict:
         """Return the verdict on a strategy that fails when it can read nothing but a copy of the lake."""
@@ -270,8 +284,10 @@ class _Check:
         pool = ThreadPoolExecutor(len(self._servers))
         try:
             yield from pool.map(self._execute, tasks)
-        finally:
+        except BaseException:  # also when the caller stops
             self.close()
+            raise
+        finally:
             pool.shutdown(cancel_futures=True)
 
     def _looks_ahead(self, verdict: Verdict, text: str, columns: Mapping[str, str] | None = None) -> Verdict:
