@@ -53,14 +53,24 @@ def write_eventful_lake(uri: str) -> str:
     """Write the lake with all stored tables; return its URI."""
     lake = Lake(uri)
     ranges = {symbol: range(FIRST.get(symbol, 0), LAST.get(symbol, SESSIONS - 1) + 1) for symbol in SYMBOLS}
-    rows = Told([bar(symbol, at) for symbol, numbers in ranges.items() for at in numbers])
-    evening = datetime.combine(DAYS[-1], time(22), UTC)
     lake.prepare(US, DAYS[-1])
-    event = {"symbols": list(SYMBOLS), "batchNumber": 0, "date": str(DAYS[-1])}
-    fetch_batch({**event, "start": str(DAYS[0]), "end": str(DAYS[-1])}, lake, rows, US, evening)
+    _fetch(lake, 0, [bar(symbol, at) for symbol, numbers in ranges.items() for at in numbers])
     for at in (0, 112, 203):
         listed = [symbol for symbol in SYMBOLS if FIRST.get(symbol, 0) <= at <= LAST.get(symbol, SESSIONS)]
         text = "symbol,name,sector,market_cap\n" + "".join(f"{name},{name} Inc.,Energy,1000\n" for name in listed)
         lake.store.put(symbols_key(DAYS[at]), text.encode(), replaces=None)
     assert not refresh({}, lake)["failed"]
     return lake.uri
+
+
+def add_symbol(uri: str, symbol: str) -> None:
+    """Add a symbol with bars on all days to the lake, in a new generation."""
+    lake = Lake(uri)
+    _fetch(lake, 1, [bar(symbol, at) for at in range(SESSIONS)])
+    assert not refresh({}, lake)["failed"]
+
+
+def _fetch(lake: Lake, number: int, rows: list[dict[str, Any]]) -> None:
+    symbols = sorted({row["symbol"] for row in rows})
+    event = {"symbols": symbols, "batchNumber": number, "date": str(DAYS[-1]), "start": str(DAYS[0])}
+    fetch_batch({**event, "end": str(DAYS[-1])}, lake, Told(rows), US, datetime.combine(DAYS[-1], time(22), UTC))

@@ -10,7 +10,8 @@ from stockstream.analytics.backtest import verify
 from stockstream.analytics.backtest.runs import Outcome
 from stockstream.analytics.backtest.strategies import SHIPPED
 from tests.analytics.backtest import _honest
-from tests.analytics.backtest._eventful import write_eventful_lake
+from tests.analytics.backtest._eventful import add_symbol, write_eventful_lake
+from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.large
 
@@ -35,8 +36,8 @@ FINDINGS = {
     "ArrowByPath": "it reads files of the lake by their path",
     "OtherFile": "it uses something that cannot be cut",
     "Server": "it uses something that cannot be cut",
-    "NextRow": "in a lake that ends on",
-    "Frames": "in a lake that ends on",
+    "NextRow": "it reads rows that it is not given",
+    "Frames": "it reads rows that it is not given",
     "LastDates": "in a lake that ends on",
     "BarsLeft": "in a lake that ends on",
     "NewestDay": "in a lake that ends on",
@@ -95,6 +96,24 @@ def test_no_shipped_strategy_looks_ahead(name: str, prices: str, eventful: str) 
     verdict = verify(SHIPPED[name], eventful, params=params.get(name, {}), prices=prices, **symbols)
     assert verdict.outcome is Outcome.clear, verdict
     assert verdict.decisions >= 2
+
+
+def test_a_lake_on_s3_is_copied(s3: S3Server) -> None:
+    lake = write_eventful_lake(f"s3://{s3.new_bucket()}/lake")
+    assert verify(f"{CHEATS}:OwnConnection", lake).outcome is Outcome.looks_ahead
+    verdict = verify(f"{_honest.__file__}:FinishedWeeks", lake)
+    assert verdict.outcome is Outcome.clear, verdict
+    assert any("weekly" in text for text in verdict.unseen), "adjusted for later splits"
+
+
+def test_the_copies_are_those_of_the_generation(tmp_path: Path) -> None:
+    lake, name = write_eventful_lake(str(tmp_path / "lake")), f"{_honest.__file__}:FinishedWeeks"
+    before = verify(name, lake)
+    add_symbol(lake, "ZZZ")
+    then, now = verify(name, lake, as_of=1), verify(name, lake)
+    assert (then.outcome, then.decisions, then.days) == (before.outcome, before.decisions, before.days)
+    assert now.outcome is Outcome.clear
+    assert now.decisions > before.decisions
 
 
 def test_a_file_is_not_read_again_from_the_memory_of_this_process(tmp_path: Path, eventful: str) -> None:

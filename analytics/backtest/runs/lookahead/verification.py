@@ -163,6 +163,10 @@ class _Check:
         expected = whole.decisions[0]
         if (at := first_difference(original.decisions[0], expected)) is not None:
             text = f"it decides {sentence(expected, at)} instead of {sentence(original.decisions[0], at)}"
+            blocks = self._execute(self._task(lakes[0], original))
+            if blocks.error is None and first_difference(original.decisions[0], blocks.decisions[0]) is None:
+                text = f"on the same bars in other blocks of memory, {text}: it reads rows that it is not given"
+                return self._looks_ahead(verdict, text)
             return self._doubtful(verdict, f"on a copy of the lake, {text}: the copy lacks something that it uses")
         columns: dict[str, str] = {}
         scaled: set[str] = set()
