@@ -20,6 +20,8 @@ collect_ignore = ["recipes"]  # files of tests/test_recipes.py, at home in a cop
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recorded data beside a checkout; tests that need it are skipped where it is absent."""
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "user-cache"
+"""In place of the developer's cache folder; kept from run to run, as that is."""
 
 
 for name, examples in (("quick", 20), ("ci", 100), ("full", 1000)):  # pytest --hypothesis-profile=full
@@ -75,6 +77,8 @@ def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
     patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patched.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
     patched.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    patched.setenv("XDG_CACHE_HOME", str(CACHE))
     patched.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
     patched.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
     patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "5d", "weekly"]')
