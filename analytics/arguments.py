@@ -23,7 +23,9 @@ def lake_of(lake: object = None) -> str:
         UsageError: no lake can have this name.
     """
     if lake is None:
-        from stockstream.pipeline.configuration import settings  # with pydantic, which a lake that is named does not need
+        from stockstream.pipeline.configuration import (
+            settings,
+        )  # with pydantic, which a lake that is named does not need
 
         return normalise(settings().lake_uri)
     if isinstance(lake, str | Path) and str(lake).strip():

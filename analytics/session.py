@@ -13,8 +13,8 @@ from duckdb import DuckDBPyConnection
 from stockstream.analytics.arguments import lake_of
 from stockstream.pipeline.symbols import matching
 from stockstream.sql.errors import ArgumentError, LakeWarning, NoLake
-from stockstream.sql.session import is_lake, no_lake, normalise, quoted
 from stockstream.sql.session import connect as open_session
+from stockstream.sql.session import is_lake, no_lake, normalise, quoted
 from stockstream.sql.session.damage import REPAIR
 
 AsOf = int | str | date
@@ -53,8 +53,9 @@ def warn_of_missing(con: DuckDBPyConnection, uri: str, stacklevel: int = 2) -> N
     if uri.startswith("s3://"):
         return
     rows = con.execute(
-        "SELECT file.key, file.bytes FROM (SELECT unnest(flatten(list_transform(map_values(getvariable('manifest').tables),"
-        " lambda t: list_concat(coalesce(t.base, []), coalesce(t.delta, []))))) AS file) AS files"
+        "SELECT file.key, file.bytes FROM (SELECT unnest(flatten(list_transform("
+        "map_values(getvariable('manifest').tables), lambda t: list_concat(coalesce(t.base, []), coalesce(t.delta, []))"
+        "))) AS file) AS files"
     )
     for key, expected in rows.fetchall():
         try:

@@ -3362,8 +3362,8 @@ END;
 CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
     [TRY(from_json(unsealed(text), '{"format": "INTEGER", "generation": "INTEGER", "created_at": "VARCHAR", '
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
-        || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
-        || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
+        || 'base STRUCT(key VARCHAR, bytes BIGINT)[], delta STRUCT(key VARCHAR, bytes BIGINT)[], '
+        || 'restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
     lambda m: m.generation >= 0
         AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];

@@ -13,7 +13,7 @@ from stockstream.pipeline.configuration import settings
 from tests.fixtures.recordings import write_recordings
 from tests.injected import MIN_FAULTS, Injected, damage_tables, faults_of, summary
 from tests.s3_server import S3Server
-from tests.templates import use_templates
+from tests.trusting import trust_extensions
 from tests.yahoo_replay import YahooReplay
 
 collect_ignore = ["recipes"]  # files of tests/test_recipes.py, at home in a copy of the repository
@@ -90,7 +90,7 @@ def _settings_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> It
     """Set up the process before the fixtures of sessions and modules, which build lakes too."""
     with pytest.MonkeyPatch.context() as patched:
         _set_up(patched, tmp_path_factory.mktemp("aws"))
-        use_templates(patched)
+        trust_extensions(patched)
         yield
 
 

@@ -1,4 +1,4 @@
-"""The page of `stockstream --help`: like that of rich, which Typer prints for a single command, without importing it."""
+"""The page of `stockstream --help`: the boxes that rich draws for a single command, without importing it."""
 
 from __future__ import annotations
 

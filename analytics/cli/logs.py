@@ -6,6 +6,7 @@ import logging
 import sys
 
 from pythonjsonlogger.json import JsonFormatter
+
 from stockstream.pipeline.configuration import settings
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from stockstream.pipeline.lake import Lake
     from stockstream.pipeline.markets import Market
 
+
 class Symbols(tuple[str, ...]):
     """The value of an option for symbols: as on the command line, each once."""
 

@@ -4,10 +4,10 @@ Creating them makes DuckDB bind each one, which takes most of the time of openin
 are stored as they were bound, so that copying them takes a fiftieth of that. Nothing else differs: they are in the
 database `memory` of the connection, and can be replaced there.
 
-The file's name has a checksum of the SQL files and the version of DuckDB: a changed file of SQL or an upgrade is another
-name. It appears when it is complete, so that any number of processes may make it at once. DuckDB compares the checksum
-of each of its blocks: a damaged file is made again. Where there is no folder for it, or none that can be written, the
-views are created as if there were no file.
+The file's name has a checksum of the SQL files and of the version of DuckDB: with another SQL file or another version
+the name is another one. A file appears when it is complete, so that several processes may make it at once. DuckDB
+compares the checksum of each block that it reads: a damaged file is made again. Where there is no folder that can be
+written, the views are created as if there were no file.
 """
 
 from __future__ import annotations
@@ -29,12 +29,15 @@ from stockstream.sql.loader import HOME, load, macros, rules, views
 from stockstream.sql.variables import empty_variables, quoted
 
 SETTING = "STOCKSTREAM_CACHE"
-"""The variable of the environment with the folder of the file; only of the environment, as `sql/shell/start.sql` says."""
+"""The variable of the environment with the folder of the file."""
 FORMAT = 1
 """To be increased when `create_objects` changes what it creates from the same SQL files."""
 UNUSED = 30 * 86_400
 """Age in seconds after which the files of other versions are deleted, and those that a killed process left."""
-CONFIG = {"autoinstall_known_extensions": False, "allow_community_extensions": False}
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+}
 _PREFIX = "catalogue-"
 _ATTACHED = "stockstream_catalogue"
 
@@ -88,7 +91,7 @@ def cache_folder() -> Path | None:
     if named := os.environ.get(SETTING):
         return Path(named).absolute()
     if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        return Path("/tmp/stockstream")  # noqa: S108
+        return Path("/tmp/stockstream")
     cache = os.environ.get("XDG_CACHE_HOME") or ""
     if cache.startswith("/"):  # the specification ignores a relative path
         return Path(cache) / "stockstream"
