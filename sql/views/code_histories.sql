@@ -27,9 +27,10 @@ WITH periods AS (
 years AS (
     SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
     FROM (
-        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
-        UNION
-        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
+        SELECT symbol, year(date) AS year
+        FROM query('SELECT symbol, date FROM silver_bars' || CASE WHEN len(fresh_files()) > 0
+            THEN ' UNION ALL SELECT symbol, date FROM read_raw(fresh_files())' ELSE '' END)
+        GROUP BY symbol, year(date)
     ) AS traded
 ),
 starts AS (
