@@ -30,7 +30,7 @@ from stockstream.sql.variables import empty_variables, quoted
 
 SETTING = "STOCKSTREAM_CACHE"
 """The variable of the environment with the folder of the file."""
-FORMAT = 1
+FORMAT = 2
 """To be increased when `create_objects` changes what it creates from the same SQL files."""
 UNUSED = 30 * 86_400
 """Age in seconds after which the files of other versions are deleted, and those that a killed process left."""
@@ -148,14 +148,15 @@ def _made(path: Path) -> bool:
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with duckdb.connect(str(part), config=CONFIG) as con:
+        # In DuckDB's older formats, whether a CTE is materialized is lost.
+        with duckdb.connect(str(part), config={**CONFIG, "storage_compatibility_version": "latest"}) as con:
             con.execute(f"SET VARIABLE sql_home = {quoted(str(HOME))}")
             con.execute(empty_variables())
             create_objects(con)
             con.execute("CHECKPOINT")
         part.replace(path)
         _delete_unused(path)
-    except (OSError, duckdb.IOException) as error:
+    except (OSError, duckdb.Error) as error:  # a full disk is an error of either kind
         if os.environ.get(SETTING):
             reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
             message = f"{SETTING}={path.parent} cannot be used: {reason}: each connection takes longer to open"
