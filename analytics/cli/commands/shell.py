@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Annotated
 
@@ -66,7 +66,10 @@ def _can_copy(duckdb: str, arguments: Sequence[str]) -> bool:
 
     A file is read by the version of DuckDB that has made it.
     """
-    if Path(duckdb).parent != Path(sys.executable).parent or version("duckdb-cli") != version("duckdb"):
+    try:
+        if Path(duckdb).parent != Path(sys.executable).parent or version("duckdb-cli") != version("duckdb"):
+            return False
+    except PackageNotFoundError:
         return False
     options = iter(arguments)
     for option in options:
