@@ -72,7 +72,9 @@ def connect(
     con.execute(empty_variables())
     if copied is None:
         create_objects(con, only)
+    con.execute("SET threads = 1")  # for small statements, waking other threads takes longer than they save
     list_files(con, lake)
+    con.execute("RESET threads")
     set_variable(con, "listings", None)  # `list_files` lists everything if it is called again
     if indexed:
         read_by_pointer(con, indexed)

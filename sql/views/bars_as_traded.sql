@@ -10,19 +10,16 @@ changes:
   - 2026-11-21 first version
 --- */
 CREATE OR REPLACE VIEW bars_as_traded AS
-WITH factors AS (
-    SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until FROM split_factors
-),
-bases AS (
+WITH bases AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.dividend, b.split_ratio,
         -- The product of the splits after the bar's day that its stored price already includes.
         coalesce(traded.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) AS splits_inside
     FROM bars AS b
-    LEFT JOIN factors AS stored
+    LEFT JOIN split_factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
             AND b.date >= stored.history_from AND b.date < stored.history_until
-    LEFT JOIN factors AS traded
+    LEFT JOIN split_factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
             AND b.date >= traded.history_from AND b.date < traded.history_until
 )

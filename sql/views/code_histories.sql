@@ -39,7 +39,7 @@ starts AS (
     WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
         AND coalesce(delisted, previous_until) IS NOT NULL
         AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
-    UNION
+    UNION ALL
     SELECT y.symbol, make_date(y.year, 1, 1) AS since
     FROM years AS y
     ANTI JOIN metadata AS m
