@@ -8,7 +8,6 @@ from datetime import date, datetime
 from pathlib import Path
 from typing import Any
 
-from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.symbols import checked, split_symbols
 from stockstream.sql.errors import ArgumentError
 from stockstream.sql.session import normalise
@@ -24,6 +23,10 @@ def lake_of(lake: object = None) -> str:
         UsageError: no lake can have this name.
     """
     if lake is None:
+        from stockstream.pipeline.configuration import (
+            settings,
+        )  # with pydantic, which a lake that is named does not need
+
         return normalise(settings().lake_uri)
     if isinstance(lake, str | Path) and str(lake).strip():
         return normalise(str(lake))

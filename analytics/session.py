@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Collection
 from datetime import date
@@ -10,14 +11,10 @@ from pathlib import Path
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import lake_of
-from stockstream.pipeline.generations import as_of as find_generation
-from stockstream.pipeline.generations import generation
-from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.symbols import matching
-from stockstream.pipeline.verification import missing
-from stockstream.sql.errors import ArgumentError, NoLake
-from stockstream.sql.session import LakeWarning, is_lake, no_lake, normalise, quoted
+from stockstream.sql.errors import ArgumentError, LakeWarning, NoLake
 from stockstream.sql.session import connect as open_session
+from stockstream.sql.session import is_lake, no_lake, normalise, quoted
 from stockstream.sql.session.damage import REPAIR
 
 AsOf = int | str | date
@@ -55,12 +52,19 @@ def warn_of_missing(con: DuckDBPyConnection, uri: str, stacklevel: int = 2) -> N
     """
     if uri.startswith("s3://"):
         return
-    ((number,),) = con.execute("SELECT getvariable('manifest').generation").fetchall()
-    lake = Lake(uri)
-    tables = generation(lake, number).tables.values() if number else ()
-    reasons = missing(lake, (file for table in tables for file in table.files))
-    for key, reason in reasons.items():
-        warnings.warn(f"cannot read {lake.store.uri(key)}: {reason}: {REPAIR}", LakeWarning, stacklevel=stacklevel)
+    rows = con.execute(
+        "SELECT file.key, file.bytes FROM (SELECT unnest(flatten(list_transform("
+        "map_values(getvariable('manifest').tables), lambda t: list_concat(coalesce(t.base, []), coalesce(t.delta, []))"
+        "))) AS file) AS files"
+    )
+    for key, expected in rows.fetchall():
+        try:
+            size = os.stat(f"{uri}/{key}").st_size  # noqa: PTH116 (the text is the URI of the lake)
+            reason = f"it has {size} bytes instead of {expected}" if size != expected else None
+        except OSError:
+            reason = "it is gone"
+        if reason:
+            warnings.warn(f"cannot read {uri}/{key}: {reason}: {REPAIR}", LakeWarning, stacklevel=stacklevel)
 
 
 def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> DuckDBPyConnection:
@@ -71,6 +75,8 @@ def open_lake(lake: str, *, as_of: AsOf | None = None, verify: bool = True) -> D
         LakeError, UsageError: as in `connect`.
     """
     if as_of is not None:
+        from stockstream.pipeline.lake import Lake
+
         Lake(lake).require()
     con = open_session(lake, generation=generation_of(lake, as_of), verify=verify)
     if not is_lake(con):
@@ -89,6 +95,8 @@ def _require_answer(lake: str) -> None:
         LakeError: something else answers, or the lake cannot be read.
     """
     if lake.startswith("s3://"):
+        from stockstream.pipeline.lake import Lake
+
         Lake(lake).store.list("state/")
 
 
@@ -102,6 +110,9 @@ def generation_of(lake: str, as_of: AsOf | None) -> int | None:
         return None
     if isinstance(as_of, bool) or not isinstance(as_of, int | str | date):
         raise ArgumentError(f"as_of: {as_of!r} is no generation: write its number, or a time such as 2026-11-20")
+    from stockstream.pipeline.generations import as_of as find_generation  # with pydantic's models of the manifests
+    from stockstream.pipeline.lake import Lake
+
     return find_generation(Lake(lake), str(as_of))
 
 

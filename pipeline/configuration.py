@@ -6,54 +6,24 @@ import difflib
 import os
 import re
 import warnings
+from dataclasses import dataclass
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
-
-from stockstream.pipeline.env_file import ENV_FILE, TRUST, read_env_file, refuse_sensitive, without_effect
+from stockstream.pipeline.env_file import ENV_FILE, TRUST, read_env_file, without_effect
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.intervals import every
 from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.setting_fields import EnvironmentSettings, Secret, setting
 
 PREFIX = "STOCKSTREAM_"
 """The beginning of the names of our variables; those of others, such as LOG_LEVEL, have their own names."""
 LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
-Level = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 class SettingWarning(UserWarning):
     """A variable of the environment or of `.env` has no effect."""
-
-
-class EnvironmentSettings(BaseSettings):
-    """Base class of settings that are read from environment variables and from the file `.env`.
-
-    A field's alias is the name of its variable. A source with settings of its own declares a subclass in its module.
-    """
-
-    model_config = SettingsConfigDict(env_file=ENV_FILE, extra="ignore", env_ignore_empty=True, populate_by_name=True)
-
-    @classmethod
-    def read(cls) -> Self:
-        """Read the settings and check them.
-
-        Raises:
-            UsageError: a value is wrong, or stands in `.env` and must not; the message names its variable.
-        """
-        refuse_sensitive(str(field.alias) for field in cls.model_fields.values())
-        try:
-            return cls()
-        except ValidationError as error:
-            wrong = "; ".join(f"{e['loc'][0]}: {e['msg']}" for e in error.errors())
-            raise UsageError(f"settings (environment or .env): {wrong}") from None
-        except SettingsError as error:  # a list that is not JSON; the message names the field
-            fields = {name: field.alias or name for name, field in cls.model_fields.items()}
-            name = next((alias for name, alias in fields.items() if f'"{name}"' in str(error)), str(error))
-            raise UsageError(f"settings (environment or .env): {name}: write a JSON list") from None
 
 
 def _check_market(name: str) -> str:
@@ -73,8 +43,10 @@ def _check_intervals(names: list[str]) -> list[str]:
     return names
 
 
-def _upper(text: object) -> object:
-    return text.upper() if isinstance(text, str) else text
+def _check_level(text: str) -> str:
+    if text.upper() not in LEVELS:
+        raise ValueError(f"write one of {', '.join(LEVELS)}")
+    return text.upper()
 
 
 def _level_of_others(text: str) -> str:
@@ -87,78 +59,78 @@ def _level_of_others(text: str) -> str:
     return "INFO"
 
 
+@dataclass(frozen=True, kw_only=True)
 class Settings(EnvironmentSettings):
     """The settings of the program; a table of them is in README.md."""
 
-    lake: str | None = Field(None, alias="STOCKSTREAM_LAKE", description="Folder or s3://bucket/prefix")
-    s3_bucket_name: str | None = Field(None, alias="S3_BUCKET_NAME", description="Bucket of the lake if no lake is set")
-    market: Annotated[str, AfterValidator(_check_market)] = Field(
-        "ASX", alias="STOCKSTREAM_MARKET", description="Market of a new lake"
-    )
-    source: str = Field(
-        "yahoo", alias="STOCKSTREAM_SOURCE", description="Source of bars; `stockstream run --help` lists them"
-    )
-    start: date = Field(date(2000, 1, 1), alias="STOCKSTREAM_START", description="First day of a new symbol's history")
-    trailing_sessions: int = Field(
+    lake: str | None = setting(None, "STOCKSTREAM_LAKE", "Folder or s3://bucket/prefix")
+    s3_bucket_name: str | None = setting(None, "S3_BUCKET_NAME", "Bucket of the lake if no lake is set")
+    market: str = setting("ASX", "STOCKSTREAM_MARKET", "Market of a new lake", convert=_check_market)
+    source: str = setting("yahoo", "STOCKSTREAM_SOURCE", "Source of bars; `stockstream run --help` lists them")
+    start: date = setting(date(2000, 1, 1), "STOCKSTREAM_START", "First day of a new symbol's history")
+    trailing_sessions: int = setting(
         10,
-        ge=1,
-        alias="STOCKSTREAM_TRAILING_SESSIONS",
-        description="Sessions fetched again in each run, for late corrections",
+        "STOCKSTREAM_TRAILING_SESSIONS",
+        "Sessions fetched again in each run, for late corrections",
+        minimum=1,
     )
-    resample: Annotated[list[str], AfterValidator(_check_intervals)] = Field(
+    resample: list[str] = setting(
         ["3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"],
-        alias="STOCKSTREAM_RESAMPLE",
-        description="Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
+        "STOCKSTREAM_RESAMPLE",
+        "Intervals of the resampled bars (a JSON list): sessions such as 3d, weekly, monthly",
+        convert=_check_intervals,
     )
 
-    raw_names: bool = Field(
+    raw_names: bool = setting(
         False,
-        alias="STOCKSTREAM_RAW_NAMES",
-        description="Show names as they are: with control characters, and as formulas in CSV",
+        "STOCKSTREAM_RAW_NAMES",
+        "Show names as they are: with control characters, and as formulas in CSV",
     )
-    trust_env_file: bool = Field(
-        False, alias=TRUST, description="In the environment only: let `.env` set endpoints (…_URL) and keys"
+    cache: str | None = setting(
+        None,
+        "STOCKSTREAM_CACHE",
+        "Folder of the catalogue file, with the views as DuckDB stores them; otherwise "
+        "`$XDG_CACHE_HOME/stockstream` or `~/.cache/stockstream`",
     )
-    environment: str = Field("dev", alias="ENVIRONMENT", description="Name of the environment in every log line")
-    level: Annotated[Level | None, BeforeValidator(_upper)] = Field(
-        None, alias="STOCKSTREAM_LOG_LEVEL", description="Minimum level of log lines, instead of LOG_LEVEL"
+    trust_env_file: bool = setting(False, TRUST, "In the environment only: let `.env` set endpoints (…_URL) and keys")
+    environment: str = setting("dev", "ENVIRONMENT", "Name of the environment in every log line")
+    level: str | None = setting(
+        None, "STOCKSTREAM_LOG_LEVEL", "Minimum level of log lines, instead of LOG_LEVEL", convert=_check_level
     )
-    general_level: Annotated[str, AfterValidator(_level_of_others)] = Field(
-        "INFO", alias="LOG_LEVEL", description="Minimum level of log lines; other programs use this variable, too"
+    general_level: str = setting(
+        "INFO",
+        "LOG_LEVEL",
+        "Minimum level of log lines; other programs use this variable, too",
+        convert=_level_of_others,
     )
-    aws_region: str = Field("ap-southeast-2", alias="AWS_REGION", description="Region of the bucket")
-    aws_endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL", description="An S3 server other than AWS")
+    aws_region: str = setting("ap-southeast-2", "AWS_REGION", "Region of the bucket")
+    aws_endpoint_url: str | None = setting(None, "AWS_ENDPOINT_URL", "An S3 server other than AWS")
 
-    asx_url: str = Field(
+    asx_url: str = setting(
         "https://asx.api.markitdigital.com/asx-research/1.0/companies/directory/file",
-        alias="STOCKSTREAM_ASX_URL",
-        description="The exchange's list of companies, CSV",
+        "STOCKSTREAM_ASX_URL",
+        "The exchange's list of companies, CSV",
     )
-    asx_fallback_urls: list[str] = Field(
+    asx_fallback_urls: list[str] = setting(
         [
             "https://www.asx.com.au/asx/research/ASXListedCompanies.csv",
             "https://www.marketindex.com.au/asx-listed-companies",
         ],
-        alias="STOCKSTREAM_ASX_FALLBACK_URLS",
-        description="Tried in turn if the answer of STOCKSTREAM_ASX_URL is not a believable list; CSV or HTML "
-        "(a JSON list)",
+        "STOCKSTREAM_ASX_FALLBACK_URLS",
+        "Tried in turn if the answer of STOCKSTREAM_ASX_URL is not a believable list; CSV or HTML (a JSON list)",
     )
-    polygon_url: str = Field(
-        "https://api.polygon.io", alias="STOCKSTREAM_POLYGON_URL", description="Address of Polygon's REST API"
+    polygon_url: str = setting("https://api.polygon.io", "STOCKSTREAM_POLYGON_URL", "Address of Polygon's REST API")
+    polygon_api_key: Secret | None = setting(None, "POLYGON_API_KEY", "API key of Polygon")
+    polygon_api_key_parameter: str | None = setting(
+        None, "POLYGON_API_KEY_PARAMETER", "On Lambda: the SSM parameter that holds the key"
     )
-    polygon_api_key: SecretStr | None = Field(None, alias="POLYGON_API_KEY", description="API key of Polygon")
-    polygon_api_key_parameter: str | None = Field(
-        None, alias="POLYGON_API_KEY_PARAMETER", description="On Lambda: the SSM parameter that holds the key"
+    polygon_calls_per_minute: int = setting(
+        5, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", "Rate limit of the Polygon plan", minimum=1
     )
-    polygon_calls_per_minute: int = Field(
-        5, ge=1, alias="STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", description="Rate limit of the Polygon plan"
-    )
-    retry_attempts: int = Field(
-        4, ge=1, alias="STOCKSTREAM_RETRY_ATTEMPTS", description="Maximum number of attempts per request"
-    )
-    retry_wait: float = Field(5.0, ge=0, alias="STOCKSTREAM_RETRY_WAIT", description="Seconds before the first retry")
-    retry_wait_max: float = Field(
-        60.0, ge=0, alias="STOCKSTREAM_RETRY_WAIT_MAX", description="Maximum seconds between two attempts"
+    retry_attempts: int = setting(4, "STOCKSTREAM_RETRY_ATTEMPTS", "Maximum number of attempts per request", minimum=1)
+    retry_wait: float = setting(5.0, "STOCKSTREAM_RETRY_WAIT", "Seconds before the first retry", minimum=0)
+    retry_wait_max: float = setting(
+        60.0, "STOCKSTREAM_RETRY_WAIT_MAX", "Maximum seconds between two attempts", minimum=0
     )
 
     @property
@@ -184,7 +156,7 @@ def settings() -> Settings:
     values = Settings.read()
     if message := unknown_variables():
         warnings.warn(message, SettingWarning, stacklevel=2)
-    if names := without_effect(str(field.alias) for field in Settings.model_fields.values()):
+    if names := without_effect(Settings.variables()):
         message = f"{', '.join(names)} in {ENV_FILE} of the working directory has no effect: set it in the environment"
         warnings.warn(message, SettingWarning, stacklevel=2)
     # boto3 and DuckDB's credential chain read the environment only: make the values of .env visible to them.
@@ -192,13 +164,15 @@ def settings() -> Settings:
     os.environ.setdefault("AWS_DEFAULT_REGION", values.aws_region)
     if values.aws_endpoint_url:
         os.environ.setdefault("AWS_ENDPOINT_URL", values.aws_endpoint_url)
+    if values.cache:  # read by stockstream.sql, which does not import this module
+        os.environ.setdefault("STOCKSTREAM_CACHE", values.cache)
     return values
 
 
 def unknown_variables() -> str | None:
     """Return the message about variables of the environment and of `.env` that look like settings and are none."""
     variables = {*os.environ, *read_env_file()}
-    names = {str(field.alias) for field in Settings.model_fields.values()}
+    names = set(Settings.variables())
     ours = {name.upper() for name in variables if name.upper().startswith(PREFIX)}
     if ours - names and (unknown := sorted(ours - (names := names | _names_in_sources()))):
         stems = {name.removeprefix(PREFIX): name for name in sorted(names)}  # all names have the prefix in common
@@ -212,4 +186,4 @@ def _names_in_sources() -> set[str]:
     """Return the variables of the sources, which are read from their text: importing them takes a second."""
     folder = Path(__file__).parent / "sources"
     texts = (path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
-    return {name for text in texts for name in re.findall(rf'alias="({PREFIX}\w+)"', text)}
+    return {name for text in texts for name in re.findall(rf'setting\([^()]*?"({PREFIX}\w+)"', text)}

@@ -22,10 +22,11 @@ ENV_FILE = ".env"
 TRUST = "STOCKSTREAM_TRUST_ENV_FILE"
 """The variable of the environment, not of `.env`, that lets `.env` set endpoints and credentials."""
 _SENSITIVE = re.compile(
-    r"_URLS?$|ENDPOINT|PROXY|KEY|SECRET|TOKEN|PROFILE|CREDENTIAL|CONFIG_FILE|ROLE_|CA_BUNDLE|CERT|^STOCKSTREAM_TRUST_",
+    r"_URLS?$|ENDPOINT|PROXY|KEY|SECRET|TOKEN|PROFILE|CREDENTIAL|CONFIG_FILE|ROLE_|CA_BUNDLE|CERT"
+    r"|^STOCKSTREAM_TRUST_|^STOCKSTREAM_CACHE$",
     re.IGNORECASE,
 )
-"""Names of variables that decide where requests go, and with which keys."""
+"""Names of variables that decide where requests go, with which keys, and which file the views are read from."""
 _OF_LIBRARIES = re.compile(r"^AWS_|^(HTTPS?|ALL|NO)_PROXY$|^(REQUESTS|CURL)_CA_BUNDLE$|^SSL_CERT", re.IGNORECASE)
 """Names that libraries read, from the environment only."""
 _URL = re.compile(r"http://[^\s\"',\]]+", re.IGNORECASE)

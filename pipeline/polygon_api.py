@@ -88,7 +88,7 @@ class PolygonApi:
         if settings.polygon_api_key is None:
             raise UsageError("set POLYGON_API_KEY in the environment: --source polygon needs the key")
         return cls(
-            settings.polygon_api_key.get_secret_value().strip(),
+            settings.polygon_api_key.text.strip(),
             settings.polygon_url,
             settings.polygon_calls_per_minute,
             settings.retry_attempts,

@@ -29,6 +29,10 @@ class ExitCode(IntEnum):
     TERMINATED = 143, "terminated (SIGTERM)"
 
 
+class LakeWarning(UserWarning):
+    """A file of the lake cannot be read; the views return the rest."""
+
+
 class StockStreamError(Exception):
     """Base class of the errors that end a command with a message instead of a traceback."""
 

@@ -877,9 +877,10 @@ WITH periods AS (
 years AS (
     SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
     FROM (
-        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
-        UNION
-        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
+        SELECT symbol, year(date) AS year
+        FROM query('SELECT symbol, date FROM silver_bars' || CASE WHEN len(fresh_files()) > 0
+            THEN ' UNION ALL SELECT symbol, date FROM read_raw(fresh_files())' ELSE '' END)
+        GROUP BY symbol, year(date)
     ) AS traded
 ),
 starts AS (
@@ -888,7 +889,7 @@ starts AS (
     WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
         AND coalesce(delisted, previous_until) IS NOT NULL
         AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
-    UNION
+    UNION ALL
     SELECT y.symbol, make_date(y.year, 1, 1) AS since
     FROM years AS y
     ANTI JOIN metadata AS m
@@ -913,7 +914,8 @@ CREATE OR REPLACE VIEW latest_bars AS
 SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis
-FROM read_merged(fresh_files());
+-- Without new batch files, which is the usual state, DuckDB plans the query without the merge: in a fifth of the time.
+FROM query('FROM ' || CASE WHEN len(fresh_files()) = 0 THEN 'silver_bars' ELSE 'read_merged(fresh_files())' END);
 COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.';
 
 -- sql/views/actions.sql
@@ -3362,8 +3364,8 @@ END;
 CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
     [TRY(from_json(unsealed(text), '{"format": "INTEGER", "generation": "INTEGER", "created_at": "VARCHAR", '
         || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
-        || 'base STRUCT(key VARCHAR)[], delta STRUCT(key VARCHAR)[], restated VARCHAR[], moved VARCHAR[], '
-        || 'through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
+        || 'base STRUCT(key VARCHAR, bytes BIGINT)[], delta STRUCT(key VARCHAR, bytes BIGINT)[], '
+        || 'restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
     lambda m: m.generation >= 0
         AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
 )[1];
@@ -3413,13 +3415,16 @@ SET VARIABLE manifest_pattern = (
                 TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
             ) < INTERVAL 2 SECOND
             AND (
-                SELECT count(*)
-                FROM unnest(CASE WHEN starts_with(getvariable('lake'), 's3://') THEN getvariable('listed_files') END)
-                    AS listed (file)
-                ANTI JOIN unnest(list_concat(
-                    batch_names(getvariable('pointer').manifest.consolidated),
-                    batch_names(getvariable('pointer').manifest.set_aside)
-                )) AS named (name) ON named.name = parse_filename(file)
+                SELECT unnamed
+                -- As text, because planning it takes a tenth of the time to open a lake in a folder.
+                FROM query(CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '
+                    SELECT count(*) AS unnamed
+                    FROM unnest(getvariable(''listed_files'')) AS listed (file)
+                    ANTI JOIN unnest(list_concat(
+                        batch_names(getvariable(''pointer'').manifest.consolidated),
+                        batch_names(getvariable(''pointer'').manifest.set_aside)
+                    )) AS named (name) ON named.name = parse_filename(file)
+                ' ELSE 'SELECT 0 AS unnamed' END)
             ) = 0
         THEN getvariable('sql_home') || '/schema/manifest.json'
         ELSE getvariable('lake') || '/state/manifests/*.json'

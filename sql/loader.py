@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from functools import cache
+from dataclasses import dataclass
+from functools import cache, cached_property
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from stockstream.sql.variables import quoted
 
@@ -25,8 +23,24 @@ class SqlFile:
     """A SQL file: its path, its header (the YAML between `/* ---` and `--- */`), and its text, header included."""
 
     path: Path
-    header: dict[str, Any] = field(compare=False)
     text: str
+
+    @cached_property
+    def header(self) -> dict[str, Any]:
+        """The header; it is parsed when it is needed, because opening a connection needs the text of the files only.
+
+        Raises:
+            ValueError: the header is not YAML.
+        """
+        import yaml
+
+        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, because there are about 100 headers
+        match = _HEADER.match(self.text)
+        try:
+            header: dict[str, Any] = yaml.load(match["yaml"], Loader=loader) if match else {}
+        except yaml.YAMLError as error:
+            raise ValueError(f"{_shown(self.path)}: the header is not YAML: {error}") from None
+        return header
 
     @property
     def body(self) -> str:
@@ -42,13 +56,15 @@ class SqlFile:
         return "".join(f"COMMENT ON {kind} {name} IS {quoted(title)};\n" for kind, name, title in objects)
 
 
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the C parser, because a connection parses about 100 headers
-
-
 @cache
 def load(name: str) -> SqlFile:
-    """Return the file at a path below `sql/`, without the suffix: `load("views/bars")`. Raises what `read` raises."""
-    return read(HOME / f"{name}.sql")
+    """Return the file at a path below `sql/`, without the suffix: `load("views/bars")`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file does not start with a header.
+    """
+    return _opened(HOME / f"{name}.sql")
 
 
 def read(path: Path) -> SqlFile:
@@ -58,16 +74,20 @@ def read(path: Path) -> SqlFile:
         FileNotFoundError: there is no such file.
         ValueError: the file does not start with a header, or the header is not YAML.
     """
+    file = _opened(path)
+    _ = file.header
+    return file
+
+
+def _opened(path: Path) -> SqlFile:
     text = path.read_text(encoding="utf-8")
-    name = f"sql/{path.relative_to(HOME)}" if path.is_relative_to(HOME) else path
-    match = _HEADER.match(text)
-    if match is None:
-        raise ValueError(f"{name} does not open with a /* --- YAML --- */ header")
-    try:
-        header = yaml.load(match["yaml"], Loader=_LOADER)
-    except yaml.YAMLError as error:
-        raise ValueError(f"{name}: the header is not YAML: {error}") from None
-    return SqlFile(path, header, text)
+    if _HEADER.match(text) is None:
+        raise ValueError(f"{_shown(path)} does not open with a /* --- YAML --- */ header")
+    return SqlFile(path, text)
+
+
+def _shown(path: Path) -> str:
+    return f"sql/{path.relative_to(HOME)}" if path.is_relative_to(HOME) else str(path)
 
 
 @cache

@@ -13,13 +13,15 @@ from stockstream.pipeline.configuration import settings
 from tests.fixtures.recordings import write_recordings
 from tests.injected import MIN_FAULTS, Injected, damage_tables, faults_of, summary
 from tests.s3_server import S3Server
-from tests.templates import use_templates
+from tests.trusting import trust_extensions
 from tests.yahoo_replay import YahooReplay
 
 collect_ignore = ["recipes"]  # files of tests/test_recipes.py, at home in a copy of the repository
 
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recorded data beside a checkout; tests that need it are skipped where it is absent."""
+CACHE = Path(__file__).parents[1] / ".pytest_cache" / "user-cache"
+"""In place of the developer's cache folder; kept from run to run, as that is."""
 
 
 for name, examples in (("quick", 20), ("ci", 100), ("full", 1000)):  # pytest --hypothesis-profile=full
@@ -75,6 +77,8 @@ def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
     patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patched.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))
     patched.setenv("AWS_SHARED_CREDENTIALS_FILE", str(folder / "no-aws-credentials"))
+    CACHE.mkdir(parents=True, exist_ok=True)
+    patched.setenv("XDG_CACHE_HOME", str(CACHE))
     patched.setenv("STOCKSTREAM_YAHOO_PAUSE", "0")
     patched.setenv("STOCKSTREAM_RETRY_WAIT", "0.01")
     patched.setenv("STOCKSTREAM_RESAMPLE", '["3d", "5d", "weekly"]')
@@ -86,7 +90,7 @@ def _settings_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> It
     """Set up the process before the fixtures of sessions and modules, which build lakes too."""
     with pytest.MonkeyPatch.context() as patched:
         _set_up(patched, tmp_path_factory.mktemp("aws"))
-        use_templates(patched)
+        trust_extensions(patched)
         yield
 
 

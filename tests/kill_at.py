@@ -23,7 +23,7 @@ from typing import Any
 
 import duckdb
 
-from tests.templates import connect_trusting
+from tests.trusting import connect_trusting
 
 ROOT = Path(__file__).parents[1]
 

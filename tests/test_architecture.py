@@ -140,8 +140,7 @@ def test_every_setting_is_in_the_readme() -> None:
     from stockstream.pipeline.configuration import Settings
 
     readme = (ROOT / "README.md").read_text()
-    for field in Settings.model_fields.values():
-        name = str(field.alias)
+    for name in Settings.variables():
         stem = name.removeprefix("STOCKSTREAM_RETRY")
         assert name in readme or f"…{stem}" in readme, f"{name} is not in README.md"
 

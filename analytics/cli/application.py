@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import sys
 import warnings
-from importlib.metadata import version
 from typing import Annotated
 
 import typer
 
-from stockstream.analytics.cli import commands
 from stockstream.analytics.cli.endings import print_line
-from stockstream.analytics.cli.logs import start_logging
-from stockstream.analytics.cli.options import OLD_NAMES
-from stockstream.analytics.cli.registry import add_commands
-from stockstream.pipeline.configuration import unknown_variables
-from stockstream.sql.errors import ExitCode, UsageError
-from stockstream.sql.session import LakeWarning
+from stockstream.analytics.cli.registry import Commands
+from stockstream.sql.errors import ExitCode, LakeWarning, UsageError
+
+OLD_NAMES = {
+    "start-date": "start",
+    "end-date": "end",
+    "maintenance": "maintenance-margin",
+    "directory": "listings",
+}
+"""Current name per former name of an option or an option's value. All commands accept them; no help shows them."""
 
 app = typer.Typer(
     name="stockstream",
+    cls=Commands,
     epilog="Exit codes: " + "; ".join(f"{int(code)} {code.meaning}" for code in ExitCode) + ".",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,6 +35,8 @@ app = typer.Typer(
 
 def _print_version(requested: bool) -> None:
     if requested:
+        from importlib.metadata import version
+
         print(f"stockstream {version('stock-stream')}")
         raise typer.Exit
 
@@ -45,15 +50,15 @@ def options(
     """A lake of stock bars, fetched daily, stored as Parquet, queried in place with DuckDB."""
 
 
-add_commands(app, commands)
-
-
 def _prepare() -> None:
     """Check the settings and start logging, when the command line has been parsed.
 
     Raises:
         UsageError: a setting is wrong, or a variable looks like a setting and is none.
     """
+    from stockstream.analytics.cli.logs import start_logging  # these import pydantic and rich: the help needs neither
+    from stockstream.pipeline.configuration import unknown_variables
+
     if message := unknown_variables():
         raise UsageError(message)
     start_logging()

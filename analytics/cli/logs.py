@@ -6,9 +6,7 @@ import logging
 import sys
 
 from pythonjsonlogger.json import JsonFormatter
-from rich.logging import RichHandler
 
-from stockstream.analytics.cli.screen import PrintableFormatter, Screen
 from stockstream.pipeline.configuration import settings
 
 
@@ -16,6 +14,10 @@ def start_logging() -> None:
     """Send log records of LOG_LEVEL and above (at a terminal: of WARNING and above) to standard error."""
     level = logging.getLevelNamesMapping()[settings().log_level]
     if sys.stderr.isatty():
+        from rich.logging import RichHandler  # rich takes a tenth of a second to import
+
+        from stockstream.analytics.cli.screen import PrintableFormatter, Screen
+
         handler: logging.Handler = RichHandler(
             level=max(level, logging.WARNING), console=Screen(stderr=True), show_path=False
         )

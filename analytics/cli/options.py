@@ -7,27 +7,20 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from typer.models import OptionInfo
 
 from stockstream.analytics.arguments import day_of, lake_of
-from stockstream.analytics.cli.screen import Screen
-from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.markets import Market, market
 from stockstream.pipeline.symbols import split_symbols
 from stockstream.sql.errors import ArgumentError, UsageError
 
-OLD_NAMES = {
-    "start-date": "start",
-    "end-date": "end",
-    "maintenance": "maintenance-margin",
-    "directory": "listings",
-}
-"""Current name per former name of an option or an option's value. All commands accept them; no help shows them."""
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from stockstream.pipeline.lake import Lake
+    from stockstream.pipeline.markets import Market
 
 
 class Symbols(tuple[str, ...]):
@@ -112,11 +105,16 @@ def existing_lake(lake: str | None) -> Lake:
     Raises:
         NoLake: there is no lake.
     """
+    from stockstream.pipeline.lake import Lake
+
     return Lake(lake_uri(lake)).require()
 
 
 def market_of(lake: Lake, name: str | None) -> Market:
     """Return the market: that of the option if there is one, else that of the lake, else that of the setting."""
+    from stockstream.pipeline.configuration import settings
+    from stockstream.pipeline.markets import market
+
     return market(name) if name else lake.market() or market(settings().market)
 
 
@@ -130,6 +128,10 @@ def progress(what: str) -> Iterator[Callable[[int, int], None]]:
 
 def progress_bar() -> Progress:
     """Return a progress bar on standard error that is shown at a terminal only."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    from stockstream.analytics.cli.screen import Screen  # with rich, which takes a tenth of a second to import
+
     return Progress(
         TextColumn("{task.description}", markup=False),
         BarColumn(),

@@ -14,7 +14,6 @@ from typing import Annotated
 import typer
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
-from stockstream.pipeline.configuration import settings
 from stockstream.sql.errors import LakeError, UsageError, did_you_mean
 from stockstream.sql.session import quoted
 from stockstream.sql.text import FORMULA, printable, without_formula
@@ -132,13 +131,19 @@ def show(
 
 def _print(result: bytes, format: str, raw_names: bool) -> None:
     """Write a result to standard output: as it is, but for a terminal, and a table in the characters of the stream."""
-    if sys.stdout.isatty() and not (raw_names or settings().raw_names):
+    if sys.stdout.isatty() and not _is_raw(raw_names):
         sys.stdout.write(printable(result.decode()))
     elif format == "table" and not _has_lines(sys.stdout.encoding):
         sys.stdout.write(result.decode().translate(_ASCII_LINES))
     else:
         sys.stdout.buffer.write(result)
     sys.stdout.flush()
+
+
+def _is_raw(raw_names: bool) -> bool:
+    from stockstream.pipeline.configuration import settings
+
+    return raw_names or settings().raw_names
 
 
 def _has_lines(encoding: str) -> bool:
@@ -149,7 +154,7 @@ def _has_lines(encoding: str) -> bool:
 
 
 def _write(con: DuckDBPyConnection, result: DuckDBPyRelation, format: str, path: Path, raw_names: bool) -> None:
-    is_raw = raw_names or settings().raw_names
+    is_raw = _is_raw(raw_names)
     if format == "csv" and not is_raw:
         result = _without_formulas(result)
     if format == "table":

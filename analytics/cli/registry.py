@@ -1,20 +1,31 @@
-"""Registration of commands: the module of a command declares its name, its panel in the help and its place there."""
+"""Registration of commands: the module of a command declares its name, its panel in the help and its place there.
+
+The names and the help's first lines are read from the text of the modules, of which only that of the command that runs
+is imported: importing all of them takes a second.
+"""
 
 from __future__ import annotations
 
 import importlib
-import pkgutil
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from types import ModuleType
+from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
+from stockstream.analytics.cli.help_page import Box, help_page
 from stockstream.sql.errors import UsageError, did_you_mean
+
+PACKAGE = "stockstream.analytics.cli.commands"
+_DECLARATION = re.compile(r'^@?command\("([^"]+)", Panel\.(\w+), (\d+)\)', re.MULTILINE)
+_DOCSTRING = re.compile(r'^    """(.+?)(?:\n\n|""")', re.MULTILINE | re.DOTALL)
+_GROUP = re.compile(r'typer\.Typer\(\s*help="([^"]+)"')
 
 
 class Panel(Enum):
@@ -27,52 +38,156 @@ class Panel(Enum):
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
+    """What the text of a module declares about a command."""
+
     name: str
     panel: Panel
     place: int
-    target: Callable[..., Any] | typer.Typer
+    help: str
+    """The first paragraph of its help."""
+    module: str
 
     @property
     def order(self) -> tuple[int, int]:
+        """The sort key in the help."""
         return list(Panel).index(self.panel), self.place
 
 
-_entries: dict[str, _Entry] = {}
-
 Target = TypeVar("Target", bound=Callable[..., Any] | typer.Typer)
+_targets: dict[str, Callable[..., Any] | typer.Typer] = {}
+"""What the modules that have been imported have registered, by name."""
 
 
 def command(name: str, panel: Panel, place: int) -> Callable[[Target], Target]:
     """Register a function as `stockstream NAME`, or a Typer app as the group of commands `stockstream NAME …`.
 
-    `place` is the sort key of the command within its panel; gaps between the numbers are allowed.
+    `place` is the sort key of the command within its panel; gaps between the numbers are allowed. The call begins a
+    line and has literal arguments, because `entries` reads it from the text.
 
     Raises:
         ValueError: another command has this name, or this place in the panel.
     """
+    for entry in entries():
+        if (entry.name == name) != (entry.panel is panel and entry.place == place):
+            raise _conflict(name, panel, place)
 
     def register(target: Target) -> Target:
-        entry = _Entry(name, panel, place, target)
-        if any(name == other.name or entry.order == other.order for other in _entries.values()):
-            raise ValueError(f"{name}: another command has this name, or place {place} in the panel {panel.value}")
-        _entries[name] = entry
+        _targets[name] = target
         return target
 
     return register
 
 
-def add_commands(app: typer.Typer, package: ModuleType) -> None:
-    """Import the modules of a package, and add the commands that they register to an app, by panel and place."""
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{package.__name__}.{module.name}")
-    for entry in sorted(_entries.values(), key=lambda entry: entry.order):
-        if isinstance(entry.target, typer.Typer):
-            for inner in entry.target.registered_commands:
-                inner.cls = _Command
-            app.add_typer(entry.target, name=entry.name, rich_help_panel=entry.panel.value)
-        else:
-            app.command(entry.name, cls=_Command, rich_help_panel=entry.panel.value)(entry.target)
+@cache
+def entries() -> tuple[Entry, ...]:
+    """Return all commands, by panel and place.
+
+    Raises:
+        ValueError: two commands have the same name, or the same place in a panel.
+    """
+    listed: dict[str, Entry] = {}
+    for path in sorted((Path(__file__).parent / "commands").glob("*.py")):
+        for entry in _declared(path):
+            if any(entry.name == other.name or entry.order == other.order for other in listed.values()):
+                raise _conflict(entry.name, entry.panel, entry.place)
+            listed[entry.name] = entry
+    return tuple(sorted(listed.values(), key=lambda entry: entry.order))
+
+
+def _declared(path: Path) -> Iterator[Entry]:
+    text = path.read_text(encoding="utf-8")
+    for match in _DECLARATION.finditer(text):
+        name, panel, place = match.groups()
+        is_group = not match[0].startswith("@")
+        paragraph = _GROUP.search(text) if is_group else _DOCSTRING.search(text, match.end())
+        help = " ".join(paragraph[1].split()) if paragraph else ""
+        yield Entry(name, Panel[panel], int(place), help, f"{PACKAGE}.{path.stem}")
+
+
+def _conflict(name: str, panel: Panel, place: int) -> ValueError:
+    return ValueError(f"{name}: another command has this name, or place {place} in the panel {panel.value}")
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which imports the module of a command when that command is asked for."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names of the commands, as the help lists them."""
+        return [entry.name for entry in entries()]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Return a command by its name; None if there is none."""
+        if cmd_name not in self.commands:
+            entry = next((entry for entry in entries() if entry.name == cmd_name), None)
+            if entry is None:
+                return None
+            self.commands[cmd_name] = _loaded(entry)
+        return self.commands[cmd_name]
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the options before the command."""
+        return super().parse_args(ctx, _with_plain_values(self.get_params(ctx), args))
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Return the command of the command line; for an unknown name the message suggests the most similar one."""
+        try:
+            return self._click_resolve_command(ctx, args)
+        except typer.BadParameter:
+            raise
+        except Exception as error:
+            if hasattr(error, "message") and args:
+                error.message = error.message.rstrip(".") + _suggestion(args[0], self.list_commands(ctx))
+            raise
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help without importing the commands, and without rich, which takes as long as all else."""
+        options = [record for option in self.get_params(ctx) if (record := option.get_help_record(ctx))]
+        boxes = [Box("Options", options)]
+        for panel in Panel:
+            boxes.append(Box(panel.value, [(entry.name, entry.help) for entry in entries() if entry.panel is panel]))
+        usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
+        formatter.write(help_page(usage, self.help or "", boxes, self.epilog or ""))
+
+
+def _suggestion(name: str, names: Sequence[str]) -> str:
+    return did_you_mean(name, names).replace("; did", ". Did")
+
+
+def _loaded(entry: Entry) -> Any:
+    """Return the command of an entry, after importing its module."""
+    importlib.import_module(entry.module)
+    target = _targets[entry.name]
+    app = typer.Typer()
+    if isinstance(target, typer.Typer):
+        for inner in target.registered_commands:
+            inner.cls = _Command
+        app.add_typer(target, name=entry.name)
+    else:
+        app.command(entry.name, cls=_Command)(target)
+    return get_group(app).commands[entry.name]
+
+
+def _with_plain_values(parameters: Sequence[Any], args: list[str]) -> list[str]:
+    """Let parameters return an absent value and text as they are; return the arguments.
+
+    Typer does so, too, but after importing pydantic, which takes a fifth of a second.
+    """
+    for parameter in parameters:
+        parameter.process_value = _plain_values_first(parameter, parameter.process_value)
+    return args
+
+
+def _plain_values_first(parameter: Any, convert: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+    is_single = not getattr(parameter, "multiple", False) and parameter.nargs == 1
+    is_text = getattr(getattr(parameter, "type_descriptor", None), "annotation", None) is str
+
+    def process(ctx: Any, value: Any) -> Any:
+        if is_single and ((value is None and not parameter.required) or (is_text and type(value) is str)):
+            return parameter.callback(ctx, parameter, value) if parameter.callback else value
+        return convert(ctx, value)
+
+    return process
 
 
 class _Command(TyperCommand):
@@ -83,7 +198,7 @@ class _Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            return super().parse_args(ctx, _with_plain_values(self.get_params(ctx), args))
         except typer.BadParameter as error:
             error.message = error.message.removeprefix("Value error, ")  # pydantic's, which Typer passes on
             if match := re.search(r"'(.*)' is not one of (.+)\.$", error.message):

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -101,11 +102,11 @@ def _is_left(folder: Path) -> bool:
         if handle is not None:
             os.close(handle)
         return handle is not None
-    try:
-        changed = max(path.lstat().st_mtime for path in (folder, *folder.rglob("*")))
+    begin = time.time() - UNLOCKED.total_seconds()
+    try:  # the folder first: that of a living process is mostly recent itself, and its files need not be listed
+        return not any(path.lstat().st_mtime > begin for path in chain([folder], folder.rglob("*")))
     except OSError:  # its process is deleting it
         return False
-    return time.time() - changed >= UNLOCKED.total_seconds()
 
 
 def _locked(folder: Path) -> int | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -13,7 +13,6 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities.parameters import get_parameter
 from aws_lambda_powertools.utilities.parameters.exceptions import GetParameterError
 from aws_lambda_powertools.utilities.typing import LambdaContext
-from pydantic import SecretStr
 
 from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.configuration import settings as read_settings
@@ -21,6 +20,7 @@ from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events.validation import checked_event, event_type
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS, Market
+from stockstream.pipeline.setting_fields import Secret
 
 SERVICE = "stockstream"
 KEY_SECONDS = 3600
@@ -91,7 +91,7 @@ def _with_secrets(settings: Settings) -> Settings:
         key = get_parameter(name, decrypt=True, max_age=KEY_SECONDS)
     except GetParameterError as error:
         raise UsageError(f"POLYGON_API_KEY_PARAMETER {name} cannot be read from SSM: {error}") from None
-    return settings.model_copy(update={"polygon_api_key": SecretStr(str(key))})
+    return replace(settings, polygon_api_key=Secret(str(key)))
 
 
 def _short(error: Exception) -> Exception:

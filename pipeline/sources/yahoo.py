@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
 from duckdb import DuckDBPyConnection
-from pydantic import Field
 from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
 
-from stockstream.pipeline.configuration import EnvironmentSettings, Settings
+from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.markets import Market
+from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.pipeline.yahoo_api import TransientError, UnreachableError, history
 from stockstream.pipeline.yahoo_events import YahooEvents, unread_prices
@@ -40,11 +41,12 @@ FROM (SELECT unnest(from_json($cells, '[{"symbol": "VARCHAR", "date": "VARCHAR",
 """
 
 
+@dataclass(frozen=True, kw_only=True)
 class YahooSettings(EnvironmentSettings):
     """The settings of this source alone."""
 
-    url: str | None = Field(None, alias="STOCKSTREAM_YAHOO_URL", description="A proxy or replay of Yahoo's API")
-    pause: float = Field(2.0, ge=0, alias="STOCKSTREAM_YAHOO_PAUSE", description="Seconds between two symbols")
+    url: str | None = setting(None, "STOCKSTREAM_YAHOO_URL", "A proxy or replay of Yahoo's API")
+    pause: float = setting(2.0, "STOCKSTREAM_YAHOO_PAUSE", "Seconds between two symbols", minimum=0)
 
 
 class YahooSource(Source):

@@ -1,4 +1,4 @@
-"""Generate `init.sql`, the script that opens a lake in the plain duckdb shell: `duckdb -init PATH/sql/init.sql`.
+"""The scripts that open a lake in the duckdb shell: `init.sql` in the plain shell, and that of `stockstream shell`.
 
 The shell resolves `.read` against the working directory, and a script cannot find out its own path. Therefore
 `init.sql` contains the text of all SQL files, and writes those that DuckDB must read from disk into a cache folder of
@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stockstream.sql.loader import HOME, SqlFile, load, macros, rules, views
+from stockstream.sql.session.catalogue_file import copy_statements
 from stockstream.sql.variables import empty_variables
 
 USAGE = """\
@@ -44,12 +45,38 @@ def init_script(aliases: str) -> str:
         _inlined(load("manifest")),
         _inlined(load("lake")),
         _by_kind("/s3-files"),
+        *_greeting(),
+    ]
+    return "\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def script_with_catalogue(catalogue: Path, is_on_s3: bool) -> str:
+    """Return a script with the effect of `init.sql` in an empty database, which copies the views from a catalogue file.
+
+    The variables `lake` and `sql_home` must be set, and on S3 the extensions loaded.
+    """
+    parts = [
+        ".mode trash",
+        load("shell/start").body,
+        *([load("secret").body] if is_on_s3 else []),
+        empty_variables(),
+        copy_statements(catalogue),
+        load("manifest").body,
+        load("lake").body,
+        *([load("shell/read_ahead").body] if is_on_s3 else []),
+        *_greeting(),
+    ]
+    return "\n".join(parts)
+
+
+def _greeting() -> list[str]:
+    """Return the end of both scripts: leave out unreadable files, print what the lake contains, and set the prompt."""
+    return [
         ".mode list\n.headers off",
         _inlined(load("readable")),
         _inlined(load("shell/greeting")),
-        ".headers on\n.mode duckbox\n.prompt 'stockstream> '",
+        ".headers on\n.mode duckbox\n.prompt 'stockstream> '\n",
     ]
-    return "\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
 def _by_kind(folder: str) -> str:

@@ -5,12 +5,12 @@ locations.py interprets lake URIs; access.py checks the permissions of folders; 
 into messages.
 """
 
+from stockstream.sql.errors import LakeWarning
 from stockstream.sql.session.connection import connect
 from stockstream.sql.session.damage import explain_damage
 from stockstream.sql.session.explanations import explain, explained, first_line
 from stockstream.sql.session.lake_files import (
     FileFilter,
-    LakeWarning,
     Parts,
     files_of,
     is_lake,

@@ -8,8 +8,9 @@ from contextlib import suppress
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.loader import HOME, load, macros, rules, views
+from stockstream.sql.loader import HOME
 from stockstream.sql.session.access import require_readable
+from stockstream.sql.session.catalogue_file import CONFIG, connection_with_objects, create_objects
 from stockstream.sql.session.lake_files import (
     FileFilter,
     list_files,
@@ -42,8 +43,8 @@ def connect(
     - `verify` opens each of these files once; an unreadable file is left out, with a `LakeWarning`.
     - `generation`: the views read what this generation published, and nothing newer; None: the newest generation,
       and the batch files that it does not contain.
-    - `only`: the files of the views to create, as `loader.views_for` returns them, which saves 0.1 s; None: all views,
-      and the macros of the indicators.
+    - `only`: the files of the views that the caller needs, as `loader.views_for` returns them. Without a catalogue file
+      (`catalogue_file`), only these are created, which saves 0.3 s; None: all views, and the macros of the indicators.
     - `by_pointer`: on S3, read what the pointer contains from there, which saves most requests. Writers do not: they
       list the whole lake.
     - `manifest`: a local file with a manifest that is read instead of the newest one; the pipeline computes the tables
@@ -56,7 +57,8 @@ def connect(
     lake = normalise(lake)
     if not lake.startswith("s3://"):
         require_readable(lake)
-    con = duckdb.connect(config={"autoinstall_known_extensions": False, "allow_community_extensions": False})
+    copied = connection_with_objects(make=only is None)
+    con = copied or duckdb.connect(config=CONFIG)
     with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets, which cannot draw it
         con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program
     set_variable(con, "lake", lake)
@@ -67,8 +69,12 @@ def connect(
     set_generation(con, generation)
     indexed = use_pointer(con, lake) if is_on_s3 and by_pointer and generation is None else {}
     set_variable(con, "candidate", manifest)
-    _create_views(con, only)
+    con.execute(empty_variables())
+    if copied is None:
+        create_objects(con, only)
+    con.execute("SET threads = 1")  # for small statements, waking other threads takes longer than they save
     list_files(con, lake)
+    con.execute("RESET threads")
     set_variable(con, "listings", None)  # `list_files` lists everything if it is called again
     if indexed:
         read_by_pointer(con, indexed)
@@ -78,16 +84,6 @@ def connect(
         if not indexed:
             _read_footers(con)
     return con
-
-
-def _create_views(con: DuckDBPyConnection, only: Sequence[str] | None) -> None:
-    """Create the views that `only` names; None: all views and the macros of the indicators."""
-    con.execute(empty_variables())
-    files = [load(name) for name in (views() if only is None else only)]
-    scalars = "".join(load(name).text for name in rules())
-    con.execute(scalars + "".join(file.text + file.comments for file in files))
-    for name in macros() if only is None else ():
-        con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
 
 
 def _read_footers(con: DuckDBPyConnection) -> None:

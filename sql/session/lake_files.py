@@ -10,6 +10,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.sql.errors import LakeWarning
 from stockstream.sql.loader import load
 from stockstream.sql.session.explanations import explain, first_line, is_fault_of_store
 from stockstream.sql.variables import quoted, set_variable
@@ -23,10 +24,6 @@ _intact: set[tuple[str, int, int, int]] = set()
 """Versions of batch files in folders that this process has read whole: a run opens many connections."""
 Parts = tuple[Sequence[str], Sequence[str], Sequence[str]]
 """The parts of a silver table: the URIs of base, the URIs of delta, and the restated symbols."""
-
-
-class LakeWarning(UserWarning):
-    """A file of the lake cannot be read; the views return the rest."""
 
 
 def list_files(con: DuckDBPyConnection, lake: str) -> None:

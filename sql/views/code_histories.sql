@@ -27,9 +27,10 @@ WITH periods AS (
 years AS (
     SELECT symbol, year, lag(year) OVER (PARTITION BY symbol ORDER BY year) AS previous_year
     FROM (
-        SELECT symbol, year(date) AS year FROM silver_bars GROUP BY symbol, year(date)
-        UNION
-        SELECT symbol, year(date) AS year FROM read_raw(fresh_files()) GROUP BY symbol, year(date)
+        SELECT symbol, year(date) AS year
+        FROM query('SELECT symbol, date FROM silver_bars' || CASE WHEN len(fresh_files()) > 0
+            THEN ' UNION ALL SELECT symbol, date FROM read_raw(fresh_files())' ELSE '' END)
+        GROUP BY symbol, year(date)
     ) AS traded
 ),
 starts AS (
@@ -38,7 +39,7 @@ starts AS (
     WHERE (delisted IS NOT NULL OR renamed_to IS NOT NULL OR previous_until < valid_from)
         AND coalesce(delisted, previous_until) IS NOT NULL
         AND coalesce(figi <> previous_figi, delisted IS NOT NULL OR renamed_to IS NOT NULL OR name <> previous_name)
-    UNION
+    UNION ALL
     SELECT y.symbol, make_date(y.year, 1, 1) AS since
     FROM years AS y
     ANTI JOIN metadata AS m

@@ -26,6 +26,7 @@ import boto3
 import duckdb
 import polars as pl
 import pytest
+from typer.main import get_command
 
 from stockstream.analytics import cli
 from stockstream.analytics.cli import registry, temporary
@@ -39,11 +40,18 @@ BHP,2026-11-17,41,43,40.5,42.5,1100
 CBA,2026-11-16,150,152,149,151,500
 CBA,2026-11-17,151,153,150,152,600
 """
-COMMANDS = [str(command.name) for command in cli.app.registered_commands] + [
-    f"{group.name} {command.name}"
-    for group in cli.app.registered_groups
-    for command in group.typer_instance.registered_commands  # type: ignore[union-attr]
-]
+
+
+def _commands() -> list[str]:
+    """Return the names of all commands, and of those in groups: `indicators list`."""
+    root = get_command(cli.app)
+    commands = {name: root.get_command(None, name) for name in root.list_commands(None)}  # type: ignore[attr-defined]
+    groups = {name: command.commands for name, command in commands.items() if hasattr(command, "commands")}
+    inner = [f"{group} {name}" for group, members in groups.items() for name in members]
+    return [name for name in commands if name not in groups] + inner
+
+
+COMMANDS = _commands()
 WITHOUT_DATA = ("shell", "indicators new")
 
 

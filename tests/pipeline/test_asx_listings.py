@@ -165,7 +165,7 @@ def test_a_refusal_names_every_address_and_reason_and_no_secret(
 def test_the_addresses_are_those_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STOCKSTREAM_ASX_URL", "https://one")
     monkeypatch.setenv("STOCKSTREAM_ASX_FALLBACK_URLS", '["https://two", "https://three"]')
-    assert AsxListings.from_settings(Settings()).urls == ["https://one", "https://two", "https://three"]  # type: ignore[call-arg]
+    assert AsxListings.from_settings(Settings.read()).urls == ["https://one", "https://two", "https://three"]
 
 
 @pytest.mark.parametrize(

@@ -248,6 +248,6 @@ def test_a_market_or_day_that_polygon_has_not(vendor: Vendor, tmp_path: Path) ->
 def test_settings_make_the_client(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UsageError, match="POLYGON_API_KEY"):
-        PolygonReference.from_settings(Settings())  # type: ignore[call-arg]
+        PolygonReference.from_settings(Settings.read())
     monkeypatch.setenv("POLYGON_API_KEY", KEY)
-    assert PolygonReference.from_settings(Settings()).tickers  # type: ignore[call-arg]
+    assert PolygonReference.from_settings(Settings.read()).tickers

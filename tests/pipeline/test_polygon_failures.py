@@ -177,6 +177,6 @@ def test_a_client_is_made_from_the_settings(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("POLYGON_API_KEY", raising=False)
     with pytest.raises(UsageError, match=r"set POLYGON_API_KEY in the environment"):
-        PolygonApi.from_settings(Settings())  # type: ignore[call-arg]
+        PolygonApi.from_settings(Settings.read())
     monkeypatch.setenv("POLYGON_API_KEY", f"{KEY}\n")
-    assert PolygonApi.from_settings(Settings()).pages  # type: ignore[call-arg]
+    assert PolygonApi.from_settings(Settings.read()).pages

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from stockstream.pipeline.configuration import EnvironmentSettings, settings
+from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.handlers import fetch_batch
 from stockstream.pipeline.markets import MARKETS
+from stockstream.pipeline.setting_fields import EnvironmentSettings
 from stockstream.pipeline.sources import SUMMARIES, open_source, source_class
 
 ROOT = Path(__file__).parents[2]
@@ -82,10 +83,10 @@ def test_every_setting_of_a_source_is_in_the_readme() -> None:
     for kind in KINDS:
         source_class(kind)
     readme = (ROOT / "README.md").read_text()
-    aliases = [field.alias for kind in EnvironmentSettings.__subclasses__() for field in kind.model_fields.values()]
+    aliases = [name for kind in EnvironmentSettings.__subclasses__() for name in kind.variables()]
     assert "STOCKSTREAM_YAHOO_URL" in aliases
     for alias in aliases:
-        assert str(alias) in readme or f"…{str(alias).removeprefix('STOCKSTREAM_RETRY')}" in readme, alias
+        assert alias in readme or f"…{alias.removeprefix('STOCKSTREAM_RETRY')}" in readme, alias
 
 
 def test_a_function_loads_the_libraries_of_its_source_when_it_starts() -> None:

@@ -41,7 +41,7 @@ def test_the_pause_is_kept_between_symbols_only(yahoo: YahooReplay, con: DuckDBP
 
 
 def test_a_source_is_made_from_the_settings(yahoo: YahooReplay, con: DuckDBPyConnection) -> None:
-    yahoo_source = YahooSource.open("", MARKETS["ASX"], Settings(STOCKSTREAM_RETRY_ATTEMPTS=2))  # type: ignore[call-arg]
+    yahoo_source = YahooSource.open("", MARKETS["ASX"], Settings(retry_attempts=2))
     yahoo.script("BHP.AX", SERVER_ERROR)
     assert only(yahoo_source.fetch(con, [week()])).failed == {"BHP": "Yahoo answered HTTP 500"}
     assert len(yahoo.charts()) == 2

@@ -579,7 +579,7 @@ def broken(before: str, after: str) -> Callable[[str], SqlFile]:
     def load_broken(step: str) -> SqlFile:
         file = load(step)
         assert step != "steps/consolidate" or before in file.text
-        return SqlFile(file.path, file.header, file.text.replace(before, after))
+        return SqlFile(file.path, file.text.replace(before, after))
 
     return load_broken
 

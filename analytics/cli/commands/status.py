@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import warnings
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
+
+from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
@@ -13,6 +15,7 @@ from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.temporary import left_behind
 from stockstream.analytics.session import generation_of, warn_of_missing
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.markets import FINAL_AFTER, Market
 from stockstream.sql.session import LakeWarning, connect, explained
 
 STEPS = """
@@ -79,16 +82,12 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
         LakeError: the lake, its calendar or its list of companies cannot be read.
     """
     market = lake.market()
-    session = None
-    if market is not None:
-        now = datetime.now(UTC)
-        session = market.complete_through(market.today(now), now)
     with explained(lake.uri), connect(lake.uri, generation=generation) as con:
         warn_of_missing(con, lake.uri)
         relation = con.sql("FROM lake_status()")
         answer: dict[str, Any] = dict(zip(relation.columns, relation.fetchall()[0], strict=True))
         answer["market"] = market.name if market else None
-        answer["last_session"] = session
+        answer["last_session"] = session = _last_session(con, market, datetime.now(UTC)) if market else None
         answer["gaps"], answer["up_to_date"] = con.sql(
             "SELECT (SELECT count(*) FROM gaps),"
             f" (SELECT count(*) FROM bars WHERE date = DATE '{session or '0001-01-01'}')"
@@ -98,3 +97,17 @@ def lake_status(lake: Lake, generation: int | None = None) -> dict[str, Any]:
     if market is None and (answer["batch_files"] or answer["generation"]):
         warnings.warn(lake.without_marker("is gone"), LakeWarning, stacklevel=2)
     return answer
+
+
+def _last_session(con: DuckDBPyConnection, market: Market, now: datetime) -> date | None:
+    """Return the newest session whose bar is final, from the lake's calendar.
+
+    Only if that ends before today, it is computed from the exchange's rules, whose import takes a second.
+    """
+    today = market.today(now)
+    closed = (now - FINAL_AFTER).replace(tzinfo=None)
+    ((session, through),) = con.execute(
+        f"SELECT max(date) FILTER (WHERE date <= DATE '{today}' AND close_utc <= TIMESTAMP '{closed}'), max(date)"
+        " FROM sessions"
+    ).fetchall()
+    return session if through is not None and through >= today else market.complete_through(today, now)

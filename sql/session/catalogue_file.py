@@ -1,0 +1,177 @@
+"""The catalogue file: a DuckDB database with all views and macros, from which a connection copies them.
+
+Creating them makes DuckDB bind each one, which takes most of the time of opening a connection. In a database file they
+are stored as they were bound, so that copying them takes a fiftieth of that. Nothing else differs: they are in the
+database `memory` of the connection, and can be replaced there.
+
+The file's name has a checksum of the SQL files and of the version of DuckDB: with another SQL file or another version
+the name is another one. A file appears when it is complete, so that several processes may make it at once. DuckDB
+compares the checksum of each block that it reads: a damaged file is made again. Where there is no folder that can be
+written, the views are created as if there were no file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import time
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import duckdb
+from duckdb import DuckDBPyConnection
+
+from stockstream.sql.loader import HOME, load, macros, rules, views
+from stockstream.sql.variables import empty_variables, quoted
+
+SETTING = "STOCKSTREAM_CACHE"
+"""The variable of the environment with the folder of the file."""
+FORMAT = 2
+"""To be increased when `create_objects` changes what it creates from the same SQL files."""
+UNUSED = 30 * 86_400
+"""Age in seconds after which the files of other versions are deleted, and those that a killed process left."""
+CONFIG: dict[str, str | bool | int | float | list[str]] = {
+    "autoinstall_known_extensions": False,
+    "allow_community_extensions": False,
+}
+_PREFIX = "catalogue-"
+_ATTACHED = "stockstream_catalogue"
+
+
+class CacheWarning(UserWarning):
+    """The folder that the setting names cannot be used; the views are created without it."""
+
+
+def connection_with_objects(make: bool = True) -> DuckDBPyConnection | None:
+    """Return a connection that has all views and macros; None if that needs a file that cannot be used.
+
+    `make` makes the file if there is none, or a damaged one.
+    """
+    path = catalogue_file()
+    if path is None:
+        return None
+    con = _copied(path)
+    if con is None and make and _made(path):
+        con = _copied(path)
+    return con
+
+
+def usable_file() -> Path | None:
+    """Return the catalogue file after making it if necessary, for another process; None if it cannot be used."""
+    con = connection_with_objects()
+    if con is None:
+        return None
+    con.close()
+    return catalogue_file()
+
+
+def copy_statements(path: Path) -> str:
+    """Return the SQL that copies the views and macros of a catalogue file into the database `memory`."""
+    return (
+        f"ATTACH {quoted(str(path))} AS {_ATTACHED} (READ_ONLY);\n"
+        f"COPY FROM DATABASE {_ATTACHED} TO memory;\nDETACH {_ATTACHED};\n"
+    )
+
+
+def catalogue_file() -> Path | None:
+    """Return where the catalogue file of this version is, or will be; None if there is no folder for it."""
+    folder = cache_folder()
+    return folder / f"{_PREFIX}{_checksum()}.duckdb" if folder else None
+
+
+def cache_folder() -> Path | None:
+    """Return the folder of the setting, otherwise `stockstream` in the user's cache folder; None without a home.
+
+    On Lambda, where the home cannot be written, it is in /tmp, which no other user has there.
+    """
+    if named := os.environ.get(SETTING):
+        return Path(named).absolute()
+    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        return Path("/tmp/stockstream")
+    cache = os.environ.get("XDG_CACHE_HOME") or ""
+    if cache.startswith("/"):  # the specification ignores a relative path
+        return Path(cache) / "stockstream"
+    home = Path(os.path.expanduser("~"))  # noqa: PTH111 (which raises nothing without a home)
+    return home / ".cache/stockstream" if home.is_absolute() else None
+
+
+def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -> None:
+    """Create the views of the files that `only` names; None: all views and the macros of the indicators.
+
+    The variables of `variables.empty_variables` must be set.
+    """
+    files = [load(name) for name in (views() if only is None else only)]
+    scalars = "".join(load(name).text for name in rules())
+    con.execute(scalars + "".join(file.text + file.comments for file in files))
+    for name in macros() if only is None else ():
+        con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
+
+
+@cache
+def _checksum() -> str:
+    """Return the checksum of what the catalogue file is made of."""
+    digest = hashlib.sha256(f"{FORMAT} {duckdb.__version__}".encode())
+    for folder in ("rules", "views", "indicators"):
+        for path in sorted((HOME / folder).rglob("*.sql")):
+            digest.update(f"\0{path.relative_to(HOME)}\0".encode() + path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def _copied(path: Path) -> DuckDBPyConnection | None:
+    """Return a connection with the objects of a file; None if there is no such file, or it cannot be used."""
+    if not _is_trusted(path):
+        return None
+    con = duckdb.connect(config=CONFIG)
+    try:
+        con.execute(copy_statements(path))
+    except duckdb.Error:  # a damaged file, or one on a file system without locks
+        con.close()
+        return None
+    return con
+
+
+def _is_trusted(path: Path) -> bool:
+    """Return whether a file exists, and no other user but root can have written it."""
+    try:
+        stat = path.stat()
+    except OSError:
+        return False
+    return not hasattr(os, "geteuid") or stat.st_uid in (os.geteuid(), 0)
+
+
+def _made(path: Path) -> bool:
+    """Make the catalogue file under another name, and rename it; return whether that succeeded."""
+    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # In DuckDB's older formats, whether a CTE is materialized is lost.
+        with duckdb.connect(str(part), config={**CONFIG, "storage_compatibility_version": "latest"}) as con:
+            con.execute(f"SET VARIABLE sql_home = {quoted(str(HOME))}")
+            con.execute(empty_variables())
+            create_objects(con)
+            con.execute("CHECKPOINT")
+        part.replace(path)
+        _delete_unused(path)
+    except (OSError, duckdb.Error) as error:  # a full disk is an error of either kind
+        if os.environ.get(SETTING):
+            reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
+            message = f"{SETTING}={path.parent} cannot be used: {reason}: each connection takes longer to open"
+            warnings.warn(message, CacheWarning, stacklevel=6)
+        return False
+    finally:
+        for left in (part, part.with_name(f"{part.name}.wal")):
+            with suppress(OSError):
+                left.unlink(missing_ok=True)
+    return True
+
+
+def _delete_unused(path: Path) -> None:
+    """Delete old files of other versions, and of processes that were killed."""
+    for other in (*path.parent.glob(f"{_PREFIX}*.duckdb"), *path.parent.glob(f".{_PREFIX}*.part*")):
+        with suppress(OSError):
+            if other != path and time.time() - other.stat().st_mtime > UNUSED:
+                other.unlink()
