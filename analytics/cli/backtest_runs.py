@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from stockstream.analytics.backtest.engine import StrategyError
 from stockstream.analytics.backtest.model import Result
 from stockstream.analytics.backtest.report import figure_text, to_json, write_result
-from stockstream.analytics.backtest.runs import Run, backtest, make_strategy, verify, write_pyfolio
+from stockstream.analytics.backtest.runs import Outcome, Run, backtest, make_strategy, verify, write_pyfolio
 from stockstream.analytics.backtest.stats import GROUPS, cautions
 from stockstream.analytics.cli.options import progress
 from stockstream.analytics.cli.screen import Screen
-from stockstream.sql.errors import StockStreamError
+from stockstream.sql.errors import ExitCode, StockStreamError
 
 WIDE = 160
 """Width of the output in characters if standard output is not a terminal."""
@@ -25,6 +26,12 @@ SHOWN = 10
 
 class LooksAhead(StockStreamError):
     """A strategy's decisions depend on later bars."""
+
+
+class NotProved(StockStreamError):
+    """The check for look-ahead cannot say whether a strategy looks ahead."""
+
+    exit_code = ExitCode.NOT_CHECKED
 
 
 def run_once(run: Run, folder: Path, export: bool, as_json: bool) -> None:
@@ -82,25 +89,32 @@ def _print_result(result: Result) -> None:
         out.print(f"and {len(result.notes) - SHOWN} more notes: result.json has all of them")
 
 
-def print_verdict(run: Run, as_json: bool) -> None:
+def print_verdict(run: Run, as_json: bool, jobs: int | None = None) -> None:
     """Check a strategy for look-ahead; print the result.
 
     Raises:
         LooksAhead: a decision depends on later bars.
+        NotProved: the check cannot say.
     """
     with progress("runs") as report:
-        verdict = verify(lambda: make_strategy(run.strategy, run.combinations[0]), on_run=report, **run.settings)
+        verdict = verify(run.factory, params=run.combinations[0], jobs=jobs, on_run=report, **run.settings)
     name, days = run.strategy.__name__, [str(day) for day in verdict.days]
     if as_json:
-        fields = {"decisions": verdict.decisions, "changed_after": days, "difference": verdict.difference}
-        print(json.dumps({"strategy": name, **fields}, indent=2))
-    if verdict.difference is not None:
+        print(json.dumps({"strategy": name, **asdict(verdict), "days": days}, indent=2))
+    if verdict.outcome is Outcome.looks_ahead:
         raise LooksAhead(f"{name} looks ahead: {verdict.difference}")
+    if verdict.outcome is Outcome.not_proved:
+        raise NotProved(f"{name}: not proved: {verdict.doubt}")
     if not as_json:
-        screen().print(
-            f"{name}: all {verdict.decisions:,} decisions stay the same when later bars change"
-            f" (after {', '.join(days)})"
+        out = screen()
+        out.print(
+            f"{name}: no look-ahead found. Its {verdict.decisions:,} decisions are the same in lakes that end on"
+            f" {len(days)} days between {days[0]} and {days[-1]}; it took {verdict.checked:,} of them on these days."
         )
+        ratio = f"{verdict.seconds / verdict.backtest_seconds:.1f}"
+        out.print(f"{verdict.seconds:.1f} CPU s, {ratio} times those of the backtest. What the check cannot see:")
+        for text in verdict.unseen:
+            out.print(f"- {text}")
 
 
 def params_text(params: Mapping[str, Any]) -> str:

@@ -15,7 +15,7 @@ import polars as pl
 from backtesting.test import GOOG
 
 from stockstream import analytics
-from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
+from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest, verify
 from stockstream.analytics.backtest.engine import run
 from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
@@ -43,6 +43,8 @@ MAX_SECONDS_OF_LAKE = 4.5
 MAX_RATIO_TO_VECTORBT = 1.3
 """Due once indicators are compiled."""
 MAX_MEGABYTES = 450
+MAX_CHECK = 20
+"""Maximum CPU time of the check for look-ahead, in runs of the backtest."""
 
 
 PEAK = """
@@ -75,6 +77,19 @@ class Busy(Idle):
         return Action.sell(1) if symbol in portfolio.positions else Action.buy(1)
 
 
+class Queried(Strategy):
+    """Trades on a query of its own, which the check for look-ahead executes on each copy of the lake."""
+
+    query = "SELECT symbol, date, lag(close, 20) OVER (PARTITION BY symbol ORDER BY date) AS before FROM bars_adjusted"
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        if data.before is None:
+            return None
+        if data.adjusted_close > 1.1 * data.before and symbol not in portfolio.positions:
+            return Action.buy(1)
+        return Action.close() if data.adjusted_close < data.before and symbol in portfolio.positions else None
+
+
 def measure(quick: bool) -> Iterator[Figure]:
     symbols, runs = (20, 1) if quick else (500, 5)
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as temporary:
@@ -91,6 +106,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         yield from _goog(folder, 3 * runs)
         yield from _many(folder, quick)
         yield from _memory(folder, quick)
+        yield from _verified(folder, quick)
 
 
 def crossed(lake: str, bars: Path, capital: float, strategy: type[Strategy] = Crossover) -> float:
@@ -192,6 +208,15 @@ def _share(search: Spent, alone: Spent, runs: int) -> tuple[float, str]:
 
 def _alone(lake: str) -> None:
     backtest(MovingAverageCrossover(), lake)
+
+
+def _verified(folder: Path, quick: bool) -> Iterator[Figure]:
+    """Compare the check for look-ahead with the backtest itself, for rows of indicators and for rows of a query."""
+    lake = _lake(folder / "lake", 20 if quick else 500, sessions(400 if quick else 2520))
+    for title, strategy in (("indicators", MovingAverageCrossover), ("a query", Queried)):
+        alone = spent(lambda strategy=strategy: backtest(strategy(), lake))
+        check = spent(lambda strategy=strategy: verify(strategy, lake))
+        yield Figure(f"no look-ahead, {title} / one run", check.cpu / alone.cpu, "x CPU", MAX_CHECK)
 
 
 def _memory(folder: Path, quick: bool) -> Iterator[Figure]:

@@ -1,8 +1,20 @@
 """The bars of a run: one SQL query on the lake, streamed session by session."""
 
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, benchmark_closes
-from stockstream.analytics.backtest.feed.blocks import PRICES, Block, Feed, Unit
+from stockstream.analytics.backtest.feed.arrow import numbers
+from stockstream.analytics.backtest.feed.blocks import PRICES, Block, Feed, Rows, Unit
 from stockstream.analytics.backtest.feed.source import open_feed
 from stockstream.analytics.backtest.feed.units import units_of
 
-__all__ = ["PRICES", "SOURCE", "Block", "Feed", "Unit", "benchmark_closes", "open_feed", "units_of"]
+__all__ = [
+    "PRICES",
+    "SOURCE",
+    "Block",
+    "Feed",
+    "Rows",
+    "Unit",
+    "benchmark_closes",
+    "numbers",
+    "open_feed",
+    "units_of",
+]

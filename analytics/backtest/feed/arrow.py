@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -39,3 +41,23 @@ def read(path: Path) -> Iterator[pa.RecordBatch]:
     if path.stat().st_size:
         with pa.OSFile(str(path), "rb") as file:
             yield from pa.ipc.open_stream(file)
+
+
+def write_split(rows: Iterable[pa.RecordBatch], days: Sequence[int], paths: Sequence[Path]) -> None:
+    """Write rows, ordered by date, to files: those up to each day (since 1970-01-01) after the one before, the rest."""
+    with ExitStack() as stack:
+        files = [stack.enter_context(pa.OSFile(str(path), "wb")) for path in paths]
+        writers: dict[int, Any] = {}
+        for batch in rows:
+            bounds = [0, *np.searchsorted(numbers(batch, "date"), days, side="right").tolist(), len(batch)]
+            for number, (first, last) in enumerate(pairwise(bounds)):
+                if last > first:
+                    if number not in writers:
+                        writers[number] = stack.enter_context(pa.ipc.new_stream(files[number], batch.schema))
+                    writers[number].write_batch(batch.slice(first, last - first))
+
+
+def read_all(paths: Iterable[Path]) -> Iterator[pa.RecordBatch]:
+    """Yield the batches of several files of `write_split`."""
+    for path in paths:
+        yield from read(path)

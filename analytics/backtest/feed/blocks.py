@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
+from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, read_all, write, write_split
 from stockstream.sql.errors import UsageError
 
 if TYPE_CHECKING:
@@ -107,6 +107,16 @@ class Feed:
         """Write the rows to a file, and return a feed that reads them from it; other processes can share it."""
         write(self.rows(), path)
         return replace(self, rows=partial(read, path), calendar=partial(tuple, self.calendar()))
+
+    def save_until(self, days: Sequence[date], folder: Path) -> list[Path]:
+        """Write the rows to files: those up to each of some days, in order and after the day before, then the rest."""
+        paths = [folder / f"rows-{number}.arrow" for number in range(len(days) + 1)]
+        write_split(self.rows(), [_day(day) for day in days], paths)
+        return paths
+
+    def read_from(self, paths: Sequence[Path]) -> Feed:
+        """Return a feed of the same columns that reads files of `save_until`."""
+        return replace(self, rows=partial(read_all, paths))
 
 
 class Block:

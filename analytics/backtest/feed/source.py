@@ -37,6 +37,7 @@ def open_feed(
     src: str = SOURCE,
     sql_path: Sequence[str | Path] = (),
     with_units: bool = False,
+    universe: int | None = None,
 ) -> Feed:
     """Return the feed of a run. Each row's values depend only on bars up to its own day.
 
@@ -51,6 +52,8 @@ def open_feed(
             the columns dividend and split_ratio are optional.
         sql_path: folders with further indicators.
         with_units: also measure the units of indicators that the run does not need.
+        universe: number of symbols of the run on a whole lake of which `con` has the beginning: it decides how the
+            indicators are computed, and a query need not match a bar yet.
 
     Raises:
         UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
@@ -71,7 +74,7 @@ def open_feed(
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
-    if sql is not None:
+    if sql is not None and universe is None:
         require_match(con, sql, setup, inventory.table, inventory.symbols)
     derived_names = derived.names(names, aliases)
     parts = _parts(inventory, CELLS // (len(names) + derived.cells + len(conditions.names)))
@@ -79,7 +82,7 @@ def open_feed(
     units = units_of(con, requests) if is_scaled or with_units else {}
     factors = FACTORS if derived and is_scaled else ()
     texts = [
-        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors)
+        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, universe)
         for part in parts
     ]
     if sql is not None:
@@ -147,6 +150,7 @@ def _query(
     shape: Shape,
     symbols: Sequence[str] | None,
     factors: Sequence[str],
+    universe: int | None,
 ) -> str:
     """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
 
@@ -166,7 +170,7 @@ def _query(
     keep = [*price_columns.values(), *extra, *shares]
     if requests:
         # Decided by the number of all symbols, so that every group of symbols is computed the same way.
-        stream = len(inventory.symbols) > FEW
+        stream = (universe or len(inventory.symbols)) > FEW
         text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape)
     else:
         where = is_one_of(symbols)

@@ -4,7 +4,7 @@ from stockstream.analytics.backtest.runs.export import PyfolioFrames, pyfolio_fr
 from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
 from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, param_columns, search
 from stockstream.analytics.backtest.runs.load import Run, find_strategy, make_strategy, read_run
-from stockstream.analytics.backtest.runs.lookahead import CUTS, Verdict, verify
+from stockstream.analytics.backtest.runs.lookahead import Outcome, Verdict, verify
 from stockstream.analytics.backtest.runs.parameters import parameter_grid, parameter_space
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Ranking
 from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
@@ -14,13 +14,13 @@ from stockstream.analytics.backtest.runs.sleeves import Blend, blend
 from stockstream.analytics.backtest.stats import monte_carlo
 
 __all__ = [
-    "CUTS",
     "LUCK",
     "RUNS",
     "Blend",
     "Constraint",
     "Method",
     "Objective",
+    "Outcome",
     "PyfolioFrames",
     "Ranking",
     "Run",

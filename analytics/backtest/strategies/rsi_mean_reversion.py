@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import date
 
 from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strategy, percent_of_equity
@@ -11,8 +10,8 @@ from stockstream.analytics.backtest.model import Action, Data, Portfolio, Strate
 class RSIMeanReversion(Strategy):
     """Buys when the RSI of `n` bars is below `oversold`, and sells when it is above `overbought`.
 
-    Each symbol gets an equal share of `percent` of the equity. `stop_loss` is the distance of the stop below the close,
-    in per cent (0 for none).
+    Each symbol that has traded so far gets an equal share of `percent` of the equity. `stop_loss` is the distance of
+    the stop below the close, in per cent (0 for none).
     """
 
     def __init__(
@@ -22,10 +21,6 @@ class RSIMeanReversion(Strategy):
         self.columns = [f"rsi({n})"]
         self._rsi = f"rsi_{n}"
 
-    def on_start(self, symbols: Sequence[str], portfolio: Portfolio) -> None:
-        """Divide the equity among the symbols."""
-        self._share = self.percent / len(symbols)
-
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
         """Buy an oversold symbol, sell an overbought one."""
         rsi = data[self._rsi]
@@ -33,7 +28,7 @@ class RSIMeanReversion(Strategy):
             return None
         if rsi < self.oversold and symbol not in portfolio.positions:
             stop = portfolio.price(symbol) * (1 - self.stop_loss / 100) if self.stop_loss else None
-            quantity = percent_of_equity(portfolio, symbol, self._share)
+            quantity = percent_of_equity(portfolio, symbol, self.percent / len(portfolio.prices))
             return Action.buy(quantity, stop_loss=stop) if quantity else None
         if rsi > self.overbought and symbol in portfolio.positions:
             return Action.close()

@@ -163,13 +163,18 @@ def backtest_command(
     seed: Annotated[int, typer.Option(min=0, help="Seed of --method random, bayesian.", rich_help_panel="Runs")] = 1,
     jobs: Annotated[
         int | None,
-        typer.Option(min=1, help="Processes for many runs.", show_default="one per core", rich_help_panel="Runs"),
+        typer.Option(
+            min=1,
+            help="Processes for many runs, and for the check.",
+            show_default="one per core",
+            rich_help_panel="Runs",
+        ),
     ] = None,
     verify_no_lookahead: Annotated[
         bool,
         typer.Option(
             "--verify-no-lookahead",
-            help="Change the bars after some days, and check that the decisions before them stay the same.",
+            help="Check that the decisions are the same in lakes that end on the day of a decision.",
             rich_help_panel="Runs",
         ),
     ] = False,
@@ -202,7 +207,7 @@ def backtest_command(
     options = backtest_searches.Options(rank, where, method, runs, seed, jobs)
     folder = output or Path("backtests") / run.strategy.__name__
     if verify_no_lookahead:
-        backtest_runs.print_verdict(run, as_json)
+        backtest_runs.print_verdict(run, as_json, jobs)
     elif walk_forward is not None:
         backtest_searches.run_walk_forward(run, walk_forward, options, folder, as_json)
     elif method != "grid" or len(run.combinations) > 1:

@@ -32,7 +32,7 @@ MAY_IMPORT = {
 
 def imports(package: str) -> Iterator[tuple[str, str]]:
     """Yield the imports from other packages of the backtester: the importing module, the imported one."""
-    paths = [ROOT / "__init__.py"] if package == FACADE else sorted((ROOT / package).glob("*.py"))
+    paths = [ROOT / "__init__.py"] if package == FACADE else sorted((ROOT / package).rglob("*.py"))
     for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
