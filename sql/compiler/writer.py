@@ -28,7 +28,12 @@ def query(
     symbol reaches the scan. Rows that fail one condition of `filters_of` are left out of all columns, so for symbols
     with such rows use `by_macros`.
     """
-    return _query(tuple(requests), src, tuple(keep), longest, where)
+    text = _query(tuple(requests), _SRC, tuple(keep), longest, _WHERE)
+    return text.replace(_SRC, src).replace(_WHERE, where)
+
+
+_SRC, _WHERE = "⟦src⟧", "⟦where⟧"
+"""Stand for the table and the condition: the same indicators of another table are not compiled again."""
 
 
 @lru_cache(256)
@@ -101,11 +106,16 @@ def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | N
 
 def columns_of(requests: Sequence[Request]) -> set[str]:
     """Return the columns of `src` that the requests read besides symbol and date."""
-    columns = set()
+    columns: set[str] = set()
     for request in requests:
         texts = [text for name, text in request.arguments if name in request.indicator.values]
         fixed = [name for name in request.indicator.header.columns if name not in request.indicator.values]
-        for text in (*texts, *fixed):
-            expression = sqlglot.parse_one(text, dialect="duckdb")
-            columns |= {column.name for column in expression.find_all(sqlglot.exp.Column)}
+        columns.update(*map(_columns_in, (*texts, *fixed)))
     return columns
+
+
+@lru_cache(1024)
+def _columns_in(text: str) -> frozenset[str]:
+    """Return the columns in an SQL expression."""
+    expression = sqlglot.parse_one(text, dialect="duckdb")
+    return frozenset(column.name for column in expression.find_all(sqlglot.exp.Column))

@@ -14,29 +14,27 @@ PRICES = (
     "limit", "stop", "trail", "trail_percent", "stop_loss", "take_profit", "exit_trail", "exit_trail_percent",
 )  # fmt: skip
 
-TARGETS = (Verb.target, Verb.target_value, Verb.target_percent)
-
 
 class OrderError(Exception):
     """An action is not a valid order."""
 
 
 def order_of(action: Action, symbol: str, id: int, day: date) -> Order:
-    """Return the order of an action that was decided after the close of a session.
+    """Return the order of an action, an order or a target, that was decided after the close of a session.
 
     Raises:
         OrderError: a number is not finite, or a price is not above 0.
     """
-    check(action, symbol)
+    _check_quantity(action, symbol)
+    is_target = action.verb is not Verb.order
     if _is_plain(action):  # most orders: the general way takes several times as long
-        quantity, is_target = plain(action.quantity), action.verb in TARGETS
         return Order(
-            id, symbol, quantity, day, day=action.day, is_target=is_target, reduce_only=action.reduce_only,
-            oco=action.oco, tag=action.tag,
+            id, symbol, plain(action.quantity), day, None, None, None, False, None, None, action.day, is_target, None,
+            False, action.reduce_only, action.oco, action.tag,
         )  # fmt: skip
+    _check_prices(action, symbol)
     trail, trail_is_share = distance(action.trail, action.trail_percent)
     exit_trail, exit_trail_is_share = distance(action.exit_trail, action.exit_trail_percent)
-    is_target = action.verb in TARGETS
     return Order(
         id, symbol, plain(action.quantity), day, plain(action.limit), plain(action.stop), trail, trail_is_share,
         plain(action.stop_loss), plain(action.take_profit), action.day, is_target, exit_trail,
@@ -55,13 +53,20 @@ def check(action: Action, symbol: str) -> None:
     Raises:
         OrderError: a number is not finite, or a price is not above 0.
     """
+    _check_quantity(action, symbol)
+    if not _is_plain(action):
+        _check_prices(action, symbol)
+
+
+def _check_quantity(action: Action, symbol: str) -> None:
     if not is_number(action.quantity) and not (action.quantity is None and action.verb in (Verb.change, Verb.exits)):
         raise OrderError(f"an order for {action.quantity!r} shares of {symbol}: it must be a finite number")
-    for name in ("oco", "tag"):
-        if (text := getattr(action, name)) is not None and not isinstance(text, str):
+    for name, text in (("oco", action.oco), ("tag", action.tag)):
+        if text is not None and not isinstance(text, str):
             raise OrderError(f"an order for {symbol} with {name}={text!r}: it must be a text")
-    if _is_plain(action):
-        return
+
+
+def _check_prices(action: Action, symbol: str) -> None:
     for name in PRICES:
         price = getattr(action, name)
         if price is not None and not (is_number(price) and price > 0):
@@ -94,10 +99,9 @@ def plain(value: Any) -> Any:
 
 def is_number(value: object) -> bool:
     """Return whether a value is a finite number."""
-    # The plain types come first, because the check against the abstract class Real is slow.
-    if isinstance(value, (float, int, Real)):
-        return not isinstance(value, bool) and math.isfinite(value)
-    return False
+    if type(value) is float or type(value) is int:  # the check against the abstract class Real is slow
+        return math.isfinite(value)
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def refuse_answer(answer: object, method: str) -> None:

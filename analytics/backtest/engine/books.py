@@ -58,8 +58,10 @@ class Books:
         portfolio.cash += amount
         self.bookings.append(Booking(day, symbol, kind, quantity, price, amount, len(portfolio.transactions)))
 
-    def fill(self, order: Order, quantity: float, price: float, fee: float, slippage: float, day: date) -> None:
-        """Book a fill; a fill that turns a long position short, or the reverse, closes one trade and opens another.
+    def fill(self, order: Order, quantity: float, price: float, fee: float, slippage: float, day: date) -> bool:
+        """Book a fill, and return whether it ended a position.
+
+        A fill that turns a long position short, or the reverse, closes one trade and opens another.
 
         Args:
             order: the order that filled.
@@ -75,25 +77,32 @@ class Books:
         self._commission += fee
         self._slippage += slippage
         portfolio.cash -= quantity * price + fee
-        before = portfolio.quantity(order.symbol)
-        if before * (before + quantity) < 0 and not self._is_nothing(portfolio.positions[order.symbol], quantity):
+        position = portfolio.positions.get(order.symbol)
+        if position is None:
+            self._change(order, None, quantity, price, fee, day)
+            return False
+        before = position.quantity
+        if before * (before + quantity) < 0 and not self._is_nothing(position, quantity):
             share = -before / quantity
-            self._change(order, -before, price, fee * share, day)
-            self._change(order, before + quantity, price, fee * (1 - share), day)
-        else:
-            self._change(order, quantity, price, fee, day)
+            self._change(order, position, -before, price, fee * share, day)
+            self._change(order, None, before + quantity, price, fee * (1 - share), day)
+            return True
+        return self._change(order, position, quantity, price, fee, day)
 
     @staticmethod
     def _is_nothing(position: Position, quantity: float = 0.0) -> bool:
         """Return whether a position after a fill of `quantity` more shares is a rounding error of what was traded."""
         return abs(position.quantity + quantity) <= NOTHING * max(position.bought, position.sold)
 
-    def _change(self, order: Order, quantity: float, price: float, fee: float, day: date) -> None:
+    def _change(
+        self, order: Order, position: Position | None, quantity: float, price: float, fee: float, day: date
+    ) -> bool:
+        """Add shares to a position (None: to a new one), and return whether none is left."""
         portfolio = self._portfolio
-        position = portfolio.positions.get(order.symbol)
+        adds = position is None or position.is_long == (quantity > 0)
         if position is None:
-            position = self._open(Position(order.symbol, 0, price, day, is_long=quantity > 0))
-        elif position.is_long == (quantity > 0):
+            position = self._open(Position(order.symbol, 0, price, day, quantity > 0))
+        elif adds:
             total = position.quantity + quantity
             position.entry_price = (position.entry_price * position.quantity + price * quantity) / total
         if portfolio.worth is not None:
@@ -108,8 +117,10 @@ class Books:
         else:
             position.sold -= quantity
             position.received -= quantity * price
-        if self._is_nothing(position):
-            self._close(position, day, order.reason)
+        if adds or not self._is_nothing(position):
+            return False
+        self._close(position, day, order.reason)
+        return True
 
     def _open(self, position: Position) -> Position:
         """Add a position to the portfolio, and return it."""

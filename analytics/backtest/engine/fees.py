@@ -27,6 +27,7 @@ class Fees:
         self._slippage_takes_order = slippage is not None and _takes_order("slippage", slippage, 3)
         self._commission: Callable[..., float] = commission
         self._slippage: Callable[..., float] | None = slippage
+        self.has_slippage = slippage is not None
         if callable(setup.commission):
             self._commission = partial(_checked, "commission", setup.commission)
         if callable(setup.slippage):

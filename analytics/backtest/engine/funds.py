@@ -30,7 +30,8 @@ class Funds:
         A fill that only reduces a position is allowed, unless its commission takes a cash account below zero.
         """
         portfolio, setup = self._portfolio, self._setup
-        before = portfolio.quantity(symbol)
+        position = portfolio.positions.get(symbol)
+        before = 0 if position is None else position.quantity
         after = before + quantity
         is_cash_account = setup.leverage == 1 and not self._books.shorts
         if before * quantity < 0 and before * after >= 0:

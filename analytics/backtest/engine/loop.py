@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import traceback
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import date
 from sys import getrefcount
 from typing import Any, ParamSpec
 
 from stockstream.analytics.backtest.engine.acceptance import OrderError, actions_of, refuse_answer
 from stockstream.analytics.backtest.engine.account import Account, StrategyError
+from stockstream.analytics.backtest.engine.bars import Bars
 from stockstream.analytics.backtest.engine.broker import Broker
-from stockstream.analytics.backtest.engine.matching import Prices
+from stockstream.analytics.backtest.engine.collector import unburdened_collector
 from stockstream.analytics.backtest.engine.orderbook import OnOrder
 from stockstream.analytics.backtest.engine.selection import Selection
 from stockstream.analytics.backtest.feed import Block, Feed
@@ -63,12 +64,21 @@ def run(
     for loop in loops:
         loop.attempt(loop.start)
     for block in feed.blocks(setups[0].start, setups[0].end):
-        for loop in loops:
-            loop.attempt(loop.run, block)
+        with unburdened_collector():
+            for loop in loops:
+                loop.attempt(loop.run, block)
         on_sessions(len(block.dates))
     for loop in loops:
         loop.attempt(loop.finish)
     return [loop.account for loop in loops]
+
+
+@dataclass(slots=True)
+class LastBar:
+    """The session of the last bar of the symbols that share this object: those that trade in the same sessions."""
+
+    number: int
+    day: date
 
 
 class Loop:
@@ -93,8 +103,13 @@ class Loop:
         self._loose_actions = list(reversed(feed.loose_actions))
         self.number = 0
         """Number of the session."""
-        self.last_bars: dict[str, tuple[int, date]] = {}
-        """Number and day of the session of the last bar per symbol."""
+        self.last_bars: dict[str, LastBar] = {}
+        """The session of the last bar per symbol."""
+        self._traded: Sequence[str] = ()
+        """The symbols of the last session, which share the object `_last_bar`."""
+        self._last_bar = LastBar(0, date.min)
+        self._silent: Collection[str] = self.last_bars
+        """Symbols of `last_bars` that may have had no bar in the last session."""
         self.day: date | None = None
         self._symbol: str | None = None
 
@@ -150,14 +165,15 @@ class Loop:
         strategy, view, shown, symbols = self.strategy, self._view, self._shown, block.symbols
         self._before(block, day, first, last)
         if portfolio.orders:
-            broker.trade(day, lambda symbol: _bar(block, symbol, first, last))
-        dict.update(portfolio.prices, zip(symbols[first:last], block.close[first:last], strict=True))
+            broker.execution.trade(day, Bars(block, first, last))
+        traded = symbols[first:last]
+        dict.update(portfolio.prices, zip(traded, block.close[first:last], strict=True))
         portfolio.worth = None
-        self.last_bars.update(dict.fromkeys(symbols[first:last], (self.number, day)))
+        self._note_last_bars(traded, day)
         if block.shares is not None:
-            broker.shares.update(zip(symbols[first:last], block.shares[first:last], strict=True))
+            broker.shares.update(zip(traded, block.shares[first:last], strict=True))
         if broker.delisted:
-            broker.relist(symbols[first:last])
+            broker.relist(traded)
         row, on_data = first, strategy.on_data
         references = getrefcount(view)
         try:
@@ -181,6 +197,15 @@ class Loop:
             broker.call_margin(day)
         self.account.record(day)
 
+    def _note_last_bars(self, traded: Sequence[str], day: date) -> None:
+        """Note that these symbols have a bar in this session."""
+        if traded == self._traded:  # as in most sessions, unless a symbol has a gap
+            self._last_bar.number, self._last_bar.day = self.number, day
+            return
+        self._traded, self._last_bar = traded, LastBar(self.number, day)
+        self.last_bars.update(dict.fromkeys(traded, self._last_bar))
+        self._silent = self.last_bars.keys() - traded
+
     def _before(self, block: Block, day: date, first: int, last: int) -> None:
         """Apply accrued costs, delistings, splits and dividends, before the session opens."""
         broker, setup = self.account.broker, self.setup
@@ -194,7 +219,8 @@ class Loop:
         while self._loose_actions and self._loose_actions[-1].date <= day:
             _, symbol, dividend, ratio = self._loose_actions.pop()
             self._act(symbol, dividend, ratio, day)
-        self._delist(day)
+        if self._delistings or self._silent:
+            self._delist(day)
         actions, values = block.actions, block.prices
         for row in actions[bisect_left(actions, first) : bisect_left(actions, last)] if actions else ():
             self._act(block.symbols[row], float(values["dividend"][row]), float(values["split_ratio"][row]), day)
@@ -210,7 +236,8 @@ class Loop:
         """Move what the account has in the next symbol whose code has changed to its new code."""
         _, symbol, new = self._renames.pop()
         if symbol in self.last_bars and self.account.broker.rename(symbol, new, day):
-            self.last_bars[new] = self.last_bars[symbol]
+            self.last_bars[new] = replace(self.last_bars[symbol])
+            self._traded, self._silent = (), self.last_bars
 
     def _delist(self, day: date) -> None:
         """Delist the symbols that have left the lists of companies, or have had no bar for too long.
@@ -220,13 +247,13 @@ class Loop:
         account, latest = self.account, self.number - 1 - self.setup.delist_after
         while self._delistings and self._delistings[-1][0] < day:
             left_on, symbol = self._delistings.pop()
-            _, last_bar = self.last_bars.get(symbol, (0, left_on))
+            last_bar = self.last_bars[symbol].day if symbol in self.last_bars else left_on
             if last_bar <= left_on:
                 account.broker.delist(symbol, last_bar, day)
-        watched = {*account.portfolio.positions, *[order.symbol for order in account.portfolio.orders]}
-        last_bars = self.last_bars
-        for symbol in sorted([symbol for symbol in watched if last_bars[symbol][0] <= latest]):
-            account.broker.delist(symbol, last_bars[symbol][1], day)
+        overdue = [symbol for symbol in self._silent if self.last_bars[symbol].number <= latest]
+        for symbol in sorted(overdue):
+            if account.portfolio.quantity(symbol) or account.portfolio.open_orders(symbol):
+                account.broker.delist(symbol, self.last_bars[symbol].day, day)
 
     def _decide(self, actions: Action | Iterable[Action], day: date, symbol: str | None) -> None:
         self._symbol = symbol
@@ -244,7 +271,7 @@ class Loop:
             ended = {name for left_on, name in self._delistings if self.setup.end is None or left_on < self.setup.end}
             silent = {name for name, count in self._feed.silent.items() if count >= self.setup.delist_after}
             for symbol in sorted((ended | silent) & self.account.portfolio.positions.keys()):
-                broker.delist(symbol, self.last_bars[symbol][1], day)
+                broker.delist(symbol, self.last_bars[symbol].day, day)
             if self.setup.at_end == "close":
                 broker.liquidate(day, "end of run")
             self.account.record(day)
@@ -270,19 +297,3 @@ class Loop:
         hook, (last, line) = frames[calls[0]][0].f_code, frames[calls[-1]]
         place = f"{last.f_code.co_filename}, line {line}"
         return StrategyError(f"{name}.{hook.co_name} failed{where}: {type(error).__name__}: {error} ({place})")
-
-
-def _bar(block: Block, symbol: str, first: int, last: int) -> Prices | None:
-    row = bisect_left(block.symbols, symbol, first, last)
-    if row == last or block.symbols[row] != symbol:
-        return None
-    prices = block.prices
-    volume = prices["volume"].item(row)
-    return Prices(
-        prices["open"].item(row),
-        prices["high"].item(row),
-        prices["low"].item(row),
-        block.close[row],
-        None if math.isnan(volume) else volume,
-        1.0 if block.shares is None else block.shares[row],
-    )

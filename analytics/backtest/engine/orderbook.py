@@ -24,8 +24,6 @@ class OrderBook:
         """All orders of the run, in the order of their ids."""
         self.ids = 0
         """The id of the last order."""
-        self.bound: set[str] = set()
-        """Symbols that have had an order which ends with the position."""
 
     def next_id(self) -> int:
         """Return the id of a new order: 1, 2, …"""
@@ -34,10 +32,8 @@ class OrderBook:
 
     def open(self, order: Order) -> None:
         """Add an order to the open ones and to the log."""
-        self._portfolio.orders.append(order)
+        self._portfolio.orders.add(order)
         self.log.append(order)
-        if order.reduce_only:
-            self.bound.add(order.symbol)
 
     def reject(self, order: Order, reason: str, day: date) -> None:
         """Log an order that was never open."""
@@ -59,25 +55,14 @@ class OrderBook:
         for order in orders:
             self.end(order, Status.cancelled, reason, day)
         if orders:
-            self.remove_ended()
-
-    def rename(self, symbol: str, new: str) -> None:
-        """Move the open orders of a symbol to its new code."""
-        for order in self._portfolio.open_orders(symbol):
-            order.symbol = new
-        if symbol in self.bound:
-            self.bound.add(new)
-
-    def remove_ended(self) -> None:
-        """Remove the orders that are no longer open from the open ones."""
-        self._portfolio.orders = [order for order in self._portfolio.orders if order.status is Status.open]
+            self._portfolio.orders.remove_ended()
 
     def expire(self, day: date) -> None:
         """End the orders that are valid for this session only, and remove all that have ended."""
         for order in self._portfolio.orders:
             if order.day and order.status is Status.open:
                 self.end(order, Status.expired, "valid for one session", day)
-        self.remove_ended()
+        self._portfolio.orders.remove_ended()
 
     def of(self, order: int | str | None, symbol: str) -> list[Order]:
         """Return the open order with an id, or those of a symbol with a tag (None: all of the symbol)."""
@@ -124,7 +109,6 @@ class OrderBook:
         for order in self._portfolio.open_orders(symbol):
             if order.quantity * shares < 0 and (order.limit is not None or self._waits_for_stop(order)):
                 order.reduce_only = True
-                self.bound.add(symbol)
             else:
                 others.append(order)
         return others
@@ -135,10 +119,9 @@ class OrderBook:
 
     def end_with_position(self, symbol: str, day: date) -> None:
         """Cancel the orders that must not reduce the next position in a symbol, after a position was closed."""
-        if symbol in self.bound:
-            for order in self._portfolio.orders:
-                if order.symbol == symbol and order.reduce_only and order.status is Status.open:
-                    self.end(order, Status.cancelled, "the position is closed", day)
+        for order in self._portfolio.open_orders(symbol):
+            if order.reduce_only and order.status is Status.open:
+                self.end(order, Status.cancelled, "the position is closed", day)
 
     def exits(self, entry: Order, quantity: float, price: float, day: date) -> list[Order]:
         """Return the new exits for shares that a bracket order has just filled; a fill of one reduces the other.
@@ -153,7 +136,8 @@ class OrderBook:
         """
         if entry.stop_loss is None and entry.take_profit is None and entry.exit_trail is None:
             return []
-        existing = [one for one in self._portfolio.orders if one.parent == entry.id and one.status is Status.open]
+        orders = self._portfolio.open_orders(entry.symbol)
+        existing = [one for one in orders if one.parent == entry.id and one.status is Status.open]
         for order in existing:
             order.quantity -= quantity
         if existing:

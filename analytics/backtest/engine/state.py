@@ -9,12 +9,13 @@ from typing import Any
 from stockstream.analytics.backtest.engine.account import Account
 from stockstream.analytics.backtest.engine.broker import Broker
 from stockstream.analytics.backtest.engine.ledger import Booking
-from stockstream.analytics.backtest.engine.loop import Loop
+from stockstream.analytics.backtest.engine.loop import LastBar, Loop
 from stockstream.analytics.backtest.engine.memory import restore_strategy, strategy_state
 from stockstream.analytics.backtest.engine.packing import pack, pack_all, unpack, unpack_all
 from stockstream.analytics.backtest.model import (
     ClosedPosition,
     Costs,
+    OpenOrders,
     Order,
     Portfolio,
     Position,
@@ -43,7 +44,7 @@ def state_of(loop: Loop) -> dict[str, Any]:
         "state": strategy_state(loop.strategy, loop.initial),
         "day": loop.day.isoformat() if loop.day else None,
         "number": loop.number,
-        "last_bars": {symbol: [number, day.isoformat()] for symbol, (number, day) in loop.last_bars.items()},
+        "last_bars": {symbol: [last.number, last.day.isoformat()] for symbol, last in loop.last_bars.items()},
         "portfolio": _portfolio(loop.account.portfolio),
         "broker": _broker(loop.account.broker),
         "dates": [day.isoformat() for day in loop.account.dates],
@@ -63,7 +64,8 @@ def restore(loop: Loop, state: Mapping[str, Any]) -> None:
         if (saved := state["run"].get(name)) != value:
             raise UsageError(f"the state was saved with {name} {saved}, and here it is {value}")
     loop.number = state["number"]
-    loop.last_bars = {symbol: (number, date.fromisoformat(day)) for symbol, (number, day) in state["last_bars"].items()}
+    for symbol, (number, day) in state["last_bars"].items():
+        loop.last_bars[symbol] = LastBar(number, date.fromisoformat(day))
     if state["day"]:
         loop.go_on_after(date.fromisoformat(state["day"]))
     _restore_broker(loop.account.broker, state["broker"])
@@ -101,14 +103,13 @@ def _restore_portfolio(account: Account, state: Mapping[str, Any]) -> None:
         dict.__setitem__(portfolio.position_views, position.symbol, position_view(position))
     list.extend(portfolio.closed_positions, unpack_all(ClosedPosition, state["closed_positions"]))
     list.extend(portfolio.transactions, unpack_all(Transaction, state["transactions"]))
-    portfolio.orders = [log[id] for id in state["orders"]]
+    portfolio.orders = OpenOrders(log[id] for id in state["orders"])
 
 
 def _broker(broker: Broker) -> dict[str, Any]:
     return {
         "orders": pack_all(broker.orders.log),
         "ids": broker.orders.ids,
-        "bound": sorted(broker.orders.bound),
         "delisted": sorted(broker.delisted),
         "shares": dict(broker.shares),
         "shorts": broker.books.shorts,
@@ -121,7 +122,7 @@ def _broker(broker: Broker) -> dict[str, Any]:
 def _restore_broker(broker: Broker, state: Mapping[str, Any]) -> None:
     orders, books = broker.orders, broker.books
     orders.log[:] = unpack_all(Order, state["orders"])
-    orders.ids, orders.bound = state["ids"], set(state["bound"])
+    orders.ids = state["ids"]
     broker.delisted.update(state["delisted"])
     broker.shares.update(state["shares"])
     books.shorts, books.costs = state["shorts"], unpack(Costs, state["costs"])

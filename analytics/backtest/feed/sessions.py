@@ -13,10 +13,12 @@ import weakref
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
 
@@ -38,17 +40,45 @@ class Folder:
 def by_session(con: DuckDBPyConnection, queries: Sequence[str], folder: Folder) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several queries, ordered by date and symbol, in record batches.
 
-    Each query must be ordered by date and symbol, and its symbols must sort before those of the next query. `folder` is
-    where the queries read from.
+    The symbols of each query must sort before those of the next one; its rows may be in any order. `folder` is where
+    the queries read from.
     """
     if len(queries) == 1:
-        yield from con.execute(queries[0]).to_arrow_reader(BLOCK)
+        yield from _sorted(con, queries[0], BLOCK)
         return
     with tempfile.TemporaryDirectory(prefix="stockstream-") as parts:
         paths = [Path(parts) / f"{number}.arrow" for number in range(len(queries))]
         for query, path in zip(queries, paths, strict=True):
-            write(con.execute(query).to_arrow_reader(BLOCK // len(queries)), path)
+            write(_sorted(con, query, BLOCK // len(queries)), path)
         yield from _merge([read(path) for path in paths])
+
+
+def _sorted(con: DuckDBPyConnection, query: str, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a query, ordered by date and symbol, in batches of `size` rows.
+
+    They are sorted here, because that costs a fraction of ORDER BY: days and numbers of symbols fit into 16 bits.
+    """
+    if not (parts := [part for part in con.execute(query).to_arrow_reader(BLOCK) if len(part)]):
+        return
+    rows = concatenate(parts)
+    names = rows.column("symbol").dictionary_encode()
+    ranks = np.argsort(np.argsort(names.dictionary.to_pylist()))
+    order = _order(ranks[np.frombuffer(names.indices.buffers()[1], np.int32, len(names))])
+    order = order[_order(numbers(rows, "date")[order])]
+    rows = _take(rows, order)
+    for first in range(0, len(rows), size):
+        yield rows.slice(first, size)
+
+
+def _order(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the order that sorts whole numbers; equal ones keep their order."""
+    values = values - values.min()
+    # numpy sorts numbers of 16 bits by their digits, in linear time.
+    return np.argsort(values.astype(np.uint16) if values.max() < 2**16 else values, kind="stable")
+
+
+def _take(rows: pa.RecordBatch, order: NDArray[np.int64]) -> pa.RecordBatch:
+    return rows.take(pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)]))
 
 
 def _merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBatch]:
@@ -76,8 +106,7 @@ def _merge(streams: Sequence[Iterator[pa.RecordBatch]]) -> Iterator[pa.RecordBat
                 buffers[number] = rows.slice(cut)
         if ready:
             rows = concatenate(ready)
-            order = np.argsort(numbers(rows, "date"), kind="stable")
-            yield rows.take(pa.Array.from_buffers(pa.int64(), len(order), [None, pa.py_buffer(order)]))
+            yield _take(rows, _order(numbers(rows, "date")))
 
 
 def _last(rows: pa.RecordBatch) -> int:

@@ -102,7 +102,7 @@ def open_feed(
     delistings, renames = listings(con, inventory.symbols)
     credits = inventory.has_loose_actions and setup.prices == "as_traded"
     loose = loose_actions(con, setup, inventory.table, inventory.symbols) if credits else []
-    queries = [f"FROM ({text}) WHERE {in_range} ORDER BY date, symbol" for text in texts]
+    queries = [f"FROM ({text}) WHERE {in_range}" for text in texts]
     return Feed(
         rows=partial(by_session, con, queries, inventory.folder),
         names=(*[name for name in (*names, *derived_names.values()) if name not in hidden], *conditions.names),

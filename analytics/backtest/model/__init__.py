@@ -4,7 +4,7 @@ from stockstream.analytics.backtest.model.actions import Action, Verb
 from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
 from stockstream.analytics.backtest.model.optimisers import optimal_weights
-from stockstream.analytics.backtest.model.orders import Order, Status
+from stockstream.analytics.backtest.model.orders import OpenOrders, Order, Status
 from stockstream.analytics.backtest.model.portfolio import (
     ClosedPosition,
     OpenPosition,
@@ -46,6 +46,7 @@ __all__ = [
     "LedgerEntry",
     "Movement",
     "Note",
+    "OpenOrders",
     "OpenPosition",
     "Option",
     "Order",

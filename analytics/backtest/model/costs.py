@@ -41,7 +41,8 @@ class Percentage:
 
     def __call__(self, quantity: float, price: float) -> float:
         """Return the commission on a fill."""
-        return max(quantity * price * self.share, self.minimum)
+        fee = quantity * price * self.share
+        return self.minimum if self.minimum > fee else fee
 
 
 @dataclass(frozen=True)

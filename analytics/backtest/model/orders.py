@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
@@ -77,3 +78,43 @@ class Order:
         if self.stop is not None:
             return "stop" if self.limit is None else "stop-limit"
         return "market" if self.limit is None else "limit"
+
+
+class OpenOrders(list[Order]):
+    """The open orders of an account, oldest first; those of a symbol are found without a search."""
+
+    __slots__ = ("_by_symbol",)
+
+    def __init__(self, orders: Iterable[Order] = ()) -> None:
+        super().__init__()
+        self._by_symbol: dict[str, list[Order]] = {}
+        for order in orders:
+            self.add(order)
+
+    def add(self, order: Order) -> None:
+        """Append an order."""
+        self.append(order)
+        self._by_symbol.setdefault(order.symbol, []).append(order)
+
+    def of(self, symbol: str) -> list[Order]:
+        """Return the orders of a symbol, oldest first."""
+        return list(self._by_symbol.get(symbol, ()))
+
+    def rename(self, symbol: str, new: str) -> None:
+        """Move the orders of a symbol to its new code."""
+        for order in self.of(symbol):
+            order.symbol = new
+        self._by_symbol.clear()
+        for order in self:
+            self._by_symbol.setdefault(order.symbol, []).append(order)
+
+    def remove_ended(self) -> None:
+        """Remove the orders that are no longer open."""
+        ended = [order for order in self if order.status is not Status.open]
+        if len(ended) == len(self):
+            self.clear()
+            self._by_symbol.clear()
+        elif ended:
+            self[:] = [order for order in self if order.status is Status.open]
+            for order in ended:
+                self._by_symbol[order.symbol].remove(order)

@@ -7,7 +7,7 @@ from datetime import date
 from functools import partial
 from typing import NamedTuple, cast
 
-from stockstream.analytics.backtest.model.orders import Order
+from stockstream.analytics.backtest.model.orders import OpenOrders, Order
 from stockstream.analytics.backtest.model.views import ReadOnlyDict, ReadOnlyList, View, view_class
 
 
@@ -115,7 +115,7 @@ class Portfolio:
     """Open position per symbol."""
     closed_positions: list[ClosedPosition] = field(default_factory=partial(ReadOnlyList, "closed_positions"))
     transactions: list[Transaction] = field(default_factory=partial(ReadOnlyList, "transactions"))
-    orders: list[Order] = field(default_factory=list)
+    orders: OpenOrders = field(default_factory=OpenOrders)
     """Open orders, oldest first."""
     prices: dict[str, float] = field(default_factory=partial(ReadOnlyDict, "prices"))
     """Last close per symbol that has traded so far."""
@@ -142,7 +142,7 @@ class Portfolio:
 
     def open_orders(self, symbol: str) -> list[Order]:
         """Return the open orders of a symbol."""
-        return [order for order in self.orders if order.symbol == symbol]
+        return self.orders.of(symbol)
 
     @property
     def values(self) -> tuple[float, float]:
