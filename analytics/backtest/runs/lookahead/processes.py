@@ -23,6 +23,7 @@ import cloudpickle
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.errors import StockStreamError, UsageError
 from stockstream.sql.loader import load, macros, rules, views
+from stockstream.sql.session.catalogue_file import usable_file
 
 SERVER = f"from {__name__} import serve; serve()"
 IMPORTS = ("tasks", "copies")
@@ -106,6 +107,7 @@ def serve() -> None:
     """Run the requests that arrive on standard input, until it is closed."""
     for name in (*(f"{__package__}.{module}" for module in IMPORTS), *LATER):
         import_module(name)
+    usable_file()
     catalogue()
     for name in (*rules(), *views(), *macros()):
         load(name)

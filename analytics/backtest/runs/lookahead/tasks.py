@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 from duckdb import DuckDBPyConnection
@@ -29,15 +27,11 @@ from stockstream.analytics.backtest.runs.lookahead.turns import turning_days
 from stockstream.analytics.backtest.runs.single import lake_connection
 from stockstream.analytics.session import AsOf
 from stockstream.sql import session
-from stockstream.sql.catalogue import catalogue
 from stockstream.sql.errors import StockStreamError
-from stockstream.sql.loader import load, views, views_for
 from stockstream.sql.session import explained, quoted
+from stockstream.sql.session.catalogue_file import catalogue_file
 
 EPOCH = date(1970, 1, 1).toordinal()
-ENGINE_VIEWS = [f"views/{name}" for name in ("bars_as_traded", "forward_factors", "metadata", "resample", "sessions")]
-"""The views that a backtest reads itself."""
-SCALED_VIEWS = ["views/bars_adjusted", "views/bars_split_adjusted"]
 SCALES = """
 SELECT t.date, t.symbol, a.close / t.close, s.close / t.close
 FROM bars_as_traded AS t
@@ -152,6 +146,7 @@ def execute(task: Task) -> dict[str, Any]:
     confinement = None
     if task.copy_of is not None:
         readable = [*map(Path, task.sql_path), Path(".env"), *map(Path, task.rows.paths if task.rows else ())]
+        readable += filter(None, [catalogue_file()])
         code = [*([task.recipe.file.parent] if task.recipe.file else []), *importable(sys.path)]
         confinement = Confinement(task.lake, task.copy_of, task.scratch, readable, code)
         confinement.enter()
@@ -178,7 +173,7 @@ def _run(task: Task, report: Report, strategy: Strategy) -> None:
         _decide(task, report, strategy, rows.feed.read_from([*map(Path, rows.paths)]), decisions)
         return
     report.query = _in_copy(strategy.query, task)
-    with _connected(task, report.query) as con:
+    with _connected(task) as con:
         con.execute(f"SET temp_directory = {quoted(str(task.scratch / 'spill'))}")
         feed = _feed(task, con, strategy, report.query)
         report.columns, report.requested = list(feed.names), list(strategy.columns)
@@ -210,22 +205,13 @@ def _decide(task: Task, report: Report, strategy: Strategy, feed: Feed, decision
 
 
 @contextmanager
-def _connected(task: Task, query: str | None) -> Iterator[DuckDBPyConnection]:
-    """Yield a connection to the lake; to a copy, only with the views that the query needs, which saves half a run."""
+def _connected(task: Task) -> Iterator[DuckDBPyConnection]:
+    """Yield a connection to the lake or to its copy."""
     if task.copy_of is None:
         with lake_connection(None, task.lake, task.as_of) as con:
             yield con
         return
-    words = set(re.findall(r"\w+", query or ""))
-    named = [name for name in views() if words & {*load(name).header.get("makes", ()), load(name).header["name"]}]
-    only = views_for(*ENGINE_VIEWS, *(SCALED_VIEWS if task.saves_rows else ()), *named)
-    with explained(task.lake), session.connect(task.lake, only=only, verify=False) as con:
-        catalogue().install(con)
-        try:
-            if query is not None:
-                con.execute(f"SELECT * FROM ({query}) LIMIT 0")
-        except duckdb.CatalogException:  # a macro has another name than its file
-            con.execute("".join(load(name).text for name in views() if name not in only))
+    with explained(task.lake), session.connect(task.lake, verify=False) as con:
         yield con
 
 
