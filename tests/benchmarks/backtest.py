@@ -19,13 +19,14 @@ from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover,
 from stockstream.analytics.backtest.engine import run
 from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
-from stockstream.analytics.backtest.runs import search
+from stockstream.analytics.backtest.runs import Outcome, search
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from tests.analytics.backtest._crossover import COMMISSION, Crossover, DeclaredCrossover
 from tests.benchmarks import _engines
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
+from tests.benchmarks._queried import Queried
 from tests.benchmarks._synthetic import make_bars, sessions, write_history
 from tests.random_walks import random_walks
 
@@ -75,19 +76,6 @@ class Busy(Idle):
         if slow is None or data["sma_20"] < 0:
             return None
         return Action.sell(1) if symbol in portfolio.positions else Action.buy(1)
-
-
-class Queried(Strategy):
-    """Trades on a query of its own, which the check for look-ahead executes on each copy of the lake."""
-
-    query = "SELECT symbol, date, lag(close, 20) OVER (PARTITION BY symbol ORDER BY date) AS before FROM bars_adjusted"
-
-    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
-        if data.before is None:
-            return None
-        if data.adjusted_close > 1.1 * data.before and symbol not in portfolio.positions:
-            return Action.buy(1)
-        return Action.close() if data.adjusted_close < data.before and symbol in portfolio.positions else None
 
 
 def measure(quick: bool) -> Iterator[Figure]:
@@ -215,8 +203,13 @@ def _verified(folder: Path, quick: bool) -> Iterator[Figure]:
     lake = _lake(folder / "lake", 20 if quick else 500, sessions(400 if quick else 2520))
     for title, strategy in (("indicators", MovingAverageCrossover), ("a query", Queried)):
         alone = spent(lambda strategy=strategy: backtest(strategy(), lake))
-        check = spent(lambda strategy=strategy: verify(strategy, lake))
+        check = spent(partial(_cleared, strategy, lake))
         yield Figure(f"no look-ahead, {title} / one run", check.cpu / alone.cpu, "x CPU", MAX_CHECK)
+
+
+def _cleared(strategy: type[Strategy], lake: str) -> None:
+    verdict = verify(strategy, lake)
+    assert verdict.outcome is Outcome.clear, verdict
 
 
 def _memory(folder: Path, quick: bool) -> Iterator[Figure]:
