@@ -124,6 +124,11 @@ class Derived:
         """Number of values per row."""
         return self._has_listing + len(self._coarse) + sum(past.n if past.is_history else 1 for past in self._past)
 
+    @property
+    def needs_bars(self) -> bool:
+        """Whether `add_to` reads the bars, for columns of longer bars."""
+        return bool(self._coarse)
+
     def _add_coarse(self, text: str, match: re.Match[str], available: Catalogue) -> None:
         interval, inner = match["interval"].lower(), match["inner"].strip()
         requests = [] if inner in PRICES else parse([inner], available)
@@ -190,7 +195,7 @@ class Derived:
         Args:
             con: the connection, in which the bars of each interval become a temporary table.
             text: the query of the other columns.
-            bars: the view of the adjusted bars of the same symbols.
+            bars: the view of the adjusted bars of the same symbols, if there are columns of longer bars.
             units: the unit per column, if the prices of `text` are those of the day; it then has `FACTORS`, too.
         """
         scaled = units or {}

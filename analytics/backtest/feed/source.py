@@ -93,7 +93,7 @@ def open_feed(
         ]
     if derived:
         all_units = derived.units(con, units) if is_scaled else None
-        views = [adjusted_view(con, inventory.table, part) for part in parts]
+        views = [adjusted_view(con, inventory.table, part) if derived.needs_bars else "" for part in parts]
         texts = [derived.add_to(con, text, view, all_units) for text, view in zip(texts, views, strict=True)]
     by_text = aliases | derived_names
     hidden = _hidden(conditions, requests_by_text, by_text)

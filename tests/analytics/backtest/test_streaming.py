@@ -15,7 +15,7 @@ from stockstream import analytics
 from stockstream.analytics.backtest import Action, Data, MovingAverageCrossover, Portfolio, Strategy, backtest
 from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
-from tests.analytics.backtest._bars import FIRST, play, table_of
+from tests.analytics.backtest._bars import FIRST, play, table_of, trade
 
 
 class Turning(Strategy):
@@ -90,3 +90,47 @@ def test_a_feed_of_a_lake_can_be_read_twice(lake: str) -> None:
     assert once.num_rows == 60
     assert set(once["symbol"].to_pylist()) == {"AAA"}
     assert once.equals(twice)
+
+
+def test_rows_in_any_order_are_decided_by_day_and_then_by_symbol() -> None:
+    """Also symbols beyond ASCII, and days that are further apart than numbers of 16 bits."""
+    days = [date(1800, 1, 1), date(1990, 5, 1), date(1990, 5, 2), date(2200, 1, 1)]
+    symbols = ["AA", "B", "a", "Ä", "日", "𝔸"]
+    rows = [(symbol, day, 9.0, 9.0, 9.0, 9.0, 1.0, 0.0, 1.0) for symbol in symbols for day in days]
+    seen: list[tuple[date, str]] = []
+
+    class Noting(Strategy):
+        def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+            seen.append((date, symbol))
+
+    play(Noting(), table_of([*rows[1::2], *reversed(rows[::2])]))
+    assert seen == [(day, symbol) for day in days for symbol in symbols]
+
+
+def test_the_collector_is_left_as_it_was() -> None:
+    """It passes over what exists before a block of sessions; objects that the process has frozen stay frozen."""
+    counts: list[int] = []
+
+    class Counting(Strategy):
+        def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+            counts.append(gc.get_freeze_count())
+
+    bars = "1 10 10 10 10 1000"
+    play(Counting(), bars)
+    assert (counts[0] > 0, gc.get_freeze_count()) == (True, 0)
+    gc.freeze()
+    try:
+        before = gc.get_freeze_count()
+        play(Counting(), bars)
+        assert 0 < gc.get_freeze_count() <= counts[1] <= before, "nothing is frozen besides, and nothing is thawed"
+    finally:
+        gc.unfreeze()
+
+
+def test_a_run_with_an_error_leaves_the_collector_as_it_was() -> None:
+    class Failing(Strategy):
+        def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+            raise ValueError
+
+    assert trade(Failing(), "1 10 10 10 10 1000").error is not None
+    assert gc.get_freeze_count() == 0
