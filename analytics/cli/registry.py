@@ -109,36 +109,33 @@ def _conflict(name: str, panel: Panel, place: int) -> ValueError:
     return ValueError(f"{name}: another command has this name, or place {place} in the panel {panel.value}")
 
 
+class _CommandsByName(dict[str, Any]):
+    """All commands by name, in the order of the help; the module of a command is imported when `get` returns it."""
+
+    def __init__(self) -> None:
+        super().__init__(dict.fromkeys(entry.name for entry in entries()))
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """Return a command by its name."""
+        if name in self and self[name] is None:
+            self[name] = _loaded(next(entry for entry in entries() if entry.name == name))
+        return super().get(name, default)
+
+
 class Commands(TyperGroup):
     """The group of all commands, which imports the module of a command when that command is asked for."""
 
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = _CommandsByName()
+
     def list_commands(self, ctx: Any) -> list[str]:
         """Return the names of the commands, as the help lists them."""
-        return [entry.name for entry in entries()]
-
-    def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """Return a command by its name; None if there is none."""
-        if cmd_name not in self.commands:
-            entry = next((entry for entry in entries() if entry.name == cmd_name), None)
-            if entry is None:
-                return None
-            self.commands[cmd_name] = _loaded(entry)
-        return self.commands[cmd_name]
+        return list(self.commands)
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the options before the command."""
         return super().parse_args(ctx, _with_plain_values(self.get_params(ctx), args))
-
-    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
-        """Return the command of the command line; for an unknown name the message suggests the most similar one."""
-        try:
-            return self._click_resolve_command(ctx, args)
-        except typer.BadParameter:
-            raise
-        except Exception as error:
-            if hasattr(error, "message") and args:
-                error.message = error.message.rstrip(".") + _suggestion(args[0], self.list_commands(ctx))
-            raise
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help without importing the commands, and without rich, which takes as long as all else."""
@@ -148,10 +145,6 @@ class Commands(TyperGroup):
             boxes.append(Box(panel.value, [(entry.name, entry.help) for entry in entries() if entry.panel is panel]))
         usage = " ".join([ctx.command_path, *self.collect_usage_pieces(ctx)])
         formatter.write(help_page(usage, self.help or "", boxes, self.epilog or ""))
-
-
-def _suggestion(name: str, names: Sequence[str]) -> str:
-    return did_you_mean(name, names).replace("; did", ". Did")
 
 
 def _loaded(entry: Entry) -> Any:
