@@ -151,6 +151,62 @@ addEventListener("load", () => setTimeout(() => {
 </script>"""
 
 
+TOUCH = """<script>
+addEventListener("load", () => setTimeout(() => {
+  const holder = document.getElementById("walk-equity");
+  const over = holder.querySelector(".u-over");
+  const { left, width, top } = over.getBoundingClientRect();
+  const touch = (kind, ...parts) => {
+    const touches = parts.map((part, identifier) =>
+      new Touch({ identifier, target: over, clientX: left + part * width, clientY: top + 20 }));
+    return over.dispatchEvent(new TouchEvent(kind, { touches, bubbles: true, cancelable: true }));
+  };
+  const press = (key) => {
+    for (let i = 0; i < 12; i++) holder.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey: true, cancelable: true }));
+  };
+  const wait = () => new Promise((done) => setTimeout(done, 100));
+  const shown = async () => {
+    const ends = [];
+    for (const key of ["ArrowLeft", "ArrowRight"]) {
+      press(key);
+      await wait();
+      ends.push(holder.querySelector(".u-legend .u-value").textContent);
+    }
+    return ends.join("/");
+  };
+  const moves = async (from, to) => {
+    touch("touchstart", ...from);
+    const isScrolled = touch("touchmove", ...to);
+    touch("touchend");
+    await wait();
+    return isScrolled;
+  };
+  (async () => {
+    const seen = [];
+    seen.push(await moves([0.5], [0.25]), holder.querySelector(".u-legend .u-value").textContent, await shown());
+    seen.push(await moves([0.4, 0.6], [0.3, 0.7]), await shown());
+    seen.push(await moves([0.5], [0.3]), await shown());
+    seen.push(await moves([0.5], [-9]), await shown());
+    seen.push(await moves([0.3, 0.7], [0.49, 0.51]), await shown());
+    document.title = seen.join(" ");
+  })();
+}, 300));
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_fingers_zoom_and_move_a_chart(tmp_path: Path) -> None:
+    """201 days from 2020-01-01: a pinch to twice the size shows the middle half, a drag moves it to the end."""
+    seen = browse(walk_page() + TOUCH, tmp_path).title.string.split()
+    assert seen == [
+        "false", "2020-02-20", "2020-01-01/2020-07-19",
+        "false", "2020-02-20/2020-05-30",
+        "false", "2020-03-11/2020-06-19",
+        "false", "2020-04-10/2020-07-19",
+        "false", "2020-01-01/2020-07-19",
+    ]  # fmt: skip
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
 def test_the_arrow_keys_move_along_a_chart(tmp_path: Path) -> None:
     assert browse(walk_page() + KEYS, tmp_path).title.string == "0 2020-07-19 2020-07-17"
