@@ -162,7 +162,8 @@ addEventListener("load", () => setTimeout(() => {
     return over.dispatchEvent(new TouchEvent(kind, { touches, bubbles: true, cancelable: true }));
   };
   const press = (key) => {
-    for (let i = 0; i < 12; i++) holder.dispatchEvent(new KeyboardEvent("keydown", { key, shiftKey: true, cancelable: true }));
+    const pressed = () => new KeyboardEvent("keydown", { key, shiftKey: true, cancelable: true });
+    for (let i = 0; i < 12; i++) holder.dispatchEvent(pressed());
   };
   const wait = () => new Promise((done) => setTimeout(done, 100));
   const shown = async () => {
