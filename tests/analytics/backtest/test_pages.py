@@ -44,6 +44,7 @@ def walk_page() -> str:
         {
             "train_from": dates[0], "train_to": dates[first], "test_from": dates[first + 1],
             "test_to": dates[first + 50], "param_fast": 5 + first, **METRICS, "trained_sharpe": 2.0, "sharpe": share,
+            "error": "" if share else "it is <August>",
         }
         for first, share in ((0, 1.0), (50, -1.0), (100, 0.5), (150, None))
     ]  # fmt: skip
@@ -83,6 +84,7 @@ def test_the_windows_of_a_walk() -> None:
     assert [cells[2:5] for cells in rows] == [
         ["5", "2.00", "1.00"], ["55", "2.00", "−1.00"], ["105", "2.00", "0.50"], ["155", "2.00", "–"],
     ]  # fmt: skip
+    assert soup.find(id="errors").select("td")[1].get_text() == "it is <August>"
     assert "0.172.00 in training" in soup.find(id="headline").get_text()  # (1 - 1 + 0.5) / 3
 
 
