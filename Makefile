@@ -48,7 +48,7 @@ soak: install ## run 60 days of a lake of ten years, with damage, repairs and re
 	$(BIN)/python -m pytest -n 0 -m soak -s --soak-seed $(SEED)
 
 test-benchmarks: install ## test that every benchmark runs at its quick size
-	$(BIN)/python -m pytest -n 0 -m "benchmarks and not soak and not recipes and not e2e and not wheels"
+	$(BIN)/python -m pytest -m "benchmarks and not soak and not recipes and not e2e and not wheels"
 
 test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
 	$(BIN)/python -m pytest -m "recipes and not soak and not e2e and not wheels"
@@ -57,7 +57,7 @@ mutate: install ## change the SQL of the data checks, one operator at a time: a 
 	$(BIN)/python -m tests.mutation
 
 e2e: install ## test the deployment on local servers: packages, apply, run, fail, recover, destroy
-	$(BIN)/python -m pytest -n 0 -m "e2e and not soak and not wheels"
+	$(BIN)/python -m pytest --dist loadfile -m "e2e and not soak and not wheels"
 
 test-wheels: install ## test the wheel in empty environments, and together with other packages
 	$(BIN)/python -m pytest -n 0 -m "wheels and not soak"

@@ -5,6 +5,7 @@ con = analytics.connect("./lake")  # a DuckDB connection with every view of sql/
 con.sql("FROM bars WHERE symbol = 'BHP'").pl()
 analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
 analytics.indicators(["rsi_14", "macd"], "./lake", symbols=["BHP"])
+analytics.symbols_on("2020-06-30", "./lake")
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stockstream.analytics.aggregator import DataAggregator
     from stockstream.analytics.compute import indicators
+    from stockstream.analytics.listings import symbols_on
     from stockstream.analytics.session import connect
 
-__all__ = ["DataAggregator", "connect", "indicators"]
+__all__ = ["DataAggregator", "connect", "indicators", "symbols_on"]
 
 
 def __getattr__(name: str) -> Any:
@@ -32,6 +34,10 @@ def __getattr__(name: str) -> Any:
         from stockstream.analytics.compute import indicators
 
         return indicators
+    if name == "symbols_on":
+        from stockstream.analytics.listings import symbols_on
+
+        return symbols_on
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -263,6 +263,9 @@ CREATE OR REPLACE MACRO raw_files() AS coalesce(
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
+-- Python has no other dates, and no bar is that old: a flipped bit made them.
+CREATE OR REPLACE MACRO is_possible_day(day) AS day BETWEEN DATE '1600-01-01' AND DATE '9999-12-31';
+
 CREATE OR REPLACE MACRO read_stored(files) AS TABLE
 SELECT
     CAST(symbol AS VARCHAR) AS symbol,
@@ -811,15 +814,19 @@ SELECT symbol, date, signal, close FROM named WHERE signal IS NOT NULL;
 COMMENT ON VIEW signals IS 'Crossovers, oversold and overbought turns, and breakouts, on the days on which they happen.';
 
 -- sql/views/symbols_on.sql
+-- Whether a period of `metadata` counts on a day.
+CREATE OR REPLACE MACRO is_listed_on(day, valid_from, valid_to, delisting_date) AS
+    (valid_from <= day OR valid_from IS NULL)
+    AND (valid_to > day OR valid_to IS NULL)
+    AND (delisting_date >= day OR delisting_date IS NULL);
+
 CREATE OR REPLACE MACRO symbols_on(day) AS TABLE
 SELECT
     symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
     source, valid_from, valid_to
 -- The name of a table is computed when the query is bound, so that a day that is none is an error without rows, too.
 FROM query_table(CASE WHEN as_day(day) IS NOT NULL THEN 'metadata' END)
-WHERE (valid_from <= as_day(day) OR valid_from IS NULL)
-    AND (valid_to > as_day(day) OR valid_to IS NULL)
-    AND (delisting_date >= as_day(day) OR delisting_date IS NULL);
+WHERE is_listed_on(as_day(day), valid_from, valid_to, delisting_date);
 COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.';
 
 -- sql/views/unlinked_symbols.sql

@@ -59,14 +59,26 @@ SLOW = (
 """What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
 
 
+LARGE_ON_S3 = ("analytics/test_as_of.py", "pipeline/test_old_lakes.py", "pipeline/test_yahoo_to_lake.py")
+"""Files, below tests/, whose rules do not depend on the place of a lake: on S3, `make test-large` runs them.
+
+`make test` compares a lake on S3 with one in a folder byte for byte (analytics/test_s3.py), and runs the store, the
+writers and `vacuum` on both.
+"""
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seed", type=int, default=1, help="seed of the market and the events of `make soak`")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if str(item.path.relative_to(Path(__file__).parent)).startswith(SLOW):
+        name = str(item.path.relative_to(Path(__file__).parent))
+        if name.startswith(SLOW):
             item.add_marker("slow")
+        values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+        if name in LARGE_ON_S3 and values.get("lake_uri") == "s3":
+            item.add_marker("large")
 
 
 def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
@@ -90,6 +102,8 @@ def _settings_of_shared_fixtures(tmp_path_factory: pytest.TempPathFactory) -> It
     """Set up the process before the fixtures of sessions and modules, which build lakes too."""
     with pytest.MonkeyPatch.context() as patched:
         _set_up(patched, tmp_path_factory.mktemp("aws"))
+        # A sync takes milliseconds, tens of thousands of times. It is for a power failure, which no test has.
+        patched.setattr(os, "fsync", lambda handle: None)
         trust_extensions(patched)
         yield
 
@@ -106,7 +120,8 @@ def _own_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[N
 def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """Return the folder of recorded data; skip the test where it is absent.
 
-    With `@made_up_too` the test runs on recordings of our own making as well, which every checkout has.
+    With `@made_up_too` the test runs on recordings of our own making as well, which every checkout has; `make test`
+    runs these, `make test-large` the recorded ones.
     """
     if getattr(request, "param", "recorded") == "made up":
         return write_recordings(tmp_path / "recordings")
@@ -115,7 +130,9 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     return SHARED
 
 
-made_up_too = pytest.mark.parametrize("shared", ["made up", "recorded"], indirect=True)
+made_up_too = pytest.mark.parametrize(
+    "shared", ["made up", pytest.param("recorded", marks=pytest.mark.large)], indirect=True
+)
 
 
 @pytest.fixture(scope="session")

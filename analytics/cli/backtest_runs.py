@@ -55,13 +55,13 @@ def run_once(run: Run, folder: Path, export: bool, as_json: bool) -> None:
     if as_json:
         print(to_json(result), end="")
     else:
-        _print_result(result)
+        print_result(result)
         screen().print(f"written to {folder}: {', '.join(str(file.relative_to(folder)) for file in files)}")
     if result.error is not None:
         raise StrategyError(f"{result.error}; the results up to then are in {folder}")
 
 
-def _print_result(result: Result) -> None:
+def print_result(result: Result) -> None:
     """Print the figures of a run."""
     out, days = screen(), result.curve.dates
     symbols = result.setup["symbols"]
@@ -118,8 +118,11 @@ def print_verdict(run: Run, as_json: bool, jobs: int | None = None) -> None:
 
 
 def params_text(params: Mapping[str, Any]) -> str:
-    """Return parameters as text: `fast=10, slow=50`."""
-    return ", ".join(f"{name}={value}" for name, value in params.items())
+    """Return parameters as text: `fast=10, slow=50`; those of a blend as `trend(weight=60, fast=10)`."""
+    return ", ".join(
+        f"{name}({params_text(value)})" if isinstance(value, Mapping) else f"{name}={value}"
+        for name, value in params.items()
+    )
 
 
 def screen() -> Screen:

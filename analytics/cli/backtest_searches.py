@@ -188,6 +188,8 @@ def run_walk_forward(run: Run, windows: str, options: Options, folder: Path, as_
     out.print(table)
     for name, value in result.metrics.items():
         out.print(f"  {name:<16}{_figure(name, value):>10}")
+    if failed := [step for step in result.steps if step.tested.error]:
+        out.print(f"{len(failed)} tests failed, of which only the sessions before count: {failed[0].tested.error}")
     out.print(f"written to {folder}: walk_forward.csv, walk_forward.parquet, walk_forward.html")
 
 

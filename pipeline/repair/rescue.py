@@ -30,8 +30,8 @@ COLUMNS = (
     "split_ratio", "source", "price_basis",
 )  # fmt: skip
 RAW_COLUMNS = ", ".join(COLUMNS)
-IS_POSSIBLE = "date BETWEEN DATE '1600-01-01' AND DATE '9999-12-31'"
-"""As in steps/read_whole.sql: no flipped bit made the date."""
+IS_POSSIBLE = "is_possible_day(date)"
+"""No flipped bit made the date (views/read_stored.sql)."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,5 @@ SELECT
         symbol, date, open, high, low, close, volume, adjusted_close, fetch_timestamp, dividend, split_ratio, source,
         price_basis
     )) AS checksum,
-    -- Python has no such dates, and no bar is that old: a flipped bit made them.
-    list(DISTINCT file) FILTER (WHERE date NOT BETWEEN DATE '1600-01-01' AND DATE '9999-12-31') AS impossible
+    list(DISTINCT file) FILTER (WHERE NOT is_possible_day(date)) AS impossible
 FROM read_stored(getvariable('fresh_files'))

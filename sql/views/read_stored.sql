@@ -17,6 +17,9 @@ CREATE OR REPLACE MACRO raw_files() AS coalesce(
     error('this connection has no lake: open it with analytics.connect(); con.cursor() does not inherit the lake')
 );
 
+-- Python has no other dates, and no bar is that old: a flipped bit made them.
+CREATE OR REPLACE MACRO is_possible_day(day) AS day BETWEEN DATE '1600-01-01' AND DATE '9999-12-31';
+
 CREATE OR REPLACE MACRO read_stored(files) AS TABLE
 SELECT
     CAST(symbol AS VARCHAR) AS symbol,

@@ -13,12 +13,16 @@ changes:
   - 2026-11-21 first version
   - 2026-11-27 a day that is none is an error
 --- */
+-- Whether a period of `metadata` counts on a day.
+CREATE OR REPLACE MACRO is_listed_on(day, valid_from, valid_to, delisting_date) AS
+    (valid_from <= day OR valid_from IS NULL)
+    AND (valid_to > day OR valid_to IS NULL)
+    AND (delisting_date >= day OR delisting_date IS NULL);
+
 CREATE OR REPLACE MACRO symbols_on(day) AS TABLE
 SELECT
     symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
     source, valid_from, valid_to
 -- The name of a table is computed when the query is bound, so that a day that is none is an error without rows, too.
 FROM query_table(CASE WHEN as_day(day) IS NOT NULL THEN 'metadata' END)
-WHERE (valid_from <= as_day(day) OR valid_from IS NULL)
-    AND (valid_to > as_day(day) OR valid_to IS NULL)
-    AND (delisting_date >= as_day(day) OR delisting_date IS NULL);
+WHERE is_listed_on(as_day(day), valid_from, valid_to, delisting_date);

@@ -82,6 +82,8 @@ def test_a_day_is_a_text_or_a_date_everywhere(day: Any, lake: str) -> None:
         (lambda lake: analytics.indicators("rsi", lake, start=5), "start: 5 is no day"),
         (lambda lake: analytics.indicators("rsi", lake, start="2026-11-17", end="2026-11-16"), "the range ends"),
         (lambda lake: analytics.indicators("rsi", lake, sql_path=5), "sql_path: 5 is no path"),
+        (lambda lake: analytics.symbols_on(None, lake), "day: None is no day"),
+        (lambda lake: analytics.symbols_on("2026-11-17", FRAME), "lake: a DataFrame is no lake"),
         (lambda lake: backtest(HOLD, lake), "is no strategy: write BuyAndHold()"),
         (lambda lake: backtest("BuyAndHold", lake), "strategy: 'BuyAndHold' is no strategy"),
         (lambda lake: backtest(HOLD(), FRAME), "lake: a DataFrame is no lake"),

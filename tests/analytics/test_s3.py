@@ -174,6 +174,7 @@ def test_every_view_gives_the_same_bytes(view: str, twins: Twins, s3: S3Server) 
         assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"
 
 
+@pytest.mark.large
 def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
     if importlib.util.find_spec("bokeh_sampledata") is None:
         pytest.skip("bokeh-sampledata is not installed: pip install 'stock-stream[demo]'")

@@ -30,7 +30,11 @@ FOREIGN = {
 }
 
 
-@pytest.mark.parametrize("damage", ["empty", "truncated", "csv", *FOREIGN])
+@pytest.mark.parametrize(
+    "damage",
+    ["truncated", "no-bars"]
+    + [pytest.param(damage, marks=pytest.mark.faults) for damage in ("empty", "csv", *FOREIGN) if damage != "no-bars"],
+)
 def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, injected: Injected) -> None:
     """It is left out and named, the others are consolidated; its replacement is merged."""
     undisturbed, lake = Lake(prepare("fetched", "undisturbed")), Lake(prepare("fetched", "damaged"))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
@@ -82,21 +85,53 @@ def argv_of(name: str, folder: Path) -> list[str]:
     return [*name.split(), *more.get(name, [])]
 
 
+class Undisturbed(NamedTuple):
+    """What a command does if all of its requests succeed."""
+
+    expected: object
+    """The content of the lake after it."""
+    complete: set[object]
+    """What a reader may see of the lake, before it and after it."""
+    requests: dict[str, int]
+    """Number of requests that can fail in each way."""
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, Undisturbed]:
+    """Return what each command does, as far as a test of this process has seen it."""
+    return {}
+
+
+def observe(name: str, argv: Sequence[str], states: dict[str, str], s3: S3Server) -> Undisturbed:
+    """Run a command of `WRITERS` without a fault."""
+    state = WRITERS[name]
+    lake = prepare(state, states, f"s3://{s3.new_bucket()}/undisturbed", s3)
+    before: set[object] = set() if state == "damaged" else {look(lake)}
+    with ExitStack() as stack:
+        seen = {how: stack.enter_context(breaking(s3, how, 0, 0)) for how in FAULTS}
+        ended = command(*argv, "--lake", lake)
+    assert ended.code == 0, ended
+    return Undisturbed(content(lake), {*before, look(lake)}, {how: seen[how]["asked"] for how in FAULTS})
+
+
 @pytest.mark.parametrize("how", FAULTS)
 @pytest.mark.parametrize("name", WRITERS)
 def test_one_request_of_a_writer_fails(
-    name: str, how: str, states: dict[str, str], s3: S3Server, injected: Injected, tmp_path: Path
+    name: str,
+    how: str,
+    states: dict[str, str],
+    undisturbed: dict[str, Undisturbed],
+    s3: S3Server,
+    injected: Injected,
+    tmp_path: Path,
 ) -> None:
     """The SDK and DuckDB repeat the request; if they may not, the command says what happened."""
     write_csv(tmp_path, SECOND)
     argv, bucket, state = argv_of(name, tmp_path), s3.new_bucket(), WRITERS[name]
-    undisturbed = prepare(state, states, f"s3://{bucket}/undisturbed", s3)
-    before = set() if state == "damaged" else {look(undisturbed)}
-    with breaking(s3, how, 0, 0) as seen:
-        ended = command(*argv, "--lake", undisturbed)
-    assert ended.code == 0, ended
-    expected, complete = content(undisturbed), {*before, look(undisturbed)}
-    requests = seen["asked"]
+    if name not in undisturbed:
+        undisturbed[name] = observe(name, argv, states, s3)
+    expected, complete, by_fault = undisturbed[name]
+    requests = by_fault[how]
     step, offset = max(1, math.ceil(requests / REQUESTS.get(name, 4))), FAULTS.index(how)
     for number in range(1 + offset % step, requests + 1, step):
         lake = prepare(state, states, f"s3://{bucket}/{number}", s3)

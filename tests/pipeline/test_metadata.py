@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, Phase, given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
+from stockstream import analytics
 from stockstream.pipeline.errors import LakeError, ListingsRefused
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake, metadata_key, no_files, parquet, symbols_key
@@ -134,6 +135,9 @@ def test_a_life_on_the_exchange(lake_uri: str) -> None:
     assert query(lake, then.format(DAYS[4])) == []
     assert query(lake, f"SELECT count(*) FROM symbols_on(DATE '{DAYS[0]}' - 1)") == [(0,)]  # nothing is known of then
     assert query(lake, then.format("2030-01-01")) == [("OLD", "ANOTHER NL")]
+    assert analytics.symbols_on(DAYS[0], lake.uri) == ["BHP", "OLD"]
+    assert analytics.symbols_on(str(DAYS[3]), lake.uri) == ["BHP", "NEW"]
+    assert analytics.symbols_on(DAYS[3], lake.uri, as_of=3) == ["BHP", "OLD"], "the code had not changed yet"
     # Time travel: the third generation knew neither the new code nor the end.
     assert query(lake, "SELECT symbol, renamed_to, valid_to FROM metadata ORDER BY valid_from", generation=3) == [
         ("BHP", None, None),

@@ -70,6 +70,7 @@ def test_buckets_follow_the_exchanges_calendar(name: str, tmp_path: Path) -> Non
     assert stored == sorted(expected)
 
 
+@pytest.mark.large
 def test_a_finished_bucket_never_changes_and_the_open_one_is_marked(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     finished: dict[str, set[Bar]] = {"3d": set(), "34d": set(), "weekly": set()}

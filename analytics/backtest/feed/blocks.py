@@ -15,6 +15,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, read_all, write, write_split
+from stockstream.analytics.backtest.feed.universe import LISTED_SYMBOLS, Universe
 from stockstream.sql.errors import UsageError
 
 if TYPE_CHECKING:
@@ -74,7 +75,9 @@ class Feed:
     versions: Mapping[str, str] = field(default_factory=dict)
     """SQL macro (the indicator's name with its version, such as `sma_v1`) per column."""
     units: Mapping[str, Unit | None] = field(default_factory=dict)
-    """Unit per indicator, if it was measured: see `units.units_of`."""
+    """Unit per column, if it was measured: see `units.units_of`."""
+    universe: Universe | None = None
+    """The symbols listed per day, if the strategy has a column of them."""
 
     def blocks(self, start: date | None = None, end: date | None = None) -> Iterator[Block]:
         """Yield the rows in blocks of whole sessions; `start` and `end` (inclusive) restrict the range.
@@ -101,7 +104,7 @@ class Feed:
         first = int(np.searchsorted(days, _day(start))) if start else 0
         last = int(np.searchsorted(days, _day(end), side="right")) if end else len(days)
         if last > first:
-            yield Block(rows.slice(first, last - first), self.aliases)
+            yield Block(rows.slice(first, last - first), self.aliases, self.universe)
 
     def save(self, path: Path) -> Feed:
         """Write the rows to a file, and return a feed that reads them from it; other processes can share it."""
@@ -122,7 +125,7 @@ class Feed:
 class Block:
     """Rows of one or more whole sessions, ordered by date and symbol."""
 
-    def __init__(self, rows: pa.RecordBatch, aliases: Mapping[str, str]) -> None:
+    def __init__(self, rows: pa.RecordBatch, aliases: Mapping[str, str], universe: Universe | None = None) -> None:
         days = numbers(rows, "date")
         starts = np.flatnonzero(np.diff(days, prepend=days[0] - 1))
         self.dates = [date.fromordinal(EPOCH + day) for day in days[starts].tolist()]
@@ -138,6 +141,8 @@ class Block:
             raise UsageError(f"there is more than one row of {symbol} on {day}: the bars must have one per day")
         self.close: list[float] = numbers(rows, "close").tolist()
         self.columns = Columns(rows, aliases)
+        if universe is not None:
+            self.columns[LISTED_SYMBOLS] = universe.column(days)
         self.prices = {name: numbers(rows, name) for name in PRICES}
         self.shares: list[float] | None = None
         """Shares of the day per adjusted share; None if prices are those of the day."""

@@ -2,7 +2,7 @@
 
 `lag(close, 5)` is the close five bars ago and `history(rsi_14, 20)` an array of the last 20 values, both on the price
 scale of the row's day; `weekly(sma(20))` is the average over the weeks that are finished at the close of the row's day;
-`is_listed` is whether `symbols_on(day)` has the symbol.
+`is_listed` is whether `symbols_on(day)` has the symbol, and `listed_symbols` all that it has.
 """
 
 from __future__ import annotations
@@ -15,21 +15,13 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.feed.blocks import PRICES, Unit
 from stockstream.analytics.backtest.feed.units import units_of
+from stockstream.analytics.backtest.feed.universe import IS_LISTED, LISTED_SYMBOLS, add_listings
 from stockstream.sql.catalogue import Catalogue
 from stockstream.sql.compiler import Request, parse, plan
 from stockstream.sql.errors import UsageError
 
 _PAST = re.compile(r"(?P<kind>lag|history)\((?P<inner>.+),\s*(?P<n>\d+)\)(\s+AS\s+(?P<alias>\w+))?$", re.I)
 _COARSE = re.compile(r"(?P<interval>weekly|monthly|[1-9]\d*d)\((?P<inner>.+)\)(\s+AS\s+(?P<alias>\w+))?$", re.I)
-IS_LISTED = "is_listed"
-_LISTED = """EXISTS (
-    FROM metadata AS m
-    WHERE m.symbol = d.symbol
-        AND (m.valid_from <= d.date OR m.valid_from IS NULL)
-        AND (m.valid_to > d.date OR m.valid_to IS NULL)
-        AND (m.delisting_date >= d.date OR m.delisting_date IS NULL)
-)"""
-"""The condition of the macro `symbols_on`, for the day of each row."""
 FACTORS = ("price_factor", "split_factor")
 """Columns by which a value of adjusted prices is divided or multiplied to be one of the day's prices."""
 
@@ -102,7 +94,7 @@ class Derived:
         self.plain: list[str] = []
         """The columns that are computed first: the strategy's own, and those of which it wants lags and histories."""
         self._coarse: list[Coarse] = []
-        self._has_listing = False
+        self._listings: list[str] = []
         self._past: list[Past] = []
         self._inner: dict[str, str] = {}
         """Name of the other column per text of a lag or history."""
@@ -111,18 +103,23 @@ class Derived:
                 self._add_coarse(text, match, available)
             elif match := _PAST.fullmatch(text.strip()):
                 self._add_past(text, match, aliases, available)
-            elif text == IS_LISTED:
-                self._has_listing = True
+            elif text in (IS_LISTED, LISTED_SYMBOLS):
+                self._listings.append(text)
             else:
                 self.plain.append(text)
 
     def __bool__(self) -> bool:
-        return bool(self._coarse or self._past or self._has_listing)
+        return bool(self._coarse or self._past or self._listings)
+
+    @property
+    def has_universe(self) -> bool:
+        """Whether a column has all symbols that are listed on the day."""
+        return LISTED_SYMBOLS in self._listings
 
     @property
     def cells(self) -> int:
         """Number of values per row."""
-        return self._has_listing + len(self._coarse) + sum(past.n if past.is_history else 1 for past in self._past)
+        return len(self._listings) + len(self._coarse) + sum(past.n if past.is_history else 1 for past in self._past)
 
     @property
     def needs_bars(self) -> bool:
@@ -171,23 +168,29 @@ class Derived:
             names.add(name)
             texts[text] = derived[text] = name
 
-        if self._has_listing:
-            add(IS_LISTED, IS_LISTED)
+        for name in self._listings:
+            add(name, name)
         for coarse in self._coarse:
             add(coarse.text, coarse.name)
         for past in self._past:
             inner = self._inner[past.text] = texts.get(past.inner, past.inner)
-            if inner not in names:
+            if inner not in names - {LISTED_SYMBOLS}:
                 raise UsageError(f"{past.text}: there is no column {past.inner} among {', '.join(sorted(names))}")
             add(past.text, past.name(inner))
         return derived
 
     def units(self, con: DuckDBPyConnection, units: Mapping[str, Unit | None]) -> dict[str, Unit | None]:
-        """Return the unit per column, also of prices and of the columns of intervals; `units` are the indicators'."""
+        """Return the unit per column, also of prices, of lags and of the columns of intervals.
+
+        A lag is one of the day, whose unit is that of the other column; `units` are those of the indicators.
+        """
         prices = {name: Unit(0, 1) if name == "volume" else Unit(1, 0) for name in PRICES}
         requests = list({column.request.name: column.request for column in self._coarse if column.request}.values())
         inner = {**prices, **units_of(con, requests)}
-        return {**prices, **units, **{column.name: inner[column.source] for column in self._coarse}}
+        plain = {**prices, **units, **{column.name: inner[column.source] for column in self._coarse}}
+        lags = [past for past in self._past if not past.is_history]
+        others = {past.name(self._inner[past.text]): plain.get(self._inner[past.text]) for past in lags}
+        return {**plain, **others}
 
     def add_to(self, con: DuckDBPyConnection, text: str, bars: str, units: Mapping[str, Unit | None] | None) -> str:
         """Return a query with the derived columns.
@@ -199,8 +202,7 @@ class Derived:
             units: the unit per column, if the prices of `text` are those of the day; it then has `FACTORS`, too.
         """
         scaled = units or {}
-        if self._has_listing:
-            text = f"SELECT *, {_LISTED} AS {IS_LISTED} FROM ({text}) AS d"
+        text = add_listings(text, self._listings)
         for interval in dict.fromkeys(column.interval for column in self._coarse):
             columns = [column for column in self._coarse if column.interval == interval]
             selected = ", ".join(f'w."{c.source}"{scale(scaled.get(c.name))} AS "{c.name}"' for c in columns)

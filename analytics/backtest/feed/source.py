@@ -18,6 +18,7 @@ from stockstream.analytics.backtest.feed.inventory import Inventory, calendar_of
 from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import units_of
+from stockstream.analytics.backtest.feed.universe import universe_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
@@ -92,9 +93,11 @@ def open_feed(
             for text in texts
         ]
     if derived:
-        all_units = derived.units(con, units) if is_scaled else None
+        if is_scaled or with_units:
+            units = derived.units(con, units)
+        scaled = units if is_scaled else None
         views = [adjusted_view(con, inventory.table, part) if derived.needs_bars else "" for part in parts]
-        texts = [derived.add_to(con, text, view, all_units) for text, view in zip(texts, views, strict=True)]
+        texts = [derived.add_to(con, text, view, scaled) for text, view in zip(texts, views, strict=True)]
     by_text = aliases | derived_names
     hidden = _hidden(conditions, requests_by_text, by_text)
     texts = conditions.add_to(con, texts, by_text, hidden)
@@ -116,6 +119,7 @@ def open_feed(
         aliases=by_text,
         versions={request.name: request.indicator.macro for request in requests},
         units=units,
+        universe=universe_of(con, inventory.table, in_range) if derived.has_universe else None,
     )
 
 

@@ -3,6 +3,7 @@
 from stockstream.analytics.backtest.model.actions import Action, Verb
 from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
+from stockstream.analytics.backtest.model.files import module_of
 from stockstream.analytics.backtest.model.optimisers import optimal_weights
 from stockstream.analytics.backtest.model.orders import OpenOrders, Order, Status
 from stockstream.analytics.backtest.model.portfolio import (
@@ -63,6 +64,7 @@ __all__ = [
     "current_names",
     "fixed_money",
     "make_view",
+    "module_of",
     "name_of",
     "optimal_weights",
     "order_view",

@@ -6,7 +6,11 @@ import math
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
 
+from stockstream.analytics.backtest.model.files import module_of
 from stockstream.analytics.backtest.model.orders import Order
 from stockstream.sql.errors import UsageError
 
@@ -129,6 +133,54 @@ class VolumeShare:
         return price * self.impact * share * share
 
 
+class FileFunction:
+    """A user's function of costs by its place, `my.py:fees`; another process reads the file again."""
+
+    def __init__(self, text: str) -> None:
+        """Read the file.
+
+        Raises:
+            UsageError: there is no such file or function, or the file fails.
+        """
+        self._text = text
+        self._file, _, self._name = text.rpartition(":")
+        self.path = Path(self._file).absolute()
+        _ = self.__wrapped__  # an error now, not at the first fill
+
+    @cached_property
+    def __wrapped__(self) -> Callable[..., float]:
+        """The function, whose parameters are also those of this object."""
+        function: Callable[..., float] | None = getattr(module_of(self.path), self._name, None)
+        if not callable(function):
+            raise UsageError(f"{self._file} has no function {self._name}, which would return the cost of a fill")
+        return function
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> float:
+        """Return the cost of a fill."""
+        return self.__wrapped__(*arguments, **keywords)
+
+    def __repr__(self) -> str:
+        return self._text
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the place without the function, which only this process has."""
+        return {name: value for name, value in vars(self).items() if name != "__wrapped__"}
+
+
+def file_function(text: str) -> FileFunction | None:
+    """Return the function of a text `FILE.py:NAME`; None for another text.
+
+    Raises:
+        UsageError: there is no such file or function, or the file fails.
+    """
+    path, colon, _ = text.strip().rpartition(":")
+    if path.endswith(".py") and colon:
+        return FileFunction(text.strip())
+    if text.strip().endswith(".py"):
+        raise UsageError(f"{text}: name the function as {text.strip()}:my_function")
+    return None
+
+
 _NUMBER = r"([0-9]+(?:\.[0-9]+)?)"
 
 
@@ -155,7 +207,7 @@ def parse_commission(text: str) -> Commission | OrderCommission:
             return MakerTaker(first, other)
     raise UsageError(
         f"commission {simple}: write 0.1%, 0.1% min 6, 0.005/share min 1, 5/fill + 0.1%, 0.3%, limit -0.1%, or one of "
-        f"{', '.join(BROKERS)}"
+        f"{', '.join(BROKERS)}, or FILE.py:FUNCTION"
     )
 
 
@@ -193,7 +245,7 @@ def parse_slippage(text: str) -> Slippage | None:
         return Fixed(float(match[1]))
     if match := re.fullmatch(rf"volume-share(?:\s+{_NUMBER})?", text):
         return VolumeShare(float(match[1])) if match[1] else VolumeShare()
-    raise UsageError(f"slippage {text}: write 5bps, 0.01/share, volume-share or none")
+    raise UsageError(f"slippage {text}: write 5bps, 0.01/share, volume-share, none or FILE.py:FUNCTION")
 
 
 def name_of(function: Callable[..., float]) -> str:

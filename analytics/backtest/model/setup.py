@@ -20,7 +20,7 @@ from pydantic import (
 )
 
 from stockstream.analytics.arguments import day_of, symbols_of, text_of
-from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
+from stockstream.analytics.backtest.model.costs import BROKERS, file_function, name_of, parse_commission, parse_slippage
 from stockstream.sql.errors import ArgumentError, UsageError
 
 
@@ -98,10 +98,12 @@ class Setup(BaseModel):
     commission: Annotated[str | Callable[..., float], Option("Costs")] = Field(
         "0.1%",
         description="0.1%, 0.1% min 6, 0.005/share min 1, 5/fill + 0.1%, or with a rebate on limit orders "
-        f"0.3%, limit -0.1%; or one of {', '.join(BROKERS)}.",
+        f"0.3%, limit -0.1%; one of {', '.join(BROKERS)}; or a function of (quantity, price): my.py:fees.",
     )
     slippage: Annotated[str | Callable[..., float], Option("Costs")] = Field(
-        "none", description="Slippage of market and stop orders: 5bps, 0.01/share, volume-share or none."
+        "none",
+        description="Slippage of market and stop orders: 5bps, 0.01/share, volume-share or none; or a function of "
+        "(quantity, price, volume): my.py:impact.",
     )
     borrow_rate: Annotated[float, Option("Costs")] = Field(
         0.01, ge=0, description="Annual borrow fee on short positions (0.01 = 1 %)."
@@ -143,6 +145,8 @@ class Setup(BaseModel):
     @field_validator("commission")
     @classmethod
     def _commission(cls, cost: str | Callable[..., float]) -> str | Callable[..., float]:
+        if isinstance(cost, str) and (function := file_function(cost)) is not None:
+            return function
         if isinstance(cost, str):
             parse_commission(cost)
         return cost
@@ -150,6 +154,8 @@ class Setup(BaseModel):
     @field_validator("slippage")
     @classmethod
     def _slippage(cls, cost: str | Callable[..., float]) -> str | Callable[..., float]:
+        if isinstance(cost, str) and (function := file_function(cost)) is not None:
+            return function
         if isinstance(cost, str):
             parse_slippage(cost)
         return cost

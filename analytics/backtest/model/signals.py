@@ -11,6 +11,7 @@ from stockstream.analytics.backtest.model.actions import Action
 from stockstream.analytics.backtest.model.data import Data
 from stockstream.analytics.backtest.model.portfolio import Portfolio
 from stockstream.analytics.backtest.model.strategy import Actions, Strategy
+from stockstream.sql.errors import UsageError
 
 
 class SignalStrategy(Strategy):
@@ -38,7 +39,15 @@ class SignalStrategy(Strategy):
 
     @property
     def columns(self) -> Sequence[str]:
-        """The columns of `data`, and the two conditions."""
+        """The columns of `data`, and the two conditions.
+
+        Raises:
+            UsageError: the strategy has no entry or no exit.
+        """
+        for name in ("entry", "exit"):
+            if not (isinstance(sql := getattr(self, name, None), str) and sql.strip()):
+                example = f"{name} = 'close > sma(20)'"
+                raise UsageError(f"{type(self).__name__}: {name} is no SQL condition, such as {example}")
         return (*self._columns, condition(self.entry), condition(self.exit))
 
     @columns.setter

@@ -31,7 +31,8 @@ class Strategy(ABC):
     `ema(12, volume)` (`stockstream indicators list`), named `sma_20`, `rsi_14` and `ema_12_volume`; and
     `adjusted_close`, with all splits and dividends up to its day reinvested, which is comparable over time. Also lags
     and histories of these, `lag(close, 5)` and `history(rsi_14, 20)`, columns of longer bars, `weekly(sma(20))`, and
-    `is_listed`: whether the lists of companies of the day had the symbol (the macro `symbols_on`)."""
+    `is_listed`: whether the lists of companies of the day had the symbol (the macro `symbols_on`); `listed_symbols` is
+    a tuple of all that they had."""
     query: ClassVar[str | None] = None
     """An SQL query on the lake's views that returns symbol, date and further columns for `data`."""
 

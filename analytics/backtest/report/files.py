@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,10 @@ ORDER_COLUMNS = {"id": "BIGINT", "symbol": "VARCHAR", "kind": "VARCHAR"} | types
 """SQL type per column of the file of orders."""
 
 
-def write_result(result: Result, folder: Path) -> list[Path]:
+def write_result(result: Result, folder: Path, parts: Mapping[str, Result] | None = None) -> list[Path]:
     """Write report.html, result.json, and trades, transactions, orders, ledger and equity as CSV and Parquet.
 
-    Return the paths.
+    Return the paths. `parts` are the results of the strategies of a blend, by name; each has a folder of its own.
 
     Raises:
         LakeError: the folder is not writable.
@@ -33,11 +34,13 @@ def write_result(result: Result, folder: Path) -> list[Path]:
     paths += write_table([entry._asdict() for entry in result.ledger], types_of(LedgerEntry), folder / "ledger")
     paths += _write_equity(result.curve, folder)
     try:
-        for name, text in (("result.json", to_json(result)), ("report.html", render(result))):
+        for name, text in (("result.json", to_json(result, parts)), ("report.html", render(result, parts))):
             (folder / name).write_text(text, encoding="utf-8")
             paths.append(folder / name)
     except OSError as error:
         raise LakeError(f"cannot write to {folder}: {error.strerror or error}") from None
+    for name, part in (parts or {}).items():
+        paths += write_result(part, folder / name)
     return paths
 
 
@@ -65,9 +68,19 @@ def _write_equity(curve: Curve, folder: Path) -> list[Path]:
     return write_table([dict(zip(types, row, strict=True)) for row in rows], types, folder / "equity")
 
 
-def to_json(result: Result) -> str:
-    """Return the result as JSON text, without the curve, trades and fills, which have their own files."""
-    document = {
+def to_json(result: Result, parts: Mapping[str, Result] | None = None) -> str:
+    """Return the result as JSON text, without the curve, trades and fills, which have their own files.
+
+    `parts` are the results of the strategies of a blend, by name.
+    """
+    document = _document(result)
+    if parts is not None:
+        document["parts"] = {name: _document(part) for name, part in parts.items()}
+    return json.dumps(document, indent=2, default=str) + "\n"
+
+
+def _document(result: Result) -> dict[str, Any]:
+    return {
         "setup": result.setup,
         "metrics": result.metrics,
         "costs": asdict(result.costs),
@@ -78,4 +91,3 @@ def to_json(result: Result) -> str:
         "error": result.error,
         "provenance": result.provenance,
     }
-    return json.dumps(document, indent=2, default=str) + "\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,10 +35,11 @@ MAX_SYMBOLS = 50
 """Maximum number of symbols in the tables of results and holdings per symbol."""
 
 
-def render(result: Result) -> str:
+def render(result: Result, parts: Mapping[str, Result] | None = None) -> str:
     """Return the page as HTML. If the run failed before its first session ended, it has no metrics and charts.
 
-    Without `result.history`, the page has no prices, holdings and excursions.
+    Without `result.history`, the page has no prices, holdings and excursions. `parts` are the results of the strategies
+    of a blend, by name.
     """
     benchmark = result.setup.get("benchmark") or "Benchmark"
     return rendered(
@@ -51,6 +52,7 @@ def render(result: Result) -> str:
         settings=list(flat(result.setup)),
         provenance=list(flat(result.provenance)),
         notes=result.notes[:MAX_NOTES],
+        strategies={name: part for name, part in (parts or {}).items() if part.curve.dates},
         **(_content(result, benchmark) if result.curve.dates else {}),
     )
 

@@ -48,6 +48,7 @@ def render_walk(
         figures=[(label_of(name), kind_of(name), value) for name, value in metrics.items()],
         mean_trained=sum(one for one, _ in pairs) / len(pairs) if pairs else None,
         mean_tested=sum(other for _, other in pairs) / len(pairs) if pairs else None,
+        errors=[row for row in rows if row["error"]],
         sessions=len(dates) - 1,
         dates=dates,
         settings=list(flat(settings)),

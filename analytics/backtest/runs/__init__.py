@@ -1,5 +1,6 @@
 """Ways to run a strategy: once, as a parameter search, as a walk-forward analysis, or as a check for look-ahead."""
 
+from stockstream.analytics.backtest.runs.blends import BlendRun, read_blend
 from stockstream.analytics.backtest.runs.export import PyfolioFrames, pyfolio_frames, write_pyfolio
 from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
 from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, param_columns, search
@@ -17,6 +18,7 @@ __all__ = [
     "LUCK",
     "RUNS",
     "Blend",
+    "BlendRun",
     "Constraint",
     "Method",
     "Objective",
@@ -38,6 +40,7 @@ __all__ = [
     "parameter_grid",
     "parameter_space",
     "pyfolio_frames",
+    "read_blend",
     "read_run",
     "sample",
     "search",

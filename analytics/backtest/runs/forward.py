@@ -26,9 +26,10 @@ from stockstream.analytics.backtest.runs.grid import (
     run_trials,
     stored_feed,
 )
+from stockstream.analytics.backtest.runs.parameters import plain_params
 from stockstream.analytics.backtest.runs.processes import parallel
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Params, Ranking
-from stockstream.analytics.backtest.stats import series
+from stockstream.analytics.backtest.stats import FIGURES, series
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import UsageError
 
@@ -73,7 +74,7 @@ class Walk:
             {**asdict(step.window), **param_columns(step.trained.params)}
             | {f"trained_{ranking.name}": ranking.value(step.trained.metrics)}
             | ({} if ranking.is_figure else {ranking.name: ranking.value(step.tested.metrics)})
-            | dict(step.tested.metrics)
+            | {**dict.fromkeys(FIGURES), **step.tested.metrics}
             | {"error": step.tested.error or ""}
             for step in self.steps
         ]
@@ -127,6 +128,7 @@ def walk_forward(
     """
     setup = Setup.of(**{**settings, "at_end": "close"})
     Ranking(rank)  # raises its error before the first run
+    combinations = [plain_params(params) for params in combinations]
     reasons = rejections(strategy, combinations, where)
     if reasons and None not in reasons:
         raise UsageError(str(reasons[0]))

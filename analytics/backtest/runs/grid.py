@@ -16,6 +16,7 @@ from stockstream.analytics.backtest.engine import Account, run
 from stockstream.analytics.backtest.feed import SOURCE, Feed, open_feed
 from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs.load import find_strategy, make_strategy
+from stockstream.analytics.backtest.runs.parameters import plain_params
 from stockstream.analytics.backtest.runs.processes import parallel
 from stockstream.analytics.backtest.runs.ranking import OBJECTIVE, Constraint, Objective, Params, Ranking, unmet
 from stockstream.analytics.backtest.runs.single import lake_connection, metrics_of
@@ -143,6 +144,7 @@ def search(
         LakeError: the lake cannot be read.
     """
     setup, ranking = Setup.of(**settings), Ranking(rank)
+    combinations = [plain_params(params) for params in combinations]
     rejected = rejections(strategy, combinations, where)
     if rejected and None not in rejected:
         raise UsageError(str(rejected[0]))

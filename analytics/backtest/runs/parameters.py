@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from stockstream.analytics.backtest.model import Strategy, parameters_of
 from stockstream.sql.errors import UsageError
 
@@ -31,6 +33,16 @@ def parameter_space(
             raise UsageError(f"--param {text}: write name=value, such as fast=10")
         values[name] = _parse(strategy, name, value)
     return values
+
+
+def plain(value: Any) -> Any:
+    """Return a number of numpy as one of Python: tables, JSON and samplers know no others."""
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def plain_params(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters without numbers of numpy."""
+    return {name: plain(value) for name, value in params.items()}
 
 
 def parameter_grid(space: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:

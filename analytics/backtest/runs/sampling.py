@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import numpy as np
 
 from stockstream.analytics.backtest.runs.grid import Factory, Search, Trial, rejections, search
+from stockstream.analytics.backtest.runs.parameters import plain
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Params, Ranking
 from stockstream.analytics.backtest.stats import SEED
 from stockstream.sql.errors import UsageError
@@ -69,6 +70,7 @@ def sample(
     if empty := [name for name, values in space.items() if not len(values)]:
         raise UsageError(f"the parameter {empty[0]} has no values to choose from")
     ranking = Ranking(rank)
+    space = {name: [plain(value) for value in values] for name, values in space.items()}
     study, distributions = _study(method, seed, space)
     total = min(runs, math.prod(len(values) for values in space.values()))
     trials: dict[tuple[Any, ...], Trial] = {}

@@ -77,19 +77,23 @@ def backtest(
             connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path, with_units=with_history
         )
         closes = benchmark_closes(connection, setup, src) if setup.benchmark else None
-        sessions_so_far = 0
-
-        def count(sessions: int) -> None:
-            nonlocal sessions_so_far
-            sessions_so_far += sessions
-            on_sessions(sessions_so_far, feed.sessions)
-
-        (account,) = run([strategy], feed, setup, on_sessions=count)
+        (account,) = run([strategy], feed, setup, on_sessions=session_counter(feed, on_sessions))
         result = result_of(account, strategy, setup, feed, provenance(connection, src, feed, strategy), closes)
         if with_history and result.curve.dates:
-            charted = by_profit(account.portfolio)[:MAX_CHARTED]
-            return replace(result, history=history_of(result, feed, charted))
+            return replace(result, history=history_of(result, feed, by_profit(result)[:MAX_CHARTED]))
         return result
+
+
+def session_counter(feed: Feed, on_sessions: Callable[[int, int], None]) -> Callable[[int], None]:
+    """Return a function that adds up numbers of sessions, and calls `on_sessions` with the sum and the total."""
+    sessions_so_far = 0
+
+    def count(sessions: int) -> None:
+        nonlocal sessions_so_far
+        sessions_so_far += sessions
+        on_sessions(sessions_so_far, feed.sessions)
+
+    return count
 
 
 @contextmanager
@@ -143,10 +147,10 @@ def result_of(
     )
 
 
-def by_profit(portfolio: Portfolio) -> list[str]:
+def by_profit(result: Result) -> list[str]:
     """Return the traded symbols, those with the largest profits and losses in closed trades first."""
-    profits = dict.fromkeys(portfolio.positions, 0.0)
-    for trade in portfolio.closed_positions:
+    profits = dict.fromkeys((position.symbol for position in result.open_positions), 0.0)
+    for trade in result.closed_positions:
         profits[trade.symbol] = profits.get(trade.symbol, 0.0) + trade.pnl
     return sorted(profits, key=lambda symbol: (-abs(profits[symbol]), symbol))
 

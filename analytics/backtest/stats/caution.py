@@ -20,7 +20,8 @@ def cautions(sessions: int, metrics: Mapping[str, float | None]) -> list[str]:
     texts = []
     if 0 < sessions < YEAR:
         texts.append(
-            f"{sessions} sessions are less than a year ({YEAR}): annual returns, volatility and the ratios of them "
+            f"{sessions} {'session is' if sessions == 1 else 'sessions are'} less than a year ({YEAR}): annual "
+            "returns, volatility and the ratios of them "
             "extrapolate, and say little about other times."
         )
     trades = int(metrics.get("trades") or 0)

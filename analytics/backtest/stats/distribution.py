@@ -13,6 +13,8 @@ from stockstream.analytics.backtest.stats.series import NOISE, Array, drawdown, 
 
 TAIL = 0.05
 """The share of the sessions that counts as a tail."""
+FLAT = 0.01
+"""Width of the histogram, a fraction, if the returns differ by rounding errors only."""
 BINS = 41
 """Number of bins of the histogram, an odd number, so that the middle one is around the median."""
 
@@ -113,7 +115,10 @@ def histogram(returns: Array) -> tuple[Array, Array]:
     finite = returns[np.isfinite(returns)]
     if len(finite) < 2:
         return np.zeros(0), np.zeros(0)
-    counts, edges = np.histogram(finite, bins=BINS)
+    low, high = float(finite.min()), float(finite.max())
+    if high - low <= NOISE * BINS:
+        low, high = (low + high - FLAT) / 2, (low + high + FLAT) / 2
+    counts, edges = np.histogram(finite, bins=BINS, range=(low, high))
     return counts.astype(np.float64), edges
 
 

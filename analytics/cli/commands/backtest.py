@@ -22,6 +22,7 @@ from stockstream.analytics.cli.options import (
     parse_symbols,
 )
 from stockstream.analytics.cli.registry import Panel, command
+from stockstream.sql.errors import UsageError
 
 PANELS = ("Strategy", "Account", "Costs", "Runs", "Output")
 """The panels of the help, in order; options without a panel, which all commands share, come last."""
@@ -115,10 +116,21 @@ def backtest_command(
             rich_help_panel="Strategy",
         ),
     ] = None,
+    blend: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="[NAME=]STRATEGY=WEIGHT",
+            help="One of several strategies in one account, with its per cent of the capital: BuyAndHold=60. "
+            "Repeatable; its parameters are --param BuyAndHold.percent=90, or those of its NAME.",
+            show_default="none",
+            rich_help_panel="Strategy",
+        ),
+    ] = None,
     config: Annotated[
         Path | None,
         typer.Option(
-            help='TOML file with these settings (fill_at = "close"), strategy, and a table \\[params].',
+            help='TOML file with these settings (fill_at = "close"), strategy, and a table \\[params]; or a table '
+            "\\[blend.NAME] per strategy, with strategy, weight and params.",
             rich_help_panel="Strategy",
         ),
     ] = None,
@@ -196,12 +208,20 @@ def backtest_command(
     """Run a strategy on the bars of a lake, and write its trades, equity curve and report.
 
     Example: stockstream backtest --strategy MovingAverageCrossover --symbols BHP,CBA --start 2020-01-01
+
+    Several strategies: stockstream backtest --blend MovingAverageCrossover=60 --blend my.py:Mine=30 --symbols BHP,CBA
     """
     # Imported here, because these modules import numpy and pyarrow, which no other command needs.
-    from stockstream.analytics.backtest.runs import read_run
-    from stockstream.analytics.cli import backtest_runs, backtest_searches
+    from stockstream.analytics.backtest.runs import read_blend, read_run
+    from stockstream.analytics.cli import backtest_blends, backtest_runs, backtest_searches
 
     values = {name: read_setting(name, value) for name, value in settings.items() if value is not None}
+    if (several := read_blend(config, blend or [], strategy, param or [], values)) is not None:
+        if verify_no_lookahead or walk_forward is not None or method != "grid":
+            raise UsageError("--blend: --verify-no-lookahead, --walk-forward and --method take a single strategy")
+        several.settings |= {"lake": existing_lake(lake).uri, "as_of": as_of, "sql_path": sql_path or ()}
+        backtest_blends.run_blend(several, output or Path("backtests") / "blend", export, as_json)
+        return
     run = read_run(config, strategy, param or [], values)
     run.settings |= {"lake": existing_lake(lake).uri, "as_of": as_of, "sql_path": sql_path or ()}
     options = backtest_searches.Options(rank, where, method, runs, seed, jobs)

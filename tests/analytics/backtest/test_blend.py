@@ -9,6 +9,7 @@ import pytest
 
 from stockstream.analytics.backtest import Action, blend
 from stockstream.analytics.backtest.runs import Blend
+from stockstream.analytics.backtest.stats import round_trips
 from stockstream.sql.errors import UsageError
 from tests.analytics.backtest._bars import FREE, SRC, Script, Scripted, connection, fills, of, play, table
 
@@ -76,7 +77,38 @@ def test_a_strategy_that_fails_ends_the_account() -> None:
     assert fills(result.result) == [(2, 1, 10), (2, 1, 10)]
 
 
-@pytest.mark.parametrize("weights", [(60, 50), (0, 50), (-10, 50)])
+def test_a_split_changes_the_shares_of_all_parts_once() -> None:
+    """5 and 3 shares become 10 and 6: one round trip of each lot, at half of the entry's price."""
+    bars = "1 10 10 10 10 99 \n 2 10 10 10 10 99 \n 3 6 6 6 6 99 split=2 \n 4 6 6 6 6 99 \n 5 6 6 6 6 99"
+    result = run(
+        {"a": ({1: Action.buy(5), 4: Action.close()}, 50), "b": ({1: Action.buy(3), 4: Action.close()}, 50)},
+        bars,
+        with_history=True,
+    ).result
+    trips = [(trip.quantity, trip.entry_price, trip.pnl) for trip in round_trips(result.movements)]
+    assert trips == [(10, 5, 10), (6, 5, 6)]
+    assert result.history is not None
+    assert result.history.holdings["AAA"].tolist() == result.curve.long.tolist() == [0, 80, 96, 96, 0]
+    assert [excursion.favourable for excursion in result.history.excursions if excursion] == pytest.approx([0.2, 0.2])
+
+
+def test_what_a_part_did_after_the_failure_of_another_one_does_not_count() -> None:
+    """b pays 1 % of 10 on day 2; what it orders on day 3 fills after the end of a, and is still open then."""
+    scripts: dict[str, tuple[Script, float]] = {
+        "a": ({3: Action.buy(float("nan"))}, 50),
+        "b": ({1: Action.buy(1), 2: Action.buy(1, limit=11)}, 50),
+    }
+    both = run(scripts, commission="1%")
+    assert both.parts["b"].costs.commission == pytest.approx(0.1 + 0.11)
+    whole = both.result
+    assert len(whole.curve.dates) == 2
+    assert whole.costs.commission == whole.metrics["commission"] == pytest.approx(0.1)
+    assert [(order.status, order.filled) for order in whole.orders] == [("filled", 1), ("open", 0)]
+    assert sum(entry.amount for entry in whole.ledger) == pytest.approx(whole.curve.cash[-1])
+    assert "positions that are open are not listed" in whole.notes[-1].text
+
+
+@pytest.mark.parametrize("weights", [(60, 50), (0, 50), (-10, 50), (float("nan"), 50)])
 def test_weights_that_are_none_are_an_error(weights: tuple[float, float]) -> None:
     with pytest.raises(UsageError, match="each must be above 0, and all together at most 100 per cent"):
         run({"a": ({}, weights[0]), "b": ({}, weights[1])})

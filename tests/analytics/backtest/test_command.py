@@ -59,6 +59,22 @@ def test_json_is_the_result_and_nothing_else(mine: str, lake: str) -> None:
     assert (document["setup"]["initial_capital"], document["setup"]["symbols"]) == (5000, ["AAA", "BBB"])
 
 
+def test_positions_that_are_open_at_the_end_are_printed_and_in_the_json(mine: str, lake: str) -> None:
+    ran = run_backtest(mine, lake)
+    closes = dict(duckdb.sql("SELECT symbol, price FROM 'backtests/Mine/transactions.parquet'").fetchall())
+    document = json.loads(run_backtest(mine, lake, "--json").out)
+    positions = {one["symbol"]: one for one in document["open_positions"]}
+    assert {symbol: one["quantity"] for symbol, one in positions.items()} == {"AAA": 3, "BBB": 3}
+    assert {symbol: one["entry_price"] for symbol, one in positions.items()} == closes
+    worth = sum(one["value"] for one in positions.values())
+    equity, cash = duckdb.sql("SELECT equity, cash FROM 'backtests/Mine/equity.parquet' ORDER BY date").fetchall()[-1]
+    assert worth == pytest.approx(equity - cash)
+    assert f"open at the end, worth {worth:,.2f}: AAA 3, BBB 3\n" in ran.out
+    closed = run_backtest(mine, lake, "--at-end", "close")
+    assert "open at the end" not in closed.out
+    assert json.loads(Path("backtests/Mine/result.json").read_text())["open_positions"] == []
+
+
 def test_a_second_run_gives_the_same_bytes_of_every_file(mine: str, lake: str) -> None:
     for folder in ("one", "two"):
         assert run_backtest("RSIMeanReversion", lake, "--benchmark", "BBB", "-o", folder).code == 0

@@ -80,6 +80,14 @@ def test_rolling_figures_equal_empyrical_and_quantstats() -> None:
     assert ours == pytest.approx(references.QUANTSTATS_ROLLING_AT_1000, rel=1e-9)
 
 
+@pytest.mark.parametrize("prices", [10 * 1.1 ** np.arange(6), [10.0] * 5, [10, 11]])
+def test_returns_that_differ_by_rounding_errors_only_are_in_the_middle_of_the_histogram(prices: list[float]) -> None:
+    returns = series.returns(np.asarray(prices, float))
+    counts, edges = histogram(np.repeat(returns, 2))
+    assert counts[len(counts) // 2] == counts.sum() == 2 * len(returns)
+    assert edges[-1] - edges[0] == pytest.approx(0.01)
+
+
 def test_by_hand() -> None:
     assert distribution.value_at_risk(RETURNS) == pytest.approx(-0.02 + 0.25 * 0.01)
     assert distribution.conditional_value_at_risk(RETURNS) == -0.02  # ⌊0.05 × 5⌋ + 1 is one of six

@@ -132,6 +132,15 @@ def test_a_renamed_symbol_whose_new_code_is_not_traded_keeps_its_last_close() ->
     assert result.curve.equity.tolist() == [1000, 1000, 1000, 1000]
 
 
+def test_without_lists_of_companies_the_new_code_is_another_symbol_and_the_old_one_ends() -> None:
+    result = play({1: Action.buy(10, symbol="OLD", stop_loss=5)}, CODES, delist_after=1)
+    assert [(number, symbol) for number, symbol, _ in notes(result)] == [(5, "OLD")]
+    assert "delisted" in notes(result)[0][2]
+    assert [(one.symbol, one.exit_price, one.exit_date) for one in result.closed_positions] == [("OLD", 10, day(5))]
+    assert result.open_positions == []
+    assert result.curve.equity.tolist() == [1000, 1000, 1000, 1000]
+
+
 def test_a_position_under_the_new_code_is_not_mixed_with_that_under_the_old_one() -> None:
     """Another company has had the code NEW before."""
     script = {1: [Action.buy(10, symbol="OLD"), Action.buy(5, symbol="NEW")]}

@@ -24,7 +24,7 @@ SPLIT = """
 class Trader(Strategy):
     """Buys and sells whole and fractional sizes, long and short, of every symbol."""
 
-    columns = ("sma(5)", "rsi(5)")
+    columns = ("sma(5)", "rsi(5)", "lag(close, 3)", "lag(sma(5), 2) AS before", "lag(rsi(5), 1)", "weekly(high)")
 
     def __init__(self) -> None:
         self.random = np.random.default_rng(4)
@@ -60,7 +60,10 @@ def test_without_it_nothing_is_read(demo_run: Result) -> None:
 def test_the_columns_of_the_strategy_are_lines_on_the_prices_or_below(demo_run: Result) -> None:
     assert demo_run.history is not None
     bars = demo_run.history.bars["AAPL"]
-    assert (list(bars.overlays), list(bars.panes)) == (["sma_5"], ["rsi_5"])
+    assert list(bars.overlays) == ["sma_5", "weekly_high", "lag_close_3", "before"]
+    assert list(bars.panes) == ["rsi_5", "lag_rsi_5_1"]
+    assert bars.overlays["lag_close_3"][10:] == pytest.approx(bars.close[7:-3], rel=0.02)
+    assert bars.overlays["before"][10:] == pytest.approx(bars.overlays["sma_5"][8:-2], rel=0.02)
     closes = pd.Series(bars.close)
     # AAPL was split in 2005: the average and the bars are on the same scale on both sides
     assert bars.overlays["sma_5"][10:] == pytest.approx(closes.rolling(5).mean().to_numpy()[10:], rel=0.02)

@@ -44,6 +44,7 @@ def walk_page() -> str:
         {
             "train_from": dates[0], "train_to": dates[first], "test_from": dates[first + 1],
             "test_to": dates[first + 50], "param_fast": 5 + first, **METRICS, "trained_sharpe": 2.0, "sharpe": share,
+            "error": "" if share else "it is <August>",
         }
         for first, share in ((0, 1.0), (50, -1.0), (100, 0.5), (150, None))
     ]  # fmt: skip
@@ -83,6 +84,7 @@ def test_the_windows_of_a_walk() -> None:
     assert [cells[2:5] for cells in rows] == [
         ["5", "2.00", "1.00"], ["55", "2.00", "−1.00"], ["105", "2.00", "0.50"], ["155", "2.00", "–"],
     ]  # fmt: skip
+    assert soup.find(id="errors").select("td")[1].get_text() == "it is <August>"
     assert "0.172.00 in training" in soup.find(id="headline").get_text()  # (1 - 1 + 0.5) / 3
 
 
@@ -149,6 +151,63 @@ addEventListener("load", () => setTimeout(() => {
   }, 200);
 }, 300));
 </script>"""
+
+
+TOUCH = """<script>
+addEventListener("load", () => setTimeout(() => {
+  const holder = document.getElementById("walk-equity");
+  const over = holder.querySelector(".u-over");
+  const { left, width, top } = over.getBoundingClientRect();
+  const touch = (kind, ...parts) => {
+    const touches = parts.map((part, identifier) =>
+      new Touch({ identifier, target: over, clientX: left + part * width, clientY: top + 20 }));
+    return over.dispatchEvent(new TouchEvent(kind, { touches, bubbles: true, cancelable: true }));
+  };
+  const press = (key) => {
+    const pressed = () => new KeyboardEvent("keydown", { key, shiftKey: true, cancelable: true });
+    for (let i = 0; i < 12; i++) holder.dispatchEvent(pressed());
+  };
+  const wait = () => new Promise((done) => setTimeout(done, 100));
+  const shown = async () => {
+    const ends = [];
+    for (const key of ["ArrowLeft", "ArrowRight"]) {
+      press(key);
+      await wait();
+      ends.push(holder.querySelector(".u-legend .u-value").textContent);
+    }
+    return ends.join("/");
+  };
+  const moves = async (from, to) => {
+    touch("touchstart", ...from);
+    const isScrolled = touch("touchmove", ...to);
+    touch("touchend");
+    await wait();
+    return isScrolled;
+  };
+  (async () => {
+    const seen = [];
+    seen.push(await moves([0.5], [0.25]), holder.querySelector(".u-legend .u-value").textContent, await shown());
+    seen.push(await moves([0.4, 0.6], [0.3, 0.7]), await shown());
+    seen.push(await moves([0.5], [0.3]), await shown());
+    seen.push(await moves([0.5], [-9]), await shown());
+    seen.push(await moves([0.3, 0.7], [0.49, 0.51]), await shown());
+    document.title = seen.join(" ");
+  })();
+}, 300));
+</script>"""
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")
+def test_fingers_zoom_and_move_a_chart(tmp_path: Path) -> None:
+    """201 days from 2020-01-01: a pinch to twice the size shows the middle half, a drag moves it to the end."""
+    seen = browse(walk_page() + TOUCH, tmp_path).title.string.split()
+    assert seen == [
+        "false", "2020-02-20", "2020-01-01/2020-07-19",
+        "false", "2020-02-20/2020-05-30",
+        "false", "2020-03-11/2020-06-19",
+        "false", "2020-04-10/2020-07-19",
+        "false", "2020-01-01/2020-07-19",
+    ]  # fmt: skip
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here")

@@ -119,7 +119,9 @@ def test_on_the_command_line(demo: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("way", ["script", "standard input", "notebook"])
+@pytest.mark.parametrize(
+    "way", ["script", *(pytest.param(way, marks=pytest.mark.large) for way in ("standard input", "notebook"))]
+)
 def test_a_search_needs_no_main_guard_and_no_file(lake: str, tmp_path: Path, way: str) -> None:
     text = SCRIPT.replace("LAKE", repr(lake))
     if way == "notebook":

@@ -159,20 +159,22 @@ def test_rules_and_the_method_need_each_other(con: DuckDBPyConnection) -> None:
 
 
 class Universe(Strategy):
-    """Records the listed symbols per day."""
+    """Records the listed symbols per day: those that trade, and all."""
 
-    columns = ("is_listed",)
+    columns = ("is_listed", "listed_symbols")
 
     def __init__(self) -> None:
         self.listed: dict[date, list[str]] = {}
+        self.all: dict[date, tuple[str, ...]] = {}
 
     def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> None:
+        assert self.all.setdefault(date, data.listed_symbols) is data.listed_symbols, "one object per day"
         if data.is_listed:
             self.listed.setdefault(date, []).append(symbol)
 
 
 def test_the_universe_of_a_day_is_that_of_symbols_on() -> None:
-    """BBB is listed from day 3 on; AAA leaves after day 4, which its bars do not say yet."""
+    """BBB is listed from day 3 on; AAA leaves after day 4, which its bars do not say yet. DDD has no bars."""
     lines = [f"{symbol} {n} 10 10 10 10 100" for symbol in ("AAA", "BBB", "CCC") for n in range(2, 7)]
     with analytics.connect("no-lake") as con:
         con.register(SRC, table("\n".join(lines)))
@@ -181,7 +183,8 @@ def test_the_universe_of_a_day_is_that_of_symbols_on() -> None:
         nulls = ", ".join(f"CAST(NULL AS {kind}) AS {name}" for name, kind in columns.items())
         con.execute(
             f"CREATE OR REPLACE TEMP VIEW metadata AS SELECT *, {nulls} FROM (VALUES "
-            f"('AAA', DATE '{day(1)}', DATE '{day(9)}', DATE '{day(4)}'), ('BBB', DATE '{day(3)}', NULL, NULL)) "
+            f"('AAA', DATE '{day(1)}', DATE '{day(9)}', DATE '{day(4)}'), ('BBB', DATE '{day(3)}', NULL, NULL), "
+            f"('DDD', NULL, DATE '{day(5)}', NULL)) "
             "AS m (symbol, valid_from, valid_to, delisting_date)"
         )
         strategy = Universe()
@@ -191,4 +194,5 @@ def test_the_universe_of_a_day_is_that_of_symbols_on() -> None:
         }  # fmt: skip
         for listed_on, symbols in strategy.listed.items():
             rows = con.execute(f"SELECT symbol FROM symbols_on('{listed_on}') ORDER BY symbol").fetchall()
-            assert symbols == [symbol for (symbol,) in rows]
+            assert strategy.all[listed_on] == tuple(symbol for (symbol,) in rows)
+            assert symbols == [symbol for (symbol,) in rows if symbol != "DDD"]

@@ -10,7 +10,8 @@ import duckdb
 import numpy as np
 import pytest
 
-from stockstream.analytics.backtest import MovingAverageCrossover, backtest
+from stockstream.analytics.backtest import Action, MovingAverageCrossover, backtest
+from stockstream.analytics.backtest.report import render_walk, types_in
 from stockstream.analytics.backtest.runs import Search, parameter_grid, parameter_space, search, walk_forward
 from stockstream.analytics.backtest.stats import FIGURES
 from stockstream.pipeline.errors import UsageError
@@ -175,6 +176,36 @@ def test_walk_forward_chooses_on_the_past_and_tests_on_what_follows(demo: str) -
     assert (alone.curve.equity == step.tested.equity).all()
     chained = np.prod([1 + step.tested.metrics["total_return"] for step in walk.steps])
     assert walk.metrics["total_return"] == pytest.approx(chained - 1, rel=1e-9)
+
+
+class Late(MovingAverageCrossover):
+    """Fails at the first bar of a run that begins at the end of a training, which tests do."""
+
+    def on_data(self, date, symbol, data, portfolio):  # type: ignore[no-untyped-def]
+        if date == date.fromisoformat(LAST) and not portfolio.transactions:
+            raise ValueError("no trade yet")
+        return Action.buy(1)
+
+
+LAST = "2008-01-14"
+
+
+def test_a_test_that_fails_at_its_first_bar_is_a_row_with_the_reason(demo: str) -> None:
+    settings = {"symbols": ["IBM"], "start": START, "end": "2008-01-28"}
+    walk = walk_forward(Late, [{}], 9, 9, demo, jobs=1, rank="total_return", **settings)
+    assert str(walk.steps[0].window.train_to) == LAST
+    (first, *_) = rows = walk.rows()
+    assert "ValueError: no trade yet" in first["error"]
+    assert {name for name in FIGURES if first[name] is not None} == set()
+    page = render_walk("Late", rows, {}, "total_return", walk.dates, walk.equity, walk.metrics, {})
+    assert "no trade yet" in page
+
+
+def test_numbers_of_numpy_are_parameters_like_others(demo: str) -> None:
+    combinations = [{"fast": fast, "slow": np.int64(40)} for fast in np.arange(5, 16, 5)]
+    result = search(MovingAverageCrossover, combinations, demo, jobs=1, symbols=SYMBOLS, start=START)
+    assert types_in(result.rows())["param_fast"] == "BIGINT"
+    assert json.loads(json.dumps([trial.params for trial in result.trials]))[2] == {"fast": 15, "slow": 40}
 
 
 def test_walk_forward_on_the_command_line(demo: str, tmp_path: Path) -> None:

@@ -194,6 +194,7 @@ def test_a_condition_may_end_with_a_comment_and_contain_quotes() -> None:
         ("closes > 5", "the condition closes > 5: .*closes"),
         ("close >", "the condition close >: "),
         ("close > bollinger(2, 2)", r"bollinger\(2, 2\) has several columns: name one of them"),
+        ("", "Declared: entry is no SQL condition, such as entry = 'close > sma"),
         ("close + 1", r"the condition close \+ 1 is of the type DOUBLE: write one that is true or false"),
     ],
 )

@@ -1,6 +1,6 @@
 "use strict";
 
-// What all pages share: formats, and charts that can be zoomed by mouse and keyboard.
+// What all pages share: formats, and charts that can be zoomed by mouse, keyboard and touch.
 const data = JSON.parse(document.getElementById("data").textContent);
 const drawn = []; // one redraw function per chart
 
@@ -97,6 +97,40 @@ function useKeys(holder, current) {
   });
 }
 
+// Two fingers zoom, around what is between them; one finger moves along a chart that is zoomed in, else the cursor.
+// A finger that moves up or down scrolls the page (touch-action in report.css)
+function useTouch(holder, current) {
+  let start = null;
+  const grip = ({ touches }) => {
+    const { left, width } = current().over.getBoundingClientRect();
+    const [one, other = one] = [...touches].map((touch) => touch.clientX - left);
+    return { fingers: touches.length, middle: (one + other) / 2, spread: Math.abs(one - other), width };
+  };
+  const begin = (event) => {
+    const { min, max } = current().scales.x;
+    start = event.touches.length ? { ...grip(event), min, max } : null;
+  };
+  holder.addEventListener("touchstart", begin, { passive: true });
+  holder.addEventListener("touchend", begin, { passive: true });
+  holder.addEventListener("touchmove", (event) => {
+    const plot = current();
+    const now = grip(event);
+    if (start === null || now.fingers !== start.fingers || now.fingers > 2) return;
+    const xs = plot.data[0];
+    const first = xs[0], whole = xs[xs.length - 1] - first;
+    const shown = start.max - start.min;
+    const isPinch = now.fingers === 2 && start.spread > 0 && now.spread > 0;
+    if (!isPinch && shown >= whole) plot.setCursor({ left: now.middle, top: 10 });
+    else {
+      const size = Math.min(whole, Math.max((whole * 10) / xs.length, isPinch ? (shown * start.spread) / now.spread : shown));
+      const held = start.min + (shown * start.middle) / start.width;
+      const min = Math.min(first + whole - size, Math.max(first, held - (size * now.middle) / now.width));
+      plot.setScale("x", { min, max: min + size });
+    }
+    if (event.cancelable) event.preventDefault();
+  }, { passive: false });
+}
+
 // make() returns the chart's current x, columns, series, axis format and so on
 function chart(id, make) {
   const holder = document.getElementById(id);
@@ -118,6 +152,7 @@ function chart(id, make) {
   draw();
   new ResizeObserver(fit).observe(holder);
   useKeys(holder, () => plot);
+  useTouch(holder, () => plot);
   return draw;
 }
 

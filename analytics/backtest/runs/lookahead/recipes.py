@@ -14,7 +14,8 @@ from types import FunctionType, ModuleType, NoneType
 from typing import Any
 
 from stockstream.analytics.backtest.model import Strategy
-from stockstream.analytics.backtest.runs.load import MODULE, find_strategy, make_strategy
+from stockstream.analytics.backtest.model.files import PREFIX
+from stockstream.analytics.backtest.runs.load import find_strategy, make_strategy
 from stockstream.sql.errors import ArgumentError
 
 CLOCKS = {"today", "now", "utcnow", "time", "time_ns", "localtime", "gmtime"}
@@ -78,9 +79,10 @@ def recipe_of(make: str | Callable[..., Strategy], params: Mapping[str, Any]) ->
             f"make: {make!r} makes no strategy: write a class, or a function that returns a new instance"
         )
     module, attribute = getattr(make, "__module__", None), getattr(make, "__qualname__", "")
-    if module == MODULE and isinstance(make, type):
+    is_of_file = str(module).startswith(PREFIX)
+    if is_of_file and isinstance(make, type):
         return Recipe(name=f"{inspect.getfile(make)}:{attribute}", params=params)
-    if module not in (None, "__main__", MODULE) and _attribute(sys.modules.get(module), attribute) is make:
+    if module not in (None, "__main__") and not is_of_file and _attribute(sys.modules.get(module), attribute) is make:
         return Recipe(module=module, attribute=attribute, params=params)
     return Recipe(make=make, params=params)
 

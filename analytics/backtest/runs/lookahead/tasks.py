@@ -21,6 +21,7 @@ from duckdb import DuckDBPyConnection
 from stockstream.analytics.backtest.engine import run
 from stockstream.analytics.backtest.feed import Feed, Rows, numbers, open_feed
 from stockstream.analytics.backtest.model import Action, Setup, Strategy
+from stockstream.analytics.backtest.model.costs import FileFunction
 from stockstream.analytics.backtest.runs.lookahead.confinement import Confinement, importable, use_lake
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe
 from stockstream.analytics.backtest.runs.lookahead.turns import turning_days
@@ -147,7 +148,9 @@ def execute(task: Task) -> dict[str, Any]:
     if task.copy_of is not None:
         readable = [*map(Path, task.sql_path), Path(".env"), *map(Path, task.rows.paths if task.rows else ())]
         readable += filter(None, [catalogue_file()])
-        code = [*([task.recipe.file.parent] if task.recipe.file else []), *importable(sys.path)]
+        functions = [item for item in (task.setup.commission, task.setup.slippage) if isinstance(item, FileFunction)]
+        files = [*filter(None, [task.recipe.file]), *[function.path for function in functions]]
+        code = [*[file.parent for file in files], *importable(sys.path)]
         confinement = Confinement(task.lake, task.copy_of, task.scratch, readable, code)
         confinement.enter()
         report.is_confined = confinement.is_complete

@@ -17,6 +17,7 @@ from typing import Any
 from stockstream.analytics.arguments import lake_of
 from stockstream.analytics.backtest.engine import StrategyError
 from stockstream.analytics.backtest.feed import Feed
+from stockstream.analytics.backtest.feed.universe import LISTED_SYMBOLS
 from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs.lookahead.comparison import (
     first_difference,
@@ -27,8 +28,9 @@ from stockstream.analytics.backtest.runs.lookahead.comparison import (
 from stockstream.analytics.backtest.runs.lookahead.copies import write_copies
 from stockstream.analytics.backtest.runs.lookahead.cut_days import choose_days, event_days
 from stockstream.analytics.backtest.runs.lookahead.processes import Server
-from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, clock_readings, recipe_of, shared_names
+from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, recipe_of
 from stockstream.analytics.backtest.runs.lookahead.tasks import Here, Report, SavedRows, Task, execute
+from stockstream.analytics.backtest.runs.lookahead.unseen import unseen
 from stockstream.analytics.backtest.runs.lookahead.verdict import Outcome, Verdict
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import LakeError, NoLake, UsageError
@@ -139,8 +141,8 @@ class _Check:
         if not verdict.columns or verdict.outcome is not Outcome.not_proved or not further:
             return verdict
         # The rows look ahead, and it can be that the strategy uses them before events only.
-        second = self._compare(original, verdict, further)
-        return second if second.outcome is Outcome.looks_ahead else replace(verdict, seconds=self._seconds)
+        rare = self._compare(original, verdict, further)
+        return rare if rare.outcome is Outcome.looks_ahead else replace(verdict, seconds=self._seconds)
 
     def _compare(self, original: Report, verdict: Verdict, days: Sequence[str]) -> Verdict:
         """Compare the decisions on copies of the lake that end on some days with those on the lake itself."""
@@ -157,7 +159,7 @@ class _Check:
             is_same = whole.error is None and first_difference(original.decisions[0], whole.decisions[0]) is None
             if is_same or whole.refused:
                 break
-        verdict = replace(verdict, unseen=self._unseen(whole, verdict))
+        verdict = replace(verdict, unseen=unseen(whole, verdict, self._recipe, self._setup))
         if whole.error is not None:
             return self._failed(whole, verdict)
         expected = whole.decisions[0]
@@ -189,10 +191,10 @@ class _Check:
             return self._doubtful(
                 verdict, f"its rows have later bars in them, although no decision changed with them: {texts}"
             )
-        unseen = verdict.unseen
         if scaled:
-            unseen += (f"The level of {', '.join(sorted(scaled))}, which is adjusted for later splits or dividends.",)
-        return replace(verdict, unseen=unseen, seconds=self._seconds)
+            level = f"The level of {', '.join(sorted(scaled))}, which is adjusted for later splits or dividends."
+            verdict = replace(verdict, unseen=(*verdict.unseen, level))
+        return replace(verdict, seconds=self._seconds)
 
     def _failed(self, whole: Report, verdict: Verdict) -> Verdict:
         """Return the verdict on a strategy that fails when it can read nothing but a copy of the lake."""
@@ -203,30 +205,6 @@ class _Check:
             )
         text = f"it uses something that cannot be cut, and fails without it: {whole.error}"
         return self._doubtful(verdict, text)
-
-    def _unseen(self, whole: Report, verdict: Verdict) -> tuple[str, ...]:
-        """Return what the check cannot see, in sentences."""
-        sentences = [
-            f"A look at the next sessions that has an effect only on other days than these {len(verdict.days)}.",
-            "Hindsight in the choice of the strategy, its parameters"
-            f"{', and the symbols, which are named' if self._setup.symbols else ''}.",
-            "Bars in the strategy's own source, and in installed packages.",
-        ]
-        if not whole.is_confined:
-            sentences.append(
-                "Files that are read by other code than Python and DuckDB: this system cannot refuse them."
-            )
-        if whole.refused:
-            sentences.append(f"It was refused {', '.join(whole.refused)}, and decided the same without.")
-        if self._recipe.make is not None:
-            names = ", ".join(shared_names(self._recipe.make)) or "none"
-            sentences.append(
-                f"The objects of this process that the strategy uses ({names}): no other process can import it. "
-                "Write it to a file, and check that as my.py:MyStrategy."
-            )
-        if self._recipe.file is not None and (places := list(clock_readings(self._recipe.file))):
-            sentences.append(f"What it makes of the clock ({', '.join(places)}), which is the same in all runs.")
-        return tuple(sentences)
 
     def _copies(
         self, cuts: Sequence[date], tables: Sequence[str], symbols: Sequence[str] | None, is_complete: bool
@@ -248,11 +226,12 @@ class _Check:
     def _cut(self, number: int, lake: str, original: Report, whole: Report, days: Sequence[date]) -> Task:
         """Return a run on a copy that ends on a day.
 
-        If no query is in the rows, and no indicator that is not shipped, they are those of the whole copy up to the
-        day: the tests of the shipped SQL prove that it uses no later bars. Some copies are computed nevertheless.
+        Rows of shipped indicators are those of the whole copy up to the day, as the tests of the shipped SQL prove that
+        it uses no later bars; some copies are computed nevertheless.
         """
         day, rows = days[number], None
-        if original.query is None and not self._sql_path and number not in (0, len(days) // 2, len(days) - 1):
+        is_shipped = original.query is None and not self._sql_path and LISTED_SYMBOLS not in original.requested
+        if is_shipped and number not in (0, len(days) // 2, len(days) - 1):
             names = self._setup.symbols or [name for name, first in whole.first_bars.items() if first <= str(day)]
             ended = {
                 name: [date.fromisoformat(end) for end in ends if end <= str(day)]
