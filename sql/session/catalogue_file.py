@@ -51,11 +51,11 @@ def connection_with_objects(make: bool = True) -> DuckDBPyConnection | None:
 
     `make` makes the file if there is none, or a damaged one.
     """
-    path = catalogue_file()
+    path = path_of_catalogue()
     if path is None:
         return None
     con = _copied(path)
-    if con is None and make and _made(path):
+    if con is None and make and _make(path):
         con = _copied(path)
     return con
 
@@ -66,7 +66,7 @@ def usable_file() -> Path | None:
     if con is None:
         return None
     con.close()
-    return catalogue_file()
+    return path_of_catalogue()
 
 
 def copy_statements(path: Path) -> str:
@@ -77,7 +77,7 @@ def copy_statements(path: Path) -> str:
     )
 
 
-def catalogue_file() -> Path | None:
+def path_of_catalogue() -> Path | None:
     """Return where the catalogue file of this version is, or will be; None if there is no folder for it."""
     folder = cache_folder()
     return folder / f"{_PREFIX}{_checksum()}.duckdb" if folder else None
@@ -143,7 +143,7 @@ def _is_trusted(path: Path) -> bool:
     return not hasattr(os, "geteuid") or stat.st_uid in (os.geteuid(), 0)
 
 
-def _made(path: Path) -> bool:
+def _make(path: Path) -> bool:
     """Make the catalogue file under another name, and rename it; return whether that succeeded."""
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
