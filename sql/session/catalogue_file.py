@@ -26,7 +26,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME, load, macros, rules, views
-from stockstream.sql.variables import empty_variables, quoted
+from stockstream.sql.variables import empty_variables, quoted, set_variable
 
 SETTING = "STOCKSTREAM_CACHE"
 """The variable of the environment with the folder of the file."""
@@ -150,7 +150,7 @@ def _make(path: Path) -> bool:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # In DuckDB's older formats, whether a CTE is materialized is lost.
         with duckdb.connect(str(part), config={**CONFIG, "storage_compatibility_version": "latest"}) as con:
-            con.execute(f"SET VARIABLE sql_home = {quoted(str(HOME))}")
+            set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
             create_objects(con)
             con.execute("CHECKPOINT")
