@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_group
 
-from stockstream.analytics.cli.help_page import Box, help_page
+from stockstream.analytics.cli.front_page import Box, help_page
 from stockstream.sql.errors import UsageError, did_you_mean
 
 PACKAGE = "stockstream.analytics.cli.commands"

@@ -26,7 +26,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME, load, macros, rules, views
-from stockstream.sql.variables import empty_variables, quoted
+from stockstream.sql.variables import empty_variables, quoted, set_variable
 
 SETTING = "STOCKSTREAM_CACHE"
 """The variable of the environment with the folder of the file."""
@@ -51,11 +51,11 @@ def connection_with_objects(make: bool = True) -> DuckDBPyConnection | None:
 
     `make` makes the file if there is none, or a damaged one.
     """
-    path = catalogue_file()
+    path = path_of_catalogue()
     if path is None:
         return None
     con = _copied(path)
-    if con is None and make and _made(path):
+    if con is None and make and _make(path):
         con = _copied(path)
     return con
 
@@ -66,7 +66,7 @@ def usable_file() -> Path | None:
     if con is None:
         return None
     con.close()
-    return catalogue_file()
+    return path_of_catalogue()
 
 
 def copy_statements(path: Path) -> str:
@@ -77,7 +77,7 @@ def copy_statements(path: Path) -> str:
     )
 
 
-def catalogue_file() -> Path | None:
+def path_of_catalogue() -> Path | None:
     """Return where the catalogue file of this version is, or will be; None if there is no folder for it."""
     folder = cache_folder()
     return folder / f"{_PREFIX}{_checksum()}.duckdb" if folder else None
@@ -143,14 +143,14 @@ def _is_trusted(path: Path) -> bool:
     return not hasattr(os, "geteuid") or stat.st_uid in (os.geteuid(), 0)
 
 
-def _made(path: Path) -> bool:
+def _make(path: Path) -> bool:
     """Make the catalogue file under another name, and rename it; return whether that succeeded."""
     part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         # In DuckDB's older formats, whether a CTE is materialized is lost.
         with duckdb.connect(str(part), config={**CONFIG, "storage_compatibility_version": "latest"}) as con:
-            con.execute(f"SET VARIABLE sql_home = {quoted(str(HOME))}")
+            set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
             create_objects(con)
             con.execute("CHECKPOINT")
