@@ -41,7 +41,7 @@ test-properties: install ## run the property tests: random histories, files and 
 test-faults: install ## run all fault tests: a kill at every write, a failure of every request
 	$(BIN)/python -m pytest -m "faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
-test-large: install ## run the tests of large inputs and of long histories
+test-large: install ## run the tests of large inputs, long histories and recorded data, and further variants (names, S3)
 	$(BIN)/python -m pytest -m "large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (eight minutes)
