@@ -5,8 +5,10 @@ from stockstream.analytics.backtest.feed.arrow import numbers
 from stockstream.analytics.backtest.feed.blocks import PRICES, Block, Feed, Rows, Unit
 from stockstream.analytics.backtest.feed.source import open_feed
 from stockstream.analytics.backtest.feed.units import units_of
+from stockstream.analytics.backtest.feed.universe import LISTED_SYMBOLS
 
 __all__ = [
+    "LISTED_SYMBOLS",
     "PRICES",
     "SOURCE",
     "Block",

@@ -1,9 +1,9 @@
 """What a strategy sees, what configures a run, and what comes out of it. Imports no other package of the backtester."""
 
 from stockstream.analytics.backtest.model.actions import Action, Verb
-from stockstream.analytics.backtest.model.costs import BROKERS, name_of, parse_commission, parse_slippage
+from stockstream.analytics.backtest.model.costs import BROKERS, FileFunction, name_of, parse_commission, parse_slippage
 from stockstream.analytics.backtest.model.data import Data, make_view
-from stockstream.analytics.backtest.model.files import module_of
+from stockstream.analytics.backtest.model.files import PREFIX, module_of
 from stockstream.analytics.backtest.model.optimisers import optimal_weights
 from stockstream.analytics.backtest.model.orders import OpenOrders, Order, Status
 from stockstream.analytics.backtest.model.portfolio import (
@@ -36,6 +36,7 @@ __all__ = [
     "BROKERS",
     "FORMER_NAMES",
     "OPTIONS",
+    "PREFIX",
     "Action",
     "Bars",
     "ClosedPosition",
@@ -43,6 +44,7 @@ __all__ = [
     "Curve",
     "Data",
     "Excursion",
+    "FileFunction",
     "History",
     "LedgerEntry",
     "Movement",

@@ -32,13 +32,13 @@ SELECT
     count(close) OVER earlier AS bar_no,
     last_value(close IGNORE NULLS) OVER earlier AS prev_close
 FROM latest_bars
-WHERE getvariable('symbols') IS NULL OR list_contains(getvariable('symbols'), symbol)
+WHERE copied_symbols() IS NULL OR list_contains(copied_symbols(), symbol)
 WINDOW earlier AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING);
 CREATE TEMP TABLE factors AS FROM split_factors;
 """
 CONSOLIDATED = """
 CREATE TEMP TABLE stored_bars AS
-FROM silver_bars WHERE getvariable('symbols') IS NULL OR list_contains(getvariable('symbols'), symbol);
+FROM silver_bars WHERE copied_symbols() IS NULL OR list_contains(copied_symbols(), symbol);
 CREATE TEMP TABLE factors AS FROM split_factors;
 """
 """The same, if silver has all bars."""
@@ -51,12 +51,12 @@ LEFT JOIN factors AS stored
     ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
         AND b.date >= stored.history_from AND b.date < stored.history_until
 LEFT JOIN factors AS cut
-    ON cut.symbol = b.symbol AND getvariable('cut') >= cut.basis_from AND getvariable('cut') < cut.basis_until
+    ON cut.symbol = b.symbol AND cut() >= cut.basis_from AND cut() < cut.basis_until
         AND b.date >= cut.history_from AND b.date < cut.history_until
-WHERE b.date <= getvariable('cut')
+WHERE b.date <= cut()
     AND (
-        (b.price_basis > getvariable('cut') AND cut.later_splits <> stored.later_splits)
-        OR (getvariable('has_adjusted') AND b.adjusted_close IS NOT NULL)
+        (b.price_basis > cut() AND cut.later_splits <> stored.later_splits)
+        OR (has_adjusted() AND b.adjusted_close IS NOT NULL)
     )
 """
 """The symbols whose stored prices change with the day after which the lake is cut."""
@@ -64,11 +64,11 @@ WHERE b.date <= getvariable('cut')
 WINDOW = """
 SELECT
     symbol, date, open, high, low, close, volume,
-    CASE WHEN getvariable('has_adjusted') THEN adjusted_close END AS adjusted_close,
-    least(fetch_timestamp, getvariable('cut') || 'T23:59:59.999999Z') AS fetch_timestamp,
-    dividend, split_ratio, source, least(price_basis, getvariable('cut')) AS price_basis, bar_no, prev_close
+    CASE WHEN has_adjusted() THEN adjusted_close END AS adjusted_close,
+    least(fetch_timestamp, cut() || 'T23:59:59.999999Z') AS fetch_timestamp,
+    dividend, split_ratio, source, least(price_basis, cut()) AS price_basis, bar_no, prev_close
 FROM stored_bars
-WHERE date > getvariable('after') AND date <= getvariable('cut')
+WHERE date > cut_before() AND date <= cut()
     AND symbol NOT IN (SELECT symbol FROM restated_bars)
 ORDER BY symbol, date
 """
@@ -79,25 +79,25 @@ WITH in_shares AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.adjusted_close, b.fetch_timestamp, b.dividend,
         b.split_ratio, b.source, b.price_basis, b.bar_no,
-        CASE WHEN b.price_basis > getvariable('cut')
+        CASE WHEN b.price_basis > cut()
             THEN coalesce(cut.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) ELSE 1.0
         END AS splits_after,
-        left(b.fetch_timestamp, 10) > CAST(getvariable('cut') AS VARCHAR) AS is_later
+        left(b.fetch_timestamp, 10) > CAST(cut() AS VARCHAR) AS is_later
     FROM stored_bars AS b
     LEFT JOIN factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
             AND b.date >= stored.history_from AND b.date < stored.history_until
     LEFT JOIN factors AS cut
-        ON cut.symbol = b.symbol AND getvariable('cut') >= cut.basis_from AND getvariable('cut') < cut.basis_until
+        ON cut.symbol = b.symbol AND cut() >= cut.basis_from AND cut() < cut.basis_until
             AND b.date >= cut.history_from AND b.date < cut.history_until
-    WHERE b.date <= getvariable('cut') AND b.symbol IN (SELECT symbol FROM restated_bars)
+    WHERE b.date <= cut() AND b.symbol IN (SELECT symbol FROM restated_bars)
 ),
 rescaled AS (
     SELECT
         symbol, date, open * splits_after AS open, high * splits_after AS high, low * splits_after AS low,
         close * splits_after AS close, CAST(round(volume / splits_after) AS BIGINT) AS volume,
-        adjusted_close, is_later, least(fetch_timestamp, getvariable('cut') || 'T23:59:59.999999Z') AS fetch_timestamp,
-        dividend * splits_after AS dividend, split_ratio, source, least(price_basis, getvariable('cut')) AS price_basis,
+        adjusted_close, is_later, least(fetch_timestamp, cut() || 'T23:59:59.999999Z') AS fetch_timestamp,
+        dividend * splits_after AS dividend, split_ratio, source, least(price_basis, cut()) AS price_basis,
         bar_no
     FROM in_shares
 ),
@@ -110,7 +110,7 @@ newest AS (
 )
 SELECT
     r.symbol, r.date, r.open, r.high, r.low, r.close, r.volume,
-    CASE WHEN getvariable('has_adjusted')
+    CASE WHEN has_adjusted()
         THEN r.adjusted_close * CASE WHEN r.is_later THEN n.dividends_after ELSE 1.0 END
     END AS adjusted_close,
     r.fetch_timestamp, r.dividend, r.split_ratio, r.source, r.price_basis, r.bar_no,
@@ -126,18 +126,18 @@ ORDER BY r.symbol, r.date
 METADATA = """
 SELECT
     symbol, name, sector, type, exchange, currency, figi, listing_date,
-    CASE WHEN delisting_date <= getvariable('cut') THEN delisting_date END AS delisting_date,
+    CASE WHEN delisting_date <= cut() THEN delisting_date END AS delisting_date,
     renamed_from,
-    CASE WHEN valid_to <= getvariable('cut') THEN renamed_to END AS renamed_to,
+    CASE WHEN valid_to <= cut() THEN renamed_to END AS renamed_to,
     source, valid_from,
-    CASE WHEN valid_to <= getvariable('cut') THEN valid_to END AS valid_to
+    CASE WHEN valid_to <= cut() THEN valid_to END AS valid_to
 FROM metadata
-WHERE valid_from <= getvariable('cut') OR valid_from IS NULL
+WHERE valid_from <= cut() OR valid_from IS NULL
 ORDER BY symbol, valid_from
 """
 
 CALENDAR = """
-SELECT date, open_utc, close_utc FROM sessions WHERE year(date) <= year(getvariable('cut')) + 1 ORDER BY date
+SELECT date, open_utc, close_utc FROM sessions WHERE year(date) <= year(cut()) + 1 ORDER BY date
 """
 LAST = date(9999, 12, 30)
 """The cut of a copy of the whole lake."""
@@ -170,16 +170,16 @@ class Copies:
         self._shared.mkdir()
         self._lake = Lake(str(con.execute("SELECT getvariable('lake')").fetchall()[0][0]))
         names = "CAST(NULL AS VARCHAR[])" if symbols is None else f"[{', '.join(map(quoted, symbols))}]"
-        con.execute(f"SET VARIABLE symbols = {names}")
+        self._define("copied_symbols", names)
         con.execute(MERGED if files_of(con, "fresh_files") else CONSOLIDATED)
-        con.execute(f"SET VARIABLE has_adjusted = {is_complete}")
-        con.execute(f"SET VARIABLE cut = DATE '{cuts[0] if cuts else LAST}'")
+        self._define("has_adjusted", str(is_complete))
+        self._define("cut", f"DATE '{cuts[0] if cuts else LAST}'")
         con.execute(RESTATED)
         self._windows: list[tuple[date, Path, DataFile]] = []
         after = FIRST
         for cut in [*cuts, LAST]:
-            con.execute(f"SET VARIABLE after = DATE '{after}'")
-            con.execute(f"SET VARIABLE cut = DATE '{cut}'")
+            self._define("cut_before", f"DATE '{after}'")
+            self._define("cut", f"DATE '{cut}'")
             if (file := self._write(WINDOW, "bars")) is not None:
                 self._windows.append((cut, *file))
             after = cut
@@ -193,7 +193,7 @@ class Copies:
             tables: the stored tables to compute from its bars: indicators, bars_weekly, …
         """
         con, last = self._con, cut or LAST
-        con.execute(f"SET VARIABLE cut = DATE '{last}'")
+        self._define("cut", f"DATE '{last}'")
         folder = self._folder / secrets.token_hex(4)
         files = [(path, file) for until, path, file in self._windows if until <= last]
         files += filter(None, [self._write(UP_TO, "bars")])
@@ -219,6 +219,10 @@ class Copies:
         lake.store.put(manifest_key(1), manifest.to_json(), replaces=None)
         _derive(lake, tables)
         return str(folder)
+
+    def _define(self, name: str, value: str) -> None:
+        """Set a value that the queries read as a function: the day of the cut, for example."""
+        self._con.execute(f"CREATE OR REPLACE TEMP MACRO {name}() AS {value}")
 
     def _write(self, query: str, table: str) -> tuple[Path, DataFile] | None:
         """Write the result of a query to a file that copies can link; None if it is empty."""

@@ -47,5 +47,9 @@ def spread(days: Sequence[str], count: int) -> list[str]:
     """Return at most `count` days, spread over all, the early ones closer together; the last is among them."""
     if len(days) <= count:
         return list(days)
-    places = {round((len(days) - 1) * (number / count) ** BEND) for number in range(1, count + 1)}
-    return [days[place] for place in sorted(places)]
+    places: list[int] = []
+    for number in range(1, count + 1):
+        place = round((len(days) - 1) * (number / count) ** BEND)
+        least = places[-1] + 1 if places else 0
+        places.append(min(max(place, least), len(days) - 1 - count + number))  # so that no day is chosen twice
+    return [days[place] for place in places]

@@ -13,8 +13,7 @@ from pathlib import Path
 from types import FunctionType, ModuleType, NoneType
 from typing import Any
 
-from stockstream.analytics.backtest.model import Strategy
-from stockstream.analytics.backtest.model.files import PREFIX
+from stockstream.analytics.backtest.model import PREFIX, Strategy
 from stockstream.analytics.backtest.runs.load import find_strategy, make_strategy
 from stockstream.sql.errors import ArgumentError
 

@@ -20,8 +20,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.engine import run
 from stockstream.analytics.backtest.feed import Feed, Rows, numbers, open_feed
-from stockstream.analytics.backtest.model import Action, Setup, Strategy
-from stockstream.analytics.backtest.model.costs import FileFunction
+from stockstream.analytics.backtest.model import Action, FileFunction, Setup, Strategy
 from stockstream.analytics.backtest.runs.lookahead.confinement import Confinement, importable, use_lake
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe
 from stockstream.analytics.backtest.runs.lookahead.turns import turning_days
@@ -30,7 +29,7 @@ from stockstream.analytics.session import AsOf
 from stockstream.sql import session
 from stockstream.sql.errors import StockStreamError
 from stockstream.sql.session import explained, quoted
-from stockstream.sql.session.catalogue_file import catalogue_file
+from stockstream.sql.session.catalogue_file import path_of_catalogue
 
 EPOCH = date(1970, 1, 1).toordinal()
 SCALES = """
@@ -147,7 +146,7 @@ def execute(task: Task) -> dict[str, Any]:
     confinement = None
     if task.copy_of is not None:
         readable = [*map(Path, task.sql_path), Path(".env"), *map(Path, task.rows.paths if task.rows else ())]
-        readable += filter(None, [catalogue_file()])
+        readable += filter(None, [path_of_catalogue()])
         functions = [item for item in (task.setup.commission, task.setup.slippage) if isinstance(item, FileFunction)]
         files = [*filter(None, [task.recipe.file]), *[function.path for function in functions]]
         code = [*[file.parent for file in files], *importable(sys.path)]

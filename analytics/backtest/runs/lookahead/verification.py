@@ -16,8 +16,7 @@ from typing import Any
 
 from stockstream.analytics.arguments import lake_of
 from stockstream.analytics.backtest.engine import StrategyError
-from stockstream.analytics.backtest.feed import Feed
-from stockstream.analytics.backtest.feed.universe import LISTED_SYMBOLS
+from stockstream.analytics.backtest.feed import LISTED_SYMBOLS, Feed
 from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs.lookahead.comparison import (
     first_difference,
@@ -27,10 +26,10 @@ from stockstream.analytics.backtest.runs.lookahead.comparison import (
 )
 from stockstream.analytics.backtest.runs.lookahead.copies import write_copies
 from stockstream.analytics.backtest.runs.lookahead.cut_days import choose_days, event_days
+from stockstream.analytics.backtest.runs.lookahead.limits import unseen
 from stockstream.analytics.backtest.runs.lookahead.processes import Server
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, recipe_of
 from stockstream.analytics.backtest.runs.lookahead.tasks import Here, Report, SavedRows, Task, execute
-from stockstream.analytics.backtest.runs.lookahead.unseen import unseen
 from stockstream.analytics.backtest.runs.lookahead.verdict import Outcome, Verdict
 from stockstream.analytics.session import AsOf
 from stockstream.sql.errors import LakeError, NoLake, UsageError
