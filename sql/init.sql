@@ -3663,6 +3663,13 @@ CREATE OR REPLACE MACRO awesome
 );
 COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.';
 
+CREATE OR REPLACE MACRO ao
+(src, fast := 5, slow := 34) AS TABLE (
+    SELECT symbol, date, awesome AS ao
+    FROM awesome_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.';
+
 CREATE OR REPLACE MACRO cmo
 (src, n := 14) AS TABLE (
     SELECT symbol, date, cmo
@@ -3702,6 +3709,13 @@ CREATE OR REPLACE MACRO elder_ray
     FROM elder_ray_v1(src, n)
 );
 COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.';
+
+CREATE OR REPLACE MACRO eri
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, elder_bull, elder_bear
+    FROM elder_ray_v1(src, n)
+);
+COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.';
 
 CREATE OR REPLACE MACRO fisher
 (src, n := 10) AS TABLE (
@@ -3768,6 +3782,13 @@ CREATE OR REPLACE MACRO choppiness
 );
 COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.';
 
+CREATE OR REPLACE MACRO chop
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, choppiness AS chop
+    FROM choppiness_v1(src, n)
+);
+COMMENT ON MACRO TABLE chop IS 'Choppiness index.';
+
 CREATE OR REPLACE MACRO dpo
 (src, n := 20) AS TABLE (
     SELECT symbol, date, dpo
@@ -3801,6 +3822,17 @@ CREATE OR REPLACE MACRO mcginley
 );
 COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.';
 
+CREATE OR REPLACE MACRO mcgd
+(src, n := 14, factor := 1) AS TABLE (
+    SELECT symbol, date, mcginley AS mcgd
+    FROM mcginley_v1(src, n, factor, close)
+),
+(src, n, factor, value) AS TABLE (
+    SELECT symbol, date, mcginley AS mcgd
+    FROM mcginley_v1(src, n, factor, value)
+);
+COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.';
+
 CREATE OR REPLACE MACRO smma
 (src, n := 14) AS TABLE (
     SELECT symbol, date, smma
@@ -3811,6 +3843,17 @@ CREATE OR REPLACE MACRO smma
     FROM smma_v1(src, n, value)
 );
 COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.';
+
+CREATE OR REPLACE MACRO rma
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, smma AS rma
+    FROM smma_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, smma AS rma
+    FROM smma_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.';
 
 CREATE OR REPLACE MACRO t3
 (src, n := 5, factor := 0.7) AS TABLE (
@@ -3852,6 +3895,17 @@ CREATE OR REPLACE MACRO zlema
 );
 COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.';
 
+CREATE OR REPLACE MACRO zlma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, zlema AS zlma
+    FROM zlema_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, zlema AS zlma
+    FROM zlema_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.';
+
 CREATE OR REPLACE MACRO chandelier
 (src, n := 22, multiplier := 3) AS TABLE (
     SELECT symbol, date, chandelier_long, chandelier_short
@@ -3859,12 +3913,26 @@ CREATE OR REPLACE MACRO chandelier
 );
 COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.';
 
+CREATE OR REPLACE MACRO chandelier_exit
+(src, n := 22, multiplier := 3) AS TABLE (
+    SELECT symbol, date, chandelier_long, chandelier_short
+    FROM chandelier_v1(src, n, multiplier)
+);
+COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.';
+
 CREATE OR REPLACE MACRO mass_index
 (src, fast := 9, n := 25) AS TABLE (
     SELECT symbol, date, mass_index
     FROM mass_index_v1(src, fast, n)
 );
 COMMENT ON MACRO TABLE mass_index IS 'Mass index.';
+
+CREATE OR REPLACE MACRO massi
+(src, fast := 9, n := 25) AS TABLE (
+    SELECT symbol, date, mass_index AS massi
+    FROM mass_index_v1(src, fast, n)
+);
+COMMENT ON MACRO TABLE massi IS 'Mass index.';
 
 CREATE OR REPLACE MACRO natr
 (src, n := 14) AS TABLE (
@@ -3883,6 +3951,17 @@ CREATE OR REPLACE MACRO ulcer
     FROM ulcer_v1(src, n, value)
 );
 COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.';
+
+CREATE OR REPLACE MACRO ui
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ulcer AS ui
+    FROM ulcer_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, ulcer AS ui
+    FROM ulcer_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE ui IS 'Ulcer index.';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (
@@ -3908,6 +3987,17 @@ CREATE OR REPLACE MACRO momentum
     FROM momentum_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE momentum IS 'Momentum.';
+
+CREATE OR REPLACE MACRO mom
+(src, n := 10) AS TABLE (
+    SELECT symbol, date, momentum AS mom
+    FROM momentum_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, momentum AS mom
+    FROM momentum_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE mom IS 'Momentum.';
 
 CREATE OR REPLACE MACRO roc
 (src, n := 10) AS TABLE (
@@ -3938,6 +4028,13 @@ CREATE OR REPLACE MACRO stochastic
 );
 COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.';
 
+CREATE OR REPLACE MACRO stoch
+(src, n := 14, smooth := 3, signal := 3) AS TABLE (
+    SELECT symbol, date, stoch_k, stoch_d
+    FROM stochastic_v2(src, n, smooth, signal)
+);
+COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.';
+
 CREATE OR REPLACE MACRO ultimate
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate
@@ -3945,12 +4042,33 @@ CREATE OR REPLACE MACRO ultimate
 );
 COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.';
 
+CREATE OR REPLACE MACRO ultosc
+(src, short := 7, medium := 14, long := 28) AS TABLE (
+    SELECT symbol, date, ultimate AS ultosc
+    FROM ultimate_v2(src, short, medium, long)
+);
+COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.';
+
+CREATE OR REPLACE MACRO uo
+(src, short := 7, medium := 14, long := 28) AS TABLE (
+    SELECT symbol, date, ultimate AS uo
+    FROM ultimate_v2(src, short, medium, long)
+);
+COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.';
+
 CREATE OR REPLACE MACRO williams_r
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r
     FROM williams_r_v2(src, n)
 );
 COMMENT ON MACRO TABLE williams_r IS 'Williams %R.';
+
+CREATE OR REPLACE MACRO willr
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, williams_r AS willr
+    FROM williams_r_v2(src, n)
+);
+COMMENT ON MACRO TABLE willr IS 'Williams %R.';
 
 CREATE OR REPLACE MACRO adx
 (src, n := 14) AS TABLE (
@@ -4009,6 +4127,17 @@ CREATE OR REPLACE MACRO linreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.';
+
+CREATE OR REPLACE MACRO linearreg_slope
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, linreg_slope AS linearreg_slope
+    FROM linreg_slope_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, linreg_slope AS linearreg_slope
+    FROM linreg_slope_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.';
 
 CREATE OR REPLACE MACRO macd
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -4083,6 +4212,17 @@ CREATE OR REPLACE MACRO bollinger
 );
 COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.';
 
+CREATE OR REPLACE MACRO bbands
+(src, n := 20, deviations := 2) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, close)
+),
+(src, n, deviations, value) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, value)
+);
+COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.';
+
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
@@ -4112,6 +4252,17 @@ CREATE OR REPLACE MACRO keltner
 );
 COMMENT ON MACRO TABLE keltner IS 'Keltner channels.';
 
+CREATE OR REPLACE MACRO kc
+(src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
+    SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
+    FROM keltner_v2(src, n, atr_n, multiplier, close)
+),
+(src, n, atr_n, multiplier, value) AS TABLE (
+    SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
+    FROM keltner_v2(src, n, atr_n, multiplier, value)
+);
+COMMENT ON MACRO TABLE kc IS 'Keltner channels.';
+
 CREATE OR REPLACE MACRO stddev
 (src, n := 20) AS TABLE (
     SELECT symbol, date, stddev
@@ -4123,12 +4274,30 @@ CREATE OR REPLACE MACRO stddev
 );
 COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.';
 
+CREATE OR REPLACE MACRO stdev
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, stddev AS stdev
+    FROM stddev_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, stddev AS stdev
+    FROM stddev_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.';
+
 CREATE OR REPLACE MACRO ad
 (src) AS TABLE (
     SELECT symbol, date, ad
     FROM ad_v2(src)
 );
 COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.';
+
+CREATE OR REPLACE MACRO adl
+(src) AS TABLE (
+    SELECT symbol, date, ad AS adl
+    FROM ad_v2(src)
+);
+COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.';
 
 CREATE OR REPLACE MACRO cmf
 (src, n := 20) AS TABLE (
@@ -4164,6 +4333,13 @@ CREATE OR REPLACE MACRO psar
     FROM psar_v3(src, acceleration, maximum)
 );
 COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+
+CREATE OR REPLACE MACRO sar
+(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
+    SELECT symbol, date, psar AS sar
+    FROM psar_v3(src, acceleration, maximum)
+);
+COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.';
 
 CREATE OR REPLACE MACRO supertrend
 (src, n := 10, multiplier := 3) AS TABLE (

@@ -1,6 +1,7 @@
 /* ---
 name: awesome
 version: 1
+aliases: [ao]
 title: Awesome oscillator.
 status: active
 grain: one row per symbol and date

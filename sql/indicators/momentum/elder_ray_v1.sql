@@ -1,6 +1,7 @@
 /* ---
 name: elder_ray
 version: 1
+aliases: [eri]
 title: Elder's bull power and bear power.
 status: active
 grain: one row per symbol and date

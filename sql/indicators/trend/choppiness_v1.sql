@@ -1,6 +1,7 @@
 /* ---
 name: choppiness
 version: 1
+aliases: [chop]
 title: Choppiness index.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: mcginley
 version: 1
+aliases: [mcgd]
 title: McGinley's dynamic average.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: smma
 version: 1
+aliases: [rma]
 title: Smoothed moving average, which is Wilder's.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: zlema
 version: 1
+aliases: [zlma]
 title: Zero-lag exponential moving average.
 status: active
 grain: one row per symbol and date

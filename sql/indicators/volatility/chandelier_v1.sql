@@ -1,6 +1,7 @@
 /* ---
 name: chandelier
 version: 1
+aliases: [chandelier_exit]
 title: Chandelier exit.
 status: active
 grain: one row per symbol and date

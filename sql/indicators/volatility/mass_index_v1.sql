@@ -1,6 +1,7 @@
 /* ---
 name: mass_index
 version: 1
+aliases: [massi]
 title: Mass index.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: ulcer
 version: 1
+aliases: [ui]
 title: Ulcer index.
 status: active
 grain: one row per symbol and date
