@@ -230,5 +230,5 @@ def test_a_file_without_a_good_header_is_named(text: str, monkeypatch: pytest.Mo
     monkeypatch.setattr("stockstream.sql.loader.HOME", tmp_path)
     load.cache_clear()
     with pytest.raises(ValueError, match=r"sql/broken\.sql"):  # the header is parsed when it is needed
-        load("broken")
+        _ = load("broken").header
     load.cache_clear()
