@@ -57,6 +57,9 @@ def _unit(values: NDArray[np.float64]) -> Unit | None:
 
 
 def _power(once: NDArray[np.float64], twice: NDArray[np.float64]) -> int | None:
-    is_defined = np.isfinite(once) & (np.abs(once) > 1e-6 * np.abs(once[np.isfinite(once)]).max(initial=0))
+    largest = np.abs(once[np.isfinite(once)]).max(initial=0)
+    if largest == 0 and np.isfinite(once).any() and not np.nan_to_num(twice).any():
+        return 0  # such as a candlestick pattern that the synthetic bars do not have
+    is_defined = np.isfinite(once) & (np.abs(once) > 1e-6 * largest)
     ratios = np.unique(np.round(twice[is_defined] / once[is_defined], 6))
     return POWERS.get(ratios[0]) if len(ratios) == 1 else None
