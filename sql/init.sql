@@ -1280,6 +1280,12 @@ pow(q, k % block_v1(q)) * sum(x * pow(q, -(k % block_v1(q)))) OVER (
     PARTITION BY symbol ORDER BY k // block_v1(q) RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING
 ), 0);
 
+-- sql/indicators/kernels/has_bars_v1.sql
+CREATE OR REPLACE MACRO has_bars_v1(bars, benchmark, what) AS
+CASE WHEN bars > 0 THEN true
+    ELSE error(what || ' is ' || coalesce(CAST(benchmark AS VARCHAR), 'NULL') || ', which has no bars in the table')
+END;
+
 -- sql/indicators/kernels/is_finite_v1.sql
 CREATE OR REPLACE MACRO is_finite_v1(x) AS isfinite(CAST(x AS DOUBLE));
 
@@ -1568,6 +1574,126 @@ SELECT symbol, date,
         * lag(is_soldier, 2) OVER w END AS three_soldiers
 FROM conditions
 WINDOW w AS (PARTITION BY symbol ORDER BY date);
+
+-- sql/indicators/levels/pivot_camarilla_v1.sql
+CREATE OR REPLACE MACRO pivot_camarilla_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+spans AS (
+    SELECT symbol, date, x, 11e-1 * (h - l) AS span
+    FROM before
+)
+SELECT symbol, date, x + span / 12e0 AS pivot_camarilla_r1, x + span / 6e0 AS pivot_camarilla_r2,
+    x + span / 4e0 AS pivot_camarilla_r3, x + span / 2e0 AS pivot_camarilla_r4, x - span / 12e0 AS pivot_camarilla_s1,
+    x - span / 6e0 AS pivot_camarilla_s2, x - span / 4e0 AS pivot_camarilla_s3, x - span / 2e0 AS pivot_camarilla_s4
+FROM spans;
+
+-- sql/indicators/levels/pivot_classic_v1.sql
+CREATE OR REPLACE MACRO pivot_classic_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+pivots AS (
+    SELECT symbol, date, h, l, (h + l + x) / 3e0 AS p
+    FROM before
+)
+SELECT symbol, date, p AS pivot_classic,
+    2 * p - l AS pivot_classic_r1, p + h - l AS pivot_classic_r2, h + 2 * (p - l) AS pivot_classic_r3,
+    2 * p - h AS pivot_classic_s1, p - h + l AS pivot_classic_s2, l - 2 * (h - p) AS pivot_classic_s3
+FROM pivots;
+
+-- sql/indicators/levels/pivot_fibonacci_v1.sql
+CREATE OR REPLACE MACRO pivot_fibonacci_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+pivots AS (
+    SELECT symbol, date, h - l AS span, (h + l + x) / 3e0 AS p
+    FROM before
+)
+SELECT symbol, date, p AS pivot_fibonacci,
+    p + 382e-3 * span AS pivot_fibonacci_r1, p + 618e-3 * span AS pivot_fibonacci_r2, p + span AS pivot_fibonacci_r3,
+    p - 382e-3 * span AS pivot_fibonacci_s1, p - 618e-3 * span AS pivot_fibonacci_s2, p - span AS pivot_fibonacci_s3
+FROM pivots;
 
 -- sql/indicators/momentum/cci_v1.sql
 CREATE OR REPLACE MACRO cci_v1(src, n) AS TABLE
@@ -1937,6 +2063,106 @@ SELECT symbol, date,
     CASE WHEN k >= n - 1 THEN
         CASE WHEN highest = lowest THEN 0e0 ELSE -100 * (highest - x) / (highest - lowest) END END AS williams_r
 FROM extremes;
+
+-- sql/indicators/relative/beta_v1.sql
+CREATE OR REPLACE MACRO beta_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of beta')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+growths AS (
+    SELECT s.symbol, s.date, row_number() OVER w - 1 AS k, s.x / nullif(lag(s.x) OVER w, 0) AS growth,
+        b.m / nullif(lag(b.m) OVER w, 0) AS market_growth
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+),
+moments AS (
+    SELECT symbol, date, k, count(growth + market_growth) OVER w AS pairs, avg(market_growth) OVER w AS mean,
+        covar_pop(growth, market_growth) OVER w AS covariance, var_pop(market_growth) OVER w AS variance
+    FROM growths
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+betas AS (
+    SELECT symbol, date,
+        CASE WHEN k >= n AND pairs = n AND variance > pow(1e-13 * mean, 2) THEN covariance / variance END AS beta
+    FROM moments
+)
+SELECT s.symbol, s.date, b.beta
+FROM shares AS s
+LEFT JOIN betas AS b ON s.symbol = b.symbol AND s.date = b.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of beta');
+
+-- sql/indicators/relative/correlation_v1.sql
+CREATE OR REPLACE MACRO correlation_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of correlation')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+pairs AS (
+    SELECT s.symbol, s.date, row_number() OVER w - 1 AS k, s.x, b.m, s.x / nullif(lag(s.x) OVER w, 0) AS g,
+        b.m / nullif(lag(b.m) OVER w, 0) AS mg
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+),
+moments AS (
+    SELECT symbol, date, k, count(g + mg) OVER w AS returns, covar_pop(x, m) OVER w AS xm, covar_pop(g, mg) OVER w AS gmg,
+        stddev_pop(x) OVER w AS x_deviation, stddev_pop(m) OVER w AS m_deviation, avg(x) OVER w AS x_mean,
+        avg(m) OVER w AS m_mean, stddev_pop(g) OVER w AS g_deviation, stddev_pop(mg) OVER w AS mg_deviation,
+        avg(g) OVER w AS g_mean, avg(mg) OVER w AS mg_mean
+    FROM pairs
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+coefficients AS (
+    SELECT symbol, date,
+        CASE WHEN k >= n - 1 AND x_deviation > 1e-13 * abs(x_mean) AND m_deviation > 1e-13 * abs(m_mean)
+            THEN xm / x_deviation / m_deviation END AS of_closes,
+        CASE WHEN k >= n AND returns = n AND g_deviation > 1e-13 * abs(g_mean) AND mg_deviation > 1e-13 * abs(mg_mean)
+            THEN gmg / g_deviation / mg_deviation END AS of_returns
+    FROM moments
+)
+SELECT s.symbol, s.date, c.of_closes AS correlation, c.of_returns AS correlation_returns
+FROM shares AS s
+LEFT JOIN coefficients AS c ON s.symbol = c.symbol AND s.date = c.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of correlation');
+
+-- sql/indicators/relative/relative_strength_v1.sql
+CREATE OR REPLACE MACRO relative_strength_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 1, 'the period n of relative_strength')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+growths AS (
+    SELECT s.symbol, s.date, s.x / nullif(lag(s.x, n) OVER w, 0) AS growth,
+        b.m / nullif(lag(b.m, n) OVER w, 0) AS market_growth
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+)
+SELECT s.symbol, s.date, g.growth / nullif(g.market_growth, 0) - 1 AS relative_strength,
+    g.growth - g.market_growth AS excess_return
+FROM shares AS s
+LEFT JOIN growths AS g ON s.symbol = g.symbol AND s.date = g.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of relative_strength');
 
 -- sql/indicators/trend/adx_v1.sql
 CREATE OR REPLACE MACRO adx_v1(src, n) AS TABLE
@@ -3306,6 +3532,56 @@ forces AS (
 SELECT symbol, date, ema_of_v1(impulse, n, n, k) AS force_index
 FROM forces;
 
+-- sql/indicators/volume/kvo_v1.sql
+CREATE OR REPLACE MACRO kvo_v1(src, fast, slow, signal) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        CAST(high AS DOUBLE) - CAST(low AS DOUBLE) AS dm,
+        CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE) AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+        AND at_least_v1(fast, 2, 'fast of kvo') AND at_least_v1(slow, fast + 1, 'slow of kvo')
+        AND at_least_v1(signal, 2, 'signal of kvo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+trends AS (
+    SELECT symbol, date, k, v, dm, lag(dm, 1, 0e0) OVER w AS dm_1,
+        CASE WHEN price > lag(price) OVER w THEN 1e0 ELSE -1e0 END AS trend
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+-- Bar 0 has no trend: bar 1 turns, as do all bars whose trend is not that of the bar before.
+turns AS (
+    SELECT symbol, date, k, v, dm, dm_1, trend,
+        CASE WHEN k < 2 OR trend <> lag(trend) OVER (PARTITION BY symbol ORDER BY date) THEN 1 ELSE 0 END AS turn
+    FROM trends
+),
+runs AS (
+    SELECT symbol, date, k, v, dm, trend, CASE WHEN turn = 1 THEN dm_1 + dm ELSE dm END AS step,
+        sum(turn) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM turns
+),
+paths AS (
+    SELECT symbol, date, k, v, dm, trend,
+        sum(step) OVER (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS cm
+    FROM runs
+),
+impulses AS (
+    SELECT symbol, date, k,
+        CASE WHEN k < 2 OR cm = 0 THEN 0e0 ELSE 100 * trend * v * abs(2 * (dm / cm - 1)) END AS impulse
+    FROM paths
+),
+lines AS (
+    SELECT symbol, date, k, ema_of_v1(impulse, fast, fast + 1, k) - ema_of_v1(impulse, slow, slow + 1, k) AS line
+    FROM impulses
+),
+signals AS (
+    SELECT symbol, date, k, line, ema_of_v1(line, signal, slow + signal, k) AS average
+    FROM lines
+)
+SELECT symbol, date, CASE WHEN k >= slow + signal THEN line END AS kvo, average AS kvo_signal
+FROM signals;
+
 -- sql/indicators/volume/nvi_v1.sql
 CREATE OR REPLACE MACRO nvi_v1(src) AS TABLE
 WITH bars AS (
@@ -3406,6 +3682,25 @@ signals AS (
 SELECT symbol, date,
     CASE WHEN k >= slow + signal - 2 THEN line END AS pvo, average AS pvo_signal, line - average AS pvo_hist
 FROM signals;
+
+-- sql/indicators/volume/vwap_anchored_v1.sql
+CREATE OR REPLACE MACRO vwap_anchored_v1(src, anchor) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price,
+        CASE WHEN anchor IS DISTINCT FROM lag(anchor) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, v, price * v AS money,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+)
+SELECT symbol, date, sum(money) OVER w / nullif(sum(v) OVER w, 0) AS vwap_anchored
+FROM runs
+WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
 
 -- sql/indicators/volume/vwap_rolling_v1.sql
 CREATE OR REPLACE MACRO vwap_rolling_v1(src, n) AS TABLE
@@ -3538,6 +3833,72 @@ CREATE OR REPLACE MACRO three_soldiers
 );
 COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
 
+CREATE OR REPLACE MACRO pivot_camarilla
+(src) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.';
+
+CREATE OR REPLACE MACRO pivot_classic
+(src) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.';
+
+CREATE OR REPLACE MACRO pivot_fibonacci
+(src) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
+
+CREATE OR REPLACE MACRO beta
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.';
+
+CREATE OR REPLACE MACRO correlation
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
+
+CREATE OR REPLACE MACRO relative_strength
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
+
 CREATE OR REPLACE MACRO ichimoku
 (src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
     SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
@@ -3577,6 +3938,13 @@ CREATE OR REPLACE MACRO force_index
 );
 COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
 
+CREATE OR REPLACE MACRO kvo
+(src, fast := 34, slow := 55, signal := 13) AS TABLE (
+    SELECT symbol, date, kvo, kvo_signal
+    FROM kvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+
 CREATE OR REPLACE MACRO nvi
 (src) AS TABLE (
     SELECT symbol, date, nvi
@@ -3597,6 +3965,17 @@ CREATE OR REPLACE MACRO pvo
     FROM pvo_v1(src, fast, slow, signal)
 );
 COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.';
+
+CREATE OR REPLACE MACRO vwap_anchored
+(src) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, date_trunc('month', date))
+),
+(src, anchor) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, anchor)
+);
+COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (

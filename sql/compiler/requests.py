@@ -34,6 +34,14 @@ class Request:
         return f"{self.indicator.macro}({', '.join((quoted(src), *(text for _, text in self.arguments)))})"
 
 
+def benchmarks_of(requests: Iterable[Request]) -> set[str]:
+    """Return the SQL texts of the symbols whose bars requests need for every symbol, such as 'SPY' with its quotes.
+
+    They are the values of the parameter `benchmark`.
+    """
+    return {text for request in requests for name, text in request.arguments if name == "benchmark"}
+
+
 def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
     """Return the requested columns; the name of an indicator stands for all of its columns.
 

@@ -62,6 +62,72 @@ CREATE OR REPLACE MACRO three_soldiers
 );
 COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
 
+CREATE OR REPLACE MACRO pivot_camarilla
+(src) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.';
+
+CREATE OR REPLACE MACRO pivot_classic
+(src) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.';
+
+CREATE OR REPLACE MACRO pivot_fibonacci
+(src) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
+
+CREATE OR REPLACE MACRO beta
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.';
+
+CREATE OR REPLACE MACRO correlation
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
+
+CREATE OR REPLACE MACRO relative_strength
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
+
 CREATE OR REPLACE MACRO ichimoku
 (src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
     SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
@@ -101,6 +167,13 @@ CREATE OR REPLACE MACRO force_index
 );
 COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
 
+CREATE OR REPLACE MACRO kvo
+(src, fast := 34, slow := 55, signal := 13) AS TABLE (
+    SELECT symbol, date, kvo, kvo_signal
+    FROM kvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+
 CREATE OR REPLACE MACRO nvi
 (src) AS TABLE (
     SELECT symbol, date, nvi
@@ -121,6 +194,17 @@ CREATE OR REPLACE MACRO pvo
     FROM pvo_v1(src, fast, slow, signal)
 );
 COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.';
+
+CREATE OR REPLACE MACRO vwap_anchored
+(src) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, date_trunc('month', date))
+),
+(src, anchor) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, anchor)
+);
+COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (

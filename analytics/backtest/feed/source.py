@@ -21,7 +21,7 @@ from stockstream.analytics.backtest.feed.units import units_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, Shape, parse, plan, shape_of
+from stockstream.sql.compiler import Request, Shape, benchmarks_of, parse, plan, shape_of
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
@@ -155,7 +155,9 @@ def _query(
     price_columns, extra, source = {name: name for name in PRICES}, [], inventory.table
     shares: list[str] = []
     if inventory.has_actions:
-        source, symbols = adjusted_view(con, source, symbols), None
+        benchmarks = {text.strip("'") for text in benchmarks_of(requests)} if symbols is not None else set()
+        source = adjusted_view(con, source, symbols and [*symbols, *sorted(benchmarks - {*symbols})])
+        symbols = symbols if benchmarks else None
         if setup.prices == "as_traded":
             price_columns, extra = (
                 {name: f"traded_{name}" for name in PRICES},

@@ -13,8 +13,8 @@ lookback: slow + signal - 2 + 14 * (slow + 1)
 formula: pvo = 100 * (ema(fast) - ema(slow)) / ema(slow) of the volume, in per cent, 0 where ema(slow) is 0; pvo_signal =
   ema(signal) of pvo; pvo_hist = pvo - pvo_signal; each average starts with the mean of its first values
 difference: 3e-15
-reference: equal to TA-Lib PVO with exponential averages, and to Skender's PVO once the first values have faded; TA-Lib
-  returns pvo from bar slow - 1 on, and has no signal
+reference: equal to TA-Lib PVO with exponential averages, and to Skender's PVO; both return pvo from bar
+  slow - 1 on, and TA-Lib has no signal
 changes:
   - 2026-11-27 first version
 --- */
