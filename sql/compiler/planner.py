@@ -80,7 +80,7 @@ def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: st
 def _check_benchmarks(con: DuckDBPyConnection, requests: Sequence[Request], src: str) -> None:
     for request in requests:
         for benchmark in benchmarks_of([request]):
-            if not con.execute(f"SELECT 1 FROM {src} WHERE symbol = {benchmark} LIMIT 1").fetchall():
+            if not con.execute(f"SELECT 1 FROM {src} WHERE symbol = {quoted(benchmark)} LIMIT 1").fetchall():
                 raise UsageError(f"the benchmark of {request.name} is {benchmark}, which has no bars in {src}")
 
 

@@ -82,7 +82,7 @@ def test_the_benchmark_is_read_though_it_is_not_among_the_symbols(lake: str) -> 
     part = analytics.indicators(requests, lake, symbols=["AAA"])
     assert_frame_equal(part, whole.filter(pl.col("symbol") == "AAA"), rel_tol=1e-9)
     assert part["beta"].null_count() == part["strength"].null_count() == 20
-    with pytest.raises(UsageError, match="the benchmark of beta_20 is 'SPY', which has no bars in bars_adjusted"):
+    with pytest.raises(UsageError, match="the benchmark of beta_20 is SPY, which has no bars in bars_adjusted"):
         analytics.indicators(["beta_20"], lake, symbols=["AAA"])
 
 

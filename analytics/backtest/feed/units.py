@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed.blocks import Unit
 from stockstream.sql.compiler import Request, benchmarks_of, by_macros
+from stockstream.sql.session import quoted
 
 SHORTEST = 300
 """Minimum number of synthetic bars, enough for the defaults of the shipped indicators; longer periods get more."""
@@ -48,7 +49,7 @@ def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[st
     for benchmark in benchmarks_of(requests):
         con.execute(
             f"""
-            INSERT INTO units SELECT {benchmark}, date, x, x, x, x, 1 FROM (
+            INSERT INTO units SELECT {quoted(benchmark)}, date, x, x, x, x, 1 FROM (
                 SELECT date, 50 + 5 * sin(i / 7) + hash(i, 5) % 9 AS x
                 FROM (SELECT date, date - DATE '2000-01-01' AS i FROM units WHERE symbol = 'prices')
             )

@@ -81,5 +81,10 @@ def test_a_benchmark_without_bars_is_named(one: Indicator) -> None:
     with connection(pair()) as con:
         with pytest.raises(duckdb.Error, match=f"the benchmark of {name} is QQQ, which has no bars in the table"):
             con.execute(f"FROM {name}('bars', 5, 'QQQ')")
-        with pytest.raises(UsageError, match=f"the benchmark of {name}_5 is 'SPY', which has no bars in bars"):
+        with pytest.raises(UsageError, match=f"the benchmark of {name}_5 is SPY, which has no bars in bars"):
             plan(con, parse([f"{name}_5"], catalogue()), "bars")
+
+
+def test_a_benchmark_without_quotes_is_named() -> None:
+    with pytest.raises(UsageError, match=r"beta\(5, QQQ\): the benchmark is a symbol in quotes, such as 'SPY'"):
+        parse(["beta(5, QQQ)"], catalogue())
