@@ -1695,6 +1695,31 @@ SELECT symbol, date, p AS pivot_fibonacci,
     p - 382e-3 * span AS pivot_fibonacci_s1, p - 618e-3 * span AS pivot_fibonacci_s2, p - span AS pivot_fibonacci_s3
 FROM pivots;
 
+-- sql/indicators/momentum/apo_v1.sql
+CREATE OR REPLACE MACRO apo_v1(src, fast, slow, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(fast, 2, 'fast of apo') AND at_least_v1(slow, fast + 1, 'slow of apo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, ema_of_v1(x, fast, fast - 1, k) - ema_of_v1(x, slow, slow - 1, k) AS apo
+FROM bars;
+
+-- sql/indicators/momentum/awesome_v1.sql
+CREATE OR REPLACE MACRO awesome_v1(src, fast, slow) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, (CAST(high AS DOUBLE) + CAST(low AS DOUBLE)) / 2e0 AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(fast, 2, 'fast of awesome')
+        AND at_least_v1(slow, fast + 1, 'slow of awesome')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= slow - 1 THEN avg(x) OVER f - avg(x) OVER s END AS awesome
+FROM bars
+WINDOW f AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN fast - 1 PRECEDING AND CURRENT ROW),
+    s AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN slow - 1 PRECEDING AND CURRENT ROW);
+
 -- sql/indicators/momentum/cci_v1.sql
 CREATE OR REPLACE MACRO cci_v1(src, n) AS TABLE
 WITH bars AS (
@@ -1740,6 +1765,178 @@ SELECT symbol, date,
     CASE WHEN k >= n - 1 THEN
         CASE WHEN deviation <= 1e-14 * abs(mean) THEN 0e0 ELSE (price - mean) / (15e-3 * deviation) END END AS cci
 FROM deviations;
+
+-- sql/indicators/momentum/cmo_v1.sql
+CREATE OR REPLACE MACRO cmo_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of cmo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k,
+        CASE WHEN change > 0 THEN change ELSE 0e0 END AS up, CASE WHEN change < 0 THEN -change ELSE 0e0 END AS down
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, wilder_of_v1(up, n, n, k) AS up, wilder_of_v1(down, n, n, k) AS down
+    FROM moves
+)
+SELECT symbol, date, CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * (up - down) / (up + down) END AS cmo
+FROM averages;
+
+-- sql/indicators/momentum/cmou_v1.sql
+CREATE OR REPLACE MACRO cmou_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of cmou')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k,
+        CASE WHEN change > 0 THEN change ELSE 0e0 END AS up, CASE WHEN change < 0 THEN -change ELSE 0e0 END AS down
+    FROM bars
+),
+sums AS (
+    SELECT symbol, date, k, sum(up) OVER w AS up, sum(down) OVER w AS down
+    FROM moves
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n THEN CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * (up - down) / (up + down) END END AS cmou
+FROM sums;
+
+-- sql/indicators/momentum/coppock_v1.sql
+CREATE OR REPLACE MACRO coppock_v1(src, n, fast, slow, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(value AS DOUBLE) AS x,
+        lag(CAST(value AS DOUBLE), fast) OVER w AS newer, lag(CAST(value AS DOUBLE), slow) OVER w AS older
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of coppock')
+        AND at_least_v1(fast, 1, 'fast of coppock') AND at_least_v1(slow, fast + 1, 'slow of coppock')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+rates AS (
+    SELECT symbol, date, k,
+        CASE WHEN newer = 0 THEN 0e0 ELSE 100 * (x / newer - 1) END
+        + CASE WHEN older = 0 THEN 0e0 ELSE 100 * (x / older - 1) END AS rate
+    FROM bars
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 + slow
+        THEN (sum(k * rate) OVER w - (k - n) * sum(rate) OVER w) * 2e0 / (n * (n + 1)) END AS coppock
+FROM rates
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/momentum/elder_ray_v1.sql
+CREATE OR REPLACE MACRO elder_ray_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of elder_ray')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+averages AS (
+    SELECT symbol, date, h, l, ema_of_v1(x, n, n - 1, k) AS average
+    FROM bars
+)
+SELECT symbol, date, h - average AS elder_bull, l - average AS elder_bear
+FROM averages;
+
+-- sql/indicators/momentum/fisher_v1.sql
+CREATE OR REPLACE MACRO fisher_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, (CAST(high AS DOUBLE) + CAST(low AS DOUBLE)) / 2e0 AS x,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(n, 2, 'the period n of fisher')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    SELECT symbol, date, k, size, x, max(x) OVER w AS highest, min(x) OVER w AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+-- Each v follows from the previous one, so that list_reduce() folds the list of a symbol's bars: s is the previous
+-- state, b the bar. The fold runs in parts, because each bar copies the list of its part's values, and each part the
+-- list of all parts: a part has as many bars as there are parts, and at least 128. Each bar appends the v of the bar
+-- before it. Bar 0 is a part by itself.
+parts AS (
+    SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list(k ORDER BY k) AS ks, list({
+        'place': CASE WHEN k >= n - 1 AND highest - lowest > 1e-14 * (abs(highest) + abs(lowest))
+            THEN 0.66e0 * ((x - lowest) / (highest - lowest) - 0.5e0) END,
+        'v': 0e0, 'vs': CASE WHEN (k - 1) % size = 0 THEN CAST([] AS DOUBLE[]) END
+    } ORDER BY k) AS bars
+    FROM extremes
+    GROUP BY symbol, (k + size - 1) // size
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, flatten(list(ks ORDER BY part)) AS ks,
+        list(bars ORDER BY part) AS parts
+    FROM parts
+    GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, ks, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'place': b.place,
+            'v': CASE WHEN b.place IS NULL THEN 0e0 WHEN b.place + 0.67e0 * s.v > 0.99e0 THEN 0.999e0
+                WHEN b.place + 0.67e0 * s.v < -0.99e0 THEN -0.999e0 ELSE b.place + 0.67e0 * s.v END,
+            'vs': list_append(coalesce(b.vs, s.vs), s.v)
+        }
+    ))) AS parts
+    FROM symbols
+),
+listed AS (
+    SELECT symbol, unnest(dates) AS date, unnest(ks) AS k,
+        unnest(list_append(flatten(list_transform(parts[2:], LAMBDA part: part.vs)), parts[-1].v)) AS v
+    FROM folded
+),
+transformed AS (
+    SELECT symbol, date, k, decayed_v1(0.5e0 * ln((1 + v) / (1 - v)), 0.5e0, k) AS fisher
+    FROM listed
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN fisher END AS fisher,
+    CASE WHEN k >= n THEN lag(fisher) OVER (PARTITION BY symbol ORDER BY date) END AS fisher_signal
+FROM transformed;
+
+-- sql/indicators/momentum/kdj_v1.sql
+CREATE OR REPLACE MACRO kdj_v1(src, n, smooth, signal) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of kdj')
+        AND at_least_v1(smooth, 2, 'smooth of kdj') AND at_least_v1(signal, 2, 'signal of kdj')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+extremes AS (
+    SELECT symbol, date, k, x, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+places AS (
+    SELECT symbol, date, k,
+        CASE WHEN highest = lowest THEN 0e0 ELSE 100 * (x - lowest) / (highest - lowest) END AS fast
+    FROM extremes
+),
+smoothed AS (
+    SELECT symbol, date, k, wilder_of_v1(fast, smooth, n + smooth - 2, k) AS slow
+    FROM places
+),
+signals AS (
+    SELECT symbol, date, slow, wilder_of_v1(slow, signal, n + smooth + signal - 3, k) AS average
+    FROM smoothed
+)
+SELECT symbol, date,
+    CASE WHEN average IS NOT NULL THEN slow END AS kdj_k, average AS kdj_d, 3 * slow - 2 * average AS kdj_j
+FROM signals;
 
 -- sql/indicators/momentum/mfi_v1.sql
 CREATE OR REPLACE MACRO mfi_v1(src, n) AS TABLE
@@ -1822,6 +2019,30 @@ WITH bars AS (
 )
 SELECT symbol, date, x - before AS momentum
 FROM bars;
+
+-- sql/indicators/momentum/ppo_v1.sql
+CREATE OR REPLACE MACRO ppo_v1(src, fast, slow, signal, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(fast, 2, 'fast of ppo') AND at_least_v1(signal, 2, 'signal of ppo')
+        AND at_least_v1(slow, fast + 1, 'slow of ppo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+averages AS (
+    SELECT symbol, date, k, ema_of_v1(x, fast, fast - 1, k) AS quick, ema_of_v1(x, slow, slow - 1, k) AS base
+    FROM bars
+),
+lines AS (
+    SELECT symbol, date, k, CASE WHEN base = 0 THEN 0e0 ELSE 100 * (quick - base) / base END AS line
+    FROM averages
+),
+signals AS (
+    SELECT symbol, date, line, ema_of_v1(line, signal, slow + signal - 2, k) AS average
+    FROM lines
+)
+SELECT symbol, date, line AS ppo, average AS ppo_signal, line - average AS ppo_hist
+FROM signals;
 
 -- sql/indicators/momentum/roc_v1.sql
 CREATE OR REPLACE MACRO roc_v1(src, n, value) AS TABLE
@@ -1957,6 +2178,78 @@ SELECT symbol, date,
     CASE WHEN k >= n + smooth + signal - 3 THEN avg(slow) OVER w END AS stoch_d
 FROM smoothed
 WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN signal - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/momentum/stochrsi_v1.sql
+CREATE OR REPLACE MACRO stochrsi_v1(src, n, stoch_n, smooth, signal, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of stochrsi')
+        AND at_least_v1(stoch_n, 2, 'the period stoch_n of stochrsi') AND at_least_v1(smooth, 1, 'smooth of stochrsi')
+        AND at_least_v1(signal, 1, 'signal of stochrsi')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k,
+        CASE WHEN change > 0 THEN change ELSE 0e0 END AS up, CASE WHEN change < 0 THEN -change ELSE 0e0 END AS down
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, wilder_of_v1(up, n, n, k) AS up, wilder_of_v1(down, n, n, k) AS down
+    FROM moves
+),
+strengths AS (
+    SELECT symbol, date, k, CASE WHEN up + down = 0 THEN 0e0 ELSE 100 * up / (up + down) END AS rsi
+    FROM averages
+),
+extremes AS (
+    SELECT symbol, date, k, rsi, max(rsi) OVER w AS highest, min(rsi) OVER w AS lowest
+    FROM strengths
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN stoch_n - 1 PRECEDING AND CURRENT ROW)
+),
+places AS (
+    SELECT symbol, date, k,
+        CASE WHEN highest - lowest <= 1e-12 * highest THEN 0e0
+            ELSE 100 * (rsi - lowest) / (highest - lowest) END AS fast
+    FROM extremes
+),
+smoothed AS (
+    SELECT symbol, date, k, avg(fast) OVER w AS slow
+    FROM places
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN smooth - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n + stoch_n + smooth + signal - 3 THEN slow END AS stochrsi_k,
+    CASE WHEN k >= n + stoch_n + smooth + signal - 3 THEN avg(slow) OVER w END AS stochrsi_d
+FROM smoothed
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN signal - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/momentum/tsi_v1.sql
+CREATE OR REPLACE MACRO tsi_v1(src, slow, fast, signal, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(slow, 2, 'slow of tsi') AND at_least_v1(fast, 2, 'fast of tsi')
+        AND at_least_v1(signal, 2, 'signal of tsi')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+once AS (
+    SELECT symbol, date, k, ema_of_v1(change, slow, slow, k) AS net, ema_of_v1(abs(change), slow, slow, k) AS total
+    FROM bars
+),
+twice AS (
+    SELECT symbol, date, k,
+        ema_of_v1(net, fast, slow + fast - 1, k) AS net, ema_of_v1(total, fast, slow + fast - 1, k) AS total
+    FROM once
+),
+lines AS (
+    SELECT symbol, date, k, CASE WHEN total = 0 THEN 0e0 ELSE 100 * net / total END AS line
+    FROM twice
+)
+SELECT symbol, date, line AS tsi, ema_of_v1(line, signal, slow + fast + signal - 2, k) AS tsi_signal
+FROM lines;
 
 -- sql/indicators/momentum/ultimate_v1.sql
 CREATE OR REPLACE MACRO ultimate_v1(src, short, medium, long) AS TABLE
@@ -2248,6 +2541,27 @@ SELECT symbol, date, wilder_of_v1(strength, n, 2 * n - 1, k) AS adx,
     CASE WHEN k >= n THEN plus END AS plus_di, CASE WHEN k >= n THEN minus END AS minus_di
 FROM directions;
 
+-- sql/indicators/trend/alma_v1.sql
+CREATE OR REPLACE MACRO alma_v1(src, n, center, sigma, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of alma')
+        AND not_negative_v1(center, 'the center of alma') AND not_negative_v1(sigma, 'sigma of alma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+lists AS (
+    SELECT symbol, date, k, list(x) OVER w AS last
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 1 THEN
+        list_sum(list_transform(last, LAMBDA one, i: one * exp(-pow((i - 1 - center * (n - 1)) * sigma / n, 2) / 2)))
+        / list_sum(list_transform(last, LAMBDA one, i: exp(-pow((i - 1 - center * (n - 1)) * sigma / n, 2) / 2)))
+    END AS alma
+FROM lists;
+
 -- sql/indicators/trend/aroon_v1.sql
 CREATE OR REPLACE MACRO aroon_v1(src, n) AS TABLE
 WITH bars AS (
@@ -2285,6 +2599,28 @@ SELECT symbol, date,
     CASE WHEN k >= n THEN 100e0 * (n - k + struct_extract(highest, 'bar')) / n END AS aroon_up,
     CASE WHEN k >= n THEN 100e0 * (n - k - struct_extract(lowest, 'bar')) / n END AS aroon_down
 FROM extremes;
+
+-- sql/indicators/trend/choppiness_v1.sql
+CREATE OR REPLACE MACRO choppiness_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of choppiness')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, h, l, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+spans AS (
+    SELECT symbol, date, k, sum(true_range) OVER w AS path, max(h) OVER w - min(l) OVER w AS span
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, CASE WHEN k >= n AND span > 0 THEN 100 * ln(path / span) / ln(n) END AS choppiness
+FROM spans;
 
 -- sql/indicators/trend/dema_v1.sql
 CREATE OR REPLACE MACRO dema_v1(src, n, value) AS TABLE
@@ -2327,6 +2663,19 @@ once AS (
 SELECT symbol, date, 2 * e1 - ema_of_v1(e1, n, 2 * n - 2, k) AS dema
 FROM once;
 
+-- sql/indicators/trend/dpo_v1.sql
+CREATE OR REPLACE MACRO dpo_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(value AS DOUBLE) AS x,
+        lag(CAST(value AS DOUBLE), n // 2 + 1) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of dpo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN before - avg(x) OVER w END AS dpo
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
 -- sql/indicators/trend/ema_v1.sql
 CREATE OR REPLACE MACRO ema_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -2354,6 +2703,36 @@ WITH bars AS (
 )
 SELECT symbol, date, ema_of_v1(x, n, n - 1, k) AS ema
 FROM bars;
+
+-- sql/indicators/trend/hma_v1.sql
+CREATE OR REPLACE MACRO hma_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of hma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+-- The weighted mean of the last m values is (sum of k * value - (k - m) * sum of value) * 2 / (m * (m + 1)), as in
+-- wma.
+averages AS (
+    SELECT symbol, date, k,
+        (sum(k * x) OVER h - (k - floor(n / 2)) * sum(x) OVER h) * 2e0 / (floor(n / 2) * (floor(n / 2) + 1)) AS fast,
+        (sum(k * x) OVER w - (k - n) * sum(x) OVER w) * 2e0 / (n * (n + 1)) AS slow
+    FROM bars
+    WINDOW h AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n // 2 - 1 PRECEDING AND CURRENT ROW),
+        w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+lines AS (
+    SELECT symbol, date, k, floor(sqrt(n)) AS m, CASE WHEN k >= n - 1 THEN 2 * fast - slow END AS line
+    FROM averages
+)
+SELECT symbol, date,
+    CASE WHEN k >= n - 2 + m
+        THEN (sum(k * line) OVER w - (k - m) * sum(line) OVER w) * 2e0 / (m * (m + 1)) END AS hma
+FROM lines
+WINDOW w AS (
+    PARTITION BY symbol ORDER BY date ROWS BETWEEN CAST(floor(sqrt(n)) AS BIGINT) - 1 PRECEDING AND CURRENT ROW
+);
 
 -- sql/indicators/trend/ichimoku_v1.sql
 CREATE OR REPLACE MACRO ichimoku_v1(src, conversion, base, slow, displacement) AS TABLE
@@ -2570,6 +2949,52 @@ SELECT symbol, date,
     CASE WHEN k >= slow + signal - 2 THEN line END AS macd, average AS macd_signal, line - average AS macd_hist
 FROM signals;
 
+-- sql/indicators/trend/mcginley_v1.sql
+CREATE OR REPLACE MACRO mcginley_v1(src, n, factor, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k,
+        CAST(greatest(128, ceil(sqrt(count(*) OVER (PARTITION BY symbol)))) AS BIGINT) AS size
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of mcginley')
+        AND not_negative_v1(factor, 'the factor of mcginley')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+means AS (
+    SELECT symbol, date, x, k, size, CASE WHEN k = n - 1 THEN avg(x) OVER w END AS mean
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+-- Each average follows from the previous one, so that list_reduce() folds the list of a symbol's bars: s is the
+-- previous state, b the bar. The fold runs in parts, because each bar copies the list of its part's averages, and each
+-- part the list of all parts: a part has as many bars as there are parts, and at least 128. Each bar appends the
+-- average of the bar before it. Bar 0 is a part by itself.
+parts AS (
+    SELECT symbol, (k + size - 1) // size AS part, list(date ORDER BY k) AS dates, list({
+        'x': x, 'y': mean, 'ys': CASE WHEN (k - 1) % size = 0 THEN CAST([] AS DOUBLE[]) END
+    } ORDER BY k) AS bars
+    FROM means
+    GROUP BY symbol, (k + size - 1) // size
+),
+symbols AS (
+    SELECT symbol, flatten(list(dates ORDER BY part)) AS dates, list(bars ORDER BY part) AS parts
+    FROM parts
+    GROUP BY symbol
+),
+folded AS (
+    SELECT symbol, dates, list_reduce(parts, LAMBDA done, part: list_append(done, list_reduce(
+        list_prepend(done[-1], part), LAMBDA s, b: {
+            'x': b.x,
+            'y': coalesce(b.y, CASE WHEN s.y = 0 OR factor * n * pow(b.x / s.y, 4) <= 1 THEN b.x
+                ELSE s.y + (b.x - s.y) / (factor * n * pow(b.x / s.y, 4)) END),
+            'ys': list_append(coalesce(b.ys, s.ys), s.y)
+        }
+    ))) AS parts
+    FROM symbols
+)
+SELECT symbol, unnest(dates) AS date,
+    unnest(list_append(flatten(list_transform(parts[2:], LAMBDA part: part.ys)), parts[-1].y)) AS mcginley
+FROM folded;
+
 -- sql/indicators/trend/psar_v1.sql
 CREATE OR REPLACE MACRO psar_v1(src, step, most) AS TABLE
 WITH bars AS (
@@ -2779,6 +3204,17 @@ SELECT symbol, date, CASE WHEN k >= n - 1 THEN avg(x) OVER w END AS sma
 FROM bars
 WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
 
+-- sql/indicators/trend/smma_v1.sql
+CREATE OR REPLACE MACRO smma_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of smma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, wilder_of_v1(x, n, n - 1, k) AS smma
+FROM bars;
+
 -- sql/indicators/trend/supertrend_v1.sql
 CREATE OR REPLACE MACRO supertrend_v1(src, n, width) AS TABLE
 WITH bars AS (
@@ -2971,6 +3407,26 @@ SELECT symbol, date, struct_extract(one, 'line') AS supertrend,
     CASE WHEN struct_extract(one, 'up') THEN 1e0 WHEN NOT struct_extract(one, 'up') THEN -1e0 END AS supertrend_direction
 FROM listed;
 
+-- sql/indicators/trend/t3_v1.sql
+CREATE OR REPLACE MACRO t3_v1(src, n, factor, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of t3')
+        AND not_negative_v1(factor, 'the factor of t3')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+first AS (SELECT symbol, date, k, ema_of_v1(x, n, n - 1, k) AS e1 FROM bars),
+second AS (SELECT symbol, date, k, ema_of_v1(e1, n, 2 * n - 2, k) AS e2 FROM first),
+third AS (SELECT symbol, date, k, ema_of_v1(e2, n, 3 * n - 3, k) AS e3 FROM second),
+fourth AS (SELECT symbol, date, k, e3, ema_of_v1(e3, n, 4 * n - 4, k) AS e4 FROM third),
+fifth AS (SELECT symbol, date, k, e3, e4, ema_of_v1(e4, n, 5 * n - 5, k) AS e5 FROM fourth),
+sixth AS (SELECT symbol, date, e3, e4, e5, ema_of_v1(e5, n, 6 * n - 6, k) AS e6 FROM fifth)
+SELECT symbol, date,
+    e3 + 3 * factor * (e3 - e4) + 3 * pow(factor, 2) * (e3 - 2 * e4 + e5)
+    + pow(factor, 3) * (e3 - 3 * e4 + 3 * e5 - e6) AS t3
+FROM sixth;
+
 -- sql/indicators/trend/tema_v1.sql
 CREATE OR REPLACE MACRO tema_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -3098,6 +3554,45 @@ steps AS (
 SELECT symbol, date, CASE WHEN before = 0 THEN 0e0 ELSE 100 * (e3 / before - 1) END AS trix
 FROM steps;
 
+-- sql/indicators/trend/vortex_v1.sql
+CREATE OR REPLACE MACRO vortex_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        lag(CAST(close AS DOUBLE)) OVER w AS before,
+        abs(CAST(high AS DOUBLE) - lag(CAST(low AS DOUBLE)) OVER w) AS up,
+        abs(CAST(low AS DOUBLE) - lag(CAST(high AS DOUBLE)) OVER w) AS down
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of vortex')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k, up, down, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+sums AS (
+    SELECT symbol, date, k, sum(up) OVER w AS up, sum(down) OVER w AS down, sum(true_range) OVER w AS true_range
+    FROM moves
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date,
+    CASE WHEN k >= n THEN CASE WHEN true_range = 0 THEN 0e0 ELSE up / true_range END END AS vortex_plus,
+    CASE WHEN k >= n THEN CASE WHEN true_range = 0 THEN 0e0 ELSE down / true_range END END AS vortex_minus
+FROM sums;
+
+-- sql/indicators/trend/vwma_v1.sql
+CREATE OR REPLACE MACRO vwma_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        CAST(value AS DOUBLE) * CAST(volume AS DOUBLE) AS traded
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND is_finite_v1(volume) AND at_least_v1(n, 2, 'the period n of vwma')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 THEN sum(traded) OVER w / nullif(sum(v) OVER w, 0) END AS vwma
+FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
 -- sql/indicators/trend/wma_v1.sql
 CREATE OR REPLACE MACRO wma_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -3123,6 +3618,18 @@ SELECT symbol, date,
     CASE WHEN k >= n - 1 THEN (sum(k * x) OVER w - (k - n) * sum(x) OVER w) * 2e0 / (n * (n + 1)) END AS wma
 FROM bars
 WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/trend/zlema_v1.sql
+CREATE OR REPLACE MACRO zlema_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k,
+        2 * CAST(value AS DOUBLE) - lag(CAST(value AS DOUBLE), (n - 1) // 2) OVER w AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of zlema')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date, ema_of_v1(x, n, n - 1 + floor((n - 1) / 2), k) AS zlema
+FROM bars;
 
 -- sql/indicators/volatility/atr_v1.sql
 CREATE OR REPLACE MACRO atr_v1(src, n) AS TABLE
@@ -3208,6 +3715,30 @@ SELECT symbol, date,
     (x - middle + distance) / nullif(2 * distance, 0) AS bollinger_percent,
     2 * distance / nullif(middle, 0) AS bollinger_width
 FROM spread;
+
+-- sql/indicators/volatility/chandelier_v1.sql
+CREATE OR REPLACE MACRO chandelier_v1(src, n, multiplier) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND at_least_v1(n, 2, 'the period n of chandelier')
+        AND not_negative_v1(multiplier, 'the multiplier of chandelier')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, h, l, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+extremes AS (
+    SELECT symbol, date, max(h) OVER w AS highest, min(l) OVER w AS lowest,
+        multiplier * wilder_of_v1(true_range, n, n, k) AS distance
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, highest - distance AS chandelier_long, lowest + distance AS chandelier_short
+FROM extremes;
 
 -- sql/indicators/volatility/donchian_v1.sql
 CREATE OR REPLACE MACRO donchian_v1(src, n) AS TABLE
@@ -3354,6 +3885,51 @@ SELECT symbol, date,
     middle - distance AS keltner_lower
 FROM averages;
 
+-- sql/indicators/volatility/mass_index_v1.sql
+CREATE OR REPLACE MACRO mass_index_v1(src, fast, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) - CAST(low AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(fast, 2, 'fast of mass_index')
+        AND at_least_v1(n, 2, 'the period n of mass_index')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+once AS (
+    SELECT symbol, date, k, ema_of_v1(x, fast, fast - 1, k) AS e1
+    FROM bars
+),
+twice AS (
+    SELECT symbol, date, k, e1, ema_of_v1(e1, fast, 2 * fast - 2, k) AS e2
+    FROM once
+),
+quotients AS (
+    SELECT symbol, date, k, CASE WHEN e2 = 0 THEN 1e0 ELSE e1 / e2 END AS quotient
+    FROM twice
+)
+SELECT symbol, date, CASE WHEN k >= 2 * fast + n - 3 THEN sum(quotient) OVER w END AS mass_index
+FROM quotients
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/volatility/natr_v1.sql
+CREATE OR REPLACE MACRO natr_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l,
+        CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of natr')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+ranges AS (
+    SELECT symbol, date, k, x, true_range_v1(h, l, before) AS true_range
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, x, wilder_of_v1(true_range, n, n, k) AS average
+    FROM ranges
+)
+SELECT symbol, date, CASE WHEN k >= n THEN CASE WHEN x = 0 THEN 0e0 ELSE 100 * average / x END END AS natr
+FROM averages;
+
 -- sql/indicators/volatility/stddev_v1.sql
 CREATE OR REPLACE MACRO stddev_v1(src, n, value) AS TABLE
 WITH bars AS (
@@ -3376,6 +3952,27 @@ WITH bars AS (
 )
 SELECT symbol, date, CASE WHEN k >= n - 1 THEN stddev_pop(x) OVER w END AS stddev
 FROM bars
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/volatility/ulcer_v1.sql
+CREATE OR REPLACE MACRO ulcer_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of ulcer')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+highs AS (
+    SELECT symbol, date, k, x, max(x) OVER w AS highest
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+drawdowns AS (
+    SELECT symbol, date, k, CASE WHEN highest = 0 THEN 0e0 ELSE 100 * (x - highest) / highest END AS drawdown
+    FROM highs
+)
+SELECT symbol, date, CASE WHEN k >= 2 * n - 2 THEN sqrt(avg(drawdown * drawdown) OVER w) END AS ulcer
+FROM drawdowns
 WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
 
 -- sql/indicators/volatility/zscore_v1.sql
@@ -3784,12 +4381,40 @@ CREATE OR REPLACE MACRO doji
 );
 COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.';
 
+CREATE OR REPLACE MACRO cdldoji
+(src) AS TABLE (
+    SELECT symbol, date, doji AS cdldoji
+    FROM doji_v1(src)
+);
+COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.';
+
+CREATE OR REPLACE MACRO cdl_doji
+(src) AS TABLE (
+    SELECT symbol, date, doji AS cdl_doji
+    FROM doji_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.';
+
 CREATE OR REPLACE MACRO engulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing
     FROM engulfing_v1(src)
 );
 COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.';
+
+CREATE OR REPLACE MACRO cdlengulfing
+(src) AS TABLE (
+    SELECT symbol, date, engulfing AS cdlengulfing
+    FROM engulfing_v1(src)
+);
+COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.';
+
+CREATE OR REPLACE MACRO cdl_engulfing
+(src) AS TABLE (
+    SELECT symbol, date, engulfing AS cdl_engulfing
+    FROM engulfing_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.';
 
 CREATE OR REPLACE MACRO evening_star
 (src, penetration := 0.3) AS TABLE (
@@ -3798,12 +4423,40 @@ CREATE OR REPLACE MACRO evening_star
 );
 COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.';
 
+CREATE OR REPLACE MACRO cdleveningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, evening_star AS cdleveningstar
+    FROM evening_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.';
+
+CREATE OR REPLACE MACRO cdl_eveningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, evening_star AS cdl_eveningstar
+    FROM evening_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.';
+
 CREATE OR REPLACE MACRO hammer
 (src) AS TABLE (
     SELECT symbol, date, hammer
     FROM hammer_v1(src)
 );
 COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.';
+
+CREATE OR REPLACE MACRO cdlhammer
+(src) AS TABLE (
+    SELECT symbol, date, hammer AS cdlhammer
+    FROM hammer_v1(src)
+);
+COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.';
+
+CREATE OR REPLACE MACRO cdl_hammer
+(src) AS TABLE (
+    SELECT symbol, date, hammer AS cdl_hammer
+    FROM hammer_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.';
 
 CREATE OR REPLACE MACRO harami
 (src) AS TABLE (
@@ -3812,12 +4465,33 @@ CREATE OR REPLACE MACRO harami
 );
 COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.';
 
+CREATE OR REPLACE MACRO cdlharami
+(src) AS TABLE (
+    SELECT symbol, date, harami AS cdlharami
+    FROM harami_v1(src)
+);
+COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.';
+
+CREATE OR REPLACE MACRO cdl_harami
+(src) AS TABLE (
+    SELECT symbol, date, harami AS cdl_harami
+    FROM harami_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.';
+
 CREATE OR REPLACE MACRO heikin_ashi
 (src) AS TABLE (
     SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
     FROM heikin_ashi_v1(src)
 );
 COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.';
+
+CREATE OR REPLACE MACRO ha
+(src) AS TABLE (
+    SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
+    FROM heikin_ashi_v1(src)
+);
+COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.';
 
 CREATE OR REPLACE MACRO morning_star
 (src, penetration := 0.3) AS TABLE (
@@ -3826,12 +4500,40 @@ CREATE OR REPLACE MACRO morning_star
 );
 COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.';
 
+CREATE OR REPLACE MACRO cdlmorningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, morning_star AS cdlmorningstar
+    FROM morning_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.';
+
+CREATE OR REPLACE MACRO cdl_morningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, morning_star AS cdl_morningstar
+    FROM morning_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.';
+
 CREATE OR REPLACE MACRO three_soldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers
     FROM three_soldiers_v1(src)
 );
 COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
+
+CREATE OR REPLACE MACRO cdl3whitesoldiers
+(src) AS TABLE (
+    SELECT symbol, date, three_soldiers AS cdl3whitesoldiers
+    FROM three_soldiers_v1(src)
+);
+COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+
+CREATE OR REPLACE MACRO cdl_3whitesoldiers
+(src) AS TABLE (
+    SELECT symbol, date, three_soldiers AS cdl_3whitesoldiers
+    FROM three_soldiers_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
 
 CREATE OR REPLACE MACRO pivot_camarilla
 (src) AS TABLE (
@@ -3866,6 +4568,125 @@ CREATE OR REPLACE MACRO pivot_fibonacci
 );
 COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
 
+CREATE OR REPLACE MACRO apo
+(src, fast := 12, slow := 26) AS TABLE (
+    SELECT symbol, date, apo
+    FROM apo_v1(src, fast, slow, close)
+),
+(src, fast, slow, value) AS TABLE (
+    SELECT symbol, date, apo
+    FROM apo_v1(src, fast, slow, value)
+);
+COMMENT ON MACRO TABLE apo IS 'Absolute price oscillator.';
+
+CREATE OR REPLACE MACRO awesome
+(src, fast := 5, slow := 34) AS TABLE (
+    SELECT symbol, date, awesome
+    FROM awesome_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.';
+
+CREATE OR REPLACE MACRO ao
+(src, fast := 5, slow := 34) AS TABLE (
+    SELECT symbol, date, awesome AS ao
+    FROM awesome_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.';
+
+CREATE OR REPLACE MACRO cmo
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, cmo
+    FROM cmo_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, cmo
+    FROM cmo_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE cmo IS 'Chande''s momentum oscillator with Wilder''s averages.';
+
+CREATE OR REPLACE MACRO cmou
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, cmou
+    FROM cmou_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, cmou
+    FROM cmou_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE cmou IS 'Chande''s momentum oscillator with plain sums.';
+
+CREATE OR REPLACE MACRO coppock
+(src, n := 10, fast := 11, slow := 14) AS TABLE (
+    SELECT symbol, date, coppock
+    FROM coppock_v1(src, n, fast, slow, close)
+),
+(src, n, fast, slow, value) AS TABLE (
+    SELECT symbol, date, coppock
+    FROM coppock_v1(src, n, fast, slow, value)
+);
+COMMENT ON MACRO TABLE coppock IS 'Coppock curve.';
+
+CREATE OR REPLACE MACRO elder_ray
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, elder_bull, elder_bear
+    FROM elder_ray_v1(src, n)
+);
+COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.';
+
+CREATE OR REPLACE MACRO eri
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, elder_bull, elder_bear
+    FROM elder_ray_v1(src, n)
+);
+COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.';
+
+CREATE OR REPLACE MACRO fisher
+(src, n := 10) AS TABLE (
+    SELECT symbol, date, fisher, fisher_signal
+    FROM fisher_v1(src, n)
+);
+COMMENT ON MACRO TABLE fisher IS 'Fisher transform of the price''s place in its range.';
+
+CREATE OR REPLACE MACRO kdj
+(src, n := 9, smooth := 3, signal := 3) AS TABLE (
+    SELECT symbol, date, kdj_k, kdj_d, kdj_j
+    FROM kdj_v1(src, n, smooth, signal)
+);
+COMMENT ON MACRO TABLE kdj IS 'KDJ oscillator, a stochastic oscillator with smoothed averages.';
+
+CREATE OR REPLACE MACRO ppo
+(src, fast := 12, slow := 26, signal := 9) AS TABLE (
+    SELECT symbol, date, ppo, ppo_signal, ppo_hist
+    FROM ppo_v1(src, fast, slow, signal, close)
+),
+(src, fast, slow, signal, value) AS TABLE (
+    SELECT symbol, date, ppo, ppo_signal, ppo_hist
+    FROM ppo_v1(src, fast, slow, signal, value)
+);
+COMMENT ON MACRO TABLE ppo IS 'Percentage price oscillator.';
+
+CREATE OR REPLACE MACRO stochrsi
+(src, n := 14, stoch_n := 14, smooth := 3, signal := 3) AS TABLE (
+    SELECT symbol, date, stochrsi_k, stochrsi_d
+    FROM stochrsi_v1(src, n, stoch_n, smooth, signal, close)
+),
+(src, n, stoch_n, smooth, signal, value) AS TABLE (
+    SELECT symbol, date, stochrsi_k, stochrsi_d
+    FROM stochrsi_v1(src, n, stoch_n, smooth, signal, value)
+);
+COMMENT ON MACRO TABLE stochrsi IS 'Stochastic oscillator of the relative strength index.';
+
+CREATE OR REPLACE MACRO tsi
+(src, slow := 25, fast := 13, signal := 7) AS TABLE (
+    SELECT symbol, date, tsi, tsi_signal
+    FROM tsi_v1(src, slow, fast, signal, close)
+),
+(src, slow, fast, signal, value) AS TABLE (
+    SELECT symbol, date, tsi, tsi_signal
+    FROM tsi_v1(src, slow, fast, signal, value)
+);
+COMMENT ON MACRO TABLE tsi IS 'True strength index.';
+
 CREATE OR REPLACE MACRO beta
 (src, n := 60) AS TABLE (
     SELECT symbol, date, beta
@@ -3888,6 +4709,17 @@ CREATE OR REPLACE MACRO correlation
 );
 COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
 
+CREATE OR REPLACE MACRO correl
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.';
+
 CREATE OR REPLACE MACRO relative_strength
 (src, n := 60) AS TABLE (
     SELECT symbol, date, relative_strength, excess_return
@@ -3899,12 +4731,222 @@ CREATE OR REPLACE MACRO relative_strength
 );
 COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
 
+CREATE OR REPLACE MACRO prs
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.';
+
+CREATE OR REPLACE MACRO alma
+(src, n := 9, center := 0.85, sigma := 6) AS TABLE (
+    SELECT symbol, date, alma
+    FROM alma_v1(src, n, center, sigma, close)
+),
+(src, n, center, sigma, value) AS TABLE (
+    SELECT symbol, date, alma
+    FROM alma_v1(src, n, center, sigma, value)
+);
+COMMENT ON MACRO TABLE alma IS 'Arnaud Legoux''s moving average.';
+
+CREATE OR REPLACE MACRO choppiness
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, choppiness
+    FROM choppiness_v1(src, n)
+);
+COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.';
+
+CREATE OR REPLACE MACRO chop
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, choppiness AS chop
+    FROM choppiness_v1(src, n)
+);
+COMMENT ON MACRO TABLE chop IS 'Choppiness index.';
+
+CREATE OR REPLACE MACRO dpo
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, dpo
+    FROM dpo_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, dpo
+    FROM dpo_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE dpo IS 'Detrended price oscillator.';
+
+CREATE OR REPLACE MACRO hma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, hma
+    FROM hma_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, hma
+    FROM hma_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.';
+
 CREATE OR REPLACE MACRO ichimoku
 (src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
     SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
     FROM ichimoku_v1(src, conversion, base, slow, displacement)
 );
 COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.';
+
+CREATE OR REPLACE MACRO mcginley
+(src, n := 14, factor := 1) AS TABLE (
+    SELECT symbol, date, mcginley
+    FROM mcginley_v1(src, n, factor, close)
+),
+(src, n, factor, value) AS TABLE (
+    SELECT symbol, date, mcginley
+    FROM mcginley_v1(src, n, factor, value)
+);
+COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.';
+
+CREATE OR REPLACE MACRO mcgd
+(src, n := 14, factor := 1) AS TABLE (
+    SELECT symbol, date, mcginley AS mcgd
+    FROM mcginley_v1(src, n, factor, close)
+),
+(src, n, factor, value) AS TABLE (
+    SELECT symbol, date, mcginley AS mcgd
+    FROM mcginley_v1(src, n, factor, value)
+);
+COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.';
+
+CREATE OR REPLACE MACRO smma
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, smma
+    FROM smma_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, smma
+    FROM smma_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.';
+
+CREATE OR REPLACE MACRO rma
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, smma AS rma
+    FROM smma_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, smma AS rma
+    FROM smma_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.';
+
+CREATE OR REPLACE MACRO t3
+(src, n := 5, factor := 0.7) AS TABLE (
+    SELECT symbol, date, t3
+    FROM t3_v1(src, n, factor, close)
+),
+(src, n, factor, value) AS TABLE (
+    SELECT symbol, date, t3
+    FROM t3_v1(src, n, factor, value)
+);
+COMMENT ON MACRO TABLE t3 IS 'Tillson''s T3 moving average.';
+
+CREATE OR REPLACE MACRO vortex
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, vortex_plus, vortex_minus
+    FROM vortex_v1(src, n)
+);
+COMMENT ON MACRO TABLE vortex IS 'Vortex indicator.';
+
+CREATE OR REPLACE MACRO vwma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, vwma
+    FROM vwma_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, vwma
+    FROM vwma_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE vwma IS 'Volume-weighted moving average.';
+
+CREATE OR REPLACE MACRO zlema
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, zlema
+    FROM zlema_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, zlema
+    FROM zlema_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.';
+
+CREATE OR REPLACE MACRO zlma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, zlema AS zlma
+    FROM zlema_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, zlema AS zlma
+    FROM zlema_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.';
+
+CREATE OR REPLACE MACRO chandelier
+(src, n := 22, multiplier := 3) AS TABLE (
+    SELECT symbol, date, chandelier_long, chandelier_short
+    FROM chandelier_v1(src, n, multiplier)
+);
+COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.';
+
+CREATE OR REPLACE MACRO chandelier_exit
+(src, n := 22, multiplier := 3) AS TABLE (
+    SELECT symbol, date, chandelier_long, chandelier_short
+    FROM chandelier_v1(src, n, multiplier)
+);
+COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.';
+
+CREATE OR REPLACE MACRO mass_index
+(src, fast := 9, n := 25) AS TABLE (
+    SELECT symbol, date, mass_index
+    FROM mass_index_v1(src, fast, n)
+);
+COMMENT ON MACRO TABLE mass_index IS 'Mass index.';
+
+CREATE OR REPLACE MACRO massi
+(src, fast := 9, n := 25) AS TABLE (
+    SELECT symbol, date, mass_index AS massi
+    FROM mass_index_v1(src, fast, n)
+);
+COMMENT ON MACRO TABLE massi IS 'Mass index.';
+
+CREATE OR REPLACE MACRO natr
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, natr
+    FROM natr_v1(src, n)
+);
+COMMENT ON MACRO TABLE natr IS 'Normalised average true range.';
+
+CREATE OR REPLACE MACRO ulcer
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ulcer
+    FROM ulcer_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, ulcer
+    FROM ulcer_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.';
+
+CREATE OR REPLACE MACRO ui
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ulcer AS ui
+    FROM ulcer_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, ulcer AS ui
+    FROM ulcer_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE ui IS 'Ulcer index.';
 
 CREATE OR REPLACE MACRO zscore
 (src, n := 20) AS TABLE (
@@ -3924,12 +4966,33 @@ CREATE OR REPLACE MACRO chaikin_oscillator
 );
 COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.';
 
+CREATE OR REPLACE MACRO adosc
+(src, fast := 3, slow := 10) AS TABLE (
+    SELECT symbol, date, chaikin_oscillator AS adosc
+    FROM chaikin_oscillator_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.';
+
 CREATE OR REPLACE MACRO ease_of_movement
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement
     FROM ease_of_movement_v1(src, n)
 );
 COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.';
+
+CREATE OR REPLACE MACRO eom
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ease_of_movement AS eom
+    FROM ease_of_movement_v1(src, n)
+);
+COMMENT ON MACRO TABLE eom IS 'Ease of movement.';
+
+CREATE OR REPLACE MACRO emv
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ease_of_movement AS emv
+    FROM ease_of_movement_v1(src, n)
+);
+COMMENT ON MACRO TABLE emv IS 'Ease of movement.';
 
 CREATE OR REPLACE MACRO force_index
 (src, n := 13) AS TABLE (
@@ -3938,12 +5001,26 @@ CREATE OR REPLACE MACRO force_index
 );
 COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
 
+CREATE OR REPLACE MACRO efi
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, force_index AS efi
+    FROM force_index_v1(src, n)
+);
+COMMENT ON MACRO TABLE efi IS 'Elder''s force index.';
+
 CREATE OR REPLACE MACRO kvo
 (src, fast := 34, slow := 55, signal := 13) AS TABLE (
     SELECT symbol, date, kvo, kvo_signal
     FROM kvo_v1(src, fast, slow, signal)
 );
 COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+
+CREATE OR REPLACE MACRO klinger
+(src, fast := 34, slow := 55, signal := 13) AS TABLE (
+    SELECT symbol, date, kvo, kvo_signal
+    FROM kvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.';
 
 CREATE OR REPLACE MACRO nvi
 (src) AS TABLE (
@@ -3977,6 +5054,17 @@ CREATE OR REPLACE MACRO vwap_anchored
 );
 COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
 
+CREATE OR REPLACE MACRO avwap
+(src) AS TABLE (
+    SELECT symbol, date, vwap_anchored AS avwap
+    FROM vwap_anchored_v1(src, date_trunc('month', date))
+),
+(src, anchor) AS TABLE (
+    SELECT symbol, date, vwap_anchored AS avwap
+    FROM vwap_anchored_v1(src, anchor)
+);
+COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.';
+
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cci
@@ -4001,6 +5089,17 @@ CREATE OR REPLACE MACRO momentum
     FROM momentum_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE momentum IS 'Momentum.';
+
+CREATE OR REPLACE MACRO mom
+(src, n := 10) AS TABLE (
+    SELECT symbol, date, momentum AS mom
+    FROM momentum_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, momentum AS mom
+    FROM momentum_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE mom IS 'Momentum.';
 
 CREATE OR REPLACE MACRO roc
 (src, n := 10) AS TABLE (
@@ -4031,6 +5130,13 @@ CREATE OR REPLACE MACRO stochastic
 );
 COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.';
 
+CREATE OR REPLACE MACRO stoch
+(src, n := 14, smooth := 3, signal := 3) AS TABLE (
+    SELECT symbol, date, stoch_k, stoch_d
+    FROM stochastic_v2(src, n, smooth, signal)
+);
+COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.';
+
 CREATE OR REPLACE MACRO ultimate
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate
@@ -4038,12 +5144,33 @@ CREATE OR REPLACE MACRO ultimate
 );
 COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.';
 
+CREATE OR REPLACE MACRO ultosc
+(src, short := 7, medium := 14, long := 28) AS TABLE (
+    SELECT symbol, date, ultimate AS ultosc
+    FROM ultimate_v2(src, short, medium, long)
+);
+COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.';
+
+CREATE OR REPLACE MACRO uo
+(src, short := 7, medium := 14, long := 28) AS TABLE (
+    SELECT symbol, date, ultimate AS uo
+    FROM ultimate_v2(src, short, medium, long)
+);
+COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.';
+
 CREATE OR REPLACE MACRO williams_r
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r
     FROM williams_r_v2(src, n)
 );
 COMMENT ON MACRO TABLE williams_r IS 'Williams %R.';
+
+CREATE OR REPLACE MACRO willr
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, williams_r AS willr
+    FROM williams_r_v2(src, n)
+);
+COMMENT ON MACRO TABLE willr IS 'Williams %R.';
 
 CREATE OR REPLACE MACRO adx
 (src, n := 14) AS TABLE (
@@ -4102,6 +5229,17 @@ CREATE OR REPLACE MACRO linreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
 COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.';
+
+CREATE OR REPLACE MACRO linearreg_slope
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, linreg_slope AS linearreg_slope
+    FROM linreg_slope_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, linreg_slope AS linearreg_slope
+    FROM linreg_slope_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.';
 
 CREATE OR REPLACE MACRO macd
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -4176,6 +5314,17 @@ CREATE OR REPLACE MACRO bollinger
 );
 COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.';
 
+CREATE OR REPLACE MACRO bbands
+(src, n := 20, deviations := 2) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, close)
+),
+(src, n, deviations, value) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, value)
+);
+COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.';
+
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
@@ -4205,6 +5354,17 @@ CREATE OR REPLACE MACRO keltner
 );
 COMMENT ON MACRO TABLE keltner IS 'Keltner channels.';
 
+CREATE OR REPLACE MACRO kc
+(src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
+    SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
+    FROM keltner_v2(src, n, atr_n, multiplier, close)
+),
+(src, n, atr_n, multiplier, value) AS TABLE (
+    SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
+    FROM keltner_v2(src, n, atr_n, multiplier, value)
+);
+COMMENT ON MACRO TABLE kc IS 'Keltner channels.';
+
 CREATE OR REPLACE MACRO stddev
 (src, n := 20) AS TABLE (
     SELECT symbol, date, stddev
@@ -4216,12 +5376,30 @@ CREATE OR REPLACE MACRO stddev
 );
 COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.';
 
+CREATE OR REPLACE MACRO stdev
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, stddev AS stdev
+    FROM stddev_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, stddev AS stdev
+    FROM stddev_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.';
+
 CREATE OR REPLACE MACRO ad
 (src) AS TABLE (
     SELECT symbol, date, ad
     FROM ad_v2(src)
 );
 COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.';
+
+CREATE OR REPLACE MACRO adl
+(src) AS TABLE (
+    SELECT symbol, date, ad AS adl
+    FROM ad_v2(src)
+);
+COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.';
 
 CREATE OR REPLACE MACRO cmf
 (src, n := 20) AS TABLE (
@@ -4257,6 +5435,13 @@ CREATE OR REPLACE MACRO psar
     FROM psar_v3(src, acceleration, maximum)
 );
 COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+
+CREATE OR REPLACE MACRO sar
+(src, acceleration := 0.02, maximum := 0.2) AS TABLE (
+    SELECT symbol, date, psar AS sar
+    FROM psar_v3(src, acceleration, maximum)
+);
+COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.';
 
 CREATE OR REPLACE MACRO supertrend
 (src, n := 10, multiplier := 3) AS TABLE (

@@ -17,6 +17,8 @@ class IndicatorHeader(BaseModel):
     name: str
     """Name without the version; the macro and the file are called `{name}_v{version}`."""
     version: int = Field(ge=1)
+    aliases: tuple[str, ...] = ()
+    """Its names in TA-Lib, pandas-ta and TradingView where they differ; requests and SQL take them, too."""
     title: str
     """One line for `stockstream indicators list` and `lake_help()`."""
     status: Literal["active", "superseded"] = "active"

@@ -65,6 +65,14 @@ class Indicator:
         """Columns of the result besides symbol and date."""
         return self.header.returns
 
+    def labels(self, name: str) -> dict[str, str]:
+        """Return how each column is called under a name of the indicator.
+
+        Under an alias, the column of an indicator that has only one is called like the alias.
+        """
+        is_alias = name in self.header.aliases and len(self.returns) == 1
+        return {column: name if is_alias else column for column in self.returns}
+
     @property
     def signature(self) -> str:
         """Call of the name without a version, with the defaults: `rsi(src, n := 14)`."""
@@ -87,13 +95,17 @@ class Catalogue:
         newest = {indicator.name: indicator for indicator in sorted(self.active, key=lambda each: each.version)}
         self.newest = tuple(newest.values())
         """The newest active version of each indicator."""
-        self._by_name: dict[str, Indicator] = newest | {indicator.macro: indicator for indicator in indicators}
+        aliases = {alias: indicator for indicator in self.newest for alias in indicator.header.aliases}
+        self._by_name: dict[str, Indicator] = (
+            aliases | newest | {indicator.macro: indicator for indicator in indicators}
+        )
         self._by_column = {column: indicator for indicator in newest.values() for column in indicator.returns}
 
     def find(self, name: str) -> tuple[Indicator, tuple[str, ...]]:
         """Return an indicator and the requested columns of it.
 
-        `name` is that of an indicator (`rsi`), of a version (`rsi_v1`), both for all columns, or of one column.
+        `name` is that of an indicator (`rsi`; an alias: `rma`) or of a version (`rsi_v1`), both for all columns, or of
+        one column.
 
         Raises:
             UsageError: there is no such indicator; the message suggests similar names.
@@ -143,14 +155,23 @@ def catalogue(*folders: Path) -> Catalogue:
 
 
 def aliases(indicators: Sequence[Indicator]) -> str:
-    """Return the SQL that creates the macros without a version: `rsi(src, n := 14)`, and `rsi(src, n, value)`."""
-    return "\n".join(map(_alias, indicators))
+    """Return the SQL that creates the macros without a version: `rsi(src, n := 14)`, and `rsi(src, n, value)`.
+
+    The aliases in a header are such macros, too, unless an indicator has that name.
+    """
+    names = {indicator.name for indicator in indicators}
+    texts = []
+    for indicator in indicators:
+        others = [alias for alias in indicator.header.aliases if alias not in names]
+        texts += [_alias(indicator, name) for name in (indicator.name, *others)]
+    return "\n".join(texts)
 
 
-def _alias(indicator: Indicator) -> str:
-    name, macro = indicator.name, indicator.macro
-    columns = ", ".join(("symbol", "date", *indicator.returns))
-    defaults = indicator.signature.removeprefix(name)
+def _alias(indicator: Indicator, name: str) -> str:
+    macro = indicator.macro
+    named = [column if label == column else f"{column} AS {label}" for column, label in indicator.labels(name).items()]
+    columns = ", ".join(("symbol", "date", *named))
+    defaults = indicator.signature.removeprefix(indicator.name)
     arguments = ", ".join(["src", *indicator.periods, *indicator.values.values()])
     text = f"CREATE OR REPLACE MACRO {name}\n{defaults} AS TABLE (\n"
     text += f"    SELECT {columns}\n    FROM {macro}({arguments})\n)"

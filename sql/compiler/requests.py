@@ -102,4 +102,5 @@ def _requests(
     if any(not re.fullmatch(r"\w+", value) for value in values) and alias is None:
         raise UsageError(f"{text}: the column needs a name: write {text} AS something")
     suffix = "".join(f"_{part}" for part in (*numbers, *values))
-    return [Request(indicator, arguments, column, alias or f"{column}{suffix}") for column in columns]
+    labels = indicator.labels(name)
+    return [Request(indicator, arguments, column, alias or f"{labels[column]}{suffix}") for column in columns]

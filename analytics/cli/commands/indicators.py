@@ -48,7 +48,7 @@ PathOption = Annotated[
 
 @app.command("list")
 def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
-    """List the indicators with their parameters and columns; superseded versions are left out.
+    """List the indicators with their parameters, columns and (aliases); superseded versions are left out.
 
     Example: stockstream indicators list
     """
@@ -61,6 +61,7 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
         rows = [
             {
                 "name": indicator.name,
+                "aliases": indicator.header.aliases,
                 "version": indicator.version,
                 "family": indicator.family,
                 "params": indicator.params,
@@ -73,7 +74,9 @@ def list_all(sql_path: PathOption = None, as_json: JsonOption = False) -> None:
     table = Table("family", "indicator", "", "columns", box=None, pad_edge=False)
     for indicator in indicators:
         call = f"{indicator.name}({', '.join(map(str, indicator.periods.values()))})"
-        table.add_row(indicator.family, call, indicator.header.title.rstrip("."), ", ".join(indicator.returns))
+        others = f" ({', '.join(indicator.header.aliases)})" if indicator.header.aliases else ""
+        title = f"{indicator.header.title.rstrip('.')}{others}"
+        table.add_row(indicator.family, call, title, ", ".join(indicator.returns))
     Screen().print(table, soft_wrap=False)
 
 

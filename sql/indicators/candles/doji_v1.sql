@@ -1,6 +1,7 @@
 /* ---
 name: doji
 version: 1
+aliases: [cdldoji, cdl_doji]
 title: "Candlestick pattern: doji."
 status: active
 grain: one row per symbol and date

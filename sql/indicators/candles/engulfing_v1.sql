@@ -1,6 +1,7 @@
 /* ---
 name: engulfing
 version: 1
+aliases: [cdlengulfing, cdl_engulfing]
 title: "Candlestick pattern: engulfing."
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: evening_star
 version: 1
+aliases: [cdleveningstar, cdl_eveningstar]
 title: "Candlestick pattern: evening star."
 status: active
 grain: one row per symbol and date

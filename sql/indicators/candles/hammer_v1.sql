@@ -1,6 +1,7 @@
 /* ---
 name: hammer
 version: 1
+aliases: [cdlhammer, cdl_hammer]
 title: "Candlestick pattern: hammer."
 status: active
 grain: one row per symbol and date

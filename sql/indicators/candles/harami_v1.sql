@@ -1,6 +1,7 @@
 /* ---
 name: harami
 version: 1
+aliases: [cdlharami, cdl_harami]
 title: "Candlestick pattern: harami."
 status: active
 grain: one row per symbol and date

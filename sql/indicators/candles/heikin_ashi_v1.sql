@@ -1,6 +1,7 @@
 /* ---
 name: heikin_ashi
 version: 1
+aliases: [ha]
 title: Heikin-Ashi bars.
 status: active
 grain: one row per symbol and date

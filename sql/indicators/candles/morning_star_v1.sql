@@ -1,6 +1,7 @@
 /* ---
 name: morning_star
 version: 1
+aliases: [cdlmorningstar, cdl_morningstar]
 title: "Candlestick pattern: morning star."
 status: active
 grain: one row per symbol and date

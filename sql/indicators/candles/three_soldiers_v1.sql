@@ -1,6 +1,7 @@
 /* ---
 name: three_soldiers
 version: 1
+aliases: [cdl3whitesoldiers, cdl_3whitesoldiers]
 title: "Candlestick pattern: three white soldiers."
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: momentum
 version: 2
+aliases: [mom]
 title: Momentum.
 status: active
 grain: one row per symbol and date

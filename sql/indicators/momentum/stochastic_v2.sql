@@ -1,6 +1,7 @@
 /* ---
 name: stochastic
 version: 2
+aliases: [stoch]
 title: Slow stochastic oscillator.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: ultimate
 version: 2
+aliases: [ultosc, uo]
 title: Ultimate oscillator.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: williams_r
 version: 2
+aliases: [willr]
 title: Williams %R.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: correlation
 version: 1
+aliases: [correl]
 title: Rolling correlation with a benchmark.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: relative_strength
 version: 1
+aliases: [prs]
 title: Relative strength against a benchmark.
 status: active
 grain: one row per symbol and date

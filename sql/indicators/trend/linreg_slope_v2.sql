@@ -1,6 +1,7 @@
 /* ---
 name: linreg_slope
 version: 2
+aliases: [linearreg_slope]
 title: Slope of the regression line through the last values.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: psar
 version: 3
+aliases: [sar]
 title: Parabolic stop and reverse.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: bollinger
 version: 2
+aliases: [bbands]
 title: Bollinger bands.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: keltner
 version: 2
+aliases: [kc]
 title: Keltner channels.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: stddev
 version: 2
+aliases: [stdev]
 title: Standard deviation of the last values.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: ad
 version: 2
+aliases: [adl]
 title: Accumulation/distribution line.
 status: active
 grain: one row per symbol and date

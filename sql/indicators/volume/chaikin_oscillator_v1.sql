@@ -1,6 +1,7 @@
 /* ---
 name: chaikin_oscillator
 version: 1
+aliases: [adosc]
 title: Chaikin oscillator.
 status: active
 grain: one row per symbol and date

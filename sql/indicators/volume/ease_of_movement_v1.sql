@@ -1,6 +1,7 @@
 /* ---
 name: ease_of_movement
 version: 1
+aliases: [eom, emv]
 title: Ease of movement.
 status: active
 grain: one row per symbol and date

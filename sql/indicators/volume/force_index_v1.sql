@@ -1,6 +1,7 @@
 /* ---
 name: force_index
 version: 1
+aliases: [efi]
 title: Elder's force index.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: kvo
 version: 1
+aliases: [klinger]
 title: Klinger volume oscillator.
 status: active
 grain: one row per symbol and date

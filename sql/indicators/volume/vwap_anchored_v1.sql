@@ -1,6 +1,7 @@
 /* ---
 name: vwap_anchored
 version: 1
+aliases: [avwap]
 title: Volume-weighted average price since an anchor.
 status: active
 grain: one row per symbol and date

@@ -126,6 +126,24 @@ def test_a_newer_version_is_what_the_name_means(tmp_path: Path) -> None:
         assert con.execute(counts.format("sma_v1('t', 20, close)")).fetchall() == [(21,)]
 
 
+def test_an_alias_stands_for_one_indicator() -> None:
+    newest = catalogue().newest
+    aliases = [alias for one in newest for alias in one.header.aliases]
+    others = {name for one in newest for name in (one.name, *one.returns)}
+    assert len(aliases) == len({*aliases} - others) > 0
+
+
+def test_an_indicator_of_the_user_precedes_an_alias(tmp_path: Path) -> None:
+    indicators = catalogue(folder_with(tmp_path, SMA.replace("sma", "rma"), "rma_v1"))
+    assert indicators.find("rma")[0].macro == "rma_v1"
+    with duckdb.connect() as con:
+        indicators.install(con)
+        con.execute("CREATE TABLE t AS SELECT 'A' AS symbol, DATE '2020-01-01' + i::INTEGER AS date, i * i AS close "
+                    "FROM range(40) AS r (i)")  # fmt: skip
+        both = "SELECT rma IS DISTINCT FROM sma FROM rma('t', 5) JOIN sma('t', 5) USING (symbol, date)"
+        assert con.execute(f"SELECT count(*) FROM ({both}) AS t (differs) WHERE differs").fetchall() == [(0,)]
+
+
 def test_new_writes_an_indicator_and_a_test_that_passes(tmp_path: Path) -> None:
     ran = run_cli("indicators", "new", "my_mean", "--sql-path", str(tmp_path))
     assert ran.out.split() == [f"{tmp_path}/my_mean_v1.sql", f"{tmp_path}/test_my_mean.py"]

@@ -63,6 +63,9 @@ def test_the_names_of_the_seeds_are_columns(con: duckdb.DuckDBPyConnection) -> N
         ("sma(9, (high + low) / 2) AS mid", [("mid", "sma", "sma_v2('bars', 9, (high + low) / 2)")]),
         ("ema_9 AS fast", [("fast", "ema", "ema_v2('bars', 9, close)")]),
         ("obv", [("obv", "obv", "obv_v2('bars')")]),
+        ("RMA_21", [("rma_21", "smma", "smma_v1('bars', 21, close)")]),
+        ("willr(9) AS r", [("r", "williams_r", "williams_r_v2('bars', 9)")]),
+        ("eri", [(f"elder_{of}", f"elder_{of}", "elder_ray_v1('bars', 13)") for of in ("bull", "bear")]),
     ],
 )
 def test_requests_are_parsed(text: str, expected: list[tuple[str, str, str]]) -> None:
@@ -84,6 +87,14 @@ def test_only_what_is_needed_is_computed_and_shared_values_once() -> None:
     assert windows("sma_20", "bollinger_middle") == windows("sma_20")
     assert windows("ema_12", "ema_12 AS other", "sma_20", "sma_20 AS again") == windows("ema_12", "sma_20")
     assert "volume" not in query(parse(["macd"], catalogue()), "bars")
+
+
+def test_an_alias_is_a_macro_whose_only_column_has_its_name(con: duckdb.DuckDBPyConnection) -> None:
+    order = "ORDER BY symbol, date"
+    for alias, name in (("rma('bars', 5)", "smma_v1('bars', 5, close)"), ("bbands('bars')", "bollinger('bars')")):
+        assert con.sql(f"FROM {alias} {order}").fetchall() == con.sql(f"FROM {name} {order}").fetchall()
+    assert con.sql("FROM rma('bars', 5, high)").columns == ["symbol", "date", "rma"]
+    assert con.sql("FROM stoch('bars')").columns == ["symbol", "date", "stoch_k", "stoch_d"]
 
 
 @pytest.mark.parametrize("src", ["bars", "shares", "mine.prices", '"odd name"'])

@@ -15,14 +15,20 @@ from tests.sql.indicators._bars import WAYS, connection, fetch, filled, read
 
 SAME = [
     ("adl", "adl", "ad"),
+    ("alma", "alma", "alma_9_0.85_6"),
     ("atr", "atr", "atr_14"),
+    ("awesome", "oscillator", "awesome_5_34"),
     ("bb", "sma", "bollinger_middle_20_2"),
     ("bb", "upperBand", "bollinger_upper_20_2"),
     ("bb", "lowerBand", "bollinger_lower_20_2"),
     ("bb", "percentB", "bollinger_percent_20_2"),
     ("bb", "width", "bollinger_width_20_2"),
     ("cci", "cci", "cci_20"),
+    ("chexit", "chandelierExit", "chandelier_long_22_3"),
     ("cmf", "cmf", "cmf_20"),
+    ("cmo", "cmo", "cmou_14"),
+    ("elder-ray", "bullPower", "elder_bull_13"),
+    ("elder-ray", "bearPower", "elder_bear_13"),
     ("ema", "ema", "ema_20"),
     ("force", "forceIndex", "force_index_2"),
     ("heikinashi", "open", "heikin_ashi_open"),
@@ -48,12 +54,20 @@ SAME = [
     ("rsi", "rsi", "rsi_14"),
     ("slope", "slope", "linreg_slope_14"),
     ("sma", "sma", "sma_20"),
+    ("smma", "smma", "smma_20"),
     ("stdev", "stdDev", "stddev_14"),
     ("stdev", "zScore", "zscore_14"),
     ("stoch", "k", "stoch_k_14_3_3"),
     ("stoch", "d", "stoch_d_14_3_3"),
+    ("stoch-rsi", "stochRsi", "stochrsi_k_14_14_1_3"),
+    ("stoch-rsi", "signal", "stochrsi_d_14_14_1_3"),
+    ("tsi", "tsi", "tsi_25_13_7"),
+    ("tsi", "signal", "tsi_signal_25_13_7"),
     ("uo", "ultimate", "ultimate_7_14_28"),
+    ("vortex", "pvi", "vortex_plus_14"),
+    ("vortex", "nvi", "vortex_minus_14"),
     ("vwap", "vwap", "vwap"),
+    ("vwma", "vwma", "vwma_14"),
     ("willr", "williamsR", "williams_r_14"),
     ("wma", "wma", "wma_14"),
 ]
@@ -65,16 +79,19 @@ CONVERGING = [
     ("adx", "pdi", "plus_di_14"),
     ("adx", "mdi", "minus_di_14"),
     ("dema", "dema", "dema_14"),
+    ("fisher", "fisher", "fisher_10"),
+    ("fisher", "trigger", "fisher_signal_10"),
     ("macd", "macd", "macd_12_26_9"),
     ("macd", "signal", "macd_signal_12_26_9"),
     ("macd", "histogram", "macd_hist_12_26_9"),
+    ("t3", "t3", "t3_5_0.7"),
     ("tema", "tema", "tema_20"),
     ("trix", "trix", "trix_14"),
 ]
 """(file, column, our request) of recursions with another first value (ours is TA-Lib's), whose effect fades."""
 
 CONVERGED = 400
-LATER = {"stoch_k_14_3_3": 2, "kama_10": 1, "kvo_34_55_13": 12, "pvo_12_26_9": 8}
+LATER = {"stoch_k_14_3_3": 2, "stochrsi_k_14_14_1_3": 2, "kama_10": 1, "kvo_34_55_13": 12, "pvo_12_26_9": 8}
 """Number of first rows that are NULL only in ours: lines before their averages, and the close that KAMA starts with."""
 
 
@@ -119,6 +136,22 @@ def test_donchian_there_leaves_out_the_bar_itself(way: str, shared: Path) -> Non
     for column, request in (("upperBand", "upper"), ("centerline", "middle"), ("lowerBand", "lower")):
         actual = column_of(shared, f"donchian_{request}", way)
         assert_close(actual[:-1], golden(shared, "donchian", column)[1:])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_dpo_there_is_shown_at_the_bar_of_its_close(way: str, shared: Path) -> None:
+    """The average there ends 8 bars later, which only a chart of the past can show."""
+    assert_close(column_of(shared, "dpo_14", way)[13:], golden(shared, "dpo", "dpo")[5:-8])
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_choppiness_there_includes_the_previous_close(way: str, shared: Path) -> None:
+    """It is ours of bars whose high and low include the previous close, which does not change the true range."""
+    bars = read(f"SELECT *, 'X' AS symbol FROM read_csv('{shared}/golden/skender/quotes/default.csv')")["X"]
+    before = np.concatenate([bars["close"][:1], bars["close"][:-1]])
+    bars |= {"high": np.maximum(bars["high"], before), "low": np.minimum(bars["low"], before)}
+    with connection({"X": bars}) as con:
+        assert_close(fetch(con, ["choppiness_14"], way)["X"]["choppiness_14"], golden(shared, "chop", "chop"))
 
 
 @pytest.mark.parametrize("way", WAYS)

@@ -1,0 +1,13 @@
+"""`cmo` is TA-Lib's CMO."""
+
+from __future__ import annotations
+
+import talib
+
+from tests.sql.indicators._bars import Bars, Columns
+
+CASES = [(5,)]
+
+
+def oracle(bars: Bars, n: int) -> Columns:
+    return {"cmo": talib.CMO(bars["close"], n)}

@@ -1,0 +1,13 @@
+"""`zlema` is TA-Lib's ZLEMA."""
+
+from __future__ import annotations
+
+import talib
+
+from tests.sql.indicators._bars import Bars, Columns
+
+CASES = [(9,), (2,)]
+
+
+def oracle(bars: Bars, n: int) -> Columns:
+    return {"zlema": talib.ZLEMA(bars["close"], n)}
