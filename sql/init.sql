@@ -1289,6 +1289,12 @@ pow(q, k % block_v1(q)) * sum(x * pow(q, -(k % block_v1(q)))) OVER (
     PARTITION BY symbol ORDER BY k // block_v1(q) RANGE BETWEEN 1 PRECEDING AND 1 PRECEDING
 ), 0);
 
+-- sql/indicators/kernels/has_bars_v1.sql
+CREATE OR REPLACE MACRO has_bars_v1(bars, benchmark, what) AS
+CASE WHEN bars > 0 THEN true
+    ELSE error(what || ' is ' || coalesce(CAST(benchmark AS VARCHAR), 'NULL') || ', which has no bars in the table')
+END;
+
 -- sql/indicators/kernels/is_finite_v1.sql
 CREATE OR REPLACE MACRO is_finite_v1(x) AS isfinite(CAST(x AS DOUBLE));
 
@@ -1314,6 +1320,389 @@ CREATE OR REPLACE MACRO ema_of_v1(x, n, first, k) AS average_of_v1(x, 2e0 / (n +
 
 -- sql/indicators/kernels/wilder_of_v1.sql
 CREATE OR REPLACE MACRO wilder_of_v1(x, n, first, k) AS average_of_v1(x, 1e0 / n, n, first, k);
+
+-- sql/indicators/candles/doji_v1.sql
+CREATE OR REPLACE MACRO doji_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, abs(x - o) AS body, h - l AS span, 1e-13 * abs(h) AS tie
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, body, tie, avg(span) OVER ten AS mean_span
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)
+),
+limits AS (
+    SELECT symbol, date, k, body, tie, 1e-1 * lag(mean_span) OVER (PARTITION BY symbol ORDER BY date) AS doji_body
+    FROM averages
+)
+SELECT symbol, date, CASE WHEN k >= 10 THEN CASE WHEN body <= doji_body + tie THEN 100e0 ELSE 0e0 END END AS doji
+FROM limits;
+
+-- sql/indicators/candles/engulfing_v1.sql
+CREATE OR REPLACE MACRO engulfing_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+pairs AS (
+    SELECT symbol, date, k, o, x, lag(o) OVER w AS o_1, lag(x) OVER w AS x_1
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 2 THEN CASE
+        WHEN x >= o AND x_1 < o_1 AND x > o_1 AND o < x_1 THEN 100e0
+        WHEN x >= o AND x_1 < o_1 AND x >= o_1 AND o <= x_1 AND (x > o_1 OR o < x_1) THEN 80e0
+        WHEN x < o AND x_1 >= o_1 AND o > x_1 AND x < o_1 THEN -100e0
+        WHEN x < o AND x_1 >= o_1 AND o >= x_1 AND x <= o_1 AND (o > x_1 OR x < o_1) THEN -80e0
+        ELSE 0e0 END END AS engulfing
+FROM pairs;
+
+-- sql/indicators/candles/evening_star_v1.sql
+CREATE OR REPLACE MACRO evening_star_v1(src, penetration) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND not_negative_v1(penetration, 'penetration of evening_star')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, o, x, abs(x - o) AS body, greatest(o, x) AS top, least(o, x) AS bottom, 1e-13 * abs(h) AS tie
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, o, x, body, top, bottom, tie, avg(body) OVER ten AS mean_body
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)
+),
+lengths AS (
+    SELECT symbol, date, k, o, x, body, top, bottom, tie,
+        body - lag(mean_body) OVER (PARTITION BY symbol ORDER BY date) AS excess
+    FROM averages
+),
+triples AS (
+    SELECT symbol, date, k, o, x, excess, tie, lag(top) OVER w AS top_1, lag(bottom) OVER w AS bottom_1,
+        lag(excess) OVER w AS excess_1, lag(o, 2) OVER w AS o_2, lag(x, 2) OVER w AS x_2, lag(body, 2) OVER w AS body_2,
+        lag(top, 2) OVER w AS top_2, lag(bottom, 2) OVER w AS bottom_2, lag(excess, 2) OVER w AS excess_2
+    FROM lengths
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 12 THEN CASE
+        WHEN excess_2 > tie AND x_2 >= o_2
+            AND excess_1 <= tie AND bottom_1 > top_2
+            AND excess > tie AND x < o AND x < x_2 - penetration * body_2 - tie
+        THEN -100e0 ELSE 0e0 END END AS evening_star
+FROM triples;
+
+-- sql/indicators/candles/hammer_v1.sql
+CREATE OR REPLACE MACRO hammer_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, l, h - l AS span, abs(x - o) AS body, h - greatest(o, x) AS upper_shadow,
+        least(o, x) - l AS lower_shadow, least(o, x) AS bottom, 1e-13 * abs(h) AS tie
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, l, body, upper_shadow, lower_shadow, bottom, tie,
+        avg(body) OVER ten AS mean_body, avg(span) OVER ten AS mean_span, avg(span) OVER five AS recent_span
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW),
+        five AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 4 PRECEDING AND CURRENT ROW)
+),
+limits AS (
+    SELECT symbol, date, k, body, upper_shadow, lower_shadow, bottom, tie, lag(mean_body) OVER w AS short_body,
+        1e-1 * lag(mean_span) OVER w AS short_shadow, lag(l) OVER w + 2e-1 * lag(recent_span, 2) OVER w AS near_low
+    FROM averages
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 11 THEN CASE WHEN body < short_body - tie AND lower_shadow > body + tie
+        AND upper_shadow < short_shadow - tie AND bottom <= near_low + tie THEN 100e0 ELSE 0e0 END END AS hammer
+FROM limits;
+
+-- sql/indicators/candles/harami_v1.sql
+CREATE OR REPLACE MACRO harami_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, abs(x - o) AS body, greatest(o, x) AS top, least(o, x) AS bottom, 1e-13 * abs(h) AS tie,
+        CASE WHEN x >= o THEN 1e0 ELSE -1e0 END AS colour
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, body, top, bottom, tie, colour, avg(body) OVER ten AS mean_body
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)
+),
+limits AS (
+    SELECT symbol, date, k, body, top, bottom, tie, colour, lag(mean_body) OVER (PARTITION BY symbol ORDER BY date) AS usual
+    FROM averages
+),
+pairs AS (
+    SELECT symbol, date, k, body, top, bottom, tie, usual, lag(top) OVER w AS top_1, lag(bottom) OVER w AS bottom_1,
+        lag(colour) OVER w AS colour_1, lag(body - usual) OVER w AS excess_1
+    FROM limits
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 11 THEN CASE
+        WHEN excess_1 <= tie OR body > usual + tie OR top > top_1 OR bottom < bottom_1 THEN 0e0
+        WHEN top < top_1 AND bottom > bottom_1 THEN -100 * colour_1
+        ELSE -80 * colour_1 END END AS harami
+FROM pairs;
+
+-- sql/indicators/candles/heikin_ashi_v1.sql
+CREATE OR REPLACE MACRO heikin_ashi_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+closes AS (
+    SELECT symbol, date, k, o, h, l, x, (o + h + l + x) / 4e0 AS ha_close
+    FROM bars
+),
+steps AS (
+    -- The recursion open = open before / 2 + step, where step is half of the close before.
+    SELECT symbol, date, k, h, l, ha_close,
+        CASE WHEN k = 0 THEN (o + x) / 2e0 ELSE lag(ha_close) OVER (PARTITION BY symbol ORDER BY date) / 2e0 END AS step
+    FROM closes
+),
+opens AS (
+    SELECT symbol, date, h, l, ha_close, decayed_v1(step, 0.5e0, k) AS ha_open
+    FROM steps
+)
+SELECT symbol, date, ha_open AS heikin_ashi_open, greatest(h, ha_open, ha_close) AS heikin_ashi_high,
+    least(l, ha_open, ha_close) AS heikin_ashi_low, ha_close AS heikin_ashi_close
+FROM opens;
+
+-- sql/indicators/candles/morning_star_v1.sql
+CREATE OR REPLACE MACRO morning_star_v1(src, penetration) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+        AND not_negative_v1(penetration, 'penetration of morning_star')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, o, x, abs(x - o) AS body, greatest(o, x) AS top, least(o, x) AS bottom, 1e-13 * abs(h) AS tie
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, o, x, body, top, bottom, tie, avg(body) OVER ten AS mean_body
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW)
+),
+lengths AS (
+    SELECT symbol, date, k, o, x, body, top, bottom, tie,
+        body - lag(mean_body) OVER (PARTITION BY symbol ORDER BY date) AS excess
+    FROM averages
+),
+triples AS (
+    SELECT symbol, date, k, o, x, excess, tie, lag(top) OVER w AS top_1, lag(bottom) OVER w AS bottom_1,
+        lag(excess) OVER w AS excess_1, lag(o, 2) OVER w AS o_2, lag(x, 2) OVER w AS x_2, lag(body, 2) OVER w AS body_2,
+        lag(top, 2) OVER w AS top_2, lag(bottom, 2) OVER w AS bottom_2, lag(excess, 2) OVER w AS excess_2
+    FROM lengths
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+)
+SELECT symbol, date,
+    CASE WHEN k >= 12 THEN CASE
+        WHEN excess_2 > tie AND x_2 < o_2
+            AND excess_1 <= tie AND top_1 < bottom_2
+            AND excess > tie AND x >= o AND x > x_2 + penetration * body_2 + tie
+        THEN 100e0 ELSE 0e0 END END AS morning_star
+FROM triples;
+
+-- sql/indicators/candles/three_soldiers_v1.sql
+CREATE OR REPLACE MACRO three_soldiers_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(open AS DOUBLE) AS o, CAST(high AS DOUBLE) AS h,
+        CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(open) AND is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+shapes AS (
+    SELECT symbol, date, k, o, x, h - l AS span, x - o AS rise, abs(x - o) AS body, h - greatest(o, x) AS upper_shadow,
+        1e-13 * abs(h) AS tie
+    FROM bars
+),
+averages AS (
+    SELECT symbol, date, k, o, x, rise, body, upper_shadow, tie, avg(body) OVER ten AS mean_body,
+        avg(span) OVER ten AS mean_span, avg(span) OVER five AS recent_span
+    FROM shapes
+    WINDOW ten AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 9 PRECEDING AND CURRENT ROW),
+        five AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN 4 PRECEDING AND CURRENT ROW)
+),
+-- is_soldier: the bar alone could be part of the pattern; follows: it could also come after the bar before.
+limits AS (
+    SELECT symbol, date, k, o, x, rise, body, upper_shadow, tie, lag(mean_body) OVER w AS short_body,
+        1e-1 * lag(mean_span) OVER w AS short_shadow, lag(o) OVER w AS o_1, lag(x) OVER w AS x_1,
+        lag(body) OVER w AS body_1, lag(recent_span, 2) OVER w AS span_1
+    FROM averages
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+conditions AS (
+    SELECT symbol, date, k, CASE WHEN body > short_body + tie THEN 1e0 ELSE 0e0 END AS is_long,
+        CASE WHEN rise >= 0 AND upper_shadow < short_shadow - tie THEN 1e0 ELSE 0e0 END AS is_soldier,
+        CASE WHEN x > x_1 AND o > o_1 AND o <= x_1 + 2e-1 * span_1 + tie AND body > body_1 - 6e-1 * span_1 + tie
+            THEN 1e0 ELSE 0e0 END AS follows
+    FROM limits
+)
+SELECT symbol, date,
+    CASE WHEN k >= 12 THEN 100 * is_long * is_soldier * follows * lag(is_soldier) OVER w * lag(follows) OVER w
+        * lag(is_soldier, 2) OVER w END AS three_soldiers
+FROM conditions
+WINDOW w AS (PARTITION BY symbol ORDER BY date);
+
+-- sql/indicators/levels/pivot_camarilla_v1.sql
+CREATE OR REPLACE MACRO pivot_camarilla_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+spans AS (
+    SELECT symbol, date, x, 11e-1 * (h - l) AS span
+    FROM before
+)
+SELECT symbol, date, x + span / 12e0 AS pivot_camarilla_r1, x + span / 6e0 AS pivot_camarilla_r2,
+    x + span / 4e0 AS pivot_camarilla_r3, x + span / 2e0 AS pivot_camarilla_r4, x - span / 12e0 AS pivot_camarilla_s1,
+    x - span / 6e0 AS pivot_camarilla_s2, x - span / 4e0 AS pivot_camarilla_s3, x - span / 2e0 AS pivot_camarilla_s4
+FROM spans;
+
+-- sql/indicators/levels/pivot_classic_v1.sql
+CREATE OR REPLACE MACRO pivot_classic_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+pivots AS (
+    SELECT symbol, date, h, l, (h + l + x) / 3e0 AS p
+    FROM before
+)
+SELECT symbol, date, p AS pivot_classic,
+    2 * p - l AS pivot_classic_r1, p + h - l AS pivot_classic_r2, h + 2 * (p - l) AS pivot_classic_r3,
+    2 * p - h AS pivot_classic_s1, p - h + l AS pivot_classic_s2, l - 2 * (h - p) AS pivot_classic_s3
+FROM pivots;
+
+-- sql/indicators/levels/pivot_fibonacci_v1.sql
+CREATE OR REPLACE MACRO pivot_fibonacci_v1(src, period) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CASE WHEN period IS DISTINCT FROM lag(period) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, h, l, x, starts,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+),
+ranges AS (
+    SELECT symbol, date, run, x, starts, max(h) OVER w AS highest, min(l) OVER w AS lowest
+    FROM runs
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+-- The bar before the first of a period has the range and the close of the whole period before.
+ends AS (
+    SELECT symbol, date, run, CASE WHEN starts = 1 THEN lag(highest) OVER w END AS h,
+        CASE WHEN starts = 1 THEN lag(lowest) OVER w END AS l, CASE WHEN starts = 1 THEN lag(x) OVER w END AS x
+    FROM ranges
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+before AS (
+    SELECT symbol, date, max(h) OVER w AS h, max(l) OVER w AS l, max(x) OVER w AS x
+    FROM ends
+    WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)
+),
+pivots AS (
+    SELECT symbol, date, h - l AS span, (h + l + x) / 3e0 AS p
+    FROM before
+)
+SELECT symbol, date, p AS pivot_fibonacci,
+    p + 382e-3 * span AS pivot_fibonacci_r1, p + 618e-3 * span AS pivot_fibonacci_r2, p + span AS pivot_fibonacci_r3,
+    p - 382e-3 * span AS pivot_fibonacci_s1, p - 618e-3 * span AS pivot_fibonacci_s2, p - span AS pivot_fibonacci_s3
+FROM pivots;
 
 -- sql/indicators/momentum/apo_v1.sql
 CREATE OR REPLACE MACRO apo_v1(src, fast, slow, value) AS TABLE
@@ -1977,6 +2366,106 @@ SELECT symbol, date,
         CASE WHEN highest = lowest THEN 0e0 ELSE -100 * (highest - x) / (highest - lowest) END END AS williams_r
 FROM extremes;
 
+-- sql/indicators/relative/beta_v1.sql
+CREATE OR REPLACE MACRO beta_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of beta')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+growths AS (
+    SELECT s.symbol, s.date, row_number() OVER w - 1 AS k, s.x / nullif(lag(s.x) OVER w, 0) AS growth,
+        b.m / nullif(lag(b.m) OVER w, 0) AS market_growth
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+),
+moments AS (
+    SELECT symbol, date, k, count(growth + market_growth) OVER w AS pairs, avg(market_growth) OVER w AS mean,
+        covar_pop(growth, market_growth) OVER w AS covariance, var_pop(market_growth) OVER w AS variance
+    FROM growths
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+betas AS (
+    SELECT symbol, date,
+        CASE WHEN k >= n AND pairs = n AND variance > pow(1e-13 * mean, 2) THEN covariance / variance END AS beta
+    FROM moments
+)
+SELECT s.symbol, s.date, b.beta
+FROM shares AS s
+LEFT JOIN betas AS b ON s.symbol = b.symbol AND s.date = b.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of beta');
+
+-- sql/indicators/relative/correlation_v1.sql
+CREATE OR REPLACE MACRO correlation_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 2, 'the period n of correlation')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+pairs AS (
+    SELECT s.symbol, s.date, row_number() OVER w - 1 AS k, s.x, b.m, s.x / nullif(lag(s.x) OVER w, 0) AS g,
+        b.m / nullif(lag(b.m) OVER w, 0) AS mg
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+),
+moments AS (
+    SELECT symbol, date, k, count(g + mg) OVER w AS returns, covar_pop(x, m) OVER w AS xm, covar_pop(g, mg) OVER w AS gmg,
+        stddev_pop(x) OVER w AS x_deviation, stddev_pop(m) OVER w AS m_deviation, avg(x) OVER w AS x_mean,
+        avg(m) OVER w AS m_mean, stddev_pop(g) OVER w AS g_deviation, stddev_pop(mg) OVER w AS mg_deviation,
+        avg(g) OVER w AS g_mean, avg(mg) OVER w AS mg_mean
+    FROM pairs
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+),
+coefficients AS (
+    SELECT symbol, date,
+        CASE WHEN k >= n - 1 AND x_deviation > 1e-13 * abs(x_mean) AND m_deviation > 1e-13 * abs(m_mean)
+            THEN xm / x_deviation / m_deviation END AS of_closes,
+        CASE WHEN k >= n AND returns = n AND g_deviation > 1e-13 * abs(g_mean) AND mg_deviation > 1e-13 * abs(mg_mean)
+            THEN gmg / g_deviation / mg_deviation END AS of_returns
+    FROM moments
+)
+SELECT s.symbol, s.date, c.of_closes AS correlation, c.of_returns AS correlation_returns
+FROM shares AS s
+LEFT JOIN coefficients AS c ON s.symbol = c.symbol AND s.date = c.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of correlation');
+
+-- sql/indicators/relative/relative_strength_v1.sql
+CREATE OR REPLACE MACRO relative_strength_v1(src, n, benchmark) AS TABLE
+WITH shares AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND at_least_v1(n, 1, 'the period n of relative_strength')
+),
+market AS (
+    SELECT date, x AS m
+    FROM shares
+    WHERE symbol = benchmark
+),
+growths AS (
+    SELECT s.symbol, s.date, s.x / nullif(lag(s.x, n) OVER w, 0) AS growth,
+        b.m / nullif(lag(b.m, n) OVER w, 0) AS market_growth
+    FROM shares AS s
+    JOIN market AS b ON s.date = b.date
+    WINDOW w AS (PARTITION BY symbol ORDER BY s.date)
+)
+SELECT s.symbol, s.date, g.growth / nullif(g.market_growth, 0) - 1 AS relative_strength,
+    g.growth - g.market_growth AS excess_return
+FROM shares AS s
+LEFT JOIN growths AS g ON s.symbol = g.symbol AND s.date = g.date
+WHERE has_bars_v1((SELECT count(*) FROM market), benchmark, 'the benchmark of relative_strength');
+
 -- sql/indicators/trend/adx_v1.sql
 CREATE OR REPLACE MACRO adx_v1(src, n) AS TABLE
 WITH bars AS (
@@ -2253,6 +2742,32 @@ FROM lines
 WINDOW w AS (
     PARTITION BY symbol ORDER BY date ROWS BETWEEN CAST(floor(sqrt(n)) AS BIGINT) - 1 PRECEDING AND CURRENT ROW
 );
+
+-- sql/indicators/trend/ichimoku_v1.sql
+CREATE OR REPLACE MACRO ichimoku_v1(src, conversion, base, slow, displacement) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND at_least_v1(conversion, 2, 'conversion of ichimoku')
+        AND at_least_v1(base, 2, 'base of ichimoku') AND at_least_v1(slow, 2, 'slow of ichimoku')
+        AND at_least_v1(displacement, 1, 'displacement of ichimoku')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+lines AS (
+    SELECT symbol, date,
+        CASE WHEN k >= conversion - 1 THEN (max(h) OVER c + min(l) OVER c) / 2e0 END AS conversion_line,
+        CASE WHEN k >= base - 1 THEN (max(h) OVER b + min(l) OVER b) / 2e0 END AS base_line,
+        CASE WHEN k >= slow - 1 THEN (max(h) OVER s + min(l) OVER s) / 2e0 END AS slow_line
+    FROM bars
+    WINDOW c AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN conversion - 1 PRECEDING AND CURRENT ROW),
+        b AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN base - 1 PRECEDING AND CURRENT ROW),
+        s AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN slow - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, conversion_line AS ichimoku_conversion, base_line AS ichimoku_base,
+    (lag(conversion_line, displacement) OVER w + lag(base_line, displacement) OVER w) / 2e0 AS ichimoku_span_a,
+    lag(slow_line, displacement) OVER w AS ichimoku_span_b
+FROM lines
+WINDOW w AS (PARTITION BY symbol ORDER BY date);
 
 -- sql/indicators/trend/kama_v1.sql
 CREATE OR REPLACE MACRO kama_v1(src, n, value) AS TABLE
@@ -3469,6 +3984,22 @@ SELECT symbol, date, CASE WHEN k >= 2 * n - 2 THEN sqrt(avg(drawdown * drawdown)
 FROM drawdowns
 WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
 
+-- sql/indicators/volatility/zscore_v1.sql
+CREATE OR REPLACE MACRO zscore_v1(src, n, value) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(value AS DOUBLE) AS x, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(value) AND at_least_v1(n, 2, 'the period n of zscore')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moments AS (
+    SELECT symbol, date, k, x, avg(x) OVER w AS mean, stddev_pop(x) OVER w AS deviation
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW)
+)
+SELECT symbol, date, CASE WHEN k >= n - 1 AND deviation > 1e-13 * abs(mean) THEN (x - mean) / deviation END AS zscore
+FROM moments;
+
 -- sql/indicators/volume/ad_v1.sql
 CREATE OR REPLACE MACRO ad_v1(src) AS TABLE
 WITH bars AS (
@@ -3500,6 +4031,32 @@ flows AS (
 SELECT symbol, date,
     sum(flow) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ad
 FROM flows;
+
+-- sql/indicators/volume/chaikin_oscillator_v1.sql
+CREATE OR REPLACE MACRO chaikin_oscillator_v1(src, fast, slow) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(high AS DOUBLE) AS h, CAST(low AS DOUBLE) AS l, CAST(close AS DOUBLE) AS x,
+        CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+        AND at_least_v1(fast, 2, 'fast of chaikin_oscillator')
+        AND at_least_v1(slow, fast + 1, 'slow of chaikin_oscillator')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+flows AS (
+    SELECT symbol, date, k, CASE WHEN h > l THEN ((x - l) - (h - x)) / (h - l) * v ELSE 0e0 END AS flow
+    FROM bars
+),
+lines AS (
+    SELECT symbol, date, k,
+        sum(flow) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS ad
+    FROM flows
+)
+SELECT symbol, date,
+    CASE WHEN k >= slow - 1 THEN
+        average_of_v1(ad, 2e0 / (fast + 1), 1, 0, k) - average_of_v1(ad, 2e0 / (slow + 1), 1, 0, k)
+    END AS chaikin_oscillator
+FROM lines;
 
 -- sql/indicators/volume/cmf_v1.sql
 CREATE OR REPLACE MACRO cmf_v1(src, n) AS TABLE
@@ -3545,6 +4102,113 @@ sums AS (
 SELECT symbol, date, CASE WHEN k >= n - 1 THEN CASE WHEN v = 0 THEN 0e0 ELSE flow / v END END AS cmf
 FROM sums;
 
+-- sql/indicators/volume/ease_of_movement_v1.sql
+CREATE OR REPLACE MACRO ease_of_movement_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        CAST(high AS DOUBLE) - CAST(low AS DOUBLE) AS span,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE)) / 2e0 AS middle,
+        (lag(CAST(high AS DOUBLE)) OVER w + lag(CAST(low AS DOUBLE)) OVER w) / 2e0 AS before
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(volume)
+        AND at_least_v1(n, 2, 'the period n of ease_of_movement')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+moves AS (
+    SELECT symbol, date, k, CASE WHEN k > 0 AND v > 0 THEN 1e8 * (middle - before) * span / v ELSE 0e0 END AS ease
+    FROM bars
+)
+SELECT symbol, date, CASE WHEN k >= n THEN avg(ease) OVER w END AS ease_of_movement
+FROM moves
+WINDOW w AS (PARTITION BY symbol ORDER BY date ROWS BETWEEN n - 1 PRECEDING AND CURRENT ROW);
+
+-- sql/indicators/volume/force_index_v1.sql
+CREATE OR REPLACE MACRO force_index_v1(src, n) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        CAST(close AS DOUBLE) - lag(CAST(close AS DOUBLE)) OVER w AS change
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND is_finite_v1(volume) AND at_least_v1(n, 2, 'the period n of force_index')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+forces AS (
+    SELECT symbol, date, k, CASE WHEN k > 0 THEN change * v ELSE 0e0 END AS impulse
+    FROM bars
+)
+SELECT symbol, date, ema_of_v1(impulse, n, n, k) AS force_index
+FROM forces;
+
+-- sql/indicators/volume/kvo_v1.sql
+CREATE OR REPLACE MACRO kvo_v1(src, fast, slow, signal) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, row_number() OVER w - 1 AS k, CAST(volume AS DOUBLE) AS v,
+        CAST(high AS DOUBLE) - CAST(low AS DOUBLE) AS dm,
+        CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE) AS price
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+        AND at_least_v1(fast, 2, 'fast of kvo') AND at_least_v1(slow, fast + 1, 'slow of kvo')
+        AND at_least_v1(signal, 2, 'signal of kvo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+trends AS (
+    SELECT symbol, date, k, v, dm, lag(dm, 1, 0e0) OVER w AS dm_1,
+        CASE WHEN price > lag(price) OVER w THEN 1e0 ELSE -1e0 END AS trend
+    FROM bars
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+-- Bar 0 has no trend: bar 1 turns, as do all bars whose trend is not that of the bar before.
+turns AS (
+    SELECT symbol, date, k, v, dm, dm_1, trend,
+        CASE WHEN k < 2 OR trend <> lag(trend) OVER (PARTITION BY symbol ORDER BY date) THEN 1 ELSE 0 END AS turn
+    FROM trends
+),
+runs AS (
+    SELECT symbol, date, k, v, dm, trend, CASE WHEN turn = 1 THEN dm_1 + dm ELSE dm END AS step,
+        sum(turn) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM turns
+),
+paths AS (
+    SELECT symbol, date, k, v, dm, trend,
+        sum(step) OVER (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS cm
+    FROM runs
+),
+impulses AS (
+    SELECT symbol, date, k,
+        CASE WHEN k < 2 OR cm = 0 THEN 0e0 ELSE 100 * trend * v * abs(2 * (dm / cm - 1)) END AS impulse
+    FROM paths
+),
+lines AS (
+    SELECT symbol, date, k, ema_of_v1(impulse, fast, fast + 1, k) - ema_of_v1(impulse, slow, slow + 1, k) AS line
+    FROM impulses
+),
+signals AS (
+    SELECT symbol, date, k, line, ema_of_v1(line, signal, slow + signal, k) AS average
+    FROM lines
+)
+SELECT symbol, date, CASE WHEN k >= slow + signal THEN line END AS kvo, average AS kvo_signal
+FROM signals;
+
+-- sql/indicators/volume/nvi_v1.sql
+CREATE OR REPLACE MACRO nvi_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before,
+        CAST(volume AS DOUBLE) AS v, lag(CAST(volume AS DOUBLE)) OVER w AS v_before
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND is_finite_v1(volume)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+growths AS (
+    SELECT symbol, date, CASE WHEN v < v_before AND x > 0 AND before > 0 THEN ln(x / before) ELSE 0e0 END AS growth
+    FROM bars
+),
+totals AS (
+    SELECT symbol, date,
+        sum(growth) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS growth
+    FROM growths
+)
+SELECT symbol, date, 1000 * exp(growth) AS nvi
+FROM totals;
+
 -- sql/indicators/volume/obv_v1.sql
 CREATE OR REPLACE MACRO obv_v1(src) AS TABLE
 WITH bars AS (
@@ -3578,6 +4242,71 @@ signed AS (
 SELECT symbol, date,
     sum(v) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS obv
 FROM signed;
+
+-- sql/indicators/volume/pvi_v1.sql
+CREATE OR REPLACE MACRO pvi_v1(src) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(close AS DOUBLE) AS x, lag(CAST(close AS DOUBLE)) OVER w AS before,
+        CAST(volume AS DOUBLE) AS v, lag(CAST(volume AS DOUBLE)) OVER w AS v_before
+    FROM query_table(src)
+    WHERE is_finite_v1(close) AND is_finite_v1(volume)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+growths AS (
+    SELECT symbol, date, CASE WHEN v > v_before AND x > 0 AND before > 0 THEN ln(x / before) ELSE 0e0 END AS growth
+    FROM bars
+),
+totals AS (
+    SELECT symbol, date,
+        sum(growth) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS growth
+    FROM growths
+)
+SELECT symbol, date, 1000 * exp(growth) AS pvi
+FROM totals;
+
+-- sql/indicators/volume/pvo_v1.sql
+CREATE OR REPLACE MACRO pvo_v1(src, fast, slow, signal) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v, row_number() OVER w - 1 AS k
+    FROM query_table(src)
+    WHERE is_finite_v1(volume) AND at_least_v1(fast, 2, 'fast of pvo') AND at_least_v1(signal, 2, 'signal of pvo')
+        AND at_least_v1(slow, fast + 1, 'slow of pvo')
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+averages AS (
+    SELECT symbol, date, k, ema_of_v1(v, fast, fast - 1, k) AS fast_v, ema_of_v1(v, slow, slow - 1, k) AS slow_v
+    FROM bars
+),
+lines AS (
+    SELECT symbol, date, k, CASE WHEN slow_v = 0 THEN 0e0 ELSE 100 * (fast_v - slow_v) / slow_v END AS line
+    FROM averages
+),
+signals AS (
+    SELECT symbol, date, k, line, ema_of_v1(line, signal, slow + signal - 2, k) AS average
+    FROM lines
+)
+SELECT symbol, date,
+    CASE WHEN k >= slow + signal - 2 THEN line END AS pvo, average AS pvo_signal, line - average AS pvo_hist
+FROM signals;
+
+-- sql/indicators/volume/vwap_anchored_v1.sql
+CREATE OR REPLACE MACRO vwap_anchored_v1(src, anchor) AS TABLE
+WITH bars AS (
+    SELECT symbol, date, CAST(volume AS DOUBLE) AS v,
+        (CAST(high AS DOUBLE) + CAST(low AS DOUBLE) + CAST(close AS DOUBLE)) / 3e0 AS price,
+        CASE WHEN anchor IS DISTINCT FROM lag(anchor) OVER w THEN 1 ELSE 0 END AS starts
+    FROM query_table(src)
+    WHERE is_finite_v1(high) AND is_finite_v1(low) AND is_finite_v1(close) AND is_finite_v1(volume)
+    WINDOW w AS (PARTITION BY symbol ORDER BY date)
+),
+runs AS (
+    SELECT symbol, date, v, price * v AS money,
+        sum(starts) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) AS run
+    FROM bars
+)
+SELECT symbol, date, sum(money) OVER w / nullif(sum(v) OVER w, 0) AS vwap_anchored
+FROM runs
+WINDOW w AS (PARTITION BY symbol, run ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW);
 
 -- sql/indicators/volume/vwap_rolling_v1.sql
 CREATE OR REPLACE MACRO vwap_rolling_v1(src, n) AS TABLE
@@ -3654,6 +4383,200 @@ totals AS (
 )
 SELECT symbol, date, money / nullif(v, 0) AS vwap, money AS vwap_value, v AS vwap_volume
 FROM totals;
+CREATE OR REPLACE MACRO doji
+(src) AS TABLE (
+    SELECT symbol, date, doji
+    FROM doji_v1(src)
+);
+COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.';
+
+CREATE OR REPLACE MACRO cdldoji
+(src) AS TABLE (
+    SELECT symbol, date, doji AS cdldoji
+    FROM doji_v1(src)
+);
+COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.';
+
+CREATE OR REPLACE MACRO cdl_doji
+(src) AS TABLE (
+    SELECT symbol, date, doji AS cdl_doji
+    FROM doji_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.';
+
+CREATE OR REPLACE MACRO engulfing
+(src) AS TABLE (
+    SELECT symbol, date, engulfing
+    FROM engulfing_v1(src)
+);
+COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.';
+
+CREATE OR REPLACE MACRO cdlengulfing
+(src) AS TABLE (
+    SELECT symbol, date, engulfing AS cdlengulfing
+    FROM engulfing_v1(src)
+);
+COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.';
+
+CREATE OR REPLACE MACRO cdl_engulfing
+(src) AS TABLE (
+    SELECT symbol, date, engulfing AS cdl_engulfing
+    FROM engulfing_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.';
+
+CREATE OR REPLACE MACRO evening_star
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, evening_star
+    FROM evening_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.';
+
+CREATE OR REPLACE MACRO cdleveningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, evening_star AS cdleveningstar
+    FROM evening_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.';
+
+CREATE OR REPLACE MACRO cdl_eveningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, evening_star AS cdl_eveningstar
+    FROM evening_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.';
+
+CREATE OR REPLACE MACRO hammer
+(src) AS TABLE (
+    SELECT symbol, date, hammer
+    FROM hammer_v1(src)
+);
+COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.';
+
+CREATE OR REPLACE MACRO cdlhammer
+(src) AS TABLE (
+    SELECT symbol, date, hammer AS cdlhammer
+    FROM hammer_v1(src)
+);
+COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.';
+
+CREATE OR REPLACE MACRO cdl_hammer
+(src) AS TABLE (
+    SELECT symbol, date, hammer AS cdl_hammer
+    FROM hammer_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.';
+
+CREATE OR REPLACE MACRO harami
+(src) AS TABLE (
+    SELECT symbol, date, harami
+    FROM harami_v1(src)
+);
+COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.';
+
+CREATE OR REPLACE MACRO cdlharami
+(src) AS TABLE (
+    SELECT symbol, date, harami AS cdlharami
+    FROM harami_v1(src)
+);
+COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.';
+
+CREATE OR REPLACE MACRO cdl_harami
+(src) AS TABLE (
+    SELECT symbol, date, harami AS cdl_harami
+    FROM harami_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.';
+
+CREATE OR REPLACE MACRO heikin_ashi
+(src) AS TABLE (
+    SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
+    FROM heikin_ashi_v1(src)
+);
+COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.';
+
+CREATE OR REPLACE MACRO ha
+(src) AS TABLE (
+    SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
+    FROM heikin_ashi_v1(src)
+);
+COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.';
+
+CREATE OR REPLACE MACRO morning_star
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, morning_star
+    FROM morning_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.';
+
+CREATE OR REPLACE MACRO cdlmorningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, morning_star AS cdlmorningstar
+    FROM morning_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.';
+
+CREATE OR REPLACE MACRO cdl_morningstar
+(src, penetration := 0.3) AS TABLE (
+    SELECT symbol, date, morning_star AS cdl_morningstar
+    FROM morning_star_v1(src, penetration)
+);
+COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.';
+
+CREATE OR REPLACE MACRO three_soldiers
+(src) AS TABLE (
+    SELECT symbol, date, three_soldiers
+    FROM three_soldiers_v1(src)
+);
+COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
+
+CREATE OR REPLACE MACRO cdl3whitesoldiers
+(src) AS TABLE (
+    SELECT symbol, date, three_soldiers AS cdl3whitesoldiers
+    FROM three_soldiers_v1(src)
+);
+COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+
+CREATE OR REPLACE MACRO cdl_3whitesoldiers
+(src) AS TABLE (
+    SELECT symbol, date, three_soldiers AS cdl_3whitesoldiers
+    FROM three_soldiers_v1(src)
+);
+COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+
+CREATE OR REPLACE MACRO pivot_camarilla
+(src) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
+    FROM pivot_camarilla_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.';
+
+CREATE OR REPLACE MACRO pivot_classic
+(src) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
+    FROM pivot_classic_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.';
+
+CREATE OR REPLACE MACRO pivot_fibonacci
+(src) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, date)
+),
+(src, period) AS TABLE (
+    SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
+    FROM pivot_fibonacci_v1(src, period)
+);
+COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
+
 CREATE OR REPLACE MACRO apo
 (src, fast := 12, slow := 26) AS TABLE (
     SELECT symbol, date, apo
@@ -3773,6 +4696,61 @@ CREATE OR REPLACE MACRO tsi
 );
 COMMENT ON MACRO TABLE tsi IS 'True strength index.';
 
+CREATE OR REPLACE MACRO beta
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, beta
+    FROM beta_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.';
+
+CREATE OR REPLACE MACRO correlation
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
+
+CREATE OR REPLACE MACRO correl
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, correlation, correlation_returns
+    FROM correlation_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.';
+
+CREATE OR REPLACE MACRO relative_strength
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
+
+CREATE OR REPLACE MACRO prs
+(src, n := 60) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, 'SPY')
+),
+(src, n, benchmark) AS TABLE (
+    SELECT symbol, date, relative_strength, excess_return
+    FROM relative_strength_v1(src, n, benchmark)
+);
+COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.';
+
 CREATE OR REPLACE MACRO alma
 (src, n := 9, center := 0.85, sigma := 6) AS TABLE (
     SELECT symbol, date, alma
@@ -3819,6 +4797,13 @@ CREATE OR REPLACE MACRO hma
     FROM hma_v1(src, n, value)
 );
 COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.';
+
+CREATE OR REPLACE MACRO ichimoku
+(src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
+    SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
+    FROM ichimoku_v1(src, conversion, base, slow, displacement)
+);
+COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.';
 
 CREATE OR REPLACE MACRO mcginley
 (src, n := 14, factor := 1) AS TABLE (
@@ -3971,6 +4956,123 @@ CREATE OR REPLACE MACRO ui
     FROM ulcer_v1(src, n, value)
 );
 COMMENT ON MACRO TABLE ui IS 'Ulcer index.';
+
+CREATE OR REPLACE MACRO zscore
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, zscore
+    FROM zscore_v1(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, zscore
+    FROM zscore_v1(src, n, value)
+);
+COMMENT ON MACRO TABLE zscore IS 'Standard score of a value among the last values.';
+
+CREATE OR REPLACE MACRO chaikin_oscillator
+(src, fast := 3, slow := 10) AS TABLE (
+    SELECT symbol, date, chaikin_oscillator
+    FROM chaikin_oscillator_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.';
+
+CREATE OR REPLACE MACRO adosc
+(src, fast := 3, slow := 10) AS TABLE (
+    SELECT symbol, date, chaikin_oscillator AS adosc
+    FROM chaikin_oscillator_v1(src, fast, slow)
+);
+COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.';
+
+CREATE OR REPLACE MACRO ease_of_movement
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ease_of_movement
+    FROM ease_of_movement_v1(src, n)
+);
+COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.';
+
+CREATE OR REPLACE MACRO eom
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ease_of_movement AS eom
+    FROM ease_of_movement_v1(src, n)
+);
+COMMENT ON MACRO TABLE eom IS 'Ease of movement.';
+
+CREATE OR REPLACE MACRO emv
+(src, n := 14) AS TABLE (
+    SELECT symbol, date, ease_of_movement AS emv
+    FROM ease_of_movement_v1(src, n)
+);
+COMMENT ON MACRO TABLE emv IS 'Ease of movement.';
+
+CREATE OR REPLACE MACRO force_index
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, force_index
+    FROM force_index_v1(src, n)
+);
+COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
+
+CREATE OR REPLACE MACRO efi
+(src, n := 13) AS TABLE (
+    SELECT symbol, date, force_index AS efi
+    FROM force_index_v1(src, n)
+);
+COMMENT ON MACRO TABLE efi IS 'Elder''s force index.';
+
+CREATE OR REPLACE MACRO kvo
+(src, fast := 34, slow := 55, signal := 13) AS TABLE (
+    SELECT symbol, date, kvo, kvo_signal
+    FROM kvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+
+CREATE OR REPLACE MACRO klinger
+(src, fast := 34, slow := 55, signal := 13) AS TABLE (
+    SELECT symbol, date, kvo, kvo_signal
+    FROM kvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.';
+
+CREATE OR REPLACE MACRO nvi
+(src) AS TABLE (
+    SELECT symbol, date, nvi
+    FROM nvi_v1(src)
+);
+COMMENT ON MACRO TABLE nvi IS 'Negative volume index.';
+
+CREATE OR REPLACE MACRO pvi
+(src) AS TABLE (
+    SELECT symbol, date, pvi
+    FROM pvi_v1(src)
+);
+COMMENT ON MACRO TABLE pvi IS 'Positive volume index.';
+
+CREATE OR REPLACE MACRO pvo
+(src, fast := 12, slow := 26, signal := 9) AS TABLE (
+    SELECT symbol, date, pvo, pvo_signal, pvo_hist
+    FROM pvo_v1(src, fast, slow, signal)
+);
+COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.';
+
+CREATE OR REPLACE MACRO vwap_anchored
+(src) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, date_trunc('month', date))
+),
+(src, anchor) AS TABLE (
+    SELECT symbol, date, vwap_anchored
+    FROM vwap_anchored_v1(src, anchor)
+);
+COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
+
+CREATE OR REPLACE MACRO avwap
+(src) AS TABLE (
+    SELECT symbol, date, vwap_anchored AS avwap
+    FROM vwap_anchored_v1(src, date_trunc('month', date))
+),
+(src, anchor) AS TABLE (
+    SELECT symbol, date, vwap_anchored AS avwap
+    FROM vwap_anchored_v1(src, anchor)
+);
+COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (

@@ -9,7 +9,7 @@ planner.py inspects the data and chooses among the ways.
 """
 
 from stockstream.sql.compiler.planner import Shape, plan, shape_of
-from stockstream.sql.compiler.requests import Request, parse
+from stockstream.sql.compiler.requests import Request, benchmarks_of, parse
 from stockstream.sql.compiler.writer import by_macros, query
 
-__all__ = ["Request", "Shape", "by_macros", "parse", "plan", "query", "shape_of"]
+__all__ = ["Request", "Shape", "benchmarks_of", "by_macros", "parse", "plan", "query", "shape_of"]

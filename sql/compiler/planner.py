@@ -8,7 +8,7 @@ from typing import NamedTuple
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.compiler.requests import Request
+from stockstream.sql.compiler.requests import Request, benchmarks_of
 from stockstream.sql.compiler.writer import by_macros, columns_of, filters_of, query
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import quoted
@@ -43,14 +43,15 @@ def plan(
     - `shape`: the shape of these rows, or of more, if it is known; then they are not inspected.
 
     Raises:
-        UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; or a parameter
-            is invalid.
+        UsageError: there is no such table, it lacks a column, or it has two rows for a symbol and day; a parameter
+            is invalid; or a benchmark has no bars.
     """
     where = "true" if symbols is None else _is_one_of(symbols)
     if shape is None:
         shape = shape_of(con, requests, src, where=where, is_unique=is_unique)
     else:
         _check_columns(con, requests, src)
+    _check_benchmarks(con, requests, src)
     longest, incomplete = shape
     if symbols is not None:
         incomplete = sorted({*symbols} & {*incomplete})
@@ -74,6 +75,13 @@ def _check_columns(con: DuckDBPyConnection, requests: Sequence[Request], src: st
         missing = sorted(({"symbol", "date"} | columns_of([request])) - columns)
         if missing:
             raise UsageError(f"{request.name} needs the columns {', '.join(missing)}, which {src} does not have")
+
+
+def _check_benchmarks(con: DuckDBPyConnection, requests: Sequence[Request], src: str) -> None:
+    for request in requests:
+        for benchmark in benchmarks_of([request]):
+            if not con.execute(f"SELECT 1 FROM {src} WHERE symbol = {quoted(benchmark)} LIMIT 1").fetchall():
+                raise UsageError(f"the benchmark of {request.name} is {benchmark}, which has no bars in {src}")
 
 
 def shape_of(

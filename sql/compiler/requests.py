@@ -34,6 +34,12 @@ class Request:
         return f"{self.indicator.macro}({', '.join((quoted(src), *(text for _, text in self.arguments)))})"
 
 
+def benchmarks_of(requests: Iterable[Request]) -> set[str]:
+    """Return the symbols whose bars requests need for every symbol: the values of the parameter `benchmark`."""
+    texts = {text for request in requests for name, text in request.arguments if name == "benchmark"}
+    return {text[1:-1].replace("''", "'") for text in texts}
+
+
 def parse(texts: Iterable[str], catalogue: Catalogue) -> list[Request]:
     """Return the requested columns; the name of an indicator stands for all of its columns.
 
@@ -88,6 +94,8 @@ def _requests(
         raise UsageError(f"{text}: {indicator.name} takes {parameters or 'no parameters'}")
     periods = dict(indicator.periods) | dict(zip(indicator.periods, numbers, strict=False))
     expressions = dict(indicator.values) | dict(zip(indicator.values, values, strict=False))
+    if not re.fullmatch(r"'.*'", expressions.get("benchmark", "''")):
+        raise UsageError(f"{text}: the benchmark is a symbol in quotes, such as {indicator.values['benchmark']}")
     arguments = tuple((parameter, str((periods | expressions)[parameter])) for parameter in indicator.params)
     if alias is not None and len(columns) > 1:
         raise UsageError(f"{text}: {name} has the columns {', '.join(columns)}: request each by its name")

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from stockstream import analytics
 from stockstream.pipeline.errors import UsageError
@@ -73,6 +74,16 @@ def test_any_view_and_a_folder_of_ones_own(lake: str, tmp_path: Path) -> None:
     assert {"name": "twice", "version": 2} in [{key: one[key] for key in ("name", "version")} for one in listed]
     with pytest.raises(UsageError, match="no indicator twice"):
         analytics.indicators(["twice_5"], lake)
+
+
+def test_the_benchmark_is_read_though_it_is_not_among_the_symbols(lake: str) -> None:
+    requests = ["beta(20, 'BBB') AS beta", "relative_strength(20, 'BBB') AS strength", "sma_5"]
+    whole = analytics.indicators(requests, lake)
+    part = analytics.indicators(requests, lake, symbols=["AAA"])
+    assert_frame_equal(part, whole.filter(pl.col("symbol") == "AAA"), rel_tol=1e-9)
+    assert part["beta"].null_count() == part["strength"].null_count() == 20
+    with pytest.raises(UsageError, match="the benchmark of beta_20 is SPY, which has no bars in bars_adjusted"):
+        analytics.indicators(["beta_20"], lake, symbols=["AAA"])
 
 
 def test_show_prints_the_file_and_its_header() -> None:

@@ -22,7 +22,8 @@ from stockstream.analytics.backtest.feed.universe import universe_of
 from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, Shape, parse, plan, shape_of
+from stockstream.sql.compiler import Request, Shape, benchmarks_of, parse, plan, shape_of
+from stockstream.sql.errors import UsageError
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
@@ -57,7 +58,8 @@ def open_feed(
             indicators are computed, and a query need not match a bar yet.
 
     Raises:
-        UsageError: an indicator, column, table or symbol does not exist, or a symbol has no bars in the range.
+        UsageError: an indicator, column, table or symbol does not exist, a symbol has no bars in the range, or a
+            benchmark is not among the symbols.
     """
     folders = paths_of("sql_path", sql_path)
     available = catalogue(*folders)
@@ -71,6 +73,9 @@ def open_feed(
     aliases = {text: outputs[0].name for text, outputs in requests_by_text.items() if len(outputs) == 1}
     requests = parse(requests_by_text, available)
     inventory = inventory_of(con, setup, src)
+    for request in requests:
+        if others := benchmarks_of([request]) - {*inventory.symbols}:
+            raise UsageError(f"the benchmark of {request.name} is {min(others)}: add it to the symbols of the run")
     shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape(0, [])
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
@@ -163,7 +168,9 @@ def _query(
     price_columns, extra, source = {name: name for name in PRICES}, [], inventory.table
     shares: list[str] = []
     if inventory.has_actions:
-        source, symbols = adjusted_view(con, source, symbols), None
+        benchmarks = benchmarks_of(requests) if symbols is not None else set()
+        source = adjusted_view(con, source, symbols and [*symbols, *sorted(benchmarks - {*symbols})])
+        symbols = symbols if benchmarks else None
         if setup.prices == "as_traded":
             price_columns, extra = (
                 {name: f"traded_{name}" for name in PRICES},

@@ -15,7 +15,8 @@ from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from stockstream.analytics.backtest.feed.blocks import Unit
-from stockstream.sql.compiler import Request, by_macros
+from stockstream.sql.compiler import Request, benchmarks_of, by_macros
+from stockstream.sql.session import quoted
 
 SHORTEST = 300
 """Minimum number of synthetic bars, enough for the defaults of the shipped indicators; longer periods get more."""
@@ -45,7 +46,17 @@ def units_of(con: DuckDBPyConnection, requests: Sequence[Request]) -> Mapping[st
         FROM closes CROSS JOIN (VALUES ('as it is', 1, 1), ('prices', 2, 1), ('volumes', 1, 2)) AS twice (symbol, p, v)
         """
     )
-    columns = con.sql(f"FROM ({by_macros(requests, 'units')}) ORDER BY symbol, date").fetchnumpy()
+    for benchmark in benchmarks_of(requests):
+        con.execute(
+            f"""
+            INSERT INTO units SELECT {quoted(benchmark)}, date, x, x, x, x, 1 FROM (
+                SELECT date, 50 + 5 * sin(i / 7) + hash(i, 5) % 9 AS x
+                FROM (SELECT date, date - DATE '2000-01-01' AS i FROM units WHERE symbol = 'prices')
+            )
+            """
+        )
+    text = by_macros(requests, "units", where="symbol IN ('as it is', 'prices', 'volumes')")
+    columns = con.sql(f"FROM ({text}) ORDER BY symbol, date").fetchnumpy()
     con.execute("DROP TABLE units")
     return {request.name: _unit(np.ma.filled(columns[request.name].astype(float), np.nan)) for request in requests}
 
@@ -57,6 +68,9 @@ def _unit(values: NDArray[np.float64]) -> Unit | None:
 
 
 def _power(once: NDArray[np.float64], twice: NDArray[np.float64]) -> int | None:
-    is_defined = np.isfinite(once) & (np.abs(once) > 1e-6 * np.abs(once[np.isfinite(once)]).max(initial=0))
+    largest = np.abs(once[np.isfinite(once)]).max(initial=0)
+    if largest == 0 and np.isfinite(once).any() and not np.nan_to_num(twice).any():
+        return 0  # such as a candlestick pattern that the synthetic bars do not have
+    is_defined = np.isfinite(once) & (np.abs(once) > 1e-6 * largest)
     ratios = np.unique(np.round(twice[is_defined] / once[is_defined], 6))
     return POWERS.get(ratios[0]) if len(ratios) == 1 else None

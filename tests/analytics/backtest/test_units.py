@@ -12,6 +12,7 @@ from stockstream.analytics.backtest import Action, Data, Portfolio, Strategy, ba
 from stockstream.analytics.backtest.feed import Unit, units_of
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import parse
+from stockstream.sql.errors import UsageError
 from tests.random_walks import random_walks
 
 EXPECTED = {
@@ -80,6 +81,41 @@ def watched(con: object, bars: pl.DataFrame, **settings: str) -> dict[date, dict
     strategy = Watching()
     backtest(strategy, con=con, src="acted", **settings)
     return strategy.bars_by_day
+
+
+class Comparing(Strategy):
+    """Records the beta of each symbol."""
+
+    columns = ("beta(20, 'S001') AS beta", "correlation_returns(20, 'S001') AS correlation")
+
+    def __init__(self) -> None:
+        self.rows: dict[tuple[str, date], dict] = {}
+
+    def on_data(self, date: date, symbol: str, data: Data, portfolio: Portfolio) -> Action | None:
+        self.rows[symbol, date] = dict(data)
+        return None
+
+
+@pytest.mark.parametrize("cells", [2_500_000, 100])
+def test_a_benchmark_is_one_of_the_symbols(con: object, cells: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the symbols are read in parts, of which most do not contain it; splits change no return."""
+    monkeypatch.setattr("stockstream.analytics.backtest.feed.source.CELLS", cells)
+    other = random_walks(2).filter(pl.col("symbol") == "S001").head(250)
+    actions = other.with_columns(pl.lit(0.0).alias("dividend"), pl.lit(1.0).alias("split_ratio"))
+    bars = pl.concat(
+        [bars_with_actions(), actions.select(bars_with_actions().columns).cast(bars_with_actions().schema)]
+    )
+    con.register("frame", bars.to_arrow())
+    con.execute("CREATE OR REPLACE TABLE acted AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM frame")
+    strategy = Comparing()
+    backtest(strategy, con=con, src="acted")
+    days = sorted({day for _, day in strategy.rows})
+    assert all(strategy.rows[symbol, days[19]]["beta"] is None for symbol in ("S000", "S001"))
+    for day in days[20:]:
+        assert strategy.rows["S001", day]["beta"] == pytest.approx(1, rel=1e-9)
+        assert abs(strategy.rows["S000", day]["correlation"]) < 1
+    with pytest.raises(UsageError, match="the benchmark of beta is S001: add it to the symbols of the run"):
+        backtest(Comparing(), con=con, src="acted", symbols=["S000"])
 
 
 def test_a_split_moves_no_indicator(con: object) -> None:

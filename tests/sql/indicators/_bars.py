@@ -15,7 +15,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, parse, query
+from stockstream.sql.compiler import Request, benchmarks_of, parse, query
 
 Bars = dict[str, np.ndarray]
 """The bars of one symbol: open, high, low, close and volume as float64 with NaN for NULL; date if a test needs it."""
@@ -27,6 +27,8 @@ Oracle = Callable[..., Columns]
 """(bars of one symbol, *parameters) -> the columns that an indicator should return."""
 
 PRICES = ("open", "high", "low", "close")
+BENCHMARK = "SPY"
+"""The default benchmark of the shipped indicators; `fetch` adds its bars for indicators that read one."""
 WAYS = ("macro", "partitioned", "streaming")
 
 
@@ -80,6 +82,32 @@ def days(rows: int) -> np.ndarray:
     return np.datetime64("2000-01-01") + np.arange(rows)
 
 
+@cache
+def _benchmark() -> np.ndarray:
+    """Return a close of the benchmark per day since 1950-01-01, for 300 years."""
+    return np.asarray(100 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.01, 110_000))))
+
+
+def benchmark_of(bars: Bars) -> np.ndarray:
+    """Return the benchmark's closes on the days of a symbol's bars."""
+    day = bars.get("date", days(len(bars["close"]))) - np.datetime64("1950-01-01")
+    return np.asarray(_benchmark()[day.astype(np.int64)])
+
+
+def _add_benchmark(con: DuckDBPyConnection) -> None:
+    """Add the benchmark's bars to the table `bars`, on all days of the other symbols, unless it has them."""
+    if con.execute(f"SELECT 1 FROM bars WHERE symbol = '{BENCHMARK}' LIMIT 1").fetchall():
+        return
+    days_of_bars = con.execute("SELECT DISTINCT date FROM bars ORDER BY date").fetchnumpy()["date"]
+    close = benchmark_of({"date": np.asarray(days_of_bars).astype("datetime64[D]"), "close": days_of_bars})
+    con.register("arrow", pa.table({"date": days_of_bars.astype("datetime64[D]"), "close": close}))
+    con.execute(
+        f"INSERT INTO bars BY NAME SELECT '{BENCHMARK}' AS symbol, date, close AS open, close AS high, close AS low, "
+        "close, 1000 AS volume FROM arrow"
+    )
+    con.unregister("arrow")
+
+
 def connection(symbols: Mapping[str, Bars]) -> DuckDBPyConnection:
     """Return a connection with the macros of the indicators and a table `bars` of the symbols' bars."""
     con = _macros().cursor()
@@ -127,6 +155,9 @@ def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, whe
     `where` filters the result. The way "macro" can compute only indicators that leave out the same rows together.
     """
     columns = [one for text in texts for one in (requests(text) if isinstance(text, str) else [text])]
+    if benchmarks_of(columns):
+        _add_benchmark(con)
+    where = f"{where} AND symbol <> '{BENCHMARK}'"
     if way == "macro":
         result: dict[str, Columns] = {}
         for call in dict.fromkeys(one.call("bars") for one in columns):

@@ -30,11 +30,25 @@ SAME = [
     ("elder-ray", "bullPower", "elder_bull_13"),
     ("elder-ray", "bearPower", "elder_bear_13"),
     ("ema", "ema", "ema_20"),
+    ("force", "forceIndex", "force_index_2"),
+    ("heikinashi", "open", "heikin_ashi_open"),
+    ("heikinashi", "high", "heikin_ashi_high"),
+    ("heikinashi", "low", "heikin_ashi_low"),
+    ("heikinashi", "close", "heikin_ashi_close"),
+    ("ichimoku", "tenkanSen", "ichimoku_conversion"),
+    ("ichimoku", "kijunSen", "ichimoku_base"),
+    ("ichimoku", "senkouSpanA", "ichimoku_span_a"),
+    ("ichimoku", "senkouSpanB", "ichimoku_span_b"),
     ("kama", "kama", "kama_10"),
     ("keltner", "centerline", "keltner_middle_20_10_2"),
     ("keltner", "upperBand", "keltner_upper_20_10_2"),
     ("keltner", "lowerBand", "keltner_lower_20_10_2"),
+    ("kvo", "oscillator", "kvo_34_55_13"),
+    ("kvo", "signal", "kvo_signal_34_55_13"),
     ("mfi", "mfi", "mfi_14"),
+    ("pvo", "pvo", "pvo_12_26_9"),
+    ("pvo", "signal", "pvo_signal_12_26_9"),
+    ("pvo", "histogram", "pvo_hist_12_26_9"),
     ("roc", "momentum", "momentum_14"),
     ("roc", "roc", "roc_14"),
     ("rsi", "rsi", "rsi_14"),
@@ -42,6 +56,7 @@ SAME = [
     ("sma", "sma", "sma_20"),
     ("smma", "smma", "smma_20"),
     ("stdev", "stdDev", "stddev_14"),
+    ("stdev", "zScore", "zscore_14"),
     ("stoch", "k", "stoch_k_14_3_3"),
     ("stoch", "d", "stoch_d_14_3_3"),
     ("stoch-rsi", "stochRsi", "stochrsi_k_14_14_1_3"),
@@ -60,6 +75,7 @@ SAME = [
 
 CONVERGING = [
     ("adx", "adx", "adx_14"),
+    ("chaikin-osc", "oscillator", "chaikin_oscillator_3_10"),
     ("adx", "pdi", "plus_di_14"),
     ("adx", "mdi", "minus_di_14"),
     ("dema", "dema", "dema_14"),
@@ -75,8 +91,8 @@ CONVERGING = [
 """(file, column, our request) of recursions with another first value (ours is TA-Lib's), whose effect fades."""
 
 CONVERGED = 400
-LATER = {"stoch_k_14_3_3": 2, "stochrsi_k_14_14_1_3": 2, "kama_10": 1}
-"""Number of first rows that are NULL only in ours: %K before %D, and the close with which KAMA starts."""
+LATER = {"stoch_k_14_3_3": 2, "stochrsi_k_14_14_1_3": 2, "kama_10": 1, "kvo_34_55_13": 12, "pvo_12_26_9": 8}
+"""Number of first rows that are NULL only in ours: lines before their averages, and the close that KAMA starts with."""
 
 
 def column_of(shared: Path, request: str, way: str) -> np.ndarray:
@@ -152,3 +168,32 @@ def test_volume_weighted_close(way: str, shared: Path) -> None:
     bars["X"] |= dict.fromkeys(("high", "low"), bars["X"]["close"])
     with connection(bars) as con:
         assert_close(fetch(con, ["vwap_rolling_14"], way)["X"]["vwap_rolling_14"], golden(shared, "vwma", "vwma"))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_pivot_points_of_months(way: str, shared: Path) -> None:
+    bars = read(f"SELECT *, 'X' AS symbol FROM read_csv('{shared}/golden/skender/quotes/default.csv')")
+    columns = {"pp": "", **{level: f"_{level}" for level in ("r1", "r2", "r3", "s1", "s2", "s3")}}
+    texts = [f"pivot_classic{suffix}(date_trunc('month', date)) AS {name}" for name, suffix in columns.items()]
+    with connection(bars) as con:
+        results = fetch(con, texts, way)["X"]
+    for name in columns:
+        assert_close(results[name], golden(shared, "pivot-points", name))
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_against_a_benchmark(way: str, shared: Path) -> None:
+    quotes = f"{shared}/golden/skender/quotes"
+    bars = read(
+        f"SELECT *, 'X' AS symbol FROM read_csv('{quotes}/compare.csv') UNION ALL BY NAME "
+        f"SELECT *, 'M' AS symbol FROM read_csv('{quotes}/default.csv')"
+    )
+    columns = {
+        "beta(50, 'M') AS b": ("beta", "beta"),
+        "correlation(20, 'M') AS c": ("corr", "correlation"),
+        "excess_return(20, 'M') AS e": ("prs", "prsPercent"),
+    }
+    with connection(bars) as con:
+        results = fetch(con, columns, way, "symbol = 'X'")["X"]
+    for text, (file, column) in columns.items():
+        assert_close(results[text[-1]], golden(shared, file, column))

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from stockstream.sql.catalogue import Indicator, catalogue
 from stockstream.sql.compiler import by_macros
 from tests.sql.indicators._bars import (
+    BENCHMARK,
     PRICES,
     WAYS,
     Bars,
@@ -55,7 +56,10 @@ def arguments(draw: st.DrawFn, one: Indicator) -> list[str]:
     for name, default in one.periods.items():
         if name not in lowest:  # a factor such as a number of deviations
             values[name] = f"{default * draw(st.sampled_from([0.5, 0.75, 1.5])):g}"
-    for name in one.values:
+    for name, default in one.values.items():
+        if name == "benchmark":
+            values[name] = default
+            continue
         values[name] = draw(st.sampled_from(["close", "high", "(open + close * 2) / 3"]))
     return [values[name] for name in one.params]
 
@@ -96,7 +100,8 @@ def test_the_compiled_query_equals_the_macros(
     expected = fetch(con, texts, "macro")
     for way in WAYS[1:]:
         assert_same(fetch(con, texts, way), expected)
-    rows = con.execute(f"FROM ({by_macros(requests(*texts), 'bars')}) ORDER BY symbol, date").fetchnumpy()
+    text = f"FROM ({by_macros(requests(*texts), 'bars')}) WHERE symbol <> '{BENCHMARK}' ORDER BY symbol, date"
+    rows = con.execute(text).fetchnumpy()
     for name in {one.name for one in requests(*texts)}:
         together = np.concatenate([expected[symbol][name] for symbol in sorted(symbols)])
         np.testing.assert_array_equal(np.ma.filled(rows[name].astype(np.float64), np.nan), together)
@@ -163,7 +168,7 @@ def test_scaled_prices_scale_averages(
 
 @pytest.mark.parametrize("macro", [one.macro for one in ACTIVE if one.header.lookback != "all"])
 def test_the_bars_of_the_lookback_decide_a_value(con: DuckDBPyConnection, macro: str) -> None:
-    bars = random_bars(11, 9000)
+    bars = random_bars(11, 9000) | {"date": days(9000)}  # a benchmark's bars are those of the same days
     lookback = max(header_number(con, request, "lookback") for request in requests(macro))
     put(con, {"all": bars, "last": {name: values[-lookback - 1 :] for name, values in bars.items()}})
     results = fetch(con, [macro], "macro")
