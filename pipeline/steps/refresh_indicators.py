@@ -15,7 +15,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.tiers import BEGINNING
 from stockstream.sql.catalogue import KERNELS, catalogue
-from stockstream.sql.compiler import Request, parse, plan
+from stockstream.sql.compiler import Request, Selection, parse, plan
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
 
@@ -48,8 +48,10 @@ class ReadyMadeIndicators(DerivedTable):
         set_variable(con, "cutoff", self.reads_after(since))
         set_variable(con, "lookback", 0 if since == BEGINNING else lookback(requests))
         super().compute(con, since, restated)
-        query = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {query}")
+        # The sums since the first bar continue from the last day that is stored.
+        new = Selection(None if since == BEGINNING else since + timedelta(days=1), None, True, frozenset(restated))
+        computed = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True, selection=new)
+        computed.create(con, "computed")
         _continue_sums(con, requests)
 
 

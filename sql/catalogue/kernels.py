@@ -52,8 +52,8 @@ def _plain() -> dict[str, exp.Create]:
 def expand_kernels(expression: exp.Expr, *, plain: bool = False) -> None:
     """Replace calls of kernels that call other kernels by the kernels' bodies, in place.
 
-    Only calls of basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`. With `plain`,
-    replace the kernels that are one expression over the values of a row instead, such as `true_range_v1`.
+    Only calls of basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`. With
+    `plain`, replace the kernels that are one expression over the values of a row instead, such as `true_range_v1`.
     """
     macros = _plain() if plain else _composed()
     for call in list(expression.find_all(exp.Anonymous)):

@@ -69,7 +69,7 @@ class Graph:
 
 
 class Lowering(Protocol):
-    """A way to write windows in SQL; `lowering.py` has two. Values `x` and results are references to nodes."""
+    """A way to write windows: as SQL (`lowering.py`), or for arrays. Values `x` and results are references to nodes."""
 
     bar: str
     """Reference to the 0-based number of a row within its symbol."""

@@ -17,11 +17,6 @@ from stockstream.sql.session.damage import says_damage
 
 LARGEST = 1e100
 """The largest magnitude of a value that arrays compute: sums and squares of larger ones could be infinite."""
-KEPT_TYPES = {
-    **dict.fromkeys(("DOUBLE", "BIGINT", "INTEGER"), '"{}"'),
-    "DATE": "CAST(\"{}\" - DATE '1970-01-01' AS INTEGER)",
-}
-"""The types of columns that arrays can pass on, and the expression that reads a column of each."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +36,8 @@ class Bars:
     """The columns to pass on, perhaps masked where they are NULL."""
     incomplete: Sequence[str]
     """The symbols of the table that are not here, because they have rows that an indicator leaves out."""
+    too_large: Sequence[str]
+    """The symbols that are not here, because they have values that are not below LARGEST."""
 
     def __len__(self) -> int:
         return len(self.days)
@@ -68,12 +65,13 @@ def read_bars(
     Raises:
         UsageError: a symbol has two rows for a day, or a parameter of an indicator is invalid.
     """
-    conditions = [*filters, *(f'abs(CAST("{name}" AS DOUBLE)) <= {LARGEST}' for name in inputs)]
-    is_bar = " AND ".join(f"({condition})" for condition in conditions) or "true"
+    is_bar = " AND ".join(f"({condition})" for condition in filters) or "true"
+    is_small = " AND ".join(f'abs(CAST("{name}" AS DOUBLE)) < {LARGEST}' for name in inputs) or "true"
     selected = [
-        "hash(symbol) AS symbol", "CAST(date - DATE '1970-01-01' AS INTEGER) AS day", f"coalesce({is_bar}, false) AS is_bar",
+        "hash(symbol) AS symbol", f"{_days('date')} AS day", f"coalesce({is_bar}, false) AS is_bar",
+        f"coalesce({is_small}, true) AS is_small",
         *(f'CAST("{name}" AS DOUBLE) AS "in {name}"' for name in inputs if keep.get(name) != "DOUBLE"),
-        *(f'{KEPT_TYPES[kind].format(name)} AS "{name}"' for name, kind in keep.items()),
+        *(f'{_days(name) if kind == "DATE" else name} AS "{name}"' for name, kind in keep.items()),
     ]  # fmt: skip
     try:
         names = con.execute(f"SELECT DISTINCT symbol, hash(symbol) FROM {src} WHERE {where}").fetchall()
@@ -82,28 +80,35 @@ def read_bars(
         if says_damage(error):
             raise
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
-    is_complete = np.ma.filled(rows.pop("is_bar"), False).astype(bool)
     symbols, order, starts = _order(src, sorted(names), rows.pop("symbol"), rows["day"])
     if order is not None:
-        rows, is_complete = {name: values[order] for name, values in rows.items()}, is_complete[order]
-    incomplete: list[str] = []
-    if not is_complete.all():
-        is_whole = np.logical_and.reduceat(is_complete, starts)
-        incomplete = [symbol for symbol, whole in zip(symbols, is_whole, strict=True) if not whole]
-        lengths = np.diff(np.append(starts, len(is_complete)))
-        stays = np.repeat(is_whole, lengths)
-        rows = {name: values[stays] for name, values in rows.items()}
-        symbols = [symbol for symbol, whole in zip(symbols, is_whole, strict=True) if whole]
-        starts = np.concatenate([[0], np.cumsum(lengths[is_whole])[:-1]]) if symbols else starts[:0]
+        rows = {name: values[order] for name, values in rows.items()}
+    is_bar, is_small = rows.pop("is_bar"), rows.pop("is_small")
+    excluded: list[list[str]] = [[], []]
+    if not (is_bar.all() and is_small.all()):
+        is_complete = np.logical_and.reduceat(is_bar, starts)
+        is_large = np.logical_or.reduceat(is_bar & ~is_small, starts)
+        excluded = [list(np.array(symbols)[~is_complete & ~is_large]), list(np.array(symbols)[is_large])]
+        stays = is_complete & ~is_large
+        lengths = np.diff(np.append(starts, len(is_bar)))
+        rows = {name: values[np.repeat(stays, lengths)] for name, values in rows.items()}
+        symbols = list(np.array(symbols)[stays])
+        starts = np.concatenate([[0], np.cumsum(lengths[stays])])[:-1]
     return Bars(
         symbols=symbols,
         starts=starts,
         ends=np.append(starts[1:], len(rows["day"]))[: len(starts)],
-        days=np.ma.filled(rows["day"], 0),
-        columns={name: np.ma.filled(rows.get(f"in {name}", rows.get(name)), np.nan) for name in inputs},
+        days=np.ma.getdata(rows["day"]),
+        columns={name: np.ma.filled(rows[f"in {name}" if f"in {name}" in rows else name], np.nan) for name in inputs},
         kept={name: rows[name] for name in keep},
-        incomplete=incomplete,
+        incomplete=excluded[0],
+        too_large=excluded[1],
     )
+
+
+def _days(name: str) -> str:
+    """Return the SQL of a date in days since 1970."""
+    return f"CAST({name} - DATE '1970-01-01' AS INTEGER)"
 
 
 def _order(

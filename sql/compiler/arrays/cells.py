@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import duckdb
 import numpy as np
@@ -29,12 +30,12 @@ def _bits(x: Array | float) -> NDArray[np.int64] | np.int64:
 
 
 def ranges(bars: int, *masks: Mask | bool) -> list[tuple[int, int, int]]:
-    """Return (first bar, end, number of the first mask that is true) of each range; without any, the number of masks."""
+    """Return (first bar, end, number of the first mask that is true, or the number of masks) of each range."""
     which = np.full(bars, len(masks))
     for at in range(len(masks) - 1, -1, -1):
         which[np.broadcast_to(masks[at], bars)] = at
     cuts = [0, *(np.flatnonzero(np.diff(which)) + 1).tolist(), bars]
-    return [(a, b, int(which[a])) for a, b in zip(cuts, cuts[1:], strict=False)]
+    return [(a, b, int(which[a])) for a, b in pairwise(cuts)]
 
 
 def check(domain: str, x: Array, path: Sequence[tuple[Mask | bool, bool]], valid: Callable[[], Mask]) -> None:
@@ -53,7 +54,7 @@ def check(domain: str, x: Array, path: Sequence[tuple[Mask | bool, bool]], valid
     if not outside.any():
         return
     outside &= valid()
-    for mask, wanted in path:
-        outside &= mask if wanted else np.logical_not(mask)
+    for mask, value in path:
+        outside &= mask if value else np.logical_not(mask)
     if outside.any():
         raise duckdb.OutOfRangeException(f"Out of Range Error: cannot take {domain} of {x[outside][0]:g}")

@@ -1,7 +1,8 @@
-"""Lower the SQL expressions of a graph to statements on arrays, with SQL's NULL: NaN in values, neither true nor false in conditions.
+"""Lower the SQL expressions of a graph to statements on arrays, with SQL's NULL: NaN in values, neither true nor false
+in conditions.
 
-`value` computes a number per cell. A condition has three values, so it is lowered twice: `is_true` computes where it is true,
-and `is_false`, which NOT needs, where it is false; where it is NULL, neither is.
+`value` computes a number per cell. A condition has three values, so it is lowered twice: `is_true` computes where it
+is true, and `is_false`, which NOT needs, where it is false; where it is NULL, neither is.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from stockstream.sql.compiler.graph import Unsupported
 
 FUNCTIONS: Mapping[type[exp.Expr], str] = {
     exp.Add: "np.add", exp.Sub: "np.subtract", exp.Mul: "np.multiply", exp.Div: "np.divide", exp.Neg: "np.negative",
-    exp.Abs: "np.abs", exp.Exp: "np.exp", exp.Pow: "np.power", exp.Sign: "np.sign", exp.Floor: "np.floor", exp.Ceil: "np.ceil",
-    exp.Sin: "np.sin", exp.Cos: "np.cos", exp.Tanh: "np.tanh", exp.Atan: "np.arctan",
+    exp.Abs: "np.abs", exp.Exp: "np.exp", exp.Pow: "np.power", exp.Sign: "np.sign", exp.Floor: "np.floor",
+    exp.Ceil: "np.ceil", exp.Sin: "np.sin", exp.Cos: "np.cos", exp.Tanh: "np.tanh", exp.Atan: "np.arctan",
 }  # fmt: skip
 CHECKED: Mapping[type[exp.Expr], tuple[str, str]] = {
     exp.Ln: ("np.log", "logarithm"),
@@ -178,54 +179,54 @@ class Expressions:
         """Return the mask of the cells where a condition is false, not NULL."""
         return self._condition(e, False)
 
-    def _condition(self, e: exp.Expr, wanted: bool) -> Operand:
+    def _condition(self, e: exp.Expr, truth: bool) -> Operand:
         if isinstance(e, exp.Paren):
-            return self._condition(e.this, wanted)
+            return self._condition(e.this, truth)
         if isinstance(e, exp.Column) and e.name in self.conditions:
-            return self._condition(self.conditions[e.name], wanted)
+            return self._condition(self.conditions[e.name], truth)
         if isinstance(e, exp.Not):
-            return self._condition(e.this, not wanted)
+            return self._condition(e.this, not truth)
         if isinstance(e, exp.And | exp.Or):
-            left, right = self._condition(e.left, wanted), self._condition(e.right, wanted)
-            function = "np.logical_and" if isinstance(e, exp.And) is wanted else "np.logical_or"
+            left, right = self._condition(e.left, truth), self._condition(e.right, truth)
+            function = "np.logical_and" if isinstance(e, exp.And) is truth else "np.logical_or"
             return self._out.call(function, left, right, is_mask=True)
         if isinstance(e, exp.Boolean):
-            return Operand(str(bool(e.this) is wanted), Level.NUMBER, is_mask=True)
+            return Operand(str(bool(e.this) is truth), Level.NUMBER, is_mask=True)
         if isinstance(e, exp.Null):
             return Operand("False", Level.NUMBER, is_mask=True)
         if isinstance(e, exp.Between) and not e.args.get("symmetric"):
             low, high = exp.GTE(this=e.this, expression=e.args["low"]), exp.LTE(this=e.this, expression=e.args["high"])
-            return self._condition(exp.And(this=low, expression=high), wanted)
+            return self._condition(exp.And(this=low, expression=high), truth)
         if isinstance(e, exp.Is):
-            return self._is(e, wanted)
+            return self._is(e, truth)
         if isinstance(e, exp.Coalesce) and len(e.expressions) == 1 and isinstance(e.expressions[0], exp.Boolean):
-            if bool(e.expressions[0].this) is not wanted:
-                return self._condition(e.this, wanted)
-            return self._out.call("np.logical_not", self._condition(e.this, not wanted), is_mask=True)
+            if bool(e.expressions[0].this) is not truth:
+                return self._condition(e.this, truth)
+            return self._out.call("np.logical_not", self._condition(e.this, not truth), is_mask=True)
         if isinstance(e, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE):
-            return self._comparison(e, wanted)
+            return self._comparison(e, truth)
         raise Unsupported(f"the condition {e.sql('duckdb')}")
 
-    def _comparison(self, e: exp.Expr, wanted: bool) -> Operand:
+    def _comparison(self, e: exp.Expr, truth: bool) -> Operand:
         if Type.BOOLEAN in (type_of(e.this, self.types), type_of(e.expression, self.types)):
             raise Unsupported(f"the condition {e.sql('duckdb')}")
         left, right = self.value(e.this), self.value(e.expression)
         if type(e) in COMPARISONS:
-            return self._out.call(COMPARISONS[type(e)][not wanted], left, right, is_mask=True)
-        if isinstance(e, exp.EQ) is wanted:
+            return self._out.call(COMPARISONS[type(e)][not truth], left, right, is_mask=True)
+        if isinstance(e, exp.EQ) is truth:
             return self._out.call("np.equal", left, right, is_mask=True)
         less = self._out.call("np.less", Operand(left.text, left.level), Operand(right.text, right.level), is_mask=True)
         greater = self._out.call("np.greater", left, right, is_mask=True)
         return self._out.call("np.logical_or", less, greater, is_mask=True)
 
-    def _is(self, e: exp.Expr, wanted: bool) -> Operand:
+    def _is(self, e: exp.Expr, truth: bool) -> Operand:
         if not isinstance(e.expression, exp.Null):
             raise Unsupported(f"the condition {e.sql('duckdb')}")
         if type_of(e.this, self.types) is Type.BOOLEAN:
             defined = self._out.call("np.logical_or", self.is_true(e.this), self.is_false(e.this), is_mask=True)
-            return self._out.call("np.logical_not", defined, is_mask=True) if wanted else defined
+            return self._out.call("np.logical_not", defined, is_mask=True) if truth else defined
         lacking = self._out.call("np.isnan", self.value(e.this), is_mask=True)
-        return lacking if wanted else self._out.call("np.logical_not", lacking, is_mask=True)
+        return lacking if truth else self._out.call("np.logical_not", lacking, is_mask=True)
 
 
 SPECIAL: Mapping[type[exp.Expr], Callable[[Expressions, exp.Expr], Operand]] = {
@@ -264,7 +265,10 @@ def _positive_part(e: exp.Expr) -> exp.Expr | None:
     """Return x of `CASE WHEN x > 0 THEN x ELSE 0 END`, or -x of `CASE WHEN x < 0 THEN -x ELSE 0 END`."""
     ifs, default = _branches(e)
     (condition, value), *others = ifs
-    is_zero = [isinstance(part, exp.Literal) and part.is_number and float(part.this) == 0 for part in (default, condition.expression)]
+    is_zero = [
+        isinstance(part, exp.Literal) and part.is_number and float(part.this) == 0
+        for part in (default, condition.expression)
+    ]
     if others or not all(is_zero):
         return None
     if isinstance(condition, exp.GT) and value == condition.this:
@@ -272,4 +276,3 @@ def _positive_part(e: exp.Expr) -> exp.Expr | None:
     if isinstance(condition, exp.LT) and isinstance(value, exp.Neg) and value.this == condition.this:
         return value
     return None
-

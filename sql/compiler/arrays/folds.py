@@ -1,4 +1,5 @@
-"""Kernels of the indicators whose state at a bar follows from the state before: a loop over bars, for all symbols at once.
+"""Kernels of the indicators whose state at a bar follows from the state before: a loop over bars, for all symbols at
+once.
 
 Their SQL files fold lists, which has no equivalent in arrays. A released version never changes, so a kernel belongs to
 exact versions; it takes the columns of one of the file's CTEs, and a test compares it with the file.
@@ -102,9 +103,7 @@ def psar(high: Array, low: Array, acceleration: float, maximum: float, *, out: A
     out[...] = stops.T
 
 
-def supertrend(
-    x: Array, before: Array, middle: Array, distance: Array, n: float, *, out: tuple[Array, Array]
-) -> None:
+def supertrend(x: Array, before: Array, middle: Array, distance: Array, n: float, *, out: tuple[Array, Array]) -> None:
     """Write line and direction; see `sql/indicators/trend/supertrend_v3.sql`, whose names the variables have."""
     symbols, bars = x.shape
     start = int(n)

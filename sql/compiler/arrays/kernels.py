@@ -1,7 +1,7 @@
 """Kernels: windows over arrays of symbols × bars, the last axis being the bar, oldest first. NaN stands for NULL.
 
-Each takes arrays of shape (symbols, bars), and writes its result to `out`, of the same shape, which is not one of its arguments.
-A value depends on its symbol's bars up to its own only: a NaN or an infinity affects no earlier bar.
+Each takes arrays of shape (symbols, bars), and writes its result to `out`, of the same shape, which is not one of its
+arguments. A value depends on its symbol's bars up to its own only: a NaN or an infinity affects no earlier bar.
 """
 
 from __future__ import annotations
@@ -116,8 +116,8 @@ def total_max(x: Array, *, out: Array) -> None:
 def decayed(x: Array, q: float, *, out: Array) -> None:
     """Write the recursion y[k] = x[k] + q * y[k - 1]: within 32 bars as a product, and from each 32 to the next.
 
-    The products are many and small, so that BLAS computes each in its own thread. A number that is not finite would reach
-    earlier bars, with a weight of 0: then the recursion is computed by doubling.
+    The products are many and small, so that BLAS computes each in its own thread. A number that is not finite would
+    reach earlier bars, with a weight of 0: then the recursion is computed by doubling.
     """
     symbols, bars = x.shape
     triangles = bars // SIDE
@@ -136,7 +136,7 @@ def decayed(x: Array, q: float, *, out: Array) -> None:
 
 @cache
 def _weights(q: float, triangles: int) -> tuple[Array, Array, Array]:
-    """Return the weights of a bar's x in the y of its triangle, of a triangle's last y in those after, and its decay."""
+    """Return the weights of x within a triangle, of a triangle's last y in those after, and per bar of the next."""
     bar, triangle = np.arange(SIDE), np.arange(triangles)
     ages, distances = bar[:, None] - bar, triangle[:, None] - triangle
     inside = np.where(ages >= 0, q ** np.maximum(ages, 0.0), 0.0)

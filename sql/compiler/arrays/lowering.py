@@ -1,8 +1,8 @@
 """The third lowering: windows as calls of numpy kernels, for the graph that `graph.py` reads from the SQL files.
 
-A window becomes a node whose text is a call, such as `lag(⟦3⟧, 1, nan)`, of a function in `kernels.py`. Sums and extremes of n
-bars are computed by doubling, over 2, 4, 8, … bars; nodes with the same text are one node, so that windows of different
-lengths share these steps.
+A window becomes a node whose text is a call, such as `lag(⟦3⟧, 1, nan)`, of a function in `kernels.py`. Sums and
+extremes of n bars are computed by doubling, over 2, 4, 8, … bars; nodes with the same text are one node, so that
+windows of different lengths share these steps.
 """
 
 from __future__ import annotations
@@ -126,8 +126,8 @@ class Arrays:
     def _squares(self, x: str, rows: int) -> str:
         """Return the sum of squared deviations from the mean of the last bars.
 
-        Two groups of m and n bars are joined as by Chan, Golub and LeVeque (1979): the sum of both sums of squares, plus the
-        squared difference of the means times m * n / (m + n).
+        Two groups of m and n bars are joined as by Chan, Golub and LeVeque (1979): the sum of both sums of squares,
+        plus the squared difference of the means times m * n / (m + n).
         """
         if rows == 1:
             return self._graph.add(f"0e0 * {x}")

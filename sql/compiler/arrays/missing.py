@@ -1,6 +1,7 @@
 """Aggregates of bars of which some have no value, as SQL computes them: of the other bars.
 
-The kernels compute windows as if each bar had a value. Few windows contain a NULL: those are computed again here, exactly.
+The kernels compute windows as if each bar had a value. Few windows contain a NULL: those are computed again here,
+exactly.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Operands of the generated statements, and the registers in which their values are stored.
 
-A register is a buffer of one block of symbols × bars, which is used again for other values after its last use: so a block is
-computed without allocating memory, and stays in the processor's cache.
+A register is a buffer of one block of symbols × bars, which is used again for other values after its last use: so a
+block is computed without allocating memory, and stays in the processor's cache.
 """
 
 from __future__ import annotations
@@ -82,10 +82,10 @@ class Statements:
         if level is not Level.BLOCK:
             return Operand(f"{function}({', '.join(operand.text for operand in operands)})", level, is_mask)
         texts = ", ".join(map(self.hoist, operands))
-        own = [operand.register for operand in operands if operand.register]
-        target = next((name for name in own if self.registers[name] == is_mask), "") or self.new(is_mask=is_mask)
+        temporary = [operand.register for operand in operands if operand.register]
+        target = next((name for name in temporary if self.registers[name] == is_mask), "") or self.new(is_mask=is_mask)
         self.add(f"{function}({texts}, out={target})")
-        self.free(*(name for name in own if name != target))
+        self.free(*(name for name in temporary if name != target))
         return Operand(target, Level.BLOCK, is_mask, target)
 
     def select(self, mask: Operand, yes: Operand, no: Operand) -> Operand:
@@ -112,7 +112,9 @@ class Statements:
         A branch is the function that computes it, and its operands; the last one has no mask. Each is computed for its
         range of bars only. An operand that may be overwritten becomes the result, where its branch is a copy.
         """
-        cases = self.hoisted.setdefault(f"ranges(len(bar), {', '.join(m.text for m in masks)})", f"b{len(self.hoisted)}")
+        cases = self.hoisted.setdefault(
+            f"ranges(len(bar), {', '.join(m.text for m in masks)})", f"b{len(self.hoisted)}"
+        )
         kept = [name == "copy" and bool(of[0].register) for name, of in branches]
         first = kept.index(True) if any(kept) else -1
         target = branches[first][1][0].register if first >= 0 else self.new()

@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from sqlglot import exp, parse_one
 
 from stockstream.sql.compiler.arrays import cells, folds, kernels
 from stockstream.sql.compiler.arrays.folds import FOLDS, read_fold
@@ -105,18 +106,37 @@ def lower(requests: Sequence[Request]) -> Lowered:
 
 
 @lru_cache(64)
+def by_filters(requests: tuple[Request, ...]) -> list[Lowered]:
+    """Return programs of requests that arrays can express, those together that leave out the same rows."""
+    groups: dict[tuple[str, ...], list[Request]] = {}
+    for request in requests:
+        _, conditions = _program([request], CELLS)
+        groups.setdefault(tuple(sorted(filter(_has_column, conditions))), []).append(request)
+    return [Lowered(*_programs(group), {}) for group in groups.values()]
+
+
+def _has_column(condition: str) -> bool:
+    return parse_one(condition, dialect="duckdb").find(exp.Column) is not None
+
+
+@lru_cache(64)
 def _lower(requests: tuple[Request, ...]) -> Lowered:
-    reasons = {request.name: reason for request in requests if (reason := _reason(request))}
-    rest = [request for request in requests if request.name not in reasons]
-    is_fold = {request.name: request.indicator.macro in FOLDS for request in rest}
+    try:
+        return Lowered(*_programs(requests), {})
+    except Unsupported:  # of which request is found out one by one
+        reasons = {request.name: reason for request in requests if (reason := _reason(request))}
+    return Lowered(*_programs([request for request in requests if request.name not in reasons]), reasons)
+
+
+def _programs(requests: Sequence[Request]) -> tuple[list[Program], list[str]]:
+    """Return the programs of requests, and the conditions that a row must meet to be a bar of all of them."""
     programs, filters = [], dict[str, None]()
     for block in (CELLS, CELLS_OF_FOLDS):
-        some = [request for request in rest if is_fold[request.name] == (block == CELLS_OF_FOLDS)]
-        if some:
+        if some := [one for one in requests if (one.indicator.macro in FOLDS) == (block == CELLS_OF_FOLDS)]:
             program, conditions = _program(some, block)
             programs.append(program)
             filters |= dict.fromkeys(conditions)
-    return Lowered(programs, list(filters), reasons)
+    return programs, list(filters)
 
 
 @lru_cache(1024)

@@ -1,4 +1,4 @@
-"""Run programs over bars, in several threads, and return the rows in batches, so that results need no memory as a whole."""
+"""Run programs over bars, in several threads, and return batches of rows, of which few are in memory at a time."""
 
 from __future__ import annotations
 

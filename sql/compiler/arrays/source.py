@@ -1,7 +1,7 @@
 """Write a graph as the source of one Python function, which computes a block of symbols × bars.
 
-The function has one statement per operation, in the order of the graph's nodes. Its values are in registers, each of which is used
-again when the last node that needs it has been computed.
+The function has one statement per operation, in the order of the graph's nodes. Its values are in registers, each of
+which is used again when the last node that needs it has been computed.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Source:
         return node.text == "bar" or node.text in self._graph.columns
 
     def _last_uses(self, needed: list[int]) -> dict[int, int]:
-        """Return for each node the last one that needs its registers, directly or through a node that has none itself."""
+        """Return for each node the last one that needs its registers, also through a node that has none itself."""
         last = {number: number for number in needed}
         for number in reversed(needed):
             user = last[number] if self._has_no_register(number) else number
@@ -103,7 +103,7 @@ class Source:
         return last
 
     def _has_no_register(self, number: int) -> bool:
-        """Return whether a node is a condition or a list, which is written where it is used, or another node's value."""
+        """Return whether a node is written where it is used (a condition, a list), or is another node's value."""
         node = self._graph.nodes[number]
         if node.is_window:
             return node.text.startswith(("each(", "repair("))
@@ -192,7 +192,9 @@ class Source:
             yield f" {name} = {text}"
         yield f" return ({constants})"
         yield "def compute(bar, columns, prepared, registers, valid, store):"
-        yield from (f" ({names}) = {source}" for names, source in ((constants, "prepared"), (registers, "registers")) if names)
+        yield from (
+            f" ({names}) = {source}" for names, source in ((constants, "prepared"), (registers, "registers")) if names
+        )
         yield from self._out.lines
 
 

@@ -19,8 +19,8 @@ class Type(Enum):
 
 
 _CONDITIONS = (
-    exp.Boolean, exp.Not, exp.And, exp.Or, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Between, exp.In,
-    exp.NullSafeEQ, exp.NullSafeNEQ,
+    exp.Boolean, exp.Not, exp.And, exp.Or, exp.EQ, exp.NEQ, exp.GT, exp.GTE, exp.LT, exp.LTE, exp.Is, exp.Between,
+    exp.In, exp.NullSafeEQ, exp.NullSafeNEQ,
 )  # fmt: skip
 _DOUBLE = (
     exp.Div, exp.Sqrt, exp.Ln, exp.Exp, exp.Pow, exp.Sin, exp.Cos, exp.Tanh, exp.Atan, exp.Log,

@@ -14,7 +14,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, parse, query
+from stockstream.sql.compiler import Request, parse, plan, query
 
 Bars = dict[str, np.ndarray]
 """The bars of one symbol: open, high, low, close and volume as float64 with NaN for NULL; date if a test needs it."""
@@ -26,7 +26,7 @@ Oracle = Callable[..., Columns]
 """(bars of one symbol, *parameters) -> the columns that an indicator should return."""
 
 PRICES = ("open", "high", "low", "close")
-WAYS = ("macro", "partitioned", "streaming")
+WAYS = ("macro", "partitioned", "arrays")
 
 
 @cache
@@ -122,10 +122,9 @@ def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, whe
         return result
     if way == "partitioned":
         return _fetch(con, query(columns, "bars"), where)
-    # Exactly as many rows as the longest symbol has: one fewer would make the results wrong.
-    counted = "SELECT max(bars) FROM (SELECT count(*) AS bars FROM bars GROUP BY symbol)"
-    longest = int(con.execute(counted).fetchall()[0][0] or 1)
-    return _fetch(con, query(columns, "bars", longest=longest), where)
+    computed = plan(con, columns, "bars")
+    assert computed.rows is not None, computed.explanation
+    return _fetch(con, computed.query(con), where)
 
 
 def header_number(con: DuckDBPyConnection, request: Request, key: str) -> int:
