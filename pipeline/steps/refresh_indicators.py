@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -86,6 +87,7 @@ def change(
     return change_of_tables, {"generation": None, **derived.tables[TABLE.name], "failed": derived.failed}
 
 
+@cache
 def columns() -> list[str]:
     """Return the names of the ready-made columns, without symbol, date and close."""
     with duckdb.connect() as con:
@@ -94,7 +96,12 @@ def columns() -> list[str]:
 
 def lookback(requests: list[Request]) -> int:
     """Return the number of bars before a day that decide the values of columns, except sums since the first bar."""
-    texts = {request.call(""): (request, str(request.indicator.file.header["lookback"])) for request in requests}
+    return _lookback(tuple(requests))
+
+
+@cache
+def _lookback(requests: tuple[Request, ...]) -> int:
+    texts = {request.call(""): (request, request.indicator.header.lookback) for request in requests}
     queries = [f"SELECT {text} FROM (SELECT {_periods(request)})" for request, text in texts.values() if text != "all"]
     with duckdb.connect() as con:
         return max(int(con.execute(query).fetchall()[0][0]) for query in queries)

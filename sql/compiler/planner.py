@@ -72,7 +72,7 @@ class Plan:
             return
         name = f"computed_rows_{next(_NUMBERS)}"
         self.rows.read()
-        self.rows.register(name)
+        con.register(name, self.rows.columns())  # type: ignore[arg-type]  # numpy, as a Lambda has no pyarrow
         try:
             con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {self.text(name)}")
         finally:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,8 +107,8 @@ class Rows:
         self._bars, self._others = None, []
 
     def register(self, name: str) -> None:
-        """Make the rows a table of the connection; without pyarrow, they are computed now."""
-        self._con.register(name, self if find_spec("pyarrow") else self.columns())
+        """Make the rows a table of the connection, which reads them as a stream of Arrow."""
+        self._con.register(name, self)
 
     def columns(self) -> dict[str, Any]:
         """Return all rows as arrays of numpy by column, NaN or masked for NULL."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
@@ -271,3 +272,18 @@ def test_a_logarithm_of_a_negative_number_is_an_error_as_in_sql(tmp_path: Path) 
         for text in (plan(con, wanted, "bars").query(con), by_macros(wanted, "bars")):
             with pytest.raises(duckdb.Error, match="cannot take logarithm of"):
                 con.execute(text).fetchall()
+
+
+def test_without_pyarrow_as_in_a_lambda(con: DuckDBPyConnection, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(con, {"A": random_bars(51, 80), "B": holes(random_bars(52, 60), "volume", 9, np.nan), "C": random_bars(53, 3)})
+    wanted, selection = requests("sma_20", "obv"), Selection(date(2000, 2, 1), None, True)
+    computed = plan(con, wanted, "bars", keep=["close", "volume"], selection=selection)
+    expected = con.sql(f"FROM ({computed.query(con)}) ORDER BY symbol, date")
+    rows, types = expected.fetchall(), expected.types
+    with monkeypatch.context() as blocked:
+        for name in ("pyarrow", "pandas", "polars"):
+            blocked.setitem(sys.modules, name, None)
+        computed.create(con, "stored")
+    stored = con.sql("FROM stored ORDER BY symbol, date")
+    assert (stored.fetchall(), stored.types) == (rows, types)
+    assert len(rows) > 50
