@@ -21,6 +21,7 @@ from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
 
 SUMS = "steps/indicator_sums"
+WITH_WHOLE = "steps/indicators_with_whole"
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class ReadyMadeIndicators(DerivedTable):
     def sql(self) -> tuple[str, ...]:
         """The SQL files that decide the rows, the indicators' own files too."""
         indicators = {f"indicators/{r.indicator.family}/{r.indicator.macro}" for r in parse(columns(), catalogue())}
-        return (*super().sql, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
+        return (*super().sql, WITH_WHOLE, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
 
     def reads_after(self, since: date) -> date:
         """Return the day after which most symbols have as many bars up to `since` as the indicators look back."""
@@ -49,10 +50,12 @@ class ReadyMadeIndicators(DerivedTable):
         set_variable(con, "cutoff", self.reads_after(since))
         set_variable(con, "lookback", 0 if since == BEGINNING else lookback(requests))
         super().compute(con, since, restated)
+        if con.execute("FROM whole LIMIT 1").fetchone() is not None:
+            con.execute(load(WITH_WHOLE).text)
         # The sums since the first bar continue from the last day that is stored.
         new = Selection(None if since == BEGINNING else since + timedelta(days=1), None, True, frozenset(restated))
         computed = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True, selection=new)
-        computed.create(con, "computed")
+        computed.view(con, "computed")
         _continue_sums(con, requests)
 
 
@@ -113,7 +116,7 @@ def _periods(request: Request) -> str:
 
 
 def _continue_sums(con: DuckDBPyConnection, requests: list[Request]) -> None:
-    """Make the temp table `derived_rows` of `computed`: sums since the first bar continue from the stored ones."""
+    """Make the temp view `derived_rows` of `computed`: sums since the first bar continue from the stored ones."""
     headers = {request.name: request.indicator.file.header for request in requests}
     sums = [r.name for r in requests if r.column in headers[r.name].get("carried", ())]
     formulas = {r.name: headers[r.name].get("derived", {}).get(r.column) for r in requests}
@@ -125,4 +128,4 @@ def _continue_sums(con: DuckDBPyConnection, requests: list[Request]) -> None:
     totals = ", ".join(f"{name} + coalesce(amounts[{at}], 0) AS {name}" for at, name in enumerate(sums, start=1))
     values = ", ".join(f"{formula} AS {name}" if formula else name for name, formula in formulas.items())
     rows = f"SELECT symbol, date, close, {values} FROM (SELECT * REPLACE ({totals}) FROM continued)"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE derived_rows AS {rows}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW derived_rows AS {rows}")

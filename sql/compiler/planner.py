@@ -61,23 +61,19 @@ class Plan:
         self.rows.register(name)
         return self.text(name)
 
-    def create(self, con: DuckDBPyConnection, table: str) -> None:
-        """Create or replace a temporary table of the rows, see `query`; arrays free their memory.
+    def view(self, con: DuckDBPyConnection, name: str) -> None:
+        """Create or replace a temporary view of the rows, which are computed now; see `query`.
+
+        What arrays compute is in memory until the view is replaced. It needs no pyarrow, which a Lambda does not have.
 
         Raises:
             UsageError: as in `plan`.
         """
-        if self.rows is None:
-            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {self._text}")
-            return
-        name = f"computed_rows_{next(_NUMBERS)}"
-        self.rows.read()
-        con.register(name, self.rows.columns())  # type: ignore[arg-type]  # numpy, as a Lambda has no pyarrow
-        try:
-            con.execute(f"CREATE OR REPLACE TEMP TABLE {table} AS {self.text(name)}")
-        finally:
-            con.unregister(name)
+        if self.rows is not None:
+            self.rows.read()
+            con.register(f"values_of_{name}", self.rows.columns())
             self.rows.forget()
+        con.execute(f"CREATE OR REPLACE TEMP VIEW {name} AS {self.text(f'values_of_{name}')}")
 
     def text(self, rows: str = "") -> str:
         """Return the query, in which `rows` is the name of the rows of arrays, if there are."""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
 from sqlglot import exp, parse_one
 
+from stockstream.sql.catalogue.kernels import expand_kernels
 from stockstream.sql.compiler.arrays import cells, folds, kernels
 from stockstream.sql.compiler.arrays.folds import FOLDS, read_fold
 from stockstream.sql.compiler.arrays.kernels import SIDE, Array
@@ -162,4 +163,12 @@ def _program(requests: Sequence[Request], block: int) -> tuple[Program, list[str
             else:
                 relations[call] = reader.columns(request.indicator.query, dict(request.arguments))
     outputs = {request.name: relations[request.call("")][request.column] for request in requests}
-    return Program(Source(graph, lowering.fields, outputs), list(outputs), block), list(reader.filters)
+    return Program(Source(graph, lowering.fields, outputs), list(outputs), block), list(map(_expanded, reader.filters))
+
+
+@cache
+def _expanded(condition: str) -> str:
+    """Return a condition without calls of kernels, so that it needs no macros."""
+    parsed = exp.paren(parse_one(condition, dialect="duckdb"))
+    expand_kernels(parsed, plain=True)
+    return str(parsed.this.sql("duckdb"))

@@ -115,13 +115,13 @@ class Rows:
         parts = list(self._parts())
         return {name: _joined([part[name] for part in parts]) for name in ("symbol", "date", *self.names)}
 
-    def _parts(self) -> Iterator[dict[str, Any]]:
+    def _parts(self, threads: int | None = None) -> Iterator[dict[str, Any]]:
         """Return the rows in batches of columns; at least one, which may be empty."""
         bars = self._read
         if not len(bars):
             none = np.empty(0)
             yield {"symbol": none.astype(object), "date": _dates(none), **dict.fromkeys(self.names, none)}
-        for batch in batches(bars, self._lowered.programs):
+        for batch in batches(bars, self._lowered.programs, threads=threads):
             yield self._columns(bars, batch)
         yield from self._others
 
@@ -157,12 +157,12 @@ class Rows:
             mask |= np.repeat([symbol in whole for symbol in bars.symbols[batch.first : batch.last]], lengths)
         return mask
 
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Return the rows as Arrow record batches."""
+    def batches(self, *, threads: int | None = None) -> Iterator[pa.RecordBatch]:
+        """Return the rows as Arrow record batches, computed by so many threads; None: one per core."""
         import pyarrow as pa
 
         schema = self._schema()
-        for part in self._parts():
+        for part in self._parts(threads):
             yield pa.record_batch([_arrow(part[field.name], field.type) for field in schema], schema=schema)
 
     def _schema(self) -> pa.Schema:

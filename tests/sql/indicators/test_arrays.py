@@ -283,7 +283,7 @@ def test_without_pyarrow_as_in_a_lambda(con: DuckDBPyConnection, monkeypatch: py
     with monkeypatch.context() as blocked:
         for name in ("pyarrow", "pandas", "polars"):
             blocked.setitem(sys.modules, name, None)
-        computed.create(con, "stored")
+        computed.view(con, "stored")
     stored = con.sql("FROM stored ORDER BY symbol, date")
     assert (stored.fetchall(), stored.types) == (rows, types)
     assert len(rows) > 50
