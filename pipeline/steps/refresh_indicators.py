@@ -52,9 +52,11 @@ class ReadyMadeIndicators(DerivedTable):
         super().compute(con, since, restated)
         if con.execute("FROM whole LIMIT 1").fetchone() is not None:
             con.execute(load(WITH_WHOLE).text)
+        bucket = "symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')"
+        names = [name for (name,) in con.execute(f"SELECT DISTINCT symbol FROM silver_bars WHERE {bucket}").fetchall()]
         # The sums since the first bar continue from the last day that is stored.
         new = Selection(None if since == BEGINNING else since + timedelta(days=1), None, True, frozenset(restated))
-        computed = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True, selection=new)
+        computed = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True, selection=new, names=names)
         computed.view(con, "computed")
         _continue_sums(con, requests)
 

@@ -95,6 +95,7 @@ def plan(
     is_unique: bool = False,
     shape: Shape | None = None,
     selection: Selection | None = None,
+    names: Sequence[str] | None = None,
 ) -> Plan:
     """Return how symbol, date, `keep` and the requested columns are computed, one row per row of `src`.
 
@@ -102,6 +103,7 @@ def plan(
     - `stream`: compute all symbols in one pass, in arrays; otherwise in SQL, which is faster for a few symbols.
     - `is_unique`: `src` is known to have one row per symbol and day, so that SQL does not check it.
     - `shape`: the shape of these rows, or of more, if it is known; then SQL does not inspect them.
+    - `names`: all symbols of `src`, if they are known; then arrays do not ask for them.
     - `selection`: the rows to return; None: all. The columns are computed from all of them.
 
     Raises:
@@ -112,7 +114,7 @@ def plan(
     where = "true" if symbols is None else _is_one_of(symbols)
     selection = selection or Selection()
     reason = _against_arrays(types, keep, stream)
-    rows, unsupported = (None, {}) if reason else _rows(con, requests, src, where, types, keep, selection)
+    rows, unsupported = (None, {}) if reason else _rows(con, requests, src, where, types, keep, selection, names)
     if rows is None:
         reasons = [reason] if reason else [f"arrays do not have {what}" for what in dict.fromkeys(unsupported.values())]
         text = _by_sql(con, requests, src, symbols, where, keep, shape, is_unique, selection)
@@ -120,7 +122,9 @@ def plan(
     joined = [request for request in requests if request.name in unsupported]
     lines = [f"arrays: {', '.join(rows.names[len(keep) :])}"]
     lines += [f"SQL: {name}: arrays do not have {what}" for name, what in unsupported.items()]
-    return Plan(tuple(lines), rows, bool(joined), _around(requests, keep, joined, src, where))
+    return Plan(
+        tuple(lines), rows, bool(joined), _around(requests, {name: types[name] for name in keep}, joined, src, where)
+    )
 
 
 def _rows(
@@ -131,6 +135,7 @@ def _rows(
     types: Mapping[str, str],
     keep: Sequence[str],
     selection: Selection,
+    names: Sequence[str] | None,
 ) -> tuple[Rows | None, Mapping[str, str]]:
     """Return the rows that arrays compute (None: no column), and why they cannot compute the other columns, by name."""
     from stockstream.sql.compiler.arrays.program import lower
@@ -139,7 +144,7 @@ def _rows(
     lowered = lower(requests)
     some = [request for request in requests if request.name not in lowered.unsupported]
     kinds = {name: types[name] for name in keep}
-    rows = Rows(con, some, lowered, src, where=where, keep=kinds, selection=selection) if some else None
+    rows = Rows(con, some, lowered, src, where=where, keep=kinds, selection=selection, names=names) if some else None
     return rows, lowered.unsupported
 
 
@@ -159,12 +164,17 @@ def _against_arrays(types: Mapping[str, str], keep: Sequence[str], stream: bool)
     return others[0] if others else None
 
 
-def _around(requests: Sequence[Request], keep: Sequence[str], joined: Sequence[Request], src: str, where: str) -> str:
+def _around(
+    requests: Sequence[Request], keep: Mapping[str, str], joined: Sequence[Request], src: str, where: str
+) -> str:
     """Return the query that adds the macros' columns to the rows of arrays."""
     of_arrays = [request.name for request in requests if request not in joined]
-    names = ", ".join([*keep, *(f'"{name}"' for name in of_arrays)])
+    kept = (f'CAST("{name}" AS {kind}) AS "{name}"' for name, kind in keep.items())
+    names = ", ".join([*kept, *(f'"{name}"' for name in of_arrays)])
     text = f"SELECT symbol, CAST(date AS DATE) AS date, {names} FROM {_ROWS}"
-    return f"WITH wide AS ({text})\nSELECT {joins(requests, keep, joined, 'wide', src, where)}" if joined else text
+    return (
+        f"WITH wide AS ({text})\nSELECT {joins(requests, list(keep), joined, 'wide', src, where)}" if joined else text
+    )
 
 
 def _by_sql(

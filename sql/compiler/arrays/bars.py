@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from stockstream.sql.compiler.arrays.kernels import Array
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session.damage import says_damage
+from stockstream.sql.variables import quoted
 
 LARGEST = 1e100
 """The largest magnitude of a value that arrays compute: sums and squares of larger ones could be infinite."""
@@ -51,6 +52,7 @@ def read_bars(
     filters: Sequence[str],
     inputs: Sequence[str],
     keep: Mapping[str, str],
+    names: Sequence[str] | None = None,
 ) -> Bars:
     """Read the bars of a table.
 
@@ -61,6 +63,7 @@ def read_bars(
         filters: conditions that each row must meet; a symbol with another row is `incomplete`.
         inputs: columns to compute from.
         keep: type by name of the columns to pass on.
+        names: the symbols of the table, if they are known.
 
     Raises:
         UsageError: a symbol has two rows for a day, or a parameter of an indicator is invalid.
@@ -74,13 +77,17 @@ def read_bars(
         *(f'{_days(name) if kind == "DATE" else name} AS "{name}"' for name, kind in keep.items()),
     ]  # fmt: skip
     try:
-        names = con.execute(f"SELECT DISTINCT symbol, hash(symbol) FROM {src} WHERE {where}").fetchall()
         rows: dict[str, Any] = dict(con.execute(f"SELECT {', '.join(selected)} FROM {src} WHERE {where}").fetchnumpy())
     except duckdb.InvalidInputException as error:  # at_least_v1 raises it
         if says_damage(error):
             raise
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
-    symbols, order, starts = _order(src, sorted(names), rows.pop("symbol"), rows["day"])
+    hashes = rows.pop("symbol")
+    starts = (
+        np.concatenate([[0], np.flatnonzero(hashes[1:] != hashes[:-1]) + 1]) if len(hashes) else np.zeros(0, np.int64)
+    )
+    by_hash = _symbols(con, src, where, {*hashes[starts].tolist()}, names)
+    symbols, order, starts = _order(src, by_hash, hashes, starts, rows["day"])
     if order is not None:
         rows = {name: values[order] for name, values in rows.items()}
     is_bar, is_small = rows.pop("is_bar"), rows.pop("is_small")
@@ -111,24 +118,37 @@ def _days(name: str) -> str:
     return f"CAST({name} - DATE '1970-01-01' AS INTEGER)"
 
 
+def _symbols(
+    con: DuckDBPyConnection, src: str, where: str, hashes: Set[int], names: Sequence[str] | None
+) -> dict[int, str]:
+    """Return the symbols of a table by hash, in order."""
+    if names is not None:
+        listed = f"SELECT unnest([{', '.join(map(quoted, names))}]::VARCHAR[]) AS symbol"
+        by_hash = dict(con.execute(f"SELECT hash(symbol), symbol FROM ({listed}) ORDER BY symbol").fetchall())
+        if hashes <= by_hash.keys():
+            return {hashed: symbol for hashed, symbol in by_hash.items() if hashed in hashes}
+    query = f"SELECT DISTINCT hash(symbol), symbol FROM {src} WHERE {where} ORDER BY symbol"
+    pairs = con.execute(query).fetchall()
+    if len({hashed for hashed, _ in pairs}) != len(pairs):
+        raise ValueError(f"two symbols of {src} have the same hash")
+    return dict(pairs)
+
+
 def _order(
-    src: str, names: Sequence[tuple[str, int]], hashes: Any, days: Any
+    src: str, by_hash: Mapping[int, str], hashes: Any, starts: NDArray[np.int64], days: Any
 ) -> tuple[list[str], NDArray[np.int64] | None, NDArray[np.int64]]:
     """Return the symbols, the order that sorts the rows by symbol and day (None: they are sorted), and the starts.
 
-    `names` are the symbols, sorted, with their hashes.
+    `starts` are the first rows of the runs of rows with the same hash; `by_hash` are the symbols, in order.
 
     Raises:
         UsageError: a symbol has two rows for a day.
     """
-    symbols = [symbol for symbol, _ in names]
-    codes = {hashed: code for code, (_, hashed) in enumerate(names)}
-    if len(codes) != len(names):
-        raise ValueError(f"two symbols of {src} have the same hash")
+    symbols = list(by_hash.values())
     if not symbols:
-        return symbols, None, np.zeros(0, np.int64)
-    starts = np.concatenate([[0], np.flatnonzero(hashes[1:] != hashes[:-1]) + 1])
-    runs = np.array([codes[int(hashed)] for hashed in hashes[starts]])
+        return symbols, None, starts
+    codes = {hashed: code for code, hashed in enumerate(by_hash)}
+    runs = np.array([codes[hashed] for hashed in hashes[starts].tolist()])
     is_later = np.diff(days) > 0
     is_later[starts[1:] - 1] = True
     if len(runs) == len(symbols) and (np.diff(runs) > 0).all() and is_later.all():

@@ -41,8 +41,10 @@ class Rows:
         where: str,
         keep: Mapping[str, str],
         selection: Selection,
+        names: Sequence[str] | None = None,
     ) -> None:
-        """`keep` are the types by name of the columns to pass on."""
+        """`keep` are the types by name of the columns to pass on; `names` are the symbols of the table, if known."""
+        self._names = names
         self._con, self._requests, self._lowered = con, requests, lowered
         self._src, self._where, self._keep, self._selection = src, where, keep, selection
         self._bars: Bars | None = None
@@ -77,7 +79,13 @@ class Rows:
         """
         lowered = self._lowered
         self._bars = read_bars(
-            self._con, self._src, where=self._where, filters=lowered.filters, inputs=lowered.inputs, keep=self._keep
+            self._con,
+            self._src,
+            where=self._where,
+            filters=lowered.filters,
+            inputs=lowered.inputs,
+            keep=self._keep,
+            names=self._names,
         )
         self._others = self._of_others(self._bars.incomplete, self._bars.too_large)
 
@@ -111,7 +119,7 @@ class Rows:
         self._con.register(name, self)
 
     def columns(self) -> dict[str, Any]:
-        """Return all rows as arrays of numpy by column, NaN or masked for NULL."""
+        """Return all rows as arrays of numpy by column, NaN or NaT for NULL; whole numbers with NULL are floats."""
         parts = list(self._parts())
         return {name: _joined([part[name] for part in parts]) for name in ("symbol", "date", *self.names)}
 
@@ -187,8 +195,10 @@ class Rows:
 
 def _joined(parts: Sequence[Any]) -> Any:
     """Return one column of several batches."""
-    join: Any = np.ma.concatenate if any(isinstance(part, np.ma.MaskedArray) for part in parts) else np.concatenate
-    return join(parts) if len(parts) > 1 else parts[0]
+    if any(isinstance(part, np.ma.MaskedArray) for part in parts):  # DuckDB ignores the masks of numpy
+        null = np.datetime64("NaT") if parts[0].dtype.kind == "M" else np.nan
+        parts = [np.ma.filled(part if part.dtype.kind == "M" else part.astype(np.float64), null) for part in parts]
+    return np.concatenate(parts) if len(parts) > 1 else parts[0]
 
 
 def _dates(days: Any) -> Any:
