@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from duckdb import DuckDBPyConnection
+from numpy.typing import NDArray
 
 from stockstream.sql.compiler.arrays.bars import Bars, read_bars
 from stockstream.sql.compiler.arrays.partial import read_partial
@@ -22,6 +24,30 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """The symbol of each row: many rows have the same."""
+
+    names: Sequence[str]
+    codes: NDArray[np.int32]
+    """The index in `names` per row."""
+
+    def __getitem__(self, rows: NDArray[np.bool_]) -> Symbols:
+        return Symbols(self.names, self.codes[rows])
+
+    def values(self) -> NDArray[np.object_]:
+        """Return the symbol of each row."""
+        return np.array(self.names, dtype=object)[self.codes]
+
+    def arrow(self) -> pa.Array:
+        """Return the symbol of each row."""
+        import pyarrow as pa
+
+        return pa.DictionaryArray.from_arrays(
+            pa.array(self.codes), pa.array(self.names, pa.string())
+        ).dictionary_decode()
 
 
 class Rows:
@@ -100,7 +126,7 @@ class Rows:
             batch = Batch(0, len(numbers), values)
             columns = self._columns(bars, batch)
             if failed:
-                is_valid = ~np.isin(columns["symbol"].astype(str), failed)
+                is_valid = ~np.isin(columns["symbol"].values().astype(str), failed)
                 columns = {name: values[is_valid] for name, values in columns.items()}
             parts.append(columns)
         if too_large:
@@ -128,7 +154,11 @@ class Rows:
         bars = self._read
         if not len(bars):
             none = np.empty(0)
-            yield {"symbol": none.astype(object), "date": _dates(none), **dict.fromkeys(self.names, none)}
+            yield {
+                "symbol": Symbols([], none.astype(np.int32)),
+                "date": _dates(none),
+                **dict.fromkeys(self.names, none),
+            }
         for batch in batches(bars, self._lowered.programs, threads=threads):
             yield self._columns(bars, batch)
         yield from self._others
@@ -136,9 +166,10 @@ class Rows:
     def _columns(self, bars: Bars, batch: Batch) -> dict[str, Any]:
         """Return the selected rows of a batch by column."""
         start, end = bars.starts[batch.first], bars.ends[batch.last - 1]
-        symbols = np.array(bars.symbols[batch.first : batch.last], dtype=object)
         lengths = bars.ends[batch.first : batch.last] - bars.starts[batch.first : batch.last]
-        columns = {"symbol": np.repeat(symbols, lengths), "date": bars.days[start:end]}
+        codes = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
+        symbols = Symbols(bars.symbols[batch.first : batch.last], codes)
+        columns: dict[str, Any] = {"symbol": symbols, "date": bars.days[start:end]}
         columns |= {name: bars.kept[name][start:end] for name in self._keep}
         columns |= {request.name: batch.values[request.name] for request in self._requests}
         if not self._selection.is_all:
@@ -195,6 +226,7 @@ class Rows:
 
 def _joined(parts: Sequence[Any]) -> Any:
     """Return one column of several batches."""
+    parts = [part.values() if isinstance(part, Symbols) else part for part in parts]
     if any(isinstance(part, np.ma.MaskedArray) for part in parts):  # DuckDB ignores the masks of numpy
         null = np.datetime64("NaT") if parts[0].dtype.kind == "M" else np.nan
         parts = [np.ma.filled(part if part.dtype.kind == "M" else part.astype(np.float64), null) for part in parts]
@@ -212,12 +244,16 @@ def _arrow(values: Any, kind: pa.DataType) -> pa.Array:
     """Return a column as an array of Arrow, with NULL for NaN and for what is masked."""
     import pyarrow as pa
 
+    if isinstance(values, Symbols):
+        return values.arrow()
     is_null = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
     data = np.ma.getdata(values)
     if pa.types.is_date32(kind):
         return pa.array(data.astype("datetime64[D]"), kind, mask=is_null)
     if data.dtype == np.float64 and pa.types.is_float64(kind):
-        is_null = np.isnan(data) if is_null is None else is_null | np.isnan(data)
-        valid = pa.py_buffer(np.packbits(~is_null, bitorder="little")) if is_null.any() else None
+        is_valid = data == data  # NaN is not equal to itself
+        if is_null is not None:
+            is_valid &= ~is_null
+        valid = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
         return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(np.ascontiguousarray(data))])
     return pa.array(data, kind, mask=is_null)

@@ -15,8 +15,8 @@ from stockstream.sql.compiler.arrays.blocks import compute
 from stockstream.sql.compiler.arrays.kernels import Array
 from stockstream.sql.compiler.arrays.program import Program
 
-ROWS = 250_000
-"""Number of rows per batch."""
+ROWS = 600_000
+"""Number of rows per batch: each column has more than 4 MiB, so that numpy asks for huge pages, which are faster."""
 
 
 @dataclass(frozen=True)
