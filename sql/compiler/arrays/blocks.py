@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from functools import partial
 
 import numpy as np
@@ -23,9 +23,9 @@ def compute(bars: Bars, program: Program, first: int, last: int) -> dict[str, Ar
         width = -(-longest // SIDE) * SIDE
         begins = bars.starts[numbers]
         is_one = lengths[numbers].min() == longest and int(numbers[-1] - numbers[0]) == len(numbers) - 1
-        columns = {}
-        for name in program.inputs:
-            flat, block = bars.columns[name], np.empty((len(numbers), width))
+        columns = program.input_blocks(len(numbers), width)
+        for name, block in columns.items():
+            flat = bars.columns[name]
             if is_one:
                 block[:, :longest] = flat[begins[0] : begins[0] + longest * len(numbers)].reshape(-1, longest)
                 block[:, longest:] = block[:, longest - 1 : longest]
@@ -33,7 +33,6 @@ def compute(bars: Bars, program: Program, first: int, last: int) -> dict[str, Ar
                 for row, begin, length in zip(block, begins, lengths[numbers], strict=True):
                     row[:length] = flat[begin : begin + length]
                     row[length:] = row[length - 1]
-            columns[name] = block
         store = partial(_store, results, begins - start, lengths[numbers], is_one)
         program.run(columns, lengths[numbers], store)
     return results
@@ -64,7 +63,3 @@ def _store(
         return
     for row, begin, length in zip(values, begins, lengths, strict=True):
         flat[begin : begin + length] = row[:length]
-
-
-Store = Callable[[str, Array], None]
-"""Takes the name of a column, and its values."""

@@ -76,6 +76,15 @@ class Program:
             bar, prepared = self._prepared(bars)
             self._compute(bar, columns, prepared, self._buffers(symbols, bars), lambda: bar < lengths[:, None], store)
 
+    def input_blocks(self, symbols: int, bars: int) -> dict[str, Array]:
+        """Return this thread's buffers for the inputs of a block, to be filled."""
+        size = symbols * bars
+        if getattr(self._local, "input_size", 0) < size:
+            self._local.input_size = size
+            self._local.inputs = [np.empty(size) for _ in self.inputs]
+        blocks = [flat[:size].reshape(symbols, bars) for flat in self._local.inputs]
+        return dict(zip(self.inputs, blocks, strict=True))
+
     def _buffers(self, symbols: int, bars: int) -> list[Any]:
         """Return this thread's registers, in the shape of a block."""
         size = symbols * bars

@@ -141,7 +141,7 @@ class Rows:
         self._bars, self._others = None, []
 
     def register(self, name: str) -> None:
-        """Make the rows a table of the connection, which reads them as a stream of Arrow."""
+        """Let the connection read the rows by a name, as a stream of Arrow."""
         self._con.register(name, self)
 
     def columns(self) -> dict[str, Any]:
