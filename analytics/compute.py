@@ -102,9 +102,11 @@ def _relation(con: DuckDBPyConnection, computed: Plan) -> DuckDBPyRelation:
     if computed.rows is None:
         return con.sql(f"SELECT * FROM ({computed.text()}) ORDER BY symbol, date")
     computed.rows.read()
-    computed_rows = computed.rows  # noqa: F841 DuckDB finds the variable by its name, and keeps it for the relation
+    stockstream_computed_rows = computed.rows  # noqa: F841 DuckDB finds the variable by its name, and keeps it for the relation
     is_sorted = computed.rows.is_sorted and not computed.is_joined
-    return con.sql(f"FROM ({computed.text('computed_rows')}){'' if is_sorted else ' ORDER BY symbol, date'}")
+    return con.sql(
+        f"FROM ({computed.text('stockstream_computed_rows')}){'' if is_sorted else ' ORDER BY symbol, date'}"
+    )
 
 
 def _plan(

@@ -108,6 +108,7 @@ def test_explain_says_how_each_column_is_computed(lake: str, tmp_path: Path) -> 
     few = run_cli("indicators", "compute", "rsi_14", "--symbols", "AAA", "--lake", lake, "--explain")
     assert few.out == "SQL for all columns: there are few symbols\n"
     text = (HOME / "indicators/trend/sma_v2.sql").read_text().replace("avg(x) OVER w", "median(x) OVER w")
-    (tmp_path / "middle_v1.sql").write_text(text.replace("sma", "middle").replace("version: 2", "version: 1"))
+    text = text.replace("sma_v2", "middle_v1").replace("sma", "middle").replace("version: 2", "version: 1")
+    (tmp_path / "middle_v1.sql").write_text(text)
     own = run_cli("indicators", "compute", "middle", "ema_9", "--lake", lake, "--explain", "--sql-path", str(tmp_path))
     assert own.out == "arrays: ema_9\nSQL: middle: arrays do not have median of the last 20 bars\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from duckdb import DuckDBPyConnection
 
@@ -23,7 +23,9 @@ from stockstream.analytics.backtest.model import Setup
 from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, Shape, parse, plan, shape_of
-from stockstream.sql.compiler.arrays.rows import Rows
+
+if TYPE_CHECKING:
+    from stockstream.sql.compiler.arrays.rows import Rows
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
