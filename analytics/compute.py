@@ -1,4 +1,4 @@
-"""Computes any set of indicators from any table, with one query."""
+"""Computes any set of indicators from any table: of many symbols in arrays, of a few with one query."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from duckdb import DuckDBPyConnection, DuckDBPyRelation
 from stockstream.analytics.arguments import lake_of, paths_of, range_of, symbols_of, text_of, texts_of
 from stockstream.analytics.session import AsOf, known_symbols, open_lake
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import parse, plan
+from stockstream.sql.compiler import Plan, Selection, parse, plan
 
 if TYPE_CHECKING:
     import polars as pl
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 VIEWS = ("bars", "bars_adjusted", "bars_split_adjusted", "bars_as_traded")
 """Views with one row per symbol and day, which the check `bars__unique` enforces before anything is published."""
 FEW = 50
-"""Up to this number of symbols, each is read separately; for more, the query streams through the whole table."""
+"""Up to this number of symbols, SQL reads each separately; for more, arrays compute all symbols of the table."""
 
 
 def indicators(
@@ -49,7 +49,15 @@ def indicators(
         LakeError: the lake cannot be read.
     """
     with open_lake(lake_of(lake), as_of=as_of) as con:
-        return relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path).pl()
+        computed = _plan(con, requests, src, symbols, start, end, sql_path)
+        if computed.rows is None or computed.is_joined:
+            return _relation(con, computed).pl()
+        import polars as pl
+
+        computed.rows.read()
+        frame = pl.from_arrow(computed.rows.reader())
+        assert isinstance(frame, pl.DataFrame)
+        return frame if computed.rows.is_sorted else frame.sort("symbol", "date")
 
 
 def relation(
@@ -70,6 +78,47 @@ def relation(
         UsageError: as in `indicators`.
         duckdb.Error: the lake cannot be read.
     """
+    return _relation(con, _plan(con, requests, src, symbols, start, end, sql_path))
+
+
+def explanation(
+    con: DuckDBPyConnection,
+    requests: Sequence[str] | str,
+    *,
+    src: str = "bars_adjusted",
+    symbols: Sequence[str] | str | None = None,
+    sql_path: Sequence[str | Path] | str | Path = (),
+) -> list[str]:
+    """Return how `relation` computes the columns, one line per way, each with the columns and the reason.
+
+    Raises:
+        UsageError: as in `indicators`.
+    """
+    return list(_plan(con, requests, src, symbols, None, None, sql_path).explanation)
+
+
+def _relation(con: DuckDBPyConnection, computed: Plan) -> DuckDBPyRelation:
+    """Return the rows of a plan, sorted by symbol and date."""
+    if computed.rows is None:
+        return con.sql(f"SELECT * FROM ({computed.text()}) ORDER BY symbol, date")
+    computed.rows.read()
+    stockstream_computed_rows = computed.rows  # noqa: F841 DuckDB finds the variable by its name, and keeps it for the relation
+    is_sorted = computed.rows.is_sorted and not computed.is_joined
+    return con.sql(
+        f"FROM ({computed.text('stockstream_computed_rows')}){'' if is_sorted else ' ORDER BY symbol, date'}"
+    )
+
+
+def _plan(
+    con: DuckDBPyConnection,
+    requests: Sequence[str] | str,
+    src: str,
+    symbols: Sequence[str] | str | None,
+    start: date | str | None,
+    end: date | str | None,
+    sql_path: Sequence[str | Path] | str | Path,
+) -> Plan:
+    """Return how the columns are computed; the arguments are those of `indicators`."""
     texts, src, (first, last) = texts_of("requests", requests), text_of("src", src), range_of(start, end)
     folders = paths_of("sql_path", sql_path)
     names = None if symbols is None else symbols_of(symbols)
@@ -80,7 +129,7 @@ def relation(
     if names is not None:
         with suppress(duckdb.CatalogException, duckdb.BinderException):  # `plan` reports that the table is missing
             names = known_symbols(con, names, "bars" if src in VIEWS else src)
-    text = plan(
+    return plan(
         con,
         parsed,
         src,
@@ -88,6 +137,5 @@ def relation(
         keep=["close"],
         stream=names is None or len(names) > FEW,
         is_unique=src in VIEWS,
+        selection=Selection(first, last),
     )
-    days = [f"date {sign} DATE '{day}'" for sign, day in ((">=", first), ("<=", last)) if day is not None]
-    return con.sql(f"SELECT * FROM ({text}) WHERE {' AND '.join(days) or 'true'} ORDER BY symbol, date")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 
 import duckdb
 from duckdb import DuckDBPyConnection
@@ -15,11 +16,12 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.tiers import BEGINNING
 from stockstream.sql.catalogue import KERNELS, catalogue
-from stockstream.sql.compiler import Request, parse, plan
+from stockstream.sql.compiler import Request, Selection, parse, plan
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
 
 SUMS = "steps/indicator_sums"
+WITH_WHOLE = "steps/indicators_with_whole"
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,7 @@ class ReadyMadeIndicators(DerivedTable):
     def sql(self) -> tuple[str, ...]:
         """The SQL files that decide the rows, the indicators' own files too."""
         indicators = {f"indicators/{r.indicator.family}/{r.indicator.macro}" for r in parse(columns(), catalogue())}
-        return (*super().sql, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
+        return (*super().sql, WITH_WHOLE, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
 
     def reads_after(self, since: date) -> date:
         """Return the day after which most symbols have as many bars up to `since` as the indicators look back."""
@@ -48,8 +50,14 @@ class ReadyMadeIndicators(DerivedTable):
         set_variable(con, "cutoff", self.reads_after(since))
         set_variable(con, "lookback", 0 if since == BEGINNING else lookback(requests))
         super().compute(con, since, restated)
-        query = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True)
-        con.execute(f"CREATE OR REPLACE TEMP TABLE computed AS {query}")
+        if con.execute("FROM whole LIMIT 1").fetchone() is not None:
+            con.execute(load(WITH_WHOLE).text)
+        bucket = "symbol >= getvariable('bucket_from') AND symbol < getvariable('bucket_until')"
+        names = [name for (name,) in con.execute(f"SELECT DISTINCT symbol FROM silver_bars WHERE {bucket}").fetchall()]
+        # The sums since the first bar continue from the last day that is stored.
+        new = Selection(None if since == BEGINNING else since + timedelta(days=1), None, True, frozenset(restated))
+        computed = plan(con, requests, "indicator_bars", keep=["close"], is_unique=True, selection=new, names=names)
+        computed.view(con, "computed")
         _continue_sums(con, requests)
 
 
@@ -84,6 +92,7 @@ def change(
     return change_of_tables, {"generation": None, **derived.tables[TABLE.name], "failed": derived.failed}
 
 
+@cache
 def columns() -> list[str]:
     """Return the names of the ready-made columns, without symbol, date and close."""
     with duckdb.connect() as con:
@@ -92,7 +101,12 @@ def columns() -> list[str]:
 
 def lookback(requests: list[Request]) -> int:
     """Return the number of bars before a day that decide the values of columns, except sums since the first bar."""
-    texts = {request.call(""): (request, str(request.indicator.file.header["lookback"])) for request in requests}
+    return _lookback(tuple(requests))
+
+
+@cache
+def _lookback(requests: tuple[Request, ...]) -> int:
+    texts = {request.call(""): (request, request.indicator.header.lookback) for request in requests}
     queries = [f"SELECT {text} FROM (SELECT {_periods(request)})" for request, text in texts.values() if text != "all"]
     with duckdb.connect() as con:
         return max(int(con.execute(query).fetchall()[0][0]) for query in queries)
@@ -104,7 +118,7 @@ def _periods(request: Request) -> str:
 
 
 def _continue_sums(con: DuckDBPyConnection, requests: list[Request]) -> None:
-    """Make the temp table `derived_rows` of `computed`: sums since the first bar continue from the stored ones."""
+    """Make the temp view `derived_rows` of `computed`: sums since the first bar continue from the stored ones."""
     headers = {request.name: request.indicator.file.header for request in requests}
     sums = [r.name for r in requests if r.column in headers[r.name].get("carried", ())]
     formulas = {r.name: headers[r.name].get("derived", {}).get(r.column) for r in requests}
@@ -116,4 +130,4 @@ def _continue_sums(con: DuckDBPyConnection, requests: list[Request]) -> None:
     totals = ", ".join(f"{name} + coalesce(amounts[{at}], 0) AS {name}" for at, name in enumerate(sums, start=1))
     values = ", ".join(f"{formula} AS {name}" if formula else name for name, formula in formulas.items())
     rows = f"SELECT symbol, date, close, {values} FROM (SELECT * REPLACE ({totals}) FROM continued)"
-    con.execute(f"CREATE OR REPLACE TEMP TABLE derived_rows AS {rows}")
+    con.execute(f"CREATE OR REPLACE TEMP VIEW derived_rows AS {rows}")

@@ -41,21 +41,30 @@ def _composed() -> dict[str, exp.Create]:
     return {file.header["name"]: macro_of(file) for file in kernel_files() if file.header["needs"]}
 
 
-def expand_kernels(expression: exp.Expr) -> None:
+@cache
+def _plain() -> dict[str, exp.Create]:
+    """Return the macros of the kernels that are one expression over the values of a row, by name."""
+    files = {file.header["name"]: file for file in kernel_files() if not file.header["needs"]}
+    macros = {name: macro_of(file) for name, file in files.items() if file.text.count("CREATE OR REPLACE") == 1}
+    return {name: macro for name, macro in macros.items() if macro.find(exp.Window) is None}
+
+
+def expand_kernels(expression: exp.Expr, *, plain: bool = False) -> None:
     """Replace calls of kernels that call other kernels by the kernels' bodies, in place.
 
-    Only calls of basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`.
+    Only calls of basic kernels are left: `ema_of_v1(x, 12, 11, k)` becomes an expression over `decayed_v1`. With
+    `plain`, replace the kernels that are one expression over the values of a row instead, such as `true_range_v1`.
     """
-    composed = _composed()
+    macros = _plain() if plain else _composed()
     for call in list(expression.find_all(exp.Anonymous)):
-        if (macro := composed.get(call.name.lower())) is None:
+        if (macro := macros.get(call.name.lower())) is None:
             continue
         names = [parameter.name for parameter in macro.this.expressions]
         arguments = dict(zip(names, call.expressions, strict=True))
         body = exp.paren(macro.expression)
         for column in list(body.find_all(exp.Column)):
             column.replace(_operand(arguments[column.name]))
-        expand_kernels(body)
+        expand_kernels(body, plain=plain)
         call.replace(body)
 
 

@@ -69,7 +69,7 @@ class Graph:
 
 
 class Lowering(Protocol):
-    """A way to write windows in SQL; `lowering.py` has two. Values `x` and results are references to nodes."""
+    """A way to write windows: as SQL (`lowering.py`), or for arrays. Values `x` and results are references to nodes."""
 
     bar: str
     """Reference to the 0-based number of a row within its symbol."""
@@ -112,11 +112,14 @@ class Reader:
                 column.replace(values[column.name].copy())
         relations: dict[str, Relation] = {}
         for cte in body.ctes:
-            relations[cte.alias] = self._select(cte.this, relations)
+            relations[cte.alias] = self._select(cte.this, relations, is_cte=True)
         return self._select(body, relations)
 
-    def _select(self, select: exp.Expr, relations: Mapping[str, Relation]) -> Relation:
-        """Return the columns of a SELECT over the input or over one of the previous CTEs, `relations`."""
+    def _select(self, select: exp.Expr, relations: Mapping[str, Relation], *, is_cte: bool = False) -> Relation:
+        """Return the columns of a SELECT over the input or over one of the previous CTEs, `relations`.
+
+        A column of a CTE that is Unsupported is left out: it may not be needed.
+        """
         unsupported = ("joins", "group", "having", "qualify", "distinct", "order", "limit", "laterals")
         if not isinstance(select, exp.Select) or any(select.args.get(part) for part in unsupported):
             raise Unsupported
@@ -140,7 +143,11 @@ class Reader:
         for projection in select.expressions:
             if isinstance(projection, exp.Star):
                 raise Unsupported
-            columns[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
+            try:
+                columns[projection.alias_or_name] = self._graph.add(self._text(projection.unalias(), relation, windows))
+            except Unsupported:
+                if not is_cte:
+                    raise
         return columns
 
     def _text(self, expression: exp.Expr, relation: Relation | None, windows: Mapping[str, exp.Window]) -> str:

@@ -8,7 +8,7 @@ from functools import lru_cache
 import sqlglot
 
 from stockstream.sql.compiler.graph import Graph, Reader, Relation, Unsupported
-from stockstream.sql.compiler.lowering import Partitioned, Streaming
+from stockstream.sql.compiler.lowering import Partitioned
 from stockstream.sql.compiler.requests import Request
 from stockstream.sql.compiler.stages import render
 
@@ -18,17 +18,15 @@ def query(
     src: str,
     *,
     keep: Sequence[str] = (),
-    longest: int | None = None,
     where: str = "true",
 ) -> str:
     """Return a query of symbol, date, the columns `keep` of `src` and the requested columns, unsorted.
 
-    `src` is the name of a table, view or CTE; `where` is a condition that selects symbols. `longest` is an upper bound
-    of the number of bars per symbol: with it the query streams through all symbols in one pass; without it a filter on
-    symbol reaches the scan. Rows that fail one condition of `filters_of` are left out of all columns, so for symbols
-    with such rows use `by_macros`.
+    `src` is the name of a table, view or CTE; `where` is a condition that selects symbols; it
+    reaches the scan. Rows that fail one condition of `filters_of` are left out of all columns, so for symbols with such
+    rows use `by_macros`.
     """
-    text = _query(tuple(requests), _SRC, tuple(keep), longest, _WHERE)
+    text = _query(tuple(requests), _SRC, tuple(keep), _WHERE)
     return text.replace(_SRC, src).replace(_WHERE, where)
 
 
@@ -37,9 +35,9 @@ _SRC, _WHERE = "⟦src⟧", "⟦where⟧"
 
 
 @lru_cache(256)
-def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: int | None, where: str) -> str:
+def _query(requests: Sequence[Request], src: str, keep: Sequence[str], where: str) -> str:
     graph = Graph()
-    lowering = Partitioned(graph) if longest is None else Streaming(graph, longest)
+    lowering = Partitioned(graph)
     reader = Reader(graph, lowering)
     relations = _read(reader, requests)
     outputs = {name: graph.column(name) for name in keep}
@@ -55,18 +53,18 @@ def _query(requests: Sequence[Request], src: str, keep: Sequence[str], longest: 
     text = render(graph, outputs, lowering.base(rows, columns))
     if not to_join:
         return text
-    return f"WITH wide AS ({text})\nSELECT {_joins(requests, keep, to_join, 'wide', src, where)}"
+    return f"WITH wide AS ({text})\nSELECT {joins(requests, keep, to_join, 'wide', src, where)}"
 
 
 def by_macros(requests: Sequence[Request], src: str, *, keep: Sequence[str] = (), where: str = "true") -> str:
     """Return the query that joins the macros' results: slower than `query`, but correct for rows without a value."""
     return (
         f"WITH rows AS (SELECT {', '.join(('symbol', 'date', *keep))} FROM {src} WHERE {where})\n"
-        f"SELECT {_joins(requests, keep, requests, 'rows', src, where)}"
+        f"SELECT {joins(requests, keep, requests, 'rows', src, where)}"
     )
 
 
-def _joins(
+def joins(
     requests: Sequence[Request], keep: Sequence[str], to_join: Sequence[Request], first: str, src: str, where: str
 ) -> str:
     """Return columns, FROM and joins of the query that adds to the CTE `first` the macros of the requests `to_join`."""

@@ -111,3 +111,15 @@ def test_an_error_is_one_line_and_exit_code_2(arguments: tuple[str, ...], words:
     assert ran.err.startswith("error: ")
     assert words in ran.err
     assert ran.err.count("\n") == 1
+
+
+def test_explain_says_how_each_column_is_computed(lake: str, tmp_path: Path) -> None:
+    every = run_cli("indicators", "compute", "rsi_14", "ema_9", "--lake", lake, "--explain")
+    assert every.out == "arrays: rsi_14, ema_9\n"
+    few = run_cli("indicators", "compute", "rsi_14", "--symbols", "AAA", "--lake", lake, "--explain")
+    assert few.out == "SQL for all columns: there are few symbols\n"
+    text = (HOME / "indicators/trend/sma_v2.sql").read_text().replace("avg(x) OVER w", "median(x) OVER w")
+    text = text.replace("sma_v2", "middle_v1").replace("sma", "middle").replace("version: 2", "version: 1")
+    (tmp_path / "middle_v1.sql").write_text(text)
+    own = run_cli("indicators", "compute", "middle", "ema_9", "--lake", lake, "--explain", "--sql-path", str(tmp_path))
+    assert own.out == "arrays: ema_9\nSQL: middle: arrays do not have median of the last 20 bars\n"

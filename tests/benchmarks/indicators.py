@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import duckdb
 import numpy as np
 import polars as pl
-import polars_talib as plta
+import pyarrow.parquet as pq
 import talib
 
 from stockstream.pipeline.lake import Lake
@@ -18,19 +21,17 @@ from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import parse, plan
 from stockstream.sql.session import connect
 from tests.benchmarks._harness import Figure, Spent, beside, main, spent
 from tests.benchmarks._synthetic import copy, make_bars, sessions, write_day, write_history
+from tests.benchmarks._wide import ours, polars
 
-COLUMNS = [
-    "sma_20", "ema_20", "wma_20", "rsi_14", "macd", "macd_signal", "macd_hist", "stoch_k", "stoch_d", "bollinger_upper",
-    "bollinger_middle", "bollinger_lower", "bollinger_percent", "bollinger_width", "atr_14", "obv", "vwap",
-    "vwap_value", "vwap_volume", "vwap_rolling_20",
-]  # fmt: skip
-MAX_CPU_OVER_POLARS = 2.0
-MAX_WALL_OVER_POLARS = 2.5
-MAX_OF_WIDE = 0.1
+MAX_CPU_OVER_POLARS = 1.0
+MAX_WALL_OVER_POLARS = 0.8
+MAX_MEMORY_OVER_POLARS = 1.2
+MAX_ALL_OVER_WIDE = 4.0
+MAX_OF_WIDE = 0.25
+MAX_DAILY = 1.5
 MAX_OF_FULL = 0.25
 MAX_MILLISECONDS = 50
 MAX_GROWTH = 2.5
@@ -50,40 +51,45 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 
 def _wide(bars: Path, runs: int) -> Iterator[Figure]:
-    """Compute 20 columns of all bars, from memory to Arrow: each library on one thread, then ours on two."""
+    """Compute 20 columns of all bars, from Parquet to Arrow: each library with all cores, then ours with one thread."""
 
-    def ours(threads: int, *columns: str) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
-        def prepare() -> duckdb.DuckDBPyConnection:
-            con = duckdb.connect(config={"threads": threads})
-            catalogue().install(con)
-            con.execute(f"CREATE TABLE bars AS FROM '{bars}'")
-            return con
+    def from_parquet(work: Callable[[Path], Any]) -> tuple[Callable[[], Any], Callable[[Any], Any]]:
+        return lambda: bars, work
 
-        def work(con: duckdb.DuckDBPyConnection) -> None:
-            con.execute(plan(con, parse(columns, catalogue()), "bars", is_unique=True)).to_arrow_table()
-
-        return prepare, work
-
-    frame = pl.read_parquet(bars).with_columns(pl.col("volume").cast(pl.Float64))
-    yield Figure("bars", frame.height, "rows")
-    wide, two, one, polars, loop = beside(
+    every = [column for one in catalogue().newest for column in one.returns]
+    yield Figure("bars", pq.read_metadata(bars).num_rows, "rows")
+    two, one_thread, one_column, all_columns, others, loop = beside(
         [
-            ours(1, *COLUMNS),
-            ours(2, *COLUMNS),
-            ours(1, "sma_20"),
-            (lambda: frame, _polars_talib),
-            (lambda: _arrays(frame), _talib),
+            from_parquet(ours),
+            from_parquet(partial(ours, threads=1)),
+            from_parquet(lambda path: ours(path, 2, "sma_20")),
+            from_parquet(lambda path: ours(path, 2, *every)),
+            from_parquet(polars),
+            (lambda: _arrays(bars), _talib),
         ],
         runs,
     )
-    yield from _both("20 columns", wide)
-    yield from _both("20 columns on two threads", two)
-    yield from _both("20 columns, polars-talib", polars)
-    yield from _both("20 columns, TA-Lib in a loop", loop)
-    yield Figure("20 columns / polars-talib, CPU", wide.cpu / polars.cpu, "x", MAX_CPU_OVER_POLARS)
-    yield Figure("20 columns on two threads / polars-talib, wall", two.wall / polars.wall, "x", MAX_WALL_OVER_POLARS)
-    yield Figure("20 columns / TA-Lib in a loop, CPU", wide.cpu / loop.cpu, "x")
-    yield Figure("sma_20 alone / 20 columns, CPU", one.cpu / wide.cpu, "x", MAX_OF_WIDE)
+    yield from _both("20 columns, Parquet to Arrow", two)
+    yield from _both("20 columns on one thread", one_thread)
+    yield from _both("20 columns, polars-talib", others)
+    yield from _both("20 columns, TA-Lib in a loop over arrays", loop)
+    yield from _both(f"{len(every)} columns: all indicators with their defaults", all_columns)
+    yield Figure("20 columns / polars-talib, CPU", two.cpu / others.cpu, "x", MAX_CPU_OVER_POLARS)
+    yield Figure("20 columns / polars-talib, wall", two.wall / others.wall, "x", MAX_WALL_OVER_POLARS)
+    if Path("/proc/self/status").exists():
+        our_peak, their_peak = _peak("ours", bars), _peak("polars", bars)
+        yield Figure("20 columns, peak of memory", our_peak / 2**20, "MiB")
+        yield Figure("20 columns, peak of memory, polars-talib", their_peak / 2**20, "MiB")
+        yield Figure("20 columns / polars-talib, memory", our_peak / their_peak, "x", MAX_MEMORY_OVER_POLARS)
+    yield Figure("20 columns / TA-Lib in a loop, CPU", two.cpu / loop.cpu, "x")
+    yield Figure("all indicators / 20 columns, CPU", all_columns.cpu / two.cpu, "x", MAX_ALL_OVER_WIDE)
+    yield Figure("sma_20 alone / 20 columns, wall", one_column.wall / two.wall, "x", MAX_OF_WIDE)
+
+
+def _peak(name: str, bars: Path) -> int:
+    """Return the peak of memory of a process that computes the columns, in bytes."""
+    command = [sys.executable, "-m", "tests.benchmarks._wide", name, str(bars)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def _both(name: str, time: Spent) -> Iterator[Figure]:
@@ -91,31 +97,8 @@ def _both(name: str, time: Spent) -> Iterator[Figure]:
     yield Figure(name, time.wall, "s")
 
 
-def _polars_talib(frame: pl.DataFrame) -> pl.DataFrame:
-    c, h, low, v = (pl.col(name) for name in ("close", "high", "low", "volume"))
-    typical, by = (h + low + c) / 3, "symbol"
-    upper, middle, lower = (pl.col("bollinger").struct[at] for at in range(3))
-    return frame.with_columns(
-        plta.sma(c, 20).over(by).alias("sma_20"),
-        plta.ema(c, 20).over(by).alias("ema_20"),
-        plta.wma(c, 20).over(by).alias("wma_20"),
-        plta.rsi(c, 14).over(by).alias("rsi_14"),
-        plta.macd(c, 12, 26, 9).over(by).alias("macd"),
-        plta.stoch(h, low, c, 14, 3, 0, 3, 0).over(by).alias("stoch"),
-        plta.bbands(c, 20, 2.0, 2.0).over(by).alias("bollinger"),
-        plta.atr(h, low, c, 14).over(by).alias("atr_14"),
-        plta.obv(c, v).over(by).alias("obv"),
-        (typical * v).cum_sum().over(by).alias("vwap_value"),
-        v.cum_sum().over(by).alias("vwap_volume"),
-        ((typical * v).rolling_sum(20) / v.rolling_sum(20)).over(by).alias("vwap_rolling_20"),
-    ).with_columns(
-        (pl.col("vwap_value") / pl.col("vwap_volume")).alias("vwap"),
-        ((c - lower) / (upper - lower)).alias("bollinger_percent"),
-        ((upper - lower) / middle).alias("bollinger_width"),
-    )
-
-
-def _arrays(frame: pl.DataFrame) -> list[tuple[np.ndarray, ...]]:
+def _arrays(bars: Path) -> list[tuple[np.ndarray, ...]]:
+    frame = pl.read_parquet(bars).with_columns(pl.col("volume").cast(pl.Float64))
     names = ("close", "high", "low", "volume")
     return [tuple(part[name].to_numpy() for name in names) for part in frame.partition_by("symbol")]
 
@@ -142,7 +125,7 @@ def _ready(con: duckdb.DuckDBPyConnection, folder: Path, days: list[Any], runs: 
     consolidate({}, lake)
     daily = spent(lambda: refresh_indicators({}, lake))
     yield Figure("stored table, all days", full.cpu, "CPU s")
-    yield Figure("stored table, one more day", daily.cpu, "CPU s")
+    yield Figure("stored table, one more day", daily.cpu, "CPU s", MAX_DAILY)
     yield Figure("one more day / all days, CPU", daily.cpu / full.cpu, "x", MAX_OF_FULL)
     with connect(lake.uri) as reader:
         query = "SELECT date, rsi_14, macd, sma_20 FROM indicators WHERE symbol = 'S0007' ORDER BY date"

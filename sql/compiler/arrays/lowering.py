@@ -1,0 +1,160 @@
+"""The third lowering: windows as calls of numpy kernels, for the graph that `graph.py` reads from the SQL files.
+
+A window becomes a node whose text is a call, such as `lag(⟦3⟧, 1, nan)`, of a function in `kernels.py`. Sums and
+extremes of n bars are computed by doubling, over 2, 4, 8, … bars; nodes with the same text are one node, so that
+windows of different lengths share these steps.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+import sqlglot
+from sqlglot import exp
+
+from stockstream.sql.compiler.graph import REF, Graph, Unsupported, constant
+
+
+class Arrays:
+    """Writes windows as calls of kernels; see `graph.Lowering`."""
+
+    bar = "⟦0⟧"
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.fields: dict[int, tuple[str, ...]] = {}
+        """Names of the values of the nodes that have several, by number."""
+        assert graph.add("bar") == self.bar
+
+    def base(self, rows: str, columns: Iterable[str]) -> str:
+        """Raise an error: this lowering writes no query."""
+        raise Unsupported("arrays have no query")
+
+    def lag(self, x: str, offset: int, default: str) -> str:
+        """See `graph.Lowering`."""
+        if offset < 0:
+            raise Unsupported("lag with a negative offset")
+        if offset == 0:
+            return x
+        value = repr(constant(sqlglot.parse_one(default, dialect="duckdb"))) if default else "nan"
+        return self._call(f"lag({x}, {offset}, {value})")
+
+    def frame(self, function: str, x: str, rows: int) -> str:
+        """See `graph.Lowering`; the first `rows - 1` bars have the aggregate of the bars so far."""
+        if function in ("min", "max"):
+            return self._extreme(function, x, rows)
+        if function == "sum":
+            return self._call(f"repair('sum', {self._sum(x, rows)}, {x}, {rows})")
+        if function == "avg":
+            return self._call(f"repair('avg', {self._call(f'mean({self._sum(x, rows)}, {rows})')}, {x}, {rows})")
+        if function in ("stddev_pop", "variance_pop"):
+            of_squares = self._call(f"{function}({self._squares(x, rows)}, {rows})")
+            return self._call(f"repair('{function}', {of_squares}, {x}, {rows})")
+        if function == "array_agg":
+            return self._call(f"each({x}, {rows})")
+        raise Unsupported(f"{function} of the last {rows} bars")
+
+    def decayed(self, x: str, q: float) -> str:
+        """See `graph.Lowering`."""
+        if not 0 < q < 1:
+            raise Unsupported(f"a recursion with the factor {q}")
+        return self._call(f"decayed({x}, {q!r})")
+
+    def window(self, function: str, x: str) -> str:
+        """See `graph.Lowering`."""
+        if function not in ("sum", "min", "max"):
+            raise Unsupported(f"{function} of all bars so far")
+        return self._call(f"total_{function}({x})")
+
+    def _call(self, text: str) -> str:
+        return self._graph.add(text, is_window=True)
+
+    def _extreme(self, function: str, x: str, rows: int) -> str:
+        """Return the minimum or maximum of the last bars: of two groups of bars, which may overlap."""
+        if pair := self._pair(x):
+            result = self._call(f"{function}_pair({pair[2]}, {pair[3]}, {rows})")
+            self.fields[_number(result)] = pair[:2]
+            return result
+        length = 1
+        while 2 * length <= rows:
+            x, length = self._call(f"join_f{function}({x}, {x}, {length})"), 2 * length
+        return x if length == rows else self._call(f"join_f{function}({x}, {x}, {rows - length})")
+
+    def _pair(self, x: str) -> tuple[str, ...]:
+        """Return the names and the values of a struct, which are compared in this order; nothing if x is a number.
+
+        Raises:
+            Unsupported: the struct has another number of values, or its first can be NULL.
+        """
+        text = self._graph.nodes[_number(x)].text
+        if not text.startswith("{"):
+            return ()
+        struct = sqlglot.parse_one(REF.sub(lambda match: f"c{match[1]}", text), dialect="duckdb")
+        values = [field.expression for field in struct.expressions]
+        if len(values) != 2 or not isinstance(values[0], exp.Column) or not self._is_input(int(values[0].name[1:])):
+            raise Unsupported("an extreme of structs other than {column of the input, value}")
+        parts = [_references(value.sql("duckdb")) for value in values]
+        return (*(field.this.name for field in struct.expressions), *(self._graph.add(part) for part in parts))
+
+    def _is_input(self, number: int) -> bool:
+        """Return whether a node is a column of the input, of which only finite values are computed."""
+        text = self._graph.nodes[number].text
+        if cast := _CAST.fullmatch(text):
+            text = self._graph.nodes[int(cast[1])].text
+        return text in self._graph.columns
+
+    def _powers(self, x: str, rows: int) -> dict[int, str]:
+        """Return the sums of the last 1, 2, 4, … bars, by number of bars, up to `rows`."""
+        powers, length = {1: x}, 1
+        while 2 * length <= rows:
+            powers[2 * length] = self._call(f"join_add({powers[length]}, {powers[length]}, {length})")
+            length *= 2
+        return powers
+
+    def _sum(self, x: str, rows: int) -> str:
+        """Return the sum of the last bars: that of 20 bars is that of the last 16 plus that of the 4 before."""
+        powers = self._powers(x, rows)
+        covered = max(powers)
+        total = powers[covered]
+        for length in sorted(powers, reverse=True):
+            if covered + length <= rows:
+                total = self._call(f"join_add({total}, {powers[length]}, {covered})")
+                covered += length
+        return total
+
+    def _squares(self, x: str, rows: int) -> str:
+        """Return the sum of squared deviations from the mean of the last bars.
+
+        Two groups of m and n bars are joined as by Chan, Golub and LeVeque (1979): the sum of both sums of squares,
+        plus the squared difference of the means times m * n / (m + n).
+        """
+        if rows == 1:
+            return self._graph.add(f"0e0 * {x}")
+        sums, squares, length = self._powers(x, rows), {1: "0."}, 1
+        while 2 * length <= rows:
+            half = f"{squares[length]}, {sums[length]}, {length}"
+            squares[2 * length] = self._call(f"join_squares({half}, {half})")
+            length *= 2
+        covered, total, result = length, sums[length], squares[length]
+        for length in sorted(sums, reverse=True):
+            if covered + length <= rows:
+                older = f"{squares[length]}, {sums[length]}, {length}"
+                result = self._call(f"join_squares({result}, {total}, {covered}, {older})")
+                total = self._call(f"join_add({total}, {sums[length]}, {covered})")
+                covered += length
+        return result
+
+
+_CAST = re.compile(r"CAST\(⟦(\d+)⟧ AS DOUBLE\)")
+
+
+def _number(reference: str) -> int:
+    match = REF.fullmatch(reference)
+    assert match is not None, reference
+    return int(match[1])
+
+
+def _references(text: str) -> str:
+    """Return a text in which the names `c7` are references to nodes again."""
+    return re.sub(r"\bc(\d+)\b", r"⟦\1⟧", text)

@@ -1,0 +1,73 @@
+"""Run programs over bars, in several threads, and return batches of rows, of which few are in memory at a time."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from stockstream.sql.compiler.arrays.bars import Bars
+from stockstream.sql.compiler.arrays.blocks import compute
+from stockstream.sql.compiler.arrays.kernels import Array
+from stockstream.sql.compiler.arrays.program import Program
+
+ROWS = 600_000
+"""Number of rows per batch: each column has more than 4 MiB, so that numpy asks for huge pages, which are faster."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Consecutive rows of some symbols."""
+
+    first: int
+    """Number of the first symbol."""
+    last: int
+    """Number after that of the last symbol."""
+    values: Mapping[str, Array]
+    """Values per column; NaN for NULL."""
+
+
+def batches(bars: Bars, programs: Sequence[Program], *, threads: int | None = None) -> Iterator[Batch]:
+    """Return the results in the order of symbols; at most `threads` + 1 batches are in memory.
+
+    `threads`: number of threads; None: one per core that this process may use.
+    """
+    count = threads or available_cores()
+    spans = _spans(bars, max((ROWS, *(program.cells for program in programs))))
+    if count == 1 or len(spans) == 1:
+        yield from (_batch(bars, programs, *span) for span in spans)
+        return
+    with ThreadPoolExecutor(count) as pool:
+        waiting: deque[Future[Batch]] = deque()
+        for span in spans:
+            waiting.append(pool.submit(_batch, bars, programs, *span))
+            if len(waiting) > count:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _batch(bars: Bars, programs: Sequence[Program], first: int, last: int) -> Batch:
+    values: dict[str, Array] = {}
+    for program in programs:
+        values |= compute(bars, program, first, last)
+    return Batch(first, last, values)
+
+
+def _spans(bars: Bars, rows: int) -> list[tuple[int, int]]:
+    """Return (first symbol, end) of each batch: at most `rows` rows, or one symbol."""
+    spans, first = [], 0
+    while first < len(bars.symbols):
+        last = int(np.searchsorted(bars.ends, bars.starts[first] + rows, side="right"))
+        spans.append((first, max(last, first + 1)))
+        first = spans[-1][1]
+    return spans
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
