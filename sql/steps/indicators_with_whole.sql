@@ -9,7 +9,7 @@ variables: [cutoff, bucket_from, bucket_until]
 tables: {whole: symbol VARCHAR}
 makes: {indicator_bars: "symbol, date, open, high, low, close, volume"}
 returns: temp view indicator_bars
-reference: a file of its own, as planning the second part costs as much as reading the bars of a bucket for a day's refresh
+reference: a file of its own, as its planning costs as much as reading the bars of a bucket for a day's refresh
 changes:
   - 2026-11-27 first version; it was part of steps/indicators
 --- */

@@ -46,9 +46,9 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
                 40.0 + i % 5 AS low, 55.0 + i % 3 AS close, 100 + i AS volume, 'test' AS source,
                 '2025-11-01T00:00:00.000000Z' AS fetch_timestamp, CASE WHEN i = 30 THEN 1 ELSE 0 END AS dividend,
                 CASE WHEN i = 90 THEN 2 ELSE 1 END AS split_ratio, DATE '2025-02-01' AS price_basis
-            FROM range(300) AS days (i), (VALUES ('BHP'), ('CBA')) AS names (symbol)"""
+            FROM range(300) AS days (i), (VALUES ('BHP'), ('SPY')) AS names (symbol)"""
         )
-        con.execute("UPDATE raw SET close = NULL WHERE symbol = 'CBA' AND date = DATE '2025-10-20'")
+        con.execute("UPDATE raw SET close = NULL WHERE symbol = 'SPY' AND date = DATE '2025-10-20'")
         con.execute(f"COPY raw TO '{folder}/raw-data/2025-11-01-batch-0.parquet' (FORMAT parquet)")
         con.execute("UPDATE raw SET date = DATE '2025-11-01'")
         con.execute(f"COPY (FROM raw LIMIT 1) TO '{folder}/raw-data/2025-11-01-batch-1.parquet' (FORMAT parquet)")

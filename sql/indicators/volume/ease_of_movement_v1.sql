@@ -13,7 +13,7 @@ warmup: n
 lookback: n
 formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar
   before; in squared price units per 100 million shares; a bar without volume counts as 0
-difference: 7e-15
+difference: 2e-14
 reference: R. Arms, Volume Cycles in the Stock Market (1983); equal to pandas-ta eom with its default divisor;
   TradingView's EOM counts 10,000 shares, so that it is 1e-4 times as large
 changes:

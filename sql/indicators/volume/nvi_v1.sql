@@ -11,7 +11,7 @@ warmup: 0
 lookback: all
 formula: starts at 1000; each bar whose volume fell multiplies it by close / previous close; written as 1000 * exp(sum
   of the logarithms of these quotients), where a bar with a close that is not positive counts as unchanged
-difference: 5e-15
+difference: 7e-15
 reference: P. Dysart (1936), N. Fosback, Stock Market Logic (1976); equal to TA-Lib NVI; pandas-ta and TradingView start
   at 1000 and 1 and add per cents or products
 changes:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, Selection, by_macros, parse, plan
 from stockstream.sql.compiler.arrays.program import lower
-from tests.sql.indicators._bars import PRICES, Bars, connection, days, flat_bars, put, random_bars, requests
+from tests.sql.indicators._bars import BENCHMARK, PRICES, Bars, connection, days, flat_bars, put, random_bars, requests
 from tests.sql.indicators.test_hostile import SERIES
 from tests.sql.indicators.test_properties import few, texts_of_requests
 
@@ -86,7 +86,7 @@ HOLED = {
 
 @pytest.mark.parametrize("macro", [one.macro for one in catalogue().newest])
 def test_every_indicator_is_expressed_by_arrays_or_named(con: DuckDBPyConnection, macro: str) -> None:
-    put(con, {"A": random_bars(1, 50)})
+    put(con, {"A": random_bars(1, 50), BENCHMARK: random_bars(2, 50)})
     lines = plan(con, requests(macro), "bars").explanation
     assert lines
     for request in requests(macro):

@@ -149,7 +149,7 @@ def test_a_row_is_left_out_only_for_the_indicators_that_lack_a_value(con: duckdb
         (["RSI14"], "bars", "there is no indicator rsi14: is rsi_14 meant?"),
         (["rsi-14"], "bars", "rsi-14 is not an indicator: is rsi_14 meant?"),
         (["rsi 14"], "bars", "rsi 14 is not an indicator: is rsi_14 meant?"),
-        (["rsj14"], "bars", "is rsi_14 meant?"),
+        (["rsj14"], "bars", "is rsi_14 or prs_14 meant?"),
         (["close"], "bars", "there is no indicator close"),
         (["sma_1"], "bars", "the period n of sma is 1: a whole number from 2 on is needed"),
         (["sma(2.5)"], "bars", "the period n of sma is 2.5"),
