@@ -7,12 +7,10 @@ import fcntl
 import os
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
-from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,11 +18,10 @@ if TYPE_CHECKING:
     from stockstream.pipeline.lake import Lake
 
 PREFIX = "stockstream-"
-UNLOCKED = timedelta(days=1)
-"""Minimum time without a change after which a folder without a lock, as of a notebook, counts as left behind."""
 WRITING = timedelta(minutes=2)
 """Age of a temporary file in a lake after which no writer is writing it any more: it has the lock for two minutes."""
-_LOCK = ".lock"
+_LOCK = ".stockstream-process"
+"""Only a folder of `process_folder` has this file: a folder that is merely named like one, such as a lake, is a user's."""
 
 
 @dataclass(frozen=True)
@@ -96,17 +93,16 @@ def _folders() -> Iterator[Path]:
 
 
 def _is_left(folder: Path) -> bool:
-    """Return whether the process of a folder has ended: then no one holds its lock."""
-    if (folder / _LOCK).exists():
+    """Return whether a folder is that of a process which has ended: then no one holds its lock."""
+    if not (folder / _LOCK).is_file():
+        return False
+    try:
         handle = _locked(folder)
-        if handle is not None:
-            os.close(handle)
-        return handle is not None
-    begin = time.time() - UNLOCKED.total_seconds()
-    try:  # the folder first: that of a living process is mostly recent itself, and its files need not be listed
-        return not any(path.lstat().st_mtime > begin for path in chain([folder], folder.rglob("*")))
     except OSError:  # its process is deleting it
         return False
+    if handle is not None:
+        os.close(handle)
+    return handle is not None
 
 
 def _locked(folder: Path) -> int | None:

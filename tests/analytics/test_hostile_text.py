@@ -93,11 +93,13 @@ def test_what_a_killed_process_left_is_named_and_deleted(folder: Path, lake: str
     )
     subprocess.run([sys.executable, "-c", code], env={**os.environ, "TMPDIR": str(folder)}, check=False)
     (left,) = folder.iterdir()
-    (folder / "stockstream-young").mkdir()  # without a lock, and new: perhaps of a notebook
+    (folder / "stockstream-mine").mkdir()  # a user's lake, which has a lock that no one holds
+    (folder / "stockstream-mine/.lock").touch()
+    os.utime(folder / "stockstream-mine", (0, 0))
     assert str(left) in json.loads(run_cli("status", "--lake", lake, "--json").out)["leftovers"]
     assert json.loads(run_cli("vacuum", "--lake", lake, "--json").out)["temporary"]["folders"] == 1
     assert left.exists()
     assert json.loads(run_cli("vacuum", "--lake", lake, "--delete", "--json").out)["temporary"]["folders"] == 1
     assert not left.exists()
-    assert (folder / "stockstream-young").exists()
-    shutil.rmtree(folder / "stockstream-young")
+    assert (folder / "stockstream-mine").exists()
+    shutil.rmtree(folder / "stockstream-mine")
