@@ -106,7 +106,8 @@ def function_version(name: str) -> str:
 def layer_version(name: str, architecture: str, python: str) -> str:
     """Return the checksum of a layer's inputs, 16 digits, as `modules/functions/packages.tf` computes it."""
     builder = Path(__file__).read_bytes()
-    parts = [architecture, python, _sha256(LOCK.read_bytes()), _sha256(builder), ",".join(spec()["layers"][name])]
+    layers = json.dumps(spec()["layers"], sort_keys=True, separators=(",", ":"))  # a layer lacks what others have
+    parts = [architecture, python, _sha256(LOCK.read_bytes()), _sha256(builder), name, layers]
     return _sha256(" ".join(parts).encode())[:16]
 
 

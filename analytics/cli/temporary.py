@@ -21,7 +21,7 @@ PREFIX = "stockstream-"
 WRITING = timedelta(minutes=2)
 """Age of a temporary file in a lake after which no writer is writing it any more: it has the lock for two minutes."""
 _LOCK = ".stockstream-process"
-"""Only a folder of `process_folder` has this file: a folder that is merely named like one, such as a lake, is a user's."""
+"""Only a folder of `process_folder` has this file: one that is merely named like it, such as a lake, is a user's."""
 
 
 @dataclass(frozen=True)

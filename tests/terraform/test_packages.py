@@ -58,6 +58,13 @@ def test_too_large_a_package_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
         build(folder, architecture(), python()[1])
 
 
+def test_a_layer_is_built_again_if_another_layer_gets_its_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = packages.layer_version("sources", "arm64", "3.13")
+    layers = {**packages.spec()["layers"], "arrays": ["numpy", "pandas"]}
+    monkeypatch.setattr(packages, "spec", lambda: {"layers": layers})
+    assert packages.layer_version("sources", "arm64", "3.13") != before
+
+
 def test_the_same_inputs_give_the_same_bytes(tmp_path: Path) -> None:
     before = built()
     again = build(tmp_path, architecture(), python()[1])

@@ -27,12 +27,13 @@ locals {
     ])), 0, 16)
   }
   layer_versions = {
-    for name, requirements in local.packages.layers : name => substr(sha256(join(" ", [
+    for name in keys(local.packages.layers) : name => substr(sha256(join(" ", [
       var.architecture,
       var.python_version,
       filesha256("${local.root}/requirements.lock"),
       filesha256("${path.module}/../../packages.py"),
-      join(",", requirements),
+      name,
+      jsonencode(local.packages.layers), # a layer lacks what others have
     ])), 0, 16)
   }
 }
