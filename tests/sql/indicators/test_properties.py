@@ -148,6 +148,10 @@ def test_a_filter_afterwards_picks_rows_and_changes_none(
     assert_same(filtered, {symbol: {name: values[since:] for name, values in whole[symbol].items()}})
 
 
+SQUARED = ("ease_of_movement",)
+"""Indicators that are a product of two prices."""
+
+
 @pytest.mark.parametrize("macro", MACROS)
 @given(bars=markets(150), power=st.integers(-8, 8).filter(bool), way=st.sampled_from(WAYS))
 @settings(max_examples=4, deadline=None)
@@ -161,6 +165,7 @@ def test_scaled_prices_scale_averages(
     for symbol, columns in fetch(con, [macro], way).items():
         for request in requests(macro):
             scale = factor if request.column in request.indicator.header.price_like else 1
+            scale = factor**2 if request.indicator.name in SQUARED else scale
             np.testing.assert_allclose(
                 columns[request.name], expected[symbol][request.name] * scale, rtol=1e-12, atol=1e-12 * scale
             )
