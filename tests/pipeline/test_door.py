@@ -297,9 +297,11 @@ def test_no_view_has_what_cannot_be_and_each_is_in_quarantine(answers: list[list
                 if judged(row)[name] is None and row[name] is not None and not math.isnan(row[name])
                 if any(row[one] is not None and not math.isnan(row[one]) for one in PRICES) or row["volume"]
             }
-            held = [row[:3] for row in quarantined(lake)]
+            # A row whose close cannot be is held back: then the values of the row that stays are there, too.
+            with lake.session() as con:
+                held = con.sql("SELECT symbol, date, column_name, fetch_timestamp, file FROM quarantine").fetchall()
             assert len(held) == len(set(held)), "a value is in quarantine twice"
-            assert impossible <= set(held)
+            assert impossible <= {row[:3] for row in held}
             closes = {(row["symbol"], row["date"]): judged(row)["close"] for row in rows}
             found = stored(lake)
             for key, close in itertools.chain(closes.items()):
