@@ -23,6 +23,7 @@ CURRENT = "state/current.json"
 HISTORY = "state/history.json"
 MANIFESTS = "state/manifests/"
 RUNS = "state/runs/"
+LIVE = "live/"
 CHECKS = "state/checks/"
 SILVER = "silver/"
 RAW = "raw-data/"
@@ -101,6 +102,11 @@ def name_fault(name: str) -> str | None:
 def silver_key(table: str, generation: int, role: str, unique: str) -> str:
     """Return the key of a file of a silver table; `unique` prevents that a name is ever used twice."""
     return f"{SILVER}{table}/{generation:06d}-{role}-{unique}.parquet"
+
+
+def live_key(session: str, name: str) -> str:
+    """Return the key of an object of a live session (YYYY-MM-DD): see `pipeline/live/README.md`."""
+    return f"{LIVE}{session}/{name}"
 
 
 def since(day: date) -> FileFilter:

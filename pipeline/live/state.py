@@ -1,0 +1,220 @@
+"""The state of a session: its live bars and the position in the journal up to which they are folded.
+
+`live/SESSION/bars/NNNNNN.json`: each save is a new object with the next number, put only if there is none. So readers
+(the view `live`) see a whole state or the one before, and two processes cannot save the same session. Old states are
+deleted when no query can still be opening them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+
+from stockstream.pipeline.errors import Conflict, LakeError
+from stockstream.pipeline.lake import LIVE, Lake, live_key
+from stockstream.pipeline.live.bar import SCALE, Bar
+from stockstream.pipeline.live.events import KINDS
+from stockstream.pipeline.live.fold import Fold
+
+KEPT = timedelta(seconds=30)
+"""Age up to which replaced states are kept, for queries that have listed them."""
+KEPT_SESSIONS = timedelta(days=10)
+"""Age up to which the states of earlier sessions are kept, for days whose batch bars are late."""
+
+
+class Memory(msgspec.Struct):
+    """What the fold remembers about a bar beside its columns: the fields of `Bar`, in types that JSON has."""
+
+    name: str
+    volume: int
+    total: int | None
+    outside: int
+    day_open: float
+    first: int
+    closing: int
+    last: int
+    seen: str
+    ids: dict[str, int]
+    position: str
+
+
+class Row(msgspec.Struct):
+    """A live bar in a state: the columns of the view `live`, and the memory of the fold."""
+
+    symbol: str
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    previous_close: float | None
+    split_ratio: float
+    change: float | None
+    change_percent: float | None
+    moving_average: float
+    at: int
+    missed: float | None
+    late: int
+    events: int
+    memory: Memory
+
+
+class State(msgspec.Struct):
+    """A saved state."""
+
+    session: str
+    source: str
+    """What the frames come from, as on the command line."""
+    position: str
+    """Position of the newest frame that is folded."""
+    kind: str | None
+    """Type of the events in the bars; None before the first."""
+    counts: dict[str, int]
+    saved_at: str
+    rows: list[Row]
+    format: int = 1
+
+
+def row_of(name: str, bar: Bar) -> Row:
+    """Return the row of a bar; `name` is the feed's name of the symbol."""
+    memory = Memory(
+        name=name,
+        volume=bar.volume,
+        total=bar.total,
+        outside=bar.outside,
+        day_open=bar.day_open,
+        first=bar.first,
+        closing=bar.closing,
+        last=bar.last,
+        seen=f"{bar.seen:x}",
+        ids=bar.ids,
+        position=bar.position,
+    )
+    return Row(
+        symbol=bar.symbol,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume / SCALE,
+        previous_close=bar.previous_close,
+        split_ratio=bar.split_ratio,
+        change=bar.change,
+        change_percent=bar.change_percent,
+        moving_average=bar.moving_average,
+        at=bar.at,
+        missed=bar.missed,
+        late=bar.late,
+        events=bar.events,
+        memory=memory,
+    )
+
+
+def bar_of(row: Row) -> Bar:
+    """Return the bar of a row."""
+    memory = row.memory
+    return Bar(
+        symbol=row.symbol,
+        previous_close=row.previous_close,
+        split_ratio=row.split_ratio,
+        open=row.open,
+        high=row.high,
+        low=row.low,
+        close=row.close,
+        volume=memory.volume,
+        events=row.events,
+        total=memory.total,
+        outside=memory.outside,
+        late=row.late,
+        day_open=memory.day_open,
+        first=memory.first,
+        closing=memory.closing,
+        at=row.at,
+        last=memory.last,
+        seen=int(memory.seen, 16),
+        ids=memory.ids,
+        position=memory.position,
+    )
+
+
+def state_of(fold: Fold, source: str, position: str) -> State:
+    """Return the state of a fold, to be saved."""
+    kind = next((name for name, kind in KINDS.items() if kind is fold.kind), None)
+    rows = [row_of(name, bar) for name, bar in fold.bars.items() if bar.position]
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    return State(fold.session.date, source, position, kind, dict(fold.counts), now, rows)
+
+
+def restore(fold: Fold, state: State) -> None:
+    """Let a fold continue from a state."""
+    fold.kind = KINDS[state.kind] if state.kind else None
+    fold.counts = Counter(state.counts)
+    fold.bars = {row.memory.name: bar_of(row) for row in state.rows}
+
+
+class StateTable:
+    """The saved states of a session in a lake."""
+
+    def __init__(self, lake: Lake, session: str) -> None:
+        self._store, self._session = lake.store, session
+        self._prefix = live_key(session, "bars/")
+        self._number = 0
+
+    def load(self) -> State | None:
+        """Return the newest state; None if there is none.
+
+        Raises:
+            LakeError: it cannot be read, or a newer version of this program has written it.
+        """
+        keys = self._keys()
+        stored = self._store.get(keys[-1]) if keys else None
+        if stored is None:
+            return None
+        self._number = self._numbered(keys[-1])
+        try:
+            state = msgspec.json.decode(stored.data, type=State)
+        except msgspec.DecodeError as error:
+            advice = "`stockstream stream --restart` begins the session again"
+            raise LakeError(f"{self._store.uri(keys[-1])} is damaged ({error}): {advice}") from None
+        if state.format != 1:
+            raise LakeError(f"{self._store.uri(keys[-1])} has format {state.format}, which this version does not know")
+        return state
+
+    def save(self, state: State) -> str:
+        """Save a state and return its key; states that no reader needs any more are deleted.
+
+        Raises:
+            LakeError: the lake cannot be written, or another process saves this session.
+        """
+        key = f"{self._prefix}{self._number + 1:06d}.json"
+        try:
+            self._store.put(key, msgspec.json.encode(state), replaces=None)
+        except Conflict:
+            raise LakeError(f"another process writes the session {self._session}: only one stream may do so") from None
+        self._number += 1
+        listed = {key: item for key, item in self._store.list(self._prefix).items() if self._numbered(key)}
+        self._store.delete([one for one, item in listed.items() if item.age > KEPT and one != key])
+        return key
+
+    def discard(self) -> None:
+        """Delete everything of the session, to begin it again."""
+        self._store.delete(self._store.list(live_key(self._session, "")))
+
+    def _keys(self) -> list[str]:
+        return [key for key in self._store.list(self._prefix) if self._numbered(key)]
+
+    def _numbered(self, key: str) -> int:
+        number = key.removeprefix(self._prefix).removesuffix(".json")
+        return int(number) if number.isdecimal() else 0
+
+
+def forget_old_sessions(lake: Lake) -> None:
+    """Delete the live bars of sessions long ago, whose batch bars have taken their place."""
+    listed = lake.store.list(LIVE)
+    newest: dict[str, timedelta] = {}
+    for key, item in listed.items():
+        session = key.split("/")[1]
+        newest[session] = min(item.age, newest.get(session, item.age))
+    lake.store.delete([key for key in listed if newest[key.split("/")[1]] > KEPT_SESSIONS])
