@@ -43,6 +43,14 @@ def canonical(name: str) -> str:
     return name if any(character.isupper() for character in name) else name.upper()
 
 
+def yahoo_code(symbol: str, suffix: str) -> str:
+    """Return what Yahoo calls a symbol: an index (^AXJO) and a currency (AUDUSD=X) have names of Yahoo's own.
+
+    Yahoo writes a share class with a hyphen: the exchange's BRK.B is its BRK-B. `suffix` is that of the exchange.
+    """
+    return symbol if symbol.startswith("^") or "=" in symbol else symbol.replace(".", "-") + suffix
+
+
 def split_symbols(text: str, where: str) -> tuple[str, ...]:
     """Return the names in a text such as `bhp, CBA`, each once, in their order and letter case.
 

@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/35bdd010-*/complete')),
-    getvariable('sql_home') || '/35bdd010-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/c7e6e32f-*/complete')),
+    getvariable('sql_home') || '/c7e6e32f-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -46,6 +46,9 @@ TO (getvariable('sql_home') || '/schema/bars.parquet') (FORMAT blob, WRITE_EMPTY
 COPY (SELECT from_base64('UEFSMRUCGfwZNQAYDWR1Y2tkYl9zY2hlbWEVMAAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQolAhgGc21hXzIwABUKJQIYBnNtYV81MAAVCiUCGAdzbWFfMjAwABUKJQIYBmVtYV8xMgAVCiUCGAZlbWFfMjYAFQolAhgGcnNpXzE0ABUKJQIYBG1hY2QAFQolAhgLbWFjZF9zaWduYWwAFQolAhgJbWFjZF9oaXN0ABUKJQIYB3N0b2NoX2sAFQolAhgHc3RvY2hfZAAVCiUCGA9ib2xsaW5nZXJfdXBwZXIAFQolAhgQYm9sbGluZ2VyX21pZGRsZQAVCiUCGA9ib2xsaW5nZXJfbG93ZXIAFQolAhgOZG9uY2hpYW5fdXBwZXIAFQolAhgOZG9uY2hpYW5fbG93ZXIAFQolAhgGYXRyXzE0ABUKJQIYA29idgAVCiUCGAR2d2FwABUKJQIYCnZ3YXBfdmFsdWUAFQolAhgLdndhcF92b2x1bWUAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8GBwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAFAgAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/indicators.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('eyJzZXNzaW9uIjogIjAwMDEtMDEtMDEiLCAicm93cyI6IFtdfQo=')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/live.json') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('eyJmb3JtYXQiOiAyLCAiZ2VuZXJhdGlvbiI6IDAsICJjcmVhdGVkX2F0IjogIiIsICJ0YWJsZXMiOiB7fSwgImNvbnNvbGlkYXRlZCI6IFtdLCAic2V0X2FzaWRlIjogW119Cg==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/manifest.json') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -100,6 +103,7 @@ SET VARIABLE symbol_files = CAST([] AS VARCHAR[]);
 SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
+SET VARIABLE live_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
 -- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
@@ -256,6 +260,36 @@ SELECT 'stockstream repair' AS name, 'command' AS kind,
     'Names damaged files, after errors such as "Invalid data" or "No magic bytes"; --apply mends them' AS what
 ORDER BY kind DESC, name;
 COMMENT ON MACRO TABLE lake_help IS 'All views, all macros with their parameters, and the command that names damaged files.';
+
+-- sql/views/live.sql
+CREATE OR REPLACE VIEW live AS
+WITH states AS (
+    SELECT content
+    FROM read_blob(list_concat(
+        [getvariable('sql_home') || '/schema/live.json'], coalesce(getvariable('live_files'), []::VARCHAR[])
+    ))
+    QUALIFY row_number() OVER (PARTITION BY parse_dirpath(filename) ORDER BY filename DESC) = 1
+),
+sessions AS (
+    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "rows": [{'
+        || '"symbol": "VARCHAR", "open": "DOUBLE", "high": "DOUBLE", "low": "DOUBLE", "close": "DOUBLE", '
+        || '"volume": "DOUBLE", "previous_close": "DOUBLE", "split_ratio": "DOUBLE", "change": "DOUBLE", '
+        || '"change_percent": "DOUBLE", "moving_average": "DOUBLE", "at": "BIGINT", "missed": "DOUBLE", '
+        || '"late": "BIGINT", "events": "BIGINT"}]}') AS state
+    FROM states
+),
+bars AS (
+    SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.rows) AS bar
+    FROM sessions
+)
+SELECT
+    bar.symbol AS symbol, session, bar.open AS open, bar.high AS high, bar.low AS low, bar.close AS close,
+    bar.volume AS volume, bar.previous_close AS previous_close, bar.split_ratio AS split_ratio, bar.change AS change,
+    bar.change_percent AS change_percent, bar.moving_average AS moving_average,
+    make_timestamp(1000 * bar.at) AS at, bar.missed AS missed, bar.late AS late, bar.events AS events, source, saved_at
+FROM bars
+WHERE bar.events > 0;
+COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
 
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
@@ -999,7 +1033,8 @@ ANTI JOIN latest_bars AS later
 COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
 
 -- sql/views/split_factors.sql
-CREATE OR REPLACE VIEW split_factors AS
+-- A macro, so that a view which needs the histories itself plans their query once.
+CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
 WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
@@ -1010,7 +1045,7 @@ of_histories AS (
         coalesce(h.history_from, DATE '0001-01-01') AS history_from,
         coalesce(h.history_until, DATE '9999-12-31') AS history_until
     FROM splits AS s
-    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+    LEFT JOIN query_table(histories) AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
 ),
 numbered AS (
     SELECT
@@ -1041,21 +1076,28 @@ SELECT
     history_from,
     history_until
 FROM steps;
+
+CREATE OR REPLACE VIEW split_factors AS
+SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
+FROM split_factors_of('code_histories');
 COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
 
 -- sql/views/bars_adjusted.sql
 CREATE OR REPLACE VIEW bars_adjusted AS
-WITH of_today AS (
+WITH histories AS (
+    SELECT symbol, history_from, history_until FROM code_histories
+),
+of_today AS (
     SELECT
         b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
-    LEFT JOIN split_factors AS f
+    LEFT JOIN split_factors_of('histories') AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
-    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
+    LEFT JOIN histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
@@ -1092,16 +1134,19 @@ COMMENT ON VIEW bars_adjusted IS 'Bars adjusted for all splits and dividends kno
 
 -- sql/views/bars_as_traded.sql
 CREATE OR REPLACE VIEW bars_as_traded AS
-WITH bases AS (
+WITH factors AS (
+    SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until FROM split_factors
+),
+bases AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.dividend, b.split_ratio,
         -- The product of the splits after the bar's day that its stored price already includes.
         coalesce(traded.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) AS splits_inside
     FROM bars AS b
-    LEFT JOIN split_factors AS stored
+    LEFT JOIN factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
             AND b.date >= stored.history_from AND b.date < stored.history_until
-    LEFT JOIN split_factors AS traded
+    LEFT JOIN factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
             AND b.date >= traded.history_from AND b.date < traded.history_until
 )
@@ -1270,6 +1315,59 @@ SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS b
 UNION ALL
 SELECT symbol, 'indicators' AS step, max(date) AS last_date, count(*) AS bars FROM indicators GROUP BY symbol;
 COMMENT ON VIEW watermarks IS 'The progress of each step per symbol: the newest bar that was fetched, consolidated, resampled and so on.';
+
+-- sql/views/bars_live.sql
+CREATE OR REPLACE VIEW bars_live AS
+WITH awaited AS (
+    SELECT
+        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, l.at, l.missed
+    FROM live AS l
+    ANTI JOIN bars AS b ON b.symbol = l.symbol AND b.date >= l.session
+),
+-- A row that is pending already brings the split: then it is in bars_split_adjusted.
+splits AS (
+    SELECT a.symbol, a.session, a.split_ratio
+    FROM awaited AS a
+    ANTI JOIN latest_bars AS b ON b.symbol = a.symbol AND b.date = a.session AND b.split_ratio <> 1
+    WHERE a.split_ratio <> 1
+),
+factors AS (
+    SELECT
+        symbol,
+        lag(session, 1, DATE '0001-01-01') OVER (PARTITION BY symbol ORDER BY session) AS since,
+        session AS until,
+        product(split_ratio) OVER (
+            PARTITION BY symbol ORDER BY session ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
+        ) AS later_splits
+    FROM splits
+),
+together AS (
+    SELECT
+        symbol, date, open, high, low, close, CAST(volume AS DOUBLE) AS volume, dividend, split_ratio,
+        false AS is_live, CAST(NULL AS TIMESTAMP) AS at, 0.0 AS missed
+    FROM bars_split_adjusted
+    UNION ALL
+    SELECT
+        a.symbol, a.session AS date, a.open, a.high, a.low, a.close, a.volume, 0.0 AS dividend, a.split_ratio,
+        true AS is_live, a.at, a.missed
+    FROM awaited AS a
+)
+SELECT
+    b.symbol,
+    b.date,
+    b.open / coalesce(f.later_splits, 1.0) AS open,
+    b.high / coalesce(f.later_splits, 1.0) AS high,
+    b.low / coalesce(f.later_splits, 1.0) AS low,
+    b.close / coalesce(f.later_splits, 1.0) AS close,
+    CAST(round(b.volume * coalesce(f.later_splits, 1.0)) AS BIGINT) AS volume,
+    b.dividend / coalesce(f.later_splits, 1.0) AS dividend,
+    b.split_ratio,
+    b.is_live,
+    b.at,
+    CAST(b.missed AS DOUBLE) AS missed
+FROM together AS b
+LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
+COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars of sessions whose batch bar is not there yet.';
 
 -- sql/indicators/kernels/at_least_v1.sql
 CREATE OR REPLACE MACRO at_least_v1(n, lowest, what) AS
@@ -5716,6 +5814,10 @@ SET VARIABLE symbol_files = (
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
+-- A pattern, so that each query sees the newest live bars; none of them is part of a generation.
+SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
+    THEN [getvariable('lake') || '/live/*/bars/*.json'] ELSE []::VARCHAR[]
+END;
 PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off

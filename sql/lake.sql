@@ -5,7 +5,7 @@ status: active
 needs: [manifest]
 variables: [lake, manifest, archive, listed_files, listings, lists, generation]
 sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files,
-  quarantine_files, symbol_files]
+  quarantine_files, symbol_files, live_files]
 reference: manifest.sql chooses the manifest. Run both again to see files that were written since; sql/variables.py
   describes the variables
 changes:
@@ -84,3 +84,7 @@ SET VARIABLE symbol_files = (
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
+-- A pattern, so that each query sees the newest live bars; none of them is part of a generation.
+SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
+    THEN [getvariable('lake') || '/live/*/bars/*.json'] ELSE []::VARCHAR[]
+END;

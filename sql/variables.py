@@ -65,6 +65,7 @@ VARIABLES: Mapping[str, Variable] = {
     "fresh_files": Variable(FILES, "URIs of the unconsolidated batch files that the views merge with silver", True),
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
     "quarantine_files": Variable(FILES, "URIs of the files with values that could not be read", True),
+    "live_files": Variable(FILES, "pattern of the live bars' states, as a list; none if a generation is set", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
     "damaged_files": Variable("MAP(VARCHAR, VARCHAR)", "per damaged silver file what is wrong; set for a check"),
     # The steps' arguments.

@@ -43,7 +43,7 @@ def stopping_on_signals() -> Iterator[None]:
             signal.signal(each, signal.SIG_DFL)
         raise Stopped
 
-    with _temporary_folder(), _handlers(stop):
+    with _temporary_folder(), handlers(stop):
         try:
             yield
         except BaseException:
@@ -66,12 +66,12 @@ def stopping_at_once(message: str, clean_up: Callable[[], None]) -> Iterator[Non
         delete_folder(process_folder())
         os._exit(code)
 
-    with _handlers(stop):
+    with handlers(stop):
         yield
 
 
 @contextmanager
-def _handlers(handler: Handler) -> Iterator[None]:
+def handlers(handler: Handler) -> Iterator[None]:
     """Handle the signals that are not ignored; afterwards as before."""
     before = {each: signal.getsignal(each) for each in SIGNALS}
     is_main = threading.current_thread() is threading.main_thread()  # others cannot handle signals

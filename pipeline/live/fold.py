@@ -2,7 +2,7 @@
 
 A record of the journal has a position and events. An event is in a bar exactly once, however often and in whatever
 batches records are delivered, because of two things that are both part of the bar:
-- the position: records up to it are skipped, whoever delivers them again;
+- the position: records up to it are skipped, however they come again;
 - the identity of the event within a window of 15 minutes before the symbol's newest event: (symbol, kind, start) of an
   aggregate, exchange and id of a trade. A source that reconnects may send the same event in a new record.
 
@@ -16,8 +16,9 @@ What is not used is counted in `counts` by reason.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any
 
 from stockstream.pipeline.live.bar import SCALE, Bar
@@ -31,6 +32,8 @@ UNITS: Mapping[type, int] = {Second: 1000, Minute: 60_000}
 MAX_PRICE = 1e9
 MAX_VOLUME = 1e13
 """Shares; larger numbers, and infinity, are errors."""
+MIN_SPLIT = 1.499
+SPLIT_TOLERANCE = 0.005
 _SEQUENCE_BITS = 40
 """Bits of a trade's order below its time: the sequence number of the exchange."""
 
@@ -60,6 +63,8 @@ class Fold:
     names: Mapping[str, str] | None = None
     closes: Mapping[str, float] = field(default_factory=dict)
     splits: Mapping[str, float] = field(default_factory=dict)
+    recent: Collection[str] = frozenset()
+    """The symbols whose previous close is of the session right before."""
     kind: type[Any] | None = None
     """The type of the events that become bars; None: that of the first one. Others would count volume twice."""
     bars: dict[str, Bar] = field(default_factory=dict)
@@ -270,5 +275,24 @@ class Fold:
         if event.volume:
             bar.volume = bar.total = round(event.volume * SCALE)
         if 0 < event.previous_close < MAX_PRICE:
+            if bar.symbol in self.recent and bar.split_ratio == 1 and bar.previous_close:
+                bar.split_ratio = split_between(bar.previous_close, event.previous_close)
             bar.previous_close = event.previous_close
         return True
+
+
+def split_between(before: float, after: float) -> float:
+    """Return the ratio of the split that makes one previous close of another; 1 if that needs none.
+
+    `before` is the lake's close of the session before, `after` the source's, which includes the split of the day. A
+    split is a ratio of small whole numbers of at least 3:2, or at most 2:3, from which the closes differ by less than
+    half a percent; smaller ones cannot be distinguished from a correction of the close.
+    """
+    ratio = before / after
+    simple = (
+        float(Fraction(ratio).limit_denominator(20))
+        if ratio > 1
+        else 1 / float(Fraction(1 / ratio).limit_denominator(20))
+    )
+    is_split = max(ratio, 1 / ratio) >= MIN_SPLIT and abs(ratio / simple - 1) < SPLIT_TOLERANCE
+    return simple if is_split else 1.0

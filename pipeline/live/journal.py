@@ -15,6 +15,7 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Lock
 from typing import BinaryIO
 
 from stockstream.pipeline.errors import LakeError
@@ -153,22 +154,25 @@ class StoreJournal(Journal):
         super().__init__()
         self._store, self._folder = store, folder
         self._lines: list[bytes] = []
+        self._lock = Lock()  # `sync` runs in another thread
         self.end = max([number_of(after), *(position + count - 1 for position, count in self._segments().values())])
 
     def append(self, frame: bytes) -> str:
         """Add a line to the segment in memory."""
-        self.end += 1
-        self._lines.append(one_line(frame))
-        return position_of(self.end)
+        with self._lock:
+            self.end += 1
+            self._lines.append(one_line(frame))
+            return position_of(self.end)
 
     def flush(self) -> None:
         """Do nothing: an object cannot be appended to."""
 
     def sync(self) -> None:
         """Put the lines as a new segment, with their number in its name."""
-        lines, self._lines = self._lines, []
-        if lines:
+        with self._lock:
+            lines, self._lines = self._lines, []
             first = self.end - len(lines) + 1
+        if lines:
             key = f"{self._folder}/{position_of(first)}-{len(lines)}.jsonl"
             self._store.put(key, b"".join(line + b"\n" for line in lines), replaces=None)
 

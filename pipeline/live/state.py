@@ -198,9 +198,10 @@ class StateTable:
         self._store.delete([one for one, item in listed.items() if item.age > KEPT and one != key])
         return key
 
-    def discard(self) -> None:
-        """Delete everything of the session, to begin it again."""
-        self._store.delete(self._store.list(live_key(self._session, "")))
+    def discard(self, except_for: str = "") -> None:
+        """Delete everything of the session but one object, to begin it again."""
+        keys = self._store.list(live_key(self._session, ""))
+        self._store.delete([key for key in keys if key != live_key(self._session, except_for)])
 
     def _keys(self) -> list[str]:
         return [key for key in self._store.list(self._prefix) if self._numbered(key)]
@@ -215,6 +216,6 @@ def forget_old_sessions(lake: Lake) -> None:
     listed = lake.store.list(LIVE)
     newest: dict[str, timedelta] = {}
     for key, item in listed.items():
-        session = key.split("/")[1]
-        newest[session] = min(item.age, newest.get(session, item.age))
+        folder = key.split("/")[1]
+        newest[folder] = min(item.age, newest.get(folder, item.age))
     lake.store.delete([key for key in listed if newest[key.split("/")[1]] > KEPT_SESSIONS])

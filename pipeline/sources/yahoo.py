@@ -18,6 +18,7 @@ from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
 from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.symbols import yahoo_code
 from stockstream.pipeline.yahoo_api import TransientError, UnreachableError, history
 from stockstream.pipeline.yahoo_events import YahooEvents, unread_prices
 
@@ -131,13 +132,6 @@ class YahooSource(Source):
             if self._unreachable >= MAX_UNREACHABLE:
                 self._gave_up = SourceError("Yahoo cannot be reached: is there a network?")
 
-    def _code(self, symbol: str) -> str:
-        """Return what Yahoo calls a symbol: an index (^AXJO) and a currency (AUDUSD=X) have names of Yahoo's own.
-
-        Yahoo writes a share class with a hyphen: the exchange's BRK.B is its BRK-B.
-        """
-        return symbol if symbol.startswith("^") or "=" in symbol else symbol.replace(".", "-") + self.suffix
-
     def _answer(self, con: DuckDBPyConnection, window: Window) -> Answer:
         """Request one window once. There are no bars if Yahoo knows the symbol and has no rows there."""
         # Yahoo restates the prices before a split when the session of its ex-date opens (ASX at 10:00, US at 9:30), not
@@ -145,7 +139,9 @@ class YahooSource(Source):
         # later split (a US fetch between 9:30 and 10:00), the prices include that one, too. Read the clock before the
         # request: in doubt, the earlier day.
         now = datetime.now(ZoneInfo(self.timezone))
-        answer = history(self._code(window.symbol), window.start, window.end, self.timezone, self.timeout, self.url)
+        answer = history(
+            yahoo_code(window.symbol, self.suffix), window.start, window.end, self.timezone, self.timeout, self.url
+        )
         if answer is None or answer[0].empty:
             return Answer((window.symbol,))
         frame, chart = answer

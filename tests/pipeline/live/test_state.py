@@ -67,7 +67,7 @@ def crash_and_replay(lake: Lake, rng: random.Random, crashes: int, symbols: int)
             deaths += 1
             damage(lake, rng)
             consumer = Consumer(lake)  # the old one's memory is gone
-            done = max(0, done - rng.choice((0, 30, 200)))  # at least once: the source sends some again, cut anew
+            done = max(0, done - rng.choice((0, 30, 200)))  # the source sends some again, in other frames
     assert prices(consumer.fold) == expected(events)
     assert {bar.missed for bar in consumer.fold.bars.values()} == {0.0}
     return deaths

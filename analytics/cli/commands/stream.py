@@ -1,0 +1,270 @@
+"""`stockstream stream`: live bars of the session that is running, or of a recorded one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from datetime import UTC, date, datetime
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from stockstream.analytics.cli.options import (
+    JsonOption,
+    LakeOption,
+    MarketOption,
+    Symbols,
+    day_option,
+    lake_uri,
+    market_of,
+    symbols_option,
+)
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
+from stockstream.analytics.cli.signals import SIGNALS
+from stockstream.sql.errors import ExitCode, UsageError
+
+if TYPE_CHECKING:
+    from stockstream.pipeline.live.sources import Plan
+    from stockstream.pipeline.live.stream import Stream
+    from stockstream.pipeline.markets import Market
+
+SOURCES = "polygon (needs POLYGON_API_KEY), yahoo, yahoo-poll (every 30 s), or replay:FILE (JSON lines, each a frame)"
+EARLY = 900
+"""Seconds before the opening at which a stream that waits for it begins."""
+
+FeedOption = Annotated[str, typer.Option("--source", help=f"Source of events: {SOURCES}.")]
+FeedSymbolsOption = Annotated[Symbols | None, symbols_option("Only these symbols.", default="all of the lake")]
+ChannelOption = Annotated[str, typer.Option(help="polygon: A (seconds), AM (minutes) or T (trades).")]
+
+SplitOption = Annotated[
+    list[str] | None,
+    typer.Option("--split", metavar="SYMBOL=RATIO", help="A split of the session, such as NVDA=10. May be repeated."),
+]
+RestartOption = Annotated[bool, typer.Option("--restart", help="Delete the live bars of the session, and begin again.")]
+
+
+@command("stream", Panel.PIPELINE, 35)
+def stream_command(
+    source: FeedOption,
+    lake: LakeOption = None,
+    market: MarketOption = None,
+    symbols: FeedSymbolsOption = None,
+    session: Annotated[
+        date | None, day_option("--session", "Session of a replay.", default="that of its first event")
+    ] = None,
+    channel: ChannelOption = "A",
+    speed: Annotated[
+        float, typer.Option(min=0, help="replay: seconds of the recording per second; 0: as fast as possible.")
+    ] = 0.0,
+    split: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--split", metavar="SYMBOL=RATIO", help="A split of the session, such as NVDA=10. May be repeated."
+        ),
+    ] = None,
+    wait: Annotated[bool, typer.Option("--wait", help="If the market is closed, wait until it opens.")] = False,
+    restart: Annotated[
+        bool, typer.Option("--restart", help="Delete the session's live bars, and begin again.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Make live bars of a session's events: the views `live` and `bars_live`. SIGINT and SIGTERM end it with all saved.
+
+    Example: stockstream stream --source replay:day.jsonl --lake ./lake
+    """
+    from stockstream.pipeline.lake import Lake
+
+    require_live()
+    opened = Lake(lake_uri(lake))
+    where = market_of(opened, market)
+    opened.prepare(where, date.today())
+    plan = plan_of(where, channel, speed, symbols)
+    status, received = asyncio.run(
+        _stream(opened.uri, source, plan, symbols, session, _ratios(split or ()), wait, restart)
+    )
+    if status is None:
+        sys.exit(SIGNALS[received][0] if received else ExitCode.COMPLETE)
+    status["status"] = "stopped" if received else status["status"]
+    if as_json:
+        print(json.dumps({"lake": opened.uri, **status}))
+    else:
+        _show(status)
+    if received:
+        sys.exit(SIGNALS[received][0])
+    if status["status"] == "partial":
+        sys.exit(ExitCode.PARTIAL)
+
+
+def require_live() -> None:
+    """Check that the packages of the extra `live` are installed.
+
+    Raises:
+        UsageError: they are not.
+    """
+    from importlib.util import find_spec
+
+    if missing := [name for name in ("msgspec", "websockets") if find_spec(name) is None]:
+        raise UsageError(f'this needs {" and ".join(missing)}: pip install "stock-stream[live]"')
+
+
+def plan_of(market: Market, channel: str, speed: float, symbols: Symbols | None) -> Plan:
+    """Return the plan of a source without its session.
+
+    Raises:
+        UsageError: there is no such channel.
+    """
+    from stockstream.pipeline.live.sources import Plan
+
+    if channel.upper() not in ("A", "AM", "T"):
+        raise UsageError(f"--channel {channel}: there are A (seconds), AM (minutes) and T (trades)")
+    return Plan(market, None, symbols or (), channel.upper(), speed)
+
+
+async def _stream(
+    lake: str,
+    source: str,
+    plan: Plan,
+    symbols: Symbols | None,
+    day: date | None,
+    ratios: dict[str, float],
+    wait: bool,
+    restart: bool,
+) -> tuple[dict[str, Any] | None, signal.Signals | None]:
+    """Run a stream; return its last status, and the signal that ended it."""
+    from stockstream.analytics.cli.event_loop import until_signal
+    from stockstream.pipeline.live.stream import end_of
+
+    async with until_signal() as (stop, received):
+        stream = await _opened(lake, source, plan, symbols, day, ratios, wait, stop)
+        if stream is None:
+            return None, received()
+        stream.prepare(restart)
+        with _progress() as report:
+            stream.report = report
+            status = await stream.run(stop)
+    return status | {"status": end_of(status, stream.fold.counts)}, received()
+
+
+async def _opened(
+    lake: str,
+    source: str,
+    plan: Plan,
+    symbols: Symbols | None,
+    day: date | None,
+    ratios: dict[str, float],
+    wait: bool,
+    stop: asyncio.Event,
+) -> Stream | None:
+    """Return the stream of the session, with everything imported and read that would stall it later."""
+    from dataclasses import replace
+
+    from stockstream.pipeline.lake import Lake
+    from stockstream.pipeline.live import facts
+    from stockstream.pipeline.live.sources import open_feed
+    from stockstream.pipeline.live.sources.replay import Replay
+    from stockstream.pipeline.live.stream import Stream
+
+    feed = open_feed(source, plan)
+    ends_at = None
+    if isinstance(feed, Replay):
+        session = facts.session_of(plan.market, day or facts.day_at(plan.market, feed.first_event()))
+    elif day is not None:
+        raise UsageError("--session is for a replay: a source streams the session that is running")
+    else:
+        running = await _running(plan.market, wait, stop)
+        if running is None:
+            return None
+        session, ends_at = running, facts.ends_at(running)
+    opened = Lake(lake)
+    known = facts.facts_of(opened, plan.market, date.fromisoformat(session.date))
+    names = facts.chosen(known, symbols)
+    feed.plan = replace(plan, session=session, symbols=sorted(names))
+    known = known.with_splits({**await asyncio.to_thread(feed.splits), **ratios})
+    return Stream(opened, feed, facts.fold_of(session, known, names, plan.market), source, ends_at=ends_at)
+
+
+async def _running(market: Market, wait: bool, stop: asyncio.Event) -> Any:
+    """Return the session that is running; None if `stop` was set while the market was closed.
+
+    Raises:
+        UsageError: the market is closed, and the stream is not to wait.
+    """
+    from stockstream.pipeline.live.facts import next_opening, open_session
+
+    while (session := open_session(market, datetime.now(UTC))) is None:
+        opening = next_opening(market, datetime.now(UTC))
+        if not wait:
+            raise UsageError(
+                f"{market.name} is closed: it opens {opening:%Y-%m-%d %H:%M} {market.timezone} (--wait waits for it)"
+            )
+        seconds = opening.timestamp() - EARLY - datetime.now(UTC).timestamp()
+        try:
+            await asyncio.wait_for(stop.wait(), min(max(seconds, 1.0), 3600.0))
+        except TimeoutError:
+            continue
+        return None
+    return session
+
+
+def _ratios(texts: Any) -> dict[str, float]:
+    """Return the ratio per symbol of texts such as NVDA=10.
+
+    Raises:
+        UsageError: a text is not of this form.
+    """
+    ratios: dict[str, float] = {}
+    for text in texts:
+        symbol, _, number = text.partition("=")
+        try:
+            ratios[symbol.strip()] = ratio = float(number)
+        except ValueError:
+            ratio = 0.0
+        if not symbol.strip() or not 0 < ratio < 1e6:
+            raise UsageError(f"--split {text}: write a symbol and its new shares per old share, such as NVDA=10")
+    return ratios
+
+
+class _progress:  # noqa: N801 (a context manager that reads as a function)
+    """Show the status in one line at a terminal; what is entered is the function that updates it."""
+
+    def __enter__(self) -> Any:
+        from rich.live import Live
+
+        self._live = Live(console=Screen(stderr=True), transient=True, auto_refresh=False)
+        self._is_shown = sys.stderr.isatty()
+        if self._is_shown:
+            self._live.start()
+        return self._update
+
+    def __exit__(self, *_: object) -> None:
+        if self._is_shown:
+            self._live.stop()
+
+    def _update(self, status: dict[str, Any]) -> None:
+        if self._is_shown:
+            self._live.update(progress_line(status), refresh=True)
+
+
+def progress_line(status: dict[str, Any]) -> str:
+    """Return the status of a stream in one line."""
+    lag = "" if status["lag_seconds"] is None else f", lag {status['lag_seconds']:.1f} s"
+    return (
+        f"{status['session']}  {status['events']:,} events, {status['events_per_second']:,.0f}/s{lag}, "
+        f"{status['symbols']:,} symbols, {status['missed']:,.0f} shares missed, queue {status['queue']}"
+    )
+
+
+def _show(status: dict[str, Any]) -> None:
+    """Print the last status of a stream."""
+    out = Screen()
+    out.print(f"session     {status['session']} from {status['source']}")
+    out.print(f"events      {status['events']:,}, of {status['symbols']:,} symbols; {status['late']:,} late")
+    out.print(f"missed      {status['missed']:,.0f} shares of {status['symbols_with_missed']:,} symbols")
+    for reason, count in status["not_used"].items():
+        out.print(f"not used    {count:,} {reason}")
+    for name, value in status["connection"].items():
+        out.print(f"connection  {name.replace('_', ' ')}: {value}")
+    out.print(f"{status['status']}    `FROM live` has the bars, `FROM bars_live` with the bars before them")

@@ -1,0 +1,239 @@
+"""The stream of a session in one process: source → journal → fold → state, and repairs.
+
+The reader only reads, into a bounded queue. Everything that changes the fold runs in the thread of the event loop; the
+store is written, and the REST API asked, in other threads.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from stockstream.pipeline.errors import UsageError
+from stockstream.pipeline.lake import LIVE, Lake, live_key
+from stockstream.pipeline.live.bar import SCALE
+from stockstream.pipeline.live.events import decode
+from stockstream.pipeline.live.fold import Fold
+from stockstream.pipeline.live.journal import Journal, open_journal
+from stockstream.pipeline.live.lease import RENEWAL, Lease
+from stockstream.pipeline.live.repair import Repairs
+from stockstream.pipeline.live.sources import Feed
+from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, state_of
+
+QUEUE = 4096
+"""Frames that may wait. A reader that finds the queue full waits: the vendor then slows down or disconnects."""
+BATCH = 512
+"""Frames that are folded before other tasks get their turn."""
+SAVE_SECONDS = {"folder": 2.0, "s3": 10.0}
+SYNC_SECONDS = 2.0
+
+
+@dataclass
+class Stream:
+    """A stream: `run` it once. `source` is the text of the command line, kept in the state."""
+
+    lake: Lake
+    feed: Feed
+    fold: Fold
+    source: str
+    report: Callable[[dict[str, Any]], None] = lambda status: None
+    """Called now and then with the status."""
+    ends_at: float | None = None
+    """Time since 1970 at which the stream ends by itself; None: when the source ends."""
+    events: int = 0
+    position: str = ""
+    state_key: str | None = None
+    queue: asyncio.Queue[bytes | None] = field(default_factory=lambda: asyncio.Queue(QUEUE))
+
+    def __post_init__(self) -> None:
+        session = self.fold.session.date
+        self.states = StateTable(self.lake, session)
+        self.repairs = Repairs(self.fold, self.feed)
+        self.leases = [Lease(self.lake.store, live_key(session, "lease.json"), f"the session {session}")]
+        if self.feed.has_lease:
+            self.leases.append(vendor_lease(self.lake, self.feed))
+        self.journal: Journal
+        self._began = time.monotonic()
+        self._due = dict.fromkeys(("save", "sync", "renew", "repair", "report"), 0.0)
+        self._tasks: dict[str, asyncio.Task[Any]] = {}
+
+    def prepare(self, restart: bool = False) -> None:
+        """Take the leases, and continue from the state and the journal that an earlier process left.
+
+        Raises:
+            LeaseTakenError: another process streams this session, or has the vendor's connection.
+            UsageError: the session has been streamed from another source.
+            LakeError: the lake cannot be read or written.
+        """
+        for lease in self.leases:
+            lease.acquire()
+        try:
+            self._restore(restart)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """End the leases."""
+        for lease in self.leases:
+            lease.release()
+
+    def _restore(self, restart: bool) -> None:
+        session = self.fold.session.date
+        if restart:
+            self.states.discard(except_for="lease.json")
+        state = self.states.load()
+        if state is not None:
+            if state.source != self.source and (self.feed.is_replay or state.source.startswith("replay:")):
+                raise UsageError(
+                    f"the live bars of {session} are from {state.source}: --restart deletes them and begins again"
+                )
+            restore(self.fold, state)
+            self.position = state.position
+        self.journal = open_journal(self.lake, session, self.position)
+        for position, frame in self.journal.read(self.position):
+            self._fold(position, frame)
+        forget_old_sessions(self.lake)
+
+    async def run(self, stop: asyncio.Event) -> dict[str, Any]:
+        """Stream until the source ends, the session is over, or `stop` is set; return the last status.
+
+        Raises:
+            SourceError: the source refuses.
+            LakeError: the lake cannot be written, or another process has taken the lease.
+        """
+        self._due = dict.fromkeys(self._due, time.monotonic() + 0.5)
+        reader = asyncio.create_task(self._read())
+        stopped = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set() and not self._is_over():
+                frame = await self._next(reader, stopped)
+                if frame is None and reader.done() and self.queue.empty():
+                    reader.result()
+                    break
+                self._take(frame)
+                self._tend()
+        finally:
+            for task in (reader, stopped, *self._tasks.values()):
+                if task is not self._tasks.get("save"):
+                    task.cancel()
+            await asyncio.gather(reader, stopped, *self._tasks.values(), return_exceptions=True)
+            try:
+                await self._save()
+            finally:
+                self.release()
+        return self.status()
+
+    async def _read(self) -> None:
+        try:
+            async for frame in self.feed.frames(self.journal.end if self.feed.is_replay else 0):
+                await self.queue.put(frame)
+        finally:
+            if not self.queue.full():
+                self.queue.put_nowait(None)  # wakes the loop
+
+    async def _next(self, reader: asyncio.Task[None], stopped: asyncio.Task[Any]) -> bytes | None:
+        """Return the next frame; None if there is none for a while, or the stream is to stop."""
+        if not self.queue.empty():
+            await asyncio.sleep(0)
+            return self.queue.get_nowait()
+        try:
+            return await asyncio.wait_for(self.queue.get(), 0.1)
+        except TimeoutError:
+            return None
+
+    def _take(self, frame: bytes | None) -> None:
+        """Journal and fold a frame and those that wait behind it."""
+        frames = [] if frame is None else [frame]
+        while len(frames) < BATCH and not self.queue.empty():
+            if (one := self.queue.get_nowait()) is not None:
+                frames.append(one)
+        positions = [self.journal.append(one) for one in frames]
+        self.journal.flush()
+        for position, one in zip(positions, frames, strict=True):
+            self._fold(position, one)
+
+    def _fold(self, position: str, frame: bytes) -> None:
+        events = decode(frame, self.fold.counts)
+        self.events += len(events)
+        self.fold.apply(position, events)
+        self.position = position
+
+    def _tend(self) -> None:
+        """Start what is due; raise what a task of this kind has failed with."""
+        is_s3 = self.lake.uri.startswith("s3://")
+        self._start("save", SAVE_SECONDS["s3" if is_s3 else "folder"], self._save)
+        if is_s3:
+            self._start("sync", SYNC_SECONDS, lambda: asyncio.to_thread(self.journal.sync))
+        self._start("renew", RENEWAL, self._renew)
+        if self.feed.has_repair:
+            self._start("repair", 1.0, self._repair)
+        if time.monotonic() >= self._due["report"]:
+            self._due["report"] = time.monotonic() + 0.5
+            self.report(self.status())
+
+    def _start(self, name: str, every: float, work: Callable[[], Any]) -> None:
+        task = self._tasks.get(name)
+        if task is not None and task.done():
+            task.result()
+        if (task is None or task.done()) and time.monotonic() >= self._due[name]:
+            self._due[name] = time.monotonic() + every
+            self._tasks[name] = asyncio.create_task(work())
+
+    async def _save(self) -> None:
+        """Save the state, then delete the frames of the journal that it contains."""
+        position = self.position
+        state = state_of(self.fold, self.source, position)
+        await asyncio.to_thread(self.journal.sync)
+        self.state_key = await asyncio.to_thread(self.states.save, state)
+        self.journal.trim(position)
+
+    async def _renew(self) -> None:
+        for lease in self.leases:
+            await asyncio.to_thread(lease.renew)
+
+    async def _repair(self) -> None:
+        if names := self.repairs.due():
+            await self.repairs.run(names)
+
+    def _is_over(self) -> bool:
+        return self.ends_at is not None and time.time() >= self.ends_at
+
+    def status(self) -> dict[str, Any]:
+        """Return the numbers of the stream so far."""
+        bars = [bar for bar in self.fold.bars.values() if bar.events]
+        missed = [bar.missed for bar in bars if bar.missed]
+        newest = max((bar.at for bar in bars), default=0)
+        elapsed = time.monotonic() - self._began
+        return {
+            "session": self.fold.session.date,
+            "source": self.source,
+            "events": self.events,
+            "events_per_second": round(self.events / elapsed, 1) if elapsed else 0.0,
+            "lag_seconds": None if self.feed.is_replay or not newest else round(time.time() - newest / 1000, 3),
+            "symbols": len(bars),
+            "volume": sum(bar.volume for bar in bars) / SCALE,
+            "missed": sum(missed),
+            "symbols_with_missed": len(missed),
+            "late": sum(bar.late for bar in bars),
+            "not_used": dict(sorted(self.fold.counts.items())),
+            "repairs": dict(self.repairs.counts),
+            "connection": {**self.feed.stats, **self.feed.notes},
+            "queue": self.queue.qsize(),
+            "position": self.position,
+            "state": self.lake.store.uri(self.state_key) if self.state_key else None,
+        }
+
+
+def vendor_lease(lake: Lake, feed: Feed) -> Lease:
+    """Return the lease on the one connection that a vendor allows."""
+    return Lease(lake.store, f"{LIVE}connections/{feed.name}.json", f"the connection to {feed.name}")
+
+
+def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
+    """Return how a stream has ended: complete, or partial if a bar lacks events or frames could not be read."""
+    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] else "complete"
