@@ -121,6 +121,9 @@ class Settings(EnvironmentSettings):
     )
     polygon_url: str = setting("https://api.polygon.io", "STOCKSTREAM_POLYGON_URL", "Address of Polygon's REST API")
     polygon_api_key: Secret | None = setting(None, "POLYGON_API_KEY", "API key of Polygon")
+    massive_api_key: Secret | None = setting(
+        None, "MASSIVE_API_KEY", "The same under the vendor's new name, Massive; its hosts are then those of Massive"
+    )
     polygon_api_key_parameter: str | None = setting(
         None, "POLYGON_API_KEY_PARAMETER", "On Lambda: the SSM parameter that holds the key"
     )
@@ -132,6 +135,16 @@ class Settings(EnvironmentSettings):
     retry_wait_max: float = setting(
         60.0, "STOCKSTREAM_RETRY_WAIT_MAX", "Maximum seconds between two attempts", minimum=0
     )
+
+    @property
+    def polygon_key(self) -> Secret | None:
+        """Polygon's key: `POLYGON_API_KEY`, else `MASSIVE_API_KEY`, as the vendor has been called since 2025."""
+        return self.polygon_api_key or self.massive_api_key
+
+    def polygon_host(self, url: str) -> str:
+        """Return an address of Polygon, with Massive's host if the key is set under that name."""
+        is_massive = self.polygon_api_key is None and self.massive_api_key is not None
+        return url.replace(".polygon.io", ".massive.com") if is_massive else url
 
     @property
     def log_level(self) -> str:
@@ -184,6 +197,6 @@ def unknown_variables() -> str | None:
 
 def _names_in_sources() -> set[str]:
     """Return the variables of the sources, which are read from their text: importing them takes a second."""
-    folder = Path(__file__).parent / "sources"
-    texts = (path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
+    folder = Path(__file__).parent
+    texts = (path.read_text(encoding="utf-8") for path in folder.glob("**/sources/**/*.py"))
     return {name for text in texts for name in re.findall(rf'setting\([^()]*?"({PREFIX}\w+)"', text)}

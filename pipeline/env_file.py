@@ -67,7 +67,7 @@ def refuse_sensitive(names: Iterable[str]) -> None:
             f"environment, or set {TRUST}=1 there"
         )
     for name in ours:
-        if any(not _is_loopback(url) for url in _URL.findall(values[name])):
+        if any(not is_loopback(url) for url in _URL.findall(values[name])):
             raise UsageError(f"settings: {name} in {ENV_FILE} is http:// to another machine: write https://")
 
 
@@ -85,7 +85,8 @@ def _is_trusted() -> bool:
     return os.environ.get(TRUST, "").lower() in ("1", "true", "yes", "on")
 
 
-def _is_loopback(url: str) -> bool:
+def is_loopback(url: str) -> bool:
+    """Return whether a URL is that of this machine."""
     host = urlsplit(url).hostname or ""
     try:
         return host == "localhost" or ipaddress.ip_address(host).is_loopback

@@ -85,11 +85,11 @@ class PolygonApi:
         Raises:
             UsageError: there is no key.
         """
-        if settings.polygon_api_key is None:
+        if settings.polygon_key is None:
             raise UsageError("set POLYGON_API_KEY in the environment: --source polygon needs the key")
         return cls(
-            settings.polygon_api_key.text.strip(),
-            settings.polygon_url,
+            settings.polygon_key.text.strip(),
+            settings.polygon_host(settings.polygon_url),
             settings.polygon_calls_per_minute,
             settings.retry_attempts,
             settings.retry_wait,

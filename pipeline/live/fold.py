@@ -148,6 +148,8 @@ class Fold:
             total = event.total
             if total is not None and 0 <= total < MAX_VOLUME:
                 bar.total = total * SCALE if total.__class__ is int else round(total * SCALE)
+            elif bar.total is not None:  # the vendor's number does not include this event
+                bar.total += shares
         if not session.opens <= at < session.closes:
             bar.outside += shares
             self.counts["outside the session"] += 1
