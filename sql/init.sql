@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/c7e6e32f-*/complete')),
-    getvariable('sql_home') || '/c7e6e32f-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/c65a245a-*/complete')),
+    getvariable('sql_home') || '/c65a245a-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -46,7 +46,7 @@ TO (getvariable('sql_home') || '/schema/bars.parquet') (FORMAT blob, WRITE_EMPTY
 COPY (SELECT from_base64('UEFSMRUCGfwZNQAYDWR1Y2tkYl9zY2hlbWEVMAAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQolAhgGc21hXzIwABUKJQIYBnNtYV81MAAVCiUCGAdzbWFfMjAwABUKJQIYBmVtYV8xMgAVCiUCGAZlbWFfMjYAFQolAhgGcnNpXzE0ABUKJQIYBG1hY2QAFQolAhgLbWFjZF9zaWduYWwAFQolAhgJbWFjZF9oaXN0ABUKJQIYB3N0b2NoX2sAFQolAhgHc3RvY2hfZAAVCiUCGA9ib2xsaW5nZXJfdXBwZXIAFQolAhgQYm9sbGluZ2VyX21pZGRsZQAVCiUCGA9ib2xsaW5nZXJfbG93ZXIAFQolAhgOZG9uY2hpYW5fdXBwZXIAFQolAhgOZG9uY2hpYW5fbG93ZXIAFQolAhgGYXRyXzE0ABUKJQIYA29idgAVCiUCGAR2d2FwABUKJQIYCnZ3YXBfdmFsdWUAFQolAhgLdndhcF92b2x1bWUAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8GBwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAFAgAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/indicators.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
-COPY (SELECT from_base64('eyJzZXNzaW9uIjogIjAwMDEtMDEtMDEiLCAicm93cyI6IFtdfQo=')
+COPY (SELECT from_base64('eyJzZXNzaW9uIjogIjAwMDEtMDEtMDEiLCAiYmFycyI6IFtdfQo=')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/live.json') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('eyJmb3JtYXQiOiAyLCAiZ2VuZXJhdGlvbiI6IDAsICJjcmVhdGVkX2F0IjogIiIsICJ0YWJsZXMiOiB7fSwgImNvbnNvbGlkYXRlZCI6IFtdLCAic2V0X2FzaWRlIjogW119Cg==')
@@ -271,15 +271,15 @@ WITH states AS (
     QUALIFY row_number() OVER (PARTITION BY parse_dirpath(filename) ORDER BY filename DESC) = 1
 ),
 sessions AS (
-    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "rows": [{'
+    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "bars": [{'
         || '"symbol": "VARCHAR", "open": "DOUBLE", "high": "DOUBLE", "low": "DOUBLE", "close": "DOUBLE", '
         || '"volume": "DOUBLE", "previous_close": "DOUBLE", "split_ratio": "DOUBLE", "change": "DOUBLE", '
         || '"change_percent": "DOUBLE", "moving_average": "DOUBLE", "at": "BIGINT", "missed": "DOUBLE", '
         || '"late": "BIGINT", "events": "BIGINT"}]}') AS state
     FROM states
 ),
-bars AS (
-    SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.rows) AS bar
+single AS (
+    SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.bars) AS bar
     FROM sessions
 )
 SELECT
@@ -287,7 +287,7 @@ SELECT
     bar.volume AS volume, bar.previous_close AS previous_close, bar.split_ratio AS split_ratio, bar.change AS change,
     bar.change_percent AS change_percent, bar.moving_average AS moving_average,
     make_timestamp(1000 * bar.at) AS at, bar.missed AS missed, bar.late AS late, bar.events AS events, source, saved_at
-FROM bars
+FROM single
 WHERE bar.events > 0;
 COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
 
@@ -1367,7 +1367,7 @@ SELECT
     CAST(b.missed AS DOUBLE) AS missed
 FROM together AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
-COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars of sessions whose batch bar is not there yet.';
+COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars whose batch bar is not there yet.';
 
 -- sql/indicators/kernels/at_least_v1.sql
 CREATE OR REPLACE MACRO at_least_v1(n, lowest, what) AS

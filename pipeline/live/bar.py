@@ -5,10 +5,16 @@ Volumes are whole numbers of millionths of a share: sums do not depend on the or
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import msgspec
 
 SCALE = 1_000_000
 """Millionths of a share."""
+MIN_SPLIT = 1.499
+MAX_TERM = 4
+"""The larger number of a split's ratio may be any, the smaller one at most this."""
+SPLIT_TOLERANCE = 0.005
 
 
 class Bar(msgspec.Struct, gc=False):
@@ -84,3 +90,20 @@ class Bar(msgspec.Struct, gc=False):
         """Set the official open, which is a price of the session."""
         self.day_open = self.open = price
         self.trade_at(price, price)
+
+
+def split_between(before: float, after: float) -> float:
+    """Return the ratio of the split that makes one previous close of another; 1 if that needs none.
+
+    `before` is the lake's close of the session before, `after` the source's, which includes the split of the day. A
+    split is a ratio of small whole numbers of at least 3:2, or at most 2:3, from which the closes differ by less than
+    half a percent; smaller ones cannot be distinguished from a correction of the close.
+    """
+    ratio = before / after
+    simple = (
+        float(Fraction(ratio).limit_denominator(MAX_TERM))
+        if ratio > 1
+        else 1 / float(Fraction(1 / ratio).limit_denominator(MAX_TERM))
+    )
+    is_split = max(ratio, 1 / ratio) >= MIN_SPLIT and abs(ratio / simple - 1) < SPLIT_TOLERANCE
+    return simple if is_split else 1.0

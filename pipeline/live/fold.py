@@ -18,10 +18,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from fractions import Fraction
 from typing import Any
 
-from stockstream.pipeline.live.bar import SCALE, Bar
+from stockstream.pipeline.live.bar import SCALE, Bar, split_between
 from stockstream.pipeline.live.conditions import NO_CLOSE, NO_PRICE, NO_VOLUME
 from stockstream.pipeline.live.events import KINDS, Aggregate, Day, Minute, Second, Status, Trade
 
@@ -32,8 +31,6 @@ UNITS: Mapping[type, int] = {Second: 1000, Minute: 60_000}
 MAX_PRICE = 1e9
 MAX_VOLUME = 1e13
 """Shares; larger numbers, and infinity, are errors."""
-MIN_SPLIT = 1.499
-SPLIT_TOLERANCE = 0.005
 _SEQUENCE_BITS = 40
 """Bits of a trade's order below its time: the sequence number of the exchange."""
 
@@ -281,20 +278,3 @@ class Fold:
                 bar.split_ratio = split_between(bar.previous_close, event.previous_close)
             bar.previous_close = event.previous_close
         return True
-
-
-def split_between(before: float, after: float) -> float:
-    """Return the ratio of the split that makes one previous close of another; 1 if that needs none.
-
-    `before` is the lake's close of the session before, `after` the source's, which includes the split of the day. A
-    split is a ratio of small whole numbers of at least 3:2, or at most 2:3, from which the closes differ by less than
-    half a percent; smaller ones cannot be distinguished from a correction of the close.
-    """
-    ratio = before / after
-    simple = (
-        float(Fraction(ratio).limit_denominator(20))
-        if ratio > 1
-        else 1 / float(Fraction(1 / ratio).limit_denominator(20))
-    )
-    is_split = max(ratio, 1 / ratio) >= MIN_SPLIT and abs(ratio / simple - 1) < SPLIT_TOLERANCE
-    return simple if is_split else 1.0

@@ -29,7 +29,6 @@ class Lease:
 
     def __init__(self, store: Store, key: str, what: str) -> None:
         self._store, self._key, self._what = store, key, what
-        self._holder = f"{socket.gethostname()} process {os.getpid()}"
         self._id = secrets.token_hex(8)
         self._renewals = 0
         self._stored: Stored | None = None
@@ -44,7 +43,7 @@ class Lease:
         if present is not None:
             folder = self._key.rsplit("/", 1)[0] + "/"
             listed = self._store.list(folder).get(self._key)
-            if listed is not None and listed.age < EXPIRY:
+            if listed is not None and listed.age < EXPIRY and not _is_dead(present):
                 raise self._taken(present)
         self._put(present)
 
@@ -64,7 +63,7 @@ class Lease:
 
     def _put(self, replaces: Stored | None) -> None:
         self._renewals += 1
-        content = {"holder": self._holder, "id": self._id, "renewals": self._renewals}
+        content = {"host": socket.gethostname(), "process": os.getpid(), "id": self._id, "renewals": self._renewals}
         try:
             self._store.put(self._key, json.dumps(content).encode(), replaces=replaces)
         except Conflict:
@@ -76,10 +75,31 @@ class Lease:
             raise self._taken(self._store.get(self._key))
 
     def _taken(self, present: Stored | None) -> LeaseTakenError:
-        try:
-            holder = json.loads(present.data)["holder"] if present else "another process"
-        except (ValueError, KeyError, TypeError):
-            holder = "another process"
+        host, process = _holder(present) if present else ("", 0)
+        holder = f"{host} process {process}" if host else "another process"
         return LeaseTakenError(
             f"{holder} has {self._what}: stop it, or wait {EXPIRY.total_seconds():g} s after its death"
         )
+
+
+def _holder(lease: Stored) -> tuple[str, int]:
+    """Return the host and the number of the process that has a lease; empty and 0 if the object is damaged."""
+    try:
+        content = json.loads(lease.data)
+        return str(content["host"]), int(content["process"])
+    except (ValueError, KeyError, TypeError):
+        return "", 0
+
+
+def _is_dead(lease: Stored) -> bool:
+    """Return whether the process that has a lease was one of this machine and no longer runs."""
+    host, process = _holder(lease)
+    if host != socket.gethostname() or process <= 0:
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False

@@ -73,7 +73,7 @@ class State(msgspec.Struct):
     """Type of the events in the bars; None before the first."""
     counts: dict[str, int]
     saved_at: str
-    rows: list[Row]
+    bars: list[Row]
     format: int = 1
 
 
@@ -151,7 +151,7 @@ def restore(fold: Fold, state: State) -> None:
     """Let a fold continue from a state."""
     fold.kind = KINDS[state.kind] if state.kind else None
     fold.counts = Counter(state.counts)
-    fold.bars = {row.memory.name: bar_of(row) for row in state.rows}
+    fold.bars = {row.memory.name: bar_of(row) for row in state.bars}
 
 
 class StateTable:

@@ -1,6 +1,6 @@
 /* ---
 name: bars_live
-title: "The bars in today's shares (bars_split_adjusted), and the live bars of sessions whose batch bar is not there yet."
+title: "The bars in today's shares (bars_split_adjusted), and the live bars whose batch bar is not there yet."
 status: active
 grain: one row per symbol and date
 needs: [bars, bars_split_adjusted, latest_bars, live]

@@ -9,7 +9,7 @@ returns: symbol, session, open, high, low, close, volume (may have a fraction), 
   session), split_ratio, change, change_percent, moving_average, at (UTC, end of the newest event), missed (shares that
   the feed reports and no event had; NULL if it reports none), late, events, source, saved_at (UTC)
 reference: pipeline/live/state.py writes the states, of which the newest per session is read; each query reads again
-example: FROM live ORDER BY change_percent DESC
+example: SELECT symbol, close, live.at FROM live ORDER BY change_percent DESC
 changes:
   - 2026-11-27 first version
 --- */
@@ -22,15 +22,15 @@ WITH states AS (
     QUALIFY row_number() OVER (PARTITION BY parse_dirpath(filename) ORDER BY filename DESC) = 1
 ),
 sessions AS (
-    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "rows": [{'
+    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "bars": [{'
         || '"symbol": "VARCHAR", "open": "DOUBLE", "high": "DOUBLE", "low": "DOUBLE", "close": "DOUBLE", '
         || '"volume": "DOUBLE", "previous_close": "DOUBLE", "split_ratio": "DOUBLE", "change": "DOUBLE", '
         || '"change_percent": "DOUBLE", "moving_average": "DOUBLE", "at": "BIGINT", "missed": "DOUBLE", '
         || '"late": "BIGINT", "events": "BIGINT"}]}') AS state
     FROM states
 ),
-bars AS (
-    SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.rows) AS bar
+single AS (
+    SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.bars) AS bar
     FROM sessions
 )
 SELECT
@@ -38,5 +38,5 @@ SELECT
     bar.volume AS volume, bar.previous_close AS previous_close, bar.split_ratio AS split_ratio, bar.change AS change,
     bar.change_percent AS change_percent, bar.moving_average AS moving_average,
     make_timestamp(1000 * bar.at) AS at, bar.missed AS missed, bar.late AS late, bar.events AS events, source, saved_at
-FROM bars
+FROM single
 WHERE bar.events > 0;

@@ -27,7 +27,7 @@ from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
-    from stockstream.pipeline.live.sources import Plan
+    from stockstream.pipeline.live.sources import Feed, Plan
     from stockstream.pipeline.live.stream import Stream
     from stockstream.pipeline.markets import Market
 
@@ -159,31 +159,52 @@ async def _opened(
     stop: asyncio.Event,
 ) -> Stream | None:
     """Return the stream of the session, with everything imported and read that would stall it later."""
+    from stockstream.pipeline.lake import Lake
+    from stockstream.pipeline.live import facts
+    from stockstream.pipeline.live.stream import Stream
+
+    feed, ends_at = await streamed(lake, source, plan, wait, stop, day)
+    if feed is None or feed.plan.session is None:
+        return None
+    opened, session = Lake(lake), feed.plan.session
+    before = facts.facts_of(opened, plan.market, date.fromisoformat(session.date))
+    names = facts.chosen(before, symbols)
+    before = before.with_splits({**await asyncio.to_thread(feed.splits), **ratios})
+    return Stream(opened, feed, facts.fold_of(session, before, names, plan.market), source, ends_at=ends_at)
+
+
+async def streamed(
+    lake: str, source: str, plan: Plan, wait: bool, stop: asyncio.Event, day: date | None = None
+) -> tuple[Feed | None, float | None]:
+    """Return the source with its session and symbols, and when it ends (seconds since 1970; None: by itself).
+
+    The source is None if `stop` was set while the market was closed.
+
+    Raises:
+        UsageError: the market is closed and the command is not to wait, or an option is wrong.
+    """
     from dataclasses import replace
 
     from stockstream.pipeline.lake import Lake
     from stockstream.pipeline.live import facts
     from stockstream.pipeline.live.sources import open_feed
     from stockstream.pipeline.live.sources.replay import Replay
-    from stockstream.pipeline.live.stream import Stream
 
     feed = open_feed(source, plan)
-    ends_at = None
     if isinstance(feed, Replay):
         session = facts.session_of(plan.market, day or facts.day_at(plan.market, feed.first_event()))
-    elif day is not None:
+        feed.plan = replace(plan, session=session)
+        return feed, None
+    if day is not None:
         raise UsageError("--session is for a replay: a source streams the session that is running")
-    else:
-        running = await _running(plan.market, wait, stop)
-        if running is None:
-            return None
-        session, ends_at = running, facts.ends_at(running)
-    opened = Lake(lake)
-    known = facts.facts_of(opened, plan.market, date.fromisoformat(session.date))
-    names = facts.chosen(known, symbols)
-    feed.plan = replace(plan, session=session, symbols=sorted(names))
-    known = known.with_splits({**await asyncio.to_thread(feed.splits), **ratios})
-    return Stream(opened, feed, facts.fold_of(session, known, names, plan.market), source, ends_at=ends_at)
+    running = await _running(plan.market, wait, stop)
+    if running is None:
+        return None, None
+    before = facts.facts_of(Lake(lake), plan.market, date.fromisoformat(running.date))
+    # Without --symbols, Polygon sends all symbols with one subscription, and the others those of the lake.
+    names = sorted(facts.chosen(before, plan.symbols or None)) if plan.symbols or not feed.has_all else ()
+    feed.plan = replace(plan, session=running, symbols=names)
+    return feed, facts.ends_at(running)
 
 
 async def _running(market: Market, wait: bool, stop: asyncio.Event) -> Any:

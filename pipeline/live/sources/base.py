@@ -35,6 +35,8 @@ class Feed(ABC):
     name: ClassVar[str]
     has_lease: ClassVar[bool] = False
     """Whether the vendor allows one connection only."""
+    has_all: ClassVar[bool] = False
+    """Whether the source sends all symbols of the market if none is named."""
     is_replay: ClassVar[bool] = False
     """Whether the events are recorded: their own times are the clock, and the source can continue at a frame."""
 

@@ -41,6 +41,7 @@ class PolygonFeed(Feed):
 
     name = "polygon"
     has_lease = True
+    has_all = True
     url: str = ""
     key: str = field(default="", repr=False)
     api: PolygonApi | None = None
