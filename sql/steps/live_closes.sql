@@ -5,7 +5,7 @@ status: active
 grain: one row per symbol
 params: {session: DATE}
 needs: [bars_as_traded, latest_bars]
-returns: symbol, date (of the close), close, split_ratio (of the session; 1 without a split)
+returns: symbol, date (of the close), close, split_ratio (of the session)
 reference: the close as traded, divided by the splits after its day up to the session, a pending row's included
 changes:
   - 2026-11-27 first version

@@ -6,9 +6,10 @@ grain: one row per symbol and session
 needs: []
 variables: [live_files, sql_home]
 returns: symbol, session, open, high, low, close, volume (may have a fraction), previous_close (in the shares of the
-  session), split_ratio, change, change_percent, moving_average, at (UTC, end of the newest event), missed (shares that
-  the feed reports and no event had; NULL if it reports none), late, events, source, saved_at (UTC)
-reference: pipeline/live/state.py writes the states, of which the newest per session is read; each query reads again
+  session), split_ratio, change, change_percent, moving_average, at (UTC time of the newest event), missed (shares that
+  the feed reports and no event had), late, events, source, saved_at (UTC)
+reference: pipeline/live/state.py writes the states, of which the newest per session is read; each query reads again;
+  `at` needs the name of the view before it, as DuckDB has a keyword AT; missed is NULL for a feed without day's volumes
 example: SELECT symbol, close, live.at FROM live ORDER BY change_percent DESC
 changes:
   - 2026-11-27 first version
