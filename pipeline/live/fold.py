@@ -28,6 +28,7 @@ WINDOW = 900_000
 """Milliseconds before the newest event of a symbol within which the identities of events are remembered."""
 UNITS: Mapping[type, int] = {Second: 1000, Minute: 60_000}
 """Milliseconds of an aggregate."""
+MAX_UNKNOWN = 1000
 MAX_PRICE = 1e9
 MAX_VOLUME = 1e13
 """Shares; larger numbers, and infinity, are errors."""
@@ -66,6 +67,8 @@ class Fold:
     """The type of the events that become bars; None: that of the first one. Others would count volume twice."""
     bars: dict[str, Bar] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
+    unknown: set[str] = field(default_factory=set)
+    """Names in events that are no symbol, at most `MAX_UNKNOWN`."""
     watched: dict[str, list[Any]] = field(default_factory=dict)
     """Per symbol under repair, the events since the request."""
 
@@ -81,6 +84,8 @@ class Fold:
             bar = self.bars.get(name) or self._new(name)
             if bar is None:
                 self.counts["unknown symbol"] += 1
+                if len(self.unknown) < MAX_UNKNOWN:
+                    self.unknown.add(name)
                 continue
             if bar.position >= position:
                 self.counts["delivered again"] += 1

@@ -19,7 +19,7 @@ from stockstream.pipeline.live.bar import SCALE
 from stockstream.pipeline.live.events import decode
 from stockstream.pipeline.live.fold import Fold
 from stockstream.pipeline.live.journal import Journal, open_journal
-from stockstream.pipeline.live.lease import RENEWAL, Lease
+from stockstream.pipeline.live.lease import RENEWAL, Lease, LeaseTakenError
 from stockstream.pipeline.live.repair import Repairs
 from stockstream.pipeline.live.sources import Feed
 from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, state_of
@@ -30,6 +30,7 @@ BATCH = 512
 """Frames that are folded before other tasks get their turn."""
 SAVE_SECONDS = {"folder": 2.0, "s3": 10.0}
 SYNC_SECONDS = 2.0
+UNKNOWN_SHOWN = 20
 
 
 @dataclass
@@ -57,8 +58,16 @@ class Stream:
         if self.feed.has_lease:
             self.leases.append(vendor_lease(self.lake, self.feed))
         self.journal: Journal
+        self._has_leases = True
         self._began = time.monotonic()
-        self._due = dict.fromkeys(("save", "sync", "renew", "repair", "report"), 0.0)
+        self._every = {
+            "save": SAVE_SECONDS["s3" if self.lake.uri.startswith("s3://") else "folder"],
+            "sync": SYNC_SECONDS,
+            "renew": RENEWAL,
+            "repair": 1.0,
+            "report": 0.5,
+        }
+        self._due: dict[str, float] = {}
         self._tasks: dict[str, asyncio.Task[Any]] = {}
 
     def prepare(self, restart: bool = False) -> None:
@@ -106,7 +115,7 @@ class Stream:
             SourceError: the source refuses.
             LakeError: the lake cannot be written, or another process has taken the lease.
         """
-        self._due = dict.fromkeys(self._due, time.monotonic() + 0.5)
+        self._due = {name: time.monotonic() + seconds for name, seconds in self._every.items()}
         reader = asyncio.create_task(self._read())
         stopped = asyncio.create_task(stop.wait())
         try:
@@ -123,7 +132,8 @@ class Stream:
                     task.cancel()
             await asyncio.gather(reader, stopped, *self._tasks.values(), return_exceptions=True)
             try:
-                await self._save()
+                if self._has_leases:  # otherwise another process has gone on from the last state
+                    await self._save()
             finally:
                 self.release()
         return self.status()
@@ -165,23 +175,22 @@ class Stream:
 
     def _tend(self) -> None:
         """Start what is due; raise what a task of this kind has failed with."""
-        is_s3 = self.lake.uri.startswith("s3://")
-        self._start("save", SAVE_SECONDS["s3" if is_s3 else "folder"], self._save)
-        if is_s3:
-            self._start("sync", SYNC_SECONDS, lambda: asyncio.to_thread(self.journal.sync))
-        self._start("renew", RENEWAL, self._renew)
+        self._start("renew", self._renew)
+        self._start("save", self._save)
+        if self.lake.uri.startswith("s3://"):
+            self._start("sync", lambda: asyncio.to_thread(self.journal.sync))
         if self.feed.has_repair:
-            self._start("repair", 1.0, self._repair)
+            self._start("repair", self._repair)
         if time.monotonic() >= self._due["report"]:
-            self._due["report"] = time.monotonic() + 0.5
+            self._due["report"] = time.monotonic() + self._every["report"]
             self.report(self.status())
 
-    def _start(self, name: str, every: float, work: Callable[[], Any]) -> None:
+    def _start(self, name: str, work: Callable[[], Any]) -> None:
         task = self._tasks.get(name)
         if task is not None and task.done():
             task.result()
         if (task is None or task.done()) and time.monotonic() >= self._due[name]:
-            self._due[name] = time.monotonic() + every
+            self._due[name] = time.monotonic() + self._every[name]
             self._tasks[name] = asyncio.create_task(work())
 
     async def _save(self) -> None:
@@ -193,8 +202,12 @@ class Stream:
         self.journal.trim(position)
 
     async def _renew(self) -> None:
-        for lease in self.leases:
-            await asyncio.to_thread(lease.renew)
+        try:
+            for lease in self.leases:
+                await asyncio.to_thread(lease.renew)
+        except LeaseTakenError:
+            self._has_leases = False
+            raise
 
     async def _repair(self) -> None:
         if names := self.repairs.due():
@@ -221,6 +234,7 @@ class Stream:
             "symbols_with_missed": len(missed),
             "late": sum(bar.late for bar in bars),
             "not_used": dict(sorted(self.fold.counts.items())),
+            "unknown_symbols": sorted(self.fold.unknown)[:UNKNOWN_SHOWN],
             "repairs": dict(self.repairs.counts),
             "connection": {**self.feed.stats, **self.feed.notes},
             "queue": self.queue.qsize(),

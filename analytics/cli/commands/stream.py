@@ -285,7 +285,8 @@ def _show(status: dict[str, Any]) -> None:
     out.print(f"events      {status['events']:,}, of {status['symbols']:,} symbols; {status['late']:,} late")
     out.print(f"missed      {status['missed']:,.0f} shares of {status['symbols_with_missed']:,} symbols")
     for reason, count in status["not_used"].items():
-        out.print(f"not used    {count:,} {reason}")
+        names = f" ({', '.join(status['unknown_symbols'])})" if reason == "unknown symbol" else ""
+        out.print(f"not used    {count:,} {reason}{names}")
     for name, value in status["connection"].items():
         out.print(f"connection  {name.replace('_', ' ')}: {value}")
     out.print(f"{status['status']}    `FROM live` has the bars, `FROM bars_live` with the bars before them")

@@ -152,6 +152,26 @@ def test_one_process_has_the_connection(tmp_path: Path) -> None:
     other.release()
 
 
+def test_a_stream_whose_lease_was_taken_stops_and_does_not_save(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stockstream.pipeline.live.stream.RENEWAL", 0.0)
+    lake = Lake(str(tmp_path))
+    exchange = Exchange([frames(seconds(4, 5))], ["stay"])
+
+    async def run() -> None:
+        async with exchange.serving():
+            stream = Stream(lake, feed_at(exchange.url), Fold(SESSION), "polygon")
+            stream.prepare()
+            key = f"live/{SESSION.date}/lease.json"
+            lake.store.put(key, b'{"host": "elsewhere", "process": 7, "id": "x"}', replaces=lake.store.get(key))
+            with pytest.raises(LeaseTakenError, match=f"elsewhere process 7 has the session {SESSION.date}"):
+                await stream.run(asyncio.Event())
+
+    asyncio.run(run())
+    assert not list((tmp_path / "live" / SESSION.date / "bars").glob("*.json"))
+
+
 def test_symbols_and_channel_are_subscribed(tmp_path: Path) -> None:
     exchange = Exchange([frames(seconds(["AAA", "BBB"], 2))], ["stay"])
 

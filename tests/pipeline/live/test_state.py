@@ -81,7 +81,7 @@ def damage(lake: Lake, rng: random.Random) -> None:
             file.write(b'[{"ev":"A","sym":"AA')
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_500_crashes_and_replays_change_no_bar_on_a_folder(tmp_path: Path) -> None:
     rng = random.Random(16)
     deaths = sum(crash_and_replay(Lake(str(tmp_path / str(run))), rng, 50, 4) for run in range(10))
@@ -171,3 +171,7 @@ def test_a_lease_has_one_holder_until_it_expires(tmp_path: Path, monkeypatch: py
     other.renew()
     other.release()
     one.acquire()
+
+
+def test_a_few_crashes_change_no_bar_on_a_folder(tmp_path: Path) -> None:
+    assert crash_and_replay(Lake(str(tmp_path)), random.Random(2), 5, 2) == 5

@@ -95,7 +95,14 @@ def test_a_generated_day_equals_an_independent_aggregation(tmp_path: Path) -> No
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130), (signal.SIGKILL, -9)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGTERM, 143),
+        pytest.param(signal.SIGINT, 130, marks=pytest.mark.large),
+        pytest.param(signal.SIGKILL, -9, marks=pytest.mark.large),
+    ],
+)
 def test_a_stream_that_is_stopped_continues_where_it_was(number: int, code: int, tmp_path: Path) -> None:
     events = seconds(20, 120)
     source = record(tmp_path / "day.jsonl", events)
@@ -202,7 +209,8 @@ def test_symbols_outside_the_lists_of_the_lake_are_counted(tmp_path: Path) -> No
     lake = tmp_path / "lake"
     add_batch(lake, "2026-11-24", [("AAA", date(2026, 11, 24), 10.0, 1.0)])
     source = record(tmp_path / "day.jsonl", [second(sym="AAA"), second(sym="ZZZ")])
-    assert stream(source, lake)["not_used"] == {"unknown symbol": 1}
+    status = stream(source, lake)
+    assert (status["not_used"], status["unknown_symbols"]) == ({"unknown symbol": 1}, ["ZZZ"])
     code, _, message = run(source, lake, "--symbols", "AAB")
     assert (code, message) == (2, "AAB: neither in the list of companies nor in the bars; did you mean AAA?")
 
