@@ -1033,8 +1033,7 @@ ANTI JOIN latest_bars AS later
 COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
 
 -- sql/views/split_factors.sql
--- A macro, so that a view which needs the histories itself plans their query once.
-CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
+CREATE OR REPLACE VIEW split_factors AS
 WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
@@ -1045,7 +1044,7 @@ of_histories AS (
         coalesce(h.history_from, DATE '0001-01-01') AS history_from,
         coalesce(h.history_until, DATE '9999-12-31') AS history_until
     FROM splits AS s
-    LEFT JOIN query_table(histories) AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
 ),
 numbered AS (
     SELECT
@@ -1076,28 +1075,21 @@ SELECT
     history_from,
     history_until
 FROM steps;
-
-CREATE OR REPLACE VIEW split_factors AS
-SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
-FROM split_factors_of('code_histories');
 COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
 
 -- sql/views/bars_adjusted.sql
 CREATE OR REPLACE VIEW bars_adjusted AS
-WITH histories AS (
-    SELECT symbol, history_from, history_until FROM code_histories
-),
-of_today AS (
+WITH of_today AS (
     SELECT
         b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
-    LEFT JOIN split_factors_of('histories') AS f
+    LEFT JOIN split_factors AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
-    LEFT JOIN histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
+    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
@@ -1134,19 +1126,16 @@ COMMENT ON VIEW bars_adjusted IS 'Bars adjusted for all splits and dividends kno
 
 -- sql/views/bars_as_traded.sql
 CREATE OR REPLACE VIEW bars_as_traded AS
-WITH factors AS (
-    SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until FROM split_factors
-),
-bases AS (
+WITH bases AS (
     SELECT
         b.symbol, b.date, b.open, b.high, b.low, b.close, b.volume, b.dividend, b.split_ratio,
         -- The product of the splits after the bar's day that its stored price already includes.
         coalesce(traded.later_splits, 1.0) / coalesce(stored.later_splits, 1.0) AS splits_inside
     FROM bars AS b
-    LEFT JOIN factors AS stored
+    LEFT JOIN split_factors AS stored
         ON stored.symbol = b.symbol AND b.price_basis >= stored.basis_from AND b.price_basis < stored.basis_until
             AND b.date >= stored.history_from AND b.date < stored.history_until
-    LEFT JOIN factors AS traded
+    LEFT JOIN split_factors AS traded
         ON traded.symbol = b.symbol AND b.date >= traded.basis_from AND b.date < traded.basis_until
             AND b.date >= traded.history_from AND b.date < traded.history_until
 )
