@@ -12,8 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stockstream.pipeline.live.bar import SCALE, Bar
-from stockstream.pipeline.live.events import decode
+from stockstream.pipeline.live.events import Minute, Second, Trade, decode
 from stockstream.pipeline.live.fold import WINDOW, Fold
+from tests.conftest import SHARED
 from tests.pipeline.live.feed import CLOSES, OPENS, SESSION, expected, frames, seconds, unreliable
 
 
@@ -215,3 +216,17 @@ def test_reports_of_the_day_heal_what_was_not_received() -> None:
 def test_an_empty_bar_has_no_events() -> None:
     assert Bar("BHP").events == 0
     assert fold_of([second(l=-1.0)]).bars["BHP"].events == 0
+
+
+EXAMPLES = SHARED / "polygon" / "websocket_stock_examples.json"
+
+
+@pytest.mark.skipif(not EXAMPLES.exists(), reason="the vendor's samples are not beside the checkout")
+def test_the_vendors_own_samples() -> None:
+    samples = {path: sample for path, sample in json.loads(EXAMPLES.read_text()).items() if path.startswith("/stocks/")}
+    counts: Counter[str] = Counter()
+    events = decode(json.dumps(list(samples.values())).encode(), counts)
+    assert {type(event) for event in events} == {Second, Minute, Trade}
+    assert counts == {"unknown type": len(samples) - 3}
+    (aggregate,) = (event for event in events if type(event) is Second)
+    assert (aggregate.symbol, aggregate.total, aggregate.day_open) == ("SPCE", 8_642_007, 25.66)
