@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 PREFIX = "/v1"
 
 
-def application(generations: Generations, threads: int = 2) -> Starlette:
+def starlette_application(generations: Generations, threads: int = 2) -> Starlette:
     """Return the application on the generations of a lake, which have been started."""
     answers = Answers(generations, threads)
 

@@ -46,11 +46,11 @@ class Keys:
     def of(self, text: str) -> Key | None:
         """Return the key that a caller has sent; None: there is no such key. It takes the same time for every text."""
         digest = hashlib.sha256(text.encode()).hexdigest()
-        found = None
+        holder = None
         for key in self._keys:
             if hmac.compare_digest(key.digest, digest):
-                found = key
-        return found
+                holder = key
+        return holder
 
 
 def read_keys(path: Path) -> Keys:

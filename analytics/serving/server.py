@@ -16,7 +16,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from stockstream.analytics.serving.application import application
+from stockstream.analytics.serving.application import starlette_application
 from stockstream.analytics.serving.buckets import Buckets
 from stockstream.analytics.serving.door import LOOPBACK, Door
 from stockstream.analytics.serving.generations import Generations
@@ -70,7 +70,7 @@ def build(generations: Generations, options: Options) -> ASGIApp:
         metrics.fault.set(generations.fault is not None)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    app: Starlette = application(generations, options.threads)
+    app: Starlette = starlette_application(generations, options.threads)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
     names = {name.lower() for name in options.allow_hosts}
     # With keys, a page of another site cannot ask for anything: it has no key.
