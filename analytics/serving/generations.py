@@ -1,4 +1,4 @@
-"""The generation that is served: the pointer is looked at once a second, and a new generation replaces the old one.
+"""The generation that is served: the pointer is read every second, and a new generation replaces the old one.
 
 A serving file is made beside the one in use. A request that began on the old file finishes on it: its connection closes
 when no request has it any more.
