@@ -25,14 +25,14 @@ Path = Mapping[str, str]
 def bars(served: Served, query: parameters.Bars, path: Path, place: Place | None) -> Page:
     """Return bars of several symbols."""
     symbols = symbols_of(query.symbols, served.symbols)
-    select = queries.bars(query).within(symbols, query.start, query.end, place)
+    select = queries.bars(query, served.recent_after).within(symbols, query.start, query.end, place)
     return Page("bars", select.run(served.cursor, query.limit + 1), served.generation, query.limit)
 
 
 def symbol_bars(served: Served, query: parameters.OneSymbolBars, path: Path, place: Place | None) -> Page:
     """Return bars of one symbol."""
     symbol = _symbol(served, path)
-    select = queries.bars(query).within((symbol,), query.start, query.end, place)
+    select = queries.bars(query, served.recent_after).within((symbol,), query.start, query.end, place)
     return Page("bars", select.run(served.cursor, query.limit + 1), served.generation, query.limit)
 
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import duckdb
@@ -38,6 +39,10 @@ class Served:
         self.content: str = self._con.execute("SELECT content FROM about").fetchall()[0][0]
         """A checksum of all rows that can be served."""
         self._cursors = threading.local()
+        self.recent_after: date | None = self._con.execute(
+            f"SELECT max(date) - {serving_file.RECENT_DAYS} FROM bars_as_traded"
+        ).fetchall()[0][0]
+        """The day after which the schema `recent` has all bars; None: there are no bars."""
         self.symbols = frozenset(
             symbol for (symbol,) in self._con.execute("SELECT DISTINCT symbol FROM bars_as_traded").fetchall()
         )

@@ -14,6 +14,8 @@ from stockstream.analytics.serving.problems import Problem
 
 TABLES = {"raw": "bars_as_traded", "split": "bars_split_adjusted", "all": "bars_adjusted"}
 """The tables of daily bars, by adjustment."""
+FEW = 20
+"""Symbols up to which each is a condition of its own."""
 DAILY = "symbol, date, open, high, low, close, volume"
 LONGER = "symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open"
 MIXED = (
@@ -44,9 +46,11 @@ class Select:
             self.where("(symbol > $after OR (symbol = $after AND date > $day))", after=place.symbol, day=place.date)
         if len(symbols) == 1:
             self.where("symbol = $symbol", symbol=symbols[0])
-        elif symbols:
+        elif symbols and len(symbols) <= FEW:  # DuckDB then skips the blocks without these symbols
             names = {f"s{number}": symbol for number, symbol in enumerate(symbols)}
             self.where(f"symbol IN ({', '.join(f'${name}' for name in names)})", **names)
+        elif symbols:
+            self.where("symbol IN (SELECT unnest(string_split($symbols, chr(10))))", symbols="\n".join(symbols))
         if start is not None:
             self.where("date >= $start", start=start)
         if end is not None:
@@ -60,14 +64,15 @@ class Select:
         return cursor.execute(text, self.values)
 
 
-def bars(query: OneSymbolBars) -> Select:
-    """Return the query of bars of a timeframe and adjustment.
+def bars(query: OneSymbolBars, recent_after: date | None) -> Select:
+    """Return the query of bars of a timeframe and adjustment; `recent_after` is that of the generation.
 
     Raises:
         Problem: prices as traded of a timeframe above a day (422).
     """
     if query.timeframe == "1d":
-        return Select(DAILY, TABLES[query.adjustment])
+        is_recent = query.start is not None and recent_after is not None and query.start > recent_after
+        return Select(DAILY, f"{'recent.' if is_recent else ''}{TABLES[query.adjustment]}")
     if query.adjustment == "raw":
         raise Problem(422, MIXED, parameter="adjustment")
     if query.adjustment == "split":

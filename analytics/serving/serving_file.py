@@ -22,10 +22,12 @@ from stockstream.sql.loader import HOME, load, macros, rules
 from stockstream.sql.session import connect, quoted
 from stockstream.sql.session.catalogue_file import CONFIG
 
-FORMAT = 1
+FORMAT = 2
 """To be increased when the tables change that are made from the same SQL files."""
 BARS = ("bars_as_traded", "bars_split_adjusted", "bars_adjusted")
 """The daily bars, by adjustment; sorted by symbol, so that one symbol's rows are in few blocks."""
+RECENT_DAYS = 40
+"""Days up to the newest bar that the schema `recent` has again, sorted by day: the last day of many symbols."""
 RESAMPLED = "bars_resampled"
 """The stored bars of all longer intervals, with the column `timeframe`."""
 OTHERS = ("indicators", "signals", "symbols", "metadata", "actions", "pending", "quarantine", "sessions", "watermarks")
@@ -84,9 +86,14 @@ def open_file(path: Path) -> DuckDBPyConnection:
 
 
 def _fill(con: DuckDBPyConnection, generation: int, report: Progress) -> None:
+    con.execute("CREATE SCHEMA served.recent")
     for name in BARS:
         report(name)
         con.execute(f"CREATE TABLE served.{name} AS FROM {name} ORDER BY symbol, date")
+        con.execute(
+            f"CREATE TABLE served.recent.{name} AS FROM served.{name} "
+            f"WHERE date > (SELECT max(date) FROM served.{name}) - {RECENT_DAYS} ORDER BY date, symbol"
+        )
     report(RESAMPLED)
     stored = [name for (name,) in con.execute("SELECT unnest(map_keys(getvariable('manifest').tables))").fetchall()]
     names = sorted(name.removeprefix("bars_") for name in stored if name.startswith("bars_"))

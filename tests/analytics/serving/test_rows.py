@@ -6,12 +6,15 @@ import io
 from datetime import date
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 import requests
 from polars.testing import assert_frame_equal
 
 from stockstream import analytics
+from stockstream.analytics.serving.paging import Place
+from stockstream.analytics.serving.queries import Select
 from tests.analytics.serving.server import Server
 
 DAILY = "symbol, date, open, high, low, close, volume"
@@ -176,3 +179,27 @@ def test_only_get_is_allowed(server: Server, method: str) -> None:
     answer = requests.request(method, f"{server.address}/v1/bars", timeout=60)
     assert answer.status_code == 405
     assert answer.json()["status"] == 405
+
+
+@pytest.mark.parametrize("start", ["2013-02-20", "2012-12-01"])
+@pytest.mark.parametrize("symbols", ["", "&symbols=MSFT,IBM"])
+def test_the_last_days_of_many_symbols(server: Server, con: Any, start: str, symbols: str) -> None:
+    rows = all_pages(server, f"/v1/bars?start={start}&adjustment=raw&limit=7{symbols}", "bars")
+    condition = "symbol IN ('IBM', 'MSFT')" if symbols else "true"
+    expected = con.sql(f"SELECT {DAILY} FROM bars_as_traded WHERE date >= '{start}' AND {condition} ORDER BY ALL").pl()
+    assert frame(rows).equals(expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 20, 21, 500])
+def test_any_number_of_symbols(count: int) -> None:
+    with duckdb.connect() as con:
+        con.execute(
+            "CREATE TABLE t AS SELECT format('S{:03d}', s) AS symbol, DATE '2024-01-01' AS date FROM range(600) r (s)"
+        )
+        names = tuple(f"S{number:03d}" for number in range(0, count))
+        place = Place("S000", date(2024, 1, 1), 1)
+        for after, expected in ((None, names), (place, names[1:])):
+            rows = (
+                Select("symbol", "t").within(names, date(2023, 1, 1), date(2025, 1, 1), after).run(con, 1000).fetchall()
+            )
+            assert tuple(symbol for (symbol,) in rows) == expected
