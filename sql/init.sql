@@ -1358,6 +1358,54 @@ FROM together AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
 COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars whose batch bar is not there yet.';
 
+-- sql/views/screen.sql
+CREATE OR REPLACE VIEW screen AS
+WITH numbered AS (
+    SELECT
+        symbol, date, high, low, close, volume,
+        row_number() OVER (PARTITION BY symbol ORDER BY date DESC) AS age
+    FROM bars_split_adjusted
+    QUALIFY age <= 253
+),
+years AS (
+    SELECT
+        symbol,
+        max(date) AS date,
+        max(close) FILTER (WHERE age = 1) AS close,
+        max(volume) FILTER (WHERE age = 1) AS volume,
+        max(high) FILTER (WHERE age = 1) AS high,
+        max(low) FILTER (WHERE age = 1) AS low,
+        max(close) FILTER (WHERE age = 2) AS close_1,
+        max(close) FILTER (WHERE age = 6) AS close_5,
+        max(close) FILTER (WHERE age = 22) AS close_21,
+        max(close) FILTER (WHERE age = 253) AS close_252,
+        max(coalesce(high, close)) FILTER (WHERE age <= 252) AS high_252,
+        min(coalesce(low, close)) FILTER (WHERE age <= 252) AS low_252,
+        max(coalesce(high, close)) FILTER (WHERE age BETWEEN 2 AND 252) AS high_before,
+        min(coalesce(low, close)) FILTER (WHERE age BETWEEN 2 AND 252) AS low_before,
+        avg(volume) FILTER (WHERE age BETWEEN 2 AND 21) AS volume_20
+    FROM numbered
+    GROUP BY symbol
+)
+SELECT
+    y.symbol, s.name, s.sector, y.date, y.close, y.volume, y.close * y.volume AS value,
+    100 * (y.close / y.close_1 - 1) AS change_percent,
+    100 * (y.close / y.close_5 - 1) AS return_5,
+    100 * (y.close / y.close_21 - 1) AS return_21,
+    100 * (y.close / y.close_252 - 1) AS return_252,
+    y.high_252, y.low_252,
+    100 * (y.close / y.high_252 - 1) AS from_high_percent,
+    100 * (y.close / y.low_252 - 1) AS from_low_percent,
+    coalesce(y.high > y.high_before, false) AS is_new_high,
+    coalesce(y.low < y.low_before, false) AS is_new_low,
+    y.volume_20, y.volume / nullif(y.volume_20, 0) AS volume_ratio,
+    i.sma_20, i.sma_50, i.sma_200, i.ema_12, i.ema_26, i.rsi_14, i.macd, i.macd_signal, i.macd_hist,
+    i.stoch_k, i.stoch_d, i.bollinger_upper, i.bollinger_lower, i.atr_14
+FROM years AS y
+LEFT JOIN indicators AS i ON i.symbol = y.symbol AND i.date = y.date
+LEFT JOIN symbols AS s ON s.symbol = y.symbol;
+COMMENT ON VIEW screen IS 'The newest bar per symbol in today''s shares, its returns, its place in the year, and the stored indicators.';
+
 -- sql/indicators/kernels/at_least_v1.sql
 CREATE OR REPLACE MACRO at_least_v1(n, lowest, what) AS
 CASE WHEN n >= lowest AND n = floor(n) THEN true
