@@ -56,4 +56,3 @@ def test_the_screen_equals_a_plain_calculation(lake: str) -> None:
             assert got == (None if value is None else pytest.approx(value, rel=1e-12)), name
     for row in indicators:
         assert rows[row["symbol"]]["rsi_14"] == row["rsi_14"]
-    assert any(row["is_new_high"] for row in rows.values())
