@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stockstream.analytics.serving import documents
+from stockstream.analytics.serving import documents, pages
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
@@ -45,6 +45,7 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
+    routes += pages.routes(generations)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 

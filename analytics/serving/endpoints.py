@@ -14,6 +14,7 @@ from stockstream.analytics.serving.paging import Place
 from stockstream.analytics.serving.parameters import symbols_of
 from stockstream.analytics.serving.problems import Problem
 from stockstream.analytics.serving.queries import Select
+from stockstream.analytics.serving.screening import conditions_of, query_of
 from stockstream.sql.errors import UsageError
 
 _NAME = re.compile(r"[A-Za-z]\w*(\.\d+)?", re.ASCII)
@@ -76,6 +77,12 @@ def symbol(served: Served, query: parameters.Query, path: Path, place: Place | N
     return Page("periods", select.run(served.cursor, ALL, "valid_from"), served.generation)
 
 
+def screen(served: Served, query: parameters.Screen, path: Path, place: Place | None) -> Page:
+    """Return the newest bar of the symbols that fulfil conditions, with returns and stored indicators."""
+    text = query_of(conditions_of(query.where), query.order)
+    return Page("symbols", served.cursor.execute(text), served.generation)
+
+
 def actions(served: Served, query: parameters.Actions, path: Path, place: Place | None) -> Page:
     """Return dividends and splits."""
     chosen = symbols_of(query.symbols, served.symbols)
@@ -98,6 +105,7 @@ ENDPOINTS = (
     Endpoint("/bars/{symbol}", parameters.OneSymbolBars, symbol_bars, "bars", (models.Bar, models.LongerBar)),
     Endpoint("/indicators/{symbol}", parameters.Indicators, indicators, "indicators", (dict,)),
     Endpoint("/signals", parameters.Signals, signals, "signals", (models.Signal,)),
+    Endpoint("/screen", parameters.Screen, screen, "symbols", (dict,)),
     Endpoint("/symbols", parameters.Query, symbols, "symbols", (models.Listing,)),
     Endpoint("/symbols/{symbol}", parameters.Query, symbol, "periods", (models.Period,)),
     Endpoint("/actions", parameters.Actions, actions, "actions", (models.Action,)),

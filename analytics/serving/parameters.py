@@ -64,6 +64,29 @@ class Indicators(Paged, kw_only=True):
     adjustment: Annotated[Literal["split", "all"], Meta(description="The prices they are computed from.")] = "split"
 
 
+class SignalsPage(Query, kw_only=True):
+    """Parameters of the page of signals."""
+
+    date: date | None = None
+
+
+class SymbolPage(Query, kw_only=True):
+    """Parameters of a symbol's page."""
+
+    timeframe: Timeframe = "1d"
+    adjustment: Adjustment = "split"
+    names: str | None = None
+
+
+class Screen(Query, kw_only=True):
+    """Parameters of the screener."""
+
+    where: Annotated[
+        str, Meta(description="Conditions, with commas between them.", examples=["rsi_14<30,value>1000000"])
+    ] = ""
+    order: Annotated[str, Meta(description="A column; with - before it, the largest first.")] = "symbol"
+
+
 class Actions(Paged, kw_only=True):
     """Parameters of dividends and splits."""
 

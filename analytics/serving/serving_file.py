@@ -22,7 +22,7 @@ from stockstream.sql.loader import HOME, load, macros, rules
 from stockstream.sql.session import connect, quoted
 from stockstream.sql.session.catalogue_file import CONFIG
 
-FORMAT = 2
+FORMAT = 3
 """To be increased when the tables change that are made from the same SQL files."""
 BARS = ("bars_as_traded", "bars_split_adjusted", "bars_adjusted")
 """The daily bars, by adjustment; sorted by symbol, so that one symbol's rows are in few blocks."""
@@ -30,7 +30,18 @@ RECENT_DAYS = 40
 """Days up to the newest bar that the schema `recent` has again, sorted by day: the last day of many symbols."""
 RESAMPLED = "bars_resampled"
 """The stored bars of all longer intervals, with the column `timeframe`."""
-OTHERS = ("indicators", "signals", "symbols", "metadata", "actions", "pending", "quarantine", "sessions", "watermarks")
+OTHERS = (
+    "indicators",
+    "signals",
+    "screen",
+    "symbols",
+    "metadata",
+    "actions",
+    "pending",
+    "quarantine",
+    "sessions",
+    "watermarks",
+)
 VIEWS = ("views/resample", "views/session_buckets")
 """The files of the macros on bars that the serving file has beside those of the indicators."""
 Progress = Callable[[str], None]
@@ -104,6 +115,11 @@ def _fill(con: DuckDBPyConnection, generation: int, report: Progress) -> None:
     for name in OTHERS:
         report(name)
         con.execute(f"CREATE TABLE served.{name} AS FROM {name} ORDER BY ALL")
+    report("gaps")
+    con.execute(
+        "CREATE TABLE served.gap_counts AS "
+        "SELECT symbol, count(*) AS missing, max(date) AS newest FROM gaps GROUP BY symbol"
+    )
     con.execute("USE served")
     con.execute("".join(load(name).text for name in rules()))
     for file in (*VIEWS, *macros()):

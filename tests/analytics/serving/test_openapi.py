@@ -13,6 +13,7 @@ EXAMPLES = {
     "/v1/bars/{symbol}": "/v1/bars/IBM?limit=2&timeframe=weekly",
     "/v1/indicators/{symbol}": "/v1/indicators/IBM?limit=2",
     "/v1/signals": "/v1/signals?date=2013-03-01",
+    "/v1/screen": "/v1/screen?where=close>100,rsi_14<70&order=-close",
     "/v1/symbols": "/v1/symbols",
     "/v1/symbols/{symbol}": "/v1/symbols/IBM",
     "/v1/actions": "/v1/actions?limit=2",
