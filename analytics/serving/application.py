@@ -36,7 +36,9 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         answers.stop()
 
     routes = [
-        Route(f"{prefix}{endpoint.path}", answers.handler(endpoint), methods=["GET"])
+        Route(
+            f"{prefix}{endpoint.path.replace('{symbol}', '{symbol:path}')}", answers.handler(endpoint), methods=["GET"]
+        )
         for prefix in (PREFIX, f"{PREFIX}/@{{generation:int}}")
         for endpoint in ENDPOINTS
     ]
@@ -60,7 +62,9 @@ def _http(request: Request, error: Exception) -> Response:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
     paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS)
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
-    return Problem(404, f"there is nothing at {request.url.path}{hint}").response()
+    problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
+    is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
+    return pages.problem_page(request, problem) if is_page else problem.response()
 
 
 def _problem(request: Request, error: Exception) -> Response:

@@ -29,14 +29,14 @@ def routes(generations: Generations) -> list[Route]:
             try:
                 variables = await run_in_threadpool(content, generations.newest, request)
             except Problem as problem:
-                return _problem(request, problem)
+                return problem_page(request, problem)
             return page(template, request, title.format(**request.path_params), **variables)
 
         return answer
 
     return [
         Route("/", shown("market.html.jinja", "Market", market.content)),
-        Route("/symbol/{symbol}", shown("symbol.html.jinja", "{symbol}", symbol.content)),
+        Route("/symbol/{symbol:path}", shown("symbol.html.jinja", "{symbol}", symbol.content)),
         Route("/symbol", _search),
         Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
@@ -45,7 +45,8 @@ def routes(generations: Generations) -> list[Route]:
     ]
 
 
-def _problem(request: Request, problem: Problem) -> Response:
+def problem_page(request: Request, problem: Problem) -> Response:
+    """Return a problem as a page."""
     answer = page("problem.html.jinja", request, "Not possible", problem=problem)
     answer.status_code = problem.status
     return answer
