@@ -70,6 +70,13 @@ class SignalsPage(Query, kw_only=True):
     date: date | None = None
 
 
+class Compare(Query, kw_only=True):
+    """Parameters of the page that compares symbols."""
+
+    symbols: str = ""
+    start: date | None = None
+
+
 class SymbolPage(Query, kw_only=True):
     """Parameters of a symbol's page."""
 

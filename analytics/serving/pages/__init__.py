@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stockstream.analytics.serving.generations import Generations, Served
-from stockstream.analytics.serving.pages import data, market, screener, signals, symbol
+from stockstream.analytics.serving.pages import compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
 
@@ -39,6 +39,7 @@ def routes(generations: Generations) -> list[Route]:
         Route("/symbol/{symbol:path}", shown("symbol.html.jinja", "{symbol}", symbol.content)),
         Route("/symbol", _search),
         Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
+        Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
         Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
         Route("/assets/{checksum}/{name}", asset),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
+import numpy as np
 import pytest
 
 from stockstream import analytics
@@ -24,6 +25,7 @@ PAGES = {
     "market": "/",
     "symbol": "/symbol/IBM",
     "screener": "/screener?where=rsi_14%3C60%2Cclose%3Esma_200&order=-close",
+    "compare": "/compare?symbols=IBM,aapl,FB&start=2012-01-03",
     "signals": "/signals?date=2013-03-01",
     "data": "/data",
     "problem": "/symbol/IBMM",
@@ -62,6 +64,8 @@ class Tab:
         self.page.goto(path)
         if path.startswith("/symbol/IBM?") or path == "/symbol/IBM":
             self.page.wait_for_selector("#candles[data-ready]")
+        if path.startswith("/compare?"):
+            self.page.wait_for_selector("#lines[data-ready]")
         return self.page
 
 
@@ -90,6 +94,7 @@ def test_numbers_are_those_of_the_lake(browser: Any, server: Server, lake: str) 
         [(few,)] = con.sql("SELECT count(*) FROM screen WHERE rsi_14 < 60 AND close > sma_200").fetchall()
         [(on_day,)] = con.sql("SELECT count(*) FROM signals WHERE date = '2013-03-01'").fetchall()
         [(bars,)] = con.sql("SELECT count(*) FROM bars").fetchall()
+        closes = con.sql("SELECT symbol, close FROM bars_adjusted WHERE date >= '2012-01-03' ORDER BY date").pl()
     tab = Tab(browser, server)
     assert tab.open("/").locator(".tile:has-text('Rising') dd").inner_text() == str(rising)
     page = tab.open("/symbol/IBM")
@@ -97,6 +102,12 @@ def test_numbers_are_those_of_the_lake(browser: Any, server: Server, lake: str) 
     assert f"rsi_14 {rsi:.4f}".rstrip("0") in page.locator("#legend").inner_text()
     assert tab.open(PAGES["screener"]).locator("h2").first.inner_text() == f"{few} symbols"
     assert f"{on_day} on 2013-03-01" in tab.open(PAGES["signals"]).inner_text("main")
+    ibm, aapl = (closes.filter(symbol=name)["close"].to_numpy() for name in ("IBM", "AAPL"))
+    page = tab.open(PAGES["compare"])
+    assert f"{100 * (ibm[-1] / ibm[0] - 1):+.2f}%" in page.locator("tr:has(a:text-is('IBM'))").inner_text()
+    correlation = np.corrcoef(np.diff(np.log(ibm)), np.diff(np.log(aapl)))[0, 1]
+    cells = page.locator("table.cells tr:has(th:text-is('AAPL')) td").all_inner_texts()
+    assert cells[-1] == f"{correlation:.2f}"
     assert tab.open("/data").locator(".tile:has-text('Bars') dd").first.inner_text() == f"{bars:,}"
     assert tab.faults == []
     tab.context.close()
