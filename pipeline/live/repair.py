@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from stockstream.pipeline.errors import SourceError
@@ -18,7 +19,9 @@ from stockstream.pipeline.live.fold import UNITS, Fold
 from stockstream.pipeline.live.sources.base import Feed
 
 AT_ONCE = 8
-"""Symbols that are repaired together."""
+"""Requests at the same time."""
+PER_RUN = 400
+"""Symbols of a run, which begins with a wait for the REST API."""
 
 
 def mend(fold: Fold, name: str, answer: Iterable[Any], arrived: Iterable[Any]) -> bool:
@@ -50,13 +53,14 @@ class Repairs:
     def __init__(self, fold: Fold, feed: Feed) -> None:
         self._fold, self._feed = fold, feed
         self._not_before: dict[str, float] = {}
+        self._requests = asyncio.Semaphore(AT_ONCE)
         self.counts: Counter[str] = Counter()
 
     def due(self) -> list[str]:
         """Return the feed's names of some bars that have missed events and may be tried now."""
         now = time.monotonic()
         names = (name for name, bar in self._fold.bars.items() if bar.missed and bar.missed > 0)
-        return [name for name in names if self._not_before.get(name, 0.0) <= now][:AT_ONCE]
+        return list(islice((name for name in names if self._not_before.get(name, 0.0) <= now), PER_RUN))
 
     async def run(self, names: Iterable[str]) -> None:
         """Repair some bars: the requests are sent by threads, and the fold is changed by the thread of the loop."""
@@ -73,7 +77,8 @@ class Repairs:
 
     async def _one(self, name: str) -> None:
         try:
-            answer = await asyncio.to_thread(self._feed.day_events, self._fold.bars[name].symbol)
+            async with self._requests:
+                answer = await asyncio.to_thread(self._feed.day_events, self._fold.bars[name].symbol)
         except SourceError as error:
             self.counts["failed"] += 1
             self._feed.notes["repair"] = str(error)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -35,9 +36,9 @@ class Memory(msgspec.Struct):
     first: int
     closing: int
     last: int
-    seen: str
+    seen: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$")]
     ids: dict[str, int]
-    position: str
+    position: Annotated[str, msgspec.Meta(pattern="^[0-9-]*$")]
 
 
 class Row(msgspec.Struct):
@@ -67,9 +68,9 @@ class State(msgspec.Struct):
     session: str
     source: str
     """What the frames come from, as on the command line."""
-    position: str
+    position: Annotated[str, msgspec.Meta(pattern="^[0-9]*$")]
     """Position of the newest frame that is folded."""
-    kind: str | None
+    kind: Literal["A", "AM", "T", "D"] | None
     """Type of the events in the bars; None before the first."""
     counts: dict[str, int]
     saved_at: str
@@ -141,7 +142,7 @@ def bar_of(row: Row) -> Bar:
 
 def state_of(fold: Fold, source: str, position: str) -> State:
     """Return the state of a fold, to be saved."""
-    kind = next((name for name, kind in KINDS.items() if kind is fold.kind), None)
+    kind: Any = next((name for name, kind in KINDS.items() if kind is fold.kind), None)
     rows = [row_of(name, bar) for name, bar in fold.bars.items() if bar.position]
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return State(fold.session.date, source, position, kind, dict(fold.counts), now, rows)
@@ -175,7 +176,9 @@ class StateTable:
         self._number = self._numbered(keys[-1])
         try:
             state = msgspec.json.decode(stored.data, type=State)
-        except msgspec.DecodeError as error:
+            if state.session != self._session:
+                raise ValueError(f"it is of {state.session}")
+        except (msgspec.DecodeError, ValueError) as error:
             advice = "`stockstream stream --restart` begins the session again"
             raise LakeError(f"{self._store.uri(keys[-1])} is damaged ({error}): {advice}") from None
         if state.format != 1:

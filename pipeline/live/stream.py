@@ -17,7 +17,7 @@ from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import LIVE, Lake, live_key
 from stockstream.pipeline.live.bar import SCALE
 from stockstream.pipeline.live.events import decode
-from stockstream.pipeline.live.fold import Fold
+from stockstream.pipeline.live.fold import WINDOW, Fold
 from stockstream.pipeline.live.journal import Journal, open_journal
 from stockstream.pipeline.live.lease import RENEWAL, Lease, LeaseTakenError
 from stockstream.pipeline.live.repair import Repairs
@@ -52,6 +52,7 @@ class Stream:
 
     def __post_init__(self) -> None:
         session = self.fold.session.date
+        self.fold.kind = self.fold.kind or self.feed.kind
         self.states = StateTable(self.lake, session)
         self.repairs = Repairs(self.fold, self.feed)
         self.leases = [Lease(self.lake.store, live_key(session, "lease.json"), f"the session {session}")]
@@ -162,10 +163,18 @@ class Stream:
         while len(frames) < BATCH and not self.queue.empty():
             if (one := self.queue.get_nowait()) is not None:
                 frames.append(one)
+        if not self.feed.is_replay:
+            self.fold.until = self._until()
         positions = [self.journal.append(one) for one in frames]
         self.journal.flush()
         for position, one in zip(positions, frames, strict=True):
             self._fold(position, one)
+
+    def _until(self) -> int:
+        """Return the time from which an event is too new: after it, all others would be older than the window."""
+        session, now = self.fold.session, round(1000 * time.time())
+        is_today = session.day_from <= now < session.day_until
+        return min(now + WINDOW, session.day_until) if is_today else session.day_until
 
     def _fold(self, position: str, frame: bytes) -> None:
         events = decode(frame, self.fold.counts)
@@ -219,7 +228,7 @@ class Stream:
     def status(self) -> dict[str, Any]:
         """Return the numbers of the stream so far."""
         bars = [bar for bar in self.fold.bars.values() if bar.events]
-        missed = [bar.missed for bar in bars if bar.missed]
+        missed = [bar.missed for bar in bars if bar.missed]  # negative if the vendor has taken volume back
         newest = max((bar.at for bar in bars), default=0)
         elapsed = time.monotonic() - self._began
         return {
@@ -230,7 +239,7 @@ class Stream:
             "lag_seconds": None if self.feed.is_replay or not newest else round(time.time() - newest / 1000, 3),
             "symbols": len(bars),
             "volume": sum(bar.volume for bar in bars) / SCALE,
-            "missed": sum(missed),
+            "missed": sum(shares for shares in missed if shares > 0),
             "symbols_with_missed": len(missed),
             "late": sum(bar.late for bar in bars),
             "not_used": dict(sorted(self.fold.counts.items())),
@@ -249,5 +258,6 @@ def vendor_lease(lake: Lake, feed: Feed) -> Lease:
 
 
 def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
-    """Return how a stream has ended: complete, or partial if a bar lacks events or frames could not be read."""
-    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] else "complete"
+    """Return how a stream has ended: complete, or partial if bars lack events, or frames or all events were useless."""
+    is_useless = status["events"] and not status["symbols"]
+    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] or is_useless else "complete"

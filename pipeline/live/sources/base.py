@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from stockstream.pipeline.errors import SourceError
+from stockstream.pipeline.live.events import Event
 from stockstream.pipeline.live.fold import Session
 from stockstream.pipeline.markets import Market
 
@@ -40,6 +41,8 @@ class Feed(ABC):
     is_replay: ClassVar[bool] = False
     """Whether the events are recorded: their own times are the clock, and the source can continue at a frame."""
 
+    kind: ClassVar[type[Event] | None] = None
+    """The type of the events that become bars; None: that of the first one."""
     has_repair: ClassVar[bool] = False
     """Whether `day_events` is implemented."""
     repair_delay: ClassVar[float] = 15.0

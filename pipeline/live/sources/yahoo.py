@@ -17,6 +17,7 @@ import websockets
 
 from stockstream.pipeline.errors import SourceError, UsageError
 from stockstream.pipeline.live.connection import kept_open
+from stockstream.pipeline.live.events import Day
 from stockstream.pipeline.live.sources.base import Feed, Plan
 from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
 from stockstream.pipeline.symbols import yahoo_code
@@ -41,6 +42,7 @@ class YahooFeed(Feed):
     """The websocket at `url`; it needs a list of symbols."""
 
     name = "yahoo"
+    kind = Day
     url: str = ""
     silence: float = SILENCE
     _renewal: asyncio.Task[None] | None = field(default=None, repr=False)

@@ -15,6 +15,7 @@ from math import isfinite
 from typing import Any, Self
 
 from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.live.events import Day
 from stockstream.pipeline.live.sources.base import Feed, Plan
 from stockstream.pipeline.symbols import yahoo_code
 
@@ -30,6 +31,7 @@ class YahooPoll(Feed):
     """Rounds of requests; `pause` is the number of seconds between two symbols, `url` a proxy or replay of Yahoo."""
 
     name = "yahoo-poll"
+    kind = Day
     pause: float = 2.0
     url: str | None = None
     interval: float = INTERVAL
