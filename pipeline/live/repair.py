@@ -59,7 +59,7 @@ class Repairs:
     def due(self) -> list[str]:
         """Return the feed's names of some bars that have missed events and may be tried now."""
         now = time.monotonic()
-        names = (name for name, bar in self._fold.bars.items() if bar.missed and bar.missed > 0)
+        names = (name for name, bar in self._fold.bars.items() if bar.total and bar.total > bar.outside + bar.volume)
         return list(islice((name for name in names if self._not_before.get(name, 0.0) <= now), PER_RUN))
 
     async def run(self, names: Iterable[str]) -> None:

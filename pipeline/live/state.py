@@ -7,6 +7,7 @@ deleted when no query can still be opening them.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
@@ -23,6 +24,8 @@ KEPT = timedelta(seconds=30)
 """Age up to which replaced states are kept, for queries that have listed them."""
 KEPT_SESSIONS = timedelta(days=10)
 """Age up to which the states of earlier sessions are kept, for days whose batch bars are late."""
+_PER_TURN = 250
+"""Bars of a snapshot after which other tasks get their turn."""
 
 
 class Memory(msgspec.Struct):
@@ -41,8 +44,8 @@ class Memory(msgspec.Struct):
     position: Annotated[str, msgspec.Meta(pattern="^[0-9-]*$")]
 
 
-class Row(msgspec.Struct):
-    """A live bar in a state: the columns of the view `live`, and the memory of the fold."""
+class Columns(msgspec.Struct):
+    """A live bar as others read it: the columns of the view `live`."""
 
     symbol: str
     open: float
@@ -59,6 +62,11 @@ class Row(msgspec.Struct):
     missed: float | None
     late: int
     events: int
+
+
+class Row(Columns):
+    """A live bar in a state, with the memory of the fold."""
+
     memory: Memory
 
 
@@ -78,6 +86,27 @@ class State(msgspec.Struct):
     format: int = 1
 
 
+def columns_of(bar: Bar) -> Columns:
+    """Return the columns of a bar."""
+    return Columns(
+        symbol=bar.symbol,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume / SCALE,
+        previous_close=bar.previous_close,
+        split_ratio=bar.split_ratio,
+        change=bar.change,
+        change_percent=bar.change_percent,
+        moving_average=bar.moving_average,
+        at=bar.at,
+        missed=bar.missed,
+        late=bar.late,
+        events=bar.events,
+    )
+
+
 def row_of(name: str, bar: Bar) -> Row:
     """Return the row of a bar; `name` is the feed's name of the symbol."""
     memory = Memory(
@@ -94,22 +123,22 @@ def row_of(name: str, bar: Bar) -> Row:
         position=bar.position,
     )
     return Row(
-        symbol=bar.symbol,
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        volume=bar.volume / SCALE,
-        previous_close=bar.previous_close,
-        split_ratio=bar.split_ratio,
-        change=bar.change,
-        change_percent=bar.change_percent,
-        moving_average=bar.moving_average,
-        at=bar.at,
-        missed=bar.missed,
-        late=bar.late,
-        events=bar.events,
-        memory=memory,
+        bar.symbol,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume / SCALE,
+        bar.previous_close,
+        bar.split_ratio,
+        bar.change,
+        bar.change_percent,
+        bar.moving_average,
+        bar.at,
+        bar.missed,
+        bar.late,
+        bar.events,
+        memory,
     )
 
 
@@ -146,6 +175,24 @@ def state_of(fold: Fold, source: str, position: str) -> State:
     rows = [row_of(name, bar) for name, bar in fold.bars.items() if bar.position]
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return State(fold.session.date, source, position, kind, dict(fold.counts), now, rows)
+
+
+async def snapshot(fold: Fold, source: str, position: str) -> State:
+    """Return the state of a fold as `state_of` does, while the fold goes on: the loop is never held up for long.
+
+    Bars that have changed meanwhile are as of a later position than the state. Each has its own, so that a process
+    which continues from the state does not fold its records again.
+    """
+    state = state_of(Fold(fold.session, kind=fold.kind, counts=Counter(fold.counts)), source, position)
+    encode = msgspec.json.Encoder().encode
+    rows: list[Any] = []
+    for number, (name, bar) in enumerate(list(fold.bars.items())):
+        if bar.position:
+            rows.append(msgspec.Raw(encode(row_of(name, bar))))
+        if number % _PER_TURN == _PER_TURN - 1:
+            await asyncio.sleep(0)
+    state.bars = rows
+    return state
 
 
 def restore(fold: Fold, state: State) -> None:

@@ -251,15 +251,16 @@ def _ratios(texts: Any) -> dict[str, float]:
 
 
 class _progress:  # noqa: N801 (a context manager that reads as a function)
-    """Show the status in one line at a terminal; what is entered is the function that updates it."""
+    """Show the status in one line at a terminal; what is entered is the function that updates it, if any."""
 
     def __enter__(self) -> Any:
         from rich.live import Live
 
         self._live = Live(console=Screen(stderr=True), transient=True, auto_refresh=False)
         self._is_shown = sys.stderr.isatty()
-        if self._is_shown:
-            self._live.start()
+        if not self._is_shown:
+            return None
+        self._live.start()
         return self._update
 
     def __exit__(self, *_: object) -> None:
@@ -267,8 +268,7 @@ class _progress:  # noqa: N801 (a context manager that reads as a function)
             self._live.stop()
 
     def _update(self, status: dict[str, Any]) -> None:
-        if self._is_shown:
-            self._live.update(progress_line(status), refresh=True)
+        self._live.update(progress_line(status), refresh=True)
 
 
 def progress_line(status: dict[str, Any]) -> str:
