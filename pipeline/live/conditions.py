@@ -2,7 +2,7 @@
 
 Source: Polygon's glossary, https://polygon.io/glossary/us/stocks/conditions-indicators, columns "Update High/Low",
 "Update Last" and "Update Volume" of the consolidated processing guidelines. They are those of the tape: Consolidated
-Tape System and UTP participant specifications, tables of sale conditions. Conditions that are not named here update all.
+Tape System and UTP participant specifications, tables of sale conditions. Other conditions update all three.
 """
 
 from __future__ import annotations

@@ -210,7 +210,7 @@ GLOSSARY = {
     **dict.fromkeys((15, 16), ""),
     38: "high/low, last",
 }
-"""Polygon's glossary of conditions, https://polygon.io/glossary/us/stocks/conditions-indicators: what a trade updates."""
+"""What a trade updates: https://polygon.io/glossary/us/stocks/conditions-indicators."""
 
 
 @pytest.mark.parametrize("condition", GLOSSARY)
