@@ -15,8 +15,9 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.env_file import is_loopback
 from stockstream.pipeline.errors import SourceError, UsageError
 from stockstream.pipeline.live.connection import SILENCE, kept_open
-from stockstream.pipeline.live.events import KINDS, Event, Minute, Number, Second
-from stockstream.pipeline.live.sources.base import Feed, Plan
+from stockstream.pipeline.live.events import KINDS, Day, Event, Minute, Number, Second
+from stockstream.pipeline.live.sources.base import Feed, Plan, yahoo_days
+from stockstream.pipeline.live.yahoo_day import YahooDays
 from stockstream.pipeline.polygon_api import PolygonApi
 from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
 from stockstream.sql.text import one_line
@@ -64,6 +65,7 @@ class PolygonFeed(Feed):
     key: str = field(default="", repr=False)
     api: PolygonApi | None = None
     silence: float = SILENCE
+    days: YahooDays | None = None
 
     @classmethod
     def open(cls, argument: str, plan: Plan) -> Self:
@@ -165,6 +167,11 @@ class PolygonFeed(Feed):
                 raise SourceError(f"polygon {path}: an aggregate that cannot be read ({error})") from None
             events += [kind(symbol, row.v, row.o, row.h, row.l, row.c, row.t) for row in rows]
         return events
+
+    def day_so_far(self, symbol: str) -> Day | None:
+        """Return the day of a symbol from Yahoo's chart, for a key whose plan does not include the REST API."""
+        self.days = self.days or yahoo_days(self.plan)
+        return self.days.day(symbol)
 
     def splits(self) -> Mapping[str, float]:
         """Return the splits whose execution date is the session."""
