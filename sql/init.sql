@@ -264,23 +264,30 @@ COMMENT ON MACRO TABLE lake_help IS 'All views, all macros with their parameters
 -- sql/views/live.sql
 CREATE OR REPLACE VIEW live AS
 WITH states AS (
-    SELECT content
+    SELECT filename, content
     FROM read_blob(list_concat(
         [getvariable('sql_home') || '/schema/live.json'], coalesce(getvariable('live_files'), []::VARCHAR[])
     ))
     QUALIFY row_number() OVER (PARTITION BY parse_dirpath(filename) ORDER BY filename DESC) = 1
 ),
 sessions AS (
-    SELECT from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", "saved_at": "TIMESTAMP", "bars": [{'
+    SELECT filename, try(from_json(decode(content), '{"session": "DATE", "source": "VARCHAR", '
+        || '"saved_at": "TIMESTAMP", "bars": [{'
         || '"symbol": "VARCHAR", "open": "DOUBLE", "high": "DOUBLE", "low": "DOUBLE", "close": "DOUBLE", '
         || '"volume": "DOUBLE", "previous_close": "DOUBLE", "split_ratio": "DOUBLE", "change": "DOUBLE", '
         || '"change_percent": "DOUBLE", "moving_average": "DOUBLE", "at": "BIGINT", "missed": "DOUBLE", '
-        || '"late": "BIGINT", "events": "BIGINT"}]}') AS state
+        || '"late": "BIGINT", "events": "BIGINT"}]}')) AS state
     FROM states
+),
+readable AS (
+    SELECT CASE WHEN state.session IS NULL OR state.bars IS NULL
+        THEN error(filename || ' is damaged: `stockstream stream --restart` begins its session again') ELSE state
+    END AS state
+    FROM sessions
 ),
 single AS (
     SELECT state.session AS session, state.source AS source, state.saved_at AS saved_at, unnest(state.bars) AS bar
-    FROM sessions
+    FROM readable
 )
 SELECT
     bar.symbol AS symbol, session, bar.open AS open, bar.high AS high, bar.low AS low, bar.close AS close,
@@ -5851,9 +5858,10 @@ SET VARIABLE symbol_files = (
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
--- A pattern, so that each query sees the newest live bars; none of them is part of a generation.
+-- A pattern, so that each query sees the newest live bars; none of them is part of a generation. A file that is being
+-- written has a name which begins with a point.
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
-    THEN [getvariable('lake') || '/live/*/bars/*.json'] ELSE []::VARCHAR[]
+    THEN [getvariable('lake') || '/live/[0-9]*/bars/[0-9]*.json'] ELSE []::VARCHAR[]
 END;
 PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list

@@ -84,7 +84,8 @@ SET VARIABLE symbol_files = (
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d-symbols\.csv$')
         AND (getvariable('generation') IS NULL OR left(parse_filename(file), 10) <= getvariable('manifest').created_at)
 );
--- A pattern, so that each query sees the newest live bars; none of them is part of a generation.
+-- A pattern, so that each query sees the newest live bars; none of them is part of a generation. A file that is being
+-- written has a name which begins with a point.
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
-    THEN [getvariable('lake') || '/live/*/bars/*.json'] ELSE []::VARCHAR[]
+    THEN [getvariable('lake') || '/live/[0-9]*/bars/[0-9]*.json'] ELSE []::VARCHAR[]
 END;

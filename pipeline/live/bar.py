@@ -11,6 +11,9 @@ import msgspec
 
 SCALE = 1_000_000
 """Millionths of a share."""
+MAX_PRICE = 1e9
+MAX_VOLUME = 1e13
+"""Shares; larger numbers, and infinity, are errors."""
 MIN_SPLIT = 1.499
 MAX_TERM = 4
 """The larger number of a split's ratio may be any, the smaller one at most this."""

@@ -25,6 +25,8 @@ QUIET = 300.0
 FIRST_WAIT = 0.5
 MAX_WAIT = 30.0
 OPEN_TIMEOUT = 10.0
+MAX_FRAME = 1 << 26
+"""Bytes of a message; a server that sends a larger one is left, and tried again later."""
 
 Greet = Callable[[Any], Awaitable[None]]
 """Logs in and subscribes on a new connection. Raises SourceError if no attempt can succeed."""
@@ -56,7 +58,7 @@ async def kept_open(
     while True:
         try:
             async with websockets.connect(
-                url, max_size=None, max_queue=64, compression=None, open_timeout=OPEN_TIMEOUT, close_timeout=1
+                url, max_size=MAX_FRAME, max_queue=64, compression=None, open_timeout=OPEN_TIMEOUT, close_timeout=1
             ) as socket:
                 stats["connections"] += 1
                 await asyncio.wait_for(greet(socket), OPEN_TIMEOUT)

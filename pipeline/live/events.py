@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import json
 from collections import Counter
 from typing import Any
 
@@ -90,9 +91,7 @@ KINDS: dict[str, type[Event]] = {"A": Second, "AM": Minute, "T": Trade, "D": Day
 """The types that become bars, by their name in a frame."""
 
 _frame = msgspec.json.Decoder(list[Second | Minute | Trade | Day | Status])
-_parts = msgspec.json.Decoder(list[msgspec.Raw])
 _part = msgspec.json.Decoder(Second | Minute | Trade | Day | Status)
-_anything = msgspec.json.Decoder()
 _REGULAR = 1
 """Yahoo's number of the market's regular hours."""
 
@@ -104,47 +103,33 @@ def decode(frame: bytes, faults: Counter[str]) -> list[Any]:
     """
     try:
         return _frame.decode(frame)
-    except msgspec.ValidationError:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        faults["malformed frame"] += 1
-        return []
-    if frame.lstrip()[:1] == b"{":
-        return _yahoo(frame, faults)
     try:
-        parts = _parts.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        faults["malformed frame"] += 1
-        return []
-    return [event for part in parts if (event := _single(bytes(part), faults)) is not None]
+        # This decoder also reads NaN, so that one number that is none does not cost the other events of the frame.
+        content = json.loads(frame)
+    except (ValueError, RecursionError):
+        content = None
+    if isinstance(content, dict):
+        return _yahoo(content, faults)
+    if isinstance(content, list):
+        return [event for part in content if (event := _single(part, faults)) is not None]
+    faults["malformed frame"] += 1
+    return []
 
 
-def _single(part: bytes, faults: Counter[str]) -> Any:
+def _single(part: Any, faults: Counter[str]) -> Any:
     """Return the event of one element of an array; None, and a count, if it is none."""
     try:
-        return _part.decode(part)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        faults[_reason(part)] += 1
+        return _part.decode(json.dumps(part))
+    except (msgspec.DecodeError, RecursionError):
+        kind = part.get("ev") if isinstance(part, dict) else None
+        faults["unknown type" if isinstance(kind, str) and kind not in KINDS else "malformed event"] += 1
         return None
 
 
-def _reason(part: bytes) -> str:
-    """Return why an element of an array is no event that is used."""
-    try:
-        content = _anything.decode(part)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return "malformed event"
-    kind = content.get("ev") if isinstance(content, dict) else None
-    return "malformed event" if kind in KINDS or not isinstance(kind, str) else "unknown type"
-
-
-def _yahoo(frame: bytes, faults: Counter[str]) -> list[Any]:
+def _yahoo(content: dict[str, Any], faults: Counter[str]) -> list[Any]:
     """Return the event of a frame of Yahoo's streamer: {"type": "pricing", "message": base64}."""
-    try:
-        content = _anything.decode(frame)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        faults["malformed frame"] += 1
-        return []
     if content.get("type") != "pricing":
         faults["unknown type"] += 1
         return []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -13,6 +14,9 @@ from stockstream.pipeline.live.fold import Fold, Session
 from stockstream.pipeline.markets import FINAL_AFTER, Market
 from stockstream.pipeline.symbols import matching, yahoo_code
 from stockstream.sql.loader import load
+
+_MAX_TIME = 32_503_680_000_000
+"""The year 3000."""
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,17 @@ def fold_of(session: Session, facts: Facts, symbols: Iterable[str], market: Mark
     return Fold(session, names, facts.closes, facts.splits, facts.recent)
 
 
-def day_at(market: Market, at: int) -> date:
-    """Return the exchange's date at a time in milliseconds."""
-    return datetime.fromtimestamp(at / 1000, ZoneInfo(market.timezone)).date()
+def day_of(market: Market, times: Iterable[int]) -> date:
+    """Return the exchange's date that most of some times have, in milliseconds since 1970, UTC.
+
+    Raises:
+        UsageError: none of them is a time of this millennium.
+    """
+    zone = ZoneInfo(market.timezone)
+    days = Counter(datetime.fromtimestamp(at / 1000, zone).date() for at in times if 0 < at < _MAX_TIME)
+    if not days:
+        raise UsageError("no event of the recording has a time that can be one: name its day with --session")
+    return days.most_common(1)[0][0]
 
 
 def open_session(market: Market, now: datetime) -> Session | None:

@@ -20,18 +20,18 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stockstream.pipeline.live.bar import SCALE, Bar, split_between
+from stockstream.pipeline.live.bar import MAX_PRICE, MAX_VOLUME, SCALE, Bar
 from stockstream.pipeline.live.conditions import NO_CLOSE, NO_PRICE, NO_VOLUME
-from stockstream.pipeline.live.events import KINDS, Aggregate, Day, Minute, Second, Status, Trade
+from stockstream.pipeline.live.day import fold_day
+from stockstream.pipeline.live.events import KINDS, Aggregate, Minute, Second, Status, Trade
+from stockstream.pipeline.symbols import MAX_LENGTH, canonical, fault
+from stockstream.sql.text import one_line
 
 WINDOW = 900_000
 """Milliseconds before the newest event of a symbol within which the identities of events are remembered."""
 UNITS: Mapping[type, int] = {Second: 1000, Minute: 60_000}
 """Milliseconds of an aggregate."""
 MAX_UNKNOWN = 1000
-MAX_PRICE = 1e9
-MAX_VOLUME = 1e13
-"""Shares; larger numbers, and infinity, are errors."""
 _SEQUENCE_BITS = 40
 """Bits of a trade's order below its time: the sequence number of the exchange."""
 
@@ -72,6 +72,14 @@ class Fold:
     watched: dict[str, list[Any]] = field(default_factory=dict)
     """Per symbol under repair, the events since the request."""
 
+    def __post_init__(self) -> None:
+        self.until = self.session.day_until
+        """The first millisecond that is too new for an event; see `Stream`."""
+        self._aliases: dict[str, list[str]] = {}
+        """The names of each symbol: a feed may use more than one, for one bar."""
+        for name, symbol in (self.names or {}).items():
+            self._aliases.setdefault(symbol, []).append(name)
+
     def apply(self, position: str, events: Iterable[Any]) -> dict[str, Bar]:
         """Fold the events of the record at a position; return the bars that changed, by the feed's name."""
         changed: dict[str, Bar] = {}
@@ -81,12 +89,12 @@ class Fold:
             if kind is not self.kind and not self._is_kind(kind):
                 continue
             name = event.symbol
-            bar = self.bars.get(name) or self._new(name)
+            bar = self.bars.get(name)
             if bar is None:
-                self.counts["unknown symbol"] += 1
-                if len(self.unknown) < MAX_UNKNOWN:
-                    self.unknown.add(name)
-                continue
+                name = self._place(name)
+                if name is None:
+                    continue
+                bar = self.bars[name]
             if bar.position >= position:
                 self.counts["delivered again"] += 1
                 continue
@@ -104,7 +112,7 @@ class Fold:
         kind = event.__class__
         if kind is Second or kind is Minute:
             return self._aggregate(bar, event, UNITS[kind])
-        return self._trade(bar, event) if kind is Trade else self._day(bar, event)
+        return self._trade(bar, event) if kind is Trade else fold_day(self, bar, event)
 
     def _is_kind(self, kind: type[Any]) -> bool:
         """Return whether events of a type are folded, after the first of them has decided."""
@@ -114,13 +122,28 @@ class Fold:
         self.counts["status" if kind is Status else "another kind of event"] += 1
         return False
 
-    def _new(self, name: str) -> Bar | None:
-        """Return a new bar of a symbol; None if the name is not that of a symbol."""
-        symbol = name if self.names is None else self.names.get(name)
-        if not symbol:
+    def _place(self, name: str) -> str | None:
+        """Return the name under which a symbol has its bar, a new one if it has none; None, and a count, if unknown."""
+        symbol = self.symbol_of(name)
+        if symbol is None:
+            self.counts["unknown symbol"] += 1
+            if len(self.unknown) < MAX_UNKNOWN:
+                self.unknown.add(one_line(name[:MAX_LENGTH]))
             return None
-        bar = self.bars[name] = self.empty(symbol)
-        return bar
+        for other in self._aliases.get(symbol, ()):
+            if other in self.bars:
+                return other
+        self.bars[name] = self.empty(symbol)
+        return name
+
+    def symbol_of(self, name: str) -> str | None:
+        """Return the symbol that the feed's name means; None if there is none.
+
+        Without a list of symbols, any name in the form in which symbols are stored is one: `bhp` is not.
+        """
+        if self.names is not None:
+            return self.names.get(name)
+        return None if fault(name) or canonical(name) != name else name
 
     def empty(self, symbol: str) -> Bar:
         """Return the bar of a symbol before its first event."""
@@ -135,8 +158,8 @@ class Fold:
             self.counts["impossible volume"] += 1
             return False
         session = self.session
-        if not session.day_from <= at < session.day_until:
-            self.counts["another day"] += 1
+        if not session.day_from <= at < self.until:
+            self.count_time(at)
             return False
         order, rest = divmod(at, unit)
         if rest:
@@ -150,8 +173,11 @@ class Fold:
             total = event.total
             if total is not None and 0 <= total < MAX_VOLUME:
                 bar.total = total * SCALE if total.__class__ is int else round(total * SCALE)
-            elif bar.total is not None:  # the vendor's number does not include this event
-                bar.total += shares
+            else:
+                if total is not None:
+                    self.counts["impossible volume of the day"] += 1
+                if bar.total is not None:  # the vendor's number does not include this event
+                    bar.total += shares
         if not session.opens <= at < session.closes:
             bar.outside += shares
             self.counts["outside the session"] += 1
@@ -171,9 +197,17 @@ class Fold:
             bar.first = order
         if order > bar.closing:
             bar.closing, bar.close, bar.at = order, event.close, at + unit
-        if not bar.day_open and 0 < event.day_open < MAX_PRICE:
-            bar.open_officially(event.day_open)
+        if event.day_open and not bar.day_open:
+            if 0 < event.day_open < MAX_PRICE:
+                bar.open_officially(event.day_open)
+            else:
+                self.counts["impossible official open"] += 1
         return True
+
+    def count_time(self, at: int) -> None:
+        """Count an event whose time is not used."""
+        is_today = self.session.day_from <= at < self.session.day_until
+        self.counts["ahead of the clock" if is_today else "another day"] += 1
 
     def _is_first(self, bar: Bar, order: int, window: int) -> bool:
         """Return whether a unit is within the window and not in the bar yet, and remember it."""
@@ -201,8 +235,8 @@ class Fold:
             self.counts["impossible volume"] += 1
             return False
         session, at = self.session, event.at
-        if not session.day_from <= at < session.day_until:
-            self.counts["another day"] += 1
+        if not session.day_from <= at < self.until:
+            self.count_time(at)
             return False
         identity = f"{event.exchange}:{event.id}"
         if bar.last - at > WINDOW:
@@ -244,42 +278,3 @@ class Fold:
         bar.last = max(bar.last, at)
         if len(bar.ids) % 4096 == 0:
             bar.ids = {one: time for one, time in bar.ids.items() if bar.last - time <= WINDOW}
-
-    def _day(self, bar: Bar, event: Day) -> bool:
-        """Fold a report of the day so far, which heals what earlier ones lacked."""
-        session, at, price = self.session, event.at, event.price
-        high, low = max(price, event.high), min(price, event.low or price)
-        if not 0 < low <= high < MAX_PRICE or not (event.open == 0 or low <= event.open <= high):
-            self.counts["impossible price"] += 1
-            return False
-        if not 0 <= event.volume < MAX_VOLUME:
-            self.counts["impossible volume"] += 1
-            return False
-        if not session.day_from <= at < session.day_until:
-            self.counts["another day"] += 1
-            return False
-        if not event.is_regular or at < session.opens:
-            self.counts["outside the session"] += 1
-            return False
-        if at == bar.closing:
-            self.counts["duplicate"] += 1
-            return False
-        if bar.events == 0:
-            bar.begin(event.open or price, high, low)
-            bar.first = at
-        bar.events += 1
-        bar.trade_at(high, low)
-        if event.open and not bar.day_open:
-            bar.open_officially(event.open)
-        if at < bar.closing:
-            bar.late += 1
-            return True
-        bar.closing = bar.last = bar.at = at
-        bar.close = price
-        if event.volume:
-            bar.volume = bar.total = round(event.volume * SCALE)
-        if 0 < event.previous_close < MAX_PRICE:
-            if bar.symbol in self.recent and bar.split_ratio == 1 and bar.previous_close:
-                bar.split_ratio = split_between(bar.previous_close, event.previous_close)
-            bar.previous_close = event.previous_close
-        return True

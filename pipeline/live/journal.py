@@ -12,8 +12,10 @@ a segment is an object that `sync` puts.
 from __future__ import annotations
 
 import os
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Lock
 from typing import BinaryIO
@@ -22,6 +24,7 @@ from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake, live_key
 from stockstream.pipeline.store import Store
 
+_SEGMENT = re.compile(r"/(\d+)-(\d+)\.jsonl$")
 START = ""
 """The position before the first frame."""
 
@@ -84,7 +87,7 @@ class FolderJournal(Journal):
         super().__init__()
         self._folder = folder
         self._file: BinaryIO | None = None
-        try:
+        with self._named("open"):
             folder.mkdir(parents=True, exist_ok=True)
             segments = self._segments()
             self.end = number_of(after)
@@ -95,56 +98,60 @@ class FolderJournal(Journal):
                 if len(whole) < len(data):
                     os.truncate(last, len(whole))
                 self.end = max(self.end, int(last.stem) + whole.count(b"\n") - 1)
-        except OSError as error:
-            raise LakeError(f"cannot open the journal {folder}: {error.strerror}") from None
 
     def append(self, frame: bytes) -> str:
         """Add a line to the open segment."""
         self.end += 1
-        try:
+        with self._named("write"):
             if self._file is None:
                 self._file = (self._folder / f"{position_of(self.end)}.jsonl").open("ab")
             self._file.write(one_line(frame) + b"\n")
-        except OSError as error:
-            raise LakeError(f"cannot write the journal {self._folder}: {error.strerror}") from None
         return position_of(self.end)
 
     def flush(self) -> None:
         """Pass the lines to the operating system."""
         if self._file is not None:
-            try:
+            with self._named("write"):
                 self._file.flush()
-            except OSError as error:
-                raise LakeError(f"cannot write the journal {self._folder}: {error.strerror}") from None
 
     def sync(self) -> None:
         """Write the lines to the disk."""
         self.flush()
         if self._file is not None:
-            os.fsync(self._file.fileno())
+            with self._named("write"):
+                os.fsync(self._file.fileno())
 
     def read(self, after: str) -> Iterator[tuple[str, bytes]]:
         """Yield the lines of all segments behind a position."""
         self.flush()
         for segment in self._segments():
-            with segment.open("rb") as file:
+            with self._named("read"), segment.open("rb") as file:
                 for number, line in enumerate(file, int(segment.stem)):
                     if number > number_of(after):
                         yield position_of(number), line[:-1]
 
     def trim(self, through: str) -> None:
         """Begin a new segment, and delete those before it whose frames are in the state."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
-        segments = self._segments()
-        following = [int(segment.stem) for segment in segments[1:]] + [self.end + 1]
-        for segment, first_after in zip(segments, following, strict=False):
-            if first_after - 1 <= number_of(through):
-                segment.unlink()
+        with self._named("write"):
+            if self._file is not None:
+                self._file.close()
+                self._file = None
+            segments = self._segments()
+            following = [int(segment.stem) for segment in segments[1:]] + [self.end + 1]
+            for segment, first_after in zip(segments, following, strict=False):
+                if first_after - 1 <= number_of(through):
+                    segment.unlink()
 
     def _segments(self) -> list[Path]:
-        return sorted(self._folder.glob("*.jsonl"))
+        return sorted(segment for segment in self._folder.glob("*.jsonl") if segment.stem.isdecimal())
+
+    @contextmanager
+    def _named(self, verb: str) -> Iterator[None]:
+        """Let an error of the operating system name the journal."""
+        try:
+            yield
+        except OSError as error:
+            raise LakeError(f"cannot {verb} the journal {self._folder}: {error.strerror}") from None
 
 
 class StoreJournal(Journal):
@@ -193,6 +200,5 @@ class StoreJournal(Journal):
 
     def _segments(self) -> dict[str, tuple[int, int]]:
         """Return the number of the first frame and the number of frames by key, sorted."""
-        keys = self._store.list(f"{self._folder}/")
-        names = {key: key.rsplit("/", 1)[-1].removesuffix(".jsonl").split("-") for key in keys}
-        return {key: (int(first), int(count)) for key, (first, count) in names.items()}
+        names = {key: _SEGMENT.search(key) for key in self._store.list(f"{self._folder}/")}
+        return {key: (int(match[1]), int(match[2])) for key, match in names.items() if match}

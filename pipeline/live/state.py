@@ -7,8 +7,10 @@ deleted when no query can still be opening them.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -22,6 +24,8 @@ KEPT = timedelta(seconds=30)
 """Age up to which replaced states are kept, for queries that have listed them."""
 KEPT_SESSIONS = timedelta(days=10)
 """Age up to which the states of earlier sessions are kept, for days whose batch bars are late."""
+_PER_TURN = 250
+"""Bars of a snapshot after which other tasks get their turn."""
 
 
 class Memory(msgspec.Struct):
@@ -35,13 +39,13 @@ class Memory(msgspec.Struct):
     first: int
     closing: int
     last: int
-    seen: str
+    seen: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]+$")]
     ids: dict[str, int]
-    position: str
+    position: Annotated[str, msgspec.Meta(pattern="^[0-9-]*$")]
 
 
-class Row(msgspec.Struct):
-    """A live bar in a state: the columns of the view `live`, and the memory of the fold."""
+class Columns(msgspec.Struct):
+    """A live bar as others read it: the columns of the view `live`."""
 
     symbol: str
     open: float
@@ -58,6 +62,11 @@ class Row(msgspec.Struct):
     missed: float | None
     late: int
     events: int
+
+
+class Row(Columns):
+    """A live bar in a state, with the memory of the fold."""
+
     memory: Memory
 
 
@@ -67,14 +76,35 @@ class State(msgspec.Struct):
     session: str
     source: str
     """What the frames come from, as on the command line."""
-    position: str
+    position: Annotated[str, msgspec.Meta(pattern="^[0-9]*$")]
     """Position of the newest frame that is folded."""
-    kind: str | None
+    kind: Literal["A", "AM", "T", "D"] | None
     """Type of the events in the bars; None before the first."""
     counts: dict[str, int]
     saved_at: str
     bars: list[Row]
     format: int = 1
+
+
+def columns_of(bar: Bar) -> Columns:
+    """Return the columns of a bar."""
+    return Columns(
+        symbol=bar.symbol,
+        open=bar.open,
+        high=bar.high,
+        low=bar.low,
+        close=bar.close,
+        volume=bar.volume / SCALE,
+        previous_close=bar.previous_close,
+        split_ratio=bar.split_ratio,
+        change=bar.change,
+        change_percent=bar.change_percent,
+        moving_average=bar.moving_average,
+        at=bar.at,
+        missed=bar.missed,
+        late=bar.late,
+        events=bar.events,
+    )
 
 
 def row_of(name: str, bar: Bar) -> Row:
@@ -93,22 +123,22 @@ def row_of(name: str, bar: Bar) -> Row:
         position=bar.position,
     )
     return Row(
-        symbol=bar.symbol,
-        open=bar.open,
-        high=bar.high,
-        low=bar.low,
-        close=bar.close,
-        volume=bar.volume / SCALE,
-        previous_close=bar.previous_close,
-        split_ratio=bar.split_ratio,
-        change=bar.change,
-        change_percent=bar.change_percent,
-        moving_average=bar.moving_average,
-        at=bar.at,
-        missed=bar.missed,
-        late=bar.late,
-        events=bar.events,
-        memory=memory,
+        bar.symbol,
+        bar.open,
+        bar.high,
+        bar.low,
+        bar.close,
+        bar.volume / SCALE,
+        bar.previous_close,
+        bar.split_ratio,
+        bar.change,
+        bar.change_percent,
+        bar.moving_average,
+        bar.at,
+        bar.missed,
+        bar.late,
+        bar.events,
+        memory,
     )
 
 
@@ -141,10 +171,28 @@ def bar_of(row: Row) -> Bar:
 
 def state_of(fold: Fold, source: str, position: str) -> State:
     """Return the state of a fold, to be saved."""
-    kind = next((name for name, kind in KINDS.items() if kind is fold.kind), None)
+    kind: Any = next((name for name, kind in KINDS.items() if kind is fold.kind), None)
     rows = [row_of(name, bar) for name, bar in fold.bars.items() if bar.position]
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
     return State(fold.session.date, source, position, kind, dict(fold.counts), now, rows)
+
+
+async def snapshot(fold: Fold, source: str, position: str) -> State:
+    """Return the state of a fold as `state_of` does, while the fold goes on: the loop is never held up for long.
+
+    Bars that have changed meanwhile are as of a later position than the state. Each has its own, so that a process
+    which continues from the state does not fold its records again.
+    """
+    state = state_of(Fold(fold.session, kind=fold.kind, counts=Counter(fold.counts)), source, position)
+    encode = msgspec.json.Encoder().encode
+    rows: list[Any] = []
+    for number, (name, bar) in enumerate(list(fold.bars.items())):
+        if bar.position:
+            rows.append(msgspec.Raw(encode(row_of(name, bar))))
+        if number % _PER_TURN == _PER_TURN - 1:
+            await asyncio.sleep(0)
+    state.bars = rows
+    return state
 
 
 def restore(fold: Fold, state: State) -> None:
@@ -175,7 +223,9 @@ class StateTable:
         self._number = self._numbered(keys[-1])
         try:
             state = msgspec.json.decode(stored.data, type=State)
-        except msgspec.DecodeError as error:
+            if state.session != self._session:
+                raise ValueError(f"it is of {state.session}")
+        except (msgspec.DecodeError, ValueError) as error:
             advice = "`stockstream stream --restart` begins the session again"
             raise LakeError(f"{self._store.uri(keys[-1])} is damaged ({error}): {advice}") from None
         if state.format != 1:

@@ -15,20 +15,23 @@ from typing import Any
 
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import LIVE, Lake, live_key
-from stockstream.pipeline.live.bar import SCALE
+from stockstream.pipeline.live.bar import SCALE, Bar
 from stockstream.pipeline.live.events import decode
-from stockstream.pipeline.live.fold import Fold
+from stockstream.pipeline.live.fold import WINDOW, Fold
+from stockstream.pipeline.live.hub import Hub
 from stockstream.pipeline.live.journal import Journal, open_journal
 from stockstream.pipeline.live.lease import RENEWAL, Lease, LeaseTakenError
 from stockstream.pipeline.live.repair import Repairs
 from stockstream.pipeline.live.sources import Feed
-from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, state_of
+from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, snapshot
 
 QUEUE = 4096
 """Frames that may wait. A reader that finds the queue full waits: the vendor then slows down or disconnects."""
 BATCH = 512
 """Frames that are folded before other tasks get their turn."""
 SAVE_SECONDS = {"folder": 2.0, "s3": 10.0}
+SAVE_SECONDS_PER_BAR = 0.0005
+"""Minimum interval of saves per bar: a state of 10,000 bars costs a tenth of a second of CPU time, every 5 s."""
 SYNC_SECONDS = 2.0
 UNKNOWN_SHOWN = 20
 
@@ -41,7 +44,7 @@ class Stream:
     feed: Feed
     fold: Fold
     source: str
-    report: Callable[[dict[str, Any]], None] = lambda status: None
+    report: Callable[[dict[str, Any]], None] | None = None
     """Called now and then with the status."""
     ends_at: float | None = None
     """Time since 1970 at which the stream ends by itself; None: when the source ends."""
@@ -52,16 +55,19 @@ class Stream:
 
     def __post_init__(self) -> None:
         session = self.fold.session.date
+        self.fold.kind = self.fold.kind or self.feed.kind
         self.states = StateTable(self.lake, session)
         self.repairs = Repairs(self.fold, self.feed)
+        self.hub = Hub(self.fold)
         self.leases = [Lease(self.lake.store, live_key(session, "lease.json"), f"the session {session}")]
         if self.feed.has_lease:
             self.leases.append(vendor_lease(self.lake, self.feed))
         self.journal: Journal
         self._has_leases = True
         self._began = time.monotonic()
+        self._save_seconds = SAVE_SECONDS["s3" if self.lake.uri.startswith("s3://") else "folder"]
         self._every = {
-            "save": SAVE_SECONDS["s3" if self.lake.uri.startswith("s3://") else "folder"],
+            "save": self._save_seconds,
             "sync": SYNC_SECONDS,
             "renew": RENEWAL,
             "repair": 1.0,
@@ -162,16 +168,28 @@ class Stream:
         while len(frames) < BATCH and not self.queue.empty():
             if (one := self.queue.get_nowait()) is not None:
                 frames.append(one)
+        if not self.feed.is_replay:
+            self.fold.until = self._until()
         positions = [self.journal.append(one) for one in frames]
         self.journal.flush()
+        changed: dict[str, Bar] = {}
         for position, one in zip(positions, frames, strict=True):
-            self._fold(position, one)
+            changed.update(self._fold(position, one))
+        self.hub.publish(changed)
 
-    def _fold(self, position: str, frame: bytes) -> None:
+    def _until(self) -> int:
+        """Return the time from which an event is too new: after it, all others would be older than the window."""
+        session, now = self.fold.session, round(1000 * time.time())
+        is_today = session.day_from <= now < session.day_until
+        return min(now + WINDOW, session.day_until) if is_today else session.day_until
+
+    def _fold(self, position: str, frame: bytes) -> dict[str, Bar]:
+        """Fold a frame; return the bars that changed."""
         events = decode(frame, self.fold.counts)
         self.events += len(events)
-        self.fold.apply(position, events)
+        changed = self.fold.apply(position, events)
         self.position = position
+        return changed
 
     def _tend(self) -> None:
         """Start what is due; raise what a task of this kind has failed with."""
@@ -181,7 +199,7 @@ class Stream:
             self._start("sync", lambda: asyncio.to_thread(self.journal.sync))
         if self.feed.has_repair:
             self._start("repair", self._repair)
-        if time.monotonic() >= self._due["report"]:
+        if self.report is not None and time.monotonic() >= self._due["report"]:
             self._due["report"] = time.monotonic() + self._every["report"]
             self.report(self.status())
 
@@ -196,7 +214,8 @@ class Stream:
     async def _save(self) -> None:
         """Save the state, then delete the frames of the journal that it contains."""
         position = self.position
-        state = state_of(self.fold, self.source, position)
+        self._every["save"] = max(self._save_seconds, len(self.fold.bars) * SAVE_SECONDS_PER_BAR)
+        state = await snapshot(self.fold, self.source, position)
         await asyncio.to_thread(self.journal.sync)
         self.state_key = await asyncio.to_thread(self.states.save, state)
         self.journal.trim(position)
@@ -212,6 +231,7 @@ class Stream:
     async def _repair(self) -> None:
         if names := self.repairs.due():
             await self.repairs.run(names)
+            self.hub.publish({name: self.fold.bars[name] for name in names})
 
     def _is_over(self) -> bool:
         return self.ends_at is not None and time.time() >= self.ends_at
@@ -219,7 +239,7 @@ class Stream:
     def status(self) -> dict[str, Any]:
         """Return the numbers of the stream so far."""
         bars = [bar for bar in self.fold.bars.values() if bar.events]
-        missed = [bar.missed for bar in bars if bar.missed]
+        missed = [bar.missed for bar in bars if bar.missed]  # negative if the vendor has taken volume back
         newest = max((bar.at for bar in bars), default=0)
         elapsed = time.monotonic() - self._began
         return {
@@ -230,7 +250,7 @@ class Stream:
             "lag_seconds": None if self.feed.is_replay or not newest else round(time.time() - newest / 1000, 3),
             "symbols": len(bars),
             "volume": sum(bar.volume for bar in bars) / SCALE,
-            "missed": sum(missed),
+            "missed": sum(shares for shares in missed if shares > 0),
             "symbols_with_missed": len(missed),
             "late": sum(bar.late for bar in bars),
             "not_used": dict(sorted(self.fold.counts.items())),
@@ -249,5 +269,6 @@ def vendor_lease(lake: Lake, feed: Feed) -> Lease:
 
 
 def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
-    """Return how a stream has ended: complete, or partial if a bar lacks events or frames could not be read."""
-    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] else "complete"
+    """Return how a stream has ended: complete, or partial if bars lack events, or frames or all events were useless."""
+    is_useless = status["events"] and not status["symbols"]
+    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] or is_useless else "complete"

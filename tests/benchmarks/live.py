@@ -32,7 +32,7 @@ PER_FRAME = 100
 
 def measure(quick: bool) -> Iterator[Figure]:
     symbols, count = (200, 20) if quick else (5_000, 60)
-    feed = frames(seconds(_names(symbols), count), PER_FRAME)
+    feed = frames(seconds(symbols_of(symbols), count), PER_FRAME)
     events = sum(len(json.loads(frame)) for frame in feed)
     what = f"{events:,} second aggregates of {symbols:,} symbols"
     counts: Counter[str] = Counter()
@@ -63,11 +63,11 @@ def measure(quick: bool) -> Iterator[Figure]:
 
 def _stream(quick: bool) -> Iterator[Figure]:
     """Measure a stream from a websocket in another process: 10,000 events per second, journal and states included."""
-    events = seconds(_names(10_000), 2 if quick else 10)[: 10_000 if quick else 80_000]
+    events = seconds(symbols_of(10_000), 2 if quick else 10)[: 10_000 if quick else 80_000]
     with tempfile.TemporaryDirectory(prefix="stockstream-benchmark-") as folder:
         file = Path(folder) / "feed.jsonl"
         file.write_bytes(b"\n".join(frames(events, PER_FRAME)))
-        command = [sys.executable, "-m", "tests.benchmarks._feed_server", str(file), str(10_000 // PER_FRAME)]
+        command = [sys.executable, "-m", "tests.benchmarks._feed_server", str(file), str(10_000 // PER_FRAME), "spread"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
             try:
                 assert server.stdout is not None
@@ -96,8 +96,8 @@ async def _until(stream: Stream, events: int) -> None:
     await running
 
 
-def _names(count: int) -> list[str]:
-    """Return different symbols of one to four letters."""
+def symbols_of(count: int) -> list[str]:
+    """Return different symbols of three or four characters."""
     return [f"{name}{number // 17_576 or ''}" for number, name in enumerate(names(count))]
 
 

@@ -53,7 +53,7 @@ def stream_command(
     market: MarketOption = None,
     symbols: FeedSymbolsOption = None,
     session: Annotated[
-        date | None, day_option("--session", "Session of a replay.", default="that of its first event")
+        date | None, day_option("--session", "Session of a replay.", default="that of its first events")
     ] = None,
     channel: ChannelOption = "A",
     speed: Annotated[
@@ -162,6 +162,7 @@ async def _opened(
     from stockstream.pipeline.lake import Lake
     from stockstream.pipeline.live import facts
     from stockstream.pipeline.live.stream import Stream
+    from stockstream.pipeline.symbols import canonical
 
     feed, ends_at = await streamed(lake, source, plan, wait, stop, day)
     if feed is None or feed.plan.session is None:
@@ -169,6 +170,7 @@ async def _opened(
     opened, session = Lake(lake), feed.plan.session
     before = facts.facts_of(opened, plan.market, date.fromisoformat(session.date))
     names = facts.chosen(before, symbols)
+    ratios = {next(iter(facts.chosen(before, [canonical(name)]))): ratio for name, ratio in ratios.items()}
     before = before.with_splits({**await asyncio.to_thread(feed.splits), **ratios})
     return Stream(opened, feed, facts.fold_of(session, before, names, plan.market), source, ends_at=ends_at)
 
@@ -192,7 +194,7 @@ async def streamed(
 
     feed = open_feed(source, plan)
     if isinstance(feed, Replay):
-        session = facts.session_of(plan.market, day or facts.day_at(plan.market, feed.first_event()))
+        session = facts.session_of(plan.market, day or facts.day_of(plan.market, feed.first_times()))
         feed.plan = replace(plan, session=session)
         return feed, None
     if day is not None:
@@ -249,15 +251,16 @@ def _ratios(texts: Any) -> dict[str, float]:
 
 
 class _progress:  # noqa: N801 (a context manager that reads as a function)
-    """Show the status in one line at a terminal; what is entered is the function that updates it."""
+    """Show the status in one line at a terminal; what is entered is the function that updates it, if any."""
 
     def __enter__(self) -> Any:
         from rich.live import Live
 
         self._live = Live(console=Screen(stderr=True), transient=True, auto_refresh=False)
         self._is_shown = sys.stderr.isatty()
-        if self._is_shown:
-            self._live.start()
+        if not self._is_shown:
+            return None
+        self._live.start()
         return self._update
 
     def __exit__(self, *_: object) -> None:
@@ -265,8 +268,7 @@ class _progress:  # noqa: N801 (a context manager that reads as a function)
             self._live.stop()
 
     def _update(self, status: dict[str, Any]) -> None:
-        if self._is_shown:
-            self._live.update(progress_line(status), refresh=True)
+        self._live.update(progress_line(status), refresh=True)
 
 
 def progress_line(status: dict[str, Any]) -> str:

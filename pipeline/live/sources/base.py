@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
 from stockstream.pipeline.errors import SourceError
+from stockstream.pipeline.live.events import Day, Event
 from stockstream.pipeline.live.fold import Session
+from stockstream.pipeline.live.yahoo_day import YahooDays
 from stockstream.pipeline.markets import Market
 
 
@@ -40,6 +42,8 @@ class Feed(ABC):
     is_replay: ClassVar[bool] = False
     """Whether the events are recorded: their own times are the clock, and the source can continue at a frame."""
 
+    kind: ClassVar[type[Event] | None] = None
+    """The type of the events that become bars; None: that of the first one."""
     has_repair: ClassVar[bool] = False
     """Whether `day_events` is implemented."""
     repair_delay: ClassVar[float] = 15.0
@@ -78,6 +82,22 @@ class Feed(ABC):
         """
         raise SourceError(f"{self.name} cannot repair bars")
 
+    def day_so_far(self, symbol: str) -> Day | None:
+        """Return the day of a symbol by another source, where `day_events` has no answer; None if there is none.
+
+        Raises:
+            SourceError: the other source has no answer either.
+        """
+        return None
+
     def splits(self) -> Mapping[str, float]:
         """Return the splits of the session by symbol, as far as the source can list them before the first event."""
         return {}
+
+
+def yahoo_days(plan: Plan) -> YahooDays:
+    """Return the requests for days at Yahoo, with the settings of the source of bars `yahoo`."""
+    from stockstream.pipeline.sources.yahoo import YahooSettings  # imports yfinance, which takes a second
+
+    values = YahooSettings.read()
+    return YahooDays(plan.market, plan.session, values.pause, values.url)

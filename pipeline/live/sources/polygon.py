@@ -15,15 +15,34 @@ from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.env_file import is_loopback
 from stockstream.pipeline.errors import SourceError, UsageError
 from stockstream.pipeline.live.connection import SILENCE, kept_open
-from stockstream.pipeline.live.events import Minute, Second
-from stockstream.pipeline.live.sources.base import Feed, Plan
+from stockstream.pipeline.live.events import KINDS, Day, Event, Minute, Number, Second
+from stockstream.pipeline.live.sources.base import Feed, Plan, yahoo_days
+from stockstream.pipeline.live.yahoo_day import YahooDays
 from stockstream.pipeline.polygon_api import PolygonApi
 from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
+from stockstream.sql.text import one_line
 
 _SPANS = {"A": "second", "AM": "minute"}
 """Polygon's name of the aggregates of a channel in its REST API."""
 _PER_SUBSCRIPTION = 500
 """Symbols per message."""
+
+_GOOD = ("success", "connected", "auth_success")
+
+
+class _Row(msgspec.Struct):
+    """An aggregate as the REST API has it."""
+
+    v: Number
+    o: float
+    h: float
+    l: float  # noqa: E741 (the vendor's name)
+    c: float
+    t: int
+
+
+class _Answer(msgspec.Struct):
+    results: list[_Row] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +65,7 @@ class PolygonFeed(Feed):
     key: str = field(default="", repr=False)
     api: PolygonApi | None = None
     silence: float = SILENCE
+    days: YahooDays | None = None
 
     @classmethod
     def open(cls, argument: str, plan: Plan) -> Self:
@@ -65,14 +85,19 @@ class PolygonFeed(Feed):
         return cls(plan, url=url, key=values.polygon_key.text.strip(), api=PolygonApi.from_settings(values))
 
     @property
+    def kind(self) -> type[Event] | None:  # type: ignore[override]
+        """The type of the events of the channel."""
+        return KINDS[self.plan.channel]
+
+    @property
     def has_repair(self) -> bool:  # type: ignore[override]
         """Whether the REST API has the aggregates of the channel."""
         return self.plan.channel in _SPANS
 
     async def frames(self, skip: int = 0) -> AsyncIterator[bytes]:
         """Yield the frames with events."""
-        session = self.plan.session
-        stream = kept_open(self.url, self._greet, _has_events, session, self.stats, self.notes, silence=self.silence)
+        of = self.plan.session, self.stats, self.notes
+        stream = kept_open(self.url, self._greet, self._has_events, *of, silence=self.silence)
         async with aclosing(stream) as frames:  # type: ignore[type-var]
             async for frame in frames:
                 yield frame
@@ -83,7 +108,7 @@ class PolygonFeed(Feed):
         Raises:
             SourceError: the vendor refuses the key.
         """
-        await self._expect(socket, "connected")
+        await self._expect(socket, "connected", "success")
         await socket.send(json.dumps({"action": "auth", "params": self.key}))
         await self._expect(socket, "auth_success")
         symbols = list(self.plan.symbols)
@@ -92,19 +117,37 @@ class PolygonFeed(Feed):
             params = ",".join(f"{self.plan.channel}.{symbol}" for symbol in part)
             await socket.send(json.dumps({"action": "subscribe", "params": params}))
 
-    async def _expect(self, socket: Any, status: str) -> None:
-        """Read until a status arrives.
+    async def _expect(self, socket: Any, *statuses: str) -> None:
+        """Read until one of some statuses arrives.
 
         Raises:
             SourceError: the key is refused, or its plan does not include the feed.
         """
         while True:
             for message in _statuses(await socket.recv(decode=False)):
-                if message.get("status") == status:
+                if message.get("status") in statuses:
                     return
                 if message.get("status") in ("auth_failed", "auth_timeout", "not_authorized"):
-                    reason = str(message.get("message", message["status"])).replace(self.key, "***")
-                    raise SourceError(f"polygon refuses the key of POLYGON_API_KEY: {reason}")
+                    raise SourceError(f"polygon refuses the key of POLYGON_API_KEY: {self._text(message)}")
+                self._note(message)
+
+    def _note(self, message: dict[str, Any]) -> None:
+        """Keep what the vendor reports for the status of the stream: too many connections, a symbol that is refused."""
+        if message.get("ev") == "status" and message.get("status") not in _GOOD:
+            self.stats["vendor_errors"] += 1
+            self.notes["vendor"] = self._text(message)
+
+    def _text(self, message: dict[str, Any]) -> str:
+        return one_line(str(message.get("message") or message["status"]).replace(self.key, "***"))[:200]
+
+    def _has_events(self, frame: bytes) -> bool:
+        """Return whether a frame is one to be journaled: not one that consists of messages about the connection."""
+        if b'"status"' not in frame[:40]:
+            return True
+        messages = _statuses(frame)
+        for message in messages:
+            self._note(message)
+        return not all(one.get("ev") == "status" for one in messages)
 
     def day_events(self, symbol: str) -> list[Any]:
         """Return the aggregates of the day so far from the REST API."""
@@ -118,13 +161,17 @@ class PolygonFeed(Feed):
         )
         events: list[Any] = []
         for text in api.pages(path, adjusted="false", sort="asc", limit=50000):
-            for row in json.loads(text).get("results") or ():
-                try:
-                    prices = {name: float(row[name[0]]) for name in ("open", "high", "low", "close")}
-                    events.append(kind(symbol=symbol, volume=row["v"], at=row["t"], **prices))
-                except (KeyError, TypeError):
-                    raise SourceError(f"polygon {path}: an aggregate that cannot be read") from None
+            try:
+                rows = msgspec.json.decode(text, type=_Answer).results or ()
+            except msgspec.DecodeError as error:
+                raise SourceError(f"polygon {path}: an aggregate that cannot be read ({error})") from None
+            events += [kind(symbol, row.v, row.o, row.h, row.l, row.c, row.t) for row in rows]
         return events
+
+    def day_so_far(self, symbol: str) -> Day | None:
+        """Return the day of a symbol from Yahoo's chart, for a key whose plan does not include the REST API."""
+        self.days = self.days or yahoo_days(self.plan)
+        return self.days.day(symbol)
 
     def splits(self) -> Mapping[str, float]:
         """Return the splits whose execution date is the session."""
@@ -146,10 +193,3 @@ def _statuses(frame: bytes) -> list[dict[str, Any]]:
     except (msgspec.DecodeError, UnicodeDecodeError):
         return []
     return [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
-
-
-def _has_events(frame: bytes) -> bool:
-    """Return whether a frame is one to be journaled: not one that consists of messages about the connection."""
-    if b'"status"' not in frame[:40]:
-        return True
-    return not all(one.get("ev") == "status" for one in _statuses(frame))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import time
+import zlib
 from collections import Counter
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -12,11 +13,14 @@ from pathlib import Path
 from typing import BinaryIO, Self
 
 from stockstream.pipeline.errors import SourceError, UsageError
-from stockstream.pipeline.live.events import Event, Status, decode
+from stockstream.pipeline.live.events import Status, decode
 from stockstream.pipeline.live.sources.base import Feed, Plan
 
 _PAUSE = 64
 """Number of frames after which other tasks get their turn."""
+
+_FIRST = 1000
+"""Number of events from which the session of a recording is known: one of them may be of another day."""
 
 
 @dataclass
@@ -44,7 +48,7 @@ class Replay(Feed):
         for number, line in enumerate(self._lines()):
             if number < skip:
                 continue
-            if self.plan.speed > 0 and (at := first_time(line)) is not None:
+            if self.plan.speed > 0 and (at := self._time(line)) is not None:
                 first = at if first is None else first
                 wait = began + (at - first) / 1000 / self.plan.speed - time.monotonic()
                 await asyncio.sleep(max(0.0, wait))
@@ -52,30 +56,39 @@ class Replay(Feed):
                 await asyncio.sleep(0)
             yield line
 
-    def first_event(self) -> int:
-        """Return the time of the first event, in milliseconds.
+    def _time(self, line: bytes) -> int | None:
+        """Return the time of the first event of a line that is of the session's day; None if it has none."""
+        session = self.plan.session
+        times = event_times(line)
+        return next((at for at in times if session is None or session.day_from <= at < session.day_until), None)
+
+    def first_times(self) -> list[int]:
+        """Return the times of the first events, in milliseconds.
 
         Raises:
             UsageError: no line has an event.
         """
+        times: list[int] = []
         for line in self._lines():
-            if (at := first_time(line)) is not None:
-                return at
-        raise UsageError(f"--source replay:{self.path}: no line of the file has an event")
+            times += event_times(line)
+            if len(times) >= _FIRST:
+                break
+        if not times:
+            raise UsageError(f"--source replay:{self.path}: no line of the file has an event")
+        return times[:_FIRST]
 
     def _lines(self) -> Iterator[bytes]:
         try:
             with self._opened() as file:
                 for line in file:
                     yield line.rstrip(b"\r\n")
-        except (OSError, EOFError) as error:
+        except (OSError, EOFError, zlib.error) as error:
             raise SourceError(f"cannot read {self.path}: {getattr(error, 'strerror', None) or error}") from None
 
     def _opened(self) -> BinaryIO:
         return gzip.open(self.path) if self.path.suffix == ".gz" else self.path.open("rb")  # type: ignore[return-value]
 
 
-def first_time(frame: bytes) -> int | None:
-    """Return the time of the first event of a frame in milliseconds; None if it has none."""
-    events: list[Event] = decode(frame, Counter())
-    return next((event.at for event in events if not isinstance(event, Status)), None)  # type: ignore[attr-defined]
+def event_times(frame: bytes) -> list[int]:
+    """Return the times of a frame's events in milliseconds."""
+    return [event.at for event in decode(frame, Counter()) if not isinstance(event, Status)]

@@ -17,7 +17,9 @@ import websockets
 
 from stockstream.pipeline.errors import SourceError, UsageError
 from stockstream.pipeline.live.connection import kept_open
-from stockstream.pipeline.live.sources.base import Feed, Plan
+from stockstream.pipeline.live.events import Day
+from stockstream.pipeline.live.sources.base import Feed, Plan, yahoo_days
+from stockstream.pipeline.live.yahoo_day import YahooDays
 from stockstream.pipeline.setting_fields import EnvironmentSettings, setting
 from stockstream.pipeline.symbols import yahoo_code
 
@@ -41,8 +43,11 @@ class YahooFeed(Feed):
     """The websocket at `url`; it needs a list of symbols."""
 
     name = "yahoo"
+    has_repair = True
+    kind = Day
     url: str = ""
     silence: float = SILENCE
+    days: YahooDays | None = None
     _renewal: asyncio.Task[None] | None = field(default=None, repr=False)
 
     @classmethod
@@ -51,6 +56,11 @@ class YahooFeed(Feed):
         if argument:
             raise UsageError(f"--source yahoo:{argument}: the source yahoo has no argument")
         return cls(plan, url=YahooFeedSettings.read().url)
+
+    def day_so_far(self, symbol: str) -> Day | None:
+        """Return the day of a symbol from Yahoo's chart: after a reconnect, no message may follow."""
+        self.days = self.days or yahoo_days(self.plan)
+        return self.days.day(symbol)
 
     async def frames(self, skip: int = 0) -> AsyncIterator[bytes]:
         """Yield the messages."""

@@ -10,17 +10,15 @@ import json
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import date
-from math import isfinite
-from typing import Any, Self
+from typing import Self
 
 from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.live.events import Day
 from stockstream.pipeline.live.sources.base import Feed, Plan
-from stockstream.pipeline.symbols import yahoo_code
+from stockstream.pipeline.live.yahoo_day import YahooDays
 
 INTERVAL = 30.0
 """Seconds from the beginning of a round to that of the next."""
-TIMEOUT = 30.0
 REFUSED_WAIT = 60.0
 """Seconds before the next request after HTTP 429."""
 
@@ -30,6 +28,7 @@ class YahooPoll(Feed):
     """Rounds of requests; `pause` is the number of seconds between two symbols, `url` a proxy or replay of Yahoo."""
 
     name = "yahoo-poll"
+    kind = Day
     pause: float = 2.0
     url: str | None = None
     interval: float = INTERVAL
@@ -50,11 +49,12 @@ class YahooPoll(Feed):
         if not self.plan.symbols:
             raise SourceError("yahoo-poll asks only for named symbols: write --symbols, or fill the lake first")
         self.notes["interval_seconds"] = max(self.interval, self.pause * len(self.plan.symbols))
+        days = YahooDays(self.plan.market, self.plan.session, self.pause, self.url)
         while True:
             began = time.monotonic()
             for symbol in self.plan.symbols:
                 next_request = time.monotonic() + self.pause
-                if (frame := await self._frame(symbol)) is not None:
+                if (frame := await self._frame(days, symbol)) is not None:
                     yield frame
                 await asyncio.sleep(max(0.0, next_request - time.monotonic()))
             self.stats["rounds"] += 1
@@ -62,10 +62,10 @@ class YahooPoll(Feed):
             self.notes["interval_seconds"] = round(max(self.interval, took), 1)
             await asyncio.sleep(max(0.0, self.interval - took))
 
-    async def _frame(self, symbol: str) -> bytes | None:
+    async def _frame(self, days: YahooDays, symbol: str) -> bytes | None:
         """Return the day so far of a symbol as a frame; None if Yahoo has none."""
         try:
-            report = await asyncio.to_thread(self._report, symbol)
+            report = await asyncio.to_thread(days.report, symbol)
         except RateLimited as error:
             self.stats["refused"] += 1
             self.notes["last_failure"] = str(error)
@@ -79,37 +79,3 @@ class YahooPoll(Feed):
             self.stats["without_bars"] += 1
             return None
         return json.dumps([report]).encode()
-
-    def _report(self, symbol: str) -> dict[str, Any] | None:
-        """Request the day so far: an event of the kind D; None if Yahoo has no bar of the session."""
-        from stockstream.pipeline.yahoo_api import history
-
-        session, market = self.plan.session, self.plan.market
-        if session is None:
-            raise SourceError("yahoo-poll needs a session")
-        day = date.fromisoformat(session.date)
-        code = yahoo_code(symbol, market.yahoo_suffix)
-        answer = history(code, day, day, market.timezone, TIMEOUT, self.url)
-        if answer is None or answer[0].empty:
-            return None
-        bars, chart = answer
-        if bars.index[-1].date() != day:
-            return None
-        bar, meta = bars.iloc[-1], chart.get("meta", {})
-        price = _finite(meta.get("regularMarketPrice")) or _finite(bar["Close"])
-        at = meta.get("regularMarketTime")
-        if price is None or not isinstance(at, int):
-            return None
-        values = {"o": bar["Open"], "h": bar["High"], "l": bar["Low"], "v": bar["Volume"]}
-        values["pc"] = meta.get("chartPreviousClose")
-        numbers = {name: number for name, value in values.items() if (number := _finite(value)) is not None}
-        return {"ev": "D", "sym": code, "p": price, "t": 1000 * at, **numbers}
-
-
-def _finite(value: Any) -> float | None:
-    """Return a number as JSON has it; None for NaN, infinity and what is no number."""
-    try:
-        number = float(value)
-    except (TypeError, ValueError):
-        return None
-    return number if isfinite(number) else None

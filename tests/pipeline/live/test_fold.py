@@ -199,6 +199,26 @@ def test_conditions_of_trades_decide_what_a_trade_changes() -> None:
         trade(i="4", q=4, p=13.0, c=[15]),  # official close of a market centre: nothing
     ]
     assert prices(fold_of(events)) == {"BHP": (10.0, 12.0, 10.0, 10.0, 300.0)}
+    corrected = trade(i="5", q=5, p=10.5, c=[38])  # corrected consolidated close: no volume
+    assert prices(fold_of([*events, corrected])) == {"BHP": (10.0, 12.0, 10.0, 10.5, 300.0)}
+
+
+GLOSSARY = {
+    **dict.fromkeys((0, 1, 3, 4, 8, 9, 11, 14, 23, 25, 27, 28, 30, 34, 36), "high/low, last, volume"),
+    **dict.fromkeys((2, 7, 12, 13, 20, 21, 37, 52, 53), "volume"),
+    **dict.fromkeys((5, 10, 22, 29, 33), "high/low, volume"),
+    **dict.fromkeys((15, 16), ""),
+    38: "high/low, last",
+}
+"""What a trade updates: https://polygon.io/glossary/us/stocks/conditions-indicators."""
+
+
+@pytest.mark.parametrize("condition", GLOSSARY)
+def test_each_condition_updates_what_the_vendors_glossary_says(condition: int) -> None:
+    before = [trade(), trade(i="2", q=2)]
+    (bar,) = prices(fold_of([*before, trade(i="3", q=3, p=12.0, c=[condition])])).values()
+    changed = {"high/low": bar[1] == 12.0, "last": bar[3] == 12.0, "volume": bar[4] == 300.0}
+    assert ", ".join(name for name, is_changed in changed.items() if is_changed) == GLOSSARY[condition]
 
 
 def day(**values: Any) -> dict[str, Any]:
