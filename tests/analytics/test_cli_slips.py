@@ -346,14 +346,17 @@ def test_an_interrupted_query_leaves_no_file_whenever_it_is_interrupted(tmp_path
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    def show_until(seconds: float, con: DuckDBPyConnection) -> None:
+        numbers = con.sql("SELECT a.range * b.range AS n FROM range(1000000) AS a, range(1000000) AS b")
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        show(con, numbers, "parquet", tmp_path / "x.parquet")
+
     before = signal.signal(signal.SIGALRM, stop)
     try:
         for number in range(rounds):
             with duckdb.connect() as con:
-                numbers = con.sql("SELECT a.range * b.range AS n FROM range(1000000) AS a, range(1000000) AS b")
                 with pytest.raises((KeyboardInterrupt, RuntimeError, duckdb.Error)):
-                    signal.setitimer(signal.ITIMER_REAL, 0.0005 + 0.004 * number / rounds)
-                    show(con, numbers, "parquet", tmp_path / "x.parquet")
+                    show_until(0.0005 + 0.004 * number / rounds, con)
                 time.sleep(0.01)
                 assert not list(tmp_path.glob("*x.*")), number
     finally:
