@@ -1,8 +1,8 @@
 """Reorder rows by symbol into rows by session, in memory that does not grow with the history.
 
-Indicators are computed symbol by symbol, but a backtest trades session by session. Sorting all rows at once would need
-memory for all of them. Instead, groups of symbols are sorted one after the other and written to files, and the files
-are merged.
+Indicators are computed symbol by symbol, but a backtest trades session by session. Sorting all rows at once needs
+memory for all of them. Unless they are few, groups of symbols are sorted one after the other and written to files, and
+the files are merged.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Folder:
 
 
 def by_session(
-    con: DuckDBPyConnection, parts: Sequence[Part], symbols: Sequence[str], folder: Folder
+    con: DuckDBPyConnection, parts: Sequence[Part], symbols: Sequence[str], folder: Folder, *, in_memory: bool
 ) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several queries, ordered by date and symbol, in record batches.
 
@@ -48,10 +48,14 @@ def by_session(
         parts: the queries. The symbols of each must sort before those of the next one; its rows may be in any order.
         symbols: the symbols of all rows, in order; they become the dictionary of the column `symbol`.
         folder: where the queries read from.
+        in_memory: whether all rows are sorted at once, instead of part by part and in files.
     """
     codes = {symbol: code for code, symbol in enumerate(symbols)}
-    if len(parts) == 1:
-        yield from _sorted(parts[0].read(con, codes), BLOCK)
+    if in_memory or len(parts) == 1:
+        if read_parts := [rows for part in parts if (rows := part.read(con, codes)) is not None]:
+            rows = concatenate(read_parts)
+            read_parts.clear()
+            yield from _sorted(rows, BLOCK)
         return
     with tempfile.TemporaryDirectory(prefix="stockstream-") as files:
         paths = [Path(files) / f"{number}.arrow" for number in range(len(parts))]
@@ -69,9 +73,9 @@ def _sorted(rows: pa.RecordBatch | None, size: int) -> Iterator[pa.RecordBatch]:
         return
     days, (_, codes) = numbers(rows, "date"), symbols_of(rows)
     order = _order(codes)
-    rows = _take(rows, order[_order(days[order])])
+    order = order[_order(days[order])]
     for first in range(0, len(rows), size):
-        yield rows.slice(first, size)
+        yield _take(rows, order[first : first + size])
 
 
 def _order(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -31,7 +31,9 @@ from stockstream.sql.session import quoted
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
-"""Maximum number of values (rows × columns) that are sorted at once."""
+"""Maximum number of values (rows × columns) of a group of symbols, whose rows are computed at once."""
+CELLS_IN_MEMORY = 10_000_000
+"""Maximum number of values of all symbols that are sorted at once: 80 MB."""
 
 
 def open_feed(
@@ -80,7 +82,9 @@ def open_feed(
     for request in requests:
         if others := benchmarks_of([request]) - {*inventory.symbols}:
             raise UsageError(f"the benchmark of {request.name} is {min(others)}: add it to the symbols of the run")
-    shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape([])
+    # Decided by the number of all symbols, so that every group of symbols is computed the same way.
+    stream = (universe or len(inventory.symbols)) > FEW
+    shape = _shape(con, requests, inventory, stream=stream)
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
@@ -93,7 +97,7 @@ def open_feed(
     factors = FACTORS if derived and is_scaled else ()
     needs_symbols = sql is not None or derived.needs_symbols or conditions.needs_symbols
     queries = [
-        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, universe)
+        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, stream)
         for part in parts
     ]
     texts = [query.text for query in queries]
@@ -124,8 +128,10 @@ def open_feed(
         replace(query, text=text, outputs=outputs if is_sorted else ())
         for text, query, is_sorted in zip(texts, queries, are_sorted, strict=True)
     ]
+    width = 1 + len(names) + derived.cells - len(hidden) + len(ACTIONS) * inventory.has_actions
+    fits = sum(inventory.bars) * width <= CELLS_IN_MEMORY
     return Feed(
-        rows=partial(by_session, con, queries, inventory.symbols, inventory.folder),
+        rows=partial(by_session, con, queries, inventory.symbols, inventory.folder, in_memory=fits),
         names=(*[name for name in (*names, *derived_names.values()) if name not in hidden], *conditions.names),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
@@ -141,6 +147,21 @@ def open_feed(
         if derived.has_universe
         else None,
     )
+
+
+def _shape(con: DuckDBPyConnection, requests: Sequence[Request], inventory: Inventory, *, stream: bool) -> Shape | None:
+    """Return the shape of the bars of a run; None if arrays compute its indicators, which find it out themselves.
+
+    Raises:
+        UsageError: a parameter of an indicator is invalid.
+    """
+    if not requests:
+        return Shape([])
+    if not stream:
+        return shape_of(con, requests, inventory.table, is_unique=True)
+    first = f"symbol = {quoted(inventory.symbols[0])}"
+    shape_of(con, requests, inventory.table, where=first, is_unique=True)  # for its errors
+    return None
 
 
 def _hidden(conditions: Conditions, requests: Mapping[str, Sequence[Request]], by_text: Mapping[str, str]) -> list[str]:
@@ -171,10 +192,10 @@ def _query(
     requests: Sequence[Request],
     units: Mapping[str, Unit | None],
     inventory: Inventory,
-    shape: Shape,
+    shape: Shape | None,
     symbols: Sequence[str] | None,
     factors: Sequence[str],
-    universe: int | None,
+    stream: bool,
 ) -> Part:
     """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
 
@@ -199,10 +220,18 @@ def _query(
             shares = ["price_factor", "traded_volume"]
     keep = [*price_columns.values(), *extra, *shares]
     if requests:
-        # Decided by the number of all symbols, so that every group of symbols is computed the same way.
-        stream = (universe or len(inventory.symbols)) > FEW
         names = sorted({*inventory.symbols, *benchmarks})
-        computed = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape, names=names)
+        computed = plan(
+            con,
+            requests,
+            source,
+            symbols=symbols,
+            keep=keep,
+            stream=stream,
+            is_unique=True,
+            shape=shape,
+            names=names,
+        )
         text, rows = computed.unread_query(con), computed.rows
         has_numbers = rows is not None and not computed.is_joined
     else:

@@ -74,6 +74,8 @@ class Rows:
         self._con, self._requests, self._lowered = con, requests, lowered
         self._src, self._where, self._keep, self._selection = src, where, keep, selection
         self._name = ""
+        self._has_numbers = False
+        """Whether the connection reads `numbered_columns`."""
         self._bars: Bars | None = None
         self._others: list[dict[str, Any]] = []
 
@@ -140,7 +142,8 @@ class Rows:
     def forget(self) -> None:
         """Free the memory of the bars."""
         self._bars, self._others = None, []
-        if self._name:
+        if self._has_numbers:
+            self._has_numbers = False
             self.register(self._name)
 
     def register(self, name: str) -> None:
@@ -153,6 +156,7 @@ class Rows:
         columns, names = self.numbered_columns()
         self._bars, self._others = None, []
         self._con.register(self._name, columns)
+        self._has_numbers = True
         return columns, names
 
     def columns(self) -> dict[str, Any]:
