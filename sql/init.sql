@@ -911,7 +911,10 @@ COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the 
 
 -- sql/views/code_histories.sql
 CREATE OR REPLACE VIEW code_histories AS
-WITH periods AS (
+WITH listed AS MATERIALIZED (  -- once: to plan a read of a table takes a millisecond
+    SELECT symbol, name, figi, valid_from, valid_to, delisting_date, renamed_to FROM metadata
+),
+periods AS (
     SELECT
         symbol, name, figi, valid_from,
         lag(name) OVER by_time AS previous_name,
@@ -919,7 +922,7 @@ WITH periods AS (
         lag(valid_to) OVER by_time AS previous_until,
         lag(delisting_date + 1) OVER by_time AS delisted,
         lag(renamed_to) OVER by_time AS renamed_to
-    FROM metadata
+    FROM listed
     WINDOW by_time AS (PARTITION BY symbol ORDER BY coalesce(valid_from, DATE '0001-01-01'))
 ),
 years AS (
@@ -940,7 +943,7 @@ starts AS (
     UNION ALL
     SELECT y.symbol, make_date(y.year, 1, 1) AS since
     FROM years AS y
-    ANTI JOIN metadata AS m
+    ANTI JOIN listed AS m
         ON m.symbol = y.symbol AND coalesce(m.valid_from, DATE '0001-01-01') < make_date(y.year, 1, 1)
     WHERE y.year - y.previous_year > 2
 ),
@@ -1040,7 +1043,7 @@ ANTI JOIN latest_bars AS later
 COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
 
 -- sql/views/split_factors.sql
-CREATE OR REPLACE VIEW split_factors AS
+CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
 WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
@@ -1051,7 +1054,8 @@ of_histories AS (
         coalesce(h.history_from, DATE '0001-01-01') AS history_from,
         coalesce(h.history_until, DATE '9999-12-31') AS history_until
     FROM splits AS s
-    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+    LEFT JOIN query_table(histories) AS h
+        ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
 ),
 numbered AS (
     SELECT
@@ -1082,21 +1086,26 @@ SELECT
     history_from,
     history_until
 FROM steps;
+
+CREATE OR REPLACE VIEW split_factors AS
+SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
+FROM split_factors_of('code_histories');
 COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
 
 -- sql/views/bars_adjusted.sql
 CREATE OR REPLACE VIEW bars_adjusted AS
-WITH of_today AS (
+WITH histories AS MATERIALIZED (FROM code_histories),
+of_today AS (
     SELECT
         b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
-    LEFT JOIN split_factors AS f
+    LEFT JOIN split_factors_of('histories') AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
-    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
+    LEFT JOIN histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
