@@ -18,7 +18,7 @@ from stockstream.pipeline.live.fold import UNITS, Fold
 from stockstream.pipeline.live.sources.base import Feed
 
 AT_ONCE = 8
-"""Symbols that are repaired together."""
+"""Requests that are under way together."""
 
 
 def mend(fold: Fold, name: str, answer: Iterable[Any], arrived: Iterable[Any]) -> bool:
@@ -53,25 +53,34 @@ class Repairs:
         self.counts: Counter[str] = Counter()
 
     def due(self) -> list[str]:
-        """Return the feed's names of some bars that have missed events and may be tried now."""
+        """Return the feed's names of the bars that have missed events and may be tried now."""
         now = time.monotonic()
         names = (name for name, bar in self._fold.bars.items() if bar.missed and bar.missed > 0)
-        return [name for name in names if self._not_before.get(name, 0.0) <= now][:AT_ONCE]
+        return [name for name in names if self._not_before.get(name, 0.0) <= now]
 
     async def run(self, names: Iterable[str]) -> None:
-        """Repair some bars: the requests are sent by threads, and the fold is changed by the thread of the loop."""
-        listed = list(names)
+        """Repair some bars: the requests are sent by threads, and the fold is changed by the thread of the loop.
+
+        A gap of a second concerns all symbols: they wait for the REST API together, not a few at a time.
+        """
+        listed, limit = list(names), asyncio.Semaphore(AT_ONCE)
         for name in listed:
             self._fold.watched[name] = []
-            self._not_before[name] = time.monotonic() + self._feed.repair_pause
         try:
             await asyncio.sleep(self._feed.repair_delay)
-            await asyncio.gather(*(self._one(name) for name in listed))
+            await asyncio.gather(*(self._one(name, limit) for name in listed))
         finally:
             for name in listed:
                 self._fold.watched.pop(name, None)
 
-    async def _one(self, name: str) -> None:
+    async def _one(self, name: str, limit: asyncio.Semaphore) -> None:
+        async with limit:
+            if not self._fold.bars[name].missed:  # its events were only late
+                return
+            self._not_before[name] = time.monotonic() + self._feed.repair_pause
+            await self._request(name)
+
+    async def _request(self, name: str) -> None:
         try:
             answer = await asyncio.to_thread(self._feed.day_events, self._fold.bars[name].symbol)
         except SourceError as error:
