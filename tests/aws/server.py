@@ -31,9 +31,12 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from tests.aws import conditions
+from tests.aws.faults import Faults
 from tests.aws.lambdas import Invoked, Lambdas
-from tests.aws.rights import Rights
+from tests.aws.rights import Rights, signer
 from tests.aws.sandbox import Function
+from tests.aws.service_rights import checked
+from tests.aws.streams import Streams
 from tests.s3_server import CREDENTIALS, REGION, S3Server
 
 RETRY_SCALE = 0.01
@@ -48,11 +51,13 @@ class LoopbackAws:
         self.missing: list[str] = []
         self.waited: list[float] = []
         """Seconds that Step Functions would have waited before each retry."""
-        self.s3 = S3Server()
+        self.faults = Faults(self._kill)
+        self.rights = Rights()
+        self.streams = Streams()
+        self.s3 = S3Server(lambda app: checked(self.faults.around(app, signer), self.rights))
         self.url = self.s3.url
         self.environment = self.s3.environment
         self.lambdas = Lambdas(self.environment, compiled)
-        self.rights = Rights()
         self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
         # moto's interpreter calls Lambda and SNS at this port.
@@ -72,6 +77,7 @@ class LoopbackAws:
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]
+        self._patches += self.streams.patches()
         for response, name, answer in (
             (StepFunctionResponse, "validate_state_machine_definition", _validate),
             (StepFunctionResponse, "list_state_machine_versions", {"stateMachineVersions": []}),
@@ -93,9 +99,10 @@ class LoopbackAws:
         self.s3.__exit__()
         self.lambdas.close()
 
-    def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
+    def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"], config: Any = None) -> Any:
         return boto3.client(
             service,
+            config=config,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key,
@@ -106,6 +113,9 @@ class LoopbackAws:
         """Wait before a retry; replaces the interpreter's time.sleep()."""
         self.waited.append(seconds)
         threading.Event().wait(seconds * self._retry_scale)
+
+    def _kill(self, function: str) -> None:
+        self.lambdas.kill(function)
 
     def _invoke(self) -> Any:
         lambdas = self.lambdas
