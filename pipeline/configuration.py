@@ -92,6 +92,11 @@ class Settings(EnvironmentSettings):
         "Folder of the catalogue file, with the views as DuckDB stores them; otherwise "
         "`$XDG_CACHE_HOME/stockstream` or `~/.cache/stockstream`",
     )
+    heartbeat: str | None = setting(
+        None,
+        "STOCKSTREAM_HEARTBEAT",
+        "File that a stream touches every few seconds, for the health check of a container",
+    )
     trust_env_file: bool = setting(False, TRUST, "In the environment only: let `.env` set endpoints (…_URL) and keys")
     environment: str = setting("dev", "ENVIRONMENT", "Name of the environment in every log line")
     level: str | None = setting(
