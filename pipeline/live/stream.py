@@ -97,7 +97,8 @@ class Stream:
             self.states.discard(except_for="lease.json")
         state = self.states.load()
         if state is not None:
-            if state.source != self.source and (self.feed.is_replay or state.source.startswith("replay:")):
+            is_other = self.feed.is_replay or state.source.startswith(("replay:", "dynamodb:"))
+            if state.source != self.source and is_other:  # its positions, or its events, are others
                 raise UsageError(
                     f"the live bars of {session} are from {state.source}: --restart deletes them and begins again"
                 )
