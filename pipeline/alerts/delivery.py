@@ -8,10 +8,11 @@ import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from stockstream.pipeline.alerts.channels import Channel, Failure, Message
 from stockstream.pipeline.alerts.model import Alert
-from stockstream.pipeline.alerts.outbox import Delivery, Outbox
+from stockstream.pipeline.alerts.outbox import Outbox
 from stockstream.pipeline.alerts.pace import Pace
 from stockstream.pipeline.retries import backoff
 
@@ -66,7 +67,8 @@ class Worker:
         self._outbox, self._attempts = outbox, attempts
         self._pace = Pace()
         self._waiting: list[_Waiting] = []
-        self._unrecorded: list[Delivery] = []
+        self._unrecorded: list[str] = []
+        """Identities of alerts whose delivery could not be stored."""
         self._failures_in_a_row = 0
         self._not_before = 0.0
         self._is_closing = self._is_stopped = False
@@ -142,7 +144,7 @@ class Worker:
         delivered = [one for number, one in enumerate(waiting) if number not in failures]
         with self._changed:
             self._count(delivered, len(messages) - len({*failures} & {*range(len(messages))}), is_digest)
-        self._remember([(one.alert.key, self.channel.name) for one in delivered])
+        self._remember([one.alert.identity for one in delivered])
         with self._changed:
             gone = {id(one) for one in delivered}
             self._waiting = [one for one in self._waiting if id(one) not in gone]
@@ -187,12 +189,12 @@ class Worker:
             logger.warning("alerts by %s: %s", self.channel.name, text)
         self._last_reason = text
 
-    def _remember(self, deliveries: list[Delivery]) -> None:
+    def _remember(self, identities: list[str]) -> None:
         """Store deliveries, and those that could not be stored before."""
-        if self._outbox is None or not (outstanding := [*self._unrecorded, *deliveries]):
+        if self._outbox is None or not (outstanding := [*self._unrecorded, *identities]):
             return
         try:
-            self._outbox.mark_delivered(outstanding)
+            self._outbox.mark_delivered(outstanding, self.channel.name, datetime.now(UTC).isoformat(timespec="seconds"))
             outstanding = []
         except Exception as error:
             self._log(f"delivered, but the record cannot be written: {error}")

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Protocol
-
-Delivery = tuple[str, str]
-"""The key of an alert, and the name of a channel that has delivered it."""
 
 
 class Outbox(Protocol):
     """What remembers which alerts were delivered. The notifier calls it from its own threads."""
 
-    def mark_delivered(self, deliveries: Iterable[Delivery]) -> None:
-        """Remember deliveries. A crash before this is complete makes the next process deliver them again.
+    def mark_delivered(self, identities: Collection[str], channel: str, at: str) -> None:
+        """Remember that a channel has delivered alerts, by their `Alert.identity`, at a time (ISO 8601, UTC).
+
+        A crash before this is complete makes the next process deliver them again.
 
         Raises:
-            StockStreamError: they cannot be stored; the notifier tries again later.
+            StockStreamError: it cannot be stored; the notifier tries again later.
         """

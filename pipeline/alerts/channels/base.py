@@ -43,10 +43,11 @@ class Message:
 
     @property
     def key(self) -> str:
-        """The idempotency key: that of the alert, or of a digest the hash of its alerts' keys."""
+        """The idempotency key: the identity of the alert, or of a digest the hash of its alerts' identities."""
         if not self.is_digest:
-            return self.alerts[0].key
-        return f"digest/{hashlib.sha256(chr(10).join(alert.key for alert in self.alerts).encode()).hexdigest()[:32]}"
+            return self.alerts[0].identity
+        text = "\n".join(alert.identity for alert in self.alerts)
+        return f"digest/{hashlib.sha256(text.encode()).hexdigest()[:32]}"
 
     @property
     def subject(self) -> str:
@@ -62,7 +63,7 @@ class Message:
         return "\n".join([f"{len(lines)} alerts:", *lines] if self.is_digest else lines)
 
     def document(self) -> dict[str, Any]:
-        """Return it in JSON's types, for programs: all alerts with their keys, whether it is a digest or not."""
+        """Return it in JSON's types, for programs: all alerts with their identities, whether it is a digest or not."""
         return {"digest": self.is_digest, "alerts": [document_of(alert) for alert in self.alerts]}
 
 
@@ -73,7 +74,7 @@ def _titled(alert: Alert) -> str:
 def document_of(alert: Alert) -> dict[str, Any]:
     """Return an alert in JSON's types; JSON has no infinite value and no NaN, which are null."""
     return {
-        "key": alert.key,
+        "id": alert.identity,
         "rule": alert.rule,
         "symbol": alert.symbol,
         "session": alert.session,

@@ -163,7 +163,7 @@ def _attributes(message: Message) -> dict[str, dict[str, str]]:
             attributes[name] = {"DataType": "String.Array", "StringValue": json.dumps(values, ensure_ascii=False)}
         elif values:
             attributes[name] = {"DataType": "String", "StringValue": values[0]}
-    attributes["key"] = {"DataType": "String", "StringValue": message.key}
+    attributes["id"] = {"DataType": "String", "StringValue": message.key}
     return attributes
 
 

@@ -90,7 +90,7 @@ class Webhook(Channel):
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "stockstream",
-            KEY: quote(message.key, safe="/"),
+            KEY: quote(message.key, safe="/:"),
             **signed(body, self._secret, int(time.time())),
         }
         try:

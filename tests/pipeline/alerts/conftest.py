@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 import pytest
 
-from stockstream.pipeline.alerts.outbox import Delivery
 from tests.pipeline.alerts.receiver import SECRET, Receiver
 
 
@@ -15,17 +14,18 @@ class Memory:
     """An outbox in memory."""
 
     def __init__(self) -> None:
-        self.deliveries: list[Delivery] = []
+        self.deliveries: list[tuple[str, str]] = []
+        """Identity of an alert, and the channel."""
         self.failures = 0
         """How often storing fails."""
         self._lock = threading.Lock()
 
-    def mark_delivered(self, deliveries: Iterable[Delivery]) -> None:
+    def mark_delivered(self, identities: Collection[str], channel: str, at: str) -> None:
         with self._lock:
             if self.failures:
                 self.failures -= 1
                 raise OSError("the disk is full")
-            self.deliveries += deliveries
+            self.deliveries += [(identity, channel) for identity in identities]
 
 
 @pytest.fixture

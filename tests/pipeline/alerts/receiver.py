@@ -131,6 +131,6 @@ class Receiver:
         self._server.server_close()
 
     def alerts(self) -> Iterator[str]:
-        """Yield the keys of all alerts that arrived, in their order."""
+        """Yield the identities of all alerts that arrived, in their order."""
         for post in self.posts:
-            yield from (alert["key"] for alert in post.document["alerts"])
+            yield from (alert["id"] for alert in post.document["alerts"])

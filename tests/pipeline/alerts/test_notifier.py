@@ -39,7 +39,7 @@ def test_twenty_alerts_are_sent_one_by_one(receiver: Receiver) -> None:
     notifier = Notifier(attempts=1)
     notifier.send([alert(name) for name in symbols(20)])
     report = notifier.close(SECONDS)["webhook"]
-    assert (len(receiver.posts), report["messages"], report["digests"]) == (20, 20, 0)
+    assert (len(receiver.posts), report.messages, report.digests) == (20, 20, 0)
     assert not any(post.document["digest"] for post in receiver.posts)
 
 
@@ -53,8 +53,8 @@ def test_more_become_a_digest(receiver: Receiver, memory: Memory) -> None:
     assert [one["symbol"] for one in post.document["alerts"]] == symbols(21)
     assert post.document["text"].startswith("21 alerts:\n2026-11-20 S0000 move_5_percent: up")
     assert post.key.startswith("digest/")
-    assert (report["delivered"], report["messages"], report["digests"]) == (21, 1, 1)
-    assert sorted(memory.deliveries) == [(alert(name).key, "webhook") for name in symbols(21)]
+    assert (report.delivered, report.messages, report.digests) == (21, 1, 1)
+    assert sorted(memory.deliveries) == [(alert(name).identity, "webhook") for name in symbols(21)]
 
 
 def test_a_digest_that_is_sent_again_has_the_same_key(receiver: Receiver) -> None:
@@ -85,7 +85,7 @@ def test_the_end_does_not_wait_for_a_digest(receiver: Receiver) -> None:
     wait_until(lambda: len(receiver.posts) == 1)
     notifier.send([alert(name, rule="other") for name in symbols(3)])
     began = time.monotonic()
-    assert notifier.close(SECONDS)["webhook"]["delivered"] == 33
+    assert notifier.close(SECONDS)["webhook"].delivered == 33
     assert time.monotonic() - began < WINDOW / 2
 
 
@@ -127,7 +127,7 @@ def test_the_log_has_a_line_of_json_per_alert(monkeypatch: pytest.MonkeyPatch, c
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == 41
     assert lines[0]["alert"] == {
-        "key": "move_5_percent/S0000/2026-11-20",
+        "id": "move_5_percent/S0000/2026-11-20/2026-11-20T00:10:00Z",
         "rule": "move_5_percent",
         "symbol": "S0000",
         "session": "2026-11-20",
@@ -139,7 +139,7 @@ def test_the_log_has_a_line_of_json_per_alert(monkeypatch: pytest.MonkeyPatch, c
     assert (lines[0]["level"], lines[0]["environment"]) == ("INFO", "trial")
     assert (lines[40]["level"], lines[40]["alert"]["value"]) == ("ERROR", None)
     assert lines[40]["message"] == "2026-11-20 X move_5_percent: a b"
-    assert (report["delivered"], report["digests"]) == (41, 0)
+    assert (report.delivered, report.digests) == (41, 0)
 
 
 def test_an_unknown_channel_is_named_once(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
@@ -147,9 +147,10 @@ def test_an_unknown_channel_is_named_once(receiver: Receiver, caplog: pytest.Log
     for _ in range(3):
         notifier.send([alert(channels=("webhok", "webhook", "sns"))])
     report = notifier.close(SECONDS)
-    assert report["webhok"]["unusable"] == "no channel webhok: there are log, sns, webhook; did you mean webhook?"
-    assert report["sns"]["unusable"] == "sns is not configured: set ALERT_TOPIC_ARN"
-    assert (report["webhok"]["failed"], report["sns"]["failed"], report["webhook"]["delivered"]) == (3, 3, 3)
+    assert report["webhok"].reasons == {"no channel webhok: there are log, sns, webhook; did you mean webhook?": 3}
+    assert report["sns"].reasons == {"sns is not configured: set ALERT_TOPIC_ARN": 3}
+    assert (report["webhok"].failed, report["sns"].not_configured, report["webhook"].delivered) == (3, 3, 3)
+    assert [report[name].is_complete for name in ("webhok", "sns", "webhook")] == [False, True, True]
     assert caplog.text.count("no channel webhok") == 1
     assert caplog.text.count("ALERT_TOPIC_ARN") == 1
 
@@ -159,12 +160,12 @@ def test_a_channel_that_hangs_does_not_delay_another(receiver: Receiver, memory:
     receiver.answers += [lambda request: release.wait(SECONDS) and status(200)(request)]  # type: ignore[func-returns-value]
     notifier = Notifier(memory)
     notifier.send([alert(channels=("webhook", "log"))])
-    wait_until(lambda: (alert().key, "log") in memory.deliveries)
-    assert (alert().key, "webhook") not in memory.deliveries
+    wait_until(lambda: (alert().identity, "log") in memory.deliveries)
+    assert (alert().identity, "webhook") not in memory.deliveries
     began = time.monotonic()
     report = notifier.close(0.2)
     assert time.monotonic() - began < SECONDS / 2
-    assert report["webhook"]["waiting"] == 1
+    assert report["webhook"].waiting == 1
     assert "alerts by webhook: 1 were not delivered before the end" in caplog.text
     release.set()
 
@@ -177,7 +178,7 @@ def test_a_stream_tries_until_it_ends(receiver: Receiver, memory: Memory, monkey
     notifier.send([alert()])
     wait_until(lambda: bool(memory.deliveries))
     assert len(receiver.posts) == 13
-    assert notifier.close(SECONDS)["webhook"]["retries"] == 12
+    assert notifier.close(SECONDS)["webhook"].retries == 12
 
 
 def test_one_alert_that_always_fails_does_not_delay_the_others(receiver: Receiver) -> None:
@@ -190,7 +191,7 @@ def test_one_alert_that_always_fails_does_not_delay_the_others(receiver: Receive
     notifier = Notifier(attempts=5)
     notifier.send([alert("POISON"), *(alert(name) for name in symbols(10))])
     report = notifier.close(SECONDS)["webhook"]
-    assert (report["delivered"], report["failed"], report["retries"]) == (10, 1, 4)
+    assert (report.delivered, report.failed, report.retries) == (10, 1, 4)
     order = [post.key.split("/")[1] for post in receiver.posts]
     assert order[1:11] == symbols(10)
 
@@ -203,7 +204,7 @@ def test_what_waits_is_bounded(receiver: Receiver, monkeypatch: pytest.MonkeyPat
     notifier.send([alert(name) for name in symbols(8)])
     release.set()
     report = notifier.close(SECONDS)["webhook"]
-    assert (report["delivered"], report["reasons"]) == (5, {"5 alerts wait already": 3})
+    assert (report.delivered, report.reasons) == (5, {"5 alerts wait already": 3})
 
 
 def test_memory_that_fails_is_tried_again(receiver: Receiver, memory: Memory, caplog: Any) -> None:
@@ -211,8 +212,8 @@ def test_memory_that_fails_is_tried_again(receiver: Receiver, memory: Memory, ca
     notifier = Notifier(memory, attempts=1)
     notifier.send([alert("BHP")])
     report = notifier.close(SECONDS)["webhook"]
-    assert memory.deliveries == [(alert("BHP").key, "webhook")]
-    assert (report["delivered"], report["unrecorded"]) == (1, 0)
+    assert memory.deliveries == [(alert("BHP").identity, "webhook")]
+    assert (report.delivered, report.unrecorded) == (1, 0)
     assert "delivered, but the record cannot be written: the disk is full" in caplog.text
 
 
@@ -220,7 +221,7 @@ def test_memory_that_fails_to_the_end_is_reported(receiver: Receiver, memory: Me
     memory.failures = 100
     notifier = Notifier(memory, attempts=1)
     notifier.send([alert("BHP"), alert("CBA")])
-    assert notifier.close(SECONDS)["webhook"]["unrecorded"] == 2
+    assert notifier.close(SECONDS)["webhook"].unrecorded == 2
 
 
 def test_after_the_end_nothing_is_taken(receiver: Receiver) -> None:
@@ -229,7 +230,7 @@ def test_after_the_end_nothing_is_taken(receiver: Receiver) -> None:
     notifier.close(SECONDS)
     notifier.send([alert("CBA")])
     report = notifier.status()["webhook"]
-    assert (report["delivered"], report["failed"], report["reasons"]) == (1, 1, {"the notifier is closed": 1})
+    assert (report.delivered, report.failed, report.reasons) == (1, 1, {"the notifier is closed": 1})
 
 
 def test_a_defect_of_a_channel_is_no_end(receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: Any) -> None:
@@ -246,7 +247,7 @@ def test_a_defect_of_a_channel_is_no_end(receiver: Receiver, monkeypatch: pytest
     notifier = Notifier(attempts=3)
     notifier.send([alert("BAD"), alert("BHP")])
     report = notifier.close(SECONDS)["webhook"]
-    assert (report["delivered"], report["reasons"]) == (1, {"unexpected RuntimeError": 1})
+    assert (report.delivered, report.reasons) == (1, {"unexpected RuntimeError": 1})
 
 
 def test_a_receiver_that_never_answers_does_not_keep_the_program(receiver: Receiver) -> None:
@@ -254,5 +255,5 @@ def test_a_receiver_that_never_answers_does_not_keep_the_program(receiver: Recei
     notifier = Notifier()
     notifier.send([alert()])
     began = time.monotonic()
-    assert notifier.close(0.1)["webhook"]["waiting"] == 1
+    assert notifier.close(0.1)["webhook"].waiting == 1
     assert time.monotonic() - began < 4.0

@@ -8,6 +8,7 @@ from typing import Any
 
 import boto3
 import pytest
+from moto.sns.models import SNSBackend
 
 from stockstream.pipeline.alerts.channels.base import Message
 from stockstream.pipeline.alerts.channels.sns import (
@@ -18,7 +19,7 @@ from stockstream.pipeline.alerts.channels.sns import (
     size_of,
 )
 from stockstream.pipeline.alerts.model import Alert
-from stockstream.pipeline.alerts.notifier import Notifier
+from stockstream.pipeline.alerts.notifier import ChannelReport, Notifier
 from stockstream.pipeline.configuration import settings
 from tests.pipeline.alerts.conftest import Memory
 from tests.pipeline.alerts.test_webhook import SECONDS, alert
@@ -63,7 +64,7 @@ def alerts(names: Iterable[str], **changes: Any) -> list[Alert]:
     return [alert(name, channels=("sns",), **changes) for name in names]
 
 
-def published(alerts: list[Alert], memory: Memory | None = None, attempts: int = 2) -> dict[str, Any]:
+def published(alerts: list[Alert], memory: Memory | None = None, attempts: int = 2) -> ChannelReport:
     notifier = Notifier(memory, attempts)
     notifier.send(alerts)
     return notifier.close(SECONDS)["sns"]
@@ -84,12 +85,12 @@ def test_subscriptions_filter_by_the_attributes(queue: Queue, memory: Memory) ->
         "rule": "move_5_percent",
         "severity": "critical",
         "symbol": "CBA",
-        "key": "move_5_percent/CBA/2026-11-20",
+        "id": "move_5_percent/CBA/2026-11-20/2026-11-20T00:10:00Z",
     }
     for take, symbol in ((critical, "CBA"), (bhp, "BHP"), (rsi, "WES")):
         (one,) = take()
         assert json.loads(one["Message"])["alerts"][0]["symbol"] == symbol
-    assert (report["delivered"], report["messages"]) == (3, 3)
+    assert (report.delivered, report.messages) == (3, 3)
     assert {key.split("/")[1] for key, _ in memory.deliveries} == {"BHP", "CBA", "WES"}
 
 
@@ -107,7 +108,7 @@ def test_up_to_ten_messages_are_one_request(queue: Queue, s3: S3Server, monkeypa
 
     monkeypatch.setattr(BaseClient, "_make_api_call", counted)
     report = published(alerts(f"S{number}" for number in range(20)))
-    assert (report["delivered"], report["messages"], report["digests"]) == (20, 20, 0)
+    assert (report.delivered, report.messages, report.digests) == (20, 20, 0)
     assert sizes == [10, 10]
     assert len(received()) == 20
 
@@ -116,7 +117,7 @@ def test_a_digest_reaches_who_wants_one_of_its_alerts(queue: Queue) -> None:
     critical, other, symbol = queue({"severity": ["critical"]}), queue({"rule": ["other"]}), queue({"symbol": ["S7"]})
     sent = alerts(f"S{number}" for number in range(30))
     report = published([*sent, *alerts(["CBA"], severity="critical")])
-    assert (report["delivered"], report["messages"], report["digests"]) == (31, 1, 1)
+    assert (report.delivered, report.messages, report.digests) == (31, 1, 1)
     (one,) = critical()
     assert one["Subject"] == "stockstream: 31 alerts"
     assert len(json.loads(one["Message"])["alerts"]) == 31
@@ -156,7 +157,7 @@ def test_no_request_is_larger_than_sns_takes() -> None:
 def test_an_alert_about_no_symbol_has_no_such_attribute(queue: Queue) -> None:
     """SNS refuses an attribute without a value."""
     received = queue(None)
-    assert published(alerts([""], rule="feed_silent"))["delivered"] == 1
+    assert published(alerts([""], rule="feed_silent")).delivered == 1
     (one,) = received()
     assert "symbol" not in one["MessageAttributes"]
     assert one["Subject"] == "stockstream warning: feed_silent"
@@ -165,9 +166,9 @@ def test_an_alert_about_no_symbol_has_no_such_attribute(queue: Queue) -> None:
 def test_a_topic_that_is_gone_is_named_and_not_tried_again(topic: str, memory: Memory) -> None:
     boto3.client("sns").delete_topic(TopicArn=topic)
     report = published(alerts(["BHP", "CBA"]), memory)
-    (reason,) = report["reasons"]
+    (reason,) = report.reasons
     assert reason.startswith("SNS answers HTTP 404 NotFound: Topic does not exist")
-    assert (report["failed"], report["retries"], memory.deliveries) == (2, 0, [])
+    assert (report.failed, report.retries, memory.deliveries) == (2, 0, [])
 
 
 @pytest.mark.parametrize(
@@ -180,7 +181,7 @@ def test_a_topic_that_is_gone_is_named_and_not_tried_again(topic: str, memory: M
 )
 def test_what_is_no_topic_is_named(arn: str, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERT_TOPIC_ARN", arn)
-    assert reason in published(alerts(["BHP"]))["unusable"]
+    assert reason in str(published(alerts(["BHP"])).reasons)
 
 
 def test_without_credentials_nothing_is_tried_again(topic: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,16 +189,34 @@ def test_without_credentials_nothing_is_tried_again(topic: str, monkeypatch: pyt
         monkeypatch.delenv(name)
     boto3.setup_default_session()
     report = published(alerts(["BHP"]))
-    assert report["reasons"] == {"SNS cannot be called (NoCredentialsError)": 1}
-    assert report["retries"] == 0
+    assert report.reasons == {"SNS cannot be called (NoCredentialsError)": 1}
+    assert report.retries == 0
 
 
+@pytest.mark.parametrize(("code", "is_final"), [("InvalidParameter", True), ("Throttled", False)])
 def test_a_message_that_sns_refuses_does_not_keep_back_the_others_of_its_request(
+    code: str, is_final: bool, topic: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """moto refuses no valid message, and does not mention those that it cannot take."""
+    whole = SNSBackend.publish_batch
+
+    def publish_batch(self: SNSBackend, topic_arn: str, publish_batch_request_entries: list[dict[str, Any]]) -> Any:
+        good = [one for one in publish_batch_request_entries if "BHP" not in one["Subject"]]
+        bad = [one["Id"] for one in publish_batch_request_entries if one not in good]
+        failed = [{"Id": name, "Code": code, "Message": "as the test says", "SenderFault": True} for name in bad]
+        return whole(self, topic_arn, good)[0], failed
+
+    monkeypatch.setattr(SNSBackend, "publish_batch", publish_batch)
+    report = published(alerts(["BHP", "CBA"]), memory)
+    assert report.reasons == {f"SNS refuses the message: {code}: as the test says": 1}
+    assert (report.delivered, report.failed, report.retries) == (1, 1, 0 if is_final else 1)
+    assert memory.deliveries == [("move_5_percent/CBA/2026-11-20/2026-11-20T00:10:00Z", "sns")]
+
+
+def test_a_message_that_sns_does_not_mention_is_not_delivered(
     topic: str, memory: Memory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stockstream.pipeline.alerts.channels.sns.MAX_SUBJECT", 200)  # its limit is 100
+    monkeypatch.setattr("stockstream.pipeline.alerts.channels.sns.MAX_SUBJECT", 200)  # the limit of SNS is 100
     report = published([*alerts(["BHP"], rule="r" * 120), *alerts(["CBA"])], memory)
-    (reason,) = report["reasons"]
-    assert reason.startswith("SNS refuses the message: InvalidParameter: ")
-    assert (report["delivered"], report["failed"], report["retries"]) == (1, 1, 0)
-    assert memory.deliveries == [("move_5_percent/CBA/2026-11-20", "sns")]
+    assert report.reasons == {"SNS has not confirmed the message": 1}
+    assert (report.delivered, report.failed, report.retries) == (1, 1, 1)

@@ -12,7 +12,7 @@ import pytest
 
 from stockstream.pipeline.alerts.channels import webhook
 from stockstream.pipeline.alerts.model import Alert
-from stockstream.pipeline.alerts.notifier import Notifier
+from stockstream.pipeline.alerts.notifier import ChannelReport, Notifier
 from stockstream.pipeline.configuration import settings
 from tests.pipeline.alerts.conftest import Memory
 from tests.pipeline.alerts.receiver import (
@@ -45,7 +45,7 @@ def alert(symbol: str = "BHP", **changes: Any) -> Alert:
     return Alert(symbol=symbol, **{**values, **changes})
 
 
-def delivered(alerts: Sequence[Alert], memory: Memory | None = None, attempts: int | None = 4) -> dict[str, Any]:
+def delivered(alerts: Sequence[Alert], memory: Memory | None = None, attempts: int | None = 4) -> ChannelReport:
     """Deliver alerts, and return the report of the webhook."""
     notifier = Notifier(memory, attempts)
     notifier.send(alerts)
@@ -56,13 +56,13 @@ def test_an_alert_is_posted_with_a_signature(receiver: Receiver, memory: Memory)
     report = delivered([alert()], memory)
     (post,) = receiver.posts
     assert is_genuine(post)
-    assert post.key == "move_5_percent/BHP/2026-11-20"
+    assert post.key == "move_5_percent/BHP/2026-11-20/2026-11-20T00:10:00Z"
     assert post.headers["Content-Type"] == "application/json"
     assert post.document == {
         "digest": False,
         "alerts": [
             {
-                "key": "move_5_percent/BHP/2026-11-20",
+                "id": "move_5_percent/BHP/2026-11-20/2026-11-20T00:10:00Z",
                 "rule": "move_5_percent",
                 "symbol": "BHP",
                 "session": "2026-11-20",
@@ -74,8 +74,8 @@ def test_an_alert_is_posted_with_a_signature(receiver: Receiver, memory: Memory)
         ],
         "text": "2026-11-20 BHP move_5_percent: up 6.25 % since the previous close",
     }
-    assert memory.deliveries == [("move_5_percent/BHP/2026-11-20", "webhook")]
-    assert (report["delivered"], report["failed"], report["waiting"], report["messages"]) == (1, 0, 0, 1)
+    assert memory.deliveries == [("move_5_percent/BHP/2026-11-20/2026-11-20T00:10:00Z", "webhook")]
+    assert (report.delivered, report.failed, report.waiting, report.messages) == (1, 0, 0, 1)
 
 
 def test_a_changed_body_an_old_post_and_another_secret_are_noticed(receiver: Receiver) -> None:
@@ -91,7 +91,7 @@ def test_a_changed_body_an_old_post_and_another_secret_are_noticed(receiver: Rec
 def test_a_key_that_no_header_can_carry_is_escaped(receiver: Receiver) -> None:
     delivered([alert("^ÄX\r\nEvil: 1", message="é \x1b[31m")])
     (post,) = receiver.posts
-    assert post.key == "move_5_percent/%5E%C3%84X%0D%0AEvil%3A%201/2026-11-20"
+    assert post.key == "move_5_percent/%5E%C3%84X%0D%0AEvil:%201/2026-11-20/2026-11-20T00:10:00Z"
     assert "Evil" not in post.headers
     assert post.document["alerts"][0]["symbol"] == "^ÄX\r\nEvil: 1"
     assert "\x1b" not in post.document["text"]
@@ -112,9 +112,9 @@ def test_a_value_that_json_does_not_have_is_null(receiver: Receiver, value: floa
 def test_a_failure_that_may_pass_is_tried_again(receiver: Receiver, memory: Memory, answer: Answer) -> None:
     receiver.answers += [answer, answer]
     report = delivered([alert()], memory)
-    assert [post.key for post in receiver.posts] == ["move_5_percent/BHP/2026-11-20"] * 3
+    assert [post.key for post in receiver.posts] == ["move_5_percent/BHP/2026-11-20/2026-11-20T00:10:00Z"] * 3
     assert all(is_genuine(post) for post in receiver.posts)
-    assert (report["delivered"], report["failed"], report["retries"]) == (1, 0, 2)
+    assert (report.delivered, report.failed, report.retries) == (1, 0, 2)
     assert len(memory.deliveries) == 1
 
 
@@ -122,13 +122,13 @@ def test_a_receiver_that_hangs_is_tried_again(receiver: Receiver, monkeypatch: p
     monkeypatch.setattr(webhook, "TIMEOUT", (5.0, 0.3))
     receiver.answers += [hang(2.0)]
     report = delivered([alert()])
-    assert (report["delivered"], report["retries"], len(receiver.posts)) == (1, 1, 2)
+    assert (report.delivered, report.retries, len(receiver.posts)) == (1, 1, 2)
 
 
 def test_an_answer_that_is_cut_has_accepted_the_alert(receiver: Receiver) -> None:
     receiver.answers += [cut(202)]
     report = delivered([alert()])
-    assert (report["delivered"], len(receiver.posts), report["answer"]) == (1, 1, "HTTP 202")
+    assert (report.delivered, len(receiver.posts), report.answer) == (1, 1, "HTTP 202")
 
 
 def test_retry_after_is_honoured(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +143,9 @@ def test_a_refusal_is_named_and_not_repeated(receiver: Receiver, memory: Memory,
     receiver.answers += [status(code, "no such\nhook\x1b")]
     report = delivered([alert(), alert("CBA")], memory)
     assert [post.key.split("/")[1] for post in receiver.posts] == ["BHP", "CBA"]
-    assert report["reasons"] == {f"127.0.0.1 answers HTTP {code}: no such hook\\x1b": 1}
-    assert (report["delivered"], report["failed"], report["retries"]) == (1, 1, 0)
-    assert memory.deliveries == [("move_5_percent/CBA/2026-11-20", "webhook")]
+    assert report.reasons == {f"127.0.0.1 answers HTTP {code}: no such hook\\x1b": 1}
+    assert (report.delivered, report.failed, report.retries) == (1, 1, 0)
+    assert memory.deliveries == [("move_5_percent/CBA/2026-11-20/2026-11-20T00:10:00Z", "webhook")]
 
 
 def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
@@ -153,7 +153,7 @@ def test_a_redirect_is_not_followed(receiver: Receiver) -> None:
         receiver.answers += [status(307, Location=other.url)]
         report = delivered([alert()])
         assert other.posts == []
-    (reason,) = report["reasons"]
+    (reason,) = report.reasons
     assert reason.startswith("127.0.0.1 answers HTTP 307; redirects are not followed")
 
 
@@ -161,14 +161,14 @@ def test_attempts_end(receiver: Receiver, memory: Memory) -> None:
     receiver.answers += [status(500)] * 10
     report = delivered([alert()], memory, attempts=3)
     assert len(receiver.posts) == 3
-    assert (report["failed"], report["reasons"]) == (1, {"127.0.0.1 answers HTTP 500": 1})
+    assert (report.failed, report.reasons) == (1, {"127.0.0.1 answers HTTP 500": 1})
     assert memory.deliveries == []
 
 
 def test_nothing_listens(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALERT_WEBHOOK_URL", "http://127.0.0.1:9/hook")
     report = delivered([alert()], attempts=2)
-    assert report["reasons"] == {"127.0.0.1 does not answer (ConnectionError)": 1}
+    assert report.reasons == {"127.0.0.1 does not answer (ConnectionError)": 1}
 
 
 def test_credentials_of_netrc_are_not_sent(receiver: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,8 +215,9 @@ def test_a_channel_without_settings_is_named_once(
     notifier.send([alert(), alert("CBA")])
     notifier.send([alert("WES")])
     report = notifier.close(SECONDS)["webhook"]
-    assert report["unusable"].startswith(reason)
-    assert report["failed"] == 3
+    ((name, count),) = report.reasons.items()
+    assert name.startswith(reason)
+    assert (count, report.failed, report.not_configured) == ((3, 3, 0) if url else (3, 0, 3))
     assert caplog.text.count("alerts are not sent by webhook") == 1
 
 
@@ -226,11 +227,7 @@ def test_the_secret_can_stand_in_an_ssm_parameter(receiver: Receiver, s3: Any, m
     monkeypatch.delenv("ALERT_WEBHOOK_SECRET")
     monkeypatch.setenv("ALERT_WEBHOOK_SECRET_PARAMETER", "/stockstream/webhook")
     settings()  # names the endpoint to boto3
-    assert "cannot be read from SSM" in unusable([alert()])
+    assert "cannot be read from SSM" in str(delivered([alert()]).reasons)
     boto3.client("ssm").put_parameter(Name="/stockstream/webhook", Value=SECRET, Type="SecureString")
-    assert delivered([alert()])["delivered"] == 1
+    assert delivered([alert()]).delivered == 1
     assert is_genuine(receiver.posts[-1])
-
-
-def unusable(alerts: Sequence[Alert]) -> str:
-    return str(delivered(alerts)["unusable"])
