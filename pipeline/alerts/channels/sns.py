@@ -80,11 +80,12 @@ class Sns(Channel):
 
     def _publish(self, batch: Sequence[tuple[int, Entry]]) -> dict[int, Failure]:
         from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.parsers import ResponseParserError
 
         request = [{"Id": str(place), **entry} for place, (_, entry) in enumerate(batch)]
         try:
             answer = self._client.publish_batch(TopicArn=self._topic, PublishBatchRequestEntries=request)
-        except (ClientError, BotoCoreError) as error:
+        except (ClientError, BotoCoreError, ResponseParserError) as error:
             failure = _failure(error)
             return {number: failure for number, _ in batch}
         for one in answer.get("Successful", []):
@@ -170,6 +171,7 @@ def _attributes(message: Message) -> dict[str, dict[str, str]]:
 def _failure(error: Exception) -> Failure:
     """Return the failure of a whole request, from an error of botocore."""
     from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+    from botocore.parsers import ResponseParserError
 
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code"))
@@ -177,7 +179,7 @@ def _failure(error: Exception) -> Failure:
         text = one_line(str(error.response.get("Error", {}).get("Message", "")))[:200]
         is_transient = status == 429 or status >= 500 or _is_throttled(code)
         return Failure(f"SNS answers HTTP {status} {code}: {text}", is_final=not is_transient)
-    is_transient = isinstance(error, (ConnectionError, HTTPClientError))
+    is_transient = isinstance(error, (ConnectionError, HTTPClientError, ResponseParserError))
     reason = "does not answer" if is_transient else "cannot be called"
     return Failure(f"SNS {reason} ({type(error).__name__})", is_final=not is_transient)
 
