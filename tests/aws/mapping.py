@@ -67,7 +67,7 @@ class Lane:
     """The newest records that were delivered."""
 
 
-class Mapping:
+class StreamMapping:
     """The mapping of a function; `drain` delivers what the stream has."""
 
     def __init__(self, client: Any, function: str, rng: random.Random, again: float = 0.0, skew: float = 0.0) -> None:
@@ -85,7 +85,7 @@ class Mapping:
         patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
         self._lambda, self._function = client("lambda", config=patient), function
         self._kinesis, self._sqs = client("kinesis"), client("sqs")
-        self._rng, self._again, self._skew = rng, again, skew
+        self._rng, self.again, self.skew = rng, again, skew
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._iterators: dict[str, str | None] = {}
         self.counts: Counter[str] = Counter()
@@ -97,19 +97,24 @@ class Mapping:
             while lanes := [lane for lane in self._lanes.values() if lane.waiting]:
                 self._step(self._rng.choice(lanes))
 
+    def forget(self) -> None:
+        """Deliver nothing again of what has been delivered so far."""
+        for lane in self._lanes.values():
+            lane.done.clear()
+
     def _step(self, lane: Lane) -> None:
         """Deliver the next batch of a lane."""
         batch = self._cut(lane)
         self._deliver(batch)
         lane.done.extend(batch)
-        if self._rng.random() < self._again:
+        if self._rng.random() < self.again:
             tail = self._rng.randrange(1, len(lane.done) + 1)
             lane.waiting.extendleft([lane.done.pop() for _ in range(tail)])
             self.counts["delivered again"] += tail
 
     def _cut(self, lane: Lane) -> list[Streamed]:
         """Take a batch: as many records as have come until the window ends, up to the limits."""
-        size = self._rng.randrange(1, self.configuration["BatchSize"] + 1) if self._again else len(lane.waiting)
+        size = self._rng.randrange(1, self.configuration["BatchSize"] + 1) if self.again else len(lane.waiting)
         batch: list[Streamed] = []
         space = MAX_PAYLOAD
         while lane.waiting and len(batch) < min(size, self.configuration["BatchSize"]):
@@ -141,7 +146,7 @@ class Mapping:
     def _invoke(self, batch: Sequence[Streamed]) -> int | None:
         """Deliver a batch; return the index of the first record that is not done, None if all are."""
         self.counts["invocations"] += 1
-        event = {"Records": [record.event(self.arn, self.role, self._skew) for record in batch]}
+        event = {"Records": [record.event(self.arn, self.role, self.skew) for record in batch]}
         answer = self._lambda.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
         body = answer["Payload"].read()
         if "FunctionError" in answer:

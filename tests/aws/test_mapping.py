@@ -11,7 +11,7 @@ from typing import Any
 import boto3
 import pytest
 
-from tests.aws.mapping import Mapping
+from tests.aws.mapping import StreamMapping
 from tests.aws.streams import Streams
 from tests.s3_server import CREDENTIALS, REGION, S3Server
 
@@ -77,11 +77,11 @@ def client(streams: Streams) -> Iterator[Callable[[str], Any]]:
         kinesis.delete_stream(StreamName="events")
 
 
-def mapping_of(client: Callable[[str], Any], function: Function, **options: Any) -> Mapping:
+def mapping_of(client: Callable[[str], Any], function: Function, **options: Any) -> StreamMapping:
     def either(service: str, **rest: Any) -> Any:
         return function if service == "lambda" else client(service, **rest)
 
-    return Mapping(either, "fold", random.Random(3), **options)
+    return StreamMapping(either, "fold", random.Random(3), **options)
 
 
 def put(client: Callable[[str], Any], count: int) -> dict[str, Any]:

@@ -1,16 +1,37 @@
-"""The speed layer: one apply on loopback, what it has created, a second plan, and destroy. Run it by `make e2e`."""
+"""The speed layer: one apply on loopback, days of a market through it and all that may happen, a second plan, destroy.
+
+The vendor's websocket → the producer's process → Kinesis → the functions' processes → DynamoDB, S3, SNS → the views,
+which equal an aggregation of the file by polars. Run it by `make e2e`.
+"""
 
 from __future__ import annotations
 
-import json
+import signal
+import time
 from collections.abc import Iterator
-from typing import Any
+from pathlib import Path
 
+import polars as pl
 import pytest
 
+from stockstream.analytics import connect
+from stockstream.pipeline.configuration import settings
 from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
+from tests.pipeline.live.aggregation import (
+    assert_bars_live_equal,
+    assert_live_equals,
+    bars_live_of,
+    handed_over,
+    live_of,
+    rest_of,
+)
+from tests.pipeline.live.day import SPLIT, MarketDay, batch_bars, market_day, parquet
+from tests.pipeline.live.exchange import KEY, Exchange
+from tests.pipeline.live.feed import DAY, OPENS, SESSION
+from tests.polygon_vendor import Vendor, ok, refuse, split
 from tests.terraform.deployment import Terraform
+from tests.terraform.speed import Speed, cut
 
 pytestmark = pytest.mark.e2e
 
@@ -19,20 +40,26 @@ SUBSCRIPTIONS = [
     {"protocol": "email", "endpoint": "trader@example.org"},
     {"protocol": "sms", "endpoint": "+61400000000", "filter": {"severity": ["critical"]}},
 ]
-
-
-class Speed:
-    """The deployment, and AWS on loopback."""
-
-    def __init__(self, aws: LoopbackAws, terraform: Terraform) -> None:
-        self.aws, self.terraform = aws, terraform
-        self.live = terraform.outputs()["live"]
-        self.values: dict[str, dict[str, Any]] = {one["address"]: one["values"] for one in terraform.resources()}
+POISON = [
+    b"not JSON",
+    b"{",
+    b"5",
+    b"null",
+    b"\xff\x00\xfe",
+    b"[[1], {}, 7, null]",
+    b"[" * 100_000,
+    b'[{"ev":"A","sym":"' + b"X" * 3000 + b'","v":1,"o":1,"h":1,"l":1,"c":1,"s":1795617000000}]',
+    b'[{"ev":"A","sym":"AAA","v":1,"o":1,"h":1,"l":1,"c":1,"s":99999999999999999}]',
+    b'[{"ev":"A","sym":"AAA","v":1,"o":NaN,"h":1,"l":1,"c":1,"s":1795617000000}]',
+    b'[{"ev":"A","sym":"","v":1,"o":1,"h":1,"l":1,"c":1,"s":1795617000000}]',
+]
+"""Records that hold no event of the day, whoever has put them."""
 
 
 @pytest.fixture(scope="module")
 def speed(terraform_installed: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Speed]:
-    with LoopbackAws() as aws:
+    with LoopbackAws(compiled=True) as aws, Vendor() as vendor:
+        aws.client("ssm").put_parameter(Name="/stockstream/polygon", Value=KEY, Type="SecureString")
         terraform = Terraform(
             tmp_path_factory.mktemp("checkout"),
             aws.environment,
@@ -47,17 +74,154 @@ def speed(terraform_installed: None, tmp_path_factory: pytest.TempPathFactory) -
             producer={"source": "polygon"},
             producer_image=IMAGE,
             alert_subscriptions=SUBSCRIPTIONS,
+            settings={"STOCKSTREAM_POLYGON_URL": vendor.url, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE": "100000"},
         )
         terraform.init()
         terraform.apply()
-        yield Speed(aws, terraform)
+        yield Speed(aws, terraform, vendor)
         assert not aws.missing
+
+
+@pytest.fixture(autouse=True)
+def _local(monkeypatch: pytest.MonkeyPatch, speed: Speed) -> None:
+    """Read the lake on loopback in this process."""
+    for name, value in speed.aws.environment.items():
+        monkeypatch.setenv(name, value)
+    settings.cache_clear()
 
 
 def test_the_second_plan_is_empty(speed: Speed) -> None:
     assert speed.terraform.plan() == {}
 
 
+def test_a_day_of_500_symbols_equals_an_aggregation_by_polars(speed: Speed, tmp_path: Path) -> None:
+    day = begun(speed, market_day(500), tmp_path)
+    exchange = Exchange(cut(day.frames, 90, 200), ["close", "close", "stay"])
+    with exchange.in_thread(), speed.producing(exchange) as producer:
+        speed.wait_for(day, day.frames, producer)
+    status = producer.status
+    assert (status["missed"], status["connection"]["connections"]) == (0, 3)
+    at_producer = ("another day", "malformed event", "malformed frame", "status", "unknown symbol", "unknown type")
+    assert status["not_used"] == {reason: day.wrong[reason] for reason in at_producer}
+    speed.mapping.drain()
+    live = live_of(day, SESSION)
+    session = speed.publish()
+    assert (session["symbols"], session["missed"]) == (500, pytest.approx(live["missed"].sum()))
+    assert_views_equal(speed, day, live)
+    assert speed.messages("failures_url") == []
+    assert speed.publish()["state"] is None  # nothing is new
+
+
+def test_faults_of_every_part_change_no_bar(speed: Speed, tmp_path: Path) -> None:
+    """Two producers, one of which takes the lease of the other; clocks that differ; shards split and merged, refused
+    records and poison; functions killed between two writes, a table that is throttled, batches that come again.
+    """
+    day = begun(speed, market_day(120, seed=17), tmp_path)
+    turns = iter([speed.split, lambda: speed.put(*POISON), speed.merge])
+
+    def meanwhile() -> None:
+        next(turns, lambda: None)()
+        speed.mapping.drain()
+
+    speed.mapping.again, speed.mapping.skew = 0.3, -7200.0
+    speed.aws.streams.refuses = lambda key: speed.rng.random() < 0.1
+    exchanges = [Exchange(cut(day.frames, at), ["close", "stay"], pause=0.2) for at in (30, 50)]
+    with speed.aws.faults.injected(throttled=0.05, deaths=0.006), exchanges[0].in_thread(), exchanges[1].in_thread():
+        with speed.producing(exchanges[0]) as one:
+            while speed.arrived(day).is_empty():
+                time.sleep(0.2)
+            speed.lake.store.delete(["live/connections/polygon.json"])  # a pause of the process, and it has expired
+            with speed.producing(exchanges[1], at=OPENS + 4_800_000) as other:
+                speed.wait_for(day, day.frames, other, meanwhile)
+        assert "has the connection to polygon" in one.message
+        speed.mapping.drain()
+    speed.mapping.again, speed.mapping.skew = 0.0, 0.0
+    speed.aws.streams.refuses = lambda key: False
+    counts = {**speed.aws.faults.counts, **speed.mapping.counts, "refused": speed.aws.streams.refused}
+    print(f"faults: {counts}")
+    happened = (
+        "killed before a write",
+        "killed after a write",
+        "throttled PutItem",
+        "read in part",
+        "refused",
+        "halved",
+    )
+    assert all(counts.get(name, 0) > 1 for name in (*happened, "delivered again")), counts
+    speed.publish()
+    assert_views_equal(speed, day, live_of(day, SESSION))
+
+
+def test_what_is_lost_is_missed_to_the_share_and_repaired(speed: Speed, tmp_path: Path) -> None:
+    """A producer is killed and the next one comes late; the table refuses a whole batch until it is given up."""
+    day = begun(speed, market_day(60, seed=18), tmp_path)
+    first, last = day.frames[:20], day.frames[24:]
+    before, after = Exchange([first], ["stay"]), Exchange([last], ["stay"])
+    with before.in_thread(), after.in_thread():
+        with speed.producing(before) as one:
+            speed.wait_for(day, first[:10], one)
+            one.process.send_signal(signal.SIGKILL)
+            one.process.wait()
+        with speed.aws.faults.injected(throttled=1.0):
+            speed.mapping.drain()
+        with speed.producing(after) as other:
+            speed.wait_for(day, last, other)
+    speed.mapping.drain()
+    given_up = speed.messages("failures_url")
+    assert given_up
+    left = MarketDay(day.symbols, list(speed.data_without(given_up)), day.closes, day.splits)
+    live = live_of(left, SESSION)
+    assert (live["missed"] > 0).sum() > 30
+    speed.vendor.routes |= dict.fromkeys(rest_of(day, SESSION), lambda _: refuse(500, "try later"))
+    assert speed.publish()["missed"] == pytest.approx(live["missed"].sum())
+    assert_views_equal(speed, left, live)
+
+    speed.vendor.routes |= {path: [ok(rows)] for path, rows in rest_of(day, SESSION).items()}
+    speed.aws.lambdas.forget()  # it would not try again for two minutes
+    session = speed.publish()
+    assert (session["missed"], session["repairs"]["repaired"]) == (0, (live["missed"] > 0).sum())
+    assert_views_equal(speed, day, live_of(day, SESSION, repaired=True), "late")
+
+
+def test_batch_bars_take_the_place_of_the_live_bars(speed: Speed, tmp_path: Path) -> None:
+    """Also that of a symbol with a split on the day: no symbol has a date twice."""
+    day = market_day(60, seed=18)
+    with connect(speed.lake.uri) as con:
+        live = con.execute("SELECT * FROM live ORDER BY symbol").pl()
+    prices = ("open", "high", "low", "close")
+    rows = batch_bars(
+        {
+            **dict.fromkeys(prices, 50.0 + number),
+            **{"symbol": symbol, "date": DAY, "volume": 10 * number, "split_ratio": day.splits.get(symbol, 1.0)},
+        }
+        for number, symbol in enumerate(day.symbols)
+    )
+    for number, batch in enumerate((rows.filter(pl.col("symbol") < day.symbols[30]), rows)):
+        key = f"raw-data/{DAY}-batch-{number}.parquet"
+        speed.aws.s3.fill(speed.lake.uri, {key: parquet(batch, tmp_path)})
+        with connect(speed.lake.uri) as con:
+            assert_bars_live_equal(con, handed_over(day, live, batch))
+    answer = speed.invoke("refresh", {"date": str(DAY)})
+    assert answer["generation"] == 1
+    with connect(speed.lake.uri) as con:
+        assert_bars_live_equal(con, handed_over(day, live, rows))
+        assert con.execute("SELECT count(*) FROM bars_live WHERE is_live").fetchall() == [(0,)]
+
+
 def test_destroy(speed: Speed) -> None:
     speed.terraform.destroy()
     assert list(speed.terraform.resources()) == []
+
+
+def begun(speed: Speed, day: MarketDay, scratch: Path) -> MarketDay:
+    """Let the lake and the vendor have what they know before a day; return it."""
+    speed.begin(day, scratch)
+    ratio = [ok([split(day.symbols[1], SESSION.date, 1, SPLIT)])]  # type: ignore[arg-type]
+    speed.vendor.routes = {"/v3/reference/splits": ratio}  # type: ignore[dict-item]
+    return day
+
+
+def assert_views_equal(speed: Speed, day: MarketDay, live: pl.DataFrame, *without: str) -> None:
+    with connect(speed.lake.uri) as con:
+        assert_live_equals(con, live, *without)
+        assert_bars_live_equal(con, bars_live_of(day, live))

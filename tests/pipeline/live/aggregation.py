@@ -117,13 +117,32 @@ def live_of(day: MarketDay, session: Session, repaired: bool = False) -> pl.Data
 
 def bars_live_of(day: MarketDay, live: pl.DataFrame) -> pl.DataFrame:
     """Return the rows of `bars_live` before the batch has bars of the day: symbol, date, prices, volume, is_live."""
+    return handed_over(day, live, None)
+
+
+def handed_over(day: MarketDay, live: pl.DataFrame, batch: pl.DataFrame | None) -> pl.DataFrame:
+    """Return the rows of `bars_live` when the batch has the day's bars of some symbols."""
     ratio = pl.col("symbol").replace_strict(day.splits, default=1.0, return_dtype=pl.Float64)
     before = day.history().with_columns(is_live=pl.lit(False))
     before = before.with_columns(pl.col("open", "high", "low", "close") / ratio, volume=pl.col("volume") * ratio)
     running = live.with_columns(date=pl.col("session"), is_live=pl.lit(True))
     names = ["symbol", "date", "open", "high", "low", "close", "volume", "is_live"]
-    rows = pl.concat([before.select(names), running.select(names)], how="vertical_relaxed")
+    parts = [before, running]
+    if batch is not None:
+        parts = [before, running.join(batch, on="symbol", how="anti"), batch.with_columns(is_live=pl.lit(False))]
+    rows = pl.concat([part.select(names) for part in parts], how="vertical_relaxed")
     return rows.with_columns(pl.col("volume").round().cast(pl.Int64)).sort("symbol", "date")
+
+
+def rest_of(day: MarketDay, session: Session) -> dict[str, list[dict[str, Any]]]:
+    """Return the seconds of a day as the vendor's REST API has them, by the path of a request."""
+    events = events_of(day.frames, day.symbols, session).unique(["sym", "s"], keep="first").sort("s")
+    rows = events.rename({"s": "t"}).select("sym", "t", *"ohlcv")
+    until = session.day_until - 1
+    return {
+        f"/v2/aggs/ticker/{name}/range/1/second/{session.day_from}/{until}": part.drop("sym").to_dicts()
+        for (name,), part in rows.partition_by("sym", as_dict=True).items()
+    }
 
 
 def assert_live_equals(con: duckdb.DuckDBPyConnection, expected: pl.DataFrame, *without: str) -> None:

@@ -66,13 +66,9 @@ class MarketDay:
 
 
 def batch_bars(rows: Iterable[dict[str, Any]]) -> pl.DataFrame:
-    """Return rows in the form of a batch file."""
-    return pl.DataFrame(list(rows)).with_columns(
-        pl.col("volume").cast(pl.Int64),
-        dividend=pl.lit(0.0),
-        split_ratio=pl.col("split_ratio") if rows and "split_ratio" in next(iter(rows)) else pl.lit(1.0),
-        price_basis=pl.col("date"),
-    )
+    """Return rows in the form of a batch file; without a `split_ratio`, it is 1."""
+    bars = pl.DataFrame([{"split_ratio": 1.0, **row} for row in rows])
+    return bars.with_columns(pl.col("volume").cast(pl.Int64), dividend=pl.lit(0.0), price_basis=pl.col("date"))
 
 
 def parquet(bars: pl.DataFrame, scratch: Path) -> bytes:

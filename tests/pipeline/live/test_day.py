@@ -9,7 +9,6 @@ import subprocess
 import time
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,6 +20,7 @@ from tests.pipeline.live.aggregation import (
     counts_of,
     events_of,
     live_of,
+    rest_of,
 )
 from tests.pipeline.live.clock import command_at
 from tests.pipeline.live.day import SPLIT, MarketDay, market_day
@@ -83,13 +83,7 @@ def test_500_symbols_from_a_websocket_that_breaks_off(tmp_path: Path) -> None:
 
 def serve_day(vendor: Vendor, day: MarketDay) -> None:
     """Let the vendor's REST API have the seconds of a day and its split."""
-    by_symbol: dict[str, dict[int, dict[str, Any]]] = {name: {} for name in day.symbols}
-    events = events_of(day.frames, day.symbols, SESSION)
-    for row in events.iter_rows(named=True):
-        by_symbol[row["sym"]][row["s"]] = {**{name: row[name] for name in "ohlcv"}, "t": row["s"]}
-    for name, seconds in by_symbol.items():
-        path = f"/v2/aggs/ticker/{name}/range/1/second/{SESSION.day_from}/{SESSION.day_until - 1}"
-        vendor.routes[path] = [ok([seconds[at] for at in sorted(seconds)])]
+    vendor.routes |= {path: [ok(rows)] for path, rows in rest_of(day, SESSION).items()}
     name = day.symbols[1]
     vendor.routes["/v3/reference/splits"] = [ok([split(name, SESSION.date, 1, SPLIT)])]  # type: ignore[arg-type]
 
