@@ -58,7 +58,7 @@ class Faults:
             if action == "BatchGetItem" and self._happens(self.throttled):
                 return self._in_part(app, environ, start_response)
             dies = action != "BatchGetItem" and self._happens(self.deaths)
-            if dies and self._happens(0.5):
+            if dies and self.counts["killed before a write"] <= self.counts["killed after a write"]:
                 return self._killed(function, "before a write")
             answer = app(environ, start_response)
             return self._killed(function, "after a write") if dies else answer

@@ -71,13 +71,14 @@ class StreamMapping:
     """The mapping of a function; `drain` delivers what the stream has."""
 
     def __init__(self, client: Any, function: str, rng: random.Random, again: float = 0.0, skew: float = 0.0) -> None:
-        """Read the configuration. `client(service)` returns a client of AWS; `function` is a name or an ARN.
+        """Read the configuration. `client(service)` returns a client of AWS; `function` is a name.
 
         `again`: probability that records come again after a batch. `skew`: seconds by which the clock of the stream is
         ahead.
         """
         lambdas = client("lambda")
-        (self.configuration,) = lambdas.list_event_source_mappings(FunctionName=function)["EventSourceMappings"]
+        mappings = lambdas.list_event_source_mappings()["EventSourceMappings"]  # moto does not select by name
+        (self.configuration,) = (one for one in mappings if one["FunctionArn"].rsplit(":", 1)[1] == function)
         assert self.configuration["State"] == "Enabled"
         self.role = lambdas.get_function_configuration(FunctionName=function)["Role"]
         self.arn = self.configuration["EventSourceArn"]

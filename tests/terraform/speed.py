@@ -100,17 +100,22 @@ class Speed:
         if process.returncode == 128 + signal.SIGTERM:
             producing.status = json.loads(out)
 
-    def wait_for(self, day: MarketDay, *producers: Producing, meanwhile: Callable[[], object] = lambda: None) -> None:
-        """Wait until the stream has every event of a day, calling `meanwhile` again and again."""
-        wanted = events_of(day.frames, day.symbols, SESSION).unique(["sym", "s"]).height
-        deadline, arrived = time.monotonic() + SECONDS, 0
-        while time.monotonic() < deadline and all(one.process.poll() is None for one in producers):
+    def wait_for(
+        self,
+        day: MarketDay,
+        frames: Sequence[bytes],
+        producer: Producing,
+        meanwhile: Callable[[], object] = lambda: None,
+    ) -> None:
+        """Wait until the stream has every event of some frames of a day, calling `meanwhile` again and again."""
+        wanted = _identities(events_of(frames, day.symbols, SESSION))
+        deadline, left = time.monotonic() + SECONDS, wanted
+        while time.monotonic() < deadline and producer.process.poll() is None:
             meanwhile()
-            arrived = self.arrived(day).unique(["sym", "s"]).height
-            if arrived == wanted:
+            if not (left := wanted - _identities(self.arrived(day))):
                 return
             time.sleep(0.5)
-        raise AssertionError(f"{arrived} of {wanted} events have arrived, producers: {producers}")
+        raise AssertionError(f"{len(left)} of {len(wanted)} events have not arrived; {producer}")
 
     def arrived(self, day: MarketDay) -> pl.DataFrame:
         """Return the events of a day that the stream has."""

@@ -101,7 +101,7 @@ def test_a_day_of_500_symbols_equals_an_aggregation_by_polars(speed: Speed, tmp_
         speed.wait_for(day, day.frames, producer)
     status = producer.status
     assert (status["missed"], status["connection"]["connections"]) == (0, 3)
-    at_producer = ("another day", "malformed event", "malformed frame", "status", "unknown symbol", "unknown type")
+    at_producer = ("another day", "malformed event", "malformed frame", "unknown symbol", "unknown type")
     assert status["not_used"] == {reason: day.wrong[reason] for reason in at_producer}
     speed.mapping.drain()
     live = live_of(day, SESSION)

@@ -6,7 +6,7 @@ import asyncio
 import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import websockets
@@ -65,7 +65,8 @@ class Exchange:
         params = json.loads(await socket.recv())["params"]
         self.subscriptions.append(params)
         await socket.send(json.dumps([{"ev": "status", "status": "success", "message": f"subscribed to: {params}"}]))
-        await self.deliver(socket)
+        with suppress(websockets.ConnectionClosed):  # the client is not interested in the rest
+            await self.deliver(socket)
 
     async def deliver(self, socket: Any) -> None:
         number, self.connections = self.connections, self.connections + 1
@@ -83,7 +84,7 @@ class Exchange:
             case "abort":
                 socket.transport.abort()
             case "mute":  # connected, with messages about the connection, and no data
-                while not socket.close_code:
+                while True:
                     await socket.send('[{"ev":"status","status":"success","message":"still here"}]')
                     await asyncio.sleep(0.05)
             case _:
