@@ -51,9 +51,9 @@ def sessions_to_publish(lake: Lake, now: datetime) -> list[Announcement]:
         LakeError: the lake cannot be read.
     """
     followed = [day for day, age in sorted(announced_sessions(lake).items()) if age < FOLLOWED]
-    found = [one for day in followed if (one := announcement_of(lake, day)) is not None]
+    announcements = [one for day in followed if (one := announcement_of(lake, day)) is not None]
     late = now.timestamp() - AFTER.total_seconds()
-    return [one for one in found if one.source.startswith("replay:") or late < ends_at(one.session)]
+    return [one for one in announcements if one.source.startswith("replay:") or late < ends_at(one.session)]
 
 
 def publish(

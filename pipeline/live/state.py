@@ -75,6 +75,8 @@ class State(msgspec.Struct):
     saved_at: str
     bars: list[Row]
     format: int = 1
+    marks: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of a source that is a log itself: how far it has been read."""
 
 
 def row_of(name: str, bar: Bar) -> Row:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +21,7 @@ from stockstream.pipeline.live.journal import Journal, open_journal
 from stockstream.pipeline.live.lease import RENEWAL, Lease, LeaseTakenError
 from stockstream.pipeline.live.repair import Repairs
 from stockstream.pipeline.live.sources import Feed
+from stockstream.pipeline.live.sources.base import MARK
 from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, state_of
 
 QUEUE = 4096
@@ -104,6 +104,7 @@ class Stream:
                 )
             restore(self.fold, state)
             self.position = state.position
+            self.feed.marks = dict(state.marks)
         self.journal = open_journal(self.lake, session, self.position)
         for position, frame in self.journal.read(self.position):
             self._fold(position, frame)
@@ -169,6 +170,11 @@ class Stream:
             self._fold(position, one)
 
     def _fold(self, position: str, frame: bytes) -> None:
+        if self.feed.is_log and frame.startswith(MARK):
+            part, _, mark = decode(frame, self.fold.counts)[0].message.partition(" ")
+            self.feed.marks[part] = mark
+            self.position = position
+            return
         events = decode(frame, self.fold.counts)
         self.events += len(events)
         self.fold.apply(position, events)
@@ -198,6 +204,7 @@ class Stream:
         """Save the state, then delete the frames of the journal that it contains."""
         position = self.position
         state = state_of(self.fold, self.source, position)
+        state.marks = dict(self.feed.marks)
         await asyncio.to_thread(self.journal.sync)
         self.state_key = await asyncio.to_thread(self.states.save, state)
         self.journal.trim(position)
@@ -249,6 +256,7 @@ def vendor_lease(lake: Lake, feed: Feed) -> Lease:
     return Lease(lake.store, f"{LIVE}connections/{feed.name}.json", f"the connection to {feed.name}")
 
 
-def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
-    """Return how a stream has ended: complete, or partial if a bar lacks events or frames could not be read."""
-    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] else "complete"
+def end_of(status: dict[str, Any]) -> str:
+    """Return how a stream has ended: complete, or partial if events are missed or frames could not be read."""
+    lacks = {"malformed frame", "not put"} & status["not_used"].keys()
+    return "partial" if status["symbols_with_missed"] or lacks else "complete"
