@@ -264,6 +264,7 @@ class Producer:
             "not_used": dict(sorted(self.counts.items())),
             "unknown_symbols": sorted(self._unknown)[:UNKNOWN_SHOWN],
             "connection": {**self.feed.stats, **self.feed.notes},
+            "alerts": None,
             "put": {**self.sink.counts, **notes},
             "waiting": self._parcels.events,
             "queue": self.queue.qsize(),

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from stockstream.pipeline.lake import Lake, live_key
 from stockstream.pipeline.live.announcement import Announcement, announced_sessions, announcement_of
@@ -42,6 +43,8 @@ class Published:
     refused: str | None = None
     """Why the session is not published: a stream of another machine writes it."""
     repairs: Counter[str] = field(default_factory=Counter)
+    alerts: dict[str, Any] = field(default_factory=dict)
+    """The status of the session's alerts; empty if the rules did not run."""
 
 
 def sessions_to_publish(lake: Lake, now: datetime) -> list[Announcement]:

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections import Counter
+from contextlib import ExitStack
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from stockstream.pipeline.live.sources.base import MARK
 from stockstream.pipeline.live.sources.kinesis import KinesisFeed
 from stockstream.pipeline.live.stream import Stream
 from stockstream.pipeline.markets import MARKETS
-from tests.aws.kinesis import faithful_kinesis
+from tests.aws.streams import Streams
 from tests.pipeline.live.cloud import new_stream
 from tests.pipeline.live.feed import OPENS, SESSION, expected, frames, seconds, unreliable
 from tests.pipeline.live.test_fold import prices
@@ -44,7 +45,9 @@ KINESIS = ("--session", SESSION.date)
 @pytest.fixture
 def kinesis(s3: S3Server) -> Any:
     settings.cache_clear()
-    with faithful_kinesis():
+    with ExitStack() as stack:
+        for one in Streams().patches():
+            stack.enter_context(one)
         yield boto3.client("kinesis")
 
 
