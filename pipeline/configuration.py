@@ -132,6 +132,7 @@ class Settings(EnvironmentSettings):
     polygon_api_key_parameter: str | None = setting(
         None, "POLYGON_API_KEY_PARAMETER", "On Lambda: the SSM parameter that holds the key"
     )
+    live_table: str | None = setting(None, "LIVE_TABLE", "On Lambda: the DynamoDB table of the live bars")
     polygon_calls_per_minute: int = setting(
         5, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", "Rate limit of the Polygon plan", minimum=1
     )
