@@ -1,7 +1,8 @@
-"""The Lambda function that publishes live bars, every minute: items → states in the lake, repairs, metrics.
+"""The Lambda function that publishes live bars, every minute: items → states in the lake, repairs, alerts, metrics.
 
-Environment: STOCKSTREAM_LAKE, LIVE_TABLE; for repairs from Polygon POLYGON_API_KEY_PARAMETER. At most one runs at a
-time (reserved concurrency of 1), and the session's lease keeps a stream on another machine from writing the same bars.
+Environment: STOCKSTREAM_LAKE, LIVE_TABLE; for repairs from Polygon POLYGON_API_KEY_PARAMETER; for alerts by SNS
+ALERT_TOPIC_ARN. At most one runs at a time (reserved concurrency of 1), and the session's lease keeps a stream on
+another machine from writing the same bars.
 """
 
 from __future__ import annotations
@@ -16,9 +17,11 @@ from stockstream.pipeline.errors import StockStreamError, UsageError
 from stockstream.pipeline.handlers.live_metrics import put_metrics
 from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler, logger
 from stockstream.pipeline.live.announcement import Announcement, new_fold
+from stockstream.pipeline.live.facts import ends_at
 from stockstream.pipeline.live.item_repair import ItemRepairs
 from stockstream.pipeline.live.items import CLIENT, Item, ItemTable
 from stockstream.pipeline.live.publication import Published, publish, sessions_to_publish
+from stockstream.pipeline.live.published_alerts import alert
 from stockstream.pipeline.live.session_hours import hours_of
 from stockstream.pipeline.live.sources import Feed, Plan, open_feed
 from stockstream.pipeline.live.sources.polygon import PolygonFeed
@@ -47,9 +50,27 @@ def _session(client: Any, name: str, announcement: Announcement, invocation: Inv
     result, items = publish(invocation.lake, table, name, announcement)
     if result.refused:
         logger.warning("%s is not published: %s", result.session, result.refused)
-    elif result.symbols_with_missed:
+        return result
+    if result.symbols_with_missed:
         _repair(table, announcement, items, result, invocation)
+    _alert(announcement, result, invocation)
     return result
+
+
+def _alert(announcement: Announcement, result: Published, invocation: Invocation) -> None:
+    """Run the alert rules, from the opening until the bars are final; a replay's clock is its newest event."""
+    now = invocation.now.timestamp()
+    if announcement.source.startswith("replay:"):
+        now = (result.newest or 0) / 1000
+    if not announcement.session.opens / 1000 <= now < ends_at(announcement.session):
+        return
+    try:
+        result.alerts = alert(invocation.lake, announcement.session, result, now)
+    except StockStreamError as error:
+        logger.exception("no alerts: %s", error)
+        result.alerts = {"errors": [str(error)], "new": 0, "delivery": {}}
+    if result.alerts["errors"]:
+        logger.warning("alert rules", extra={"errors": result.alerts["errors"]})
 
 
 def _repair(
@@ -87,6 +108,9 @@ def _report(results: list[Published], invocation: Invocation) -> None:
         "SymbolsWithMissed": float(sum(result.symbols_with_missed for result in results)),
         "StatesWritten": float(sum(result.state is not None for result in results)),
         "RepairedBars": float(sum(result.repairs["repaired"] for result in results)),
+        "Alerts": float(sum(result.alerts.get("new", 0) for result in results)),
+        "AlertRuleErrors": float(sum(len(result.alerts.get("errors", ())) for result in results)),
+        "UndeliveredAlerts": float(sum(map(_undelivered, results))),
     }
     now = 1000 * invocation.now.timestamp()
     hours = hours_of(invocation.lake, invocation.market.today(invocation.now))
@@ -95,6 +119,11 @@ def _report(results: list[Published], invocation: Invocation) -> None:
         newest = max((result.newest or 0 for result in results if result.session == today), default=0)
         values["SecondsSinceEvent"] = max(0.0, (now - max(newest, hours[0])) / 1000)
     put_metrics(values, invocation.market, invocation.settings.environment)
+
+
+def _undelivered(result: Published) -> int:
+    reports = result.alerts.get("delivery", {}).values()
+    return sum(int(report["waiting"]) + int(report["failed"]) for report in reports)
 
 
 def _shown(result: Published) -> dict[str, Any]:
@@ -106,4 +135,5 @@ def _shown(result: Published) -> dict[str, Any]:
         "state": result.state,
         "refused": result.refused,
         "repairs": dict(result.repairs),
+        "alerts": {name: result.alerts.get(name) for name in ("new", "by_rule", "errors", "delivery")},
     }

@@ -58,8 +58,8 @@ def announce(lake: Lake, plan: Plan, source: str, facts: Facts, symbols: Iterabl
         raise LakeError("there is no session to announce")
 
     def make(before: Stored | None) -> bytes:
-        known = _decoded(before, session.date) if before else None
-        listed = sorted({*symbols, *(known.symbols if known else ())})
+        before_it = _decoded(before, session.date) if before else None
+        listed = sorted({*symbols, *(before_it.symbols if before_it else ())})
         return msgspec.json.encode(
             Announcement(
                 session,

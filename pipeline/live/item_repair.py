@@ -77,14 +77,14 @@ class ItemRepairs:
 
 def recent_events(lake: Lake, session: str, symbols: Collection[str]) -> dict[str, list[tuple[str, Any]]]:
     """Return the events of symbols that arrived in the last minutes, with their positions and in that order."""
-    wanted = frozenset(symbols)
+    listed_symbols = frozenset(symbols)
     rows: dict[tuple[str, str], RawEvent] = {}
     for key, listed in lake.store.list(f"{ARRIVALS}date={session}/").items():
         if listed.age > RECENT or (stored := lake.store.get(key)) is None:
             continue
         for line in gzip.decompress(stored.data).splitlines():
             row = _line.decode(line)
-            if row.symbol in wanted:
+            if row.symbol in listed_symbols:
                 rows[row.position, row.event] = row
     events: dict[str, list[tuple[str, Any]]] = defaultdict(list)
     for (position, text), row in sorted(rows.items()):

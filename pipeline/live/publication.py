@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from stockstream.pipeline.lake import Lake, live_key
 from stockstream.pipeline.live.announcement import Announcement, announced_sessions, announcement_of
@@ -42,6 +43,8 @@ class Published:
     refused: str | None = None
     """Why the session is not published: a stream of another machine writes it."""
     repairs: Counter[str] = field(default_factory=Counter)
+    alerts: dict[str, Any] = field(default_factory=dict)
+    """The status of the session's alerts; empty if the rules did not run."""
 
 
 def sessions_to_publish(lake: Lake, now: datetime) -> list[Announcement]:
@@ -51,9 +54,9 @@ def sessions_to_publish(lake: Lake, now: datetime) -> list[Announcement]:
         LakeError: the lake cannot be read.
     """
     followed = [day for day, age in sorted(announced_sessions(lake).items()) if age < FOLLOWED]
-    found = [one for day in followed if (one := announcement_of(lake, day)) is not None]
+    announcements = [one for day in followed if (one := announcement_of(lake, day)) is not None]
     late = now.timestamp() - AFTER.total_seconds()
-    return [one for one in found if one.source.startswith("replay:") or late < ends_at(one.session)]
+    return [one for one in announcements if one.source.startswith("replay:") or late < ends_at(one.session)]
 
 
 def publish(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from datetime import datetime
 from typing import Any
 
+import boto3
 import pytest
 
 from stockstream.analytics import connect
@@ -203,3 +205,30 @@ def test_old_sessions_are_not_read_every_minute(lake: Lake) -> None:
     assert found("2026-11-25T22:31:00Z") == []
     announced(lake, SYMBOLS, source="replay:day.jsonl")
     assert found("2026-11-27T22:31:00Z") == [SESSION.date]
+
+
+def test_alert_rules_run_on_the_published_bars_and_sns_has_each_alert_once(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sns, sqs = boto3.client("sns"), boto3.client("sqs")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    queue = sqs.create_queue(QueueName="alerts")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
+    monkeypatch.setenv("ALERT_TOPIC_ARN", topic)
+    settings.cache_clear()
+    lake.prepare(US, DAY)
+    event = {**EVENTS[0], "s": OPENS, "c": 120.0, "o": 100.0, "h": 120.0, "l": 100.0, "op": 100.0, "av": EVENTS[0]["v"]}
+    invoke(kinesis_record(0, json.dumps([event]).encode()))  # the previous close is 100
+    capsys.readouterr()
+    at = "2026-11-25T14:30:20Z"
+    first = publish(at)["alerts"]
+    assert first["by_rule"] == {"move": 1}
+    again = publish(at)["alerts"]
+    assert (again["new"], again["by_rule"]) == (0, first["by_rule"])
+    messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10).get("Messages", [])
+    bodies = [json.loads(one["Body"])["Message"] for one in messages]
+    assert len(bodies) == first["delivery"]["sns"]["messages"] == 1
+    assert any(event["sym"] in body for body in bodies)
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["Alerts"], counted["UndeliveredAlerts"]) == (first["new"], 0)
