@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import random
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.dynamodb.models import dynamodb_backends
 
 from stockstream.pipeline.lake import Lake
 from tests.aws.mapping import StreamMapping
@@ -26,6 +29,7 @@ from tests.pipeline.live.day import MarketDay
 from tests.pipeline.live.exchange import KEY, Exchange
 from tests.pipeline.live.feed import OPENS, SESSION
 from tests.polygon_vendor import Vendor
+from tests.s3_server import REGION
 from tests.terraform.deployment import Terraform
 
 NOW = "2026-11-25T20:59:00+00:00"
@@ -59,6 +63,10 @@ class Speed:
         self.rng = random.Random(16)
         self.mapping = StreamMapping(aws.client, self.functions["fold-events"], self.rng)
         self._ends: dict[str, str] = {}
+        sqs = aws.client("sqs")
+        self._alerts = sqs.create_queue(QueueName="alerts")["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=self._alerts, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        aws.client("sns").subscribe(TopicArn=self.live["topic_arn"], Protocol="sqs", Endpoint=queue)
 
     def begin(self, day: MarketDay, scratch: Path) -> None:
         """Let the lake have what it knows before a day, and nothing of the day; the table is empty."""
@@ -68,10 +76,8 @@ class Speed:
         for folder in ("live/", "raw_events/", "raw-data/"):
             self.lake.store.delete(list(self.lake.store.list(folder)))
         self.aws.s3.fill(self.lake.uri, dict(day.objects(scratch)))
-        table = self.aws.client("dynamodb")
-        for item in table.scan(TableName=self.live["table"])["Items"]:
-            keys = {name: item[name] for name in ("symbol", "session")}
-            table.delete_item(TableName=self.live["table"], Key=keys)
+        dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[self.live["table"]].items.clear()
+        self.messages(self._alerts)
         self.messages("failures_url")
         self.aws.lambdas.forget()  # what a function remembers of the day
 
@@ -134,6 +140,11 @@ class Speed:
         assert "FunctionError" not in answer, body
         return body  # type: ignore[no-any-return]
 
+    def alerts(self) -> list[tuple[str, str]]:
+        """Return rule and symbol of the alerts that a subscriber of the topic has got since the last call."""
+        documents = [json.loads(message["Message"]) for message in self.messages(self._alerts)]
+        return [(one["rule"], one["symbol"]) for document in documents for one in document["alerts"]]
+
     def data_without(self, messages: Sequence[dict[str, Any]]) -> Iterator[bytes]:
         """Yield the data of the records since `begin` that were not given up, by the messages about those that were."""
         infos = [message["KinesisBatchInfo"] for message in messages]
@@ -158,6 +169,14 @@ class Speed:
                 for record in answer["Records"]:
                     yield shard["ShardId"], record["SequenceNumber"], record["Data"]
                 iterator = answer.get("NextShardIterator") if answer["MillisBehindLatest"] else None
+
+    def raw_events(self) -> Iterator[bytes]:
+        """Yield the raw events in the lake that could be decoded, each as a frame."""
+        for key in self.lake.store.list("raw_events/"):
+            stored = self.lake.store.get(key)
+            assert stored is not None
+            for line in gzip.decompress(stored.data).splitlines():
+                yield f"[{json.loads(line)['event']}]".encode()
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Return and delete the messages of a queue, by its name in the outputs or its URL."""

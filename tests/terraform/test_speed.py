@@ -13,15 +13,18 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from polars.testing import assert_frame_equal
 
 from stockstream.analytics import connect
 from stockstream.pipeline.configuration import settings
 from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 from tests.pipeline.live.aggregation import (
+    NUMBERS,
     assert_bars_live_equal,
     assert_live_equals,
     bars_live_of,
+    events_of,
     handed_over,
     live_of,
     rest_of,
@@ -105,11 +108,18 @@ def test_a_day_of_500_symbols_equals_an_aggregation_by_polars(speed: Speed, tmp_
     assert status["not_used"] == {reason: day.wrong[reason] for reason in at_producer}
     speed.mapping.drain()
     live = live_of(day, SESSION)
+    speed.aws.faults.kills_publisher = True
+    with pytest.raises(AssertionError, match="exit status -9"):  # before the alerts are delivered
+        speed.publish()
     session = speed.publish()
     assert (session["symbols"], session["missed"]) == (500, pytest.approx(live["missed"].sum()))
     assert_views_equal(speed, day, live)
+    assert_raw_events_equal(speed, day)
     assert speed.messages("failures_url") == []
     assert speed.publish()["state"] is None  # nothing is new
+    speed.aws.lambdas.forget()
+    speed.publish()
+    assert sorted(speed.alerts()) == sorted(alerts_of(live))
 
 
 def test_faults_of_every_part_change_no_bar(speed: Speed, tmp_path: Path) -> None:
@@ -138,7 +148,6 @@ def test_faults_of_every_part_change_no_bar(speed: Speed, tmp_path: Path) -> Non
     speed.mapping.again, speed.mapping.skew = 0.0, 0.0
     speed.aws.streams.refuses = lambda key: False
     counts = {**speed.aws.faults.counts, **speed.mapping.counts, "refused": speed.aws.streams.refused}
-    print(f"faults: {counts}")
     happened = (
         "killed before a write",
         "killed after a write",
@@ -150,10 +159,11 @@ def test_faults_of_every_part_change_no_bar(speed: Speed, tmp_path: Path) -> Non
     assert all(counts.get(name, 0) > 1 for name in (*happened, "delivered again")), counts
     speed.publish()
     assert_views_equal(speed, day, live_of(day, SESSION))
+    assert_raw_events_equal(speed, day)
 
 
 def test_what_is_lost_is_missed_to_the_share_and_repaired(speed: Speed, tmp_path: Path) -> None:
-    """A producer is killed and the next one comes late; the table refuses a whole batch until it is given up."""
+    """A producer is killed, and the next one comes late; the table refuses some items until the events are given up."""
     day = begun(speed, market_day(60, seed=18), tmp_path)
     first, last = day.frames[:20], day.frames[24:]
     before, after = Exchange([first], ["stay"]), Exchange([last], ["stay"])
@@ -162,7 +172,7 @@ def test_what_is_lost_is_missed_to_the_share_and_repaired(speed: Speed, tmp_path
             speed.wait_for(day, first[:10], one)
             one.process.send_signal(signal.SIGKILL)
             one.process.wait()
-        with speed.aws.faults.injected(throttled=1.0):
+        with speed.aws.faults.injected(gone=frozenset(day.symbols[:3])):
             speed.mapping.drain()
         with speed.producing(after) as other:
             speed.wait_for(day, last, other)
@@ -219,6 +229,22 @@ def begun(speed: Speed, day: MarketDay, scratch: Path) -> MarketDay:
     ratio = [ok([split(day.symbols[1], SESSION.date, 1, SPLIT)])]  # type: ignore[arg-type]
     speed.vendor.routes = {"/v3/reference/splits": ratio}  # type: ignore[dict-item]
     return day
+
+
+def assert_raw_events_equal(speed: Speed, day: MarketDay) -> None:
+    """Compare the raw events in the lake with those of the stream; a batch that came again is there again."""
+    raw, arrived = events_of(speed.raw_events(), day.symbols, SESSION), speed.arrived(day)
+    columns = ["sym", *NUMBERS]
+    assert_frame_equal(raw.select(columns).unique().sort(columns), arrived.select(columns).unique().sort(columns))
+
+
+def alerts_of(live: pl.DataFrame) -> list[tuple[str, str]]:
+    """Return rule and symbol of the alerts on the live bars of a day, from the rules' own words."""
+    gap = 100 * (pl.col("open") / pl.col("previous_close") - 1)
+    rules = {"move": pl.col("change_percent").abs() > 5, "gap": gap.abs() > 3}
+    alerts = [(rule, symbol) for rule, condition in rules.items() for symbol in live.filter(condition)["symbol"]]
+    assert {rule for rule, _ in alerts} == {*rules}
+    return alerts
 
 
 def assert_views_equal(speed: Speed, day: MarketDay, live: pl.DataFrame, *without: str) -> None:
