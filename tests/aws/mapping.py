@@ -85,7 +85,12 @@ class StreamMapping:
         # A function that is killed must not be invoked again by the client.
         patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
         self._lambda, self._function = client("lambda", config=patient), function
-        self._kinesis, self._sqs = client("kinesis"), client("sqs")
+        # Lambda reads the stream, and sends what it gives up, with the rights of the function.
+        self._kinesis, self._sqs, self._queues = (
+            client("kinesis", key=function),
+            client("sqs", key=function),
+            client("sqs"),
+        )
         self._rng, self.again, self.skew = rng, again, skew
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._iterators: dict[str, str | None] = {}
@@ -169,7 +174,7 @@ class StreamMapping:
         destination = self.configuration.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination")
         if not destination:
             return
-        url = self._sqs.get_queue_url(QueueName=destination.rsplit(":", 1)[1])["QueueUrl"]
+        url = self._queues.get_queue_url(QueueName=destination.rsplit(":", 1)[1])["QueueUrl"]
         message = {
             "requestContext": {
                 "requestId": str(uuid.uuid4()),

@@ -1,4 +1,4 @@
-"""The rights of roles to DynamoDB, Kinesis and SNS: a request that its role does not allow is refused, as by AWS."""
+"""The rights of roles to DynamoDB, Kinesis, SQS and SNS: what a role does not allow is refused, as by AWS."""
 
 from __future__ import annotations
 
@@ -14,7 +14,12 @@ from tests.aws.faults import App, json_answer
 from tests.aws.rights import Rights, signer
 from tests.s3_server import REGION
 
-_SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis"}
+_SERVICES = {
+    "DynamoDB_20120810": "dynamodb:{region}:{account}:table/",
+    "Kinesis_20131202": "kinesis:{region}:{account}:stream/",
+    "AmazonSQS": "sqs:{region}:{account}:",
+}
+"""What the ARNs of a service begin with, by the name in its requests."""
 
 
 def checked(app: App, rights: Rights) -> App:
@@ -40,20 +45,16 @@ def checked(app: App, rights: Rights) -> App:
 def asked(environ: Mapping[str, Any], body: bytes) -> list[tuple[str, str]]:
     """Return the actions and the ARNs of their resources that a request is about, of the services above."""
     service, _, action = environ.get("HTTP_X_AMZ_TARGET", "").partition(".")
-    if name := _SERVICES.get(service):
-        content = json.loads(body)
-        kind, resources = ("table", _tables(content)) if name == "dynamodb" else ("stream", _streams(content))
-        prefix = f"arn:aws:{name}:{REGION}:{DEFAULT_ACCOUNT_ID}:{kind}/"
-        return [(f"{name}:{action}", one if one.startswith("arn:") else prefix + one) for one in resources]
+    if prefix := _SERVICES.get(service):
+        prefix = prefix.format(region=REGION, account=DEFAULT_ACCOUNT_ID)
+        name = prefix.partition(":")[0]
+        return [(f"{name}:{action}", f"arn:aws:{prefix}{one}") for one in _resources(json.loads(body))]
     form = parse_qs(body.decode(errors="replace")) if b"TopicArn=" in body else {}
     # The right to publish includes that to publish batches.
     return [("sns:Publish", form["TopicArn"][0])] if form.get("Action", [""])[0].startswith("Publish") else []
 
 
-def _tables(content: Mapping[str, Any]) -> list[str]:
-    many = content.get("RequestItems") or {one["Put"]["TableName"]: None for one in content.get("TransactItems", ())}
-    return [*many] or [content["TableName"]]
-
-
-def _streams(content: Mapping[str, Any]) -> list[str]:
-    return [content.get("StreamARN") or content.get("StreamName") or "any"]
+def _resources(content: Mapping[str, Any]) -> list[str]:
+    """Return the names of the tables, the stream or the queue of a request, which may have them as ARNs or URLs."""
+    names = [content[one] for one in ("TableName", "StreamARN", "StreamName", "QueueUrl") if one in content]
+    return [name.rpartition("/")[2] for name in (content.get("RequestItems") or names[:1] or ["any"])]

@@ -60,6 +60,7 @@ class Speed:
         }
         self.lake = Lake(f"s3://{outputs['bucket']}")
         self.values: dict[str, dict[str, Any]] = {one["address"]: one["values"] for one in terraform.resources()}
+        self.producer_role = f"{self.live['stream'].removesuffix('-events')}-producer"
         self.rng = random.Random(16)
         self.mapping = StreamMapping(aws.client, self.functions["fold-events"], self.rng)
         self._ends: dict[str, str] = {}
@@ -88,7 +89,7 @@ class Speed:
         environment = {
             **os.environ,
             **self.aws.environment,
-            "AWS_ACCESS_KEY_ID": f"{self.live['stream'].removesuffix('-events')}-producer",
+            "AWS_ACCESS_KEY_ID": self.producer_role,
             "STOCKSTREAM_LAKE": lake or self.lake.uri,
             "STOCKSTREAM_MARKET": "US",
             "POLYGON_API_KEY": KEY,

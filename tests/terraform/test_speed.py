@@ -9,6 +9,7 @@ from __future__ import annotations
 import signal
 import time
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +18,7 @@ from polars.testing import assert_frame_equal
 
 from stockstream.analytics import connect
 from stockstream.pipeline.configuration import settings
+from tests.aws.rights import allowed_to
 from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
 from tests.pipeline.live.aggregation import (
@@ -216,6 +218,21 @@ def test_batch_bars_take_the_place_of_the_live_bars(speed: Speed, tmp_path: Path
     with connect(speed.lake.uri) as con:
         assert_bars_live_equal(con, handed_over(day, live, rows))
         assert con.execute("SELECT count(*) FROM bars_live WHERE is_live").fetchall() == [(0,)]
+
+
+def test_every_part_may_do_what_it_does_and_no_more(speed: Speed) -> None:
+    """The functions and the producer: nothing was refused (tests/aws/rights.py), and each right was used."""
+    rights = speed.aws.rights
+    assert rights.refused == set()
+    parts = [speed.functions["fold-events"], speed.functions["publish-live"], speed.producer_role]
+    unused = {
+        (part, action, resource)
+        for part in parts
+        for action, resource in allowed_to(part)
+        if action.startswith(("dynamodb:", "kinesis:", "s3:", "sns:", "sqs:"))
+        and not any((part, action) == one[:2] and fnmatch(one[2], resource) for one in rights.asked)
+    }
+    assert unused == set()
 
 
 def test_destroy(speed: Speed) -> None:

@@ -24,7 +24,7 @@ locals {
   generation = ["raw-data/*", "silver/*", "state/current.json", "state/lake.json", "state/manifests/*", "state/sessions.parquet", "symbols/*"]
   reads = {
     fold     = ["live/*", "raw_events/*", "state/lake.json"]
-    publish  = concat(local.generation, ["live/*", "raw_events/*"])
+    publish  = concat(local.generation, ["levels.csv", "live/*", "raw_events/*"])
     producer = concat(local.generation, ["live/*"])
   }
   writes = {
