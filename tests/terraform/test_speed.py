@@ -18,6 +18,7 @@ from polars.testing import assert_frame_equal
 
 from stockstream.analytics import connect
 from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.generations import head
 from tests.aws.rights import allowed_to
 from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
@@ -213,8 +214,8 @@ def test_batch_bars_take_the_place_of_the_live_bars(speed: Speed, tmp_path: Path
         speed.aws.s3.fill(speed.lake.uri, {key: parquet(batch, tmp_path)})
         with connect(speed.lake.uri) as con:
             assert_bars_live_equal(con, handed_over(day, live, batch))
-    answer = speed.invoke("refresh", {"date": str(DAY)})
-    assert answer["generation"] == 1
+    speed.invoke("refresh", {"now": f"{DAY}T23:00:00+00:00"})
+    assert head(speed.lake).generation == 1
     with connect(speed.lake.uri) as con:
         assert_bars_live_equal(con, handed_over(day, live, rows))
         assert con.execute("SELECT count(*) FROM bars_live WHERE is_live").fetchall() == [(0,)]
