@@ -1,5 +1,6 @@
 # What each function may do: read and write what its code reads and writes. Only `vacuum` may delete, and nothing that a
-# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
+# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version. The
+# functions of the speed layer have their rights in modules/speed/access.tf.
 
 locals {
   # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too.
@@ -27,13 +28,13 @@ locals {
     vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   reads_key = {
-    for name in keys(local.packages.functions) :
-    name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch"], name)
+    for name in keys(local.functions) :
+    name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch", "publish_live"], name)
   }
 }
 
 resource "aws_iam_role" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   name = "${var.name}-${replace(each.key, "_", "-")}"
 
@@ -49,7 +50,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   name = "lake"
   role = aws_iam_role.this[each.key].id
@@ -71,14 +72,14 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["s3:ListBucket"]
           Resource = [var.bucket_arn]
         },
-        {
-          Sid      = "Read"
-          Effect   = "Allow"
-          Action   = ["s3:GetObject"]
-          Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
-        },
       ],
-      length(local.writes[each.key]) == 0 ? [] : [{
+      !contains(keys(local.reads), each.key) ? [] : [{
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      !contains(keys(local.writes), each.key) ? [] : [{
         Sid      = "Write"
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
