@@ -32,13 +32,13 @@ def carry(con: DuckDBPyConnection, session: date, *, recompute: bool = False) ->
         duckdb.Error: the lake cannot be read.
     """
     con.execute(
-        f"CREATE OR REPLACE TEMP TABLE last_bars AS SELECT symbol, date FROM ({load(CLOSES).body})",
+        f"CREATE OR REPLACE TEMP TABLE last_closes AS {load(CLOSES).body}",
         {"session": session},
     )
     if recompute:
         con.execute("CREATE OR REPLACE TEMP TABLE carried_rows AS FROM carried LIMIT 0")
         con.execute("ALTER TABLE carried_rows RENAME TO carried")
-    absent = "FROM last_bars AS b ANTI JOIN carried AS c ON c.symbol = b.symbol AND c.date = b.date"
+    absent = "FROM last_closes AS b ANTI JOIN carried AS c ON c.symbol = b.symbol AND c.date = b.date"
     count = int(con.execute(f"SELECT count(*) {absent}").fetchall()[0][0])
     if count:
         carried_before(con, session)

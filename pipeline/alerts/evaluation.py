@@ -6,7 +6,7 @@ any view of the lake. `evaluate` returns what the rules say now; `memory.py` kno
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -72,6 +72,7 @@ class Evaluation:
         """
         listed = list(rules)
         self.session = session
+        self._uri = lake.uri
         self.errors: dict[str, str] = {rule.name: rule.error for rule in listed if rule.error}
         """What is wrong, by rule: with the file, or with what it returned the last time."""
         self.waiting: dict[str, str] = {}
@@ -103,16 +104,25 @@ class Evaluation:
 
     def use_rows(self, rows: Any) -> None:
         """Set the live bars: an Arrow table, or whatever DuckDB can register, with the columns of the view `live`."""
-        self._con.register("live", rows)
+        self._con.register("live_rows_given", rows)
+        self._con.execute("CREATE OR REPLACE TEMP VIEW live AS FROM live_rows_given")
 
     def use_lake(self) -> None:
         """Set the live bars: those of the session's newest state in the lake."""
         self.use_query(self._of_lake)
 
-    def use_query(self, query: str) -> None:
-        """Set the live bars: the rows of a query now, with the columns of the view `live`."""
-        self._con.execute(f"CREATE OR REPLACE TEMP TABLE live_rows AS {query}")
-        self._con.execute("CREATE OR REPLACE TEMP VIEW live AS FROM live_rows")
+    def use_query(self, query: str, parameters: Mapping[str, Any] | None = None) -> int:
+        """Set the live bars: the rows of a query now, with the columns of the view `live`; return their number.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
+        try:
+            self._con.execute(f"CREATE OR REPLACE TEMP TABLE live_rows AS {query}", parameters)
+            self._con.execute("CREATE OR REPLACE TEMP VIEW live AS FROM live_rows")
+            return int(self._con.execute("SELECT count(*) FROM live_rows").fetchall()[0][0])
+        except duckdb.Error as error:
+            raise explain(error, self._uri) from None
 
     def evaluate(self, feed: FeedState) -> list[Alert]:
         """Return what the rules say about the live bars; a rule that fails is in `errors`, and the others run.

@@ -39,11 +39,6 @@ class Remembered:
         """The channels that it has not been delivered to."""
         return tuple(name for name in self.alert.channels if name not in self.delivered)
 
-    @property
-    def identity(self) -> str:
-        """What distinguishes it from all others, also if its rule alerts again after a cooldown."""
-        return f"{self.alert.key}/{self.alert.at}"
-
 
 @dataclass
 class _Saved:
@@ -102,7 +97,7 @@ class AlertMemory:
         raise LakeError(f"{self._store.uri(self._prefix)} is written by other processes all the time")
 
     def mark_delivered(self, identities: Collection[str], channel: str, at: str) -> None:
-        """Remember that a channel has alerts, by their `identity`.
+        """Remember that a channel has alerts, by their `Alert.identity`.
 
         Raises:
             LakeError: the lake cannot be read or written.
@@ -111,7 +106,7 @@ class AlertMemory:
             for _ in range(ATTEMPTS):
                 changed = [
                     Remembered(one.alert, {**one.delivered, channel: at})
-                    if one.identity in identities and channel not in one.delivered
+                    if one.alert.identity in identities and channel not in one.delivered
                     else one
                     for one in self._alerts
                 ]

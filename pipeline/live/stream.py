@@ -13,8 +13,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import LIVE, Lake, live_key
+from stockstream.pipeline.live.alerting import StreamAlerts
 from stockstream.pipeline.live.bar import SCALE
 from stockstream.pipeline.live.events import decode
 from stockstream.pipeline.live.fold import Fold
@@ -43,8 +45,12 @@ class Stream:
     source: str
     report: Callable[[dict[str, Any]], None] = lambda status: None
     """Called now and then with the status."""
+    on_alerts: Callable[[list[Alert]], None] = lambda alerts: None
+    """Called with the new alerts after each evaluation of the rules."""
     ends_at: float | None = None
     """Time since 1970 at which the stream ends by itself; None: when the source ends."""
+    alerts: StreamAlerts | None = None
+    """The alert rules, which run on the bars; None: none."""
     events: int = 0
     position: str = ""
     state_key: str | None = None
@@ -65,6 +71,7 @@ class Stream:
             "sync": SYNC_SECONDS,
             "renew": RENEWAL,
             "repair": 1.0,
+            "alerts": 0.0,
             "report": 0.5,
         }
         self._due: dict[str, float] = {}
@@ -94,7 +101,7 @@ class Stream:
     def _restore(self, restart: bool) -> None:
         session = self.fold.session.date
         if restart:
-            self.states.discard(except_for="lease.json")
+            self.states.discard(except_for=("lease.json", "alerts/"))  # a replay alerts about nothing twice
         state = self.states.load()
         if state is not None:
             if state.source != self.source and (self.feed.is_replay or state.source.startswith("replay:")):
@@ -124,7 +131,7 @@ class Stream:
                 if frame is None and reader.done() and self.queue.empty():
                     reader.result()
                     break
-                self._take(frame)
+                await self._take(frame)
                 self._tend()
         finally:
             for task in (reader, stopped, *self._tasks.values()):
@@ -134,6 +141,9 @@ class Stream:
             try:
                 if self._has_leases:  # otherwise another process has gone on from the last state
                     await self._save()
+                    await self._alert()
+                if self.alerts is not None:
+                    await asyncio.to_thread(self.alerts.alerts.close)
             finally:
                 self.release()
         return self.status()
@@ -156,7 +166,7 @@ class Stream:
         except TimeoutError:
             return None
 
-    def _take(self, frame: bytes | None) -> None:
+    async def _take(self, frame: bytes | None) -> None:
         """Journal and fold a frame and those that wait behind it."""
         frames = [] if frame is None else [frame]
         while len(frames) < BATCH and not self.queue.empty():
@@ -166,12 +176,16 @@ class Stream:
         self.journal.flush()
         for position, one in zip(positions, frames, strict=True):
             self._fold(position, one)
+            if self.alerts is not None and self.alerts.is_replay and self.alerts.is_due:
+                await self._alert()
 
     def _fold(self, position: str, frame: bytes) -> None:
         events = decode(frame, self.fold.counts)
         self.events += len(events)
-        self.fold.apply(position, events)
+        changed = self.fold.apply(position, events)
         self.position = position
+        if self.alerts is not None:
+            self.alerts.note(changed, len(events))
 
     def _tend(self) -> None:
         """Start what is due; raise what a task of this kind has failed with."""
@@ -181,6 +195,8 @@ class Stream:
             self._start("sync", lambda: asyncio.to_thread(self.journal.sync))
         if self.feed.has_repair:
             self._start("repair", self._repair)
+        if self.alerts is not None and not self.alerts.is_replay and self.alerts.is_due:
+            self._start("alerts", self._alert)
         if time.monotonic() >= self._due["report"]:
             self._due["report"] = time.monotonic() + self._every["report"]
             self.report(self.status())
@@ -213,6 +229,10 @@ class Stream:
         if names := self.repairs.due():
             await self.repairs.run(names)
 
+    async def _alert(self) -> None:
+        if self.alerts is not None:
+            self.on_alerts(await self.alerts.run(self.fold.bars.values()))
+
     def _is_over(self) -> bool:
         return self.ends_at is not None and time.time() >= self.ends_at
 
@@ -237,6 +257,7 @@ class Stream:
             "unknown_symbols": sorted(self.fold.unknown)[:UNKNOWN_SHOWN],
             "repairs": dict(self.repairs.counts),
             "connection": {**self.feed.stats, **self.feed.notes},
+            "alerts": self.alerts.alerts.status() if self.alerts is not None else None,
             "queue": self.queue.qsize(),
             "position": self.position,
             "state": self.lake.store.uri(self.state_key) if self.state_key else None,
@@ -249,5 +270,11 @@ def vendor_lease(lake: Lake, feed: Feed) -> Lease:
 
 
 def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
-    """Return how a stream has ended: complete, or partial if a bar lacks events or frames could not be read."""
-    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] else "complete"
+    """Return how a stream has ended: complete, or partial.
+
+    It is partial if a bar lacks events, frames could not be read, an alert rule is wrong, or alerts were not delivered.
+    """
+    alerts = status["alerts"] or {"errors": (), "delivery": {}}
+    undelivered = any(report["waiting"] or report["failed"] for report in alerts["delivery"].values())
+    is_partial = status["symbols_with_missed"] or counts["malformed frame"] or alerts["errors"] or undelivered
+    return "partial" if is_partial else "complete"

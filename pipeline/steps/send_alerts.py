@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
-from importlib.util import find_spec
 from pathlib import Path
 
 from stockstream.pipeline.alerts.channels import is_one_configured
-from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, outstanding
+from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, outstanding, require_packages
 from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import SendAlertsEvent, SendAlertsResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
@@ -34,8 +32,7 @@ def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
     result: SendAlertsResult = {"session": None, "alerts": 0, "channels": {}, "failed": {}, "notes": []}
     if not is_one_configured():
         return result
-    if find_spec("msgspec") is None:
-        raise UsageError('alerts need msgspec: pip install "stock-stream[live]"')
+    require_packages()
     from stockstream.pipeline.alerts import batch  # with pydantic, yaml and msgspec: only if there is a channel
     from stockstream.pipeline.alerts.memory import AlertMemory
     from stockstream.pipeline.alerts.rules import find_rules

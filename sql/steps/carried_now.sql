@@ -7,13 +7,13 @@ params: {}
 needs: [carried, latest_bars, schema/carried, steps/carried, steps/live_closes]
 variables: [session]
 tables:
-  last_bars: symbol VARCHAR, date DATE
+  last_closes: symbol VARCHAR, date DATE, close DOUBLE, split_ratio DOUBLE
 makes:
   carried_now: symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20,
     low_20, high_252, low_252, volume_20
 returns: temp table carried_now, the columns of schema/carried.sql
-reference: the caller's table last_bars has each symbol's last bar before the session, as live_closes returns it. A row
-  of the published table is used if it is of that bar, otherwise the row of derived_rows, which the caller makes with
+reference: the caller's table last_closes has the last close of each symbol before the session, as live_closes returns
+  it. A row of the published table is used if it is of that bar, otherwise the row of derived_rows, which the caller makes with
   steps/carried. Splits between the bar and the session are those of days on which the symbol has no close
 changes:
   - 2026-11-27 first version
@@ -24,13 +24,13 @@ WITH chosen AS (
         c.symbol, c.date, c.close, c.bars, c.sum_19, c.sum_49, c.sum_199, c.ema_12, c.ema_26, c.gain_14, c.loss_14,
         c.gold, c.high_20, c.low_20, c.high_252, c.low_252, c.volume_20
     FROM carried AS c
-    JOIN last_bars AS b ON b.symbol = c.symbol AND b.date = c.date
+    JOIN last_closes AS b ON b.symbol = c.symbol AND b.date = c.date
     UNION ALL
     SELECT
         d.symbol, d.date, d.close, d.bars, d.sum_19, d.sum_49, d.sum_199, d.ema_12, d.ema_26, d.gain_14, d.loss_14,
         d.gold, d.high_20, d.low_20, d.high_252, d.low_252, d.volume_20
     FROM derived_rows AS d
-    JOIN last_bars AS b ON b.symbol = d.symbol AND b.date = d.date
+    JOIN last_closes AS b ON b.symbol = d.symbol AND b.date = d.date
     ANTI JOIN carried AS c ON c.symbol = d.symbol AND c.date = d.date
 ),
 splits AS (

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockstream.analytics.cli.alert_options import LevelsOption, RulePathOption, choice_of
 from stockstream.analytics.cli.options import (
     JsonOption,
     LakeOption,
@@ -27,6 +28,9 @@ from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import ExitCode, UsageError
 
 if TYPE_CHECKING:
+    from stockstream.pipeline.alerts.model import Alert
+    from stockstream.pipeline.alerts.session import Choice
+    from stockstream.pipeline.live.alerting import StreamAlerts
     from stockstream.pipeline.live.sources import Feed, Plan
     from stockstream.pipeline.live.stream import Stream
     from stockstream.pipeline.markets import Market
@@ -69,6 +73,9 @@ def stream_command(
     restart: Annotated[
         bool, typer.Option("--restart", help="Delete the session's live bars, and begin again.")
     ] = False,
+    sql_path: RulePathOption = None,
+    levels: LevelsOption = None,
+    alerts: Annotated[bool, typer.Option("--alerts/--no-alerts", help="Run the alert rules on the live bars.")] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Make live bars of a session's events: the views `live` and `bars_live`. SIGINT and SIGTERM end it with all saved.
@@ -82,8 +89,9 @@ def stream_command(
     where = market_of(opened, market)
     opened.prepare(where, date.today())
     plan = plan_of(where, channel, speed, symbols)
+    choice = choice_of(opened, sql_path, levels) if alerts else None
     status, received = asyncio.run(
-        _stream(opened.uri, source, plan, symbols, session, _ratios(split or ()), wait, restart)
+        _stream(opened.uri, source, plan, symbols, session, _ratios(split or ()), wait, restart, choice)
     )
     if status is None:
         sys.exit(SIGNALS[received][0] if received else ExitCode.COMPLETE)
@@ -132,6 +140,7 @@ async def _stream(
     ratios: dict[str, float],
     wait: bool,
     restart: bool,
+    choice: Choice | None,
 ) -> tuple[dict[str, Any] | None, signal.Signals | None]:
     """Run a stream; return its last status, and the signal that ended it."""
     from stockstream.analytics.cli.event_loop import until_signal
@@ -142,10 +151,31 @@ async def _stream(
         if stream is None:
             return None, received()
         stream.prepare(restart)
-        with _progress() as report:
-            stream.report = report
+        if choice is not None:
+            try:
+                stream.alerts = _alerts(stream, choice)
+            except BaseException:
+                stream.release()
+                raise
+        with _progress() as (report, print_alerts):
+            stream.report, stream.on_alerts = report, print_alerts
             status = await stream.run(stop)
     return status | {"status": end_of(status, stream.fold.counts)}, received()
+
+
+def _alerts(stream: Stream, choice: Choice) -> StreamAlerts:
+    """Return the alerts of a stream, with everything read that would stall it later; report rules that are wrong."""
+    from stockstream.pipeline.alerts.session import SessionAlerts
+    from stockstream.pipeline.live.alerting import StreamAlerts
+
+    session, feed = stream.fold.session, stream.feed
+    of_session = SessionAlerts(stream.lake, date.fromisoformat(session.date), choice)
+    speed = feed.plan.speed if feed.is_replay else None
+    alerts = StreamAlerts(of_session, session, stream.source, speed)
+    alerts.warm_up()
+    for error in of_session.errors:
+        print(f"alerts: {error}", file=sys.stderr)
+    return alerts
 
 
 async def _opened(
@@ -249,7 +279,7 @@ def _ratios(texts: Any) -> dict[str, float]:
 
 
 class _progress:  # noqa: N801 (a context manager that reads as a function)
-    """Show the status in one line at a terminal; what is entered is the function that updates it."""
+    """Show the status in one line at a terminal, and alerts above it; what is entered are the functions for both."""
 
     def __enter__(self) -> Any:
         from rich.live import Live
@@ -258,7 +288,7 @@ class _progress:  # noqa: N801 (a context manager that reads as a function)
         self._is_shown = sys.stderr.isatty()
         if self._is_shown:
             self._live.start()
-        return self._update
+        return self._update, self._print
 
     def __exit__(self, *_: object) -> None:
         if self._is_shown:
@@ -268,6 +298,13 @@ class _progress:  # noqa: N801 (a context manager that reads as a function)
         if self._is_shown:
             self._live.update(progress_line(status), refresh=True)
 
+    def _print(self, alerts: list[Alert]) -> None:
+        from stockstream.pipeline.alerts.session import lines
+
+        if self._is_shown:
+            for line in lines(alerts):
+                self._live.console.print(line)
+
 
 def progress_line(status: dict[str, Any]) -> str:
     """Return the status of a stream in one line."""
@@ -275,6 +312,7 @@ def progress_line(status: dict[str, Any]) -> str:
     return (
         f"{status['session']}  {status['events']:,} events, {status['events_per_second']:,.0f}/s{lag}, "
         f"{status['symbols']:,} symbols, {status['missed']:,.0f} shares missed, queue {status['queue']}"
+        + (f", {status['alerts']['in_session']:,} alerts" if status["alerts"] else "")
     )
 
 
@@ -289,4 +327,23 @@ def _show(status: dict[str, Any]) -> None:
         out.print(f"not used    {count:,} {reason}{names}")
     for name, value in status["connection"].items():
         out.print(f"connection  {name.replace('_', ' ')}: {value}")
+    if status["alerts"]:
+        _show_alerts(out, status["alerts"])
     out.print(f"{status['status']}    `FROM live` has the bars, `FROM bars_live` with the bars before them")
+
+
+def _show_alerts(out: Screen, alerts: dict[str, Any]) -> None:
+    """Print what the alert rules have found, what is wrong with them, and what was delivered."""
+    by_rule = ", ".join(f"{rule} {count:,}" for rule, count in alerts["by_rule"].items())
+    counts = f"{alerts['in_session']:,} in the session, {alerts['new']:,} new"
+    out.print(f"alerts      {counts}{': ' if by_rule else ''}{by_rule}")
+    for reason in sorted(set(alerts["waiting"].values())):
+        names = ", ".join(name for name, one in alerts["waiting"].items() if one == reason)
+        out.print(f"alerts      {names}: {reason}")
+    for error in alerts["errors"]:
+        out.print(f"alerts      {error}")
+    for channel, report in alerts["delivery"].items():
+        numbers = {name: count for name, count in report.items() if isinstance(count, int) and count}
+        reasons = "".join(f"; {reason}" for reason in report["reasons"])
+        shown = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in numbers.items())
+        out.print(f"delivery    {channel}: {shown}{reasons}")
