@@ -21,8 +21,9 @@ MAX_AGE = timedelta(days=7)
 
 
 def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
-    """Run the batch rules on the newest session, and deliver what has not been delivered. Off without a channel.
+    """Run the batch rules on the newest session, and deliver what has not been delivered.
 
+    It is off unless a person has configured a channel, or named rules, which may use the log.
     Each alert is recorded before it is sent, so that a rerun sends only what is new or was not delivered.
 
     Raises:
@@ -30,14 +31,15 @@ def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
         LakeError: the lake cannot be read or written.
     """
     result: SendAlertsResult = {"session": None, "alerts": 0, "channels": {}, "failed": {}, "notes": []}
-    if not is_one_configured():
+    paths = [Path(path) for path in event.get("sql_path") or ()]
+    if not paths and not is_one_configured():
         return result
     require_packages()
     from stockstream.pipeline.alerts import batch  # with pydantic, yaml and msgspec: only if there is a channel
     from stockstream.pipeline.alerts.memory import AlertMemory
     from stockstream.pipeline.alerts.rules import find_rules
 
-    rules = find_rules(*map(Path, event.get("sql_path") or ()))
+    rules = find_rules(*paths)
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
     since = (lake.market() or MARKETS[settings().market]).today(now) - MAX_AGE
     with explained(lake.uri), lake.session() as con, staging_folder() as folder:

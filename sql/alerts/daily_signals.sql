@@ -15,9 +15,9 @@ changes:
   - 2026-11-27 first version
 --- */
 SELECT
-    symbol, any_value(close) AS value,
-    format('{} at a close of {:.6g}', string_agg(signal, ', ' ORDER BY signal), any_value(close)) AS message
+    symbol, close AS value,
+    format('{} has {} at a close of {:.6g}', symbol, string_agg(signal, ', ' ORDER BY signal), close) AS message
 FROM signals
 WHERE date = getvariable('session')
-GROUP BY symbol
+GROUP BY symbol, close
 ORDER BY symbol;

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stockstream.analytics.cli.alert_options import RulePathOption, readable_rules
 from stockstream.analytics.cli.commands.metadata import show_metadata
 from stockstream.analytics.cli.commands.silver import (
     show_consolidated,
@@ -100,6 +101,7 @@ def run_command(
     aggregate: AggregateOption = False,
     accept_smaller: SmallerOption = False,
     batch_size: BatchOption = None,
+    sql_path: RulePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch the bars that the lake does not hold yet: the daily pipeline, in one process.
@@ -112,6 +114,7 @@ def run_command(
         market,
         as_json,
         files=files_options(prices, column, derive_actions, date_format, decimal, aggregate),
+        alert_rules=readable_rules(sql_path),
         symbols=symbols,
         day=date,
         start=start,

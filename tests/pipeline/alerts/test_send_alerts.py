@@ -16,6 +16,7 @@ from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps import rollback, send_alerts, summarise
+from tests.analytics.test_cli import run_cli
 from tests.pipeline.alerts.receiver import SECRET, Post, Receiver, is_genuine, status
 
 ASX = MARKETS["ASX"]
@@ -174,3 +175,23 @@ def test_two_runs_at_once_record_each_alert_once(lake: Lake, receiver: Receiver)
     assert (result["alerts"], len(memory.alerts)) == (2, 2)
     assert all("webhook" in one.delivered for one in memory.alerts)
     assert len(set(receiver.alerts())) == 2
+
+
+def test_a_rule_for_the_log_needs_no_channel(lake: Lake, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    (tmp_path / "cheap.sql").write_text(
+        "/* ---\nname: cheap\ntitle: x\nseverity: info\nruns: batch\n--- */\n"
+        "SELECT symbol, close AS value, 'cheap' AS message FROM bars WHERE date = getvariable('session') AND close < 8"
+    )
+    result = sent(lake, sql_path=[str(tmp_path / "cheap.sql")])
+    assert result["channels"]["log"]["delivered"] == 1
+    assert f"{SESSION} DOWN cheap: cheap" in caplog.text
+
+
+def test_a_batch_rule_on_a_past_day(lake: Lake) -> None:
+    ran = run_cli("alerts", "test", "daily_signals", "--at", str(DAYS[-2]), "--lake", lake.uri)
+    assert ran.code == 0
+    assert f"daily_signals on {DAYS[-2]}:" in ran.out
+    assert "UP" in ran.out
+    assert "breakout_up" in ran.out
+    assert "DOWN" not in ran.out
