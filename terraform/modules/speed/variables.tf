@@ -39,13 +39,13 @@ variable "bucket_arn" {
 }
 
 variable "fold" {
-  description = "The function that folds events: its ARN and name, and the name and ARN of its role."
-  type        = object({ arn = string, name = string, role = string, role_arn = string })
+  description = "The function that folds events: its ARN, its name, and the name of its role."
+  type        = object({ arn = string, name = string, role = string })
 }
 
 variable "publish" {
   description = "The function that publishes live bars and alerts, in the same way."
-  type        = object({ arn = string, name = string, role = string, role_arn = string })
+  type        = object({ arn = string, name = string, role = string })
 }
 
 variable "batches" {
@@ -61,6 +61,11 @@ variable "schedule_enabled" {
 variable "alert_subscriptions" {
   description = "Who gets alerts: protocol (email, sms, https), endpoint, and the values of message attributes that are let through."
   type        = list(object({ protocol = string, endpoint = string, filter = map(list(string)) }))
+}
+
+variable "sender_role_arns" {
+  description = "ARNs of the roles that may publish alerts."
+  type        = list(string)
 }
 
 variable "alarm_topic_arn" {

@@ -100,17 +100,16 @@ variables {
   kms_key_arn               = null
 
   fold = {
-    arn      = "arn:aws:lambda:ap-southeast-2:123456789012:function:fold"
-    name     = "fold"
-    role     = "fold"
-    role_arn = "arn:aws:iam::123456789012:role/fold"
+    arn  = "arn:aws:lambda:ap-southeast-2:123456789012:function:fold"
+    name = "fold"
+    role = "fold"
   }
   publish = {
-    arn      = "arn:aws:lambda:ap-southeast-2:123456789012:function:publish"
-    name     = "publish"
-    role     = "publish"
-    role_arn = "arn:aws:iam::123456789012:role/publish"
+    arn  = "arn:aws:lambda:ap-southeast-2:123456789012:function:publish"
+    name = "publish"
+    role = "publish"
   }
+  sender_role_arns = ["arn:aws:iam::123456789012:role/publish", "arn:aws:iam::123456789012:role/send"]
   alert_subscriptions = [
     { protocol = "email", endpoint = "a@example.org", filter = {} },
     { protocol = "sms", endpoint = "+61400000000", filter = { severity = ["critical"] } },
@@ -261,11 +260,11 @@ run "alerts" {
     condition = {
       for statement in jsondecode(aws_sns_topic_policy.alerts.policy).Statement : statement.Sid => jsonencode(try(statement.Condition, statement.Principal))
       } == {
-      Publishers  = jsonencode({ AWS = ["arn:aws:iam::123456789012:role/publish"] })
-      NoOtherRole = jsonencode({ ArnNotEquals = { "aws:PrincipalArn" = ["arn:aws:iam::123456789012:role/publish"] } })
+      Publishers  = jsonencode({ AWS = var.sender_role_arns })
+      NoOtherRole = jsonencode({ ArnNotEquals = { "aws:PrincipalArn" = var.sender_role_arns } })
       TlsOnly     = jsonencode({ Bool = { "aws:SecureTransport" = "false" } })
     }
-    error_message = "Only the function that sends alerts, and over TLS."
+    error_message = "Only the functions that send alerts, and over TLS."
   }
 
   assert {
