@@ -44,6 +44,7 @@ module "functions" {
   timeouts                  = var.timeouts
   polygon_api_key_parameter = var.polygon_api_key_parameter
   kms_key_arn               = var.kms_key_arn
+  alert_topic_arn           = var.alert_topic_arn == null && var.speed_enabled ? local.live.ALERT_TOPIC_ARN : var.alert_topic_arn
 
   environment      = local.settings
   live_environment = var.speed_enabled ? local.live : null
@@ -115,6 +116,7 @@ module "speed" {
   bucket_arn                = module.lake.bucket_arn
   fold                      = module.functions.functions["fold_events"]
   publish                   = module.functions.functions["publish_live"]
+  sender_role_arns          = [for name in ["publish_live", "send_alerts"] : module.functions.functions[name].role_arn]
   batches                   = var.live_batches
   schedule_enabled          = var.schedule_enabled
   alert_subscriptions       = var.alert_subscriptions

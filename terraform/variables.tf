@@ -182,6 +182,17 @@ variable "alarm_emails" {
   }
 }
 
+variable "alert_topic_arn" {
+  description = "ARN of an SNS topic for the signals of the day (null: none are sent). Its policy must allow the role stockstream-ENVIRONMENT-send-alerts to publish; a topic that is encrypted by a key of yours needs this key as kms_key_arn."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alert_topic_arn == null || can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alert_topic_arn))
+    error_message = "The ARN of a topic that is not a FIFO topic."
+  }
+}
+
 variable "max_missing_symbols" {
   description = "Maximum of missing symbols per run without an alarm."
   type        = number
@@ -261,9 +272,10 @@ variable "producer_image" {
 }
 
 variable "producer" {
-  description = "Source of the live events (polygon, US only; yahoo; yahoo-poll), and CPU units and MB of its task on Fargate."
+  description = "Source of the live events (polygon, US only; yahoo; yahoo-poll), seconds in which a symbol's events are packed into a record, and CPU units and MB of the task on Fargate."
   type = object({
     source = optional(string, "yahoo-poll")
+    linger = optional(number, 5)
     cpu    = optional(number, 256)
     memory = optional(number, 1024)
   })
@@ -293,7 +305,7 @@ variable "producer_network" {
 variable "live_batches" {
   description = "Events that one invocation folds: at most so many records, collected for so many seconds, and so many batches of a shard at once. More seconds are cheaper, fewer are fresher."
   type = object({
-    records  = optional(number, 1000)
+    records  = optional(number, 10000)
     seconds  = optional(number, 5)
     parallel = optional(number, 1)
   })

@@ -23,7 +23,9 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ecs.models import Service
 from moto.iam.access_control import PermissionResult
+from moto.kinesis.responses import KinesisResponse
 from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.s3.responses import S3Response
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -74,6 +76,9 @@ class LoopbackAws:
             ),
             patch.object(S3Response, "_bucket_response", self.rights.of_buckets(S3Response._bucket_response)),
             patch.object(FakeBucket, "get_permission", self._permission()),
+            # moto forgets the tags with which a stream is created, and an attribute of services that has a default.
+            patch.object(KinesisResponse, "create_stream", _create_stream(KinesisResponse.create_stream)),
+            patch.object(Service, "availability_zone_rebalancing", "DISABLED", create=True),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]
@@ -179,6 +184,16 @@ def _answered(headers: dict[str, str], invoked: Invoked) -> None:
 
 def _answering(answer: Any) -> Any:
     return lambda response: ActionResult(answer(response) if callable(answer) else answer)
+
+
+def _create_stream(create_stream: Any) -> Any:
+    def create(response: KinesisResponse) -> Any:
+        answer = create_stream(response)
+        if tags := response._get_param("Tags"):
+            response.kinesis_backend.add_tags_to_stream(None, response._get_param("StreamName"), tags)
+        return answer
+
+    return create
 
 
 def _subscribers(response: BudgetsResponse) -> dict[str, Any]:

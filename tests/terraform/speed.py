@@ -55,18 +55,15 @@ class Speed:
         self.aws, self.terraform, self.vendor = aws, terraform, vendor
         outputs = terraform.outputs()
         self.live: dict[str, Any] = outputs["live"]
-        self.functions: dict[str, str] = {
-            name: one.rsplit(":", 1)[1] for name, one in _arns(terraform, "aws_lambda_function")
-        }
+        self.functions: dict[str, str] = {name: arn.rsplit(":", 1)[1] for name, arn in outputs["function_arns"].items()}
         self.lake = Lake(f"s3://{outputs['bucket']}")
-        self.values: dict[str, dict[str, Any]] = {one["address"]: one["values"] for one in terraform.resources()}
         self.producer_role = f"{self.live['stream'].removesuffix('-events')}-producer"
         self.rng = random.Random(16)
-        self.mapping = StreamMapping(aws.client, self.functions["fold-events"], self.rng)
+        self.mapping = StreamMapping(aws.client, self.functions["fold_events"], self.rng)
         self._ends: dict[str, str] = {}
         sqs = aws.client("sqs")
-        self._alerts = sqs.create_queue(QueueName="alerts")["QueueUrl"]
-        queue = sqs.get_queue_attributes(QueueUrl=self._alerts, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        self.mailbox = sqs.create_queue(QueueName="alerts")["QueueUrl"]
+        queue = sqs.get_queue_attributes(QueueUrl=self.mailbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         aws.client("sns").subscribe(TopicArn=self.live["topic_arn"], Protocol="sqs", Endpoint=queue)
 
     def begin(self, day: MarketDay, scratch: Path) -> None:
@@ -78,7 +75,7 @@ class Speed:
             self.lake.store.delete(list(self.lake.store.list(folder)))
         self.aws.s3.fill(self.lake.uri, dict(day.objects(scratch)))
         dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[self.live["table"]].items.clear()
-        self.messages(self._alerts)
+        self.messages(self.mailbox)
         self.messages("failures_url")
         self.aws.lambdas.forget()  # what a function remembers of the day
 
@@ -130,7 +127,7 @@ class Speed:
 
     def publish(self, now: str = NOW) -> dict[str, Any]:
         """Invoke the function of every minute; return what it says about the session."""
-        (session,) = self.invoke("publish-live", {"now": now})["sessions"]
+        (session,) = self.invoke("publish_live", {"now": now})["sessions"]
         assert session["session"] == SESSION.date
         return session  # type: ignore[no-any-return]
 
@@ -141,9 +138,24 @@ class Speed:
         assert "FunctionError" not in answer, body
         return body  # type: ignore[no-any-return]
 
+    def metrics(self, function: str) -> list[dict[str, Any]]:
+        """Return the metrics that a function has logged: namespace, name, dimensions."""
+        logs = [one.log for one in self.aws.lambdas.invoked if one.function == self.functions[function]]
+        lines = [json.loads(line) for log in logs for line in log.splitlines() if '"_aws"' in line]
+        return [
+            {
+                "Namespace": group["Namespace"],
+                "MetricName": metric["Name"],
+                "Dimensions": {name: line[name] for name in group["Dimensions"][0]},
+            }
+            for line in lines
+            for group in line["_aws"]["CloudWatchMetrics"]
+            for metric in group["Metrics"]
+        ]
+
     def alerts(self) -> list[tuple[str, str]]:
         """Return rule and symbol of the alerts that a subscriber of the topic has got since the last call."""
-        documents = [json.loads(message["Message"]) for message in self.messages(self._alerts)]
+        documents = [json.loads(message["Message"]) for message in self.messages(self.mailbox)]
         return [(one["rule"], one["symbol"]) for document in documents for one in document["alerts"]]
 
     def data_without(self, messages: Sequence[dict[str, Any]]) -> Iterator[bytes]:
@@ -222,10 +234,3 @@ def _identities(events: pl.DataFrame) -> set[tuple[str, int]]:
 def cut(frames: Sequence[bytes], *at: int) -> list[list[bytes]]:
     """Return the parts between positions."""
     return [list(frames[a:b]) for a, b in pairwise((0, *at, len(frames)))]
-
-
-def _arns(terraform: Terraform, kind: str) -> Iterator[tuple[str, str]]:
-    """Yield the last part of the name and the ARN of the resources of a type."""
-    for one in terraform.resources():
-        if one["type"] == kind:
-            yield one["values"]["function_name"].split("-", 2)[2], one["values"]["arn"]

@@ -6,6 +6,8 @@ which equal an aggregation of the file by polars. Run it by `make e2e`.
 
 from __future__ import annotations
 
+import json
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -19,6 +21,7 @@ from polars.testing import assert_frame_equal
 from stockstream.analytics import connect
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.generations import head
+from stockstream.terraform.packages import spec
 from tests.aws.rights import allowed_to
 from tests.aws.sandbox import architecture, python
 from tests.aws.server import LoopbackAws
@@ -32,9 +35,10 @@ from tests.pipeline.live.aggregation import (
     live_of,
     rest_of,
 )
+from tests.pipeline.live.cloud import announced, kinesis_event, kinesis_record
 from tests.pipeline.live.day import SPLIT, MarketDay, batch_bars, market_day, parquet
 from tests.pipeline.live.exchange import KEY, Exchange
-from tests.pipeline.live.feed import DAY, OPENS, SESSION
+from tests.pipeline.live.feed import DAY, OPENS, SESSION, frames, seconds
 from tests.polygon_vendor import Vendor, ok, refuse, split
 from tests.terraform.deployment import Terraform
 from tests.terraform.speed import Speed, cut
@@ -46,6 +50,7 @@ SUBSCRIPTIONS = [
     {"protocol": "email", "endpoint": "trader@example.org"},
     {"protocol": "sms", "endpoint": "+61400000000", "filter": {"severity": ["critical"]}},
 ]
+SYMBOLS = ["AAA", "BBB"]
 POISON = [
     b"not JSON",
     b"{",
@@ -98,6 +103,111 @@ def _local(monkeypatch: pytest.MonkeyPatch, speed: Speed) -> None:
 
 def test_the_second_plan_is_empty(speed: Speed) -> None:
     assert speed.terraform.plan() == {}
+
+
+def test_the_deployed_functions_fold_and_publish(speed: Speed) -> None:
+    """With no right that their roles do not allow, and metrics that the alarms know."""
+    lake = speed.lake
+    announced(lake, SYMBOLS, source="replay:day.jsonl")
+    records = [kinesis_record(number, frame) for number, frame in enumerate(frames(seconds(SYMBOLS, 30), 10))]
+    assert speed.invoke("fold_events", kinesis_event(records)) == {"batchItemFailures": []}
+    assert speed.invoke("fold_events", kinesis_event(records)) == {"batchItemFailures": []}
+    client = speed.aws.client("dynamodb")
+    items = client.scan(TableName=speed.live["table"])["Items"]
+    assert {(item["symbol"]["S"], item["session"]["S"]) for item in items} == {(name, str(DAY)) for name in SYMBOLS}
+    speed.messages(speed.mailbox)
+    (published,) = speed.invoke("publish_live", {})["sessions"]
+    assert (published["session"], published["symbols"], published["refused"]) == (str(DAY), len(SYMBOLS), None)
+    assert published["state"] in lake.store.list(f"live/{DAY}/bars/")
+    assert list(lake.store.list("raw_events/arrivals/"))
+    alerts = speed.messages(speed.mailbox)
+    assert speed.aws.rights.refused == set()
+    assert {alert["MessageAttributes"]["symbol"]["Value"] for alert in alerts} == {*SYMBOLS}, published
+    assert {"rule", "severity", "symbol"} <= set.intersection(*(set(alert["MessageAttributes"]) for alert in alerts))
+
+
+def test_every_metric_of_an_alarm_is_one_that_is_logged(speed: Speed) -> None:
+    logged = [*speed.metrics("fold_events"), *speed.metrics("publish_live")]
+    alarms = speed.aws.client("cloudwatch").describe_alarms(AlarmNamePrefix="stockstream-dev-live-")["MetricAlarms"]
+    ours = [
+        {
+            "Namespace": metric["Namespace"],
+            "MetricName": metric["MetricName"],
+            "Dimensions": {one["Name"]: one["Value"] for one in metric["Dimensions"]},
+        }
+        for alarm in alarms
+        for query in alarm["Metrics"]
+        if (metric := query.get("MetricStat", {}).get("Metric", {})).get("Namespace") == "StockStream"
+    ]
+    names = {"AlertRuleErrors", "FailedBatches", "SecondsSinceEvent", "SymbolsWithMissed", "UndeliveredAlerts"}
+    assert {one["MetricName"] for one in ours} == names
+    outside = "SecondsSinceEvent"  # logged in a session only
+    assert [one for one in ours if one not in logged and one["MetricName"] != outside] == []
+    dimensions = [one["Dimensions"] for one in ours]
+    assert dimensions == [{"environment": "dev", "market": "US"}] * len(ours)
+
+
+def test_the_functions_know_what_was_created(speed: Speed) -> None:
+    client = speed.aws.client("lambda")
+    expected = {
+        "LIVE_STREAM": speed.live["stream"],
+        "LIVE_TABLE": speed.live["table"],
+        "ALERT_TOPIC_ARN": speed.live["topic_arn"],
+    }
+    live = set(spec()["live_functions"])
+    assert live < set(speed.functions)
+    for name, function in speed.functions.items():
+        variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
+        known = expected if name in live else {"ALERT_TOPIC_ARN": expected["ALERT_TOPIC_ARN"]}
+        known = known if name in (*live, "send_alerts") else {}
+        assert {key: variables[key] for key in expected if key in variables} == known, name
+    publish = client.get_function_concurrency(FunctionName=speed.functions["publish_live"])
+    assert publish["ReservedConcurrentExecutions"] == 1
+
+
+def test_the_stream_is_folded_and_what_fails_is_kept(speed: Speed) -> None:
+    (mapping,) = speed.aws.client("lambda").list_event_source_mappings()["EventSourceMappings"]
+    assert mapping["FunctionArn"].endswith(f":{speed.functions['fold_events']}")
+    assert mapping["EventSourceArn"].endswith(f":stream/{speed.live['stream']}")
+    assert (mapping["FunctionResponseTypes"], mapping["BisectBatchOnFunctionError"]) == (
+        ["ReportBatchItemFailures"],
+        True,
+    )
+    queue = speed.live["failures_url"].rsplit("/", 1)[1]
+    assert mapping["DestinationConfig"]["OnFailure"]["Destination"].endswith(f":{queue}")
+    summary = speed.aws.client("kinesis").describe_stream_summary(StreamName=speed.live["stream"])
+    assert summary["StreamDescriptionSummary"]["StreamModeDetails"] == {"StreamMode": "ON_DEMAND"}
+    assert summary["StreamDescriptionSummary"]["EncryptionType"] == "KMS"
+
+
+def test_subscribers_get_what_their_filter_lets_through(speed: Speed) -> None:
+    client = speed.aws.client("sns")
+    listed = client.list_subscriptions_by_topic(TopicArn=speed.live["topic_arn"])["Subscriptions"]
+    people = {(one["Protocol"], one["Endpoint"]) for one in listed if one["Protocol"] != "sqs"}
+    assert people == {(one["protocol"], one["endpoint"]) for one in SUBSCRIPTIONS}
+    (sms,) = [one["SubscriptionArn"] for one in listed if one["Protocol"] == "sms"]
+    attributes = client.get_subscription_attributes(SubscriptionArn=sms)["Attributes"]
+    assert json.loads(attributes["FilterPolicy"]) == {"severity": ["critical"]}
+
+
+def test_no_policy_of_the_speed_layer_allows_everything(speed: Speed) -> None:
+    """Actions have no wildcard; a resource may end with one after a folder or a log group. A token has no resource."""
+    policies = {
+        one["values"]["role"]: json.loads(one["values"]["policy"])["Statement"]
+        for one in speed.terraform.resources()
+        if one["type"] == "aws_iam_role_policy" and one["address"].startswith("module.speed[0].")
+    }
+    assert len(policies) == 5, "two functions, the schedules, the producer, and Fargate that starts it"
+    for name, statements in policies.items():
+        for statement in statements:
+            if statement["Sid"] == "Token":
+                continue
+            for action in statement["Action"]:
+                assert re.fullmatch(r"[a-z0-9]+:[A-Za-z]+", action), f"{name} may {action}"
+            for resource in statement["Resource"]:
+                assert re.fullmatch(r"arn:aws:[^*]+[^:*](/|:log-stream:)\*|arn:aws:[^*]+", resource), (
+                    f"{name}: {resource}"
+                )
 
 
 def test_a_day_of_500_symbols_equals_an_aggregation_by_polars(speed: Speed, tmp_path: Path) -> None:
@@ -225,7 +335,7 @@ def test_every_part_may_do_what_it_does_and_no_more(speed: Speed) -> None:
     """The functions and the producer: nothing was refused (tests/aws/rights.py), and each right was used."""
     rights = speed.aws.rights
     assert rights.refused == set()
-    parts = [speed.functions["fold-events"], speed.functions["publish-live"], speed.producer_role]
+    parts = [speed.functions["fold_events"], speed.functions["publish_live"], speed.producer_role]
     unused = {
         (part, action, resource)
         for part in parts
@@ -236,9 +346,28 @@ def test_every_part_may_do_what_it_does_and_no_more(speed: Speed) -> None:
     assert unused == set()
 
 
-def test_destroy(speed: Speed) -> None:
+def test_destroy_leaves_nothing(speed: Speed) -> None:
+    speed.aws.client("sqs").delete_queue(QueueUrl=speed.mailbox)
     speed.terraform.destroy()
     assert list(speed.terraform.resources()) == []
+    client = speed.aws.client
+    clusters = client("ecs").describe_clusters(clusters=client("ecs").list_clusters()["clusterArns"])["clusters"]
+    left = {
+        "streams": client("kinesis").list_streams()["StreamNames"],
+        "tables": client("dynamodb").list_tables()["TableNames"],
+        "queues": client("sqs").list_queues().get("QueueUrls", []),
+        "topics": client("sns").list_topics()["Topics"],
+        "mappings": client("lambda").list_event_source_mappings()["EventSourceMappings"],
+        "functions": client("lambda").list_functions()["Functions"],
+        "repositories": client("ecr").describe_repositories()["repositories"],
+        "clusters": [one for one in clusters if one["status"] != "INACTIVE"],
+        "schedules": client("scheduler").list_schedules()["Schedules"],
+        "alarms": client("cloudwatch").describe_alarms()["MetricAlarms"],
+        "log groups": client("logs").describe_log_groups()["logGroups"],
+        "roles": [one for one in client("iam").list_roles()["Roles"] if one["RoleName"].startswith("stockstream")],
+        "Glue": client("glue").get_databases()["DatabaseList"],
+    }
+    assert {name: list(things) for name, things in left.items() if things} == {}
 
 
 def begun(speed: Speed, day: MarketDay, scratch: Path) -> MarketDay:

@@ -47,3 +47,8 @@ variable "live_environment" {
   description = "Further environment variables of the functions of the speed layer, or null: there is no speed layer."
   type        = map(string)
 }
+
+variable "alert_topic_arn" {
+  description = "ARN of the SNS topic for the signals of the day, or null: none are sent."
+  type        = string
+}

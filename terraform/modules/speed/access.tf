@@ -87,8 +87,6 @@ locals {
       },
     ])
   }
-  # Those of the roles that send alerts, as the topic's policy names them.
-  publishers = [var.publish.role_arn]
 }
 
 resource "aws_iam_role_policy" "function" {

@@ -58,6 +58,15 @@ locals {
       periods     = 5
       metrics     = { symbols = ["StockStream", "SymbolsWithMissed", "Minimum", local.live] }
     }
+    alerts = {
+      description = "An alert rule cannot be run, or an alert was not delivered for five minutes: see the function's log."
+      expression  = "FILL(rules, 0) + FILL(undelivered, 0)"
+      periods     = 5
+      metrics = {
+        rules       = ["StockStream", "AlertRuleErrors", "Maximum", local.live]
+        undelivered = ["StockStream", "UndeliveredAlerts", "Maximum", local.live]
+      }
+    }
     not-published = {
       description = "Events are folded, but live bars and alerts have not been published for five minutes: see the function's log and its schedule."
       expression  = "IF(FILL(folded, 0) > 0 AND FILL(published, 0) - FILL(failed, 0) < 1, 1, 0)"

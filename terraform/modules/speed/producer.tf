@@ -2,9 +2,12 @@
 # is started by hand if `schedule_enabled` is false: aws ecs update-service --desired-count 1.
 
 locals {
-  count   = var.producer.image == null ? 0 : 1
-  health  = ["CMD", "python", "-m", "stockstream.pipeline.live.heartbeat"]
-  command = ["stream", "--source", var.producer.source, "--to", "kinesis:${aws_kinesis_stream.events.name}", "--wait"]
+  count  = var.producer.image == null ? 0 : 1
+  health = ["CMD", "python", "-m", "stockstream.pipeline.live.heartbeat"]
+  command = [
+    "stream", "--source", var.producer.source, "--to", "kinesis:${aws_kinesis_stream.events.name}",
+    "--linger", tostring(var.producer.linger), "--wait",
+  ]
   # Under this name the key makes the program use Massive's hosts, as Polygon has been called since 2025.
   secrets = [
     for name in var.polygon_api_key_parameter[*] :

@@ -27,7 +27,7 @@ resource "aws_sns_topic_policy" "alerts" {
       {
         Sid       = "Publishers"
         Effect    = "Allow"
-        Principal = { AWS = local.publishers }
+        Principal = { AWS = var.sender_role_arns }
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alerts.arn
       },
@@ -38,7 +38,7 @@ resource "aws_sns_topic_policy" "alerts" {
         Principal = "*"
         Action    = "sns:Publish"
         Resource  = aws_sns_topic.alerts.arn
-        Condition = { ArnNotEquals = { "aws:PrincipalArn" = local.publishers } }
+        Condition = { ArnNotEquals = { "aws:PrincipalArn" = var.sender_role_arns } }
       },
       {
         Sid       = "TlsOnly"

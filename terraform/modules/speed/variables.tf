@@ -39,13 +39,13 @@ variable "bucket_arn" {
 }
 
 variable "fold" {
-  description = "The function that folds events: its ARN and name, and the name and ARN of its role."
-  type        = object({ arn = string, name = string, role = string, role_arn = string })
+  description = "The function that folds events: its ARN, its name, and the name of its role."
+  type        = object({ arn = string, name = string, role = string })
 }
 
 variable "publish" {
   description = "The function that publishes live bars and alerts, in the same way."
-  type        = object({ arn = string, name = string, role = string, role_arn = string })
+  type        = object({ arn = string, name = string, role = string })
 }
 
 variable "batches" {
@@ -63,14 +63,19 @@ variable "alert_subscriptions" {
   type        = list(object({ protocol = string, endpoint = string, filter = map(list(string)) }))
 }
 
+variable "sender_role_arns" {
+  description = "ARNs of the roles that may publish alerts."
+  type        = list(string)
+}
+
 variable "alarm_topic_arn" {
   description = "ARN of the topic for alarms."
   type        = string
 }
 
 variable "producer" {
-  description = "The producer: image (null: none runs), source of events, and CPU units and MB of its task."
-  type        = object({ image = string, source = string, cpu = number, memory = number })
+  description = "The producer: image (null: none runs), source of events, seconds for which they are packed, and CPU units and MB of its task."
+  type        = object({ image = string, source = string, linger = number, cpu = number, memory = number })
 }
 
 variable "environment" {
