@@ -67,6 +67,8 @@ class RuleHeader(BaseModel):
     grain: str = "one row per alert"
     needs: Names = ()
     """The views that it reads; `tables` has those that only alert rules have."""
+    variables: Names = ()
+    """Those that it reads with getvariable(): `session`, in a batch rule."""
     tables: dict[str, str] = {}
     returns: str = "symbol, value, message"
     reference: str = ""
