@@ -6,6 +6,7 @@ any view of the lake. `evaluate` returns what the rules say now; `memory.py` kno
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -17,8 +18,7 @@ from stockstream.pipeline.alerts.carry import carry, is_published
 from stockstream.pipeline.alerts.levels import Level
 from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.alerts.query import first_line, line_of, message_of
-from stockstream.pipeline.alerts.rows import require_columns, run_rule
-from stockstream.pipeline.alerts.rules import Rule, live_rules
+from stockstream.pipeline.alerts.rules import COLUMNS, Rule, live_rules
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.loader import load
@@ -27,6 +27,10 @@ from stockstream.sql.session import connect, explain, quoted
 TABLES = "steps/alert_tables"
 CARRIED = frozenset({"carried", "indicators_live", "live_indicators"})
 """What a rule that reads one of these needs the table `carried` for."""
+ALL = "*"
+"""The symbol of an alert about the feed as a whole."""
+MAX_ROWS = 100_000
+"""Rows that are taken from a rule."""
 
 
 @dataclass(frozen=True)
@@ -153,10 +157,9 @@ class Evaluation:
         except duckdb.Error as error:
             self.errors[rule.name] = rule.at_line(line_of(error, rule.query), message_of(error))
             return False
-        try:
-            require_columns(columns)
-        except ValueError as error:
-            self.errors[rule.name] = rule.at_line(first_line(rule.query), str(error))
+        if lacks := [name for name in COLUMNS if name not in columns]:
+            reason = f"it does not return {' and '.join(lacks)}: a rule returns symbol, value and message"
+            self.errors[rule.name] = rule.at_line(first_line(rule.query), reason)
             return False
         if rule.reads & CARRIED and not is_carried:
             self.waiting[rule.name] = "it needs the table carried, which the next `stockstream run` publishes"
@@ -164,9 +167,37 @@ class Evaluation:
         return True
 
     def _alerts(self, rule: Rule, at: str) -> list[Alert]:
-        alerts, error = run_rule(self._con, rule, str(self.session), at)
-        if error is None:
-            self.errors.pop(rule.name, None)
-        else:
-            self.errors[rule.name] = error
+        try:
+            cursor = self._con.execute(rule.query)
+            columns = [column[0].lower() for column in cursor.description or ()]
+            places = [columns.index(name) for name in COLUMNS]
+            rows = cursor.fetchmany(MAX_ROWS)
+            alerts = [self._alert(rule, at, *(row[place] for place in places)) for row in rows]
+        except duckdb.Error as error:
+            self.errors[rule.name] = rule.at_line(line_of(error, rule.query), message_of(error))
+            return []
+        except ValueError as error:
+            self.errors[rule.name] = rule.at_line(first_line(rule.query), str(error))
+            return []
+        self.errors.pop(rule.name, None)
         return alerts
+
+    def _alert(self, rule: Rule, at: str, symbol: Any, value: Any, message: Any) -> Alert:
+        """Return the alert of a row.
+
+        Raises:
+            ValueError: the row has a value that cannot be.
+        """
+        assert rule.header is not None
+        if not isinstance(symbol, str) or not symbol:
+            raise ValueError(f"it returned the symbol {symbol!r}: a symbol is a text, and {ALL} stands for all")
+        if not isinstance(message, str) or not message:
+            raise ValueError(f"it returned the message {message!r} for {symbol}: a message is a text")
+        try:
+            number = None if value is None else float(value)
+        except (TypeError, ValueError):
+            raise ValueError(f"it returned the value {value!r} for {symbol}: a value is a number, or NULL") from None
+        if number is not None and not math.isfinite(number):
+            raise ValueError(f"it returned the value {number} for {symbol}, as of a division by zero: use nullif")
+        header = rule.header
+        return Alert(rule.name, symbol, str(self.session), at, header.severity, number, message, header.channels)
