@@ -74,6 +74,11 @@ class AlertMemory:
             return list(self._alerts)
 
     @property
+    def keys(self) -> set[tuple[str, str]]:
+        """The rule and the symbol of each alert."""
+        return {(one.alert.rule, one.alert.symbol) for one in self.alerts}
+
+    @property
     def undelivered(self) -> list[Remembered]:
         """The alerts that a channel has not got: after a kill, they are delivered again."""
         return [one for one in self.alerts if one.waits_for]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Container
+from contextlib import suppress
 from typing import Any
 
 import duckdb
@@ -18,21 +20,41 @@ MAX_ROWS = 100_000
 """Rows that a rule may return: more are a mistake of the rule."""
 
 
-def run_rule(con: DuckDBPyConnection, rule: Rule, session: str, at: str) -> tuple[list[Alert], str | None]:
-    """Run a rule; return its alerts, and what is wrong with it: then it has none."""
+def run_rule(
+    con: DuckDBPyConnection,
+    rule: Rule,
+    session: str,
+    at: str,
+    plan: str | None = None,
+    known: Container[tuple[str, str]] = (),
+) -> tuple[list[Alert], str | None]:
+    """Run a rule; return its alerts, and what is wrong with it: then it has none.
+
+    `plan` is the name of the prepared query, if it is prepared. Rows of a rule and symbol in `known` are left out.
+    """
     try:
-        cursor = con.execute(rule.query)
+        cursor = _executed(con, rule, plan)
         columns = [column[0].lower() for column in cursor.description or ()]
         require_columns(columns)
         places = [columns.index(name) for name in COLUMNS]
         rows = cursor.fetchmany(MAX_ROWS + 1)
         if len(rows) > MAX_ROWS:
             raise ValueError(f"it returned more than {MAX_ROWS:,} rows, of which none is used")
-        return [_alert(rule, session, at, *(row[place] for place in places)) for row in rows], None
+        symbol = places[0]
+        new = [row for row in rows if (rule.name, row[symbol]) not in known] if known else rows
+        return [_alert(rule, session, at, *(row[place] for place in places)) for row in new], None
     except duckdb.Error as error:
         return [], rule.at_line(line_of(error, rule.query), message_of(error))
     except ValueError as error:
         return [], rule.at_line(first_line(rule.query), str(error))
+
+
+def _executed(con: DuckDBPyConnection, rule: Rule, plan: str | None) -> DuckDBPyConnection:
+    """Execute a rule by its plan; if that fails, without it: then the error names the line."""
+    if plan is not None:
+        with suppress(duckdb.Error):
+            return con.execute(f"EXECUTE {plan}")
+    return con.execute(rule.query)
 
 
 def require_columns(columns: list[str]) -> None:
