@@ -56,7 +56,7 @@ class Speed:
         outputs = terraform.outputs()
         self.live: dict[str, Any] = outputs["live"]
         self.functions: dict[str, str] = {name: arn.rsplit(":", 1)[1] for name, arn in outputs["function_arns"].items()}
-        self.lake = Lake(f"s3://{outputs['bucket']}")
+        self.uri = f"s3://{outputs['bucket']}"
         self.producer_role = f"{self.live['stream'].removesuffix('-events')}-producer"
         self.rng = random.Random(16)
         self.mapping = StreamMapping(aws.client, self.functions["fold_events"], self.rng)
@@ -66,14 +66,20 @@ class Speed:
         queue = sqs.get_queue_attributes(QueueUrl=self.mailbox, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
         aws.client("sns").subscribe(TopicArn=self.live["topic_arn"], Protocol="sqs", Endpoint=queue)
 
+    @property
+    def lake(self) -> Lake:
+        """The lake, with the credentials of the environment now."""
+        return Lake(self.uri)
+
     def begin(self, day: MarketDay, scratch: Path) -> None:
         """Let the lake have what it knows before a day, and nothing of the day; the table is empty."""
         self.mapping.drain()
         self.mapping.forget()
         self._ends |= {shard: number for shard, number, _ in self.records()}
+        store = self.lake.store
         for folder in ("live/", "raw_events/", "raw-data/"):
-            self.lake.store.delete(list(self.lake.store.list(folder)))
-        self.aws.s3.fill(self.lake.uri, dict(day.objects(scratch)))
+            store.delete(list(store.list(folder)))
+        self.aws.s3.fill(self.uri, dict(day.objects(scratch)))
         dynamodb_backends[DEFAULT_ACCOUNT_ID][REGION].tables[self.live["table"]].items.clear()
         self.messages(self.mailbox)
         self.messages("failures_url")
@@ -87,7 +93,7 @@ class Speed:
             **os.environ,
             **self.aws.environment,
             "AWS_ACCESS_KEY_ID": self.producer_role,
-            "STOCKSTREAM_LAKE": lake or self.lake.uri,
+            "STOCKSTREAM_LAKE": lake or self.uri,
             "STOCKSTREAM_MARKET": "US",
             "POLYGON_API_KEY": KEY,
             "STOCKSTREAM_POLYGON_STREAM_URL": exchange.url,
@@ -185,8 +191,9 @@ class Speed:
 
     def raw_events(self) -> Iterator[bytes]:
         """Yield the raw events in the lake that could be decoded, each as a frame."""
-        for key in self.lake.store.list("raw_events/"):
-            stored = self.lake.store.get(key)
+        store = self.lake.store
+        for key in store.list("raw_events/"):
+            stored = store.get(key)
             assert stored is not None
             for line in gzip.decompress(stored.data).splitlines():
                 yield f"[{json.loads(line)['event']}]".encode()

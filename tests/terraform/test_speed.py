@@ -309,7 +309,7 @@ def test_what_is_lost_is_missed_to_the_share_and_repaired(speed: Speed, tmp_path
 def test_batch_bars_take_the_place_of_the_live_bars(speed: Speed, tmp_path: Path) -> None:
     """Also that of a symbol with a split on the day: no symbol has a date twice."""
     day = market_day(60, seed=18)
-    with connect(speed.lake.uri) as con:
+    with connect(speed.uri) as con:
         live = con.execute("SELECT * FROM live ORDER BY symbol").pl()
     prices = ("open", "high", "low", "close")
     rows = batch_bars(
@@ -321,12 +321,12 @@ def test_batch_bars_take_the_place_of_the_live_bars(speed: Speed, tmp_path: Path
     )
     for number, batch in enumerate((rows.filter(pl.col("symbol") < day.symbols[30]), rows)):
         key = f"raw-data/{DAY}-batch-{number}.parquet"
-        speed.aws.s3.fill(speed.lake.uri, {key: parquet(batch, tmp_path)})
-        with connect(speed.lake.uri) as con:
+        speed.aws.s3.fill(speed.uri, {key: parquet(batch, tmp_path)})
+        with connect(speed.uri) as con:
             assert_bars_live_equal(con, handed_over(day, live, batch))
     speed.invoke("refresh", {"now": f"{DAY}T23:00:00+00:00"})
     assert head(speed.lake).generation == 1
-    with connect(speed.lake.uri) as con:
+    with connect(speed.uri) as con:
         assert_bars_live_equal(con, handed_over(day, live, rows))
         assert con.execute("SELECT count(*) FROM bars_live WHERE is_live").fetchall() == [(0,)]
 
@@ -395,6 +395,6 @@ def alerts_of(live: pl.DataFrame) -> list[tuple[str, str]]:
 
 
 def assert_views_equal(speed: Speed, day: MarketDay, live: pl.DataFrame, *without: str) -> None:
-    with connect(speed.lake.uri) as con:
+    with connect(speed.uri) as con:
         assert_live_equals(con, live, *without)
         assert_bars_live_equal(con, bars_live_of(day, live))
