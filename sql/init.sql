@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/6e4135bd-*/complete')),
-    getvariable('sql_home') || '/6e4135bd-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/7d803e8e-*/complete')),
+    getvariable('sql_home') || '/7d803e8e-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -64,6 +64,12 @@ TO (getvariable('sql_home') || '/schema/quarantine.parquet') (FORMAT blob, WRITE
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVCiUCGARvcGVuABUKJQIYBGhpZ2gAFQolAhgDbG93ABUKJQIYBWNsb3NlABUEJQIYBnZvbHVtZSUkABUKJQIYDmFkanVzdGVkX2Nsb3NlABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABUKJQIYCGRpdmlkZW5kABUKJQIYC3NwbGl0X3JhdGlvABUMJQIYBnNvdXJjZSUAABUCJQIYC3ByaWNlX2Jhc2lzJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRncHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAADgBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/raw.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.json') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGXw1ABgNZHVja2RiX3NjaGVtYRUMABUMJQIYBnN5bWJvbCUAABUMJQIYBGtpbmQlAAAVBCUCGAJhdCUkABUEJQIYCmFycml2ZWRfYXQlJAAVDCUCGAhwb3NpdGlvbiUAABUMJQIYBWV2ZW50JQAAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRlsHAAAHAAAHAAAHAAAHAAAHAAAALQAAABQQVIx')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVAiUCGAd0aHJvdWdoJQwAFQwlAhgLY29sdW1uX25hbWUlAAAVCiUCGARoZXJlABUKJQIYBXRoZXJlABUKJQIYBXRpY2tzABUKJQIYBXJhdGlvABUEJQIYBGJhcnMlJAAVDCUCGAd2ZXJkaWN0JQAAFQwlAhgGZGV0YWlsJQAAFQwlAhgFb3RoZXIlAAAVDCUCGAtjb21wYXJlZF9hdCUAABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ3BwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAtAQAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/reconciled.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -107,6 +113,8 @@ SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
 SET VARIABLE live_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_event_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_arrival_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
 -- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
@@ -293,6 +301,41 @@ SELECT
 FROM single
 WHERE bar.events > 0;
 COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
+
+-- sql/views/raw_events.sql
+CREATE OR REPLACE VIEW raw_events AS
+WITH dated AS (
+    -- The day is from the file's name in each part, so that a condition on it leaves out files.
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_parquet(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.parquet'], getvariable('raw_event_files')),
+        filename = true
+    )
+    UNION ALL
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_json(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.json'], getvariable('raw_arrival_files')),
+        format = 'newline_delimited', filename = true, columns = {
+            'symbol': 'VARCHAR', 'kind': 'VARCHAR', 'at': 'BIGINT', 'arrived_at': 'BIGINT', 'position': 'VARCHAR',
+            'event': 'VARCHAR'
+        }
+    )
+),
+-- Also what a producer or the stream has sent twice: the same text about the same symbol.
+single AS (
+    SELECT symbol, date, kind, happened, arrived_at, position, event
+    FROM dated
+    QUALIFY row_number() OVER (PARTITION BY date, symbol, event ORDER BY position) = 1
+)
+SELECT
+    symbol, date, kind, make_timestamp(1000 * happened) AS at, make_timestamp(1000 * arrived_at) AS arrived_at,
+    position, event
+FROM single;
+COMMENT ON VIEW raw_events IS 'The events of feeds as they came over a stream (`stockstream stream --to kinesis:NAME`), each once.';
 
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
@@ -5775,8 +5818,9 @@ SET VARIABLE lists = CAST(
         AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
     THEN TRY(from_json(
         getvariable('pointer').readers,
-        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
-    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"], '
+            || '"raw_events": "BOOLEAN"}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[], raw_events BOOLEAN)
 );
 SET VARIABLE session_files = (
     SELECT coalesce(list(file), []::VARCHAR[])
@@ -5866,6 +5910,18 @@ SET VARIABLE symbol_files = (
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
     THEN [getvariable('lake') || '/live/*/bars/*.json'] ELSE []::VARCHAR[]
 END;
+-- Patterns, too, of which each matches a file if there is the marker, and may match none if there is not.
+SET VARIABLE raw_event_files = (
+    SELECT coalesce(list(getvariable('lake') || '/raw_events/days/*/*.parquet'), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('generation') IS NOT NULL OR NOT getvariable('lists').raw_events THEN []::VARCHAR[]
+        WHEN getvariable('lists').raw_events THEN [getvariable('lake') || '/raw_events/marker.json']
+        ELSE [getvariable('lake') || '/raw_events/marker.jso[n]']
+    END)
+);
+SET VARIABLE raw_arrival_files = list_transform(
+    getvariable('raw_event_files'), lambda f: getvariable('lake') || '/raw_events/arrivals/*/*/*.jsonl.gz'
+);
 PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off

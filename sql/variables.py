@@ -66,6 +66,8 @@ VARIABLES: Mapping[str, Variable] = {
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
     "quarantine_files": Variable(FILES, "URIs of the files with values that could not be read", True),
     "live_files": Variable(FILES, "pattern of the live bars' states, as a list; none if a generation is set", True),
+    "raw_event_files": Variable(FILES, "pattern of the arranged raw events, as a list; none if there are none", True),
+    "raw_arrival_files": Variable(FILES, "pattern of the raw events in the order of their arrival, as a list", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
     "damaged_files": Variable("MAP(VARCHAR, VARCHAR)", "per damaged silver file what is wrong; set for a check"),
     # The steps' arguments.

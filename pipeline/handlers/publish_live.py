@@ -1,5 +1,7 @@
 """The Lambda function that publishes live bars, every minute: items → states in the lake, repairs, alerts, metrics.
 
+After a session it arranges the raw events, one file per run.
+
 Environment: STOCKSTREAM_LAKE, LIVE_TABLE; for repairs from Polygon POLYGON_API_KEY_PARAMETER; for alerts by SNS
 ALERT_TOPIC_ARN. At most one runs at a time (reserved concurrency of 1), and the session's lease keeps a stream on
 another machine from writing the same bars.
@@ -17,6 +19,7 @@ from stockstream.pipeline.errors import StockStreamError, UsageError
 from stockstream.pipeline.handlers.live_metrics import put_metrics
 from stockstream.pipeline.handlers.runtime import Invocation, lambda_handler, logger
 from stockstream.pipeline.live.announcement import Announcement, new_fold
+from stockstream.pipeline.live.arranging import arrange
 from stockstream.pipeline.live.facts import ends_at
 from stockstream.pipeline.live.item_repair import ItemRepairs
 from stockstream.pipeline.live.items import CLIENT, Item, ItemTable
@@ -54,6 +57,8 @@ def _session(client: Any, name: str, announcement: Announcement, invocation: Inv
     if result.symbols_with_missed:
         _repair(table, announcement, items, result, invocation)
     _alert(announcement, result, invocation)
+    if invocation.now.timestamp() >= ends_at(announcement.session):
+        result.arranged = arrange(invocation.lake, announcement.session.date)
     return result
 
 
@@ -135,5 +140,6 @@ def _shown(result: Published) -> dict[str, Any]:
         "state": result.state,
         "refused": result.refused,
         "repairs": dict(result.repairs),
+        "arranged": result.arranged,
         "alerts": {name: result.alerts.get(name) for name in ("new", "by_rule", "errors", "delivery")},
     }

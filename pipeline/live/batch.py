@@ -18,7 +18,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.live.announcement import Announcements, new_fold
 from stockstream.pipeline.live.events import KINDS, Status
 from stockstream.pipeline.live.items import ItemTable, UnwrittenError, position_in
-from stockstream.pipeline.live.raw_events import RawEvent, arrival_key, put_arrivals
+from stockstream.pipeline.live.raw_events import RawEvent, arrival_key, prepare, put_arrivals
 from stockstream.pipeline.live.records import parts
 from stockstream.pipeline.markets import Market
 
@@ -72,6 +72,7 @@ class Batches:
     def __init__(self, lake: Lake, market: Market, client: Any, table: str) -> None:
         self._lake, self._client, self._table = lake, client, table
         self._announcements = Announcements(lake, market)
+        self._is_prepared = False
 
     def take(self, shard: str, records: Sequence[LogRecord]) -> Outcome:
         """Fold the records of a shard, in their order, and put their raw events."""
@@ -152,6 +153,9 @@ class Batches:
         return contents
 
     def _put_raw(self, shard: str, records: Sequence[LogRecord], raw: Mapping[str, Sequence[RawEvent]]) -> None:
+        if not self._is_prepared:
+            prepare(self._lake.store)
+            self._is_prepared = True
         first, last = records[0], records[-1]
         for day, events in raw.items():
             key = arrival_key(day, first.arrived_at, shard, first.sequence, last.sequence)

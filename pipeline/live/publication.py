@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stockstream.pipeline import pointer
 from stockstream.pipeline.lake import Lake, live_key
 from stockstream.pipeline.live.announcement import Announcement, announced_sessions, announcement_of
 from stockstream.pipeline.live.events import KINDS
@@ -42,6 +43,8 @@ class Published:
     """Key of the state that was written; None: no bar has changed, or the session is not ours."""
     refused: str | None = None
     """Why the session is not published: a stream of another machine writes it."""
+    arranged: str | None = None
+    """Key of the file of raw events that was written."""
     repairs: Counter[str] = field(default_factory=Counter)
     alerts: dict[str, Any] = field(default_factory=dict)
     """The status of the session's alerts; empty if the rules did not run."""
@@ -82,8 +85,9 @@ def publish(
         if before is not None and not before.source.startswith(SOURCE):
             result.refused = f"the live bars of {session} are from {before.source}"
             return result, items
-        if before is None:
+        if before is None and items:
             forget_old_sessions(lake)
+            pointer.refresh(lake)  # readers on S3 learn from it that there are raw events
         state = _state(session, f"{SOURCE}{name}", items)
         if state.bars and (before is None or before.bars != state.bars):
             result.state = states.save(state)

@@ -10,23 +10,32 @@ replaces nothing; one with other borders is a further object, and the view shows
 
 Why not an object per symbol and batch, as a reader of one symbol would like: S3 takes $0.005 per 1,000 puts. All US
 stocks by the second are about 10,000 symbols in batches of 10 seconds: 10,000 × 2,340 = 23.4 million puts a session,
-$117 a day. One object per batch of four shards is 4 × 2,340 = 9,360 puts, $0.05 a day. `arrange` then writes the hours
-that are over in the order of symbols (`arranging.py`), with at most one object per 60 MB: less than a cent a day.
+$117 a day. One object per batch of four shards is 4 × 2,340 = 9,360 puts, $0.05 a day. When the session is over, its
+events are written again in the order of symbols (`arranging.py`), as one file per 32 MB: less than a cent a day.
 """
 
 from __future__ import annotations
 
 import gzip
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import msgspec
 
 from stockstream.pipeline.errors import Conflict
+from stockstream.pipeline.lake import RAW_EVENTS
 from stockstream.pipeline.store import Store
+from stockstream.sql.loader import HOME
 
 FOLDER = "raw_events/"
 ARRIVALS = f"{FOLDER}arrivals/"
+SEEDS = {
+    f"{ARRIVALS}date=0001-01-01/hour=00/none.jsonl.gz": gzip.compress(b"", mtime=0),
+    f"{FOLDER}days/date=0001-01-01/none.parquet": (HOME / "schema/raw_events.parquet").read_bytes(),
+    RAW_EVENTS: b"{}",
+}
+"""Objects without a row, and at last the marker."""
 _LEVEL = 6
 
 
@@ -51,6 +60,18 @@ def arrival_key(day: str, arrived_at: int, shard: str, first: str, last: str) ->
     """Return the key of the events of one day in a batch of records."""
     hour = datetime.fromtimestamp(arrived_at / 1000, UTC).hour
     return f"{ARRIVALS}date={day}/hour={hour:02d}/{shard.rsplit('-', 1)[-1]}-{first}-{last}.jsonl.gz"
+
+
+def prepare(store: Store) -> None:
+    """Let the view find raw events in a lake.
+
+    Raises:
+        LakeError: the lake cannot be written.
+    """
+    if store.get(RAW_EVENTS) is None:
+        for key, data in SEEDS.items():
+            with suppress(Conflict):  # it is there already
+                store.put(key, data, replaces=None)
 
 
 def put_arrivals(store: Store, key: str, events: Iterable[RawEvent]) -> None:

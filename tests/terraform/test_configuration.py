@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.events import PARTS, STEPS
-from stockstream.pipeline.live.raw_events import RawEvent, arrival_key
+from stockstream.pipeline.live.raw_events import FOLDER, RawEvent, arrival_key
 from stockstream.pipeline.runner import MAX_CONCURRENT_BATCHES
 from stockstream.terraform.packages import handler, spec
 from tests.s3_server import S3Server
@@ -156,10 +156,11 @@ def test_athenas_table_of_events_is_that_of_the_raw_events() -> None:
     fields = {name: kind.partition(" ")[0] for name, kind in RawEvent.__annotations__.items()}
     assert re.findall(r'\["(\w+)", "(\w+)"\]', athena) == [(name, types[kind]) for name, kind in fields.items()]
     key = arrival_key("2026-11-25", 0, "shardId-000000000001", "1", "2")
-    (folder,) = re.findall(r'arrivals += "s3://\$\{var.bucket\}/(.+)"', athena)
-    (template,) = re.findall(r'"storage.location.template" = "\$\{local.arrivals\}/(.+)/"', athena)
-    path = f"{folder}/{template}/".replace("$${date}", "2026-11-25").replace("$${hour}", "00")
-    assert key.startswith(path)
+    folders = re.findall(r'^      folder += "(.+)"', athena, re.MULTILINE)
+    templates = re.findall(r'^      template += "(.+)"', athena, re.MULTILINE)
+    paths = [f"{folder}/{template}" for folder, template in zip(folders, templates, strict=True)]
+    assert paths[0] == f"{FOLDER}days/date=$${{date}}"
+    assert key.startswith(paths[1].replace("$${date}", "2026-11-25").replace("$${hour}", "00") + "/")
 
 
 def test_every_module_states_its_versions() -> None:

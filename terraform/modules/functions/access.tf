@@ -3,7 +3,8 @@
 # functions of the speed layer have their rights in modules/speed/access.tf.
 
 locals {
-  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too.
+  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too. Who writes it
+  # reads whether there are raw events.
   writes = {
     update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
     fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
@@ -20,14 +21,14 @@ locals {
   generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
   bars       = concat(local.generation, ["raw-data/*", "silver/*"])
   reads = {
-    update_symbols = ["raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = concat(local.bars, ["quarantine/*", "state/runs/*", "symbols/*"])
-    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json", "state/sessions.parquet", "symbols/*"])
+    update_symbols = ["raw-metadata/*", "raw_events/marker.json", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
+    refresh        = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
     check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
     send_alerts    = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
     summarise      = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
-    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
+    vacuum = concat(local.generation, ["raw_events/marker.json", "silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   reads_key = {
     for name in keys(local.functions) :

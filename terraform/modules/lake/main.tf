@@ -128,12 +128,31 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     }
   }
 
+  # Raw events are arranged by symbol after the session, as files in days/. The year begins with 2: the view needs an
+  # object without events, whose date is 0001-01-01.
+  rule {
+    id     = "arrivals"
+    status = "Enabled"
+
+    filter {
+      prefix = "raw_events/arrivals/date=2"
+    }
+
+    expiration {
+      days = 30
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
   rule {
     id     = "old-raw-events"
     status = "Enabled"
 
     filter {
-      prefix = "raw_events/"
+      prefix = "raw_events/days/date=2"
     }
 
     transition {

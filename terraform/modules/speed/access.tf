@@ -29,7 +29,7 @@ locals {
   }
   writes = {
     fold     = ["raw_events/*"]
-    publish  = ["live/*", "raw_events/*"]
+    publish  = ["live/*", "raw_events/*", "state/current.json"]
     producer = ["live/*", "state/lake.json", "state/sessions.parquet"]
   }
   # Live bars that newer ones replace, and leases that end: nothing that is part of a generation.

@@ -1,6 +1,6 @@
-# Athena over the raw events, as the functions have put them (pipeline/live/raw_events.py): objects of JSON lines per batch,
-# in folders per day and hour. An event that was delivered again is in two objects; the saved query has each once, as the
-# view `raw_events` does in DuckDB.
+# Athena over the raw events (pipeline/live/raw_events.py): `raw_events` has the sessions that are over, arranged by symbol, and
+# `raw_arrivals` the batches as they came, of the last 30 days. An event that was delivered again is in two batches; the
+# saved query has each once, as the view `raw_events` does in DuckDB.
 
 locals {
   # The fields of RawEvent in the same order, with Athena's type names.
@@ -12,52 +12,73 @@ locals {
     ["position", "string"],
     ["event", "string"],
   ]
-  arrivals = "s3://${var.bucket}/raw_events/arrivals"
+  dates = {
+    "projection.enabled"     = "true"
+    "projection.date.type"   = "date"
+    "projection.date.format" = "yyyy-MM-dd"
+    "projection.date.range"  = "2026-01-01,NOW+1DAY"
+  }
+  hours = {
+    "projection.hour.type"   = "integer"
+    "projection.hour.range"  = "0,23"
+    "projection.hour.digits" = "2"
+  }
+  # Athena computes the folders from a query's days and hours: no crawler, and none to add by hand.
+  tables = {
+    raw_events = {
+      description = "Every event of the sessions that are over, in the order of symbols"
+      folder      = "raw_events/days"
+      partitions  = { date = "string" }
+      template    = "date=$${date}"
+      parameters  = merge(local.dates, { classification = "parquet" })
+      input       = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetInputFormat"
+      output      = "org.apache.hadoop.hive.ql.io.parquet.MapredParquetOutputFormat"
+      library     = "org.apache.hadoop.hive.ql.io.parquet.serde.ParquetHiveSerDe"
+    }
+    raw_arrivals = {
+      description = "Every event as it came, of 30 days; one that was delivered again may occur twice"
+      folder      = "raw_events/arrivals"
+      partitions  = { date = "string", hour = "int" }
+      template    = "date=$${date}/hour=$${hour}"
+      parameters  = merge(local.dates, local.hours, { classification = "json", compressionType = "gzip" })
+      input       = "org.apache.hadoop.mapred.TextInputFormat"
+      output      = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+      library     = "org.openx.data.jsonserde.JsonSerDe"
+    }
+  }
 }
 
 resource "aws_glue_catalog_database" "live" {
   name = "${replace(var.name, "-", "_")}_live"
 }
 
-resource "aws_glue_catalog_table" "raw_events" {
-  name          = "raw_events"
+resource "aws_glue_catalog_table" "this" {
+  for_each = local.tables
+
+  name          = each.key
   database_name = aws_glue_catalog_database.live.name
-  description   = "Every event as it came; one that was delivered again may occur twice"
+  description   = each.value.description
   table_type    = "EXTERNAL_TABLE"
+  parameters = merge(each.value.parameters, {
+    "storage.location.template" = "s3://${var.bucket}/${each.value.folder}/${each.value.template}/"
+  })
 
-  # Athena computes the folders from a query's days and hours: no crawler, and none to add by hand.
-  parameters = {
-    classification              = "json"
-    compressionType             = "gzip"
-    "projection.enabled"        = "true"
-    "projection.date.type"      = "date"
-    "projection.date.format"    = "yyyy-MM-dd"
-    "projection.date.range"     = "2026-01-01,NOW+1DAY"
-    "projection.hour.type"      = "integer"
-    "projection.hour.range"     = "0,23"
-    "projection.hour.digits"    = "2"
-    "storage.location.template" = "${local.arrivals}/date=$${date}/hour=$${hour}/"
-  }
+  dynamic "partition_keys" {
+    for_each = each.value.partitions
 
-  partition_keys {
-    name    = "date"
-    type    = "string"
-    comment = "The day of the session"
-  }
-
-  partition_keys {
-    name    = "hour"
-    type    = "int"
-    comment = "The hour of the arrival, UTC"
+    content {
+      name = partition_keys.key
+      type = partition_keys.value
+    }
   }
 
   storage_descriptor {
-    location      = "${local.arrivals}/"
-    input_format  = "org.apache.hadoop.mapred.TextInputFormat"
-    output_format = "org.apache.hadoop.hive.ql.io.HiveIgnoreKeyTextOutputFormat"
+    location      = "s3://${var.bucket}/${each.value.folder}/"
+    input_format  = each.value.input
+    output_format = each.value.output
 
     ser_de_info {
-      serialization_library = "org.openx.data.jsonserde.JsonSerDe"
+      serialization_library = each.value.library
     }
 
     dynamic "columns" {
@@ -93,13 +114,13 @@ resource "aws_athena_workgroup" "live" {
 
 resource "aws_athena_named_query" "events" {
   name        = "events"
-  description = "The events of a symbol in a session, each once"
+  description = "The events of a symbol in a session that is not arranged yet, each once"
   workgroup   = aws_athena_workgroup.live.id
   database    = aws_glue_catalog_database.live.name
 
   query = <<-SQL
     SELECT DISTINCT symbol, kind, at, arrived_at, position, event
-    FROM raw_events
+    FROM raw_arrivals
     WHERE date = '2026-11-25' AND symbol = 'BHP'
     ORDER BY arrived_at, position
   SQL

@@ -49,8 +49,8 @@ run "protected" {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => one(rule.noncurrent_version_expiration).noncurrent_days
       if length(rule.noncurrent_version_expiration) > 0
-    } == { noncurrent-versions = 30, live = 1 }
-    error_message = "What is overwritten is kept for a month, live bars for a day."
+    } == { noncurrent-versions = 30, live = 1, arrivals = 1 }
+    error_message = "What is overwritten is kept for a month, live bars and arrivals for a day."
   }
 }
 

@@ -275,10 +275,10 @@ run "alerts" {
 
 run "raw_events" {
   assert {
-    condition = (
-      aws_glue_catalog_table.raw_events.parameters["storage.location.template"] == "s3://any/raw_events/arrivals/date=$${date}/hour=$${hour}/"
-      && [for key in aws_glue_catalog_table.raw_events.partition_keys : key.name] == ["date", "hour"]
-    )
+    condition = { for name, table in aws_glue_catalog_table.this : name => table.parameters["storage.location.template"] } == {
+      raw_events   = "s3://any/raw_events/days/date=$${date}/"
+      raw_arrivals = "s3://any/raw_events/arrivals/date=$${date}/hour=$${hour}/"
+    }
     error_message = "Athena finds the folders of a day and hour by their names."
   }
 }
