@@ -87,7 +87,7 @@ VARIABLES: Mapping[str, Variable] = {
     "since": Variable("DATE", "the step computes the rows after this day"),
     "cutoff": Variable("DATE", "the step reads the bars after this day: `since`, less the days of the lookback"),
     "lookback": Variable("INTEGER", "number of bars before `since` that the indicators need"),
-    "session": Variable("DATE", "the step computes from the bars before this session"),
+    "session": Variable("DATE", "the step computes from the bars before this session; a batch rule reports about it"),
     "every": Variable("VARCHAR", "size of a bucket: a number of sessions, week or month"),
     "list_files": Variable("VARCHAR[]", "URIs of the lists of companies to read"),
     "date_files": Variable("VARCHAR[]", "URIs of the files with listing dates to read"),

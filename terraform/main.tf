@@ -28,6 +28,7 @@ module "functions" {
   timeouts                  = var.timeouts
   polygon_api_key_parameter = var.polygon_api_key_parameter
   kms_key_arn               = var.kms_key_arn
+  alert_topic_arn           = var.alert_topic_arn
 
   environment = merge(var.settings, {
     STOCKSTREAM_LAKE   = "s3://${module.lake.bucket}"

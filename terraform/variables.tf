@@ -182,6 +182,17 @@ variable "alarm_emails" {
   }
 }
 
+variable "alert_topic_arn" {
+  description = "ARN of an SNS topic for the signals of the day (null: none are sent). Its policy must allow the role stockstream-ENVIRONMENT-send-alerts to publish; a topic that is encrypted by a key of yours needs this key as kms_key_arn."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alert_topic_arn == null || can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alert_topic_arn))
+    error_message = "The ARN of a topic that is not a FIFO topic."
+  }
+}
+
 variable "max_missing_symbols" {
   description = "Maximum of missing symbols per run without an alarm."
   type        = number

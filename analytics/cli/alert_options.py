@@ -38,3 +38,16 @@ def choice_of(lake: Lake, sql_path: list[Path] | None, levels: Path | None) -> C
     choice.rules()
     read_levels(lake, levels)
     return choice
+
+
+def readable_rules(sql_path: list[Path] | None) -> list[str]:
+    """Return the files and folders of alert rules, which can be read.
+
+    Raises:
+        UsageError: one does not exist or cannot be read.
+    """
+    if sql_path:
+        from stockstream.pipeline.alerts.rules import find_rules  # with yaml and pydantic
+
+        find_rules(*sql_path)
+    return [str(path) for path in sql_path or ()]

@@ -31,7 +31,7 @@ class Attempts:
     """How often delivering is tried."""
 
     maximum: int | None
-    """Attempts per alert; None: until the notifier is closed."""
+    """Attempts per alert, and failures in a row after which all alerts are given up; None: until the notifier stops."""
     wait: float
     """Seconds before the second attempt; doubled before each further one."""
     wait_max: float
@@ -175,11 +175,17 @@ class Worker:
             self._failures_in_a_row, self._not_before = 0, 0.0
             return
         self._failures_in_a_row += 1
+        if self._attempts.maximum is not None and self._failures_in_a_row >= self._attempts.maximum:
+            waiting, self._waiting = self._waiting, []
+            self._give_up(waiting, failures[0].reason)
+            return
         pause = backoff(self._failures_in_a_row, self._attempts.wait, self._attempts.wait_max)
         requested = min(max(failure.after or 0.0 for failure in failures), MAX_PAUSE)
         self._not_before = time.monotonic() + max(pause, requested)
 
     def _give_up(self, waiting: Sequence[_Waiting], reason: str) -> None:
+        if not waiting:
+            return
         self.counts.failures[reason] += len(waiting)
         self._log(f"{reason}; not delivered: `stockstream alerts send` tries again")
 

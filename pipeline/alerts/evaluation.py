@@ -6,8 +6,7 @@ any view of the lake. `evaluate` returns what the rules say now; `memory.py` kno
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import Any
@@ -18,7 +17,8 @@ from stockstream.pipeline.alerts.carry import carry, is_published
 from stockstream.pipeline.alerts.levels import Level
 from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.alerts.query import first_line, line_of, message_of
-from stockstream.pipeline.alerts.rules import COLUMNS, Rule, live_rules
+from stockstream.pipeline.alerts.rows import require_columns, run_rule
+from stockstream.pipeline.alerts.rules import Rule, live_rules
 from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.loader import load
@@ -27,10 +27,8 @@ from stockstream.sql.session import connect, explain, quoted
 TABLES = "steps/alert_tables"
 CARRIED = frozenset({"carried", "indicators_live", "live_indicators"})
 """What a rule that reads one of these needs the table `carried` for."""
-ALL = "*"
-"""The symbol of an alert about the feed as a whole."""
-MAX_ROWS = 100_000
-"""Rows that are taken from a rule."""
+MAX_EVALUATIONS = 100
+"""Evaluations after which the tables are made again: rows that are deleted from a table take memory."""
 
 
 @dataclass(frozen=True)
@@ -97,19 +95,21 @@ class Evaluation:
             self._con.execute(f"INSERT INTO levels VALUES {rows}")
         database = self._con.execute("SELECT current_database()").fetchall()[0][0]
         self._of_lake = f'SELECT * FROM "{database}".main.live WHERE session = DATE {quoted(str(session))}'
-        self.use_query(f"{self._of_lake} LIMIT 0")
-        self._refill(FeedState(0.0))
-        self.rules = [rule for rule in live_rules(listed) if self._is_bound(rule, is_carried)]
+        self._evaluations = 0
+        self.rules: list[Rule] = []
         """The rules that run."""
+        self._make_tables()
+        self.rules = [rule for rule in live_rules(listed) if self._is_bound(rule, is_carried)]
+        self._prepare()
 
     def close(self) -> None:
         """Close the connection."""
         self._con.close()
 
     def use_rows(self, rows: Any) -> None:
-        """Set the live bars: an Arrow table, or whatever DuckDB can register, with the columns of the view `live`."""
-        self._con.register("live_rows_given", rows)
-        self._con.execute("CREATE OR REPLACE TEMP VIEW live AS FROM live_rows_given")
+        """Set the live bars: an Arrow table, or whatever DuckDB can read, with the columns of the view `live`."""
+        self._con.execute("DELETE FROM temp.live")
+        self._con.execute("INSERT INTO temp.live FROM rows")  # `register` would change the catalogue, and so all plans
 
     def use_lake(self) -> None:
         """Set the live bars: those of the session's newest state in the lake."""
@@ -122,26 +122,48 @@ class Evaluation:
             LakeError: the lake cannot be read.
         """
         try:
-            self._con.execute(f"CREATE OR REPLACE TEMP TABLE live_rows AS {query}", parameters)
-            self._con.execute("CREATE OR REPLACE TEMP VIEW live AS FROM live_rows")
-            return int(self._con.execute("SELECT count(*) FROM live_rows").fetchall()[0][0])
+            self._con.execute("DELETE FROM temp.live")
+            return int(self._con.execute(f"INSERT INTO temp.live {query}", parameters).fetchall()[0][0])
         except duckdb.Error as error:
             raise explain(error, self._uri) from None
 
-    def evaluate(self, feed: FeedState) -> list[Alert]:
+    def evaluate(self, feed: FeedState, known: Container[tuple[str, str]] = ()) -> list[Alert]:
         """Return what the rules say about the live bars; a rule that fails is in `errors`, and the others run.
+
+        Rows of a rule and symbol in `known` are left out.
 
         Raises:
             LakeError: the live bars cannot be read.
         """
-        self._refill(feed)
-        return [alert for rule in self.rules for alert in self._alerts(rule, feed.at)]
+        self._evaluations += 1
+        if self._evaluations % MAX_EVALUATIONS == 0:
+            self._make_tables(keep=True)
+            self._prepare()
+        self._fill(feed)
+        return [alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, known)]
 
-    def _refill(self, feed: FeedState) -> None:
+    def _make_tables(self, keep: bool = False) -> None:
+        """Create the tables that are filled for each evaluation, with the live bars that there are, or empty."""
+        rows = "FROM temp.live" if keep else f"{self._of_lake} LIMIT 0"
+        self._con.execute(
+            f"CREATE OR REPLACE TEMP TABLE live_rows AS {rows};"
+            "DROP TABLE IF EXISTS temp.live; ALTER TABLE live_rows RENAME TO live;"
+            "CREATE OR REPLACE TEMP TABLE indicators_live AS FROM live_indicators('live', 'carried') LIMIT 0;"
+        )
+
+    def _prepare(self) -> None:
+        """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans."""
+        fill = "INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried')"
+        self._con.execute(f"PREPARE fill AS {fill}")
+        for number, rule in enumerate(self.rules):
+            self._con.execute(f"PREPARE rule_{number} AS {rule.query}")
+
+    def _fill(self, feed: FeedState) -> None:
         newest = "NULL" if feed.newest is None else f"make_timestamp({round(1e6 * feed.newest)})"
         try:
+            self._con.execute("DELETE FROM temp.indicators_live")
+            self._con.execute("EXECUTE fill")
             self._con.execute(
-                "CREATE OR REPLACE TEMP TABLE indicators_live AS FROM live_indicators('live', 'carried');"
                 "DELETE FROM live_feed;"
                 f"INSERT INTO live_feed VALUES (DATE '{self.session}', make_timestamp({round(1e6 * feed.clock)}), "
                 f"{newest}, {feed.silent_seconds!r}, {feed.symbols}, {feed.missed!r}, {feed.symbols_missed}, "
@@ -157,47 +179,20 @@ class Evaluation:
         except duckdb.Error as error:
             self.errors[rule.name] = rule.at_line(line_of(error, rule.query), message_of(error))
             return False
-        if lacks := [name for name in COLUMNS if name not in columns]:
-            reason = f"it does not return {' and '.join(lacks)}: a rule returns symbol, value and message"
-            self.errors[rule.name] = rule.at_line(first_line(rule.query), reason)
+        try:
+            require_columns(columns)
+        except ValueError as error:
+            self.errors[rule.name] = rule.at_line(first_line(rule.query), str(error))
             return False
         if rule.reads & CARRIED and not is_carried:
             self.waiting[rule.name] = "it needs the table carried, which the next `stockstream run` publishes"
             return False
         return True
 
-    def _alerts(self, rule: Rule, at: str) -> list[Alert]:
-        try:
-            cursor = self._con.execute(rule.query)
-            columns = [column[0].lower() for column in cursor.description or ()]
-            places = [columns.index(name) for name in COLUMNS]
-            rows = cursor.fetchmany(MAX_ROWS)
-            alerts = [self._alert(rule, at, *(row[place] for place in places)) for row in rows]
-        except duckdb.Error as error:
-            self.errors[rule.name] = rule.at_line(line_of(error, rule.query), message_of(error))
-            return []
-        except ValueError as error:
-            self.errors[rule.name] = rule.at_line(first_line(rule.query), str(error))
-            return []
-        self.errors.pop(rule.name, None)
+    def _alerts(self, number: int, rule: Rule, at: str, known: Container[tuple[str, str]]) -> list[Alert]:
+        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", known)
+        if error is None:
+            self.errors.pop(rule.name, None)
+        else:
+            self.errors[rule.name] = error
         return alerts
-
-    def _alert(self, rule: Rule, at: str, symbol: Any, value: Any, message: Any) -> Alert:
-        """Return the alert of a row.
-
-        Raises:
-            ValueError: the row has a value that cannot be.
-        """
-        assert rule.header is not None
-        if not isinstance(symbol, str) or not symbol:
-            raise ValueError(f"it returned the symbol {symbol!r}: a symbol is a text, and {ALL} stands for all")
-        if not isinstance(message, str) or not message:
-            raise ValueError(f"it returned the message {message!r} for {symbol}: a message is a text")
-        try:
-            number = None if value is None else float(value)
-        except (TypeError, ValueError):
-            raise ValueError(f"it returned the value {value!r} for {symbol}: a value is a number, or NULL") from None
-        if number is not None and not math.isfinite(number):
-            raise ValueError(f"it returned the value {number} for {symbol}, as of a division by zero: use nullif")
-        header = rule.header
-        return Alert(rule.name, symbol, str(self.session), at, header.severity, number, message, header.channels)

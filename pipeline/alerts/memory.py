@@ -50,8 +50,9 @@ class _Saved:
 class AlertMemory:
     """The alerts of a session in a lake. All methods may be called from any thread."""
 
-    def __init__(self, lake: Lake, session: str) -> None:
-        self._store, self._session = lake.store, session
+    def __init__(self, lake: Lake, session: str, *, deletes: bool = True) -> None:
+        """Prepare the memory. Without `deletes`, replaced objects stay, for a process that has no right to delete."""
+        self._store, self._session, self._deletes = lake.store, session, deletes
         self._prefix = live_key(session, FOLDER)
         self._lock = threading.Lock()
         self._number = 0
@@ -71,6 +72,11 @@ class AlertMemory:
         """All alerts of the session, the oldest first."""
         with self._lock:
             return list(self._alerts)
+
+    @property
+    def keys(self) -> set[tuple[str, str]]:
+        """The rule and the symbol of each alert."""
+        return {(one.alert.rule, one.alert.symbol) for one in self.alerts}
 
     @property
     def undelivered(self) -> list[Remembered]:
@@ -123,6 +129,8 @@ class AlertMemory:
             return False
         self._number += 1
         self._alerts = alerts
+        if not self._deletes:
+            return True
         old = [name for name, item in self._store.list(self._prefix).items() if item.age > KEPT and name < key]
         self._store.delete(old)
         return True

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 
+from stockstream.pipeline.alerts.batch import evaluate
 from stockstream.pipeline.alerts.evaluation import Evaluation, FeedState
 from stockstream.pipeline.alerts.levels import read_levels
 from stockstream.pipeline.alerts.model import Alert
@@ -13,6 +14,7 @@ from stockstream.pipeline.alerts.rules import Rule
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.loader import load
+from stockstream.sql.session import explained
 
 LIVE_BARS = "steps/bars_as_live"
 
@@ -31,16 +33,18 @@ class Past:
 def run_on(lake: Lake, rule: Rule, day: date, levels: Path | None = None) -> Past:
     """Run a rule on the bars of a day in the lake, as if they were live at the end of the session.
 
+    A rule that runs after a publication runs on the published bars of that day.
+
     Raises:
-        UsageError: the lake has no bar of this day, the rule runs on no live bars, or the levels cannot be read.
+        UsageError: the lake has no bar of this day, or the levels cannot be read.
         LakeError: the lake cannot be read.
     """
-    if rule.header is not None and rule.header.runs != "live":
-        raise UsageError(f"{rule.name} runs after a publication, not on live bars: `stockstream alerts send` runs it")
     market = lake.market()
     closes = market.schedule(day.year).loc[str(day)]["close"].timestamp() if market and market.is_session(day) else None
     if closes is None:
         raise UsageError(f"--at {day}: the market is closed on that day")
+    if rule.header is not None and rule.header.runs == "batch":
+        return _of_batch(lake, rule, day, datetime.fromtimestamp(closes, UTC))
     chosen = read_levels(lake, levels)
     evaluation = Evaluation(lake, day, [rule], chosen.levels, recompute=True)
     try:
@@ -52,3 +56,12 @@ def run_on(lake: Lake, rule: Rule, day: date, levels: Path | None = None) -> Pas
         return Past(alerts, bars, problems)
     finally:
         evaluation.close()
+
+
+def _of_batch(lake: Lake, rule: Rule, day: date, close: datetime) -> Past:
+    with explained(lake.uri), lake.session() as con:
+        bars = int(con.execute("SELECT count(*) FROM bars WHERE date = $day", {"day": day}).fetchall()[0][0])
+        if not bars:
+            raise UsageError(f"--at {day}: the lake has no bars of that day")
+        alerts, errors = evaluate(con, [rule], day, close)
+    return Past(alerts, bars, list(errors.values()))

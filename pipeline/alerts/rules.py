@@ -67,6 +67,8 @@ class RuleHeader(BaseModel):
     grain: str = "one row per alert"
     needs: Names = ()
     """The views that it reads; `tables` has those that only alert rules have."""
+    variables: Names = ()
+    """Those that it reads with getvariable(): `session`, in a batch rule."""
     tables: dict[str, str] = {}
     returns: str = "symbol, value, message"
     reference: str = ""
@@ -102,7 +104,6 @@ COLUMNS = ("symbol", "value", "message")
 """What a rule returns."""
 
 
-@cache
 def find_rules(*paths: Path) -> tuple[Rule, ...]:
     """Return the shipped rules and those in other files and folders, sorted by name.
 
@@ -111,7 +112,7 @@ def find_rules(*paths: Path) -> tuple[Rule, ...]:
     Raises:
         UsageError: a file or folder does not exist or cannot be read, or a folder has no .sql file.
     """
-    rules = {rule.name: rule for rule in _in_folder(FOLDER)}
+    rules = {rule.name: rule for rule in _shipped()}
     own: dict[str, Rule] = {}
     for path in paths:
         for rule in _in_folder(path) if path.is_dir() else [_read(path)]:
@@ -136,6 +137,11 @@ def rule_named(rules: Sequence[Rule], name: str) -> Rule:
     raise UsageError(
         f"there is no alert rule {name}{did_you_mean(name, names) or ': `stockstream alerts list` has all'}"
     )
+
+
+@cache
+def _shipped() -> list[Rule]:
+    return _in_folder(FOLDER)
 
 
 def _in_folder(folder: Path) -> list[Rule]:

@@ -78,7 +78,8 @@ class SessionAlerts:
                 self._evaluation.use_lake()
             else:
                 self._evaluation.use_rows(rows)
-            new = self.memory.add(self._evaluation.evaluate(feed), self._cooldowns)
+            known = {one for one in self.memory.keys if self._cooldowns.get(one[0]) is None}
+            new = self.memory.add(self._evaluation.evaluate(feed, known), self._cooldowns)
             self.evaluations += 1
             self.new += new
         self.notifier.send(new)

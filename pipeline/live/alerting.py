@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,18 +46,30 @@ class StreamAlerts:
         self._next_step = 0
         self._next_time = time.monotonic() + INTERVAL
 
-    def note(self, changed: dict[str, Bar], events: int) -> None:
-        """Take note of a frame that was folded, with its number of events and the bars that it has changed."""
+    def note(self, changed: dict[str, Bar], events: Sequence[Any]) -> None:
+        """Take note of a frame that was folded: of its events, and of the bars that it has changed."""
+        if self.is_replay:
+            self._advance(events)
+            return
         if events:
             self._arrived = time.time()
         if changed and (at := next(reversed(changed.values())).at) > self._clock:
-            if self._clock and at - self._clock > self._silence:
-                self._silence = at - self._clock
             self._clock = at
+
+    def _advance(self, events: Sequence[Any]) -> None:
+        """Move the clock of a replay, and measure the longest time of the session between events."""
+        clock, opens, closes = self._clock, self._session.opens, self._session.closes
+        for event in events:
+            at = getattr(event, "at", 0)
+            if at > clock and opens <= at < closes:
+                if clock and at - clock > self._silence:
+                    self._silence = at - clock
+                clock = at
+        self._clock = clock
 
     def warm_up(self) -> None:
         """Import and execute everything once, so that it does not stall the stream later."""
-        table_of(self._columns(()), self._session.date, self._source)
+        table_of(columns_of(()), self._session.date, self._source)
 
     @property
     def is_due(self) -> bool:
@@ -86,7 +98,7 @@ class StreamAlerts:
         )
         self._silence = 0
         self._next_step = (self._clock // self._step + 1) * self._step
-        return self._columns(traded), feed
+        return columns_of(traded), feed
 
     def evaluate(self, columns: Mapping[str, list[Any]], feed: FeedState) -> list[Alert]:
         """Run the rules on a snapshot; return the new alerts.
@@ -111,25 +123,26 @@ class StreamAlerts:
         until = min(now, self._session.closes / 1000)
         return max(0.0, until - max(self._arrived, self._session.opens / 1000))
 
-    @staticmethod
-    def _columns(bars: Collection[Bar]) -> dict[str, list[Any]]:
-        return {
-            "symbol": [bar.symbol for bar in bars],
-            "open": [bar.open for bar in bars],
-            "high": [bar.high for bar in bars],
-            "low": [bar.low for bar in bars],
-            "close": [bar.close for bar in bars],
-            "volume": [bar.volume / SCALE for bar in bars],
-            "previous_close": [bar.previous_close for bar in bars],
-            "split_ratio": [bar.split_ratio for bar in bars],
-            "change": [bar.change for bar in bars],
-            "change_percent": [bar.change_percent for bar in bars],
-            "moving_average": [bar.moving_average for bar in bars],
-            "at": [bar.at for bar in bars],
-            "missed": [bar.missed for bar in bars],
-            "late": [bar.late for bar in bars],
-            "events": [bar.events for bar in bars],
-        }
+
+def columns_of(bars: Collection[Bar]) -> dict[str, list[Any]]:
+    """Return bars as columns: a copy, which another thread can read while the fold goes on."""
+    return {
+        "symbol": [bar.symbol for bar in bars],
+        "open": [bar.open for bar in bars],
+        "high": [bar.high for bar in bars],
+        "low": [bar.low for bar in bars],
+        "close": [bar.close for bar in bars],
+        "volume": [bar.volume / SCALE for bar in bars],
+        "previous_close": [bar.previous_close for bar in bars],
+        "split_ratio": [bar.split_ratio for bar in bars],
+        "change": [bar.change for bar in bars],
+        "change_percent": [bar.change_percent for bar in bars],
+        "moving_average": [bar.moving_average for bar in bars],
+        "at": [bar.at for bar in bars],
+        "missed": [bar.missed for bar in bars],
+        "late": [bar.late for bar in bars],
+        "events": [bar.events for bar in bars],
+    }
 
 
 def table_of(columns: Mapping[str, list[Any]], session: str, source: str) -> Any:

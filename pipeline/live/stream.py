@@ -192,7 +192,7 @@ class Stream:
         changed = self.fold.apply(position, events)
         self.position = position
         if self.alerts is not None:
-            self.alerts.note(changed, len(events))
+            self.alerts.note(changed, events)
 
     def _tend(self) -> None:
         """Start what is due; raise what a task of this kind has failed with."""

@@ -7,7 +7,7 @@ cooldown: session
 channels: [log, webhook, sns]
 runs: live
 grain: one row per symbol
-needs: [live]
+needs: [live, signals]
 returns: symbol, value (the change in percent), message
 reference: the previous close is in the shares of the session, so that a split is no move
 changes:
@@ -18,4 +18,4 @@ SELECT
     change_percent AS value,
     format('{} has moved by {:+.2f} % to {:.6g}, from {:.6g}', symbol, change_percent, close, previous_close) AS message
 FROM live
-WHERE abs(change_percent) > 5;
+WHERE side(abs(change), 0.05 * previous_close, close) = 1;

@@ -1,4 +1,4 @@
-"""`stockstream alerts`: list the alert rules, and run one on a past day."""
+"""`stockstream alerts`: list the rules, run one on a past day, send what is not delivered."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from stockstream.analytics.cli.alert_deliveries import send
 from stockstream.analytics.cli.alert_options import LevelsOption, RulePathOption
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_option, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
@@ -19,8 +20,11 @@ from stockstream.sql.errors import ExitCode
 if TYPE_CHECKING:
     from stockstream.pipeline.alerts.rules import Rule
 
-app = typer.Typer(help="Alert rules: list them, and run one on a past day.", no_args_is_help=True)
+app = typer.Typer(
+    help="Alerts: list the rules, run one on a past day, send what is not delivered.", no_args_is_help=True
+)
 command("alerts", Panel.PIPELINE, 38)(app)
+app.command("send")(send)
 
 
 @app.command("list")

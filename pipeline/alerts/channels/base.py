@@ -59,7 +59,7 @@ class Message:
     @property
     def text(self) -> str:
         """The text for people: a line per alert."""
-        lines = [f"{one_line(alert.session)} {_titled(alert)}: {one_line(alert.message)}" for alert in self.alerts]
+        lines = [one_line(f"{alert.session} {_titled(alert, alert.message)}: {alert.message}") for alert in self.alerts]
         return "\n".join([f"{len(lines)} alerts:", *lines] if self.is_digest else lines)
 
     def document(self) -> dict[str, Any]:
@@ -67,8 +67,10 @@ class Message:
         return {"digest": self.is_digest, "alerts": [document_of(alert) for alert in self.alerts]}
 
 
-def _titled(alert: Alert) -> str:
-    return one_line(f"{alert.symbol} {alert.rule}".strip())
+def _titled(alert: Alert, message: str = "") -> str:
+    """Return symbol and rule, or the rule alone if the message has the symbol, or the alert is about no symbol."""
+    is_named = alert.symbol in ("", "*") or alert.symbol in message.split()
+    return one_line(alert.rule if is_named else f"{alert.symbol} {alert.rule}")
 
 
 def document_of(alert: Alert) -> dict[str, Any]:

@@ -8,6 +8,7 @@ locals {
     fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
     refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check          = ["state/checks/*"]
+    send_alerts    = var.alert_topic_arn == null ? [] : ["live/*"]
     summarise      = ["state/runs/*"]
     vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
@@ -22,6 +23,7 @@ locals {
     fetch_batch    = concat(local.bars, ["quarantine/*", "state/runs/*", "symbols/*"])
     refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json", "state/sessions.parquet", "symbols/*"])
     check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
+    send_alerts    = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
     summarise      = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
     vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
@@ -95,6 +97,12 @@ resource "aws_iam_role_policy" "this" {
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = [var.kms_key_arn]
+      }],
+      each.key != "send_alerts" || var.alert_topic_arn == null ? [] : [{
+        Sid      = "Alert"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = [var.alert_topic_arn]
       }],
       !local.reads_key[each.key] ? [] : [{
         Sid      = "Key"

@@ -35,6 +35,7 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = merge(
       var.environment,
+      each.key == "send_alerts" && var.alert_topic_arn != null ? { ALERT_TOPIC_ARN = var.alert_topic_arn } : {},
       local.reads_key[each.key] ? { POLYGON_API_KEY_PARAMETER = var.polygon_api_key_parameter } : {},
     )
   }

@@ -42,3 +42,8 @@ variable "kms_key_arn" {
   description = "ARN of the customer's key for the lake's objects, or null."
   type        = string
 }
+
+variable "alert_topic_arn" {
+  description = "ARN of the SNS topic for the signals of the day, or null: none are sent."
+  type        = string
+}

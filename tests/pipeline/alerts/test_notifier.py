@@ -196,6 +196,15 @@ def test_one_alert_that_always_fails_does_not_delay_the_others(receiver: Receive
     assert order[1:11] == symbols(10)
 
 
+def test_a_receiver_that_is_down_is_asked_a_few_times_and_not_for_every_alert(receiver: Receiver) -> None:
+    receiver.answers += [status(503)] * 100
+    notifier = Notifier(attempts=4)
+    notifier.send([alert(name) for name in symbols(12)])
+    report = notifier.close(SECONDS)["webhook"]
+    assert (len(receiver.posts), report.failed, report.waiting) == (4, 12, 0)
+    assert report.reasons == {"127.0.0.1 answers HTTP 503": 12}
+
+
 def test_what_waits_is_bounded(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "MAX_WAITING", 5)
     release = threading.Event()

@@ -78,6 +78,19 @@ def test_an_alert_is_posted_with_a_signature(receiver: Receiver, memory: Memory)
     assert (report.delivered, report.failed, report.waiting, report.messages) == (1, 0, 0, 1)
 
 
+@pytest.mark.parametrize(
+    ("symbol", "message", "text"),
+    [
+        ("BHP", "BHP has moved", "2026-11-20 move_5_percent: BHP has moved"),
+        ("BHP", "BHPX has moved", "2026-11-20 BHP move_5_percent: BHPX has moved"),
+        ("*", "no event", "2026-11-20 move_5_percent: no event"),
+    ],
+)
+def test_the_text_has_the_symbol_once(symbol: str, message: str, text: str, receiver: Receiver) -> None:
+    delivered([alert(symbol, message=message)])
+    assert receiver.posts[0].document["text"] == text
+
+
 def test_a_changed_body_an_old_post_and_another_secret_are_noticed(receiver: Receiver) -> None:
     delivered([alert()])
     (post,) = receiver.posts
