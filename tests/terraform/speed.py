@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import os
 import random
@@ -20,6 +19,7 @@ import polars as pl
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.dynamodb.models import dynamodb_backends
 
+from stockstream.analytics import connect
 from stockstream.pipeline.lake import Lake
 from tests.aws.mapping import StreamMapping
 from tests.aws.server import LoopbackAws
@@ -189,14 +189,11 @@ class Speed:
                     yield shard["ShardId"], record["SequenceNumber"], record["Data"]
                 iterator = answer.get("NextShardIterator") if answer["MillisBehindLatest"] else None
 
-    def raw_events(self) -> Iterator[bytes]:
-        """Yield the raw events in the lake that could be decoded, each as a frame."""
-        store = self.lake.store
-        for key in store.list("raw_events/"):
-            stored = store.get(key)
-            assert stored is not None
-            for line in gzip.decompress(stored.data).splitlines():
-                yield f"[{json.loads(line)['event']}]".encode()
+    def raw_events(self, day: MarketDay) -> pl.DataFrame:
+        """Return the events of a day from the view `raw_events`."""
+        with connect(self.uri) as con:
+            texts = con.execute(f"SELECT event FROM raw_events WHERE date = '{SESSION.date}'").fetchall()
+        return events_of((f"[{text}]".encode() for (text,) in texts), day.symbols, SESSION)
 
     def messages(self, queue: str) -> list[dict[str, Any]]:
         """Return and delete the messages of a queue, by its name in the outputs or its URL."""

@@ -214,6 +214,7 @@ def test_what_cannot_be_put_at_the_end_is_missed_and_the_exit_code_says_so(
     assert status["put"]["last_failure"] == "ProvisionedThroughputExceededException"
 
 
+@pytest.mark.large
 def test_a_full_buffer_lets_the_source_wait_and_loses_nothing(
     kinesis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -258,7 +259,7 @@ def test_a_source_that_does_not_exist_ends_with_one_line(kinesis: Any, tmp_path:
     assert (code, "write kinesis:NAME" in error) == (2, True)
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_a_producer_that_is_stopped_has_put_all_that_it_has_read(kinesis: Any, tmp_path: Path) -> None:
     events = seconds(10, 120)
     name = new_stream(2)
@@ -351,6 +352,7 @@ class Flaky:
         return flaky
 
 
+@pytest.mark.large
 def test_expired_iterators_throttling_and_lost_connections_lose_nothing(
     kinesis: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

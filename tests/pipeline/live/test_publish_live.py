@@ -69,6 +69,7 @@ def test_what_has_expired_is_not_published(lake: Lake, monkeypatch: pytest.Monke
     assert (publish()["symbols"], states(lake)) == (0, [])
 
 
+@pytest.mark.large
 def test_a_session_that_another_machine_streams_is_left_to_it(lake: Lake, tmp_path: Any) -> None:
     invoke(*RECORDS[:9])
     lease = Lease(lake.store, f"live/{SESSION.date}/lease.json", "the session")
@@ -153,6 +154,7 @@ def test_missed_events_are_repaired_from_the_rest_api_that_lags(
     assert lost > 0
 
 
+@pytest.mark.large
 def test_a_repair_that_a_consumer_overtakes_is_not_written(lake: Lake, vendor: Vendor, monkeypatch: Any) -> None:
     events = [event for event in EVENTS if event["sym"] == "AAA"]
     kept = events[:5] + events[9:20]
@@ -188,6 +190,7 @@ def test_without_a_key_missed_stays_and_the_bars_are_published(lake: Lake, capsy
     assert metrics(capsys.readouterr().out)["MissedShares"] == sum(lost.values())
 
 
+@pytest.mark.large
 def test_a_lake_without_companies_publishes_every_item_of_the_session(lake: Lake) -> None:
     lake.store.delete([f"live/{SESSION.date}/announcement.json"])
     announced(lake, [])
