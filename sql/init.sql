@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/c65a245a-*/complete')),
-    getvariable('sql_home') || '/c65a245a-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/7d803e8e-*/complete')),
+    getvariable('sql_home') || '/7d803e8e-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -43,6 +43,9 @@ TO (getvariable('sql_home') || '/schema/archive.parquet') (FORMAT blob, WRITE_EM
 COPY (SELECT from_base64('UEFSMRUCGfwQNQAYDWR1Y2tkYl9zY2hlbWEVHgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgEb3BlbgAVCiUCGARoaWdoABUKJQIYA2xvdwAVCiUCGAVjbG9zZQAVBCUCGAZ2b2x1bWUlJAAVCiUCGA5hZGp1c3RlZF9jbG9zZQAVDCUCGA9mZXRjaF90aW1lc3RhbXAlAAAVCiUCGAhkaXZpZGVuZAAVCiUCGAtzcGxpdF9yYXRpbwAVDCUCGAZzb3VyY2UlAAAVAiUCGAtwcmljZV9iYXNpcyUMABUEJQIYBmJhcl9ubyUkABUKJQIYCnByZXZfY2xvc2UAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8DxwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAABgAQAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/bars.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGfwSNQAYDWR1Y2tkYl9zY2hlbWEVIgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQIlAhgEYmFycyUiABUKJQIYBnN1bV8xOQAVCiUCGAZzdW1fNDkAFQolAhgHc3VtXzE5OQAVCiUCGAZlbWFfMTIAFQolAhgGZW1hXzI2ABUKJQIYB2dhaW5fMTQAFQolAhgHbG9zc18xNAAVAiUCGARnb2xkJSIAFQolAhgHaGlnaF8yMAAVCiUCGAZsb3dfMjAAFQolAhgIaGlnaF8yNTIAFQolAhgHbG93XzI1MgAVCiUCGAl2b2x1bWVfMjAAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8ERwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAABmAQAAUEFSMQ==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/carried.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGfwZNQAYDWR1Y2tkYl9zY2hlbWEVMAAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQolAhgGc21hXzIwABUKJQIYBnNtYV81MAAVCiUCGAdzbWFfMjAwABUKJQIYBmVtYV8xMgAVCiUCGAZlbWFfMjYAFQolAhgGcnNpXzE0ABUKJQIYBG1hY2QAFQolAhgLbWFjZF9zaWduYWwAFQolAhgJbWFjZF9oaXN0ABUKJQIYB3N0b2NoX2sAFQolAhgHc3RvY2hfZAAVCiUCGA9ib2xsaW5nZXJfdXBwZXIAFQolAhgQYm9sbGluZ2VyX21pZGRsZQAVCiUCGA9ib2xsaW5nZXJfbG93ZXIAFQolAhgOZG9uY2hpYW5fdXBwZXIAFQolAhgOZG9uY2hpYW5fbG93ZXIAFQolAhgGYXRyXzE0ABUKJQIYA29idgAVCiUCGAR2d2FwABUKJQIYCnZ3YXBfdmFsdWUAFQolAhgLdndhcF92b2x1bWUAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8GBwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAFAgAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/indicators.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -61,6 +64,12 @@ TO (getvariable('sql_home') || '/schema/quarantine.parquet') (FORMAT blob, WRITE
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVCiUCGARvcGVuABUKJQIYBGhpZ2gAFQolAhgDbG93ABUKJQIYBWNsb3NlABUEJQIYBnZvbHVtZSUkABUKJQIYDmFkanVzdGVkX2Nsb3NlABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABUKJQIYCGRpdmlkZW5kABUKJQIYC3NwbGl0X3JhdGlvABUMJQIYBnNvdXJjZSUAABUCJQIYC3ByaWNlX2Jhc2lzJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRncHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAADgBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/raw.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.json') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGXw1ABgNZHVja2RiX3NjaGVtYRUMABUMJQIYBnN5bWJvbCUAABUMJQIYBGtpbmQlAAAVBCUCGAJhdCUkABUEJQIYCmFycml2ZWRfYXQlJAAVDCUCGAhwb3NpdGlvbiUAABUMJQIYBWV2ZW50JQAAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRlsHAAAHAAAHAAAHAAAHAAAHAAAALQAAABQQVIx')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVAiUCGAd0aHJvdWdoJQwAFQwlAhgLY29sdW1uX25hbWUlAAAVCiUCGARoZXJlABUKJQIYBXRoZXJlABUKJQIYBXRpY2tzABUKJQIYBXJhdGlvABUEJQIYBGJhcnMlJAAVDCUCGAd2ZXJkaWN0JQAAFQwlAhgGZGV0YWlsJQAAFQwlAhgFb3RoZXIlAAAVDCUCGAtjb21wYXJlZF9hdCUAABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ3BwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAtAQAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/reconciled.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -104,6 +113,8 @@ SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
 SET VARIABLE live_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_event_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_arrival_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
 -- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
@@ -298,6 +309,41 @@ FROM single
 WHERE bar.events > 0;
 COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
 
+-- sql/views/raw_events.sql
+CREATE OR REPLACE VIEW raw_events AS
+WITH dated AS (
+    -- The day is from the file's name in each part, so that a condition on it leaves out files.
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_parquet(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.parquet'], getvariable('raw_event_files')),
+        filename = true
+    )
+    UNION ALL
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_json(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.json'], getvariable('raw_arrival_files')),
+        format = 'newline_delimited', filename = true, columns = {
+            'symbol': 'VARCHAR', 'kind': 'VARCHAR', 'at': 'BIGINT', 'arrived_at': 'BIGINT', 'position': 'VARCHAR',
+            'event': 'VARCHAR'
+        }
+    )
+),
+-- Also what a producer or the stream has sent twice: the same text about the same symbol.
+single AS (
+    SELECT symbol, date, kind, happened, arrived_at, position, event
+    FROM dated
+    QUALIFY row_number() OVER (PARTITION BY date, symbol, event ORDER BY position) = 1
+)
+SELECT
+    symbol, date, kind, make_timestamp(1000 * happened) AS at, make_timestamp(1000 * arrived_at) AS arrived_at,
+    position, event
+FROM single;
+COMMENT ON VIEW raw_events IS 'The events of feeds as they came over a stream (`stockstream stream --to kinesis:NAME`), each once.';
+
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
     getvariable('raw_files'),
@@ -441,6 +487,20 @@ FROM tables AS t
 CROSS JOIN lists AS l
 WHERE t.name = 'metadata' AND t.stored.through < l.newest;
 COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.';
+
+-- sql/views/carried.sql
+CREATE OR REPLACE VIEW carried AS
+SELECT
+    symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
+    high_252, low_252, volume_20
+FROM read_parquet(list_concat([schema_file('carried')], silver_files('carried', 'base')))
+WHERE NOT list_contains(restated_symbols('carried'), symbol)
+UNION ALL
+SELECT
+    symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
+    high_252, low_252, volume_20
+FROM read_parquet(list_concat([schema_file('carried')], silver_files('carried', 'delta')));
+COMMENT ON VIEW carried IS 'Averages, sums and extremes up to each symbol''s newest published bar, from which live indicators continue.';
 
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
@@ -682,6 +742,40 @@ COMMENT ON VIEW bars_21d IS 'Split-adjusted bars of 21 sessions.';
 COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
 COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
 COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
+
+-- sql/views/live_indicators.sql
+CREATE OR REPLACE MACRO live_indicators(live_bars, earlier) AS TABLE
+WITH in_shares AS (
+    SELECT
+        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, c.bars, c.gold,
+        l.close - c.close / l.split_ratio AS change,
+        c.sum_19 / l.split_ratio AS sum_19, c.sum_49 / l.split_ratio AS sum_49, c.sum_199 / l.split_ratio AS sum_199,
+        c.ema_12 / l.split_ratio AS ema_12, c.ema_26 / l.split_ratio AS ema_26,
+        c.gain_14 / l.split_ratio AS gain, c.loss_14 / l.split_ratio AS loss,
+        c.high_20 / l.split_ratio AS high_20, c.low_20 / l.split_ratio AS low_20,
+        c.high_252 / l.split_ratio AS high_252, c.low_252 / l.split_ratio AS low_252,
+        c.volume_20 * l.split_ratio AS volume_20
+    FROM query_table(live_bars) AS l
+    JOIN query_table(earlier) AS c ON c.symbol = l.symbol AND c.date < l.session
+),
+moved AS (
+    SELECT
+        symbol, session, open, high, low, close, volume, split_ratio, bars, gold, sum_19, sum_49, sum_199,
+        ema_12, ema_26, high_20, low_20, high_252, low_252, volume_20, gain AS gain_before, loss AS loss_before,
+        (13 * gain + greatest(change, 0e0)) / 14 AS gain, (13 * loss + greatest(-change, 0e0)) / 14 AS loss
+    FROM in_shares
+)
+SELECT
+    symbol, session, open, high, low, close, volume, split_ratio,
+    (sum_19 + close) / 20 AS sma_20, (sum_49 + close) / 50 AS sma_50, (sum_199 + close) / 200 AS sma_200,
+    CASE WHEN bars = 11 THEN (11 * ema_12 + close) / 12 ELSE (11 * ema_12 + 2 * close) / 13 END AS ema_12,
+    CASE WHEN bars = 25 THEN (25 * ema_26 + close) / 26 ELSE (25 * ema_26 + 2 * close) / 27 END AS ema_26,
+    CASE WHEN gain + loss = 0 THEN 0e0 ELSE 100 * gain / (gain + loss) END AS rsi_14,
+    CASE WHEN bars < 15 THEN NULL WHEN gain_before + loss_before = 0 THEN 0e0
+        ELSE 100 * gain_before / (gain_before + loss_before) END AS rsi_14_before,
+    gold AS gold_before, high_20, low_20, high_252, low_252, volume_20
+FROM moved;
+COMMENT ON MACRO TABLE live_indicators IS 'The indicators of live bars, each from the bar and the row of its symbol in a table such as carried.';
 
 -- sql/views/read_merged.sql
 -- Without a lake, the message takes the place of a file name, and DuckDB reports it as a missing file. With error()
@@ -959,6 +1053,14 @@ SELECT
     lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
 FROM bounds;
 COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
+
+-- sql/views/indicators_live.sql
+CREATE OR REPLACE VIEW indicators_live AS
+SELECT
+    symbol, session, open, high, low, close, volume, split_ratio, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14,
+    rsi_14_before, gold_before, high_20, low_20, high_252, low_252, volume_20
+FROM live_indicators('live', 'carried');
+COMMENT ON VIEW indicators_live IS 'The indicators of the live bars, as the batch will compute them if the session ends with these bars.';
 
 -- sql/views/latest_bars.sql
 CREATE OR REPLACE VIEW latest_bars AS
@@ -5780,8 +5882,9 @@ SET VARIABLE lists = CAST(
         AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
     THEN TRY(from_json(
         getvariable('pointer').readers,
-        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
-    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"], '
+            || '"raw_events": "BOOLEAN"}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[], raw_events BOOLEAN)
 );
 SET VARIABLE session_files = (
     SELECT coalesce(list(file), []::VARCHAR[])
@@ -5872,6 +5975,18 @@ SET VARIABLE symbol_files = (
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
     THEN [getvariable('lake') || '/live/[0-9]*/bars/[0-9]*.json'] ELSE []::VARCHAR[]
 END;
+-- Patterns, too, of which each matches a file if there is the marker, and may match none if there is not.
+SET VARIABLE raw_event_files = (
+    SELECT coalesce(list(getvariable('lake') || '/raw_events/days/*/*.parquet'), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('generation') IS NOT NULL OR NOT getvariable('lists').raw_events THEN []::VARCHAR[]
+        WHEN getvariable('lists').raw_events THEN [getvariable('lake') || '/raw_events/marker.json']
+        ELSE [getvariable('lake') || '/raw_events/marker.jso[n]']
+    END)
+);
+SET VARIABLE raw_arrival_files = list_transform(
+    getvariable('raw_event_files'), lambda f: getvariable('lake') || '/raw_events/arrivals/*/*/*.jsonl.gz'
+);
 PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off
