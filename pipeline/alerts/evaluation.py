@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from stockstream.pipeline.alerts.carry import carry, is_published
+from stockstream.pipeline.alerts.carry import continue_from, is_published
 from stockstream.pipeline.alerts.levels import Level
 from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.alerts.query import first_line, line_of, message_of
@@ -89,7 +89,7 @@ class Evaluation:
             """Number of symbols whose averages were computed, because the published ones are of another bar."""
             is_carried = recompute or is_published(self._con)
             if is_carried:
-                self.computed = carry(self._con, session, recompute=recompute)
+                self.computed = continue_from(self._con, session, recompute=recompute)
         except duckdb.Error as error:
             raise explain(error, lake.uri) from None
         if levels:
@@ -129,10 +129,10 @@ class Evaluation:
         except duckdb.Error as error:
             raise explain(error, self._uri) from None
 
-    def evaluate(self, feed: FeedState, known: Container[tuple[str, str]] = ()) -> list[Alert]:
+    def evaluate(self, feed: FeedState, remembered: Container[tuple[str, str]] = ()) -> list[Alert]:
         """Return what the rules say about the live bars; a rule that fails is in `errors`, and the others run.
 
-        Rows of a rule and symbol in `known` are left out.
+        Rows of a rule and symbol in `remembered` are left out.
 
         Raises:
             LakeError: the live bars cannot be read.
@@ -142,7 +142,9 @@ class Evaluation:
             self._make_tables(keep=True)
             self._prepare()
         self._fill(feed)
-        return [alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, known)]
+        return [
+            alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, remembered)
+        ]
 
     def _make_tables(self, keep: bool = False) -> None:
         """Create the tables that are filled for each evaluation, with the live bars that there are, or empty."""
@@ -195,8 +197,8 @@ class Evaluation:
             return False
         return True
 
-    def _alerts(self, number: int, rule: Rule, at: str, known: Container[tuple[str, str]]) -> list[Alert]:
-        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", known)
+    def _alerts(self, number: int, rule: Rule, at: str, remembered: Container[tuple[str, str]]) -> list[Alert]:
+        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", remembered)
         if error is None:
             self.errors.pop(rule.name, None)
         else:
