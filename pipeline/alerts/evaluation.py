@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from stockstream.pipeline.alerts.carry import carry, is_published
+from stockstream.pipeline.alerts.carry import continue_from, is_published
 from stockstream.pipeline.alerts.levels import Level
 from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.alerts.query import first_line, line_of, message_of
@@ -27,6 +27,8 @@ from stockstream.sql.session import connect, explain, quoted
 TABLES = "steps/alert_tables"
 CARRIED = frozenset({"carried", "indicators_live", "live_indicators"})
 """What a rule that reads one of these needs the table `carried` for."""
+BY_CONTENT = ("statistics_propagation", "compressed_materialization")
+"""The optimizers that use the statistics of tables."""
 MAX_EVALUATIONS = 100
 """Evaluations after which the tables are made again: rows that are deleted from a table take memory."""
 
@@ -87,7 +89,7 @@ class Evaluation:
             """Number of symbols whose averages were computed, because the published ones are of another bar."""
             is_carried = recompute or is_published(self._con)
             if is_carried:
-                self.computed = carry(self._con, session, recompute=recompute)
+                self.computed = continue_from(self._con, session, recompute=recompute)
         except duckdb.Error as error:
             raise explain(error, lake.uri) from None
         if levels:
@@ -127,10 +129,10 @@ class Evaluation:
         except duckdb.Error as error:
             raise explain(error, self._uri) from None
 
-    def evaluate(self, feed: FeedState, known: Container[tuple[str, str]] = ()) -> list[Alert]:
+    def evaluate(self, feed: FeedState, remembered: Container[tuple[str, str]] = ()) -> list[Alert]:
         """Return what the rules say about the live bars; a rule that fails is in `errors`, and the others run.
 
-        Rows of a rule and symbol in `known` are left out.
+        Rows of a rule and symbol in `remembered` are left out.
 
         Raises:
             LakeError: the live bars cannot be read.
@@ -140,7 +142,9 @@ class Evaluation:
             self._make_tables(keep=True)
             self._prepare()
         self._fill(feed)
-        return [alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, known)]
+        return [
+            alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, remembered)
+        ]
 
     def _make_tables(self, keep: bool = False) -> None:
         """Create the tables that are filled for each evaluation, with the live bars that there are, or empty."""
@@ -152,7 +156,11 @@ class Evaluation:
         )
 
     def _prepare(self) -> None:
-        """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans."""
+        """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans.
+
+        A plan must not depend on what the tables contain now: DuckDB would leave out a filter that no row passes.
+        """
+        self._con.execute(f"SET disabled_optimizers = {quoted(','.join(BY_CONTENT))}")
         fill = "INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried')"
         self._con.execute(f"PREPARE fill AS {fill}")
         for number, rule in enumerate(self.rules):
@@ -189,8 +197,8 @@ class Evaluation:
             return False
         return True
 
-    def _alerts(self, number: int, rule: Rule, at: str, known: Container[tuple[str, str]]) -> list[Alert]:
-        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", known)
+    def _alerts(self, number: int, rule: Rule, at: str, remembered: Container[tuple[str, str]]) -> list[Alert]:
+        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", remembered)
         if error is None:
             self.errors.pop(rule.name, None)
         else:

@@ -61,7 +61,7 @@ def _rules(lake: Lake, symbols: int, quick: bool) -> Iterator[Figure]:
 
 
 def _stream(lake: Lake, symbols: int, quick: bool) -> Iterator[Figure]:
-    """Measure decode, fold and rules, which run once a second as in a stream, on one core."""
+    """Measure decode, fold and rules, which run every second as in a stream, on one core."""
     names = [f"S{number:04d}" for number in range(symbols)]
     feed = frames(seconds(names, 5 if quick else 250), 100)
     alerts = StreamAlerts(SessionAlerts(lake, DAY), SESSION, "benchmark", None)
@@ -80,7 +80,7 @@ def _stream(lake: Lake, symbols: int, quick: bool) -> Iterator[Figure]:
 
     took = min(spent(run).cpu for _ in range(3))
     yield Figure(
-        "decode and fold, and the rules once a second",
+        "decode and fold, and the rules every second",
         1e6 * took / events,
         "µs CPU per event",
         None if quick else MAX_MICROSECONDS,
