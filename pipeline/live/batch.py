@@ -17,6 +17,7 @@ from stockstream.pipeline.errors import LakeError
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.live.announcement import Announcements, new_fold
 from stockstream.pipeline.live.events import KINDS, Status
+from stockstream.pipeline.live.fold import WINDOW, Session
 from stockstream.pipeline.live.items import ItemTable, UnwrittenError, position_in
 from stockstream.pipeline.live.raw_events import RawEvent, arrival_key, prepare, put_arrivals
 from stockstream.pipeline.live.records import parts
@@ -144,10 +145,12 @@ class Batches:
                         text.decode("utf-8", "replace"),
                     )
                 )
-                if day and base:
-                    events[day].append(event)
-                else:
+                if not day or base is None:
                     outcome.counts["another day"] += 1
+                elif _is_too_new(event.at, record.arrived_at, base.session):
+                    outcome.counts["ahead of the clock"] += 1
+                else:
+                    events[day].append(event)
             for day, some in events.items():
                 contents.events[day].append((position, some))
         return contents
@@ -160,6 +163,14 @@ class Batches:
         for day, events in raw.items():
             key = arrival_key(day, first.arrived_at, shard, first.sequence, last.sequence)
             put_arrivals(self._lake.store, key, events)
+
+
+def _is_too_new(at: int, arrived_at: int, session: Session) -> bool:
+    """Return whether an event is from the future, by the stream's clock: behind it, all others would be too late.
+
+    A replay is put on another day than its own, where nothing can be said.
+    """
+    return session.day_from <= arrived_at < session.day_until and at > arrived_at + WINDOW
 
 
 _KIND = {kind: tag for tag, kind in KINDS.items()}

@@ -100,8 +100,7 @@ def _state(session: str, source: str, items: Mapping[str, Item]) -> State:
     rows = [items[symbol].row for symbol in sorted(items)]
     kinds = {item.kind for item in items.values() if item.kind}
     tag: Any = next((name for name, kind in KINDS.items() if kinds == {kind}), None)
-    position = max((row.memory.position for row in rows), default="")
-    return State(session, source, position, tag, {}, datetime.now(UTC).isoformat(timespec="milliseconds"), rows)
+    return State(session, source, "", tag, {}, datetime.now(UTC).isoformat(timespec="milliseconds"), rows)
 
 
 def _summary(session: str, items: Mapping[str, Item]) -> Published:

@@ -219,6 +219,16 @@ def test_the_clock_of_the_function_decides_nothing(lake: Lake) -> None:
     assert prices_of(stored(lake)) == expected(events)
 
 
+def test_an_event_from_the_future_does_not_make_the_others_late(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    events = seconds(["AAA"], 60)
+    ahead = {**events[-1], "s": OPENS + 3_600_000}
+    arrived_at = OPENS / 1000 + 60
+    records = [kinesis_record(n, frame, arrived_at=arrived_at) for n, frame in enumerate(frames([ahead, *events], 5))]
+    assert invoke(*records) == []
+    assert prices_of(stored(lake)) == expected(events)
+    assert metrics(capsys.readouterr().out)["RejectedEventsByReason: ahead of the clock"] == 1
+
+
 def test_two_producers_do_not_count_twice_even_with_other_kinds_of_events(lake: Lake) -> None:
     events = seconds(["AAA"], 120)
     minutes = [{**event, "ev": "AM", "s": OPENS + 60_000 * n} for n, event in enumerate(events[:2])]
