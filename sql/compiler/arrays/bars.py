@@ -12,7 +12,7 @@ from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from stockstream.sql.compiler.arrays.kernels import Array
-from stockstream.sql.compiler.arrays.pieces import INPUT, Piece, concatenated, joined, read_pieces
+from stockstream.sql.compiler.arrays.pieces import COMPUTED, INPUT, Piece, concatenated, joined, read_pieces
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session.damage import says_damage
 from stockstream.sql.variables import quoted
@@ -91,7 +91,7 @@ def read_bars(
     """
     is_bar = " AND ".join(f"({condition})" for condition in filters) or "true"
     selected = {"symbol": "hash(symbol)", "date": "date", "is_bar": f"coalesce({is_bar}, false)"}
-    selected |= {f"{INPUT}{name}": f'CAST("{name}" AS DOUBLE)' for name in inputs}
+    selected |= {f"{INPUT}{name}": _number(name) for name in inputs}
     selected |= {f"kept {name}": f'"{name}"' for name in keep if name not in inputs or keep[name] != "DOUBLE"}
     try:
         pieces = read_pieces(con, selected, f"{src} WHERE {where}")
@@ -107,6 +107,11 @@ def read_bars(
         parts.append(_bars(symbols, piece, stays, inputs, keep))
     nothing = Piece(np.empty(0, np.uint64), np.empty(0, np.int64), dict.fromkeys(selected, np.empty(0)))
     return Market(parts or [_bars([], nothing, np.empty(0, np.bool_), inputs, keep)], *excluded)
+
+
+def _number(name: str) -> str:
+    """Return the SQL of an input."""
+    return name.removeprefix(COMPUTED) if name.startswith(COMPUTED) else f'CAST("{name}" AS DOUBLE)'
 
 
 def _bars(

@@ -19,6 +19,8 @@ ROWS = 500_000
 virtual machine gets its memory from the host only when it is used."""
 INPUT = "in "
 """What the names of columns to compute from begin with."""
+COMPUTED = "= "
+"""What the name of an input begins with that is an expression in SQL, not a column of the table."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,7 @@ def read_pieces(con: DuckDBPyConnection, columns: Mapping[str, str], source: str
         columns: expressions by name; `symbol` is the hash of the symbol.
         source: what follows FROM.
     """
-    selected = ", ".join(f'{expression} AS "{name}"' for name, expression in columns.items())
+    selected = ", ".join(f"{expression} AS {_quoted(name)}" for name, expression in columns.items())
     result: list[Piece] = []
     carried: list[Piece] = []
     for chunk in chunks(con, f"SELECT {selected} FROM {source}"):
@@ -76,6 +78,10 @@ def read_pieces(con: DuckDBPyConnection, columns: Mapping[str, str], source: str
             carried = []
         carried.append(joined([last]))
     return [*result[:-1], joined([*result[-1:], *carried])] if carried else result
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:
