@@ -85,6 +85,8 @@ VARIABLES: Mapping[str, Variable] = {
     "since": Variable("DATE", "the step computes the rows after this day"),
     "cutoff": Variable("DATE", "the step reads the bars after this day: `since`, less the days of the lookback"),
     "lookback": Variable("INTEGER", "number of bars before `since` that the indicators need"),
+    "sums_from": Variable("", "the first of the days from which stored sums are continued"),
+    "sums_through": Variable("", "the last of these days"),
     "every": Variable("VARCHAR", "size of a bucket: a number of sessions, week or month"),
     "list_files": Variable("VARCHAR[]", "URIs of the lists of companies to read"),
     "date_files": Variable("VARCHAR[]", "URIs of the files with listing dates to read"),

@@ -6,6 +6,7 @@ grain: one row per symbol and date
 params: {}
 needs: [steps/indicators]
 variables: [since, restated, bucket_from, bucket_until]
+sets: [sums_from, sums_through]
 tables:
   computed: symbol VARCHAR, date DATE, close DOUBLE
   computed_sums: symbol VARCHAR, date DATE, sums DOUBLE[]
