@@ -88,6 +88,8 @@ VARIABLES: Mapping[str, Variable] = {
     "cutoff": Variable("DATE", "the step reads the bars after this day: `since`, less the days of the lookback"),
     "lookback": Variable("INTEGER", "number of bars before `since` that the indicators need"),
     "session": Variable("DATE", "the step computes from the bars before this session; a batch rule reports about it"),
+    "sums_from": Variable("", "the first of the days from which stored sums are continued"),
+    "sums_through": Variable("", "the last of these days"),
     "every": Variable("VARCHAR", "size of a bucket: a number of sessions, week or month"),
     "list_files": Variable("VARCHAR[]", "URIs of the lists of companies to read"),
     "date_files": Variable("VARCHAR[]", "URIs of the files with listing dates to read"),
