@@ -37,7 +37,7 @@ ZIPPED_LIMIT = 50 * 2**20
 
 SUFFIXES = {".csv", ".json", ".lock", ".parquet", ".py", ".sql"}
 """Suffixes of the files that belong to our code."""
-AWS_SERVICES = {"s3", "ssm", "sso", "sso-oidc", "sts"}
+AWS_SERVICES = {"dynamodb", "s3", "sns", "ssm", "sso", "sso-oidc", "sts"}
 """The services of botocore that are called (of 400); sso and sts by its own chain of credentials."""
 UNUSED = re.compile(
     r"(^|/)(tests?|__pycache__|include|benchmarks)/"
