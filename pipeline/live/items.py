@@ -148,8 +148,8 @@ class ItemTable:
 
     def _symbols(self, names: Iterable[str]) -> dict[str, str | None]:
         """Return the symbol per name of the feed; None if the name is not that of a symbol."""
-        symbols = self._make_fold().names
-        return {name: (name or None) if symbols is None else symbols.get(name) for name in names}
+        fold = self._make_fold()
+        return {name: fold.symbol_of(name) for name in names}
 
     def _restored(self, symbols: set[str]) -> dict[str, Item]:
         """Return the items of the symbols of a batch."""
