@@ -93,8 +93,8 @@ class Hub:
         if subscription.symbols is None:
             self._to_all[subscription] = None
         bars = self._fold.bars.items()
-        wanted = subscription.symbols
-        subscription.add(name for name, bar in bars if bar.events and (wanted is None or bar.symbol in wanted))
+        chosen = subscription.symbols
+        subscription.add(name for name, bar in bars if bar.events and (chosen is None or bar.symbol in chosen))
         return subscription
 
     def remove(self, subscription: Subscription) -> None:

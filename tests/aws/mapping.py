@@ -85,7 +85,7 @@ class StreamMapping:
         # A function that is killed must not be invoked again by the client.
         patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
         self._lambda, self._function = client("lambda", config=patient), function
-        # Lambda reads the stream, and sends what it gives up, with the rights of the function.
+        # Lambda reads the stream, and sends the records that it drops, with the rights of the function.
         self._kinesis, self._sqs, self._queues = (
             client("kinesis", key=function),
             client("sqs", key=function),
