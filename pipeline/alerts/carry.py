@@ -23,7 +23,7 @@ def is_published(con: DuckDBPyConnection) -> bool:
     return con.execute(query).fetchall() == [(True,)]
 
 
-def carry(con: DuckDBPyConnection, session: date, *, recompute: bool = False) -> int:
+def continue_from(con: DuckDBPyConnection, session: date, *, recompute: bool = False) -> int:
     """Let the name `carried` stand for the rows from which the session continues; return how many were computed.
 
     `recompute` uses no published row. `con` is a session of the lake with all views.

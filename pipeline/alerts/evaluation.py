@@ -13,7 +13,7 @@ from typing import Any
 
 import duckdb
 
-from stockstream.pipeline.alerts.carry import carry, is_published
+from stockstream.pipeline.alerts.carry import continue_from, is_published
 from stockstream.pipeline.alerts.levels import Level
 from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.alerts.query import first_line, line_of, message_of
@@ -27,8 +27,10 @@ from stockstream.sql.session import connect, explain, quoted
 TABLES = "steps/alert_tables"
 CARRIED = frozenset({"carried", "indicators_live", "live_indicators"})
 """What a rule that reads one of these needs the table `carried` for."""
-MAX_EVALUATIONS = 100
-"""Evaluations after which the tables are made again: rows that are deleted from a table take memory."""
+BY_CONTENT = ("statistics_propagation", "compressed_materialization")
+"""The optimizers that use the statistics of tables."""
+MAX_EVALUATIONS = 10
+"""Evaluations after which the tables are made again: rows that are deleted stay in a table and are read."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ class Evaluation:
             """Number of symbols whose averages were computed, because the published ones are of another bar."""
             is_carried = recompute or is_published(self._con)
             if is_carried:
-                self.computed = carry(self._con, session, recompute=recompute)
+                self.computed = continue_from(self._con, session, recompute=recompute)
         except duckdb.Error as error:
             raise explain(error, lake.uri) from None
         if levels:
@@ -127,10 +129,10 @@ class Evaluation:
         except duckdb.Error as error:
             raise explain(error, self._uri) from None
 
-    def evaluate(self, feed: FeedState, known: Container[tuple[str, str]] = ()) -> list[Alert]:
+    def evaluate(self, feed: FeedState, remembered: Container[tuple[str, str]] = ()) -> list[Alert]:
         """Return what the rules say about the live bars; a rule that fails is in `errors`, and the others run.
 
-        Rows of a rule and symbol in `known` are left out.
+        Rows of a rule and symbol in `remembered` are left out.
 
         Raises:
             LakeError: the live bars cannot be read.
@@ -140,7 +142,9 @@ class Evaluation:
             self._make_tables(keep=True)
             self._prepare()
         self._fill(feed)
-        return [alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, known)]
+        return [
+            alert for number, rule in enumerate(self.rules) for alert in self._alerts(number, rule, feed.at, remembered)
+        ]
 
     def _make_tables(self, keep: bool = False) -> None:
         """Create the tables that are filled for each evaluation, with the live bars that there are, or empty."""
@@ -152,22 +156,28 @@ class Evaluation:
         )
 
     def _prepare(self) -> None:
-        """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans."""
-        fill = "INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried')"
-        self._con.execute(f"PREPARE fill AS {fill}")
+        """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans.
+
+        A plan must not depend on what the tables contain now: DuckDB would leave out a filter that no row passes.
+        """
+        self._con.execute(f"SET disabled_optimizers = {quoted(','.join(BY_CONTENT))}")
+        self._con.execute(
+            "PREPARE empty_indicators AS DELETE FROM temp.indicators_live;"
+            "PREPARE fill_indicators AS INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried');"
+            "PREPARE empty_feed AS DELETE FROM live_feed;"
+            f"PREPARE fill_feed AS INSERT INTO live_feed VALUES (DATE '{self.session}', $1, $2, $3, $4, $5, $6, $7)"
+        )
         for number, rule in enumerate(self.rules):
             self._con.execute(f"PREPARE rule_{number} AS {rule.query}")
 
     def _fill(self, feed: FeedState) -> None:
         newest = "NULL" if feed.newest is None else f"make_timestamp({round(1e6 * feed.newest)})"
         try:
-            self._con.execute("DELETE FROM temp.indicators_live")
-            self._con.execute("EXECUTE fill")
+            for statement in ("empty_indicators", "fill_indicators", "empty_feed"):
+                self._con.execute(f"EXECUTE {statement}")
             self._con.execute(
-                "DELETE FROM live_feed;"
-                f"INSERT INTO live_feed VALUES (DATE '{self.session}', make_timestamp({round(1e6 * feed.clock)}), "
-                f"{newest}, {feed.silent_seconds!r}, {feed.symbols}, {feed.missed!r}, {feed.symbols_missed}, "
-                f"{feed.missed_seconds!r})"
+                f"EXECUTE fill_feed(make_timestamp({round(1e6 * feed.clock)}), {newest}, {feed.silent_seconds!r}, "
+                f"{feed.symbols}, {feed.missed!r}, {feed.symbols_missed}, {feed.missed_seconds!r})"
             )
         except duckdb.Error as error:
             raise LakeError(f"the live bars of {self.session} cannot be read: {message_of(error)}") from None
@@ -189,8 +199,8 @@ class Evaluation:
             return False
         return True
 
-    def _alerts(self, number: int, rule: Rule, at: str, known: Container[tuple[str, str]]) -> list[Alert]:
-        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", known)
+    def _alerts(self, number: int, rule: Rule, at: str, remembered: Container[tuple[str, str]]) -> list[Alert]:
+        alerts, error = run_rule(self._con, rule, str(self.session), at, f"rule_{number}", remembered)
         if error is None:
             self.errors.pop(rule.name, None)
         else:

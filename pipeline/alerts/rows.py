@@ -26,11 +26,11 @@ def run_rule(
     session: str,
     at: str,
     plan: str | None = None,
-    known: Container[tuple[str, str]] = (),
+    remembered: Container[tuple[str, str]] = (),
 ) -> tuple[list[Alert], str | None]:
     """Run a rule; return its alerts, and what is wrong with it: then it has none.
 
-    `plan` is the name of the prepared query, if it is prepared. Rows of a rule and symbol in `known` are left out.
+    `plan` is the name of the prepared query, if it is prepared. Rows of a rule and symbol in `remembered` are left out.
     """
     try:
         cursor = _executed(con, rule, plan)
@@ -41,7 +41,7 @@ def run_rule(
         if len(rows) > MAX_ROWS:
             raise ValueError(f"it returned more than {MAX_ROWS:,} rows, of which none is used")
         symbol = places[0]
-        new = [row for row in rows if (rule.name, row[symbol]) not in known] if known else rows
+        new = [row for row in rows if (rule.name, row[symbol]) not in remembered] if remembered else rows
         return [_alert(rule, session, at, *(row[place] for place in places)) for row in new], None
     except duckdb.Error as error:
         return [], rule.at_line(line_of(error, rule.query), message_of(error))

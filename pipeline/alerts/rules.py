@@ -113,15 +113,15 @@ def find_rules(*paths: Path) -> tuple[Rule, ...]:
         UsageError: a file or folder does not exist or cannot be read, or a folder has no .sql file.
     """
     rules = {rule.name: rule for rule in _shipped()}
-    own: dict[str, Rule] = {}
+    added: dict[str, Rule] = {}
     for path in paths:
         for rule in _in_folder(path) if path.is_dir() else [_read(path)]:
-            other = own.get(rule.name)
+            other = added.get(rule.name)
             if other is not None and other.path.resolve() != rule.path.resolve():
                 reason = f"{other.path} has the same name: rename one of them"
                 rule = Rule(f"{rule.name} ({rule.path.parent})", rule.path, error=rule.at_line(1, reason))
-            own[rule.name] = rule
-    return tuple(sorted({**rules, **own}.values(), key=lambda rule: rule.name))
+            added[rule.name] = rule
+    return tuple(sorted({**rules, **added}.values(), key=lambda rule: rule.name))
 
 
 def rule_named(rules: Sequence[Rule], name: str) -> Rule:

@@ -78,8 +78,8 @@ class SessionAlerts:
                 self._evaluation.use_lake()
             else:
                 self._evaluation.use_rows(rows)
-            known = {one for one in self.memory.keys if self._cooldowns.get(one[0]) is None}
-            new = self.memory.add(self._evaluation.evaluate(feed, known), self._cooldowns)
+            remembered = {one for one in self.memory.keys if self._cooldowns.get(one[0]) is None}
+            new = self.memory.add(self._evaluation.evaluate(feed, remembered), self._cooldowns)
             self.evaluations += 1
             self.new += new
         self.notifier.send(new)

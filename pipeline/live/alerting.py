@@ -1,6 +1,6 @@
 """Alerts in a stream: when the rules run, and on what.
 
-While a feed is running they run once a second, in a thread, on a copy of the bars; the clock is that of the machine. In
+While a feed is running they run every second, in a thread, on a copy of the bars; the clock is that of the machine. In
 a replay the clock is that of the events, and the fold waits for the rules, so that a recording has the same alerts at
 any speed of the machine.
 """

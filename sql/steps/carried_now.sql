@@ -13,8 +13,8 @@ makes:
     low_20, high_252, low_252, volume_20
 returns: temp table carried_now, the columns of schema/carried.sql
 reference: the caller's table last_closes has the last close of each symbol before the session, as live_closes returns
-  it. A row of the published table is used if it is of that bar, otherwise the row of derived_rows, which the caller makes with
-  steps/carried. Splits between the bar and the session are those of days on which the symbol has no close
+  it. A row of the published table is used if it is of that bar, otherwise the row of derived_rows, which the caller
+  makes with steps/carried. Splits between the bar and the session are those of days on which the symbol has no close
 changes:
   - 2026-11-27 first version
 --- */

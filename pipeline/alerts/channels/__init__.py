@@ -32,14 +32,14 @@ def _class_of(name: str) -> type[Channel]:
 
 
 def is_one_configured() -> bool:
-    """Return whether a person has configured a channel, also one with a wrong setting, which opening it then names."""
+    """Return whether a person has configured a channel, also one that cannot be opened, which the notifier names."""
     for channel in map(_class_of, NAMES):
         if channel.needs_settings:
             try:
                 channel.open()
             except NotConfigured:
                 continue
-            except UsageError:
+            except Exception:
                 return True
             return True
     return False

@@ -153,3 +153,30 @@ def test_wrong_usage(arguments: tuple[str, ...], message: str, lake: Lake) -> No
     ran = run_cli("alerts", *arguments, "--lake", lake.uri)
     assert ran.code == 2
     assert message in ran.err
+
+
+def test_the_plans_of_rules_do_not_depend_on_the_bars_for_which_they_were_made(lake: Lake, tmp_path: Path) -> None:
+    """Rules are planned when the tables are empty, and run on other bars each time."""
+    texts = {
+        "filtered": "SELECT symbol, close AS value, 'x' AS message FROM live WHERE close > 50",
+        "grouped": "SELECT symbol, sum(events) AS value, max(symbol) AS message FROM live GROUP BY symbol, events",
+        "joined": "SELECT l.symbol, f.silent_seconds AS value, 'x' AS message FROM live AS l "
+        "JOIN live_feed AS f ON f.session = l.session JOIN live AS m ON m.events = l.events AND m.symbol = l.symbol "
+        "WHERE f.silent_seconds > 5 ORDER BY l.symbol",
+    }
+    for name, text in texts.items():
+        (tmp_path / f"{name}.sql").write_text(HEADER.format(name=name) + text)
+    evaluation = Evaluation(lake, SESSION, find_rules(tmp_path))
+    for round_ in range(1, 4):
+        symbols = [f"{'LONGER' * round_}{number}" for number in range(50 * round_)]
+        rows = [live_row(name, 40.0 + at, 40.0, events=1000**round_ + at) for at, name in enumerate(symbols)]
+        publish_live(lake, rows, number=100 + round_)
+        evaluation.use_lake()
+        by_rule: dict[str, list[tuple[str, float | None, str]]] = {}
+        for alert in evaluation.evaluate(FeedState(1_795_617_000.0, silent_seconds=10.0 * round_)):
+            by_rule.setdefault(alert.rule, []).append((alert.symbol, alert.value, alert.message))
+        assert sorted(by_rule["filtered"]) == sorted(
+            (row["symbol"], row["close"], "x") for row in rows if row["close"] > 50
+        )
+        assert sorted(by_rule["grouped"]) == sorted((row["symbol"], row["events"], row["symbol"]) for row in rows)
+        assert by_rule["joined"] == [(name, 10.0 * round_, "x") for name in sorted(symbols)]
