@@ -85,7 +85,7 @@ class StreamMapping:
         self.role = lambdas.get_function_configuration(FunctionName=function)["Role"]
         self.arn = self.configuration["EventSourceArn"]
         self._lambda, self._function = client("lambda", config=PATIENT), function
-        # Lambda reads the stream, and sends what it gives up, with the rights of the function.
+        # Lambda reads the stream, and sends the messages about failures, with the rights of the function.
         self._kinesis, self._sqs, self._queues = (
             client("kinesis", key=function),
             client("sqs", key=function),

@@ -63,7 +63,7 @@ POISON = [
     b'[{"ev":"A","sym":"AAA","v":1,"o":NaN,"h":1,"l":1,"c":1,"s":1795617000000}]',
     b'[{"ev":"A","sym":"","v":1,"o":1,"h":1,"l":1,"c":1,"s":1795617000000}]',
 ]
-"""Records that hold no event of the day, whoever has put them."""
+"""Records without an event of the day, as another producer could put them."""
 
 
 @pytest.fixture(scope="module")
