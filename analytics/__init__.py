@@ -6,6 +6,7 @@ con.sql("FROM bars WHERE symbol = 'BHP'").pl()
 analytics.DataAggregator("./lake").load_symbols(["BHP", "CBA"])
 analytics.indicators(["rsi_14", "macd"], "./lake", symbols=["BHP"])
 analytics.symbols_on("2020-06-30", "./lake")
+analytics.remote("http://127.0.0.1:8000").bars("BHP")  # a lake behind `stockstream serve`
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stockstream.analytics.aggregator import DataAggregator
+    from stockstream.analytics.client import remote
     from stockstream.analytics.compute import indicators
     from stockstream.analytics.listings import symbols_on
     from stockstream.analytics.session import connect
 
-__all__ = ["DataAggregator", "connect", "indicators", "symbols_on"]
+__all__ = ["DataAggregator", "connect", "indicators", "remote", "symbols_on"]
 
 
 def __getattr__(name: str) -> Any:
@@ -34,6 +36,10 @@ def __getattr__(name: str) -> Any:
         from stockstream.analytics.compute import indicators
 
         return indicators
+    if name == "remote":  # imports requests
+        from stockstream.analytics.client import remote
+
+        return remote
     if name == "symbols_on":
         from stockstream.analytics.listings import symbols_on
 

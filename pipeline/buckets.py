@@ -15,7 +15,8 @@ from duckdb import DuckDBPyConnection
 from stockstream.sql.session import quoted, set_variable
 
 ROWS = 500_000
-"""Rows of the symbols of a bucket, about: the intermediate results of the indicators need 400 MB for so many."""
+"""Rows of the symbols of a bucket, about: buckets have equal sizes. The intermediate results of the indicators need
+400 MB for so many."""
 MEMORY = "800MB"
 """What DuckDB may use for its data; it writes the rest to disk. Some of its memory is beyond that limit."""
 
@@ -52,8 +53,9 @@ def buckets_of(con: DuckDBPyConnection, source: str, max_rows: int | None = None
     if max_rows is not None and max_rows <= ROWS:
         return [WHOLE]
     starts = con.execute(  # without a parameter, for which DuckDB imports pandas: a second of a small step's time
-        f"SELECT min(symbol) FROM (SELECT symbol, (sum(rows) OVER (ORDER BY symbol) - rows) // {ROWS} AS bucket FROM "
-        f"(SELECT symbol, count(*) AS rows FROM {source} GROUP BY symbol)) GROUP BY bucket ORDER BY min(symbol)"
+        "SELECT min(symbol) FROM (SELECT symbol, sum(rows) OVER (ORDER BY symbol) - rows AS before, "
+        f"sum(rows) OVER () AS total FROM (SELECT symbol, count(*) AS rows FROM {source} GROUP BY symbol)) "
+        f"GROUP BY floor(before * greatest(round(total / {ROWS}), 1) / total) ORDER BY min(symbol)"
     ).fetchall()
     edges = [WHOLE.first, *(symbol for (symbol,) in starts[1:]), WHOLE.until]
     return [Bucket(*pair) for pair in pairwise(edges)]

@@ -92,6 +92,11 @@ class Settings(EnvironmentSettings):
         "Folder of the catalogue file, with the views as DuckDB stores them; otherwise "
         "`$XDG_CACHE_HOME/stockstream` or `~/.cache/stockstream`",
     )
+    heartbeat: str | None = setting(
+        None,
+        "STOCKSTREAM_HEARTBEAT",
+        "File that a stream touches every few seconds, for the health check of a container",
+    )
     trust_env_file: bool = setting(False, TRUST, "In the environment only: let `.env` set endpoints (…_URL) and keys")
     environment: str = setting("dev", "ENVIRONMENT", "Name of the environment in every log line")
     level: str | None = setting(
@@ -127,6 +132,7 @@ class Settings(EnvironmentSettings):
     polygon_api_key_parameter: str | None = setting(
         None, "POLYGON_API_KEY_PARAMETER", "On Lambda: the SSM parameter that holds the key"
     )
+    live_table: str | None = setting(None, "LIVE_TABLE", "On Lambda: the DynamoDB table of the live bars")
     polygon_calls_per_minute: int = setting(
         5, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", "Rate limit of the Polygon plan", minimum=1
     )

@@ -17,7 +17,7 @@ from typing import Any
 import duckdb
 
 from stockstream.pipeline.errors import LakeError
-from stockstream.pipeline.lake import CURRENT, QUARANTINE, SESSIONS, Lake
+from stockstream.pipeline.lake import CURRENT, QUARANTINE, RAW_EVENTS, SESSIONS, Lake
 from stockstream.pipeline.manifest import Manifest, Table
 from stockstream.pipeline.sealing import seal
 from stockstream.pipeline.store import Stored
@@ -112,7 +112,7 @@ def _readers(lake: Lake, manifest: Manifest, before: dict[str, Any]) -> dict[str
 
 
 def _lists(lake: Lake) -> dict[str, Any]:
-    """Return the files in symbols/ and quarantine/, in the form that lake.sql reads."""
+    """Return the files in symbols/ and quarantine/, and whether there are raw events, in the form of lake.sql."""
     days: dict[str, list[str]] = defaultdict(list)
     for key in lake.store.list("symbols/"):
         if match := re.fullmatch(r"symbols/(\d{4})-(\d\d)-(\d\d)-symbols\.csv", key):
@@ -121,6 +121,7 @@ def _lists(lake: Lake) -> dict[str, Any]:
     return {
         "symbols": {year: " ".join(sorted(listed)) for year, listed in sorted(days.items())},
         "quarantine": names if len(names) <= MAX_NAMES else None,
+        "raw_events": lake.store.get(RAW_EVENTS) is not None,
     }
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import reprlib
-import time
 from collections.abc import Callable, Iterator
-from email.utils import parsedate_to_datetime
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -23,6 +21,7 @@ from tenacity import (
 
 from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError, UsageError
+from stockstream.pipeline.retries import retry_after
 from stockstream.pipeline.symbols import fault
 
 TIMEOUT = (10, 60)
@@ -177,9 +176,9 @@ class PolygonApi:
         if status in (401, 403):
             raise KeyRefusedError(f"polygon refused the key, or its plan does not include {path} ({reason})")
         if status == 429:
-            raise _TransientError(RateLimited(f"polygon {path}: {reason}"), _retry_after(response))
+            raise _TransientError(RateLimited(f"polygon {path}: {reason}"), retry_after(response.headers))
         if status >= 500:
-            raise _TransientError(SourceError(f"polygon {path}: {reason}"), _retry_after(response))
+            raise _TransientError(SourceError(f"polygon {path}: {reason}"), retry_after(response.headers))
         raise SourceError(f"polygon {path}: {reason}")
 
     def _checked(self, text: str, path: str) -> dict[str, Any]:
@@ -216,14 +215,3 @@ class PolygonApi:
         if isinstance(error, _TransientError) and error.after is not None:
             return min(error.after, self._wait_max)
         return min(self._backoff(state), self._wait_max)
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Return the seconds that a Retry-After header requests (as seconds or a date); None without a usable one."""
-    value = response.headers.get("Retry-After", "").strip()
-    if value.isdecimal():
-        return float(value)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (ValueError, OverflowError):
-        return None

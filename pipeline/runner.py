@@ -12,7 +12,7 @@ from typing import Any
 from stockstream.pipeline.attempts import failed_batch
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import StockStreamError
-from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, FetchBatchEvent, Result
+from stockstream.pipeline.events import REFRESHES, Batch, BatchResult, Event, FetchBatchEvent, Result
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.listings import open_listings
 from stockstream.pipeline.markets import Market
@@ -35,6 +35,7 @@ def run(
     end: date | None = None,
     accept_smaller: bool = False,
     batch_size: int | None = None,
+    alert_rules: Sequence[str] = (),
     on_start: Callable[[int], None] = lambda symbols: None,
     on_symbols: Callable[[int], None] = lambda count: None,
     on_step: Callable[[str], None] = lambda step: None,
@@ -42,8 +43,9 @@ def run(
     """Update the list of symbols (unless `symbols` are named), fetch all batches, refresh silver and check it.
 
     `day` is the run's day (today on the exchange), `start` the first day of a new symbol's history; with `end`, that
-    range is fetched for every symbol. Batches are fetched concurrently. Returns `events.Summary` with `seconds`, and
-    with the result of each later step under its key. What was fetched is stored and served even if a later step fails.
+    range is fetched for every symbol. Batches are fetched concurrently. `alert_rules` are files and folders of further
+    alert rules. Returns `events.Summary` with `seconds`, and with the result of each later step under its key. What was
+    fetched is stored and served even if a later step fails.
     """
     began = time.monotonic()
     now = datetime.now(UTC)
@@ -72,7 +74,7 @@ def run(
         batches = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
-    results, failures = _refresh(lake, on_step)
+    results, failures = _refresh(lake, alert_rules, on_step)
     notes += [*source.notes(), *past_day_notes(day, market, now)]
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
     return {**summary, "seconds": round(time.monotonic() - began, 2)}
@@ -87,16 +89,19 @@ def _readable_metadata(lake: Lake) -> list[str]:
     return [f"metadata was computed from the beginning: {reason}"]
 
 
-def _refresh(lake: Lake, on_step: Callable[[str], None]) -> tuple[dict[str, Result], dict[str, str]]:
+def _refresh(
+    lake: Lake, alert_rules: Sequence[str], on_step: Callable[[str], None]
+) -> tuple[dict[str, Result], dict[str, str]]:
     """Run the steps after the fetch; return results and failures by key. A step that fails as a whole ends it."""
     steps = {step.result: load_step(step.name) for step in REFRESHES}
     steps["refresh"] = lambda event, lake: refresh.run({}, lake, on_step)  # reports each part
+    events: dict[str, Event] = {"alerts": {"sql_path": [*alert_rules]}}
     results: dict[str, Result] = {}
     for name, step in steps.items():
         if name != "refresh":
             on_step(name)
         try:
-            results[name] = step({}, lake)
+            results[name] = step(events.get(name, {}), lake)
         except StockStreamError as error:
             logger.error("%s: %s", name, error)
             return results, {name: str(error)}

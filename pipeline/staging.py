@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
+from itertools import count
 from pathlib import Path
 
 import duckdb
@@ -22,6 +23,9 @@ from stockstream.pipeline.pointer import remember_index
 from stockstream.sql.session import quoted
 
 KEY = ("symbol", "date")
+MAX_HELD_ROWS = 200_000
+"""Maximum number of rows of a file that stay in memory until it is written, so that they are compressed once."""
+_NUMBERS = count(1)
 
 
 @dataclass(frozen=True)
@@ -82,14 +86,34 @@ class Parts:
         self._row_group_size = row_group_size
         self._parts: list[Path] = []
         self._rows = 0
+        self._held: list[str] = []
+        self._held_rows = 0
 
     def add(self, query: str) -> None:
         """Append the result of a query, in its order."""
         rows = self._con.execute(f"SELECT count(*) FROM ({query})").fetchall()[0][0]
-        if rows:
-            part = self._path.with_suffix(f".{len(self._parts)}.parquet")
-            self._rows += _write(self._con, query, part, self._row_group_size(rows))
-            self._parts.append(part)
+        if not rows:
+            return
+        if self._held_rows + rows > MAX_HELD_ROWS:
+            self._flush()
+            self._write_part(query, rows)
+            return
+        name = f"held_part_{next(_NUMBERS)}"
+        self._con.execute(f"CREATE TEMP TABLE {name} AS {query}")
+        self._held.append(name)
+        self._held_rows += rows
+
+    def _write_part(self, query: str, rows: int) -> None:
+        part = self._path.with_suffix(f".{len(self._parts)}.parquet")
+        self._rows += _write(self._con, query, part, self._row_group_size(rows))
+        self._parts.append(part)
+
+    def _flush(self) -> None:
+        """Write the rows in memory as one part."""
+        if self._held:
+            self._write_part(" UNION ALL ".join(f"FROM {name}" for name in self._held), self._held_rows)
+            self._con.execute(" ".join(f"DROP TABLE {name};" for name in self._held))
+        self._held, self._held_rows = [], 0
 
     def staged(self) -> StagedFile | None:
         """Return the file, after reading it back and verifying it; None if there are no rows.
@@ -97,6 +121,7 @@ class Parts:
         Raises:
                 LakeError: the file has other columns or another number of rows than the results, or is not sorted.
         """
+        self._flush()
         if not self._parts:
             return None
         columns = _columns(self._con, _read_parquet(self._parts[:1]))

@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/c65a245a-*/complete')),
-    getvariable('sql_home') || '/c65a245a-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/7d803e8e-*/complete')),
+    getvariable('sql_home') || '/7d803e8e-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -43,6 +43,9 @@ TO (getvariable('sql_home') || '/schema/archive.parquet') (FORMAT blob, WRITE_EM
 COPY (SELECT from_base64('UEFSMRUCGfwQNQAYDWR1Y2tkYl9zY2hlbWEVHgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgEb3BlbgAVCiUCGARoaWdoABUKJQIYA2xvdwAVCiUCGAVjbG9zZQAVBCUCGAZ2b2x1bWUlJAAVCiUCGA5hZGp1c3RlZF9jbG9zZQAVDCUCGA9mZXRjaF90aW1lc3RhbXAlAAAVCiUCGAhkaXZpZGVuZAAVCiUCGAtzcGxpdF9yYXRpbwAVDCUCGAZzb3VyY2UlAAAVAiUCGAtwcmljZV9iYXNpcyUMABUEJQIYBmJhcl9ubyUkABUKJQIYCnByZXZfY2xvc2UAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8DxwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAABgAQAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/bars.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGfwSNQAYDWR1Y2tkYl9zY2hlbWEVIgAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQIlAhgEYmFycyUiABUKJQIYBnN1bV8xOQAVCiUCGAZzdW1fNDkAFQolAhgHc3VtXzE5OQAVCiUCGAZlbWFfMTIAFQolAhgGZW1hXzI2ABUKJQIYB2dhaW5fMTQAFQolAhgHbG9zc18xNAAVAiUCGARnb2xkJSIAFQolAhgHaGlnaF8yMAAVCiUCGAZsb3dfMjAAFQolAhgIaGlnaF8yNTIAFQolAhgHbG93XzI1MgAVCiUCGAl2b2x1bWVfMjAAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8ERwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAABmAQAAUEFSMQ==')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/carried.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGfwZNQAYDWR1Y2tkYl9zY2hlbWEVMAAVDCUCGAZzeW1ib2wlAAAVAiUCGARkYXRlJQwAFQolAhgFY2xvc2UAFQolAhgGc21hXzIwABUKJQIYBnNtYV81MAAVCiUCGAdzbWFfMjAwABUKJQIYBmVtYV8xMgAVCiUCGAZlbWFfMjYAFQolAhgGcnNpXzE0ABUKJQIYBG1hY2QAFQolAhgLbWFjZF9zaWduYWwAFQolAhgJbWFjZF9oaXN0ABUKJQIYB3N0b2NoX2sAFQolAhgHc3RvY2hfZAAVCiUCGA9ib2xsaW5nZXJfdXBwZXIAFQolAhgQYm9sbGluZ2VyX21pZGRsZQAVCiUCGA9ib2xsaW5nZXJfbG93ZXIAFQolAhgOZG9uY2hpYW5fdXBwZXIAFQolAhgOZG9uY2hpYW5fbG93ZXIAFQolAhgGYXRyXzE0ABUKJQIYA29idgAVCiUCGAR2d2FwABUKJQIYCnZ3YXBfdmFsdWUAFQolAhgLdndhcF92b2x1bWUAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRn8GBwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAFAgAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/indicators.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -61,6 +64,12 @@ TO (getvariable('sql_home') || '/schema/quarantine.parquet') (FORMAT blob, WRITE
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVCiUCGARvcGVuABUKJQIYBGhpZ2gAFQolAhgDbG93ABUKJQIYBWNsb3NlABUEJQIYBnZvbHVtZSUkABUKJQIYDmFkanVzdGVkX2Nsb3NlABUMJQIYD2ZldGNoX3RpbWVzdGFtcCUAABUKJQIYCGRpdmlkZW5kABUKJQIYC3NwbGl0X3JhdGlvABUMJQIYBnNvdXJjZSUAABUCJQIYC3ByaWNlX2Jhc2lzJQwAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRncHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAHAAAADgBAABQQVIx')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/raw.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.json') (FORMAT blob, WRITE_EMPTY_FILE false);
+COPY (SELECT from_base64('UEFSMRUCGXw1ABgNZHVja2RiX3NjaGVtYRUMABUMJQIYBnN5bWJvbCUAABUMJQIYBGtpbmQlAAAVBCUCGAJhdCUkABUEJQIYCmFycml2ZWRfYXQlJAAVDCUCGAhwb3NpdGlvbiUAABUMJQIYBWV2ZW50JQAAFgAZDCgoRHVja0RCIHZlcnNpb24gdjEuNS41IChidWlsZCBkOGNkYWEzM2ZkKRlsHAAAHAAAHAAAHAAAHAAAHAAAALQAAABQQVIx')
+    WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
+TO (getvariable('sql_home') || '/schema/raw_events.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('UEFSMRUCGew1ABgNZHVja2RiX3NjaGVtYRUaABUMJQIYBnN5bWJvbCUAABUCJQIYBGRhdGUlDAAVAiUCGAd0aHJvdWdoJQwAFQwlAhgLY29sdW1uX25hbWUlAAAVCiUCGARoZXJlABUKJQIYBXRoZXJlABUKJQIYBXRpY2tzABUKJQIYBXJhdGlvABUEJQIYBGJhcnMlJAAVDCUCGAd2ZXJkaWN0JQAAFQwlAhgGZGV0YWlsJQAAFQwlAhgFb3RoZXIlAAAVDCUCGAtjb21wYXJlZF9hdCUAABYAGQwoKER1Y2tEQiB2ZXJzaW9uIHYxLjUuNSAoYnVpbGQgZDhjZGFhMzNmZCkZ3BwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAABwAAAAtAQAAUEFSMQ==')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/reconciled.parquet') (FORMAT blob, WRITE_EMPTY_FILE false);
@@ -104,6 +113,8 @@ SET VARIABLE fresh_files = CAST([] AS VARCHAR[]);
 SET VARIABLE raw_files = CAST([] AS VARCHAR[]);
 SET VARIABLE quarantine_files = CAST([] AS VARCHAR[]);
 SET VARIABLE live_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_event_files = CAST([] AS VARCHAR[]);
+SET VARIABLE raw_arrival_files = CAST([] AS VARCHAR[]);
 
 -- sql/rules/contradictions.sql
 -- A number that was a float is that of the float's shortest text: 0.13 and not 0.12999999523162842. From 2^24 on, a
@@ -298,6 +309,41 @@ FROM single
 WHERE bar.events > 0;
 COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
 
+-- sql/views/raw_events.sql
+CREATE OR REPLACE VIEW raw_events AS
+WITH dated AS (
+    -- The day is from the file's name in each part, so that a condition on it leaves out files.
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_parquet(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.parquet'], getvariable('raw_event_files')),
+        filename = true
+    )
+    UNION ALL
+    SELECT
+        symbol, TRY_CAST(regexp_extract(filename, '/date=(\d{4}-\d\d-\d\d)/', 1) AS DATE) AS date, kind,
+        "at" AS happened, arrived_at, position, event
+    FROM read_json(
+        list_concat([getvariable('sql_home') || '/schema/raw_events.json'], getvariable('raw_arrival_files')),
+        format = 'newline_delimited', filename = true, columns = {
+            'symbol': 'VARCHAR', 'kind': 'VARCHAR', 'at': 'BIGINT', 'arrived_at': 'BIGINT', 'position': 'VARCHAR',
+            'event': 'VARCHAR'
+        }
+    )
+),
+-- Also what a producer or the stream has sent twice: the same text about the same symbol.
+single AS (
+    SELECT symbol, date, kind, happened, arrived_at, position, event
+    FROM dated
+    QUALIFY row_number() OVER (PARTITION BY date, symbol, event ORDER BY position) = 1
+)
+SELECT
+    symbol, date, kind, make_timestamp(1000 * happened) AS at, make_timestamp(1000 * arrived_at) AS arrived_at,
+    position, event
+FROM single;
+COMMENT ON VIEW raw_events IS 'The events of feeds as they came over a stream (`stockstream stream --to kinesis:NAME`), each once.';
+
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
     getvariable('raw_files'),
@@ -441,6 +487,20 @@ FROM tables AS t
 CROSS JOIN lists AS l
 WHERE t.name = 'metadata' AND t.stored.through < l.newest;
 COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.';
+
+-- sql/views/carried.sql
+CREATE OR REPLACE VIEW carried AS
+SELECT
+    symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
+    high_252, low_252, volume_20
+FROM read_parquet(list_concat([schema_file('carried')], silver_files('carried', 'base')))
+WHERE NOT list_contains(restated_symbols('carried'), symbol)
+UNION ALL
+SELECT
+    symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
+    high_252, low_252, volume_20
+FROM read_parquet(list_concat([schema_file('carried')], silver_files('carried', 'delta')));
+COMMENT ON VIEW carried IS 'Averages, sums and extremes up to each symbol''s newest published bar, from which live indicators continue.';
 
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
@@ -683,6 +743,40 @@ COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
 COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
 COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
 
+-- sql/views/live_indicators.sql
+CREATE OR REPLACE MACRO live_indicators(live_bars, earlier) AS TABLE
+WITH in_shares AS (
+    SELECT
+        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, c.bars, c.gold,
+        l.close - c.close / l.split_ratio AS change,
+        c.sum_19 / l.split_ratio AS sum_19, c.sum_49 / l.split_ratio AS sum_49, c.sum_199 / l.split_ratio AS sum_199,
+        c.ema_12 / l.split_ratio AS ema_12, c.ema_26 / l.split_ratio AS ema_26,
+        c.gain_14 / l.split_ratio AS gain, c.loss_14 / l.split_ratio AS loss,
+        c.high_20 / l.split_ratio AS high_20, c.low_20 / l.split_ratio AS low_20,
+        c.high_252 / l.split_ratio AS high_252, c.low_252 / l.split_ratio AS low_252,
+        c.volume_20 * l.split_ratio AS volume_20
+    FROM query_table(live_bars) AS l
+    JOIN query_table(earlier) AS c ON c.symbol = l.symbol AND c.date < l.session
+),
+moved AS (
+    SELECT
+        symbol, session, open, high, low, close, volume, split_ratio, bars, gold, sum_19, sum_49, sum_199,
+        ema_12, ema_26, high_20, low_20, high_252, low_252, volume_20, gain AS gain_before, loss AS loss_before,
+        (13 * gain + greatest(change, 0e0)) / 14 AS gain, (13 * loss + greatest(-change, 0e0)) / 14 AS loss
+    FROM in_shares
+)
+SELECT
+    symbol, session, open, high, low, close, volume, split_ratio,
+    (sum_19 + close) / 20 AS sma_20, (sum_49 + close) / 50 AS sma_50, (sum_199 + close) / 200 AS sma_200,
+    CASE WHEN bars = 11 THEN (11 * ema_12 + close) / 12 ELSE (11 * ema_12 + 2 * close) / 13 END AS ema_12,
+    CASE WHEN bars = 25 THEN (25 * ema_26 + close) / 26 ELSE (25 * ema_26 + 2 * close) / 27 END AS ema_26,
+    CASE WHEN gain + loss = 0 THEN 0e0 ELSE 100 * gain / (gain + loss) END AS rsi_14,
+    CASE WHEN bars < 15 THEN NULL WHEN gain_before + loss_before = 0 THEN 0e0
+        ELSE 100 * gain_before / (gain_before + loss_before) END AS rsi_14_before,
+    gold AS gold_before, high_20, low_20, high_252, low_252, volume_20
+FROM moved;
+COMMENT ON MACRO TABLE live_indicators IS 'The indicators of live bars, each from the bar and the row of its symbol in a table such as carried.';
+
 -- sql/views/read_merged.sql
 -- Without a lake, the message takes the place of a file name, and DuckDB reports it as a missing file. With error()
 -- instead, DuckDB could not remove a branch of the query that reads no file.
@@ -911,7 +1005,10 @@ COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the 
 
 -- sql/views/code_histories.sql
 CREATE OR REPLACE VIEW code_histories AS
-WITH periods AS (
+WITH listed AS MATERIALIZED (  -- once: to plan a read of a table takes a millisecond
+    SELECT symbol, name, figi, valid_from, valid_to, delisting_date, renamed_to FROM metadata
+),
+periods AS (
     SELECT
         symbol, name, figi, valid_from,
         lag(name) OVER by_time AS previous_name,
@@ -919,7 +1016,7 @@ WITH periods AS (
         lag(valid_to) OVER by_time AS previous_until,
         lag(delisting_date + 1) OVER by_time AS delisted,
         lag(renamed_to) OVER by_time AS renamed_to
-    FROM metadata
+    FROM listed
     WINDOW by_time AS (PARTITION BY symbol ORDER BY coalesce(valid_from, DATE '0001-01-01'))
 ),
 years AS (
@@ -940,7 +1037,7 @@ starts AS (
     UNION ALL
     SELECT y.symbol, make_date(y.year, 1, 1) AS since
     FROM years AS y
-    ANTI JOIN metadata AS m
+    ANTI JOIN listed AS m
         ON m.symbol = y.symbol AND coalesce(m.valid_from, DATE '0001-01-01') < make_date(y.year, 1, 1)
     WHERE y.year - y.previous_year > 2
 ),
@@ -956,6 +1053,14 @@ SELECT
     lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
 FROM bounds;
 COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
+
+-- sql/views/indicators_live.sql
+CREATE OR REPLACE VIEW indicators_live AS
+SELECT
+    symbol, session, open, high, low, close, volume, split_ratio, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14,
+    rsi_14_before, gold_before, high_20, low_20, high_252, low_252, volume_20
+FROM live_indicators('live', 'carried');
+COMMENT ON VIEW indicators_live IS 'The indicators of the live bars, as the batch will compute them if the session ends with these bars.';
 
 -- sql/views/latest_bars.sql
 CREATE OR REPLACE VIEW latest_bars AS
@@ -1040,7 +1145,7 @@ ANTI JOIN latest_bars AS later
 COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
 
 -- sql/views/split_factors.sql
-CREATE OR REPLACE VIEW split_factors AS
+CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
 WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
@@ -1051,7 +1156,8 @@ of_histories AS (
         coalesce(h.history_from, DATE '0001-01-01') AS history_from,
         coalesce(h.history_until, DATE '9999-12-31') AS history_until
     FROM splits AS s
-    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+    LEFT JOIN query_table(histories) AS h
+        ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
 ),
 numbered AS (
     SELECT
@@ -1082,21 +1188,26 @@ SELECT
     history_from,
     history_until
 FROM steps;
+
+CREATE OR REPLACE VIEW split_factors AS
+SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
+FROM split_factors_of('code_histories');
 COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
 
 -- sql/views/bars_adjusted.sql
 CREATE OR REPLACE VIEW bars_adjusted AS
-WITH of_today AS (
+WITH histories AS MATERIALIZED (FROM code_histories),
+of_today AS (
     SELECT
         b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
-    LEFT JOIN split_factors AS f
+    LEFT JOIN split_factors_of('histories') AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
-    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
+    LEFT JOIN histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT
@@ -1369,6 +1480,54 @@ SELECT
 FROM together AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
 COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars whose batch bar is not there yet.';
+
+-- sql/views/screen.sql
+CREATE OR REPLACE VIEW screen AS
+WITH numbered AS (
+    SELECT
+        symbol, date, high, low, close, volume,
+        row_number() OVER (PARTITION BY symbol ORDER BY date DESC) AS age
+    FROM bars_split_adjusted
+    QUALIFY age <= 253
+),
+years AS (
+    SELECT
+        symbol,
+        max(date) AS date,
+        max(close) FILTER (WHERE age = 1) AS close,
+        max(volume) FILTER (WHERE age = 1) AS volume,
+        max(high) FILTER (WHERE age = 1) AS high,
+        max(low) FILTER (WHERE age = 1) AS low,
+        max(close) FILTER (WHERE age = 2) AS close_1,
+        max(close) FILTER (WHERE age = 6) AS close_5,
+        max(close) FILTER (WHERE age = 22) AS close_21,
+        max(close) FILTER (WHERE age = 253) AS close_252,
+        max(coalesce(high, close)) FILTER (WHERE age <= 252) AS high_252,
+        min(coalesce(low, close)) FILTER (WHERE age <= 252) AS low_252,
+        max(coalesce(high, close)) FILTER (WHERE age BETWEEN 2 AND 252) AS high_before,
+        min(coalesce(low, close)) FILTER (WHERE age BETWEEN 2 AND 252) AS low_before,
+        avg(volume) FILTER (WHERE age BETWEEN 2 AND 21) AS volume_20
+    FROM numbered
+    GROUP BY symbol
+)
+SELECT
+    y.symbol, s.name, s.sector, y.date, y.close, y.volume, y.close * y.volume AS value,
+    100 * (y.close / y.close_1 - 1) AS change_percent,
+    100 * (y.close / y.close_5 - 1) AS return_5,
+    100 * (y.close / y.close_21 - 1) AS return_21,
+    100 * (y.close / y.close_252 - 1) AS return_252,
+    y.high_252, y.low_252,
+    100 * (y.close / y.high_252 - 1) AS from_high_percent,
+    100 * (y.close / y.low_252 - 1) AS from_low_percent,
+    coalesce(y.high > y.high_before, false) AS is_new_high,
+    coalesce(y.low < y.low_before, false) AS is_new_low,
+    y.volume_20, y.volume / nullif(y.volume_20, 0) AS volume_ratio,
+    i.sma_20, i.sma_50, i.sma_200, i.ema_12, i.ema_26, i.rsi_14, i.macd, i.macd_signal, i.macd_hist,
+    i.stoch_k, i.stoch_d, i.bollinger_upper, i.bollinger_lower, i.atr_14
+FROM years AS y
+LEFT JOIN indicators AS i ON i.symbol = y.symbol AND i.date = y.date
+LEFT JOIN symbols AS s ON s.symbol = y.symbol;
+COMMENT ON VIEW screen IS 'The newest bar per symbol in today''s shares, its returns, its place in the year, and the stored indicators.';
 
 -- sql/indicators/kernels/at_least_v1.sql
 CREATE OR REPLACE MACRO at_least_v1(n, lowest, what) AS
@@ -5728,8 +5887,9 @@ SET VARIABLE lists = CAST(
         AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
     THEN TRY(from_json(
         getvariable('pointer').readers,
-        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
-    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"], '
+            || '"raw_events": "BOOLEAN"}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[], raw_events BOOLEAN)
 );
 SET VARIABLE session_files = (
     SELECT coalesce(list(file), []::VARCHAR[])
@@ -5820,6 +5980,18 @@ SET VARIABLE symbol_files = (
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
     THEN [getvariable('lake') || '/live/[0-9]*/bars/[0-9]*.json'] ELSE []::VARCHAR[]
 END;
+-- Patterns, too, of which each matches a file if there is the marker, and may match none if there is not.
+SET VARIABLE raw_event_files = (
+    SELECT coalesce(list(getvariable('lake') || '/raw_events/days/*/*.parquet'), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('generation') IS NOT NULL OR NOT getvariable('lists').raw_events THEN []::VARCHAR[]
+        WHEN getvariable('lists').raw_events THEN [getvariable('lake') || '/raw_events/marker.json']
+        ELSE [getvariable('lake') || '/raw_events/marker.jso[n]']
+    END)
+);
+SET VARIABLE raw_arrival_files = list_transform(
+    getvariable('raw_event_files'), lambda f: getvariable('lake') || '/raw_events/arrivals/*/*/*.jsonl.gz'
+);
 PRAGMA import_database(getvariable('sql_home') || CASE WHEN starts_with(getvariable('lake'), 's3://') THEN '/s3-files' ELSE '/folder' END);
 .mode list
 .headers off

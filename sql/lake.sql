@@ -5,7 +5,7 @@ status: active
 needs: [manifest]
 variables: [lake, manifest, archive, listed_files, listings, lists, generation]
 sets: [listed_files, archived, archive_files, silver, used_names, raw_files, unconsolidated_files, fresh_files,
-  quarantine_files, symbol_files, live_files]
+  quarantine_files, symbol_files, live_files, raw_event_files, raw_arrival_files]
 reference: manifest.sql chooses the manifest. Run both again to see files that were written since; sql/variables.py
   describes the variables
 changes:
@@ -89,3 +89,15 @@ SET VARIABLE symbol_files = (
 SET VARIABLE live_files = CASE WHEN getvariable('generation') IS NULL
     THEN [getvariable('lake') || '/live/[0-9]*/bars/[0-9]*.json'] ELSE []::VARCHAR[]
 END;
+-- Patterns, too, of which each matches a file if there is the marker, and may match none if there is not.
+SET VARIABLE raw_event_files = (
+    SELECT coalesce(list(getvariable('lake') || '/raw_events/days/*/*.parquet'), []::VARCHAR[])
+    FROM glob(CASE
+        WHEN getvariable('generation') IS NOT NULL OR NOT getvariable('lists').raw_events THEN []::VARCHAR[]
+        WHEN getvariable('lists').raw_events THEN [getvariable('lake') || '/raw_events/marker.json']
+        ELSE [getvariable('lake') || '/raw_events/marker.jso[n]']
+    END)
+);
+SET VARIABLE raw_arrival_files = list_transform(
+    getvariable('raw_event_files'), lambda f: getvariable('lake') || '/raw_events/arrivals/*/*/*.jsonl.gz'
+);

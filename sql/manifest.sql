@@ -180,8 +180,9 @@ SET VARIABLE lists = CAST(
         AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
     THEN TRY(from_json(
         getvariable('pointer').readers,
-        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"]}'
-    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[])
+        '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"], '
+            || '"raw_events": "BOOLEAN"}'
+    )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[], raw_events BOOLEAN)
 );
 SET VARIABLE session_files = (
     SELECT coalesce(list(file), []::VARCHAR[])

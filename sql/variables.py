@@ -66,6 +66,8 @@ VARIABLES: Mapping[str, Variable] = {
     "raw_files": Variable(FILES, "URIs of the batch files that raw_bars reads", True),
     "quarantine_files": Variable(FILES, "URIs of the files with values that could not be read", True),
     "live_files": Variable(FILES, "pattern of the live bars' states, as a list; none if a generation is set", True),
+    "raw_event_files": Variable(FILES, "pattern of the arranged raw events, as a list; none if there are none", True),
+    "raw_arrival_files": Variable(FILES, "pattern of the raw events in the order of their arrival, as a list", True),
     "unreadable_files": Variable(FILES, "URIs of the batch files that are left out because they cannot be read"),
     "damaged_files": Variable("MAP(VARCHAR, VARCHAR)", "per damaged silver file what is wrong; set for a check"),
     # The steps' arguments.
@@ -85,6 +87,9 @@ VARIABLES: Mapping[str, Variable] = {
     "since": Variable("DATE", "the step computes the rows after this day"),
     "cutoff": Variable("DATE", "the step reads the bars after this day: `since`, less the days of the lookback"),
     "lookback": Variable("INTEGER", "number of bars before `since` that the indicators need"),
+    "session": Variable("DATE", "the step computes from the bars before this session; a batch rule reports about it"),
+    "sums_from": Variable("", "the first of the days from which stored sums are continued"),
+    "sums_through": Variable("", "the last of these days"),
     "every": Variable("VARCHAR", "size of a bucket: a number of sessions, week or month"),
     "list_files": Variable("VARCHAR[]", "URIs of the lists of companies to read"),
     "date_files": Variable("VARCHAR[]", "URIs of the files with listing dates to read"),

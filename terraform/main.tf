@@ -1,11 +1,27 @@
 # The pipeline on AWS. Resources that change together are in one module.
 
 data "aws_caller_identity" "current" {}
+data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 locals {
   name   = "stockstream-${var.environment}"
   region = data.aws_region.current.name
+
+  settings = merge(var.settings, {
+    STOCKSTREAM_LAKE   = "s3://${module.lake.bucket}"
+    STOCKSTREAM_MARKET = var.market
+    STOCKSTREAM_SOURCE = var.data_source
+    ENVIRONMENT        = var.environment
+    LOG_LEVEL          = var.log_level
+  })
+  # The names are here, as functions and speed layer depend on each other.
+  live = {
+    LIVE_STREAM     = "${local.name}-events"
+    LIVE_TABLE      = "${local.name}-live"
+    ALERT_TOPIC_ARN = "arn:${data.aws_partition.current.partition}:sns:${local.region}:${data.aws_caller_identity.current.account_id}:${local.name}-alerts"
+  }
+  steps = toset(keys(jsondecode(file("${path.module}/packages.json")).functions))
 }
 
 module "lake" {
@@ -28,14 +44,10 @@ module "functions" {
   timeouts                  = var.timeouts
   polygon_api_key_parameter = var.polygon_api_key_parameter
   kms_key_arn               = var.kms_key_arn
+  alert_topic_arn           = var.alert_topic_arn == null && var.speed_enabled ? local.live.ALERT_TOPIC_ARN : var.alert_topic_arn
 
-  environment = merge(var.settings, {
-    STOCKSTREAM_LAKE   = "s3://${module.lake.bucket}"
-    STOCKSTREAM_MARKET = var.market
-    STOCKSTREAM_SOURCE = var.data_source
-    ENVIRONMENT        = var.environment
-    LOG_LEVEL          = var.log_level
-  })
+  environment      = local.settings
+  live_environment = var.speed_enabled ? local.live : null
 }
 
 module "workflow" {
@@ -46,7 +58,7 @@ module "workflow" {
   market           = var.market
   schedule         = var.schedule
   schedule_enabled = var.schedule_enabled
-  function_arns    = { for name, arn in module.functions.arns : name => arn if name != "vacuum" }
+  function_arns    = { for name in setsubtract(local.steps, ["vacuum"]) : name => module.functions.arns[name] }
   alarm_emails     = var.alarm_emails
 
   log_retention_days = var.log_retention_days
@@ -71,7 +83,7 @@ module "alarms" {
   market              = var.market
   topic_arn           = module.workflow.topic_arn
   state_machine_arn   = module.workflow.state_machine_arn
-  function_timeouts   = module.functions.timeouts
+  function_timeouts   = { for name, timeout in module.functions.timeouts : name => timeout if !endswith(name, "-fold-events") }
   max_missing_symbols = coalesce(var.most_missing_symbols, var.max_missing_symbols)
   monthly_budget      = var.monthly_budget
   alarm_emails        = var.alarm_emails
@@ -87,4 +99,33 @@ module "readers" {
   principals           = var.reader_principals
   athena_enabled       = var.athena_enabled
   athena_scan_limit_gb = var.athena_scan_limit_gb
+}
+
+module "speed" {
+  source = "./modules/speed"
+  count  = var.speed_enabled ? 1 : 0
+
+  name                      = local.name
+  stream                    = local.live.LIVE_STREAM
+  table                     = local.live.LIVE_TABLE
+  topic                     = "${local.name}-alerts"
+  environment_name          = var.environment
+  environment               = local.settings
+  market                    = var.market
+  bucket                    = module.lake.bucket
+  bucket_arn                = module.lake.bucket_arn
+  fold                      = module.functions.functions["fold_events"]
+  publish                   = module.functions.functions["publish_live"]
+  sender_role_arns          = [for name in ["publish_live", "send_alerts"] : module.functions.functions[name].role_arn]
+  batches                   = var.live_batches
+  schedule_enabled          = var.schedule_enabled
+  alert_subscriptions       = var.alert_subscriptions
+  alarm_topic_arn           = module.workflow.topic_arn
+  producer                  = merge(var.producer, { image = var.producer_image })
+  network                   = var.producer_network
+  polygon_api_key_parameter = var.polygon_api_key_parameter
+  architecture              = var.architecture
+  log_retention_days        = var.log_retention_days
+  athena_scan_limit_gb      = var.athena_scan_limit_gb
+  kms_key_arn               = var.kms_key_arn
 }

@@ -47,3 +47,8 @@ output "cost_tag_command" {
   description = "Command that activates the tag which the budget counts: once per account, by its payer, a day after the first apply."
   value       = "aws ce update-cost-allocation-tags-status --cost-allocation-tags-status TagKey=environment,Status=Active"
 }
+
+output "live" {
+  description = "The speed layer, or null: stream, table, topic of the alerts, queue of failures, the producer's repository."
+  value       = one(module.speed[*].names)
+}

@@ -37,7 +37,7 @@ ZIPPED_LIMIT = 50 * 2**20
 
 SUFFIXES = {".csv", ".json", ".lock", ".parquet", ".py", ".sql"}
 """Suffixes of the files that belong to our code."""
-AWS_SERVICES = {"s3", "ssm", "sso", "sso-oidc", "sts"}
+AWS_SERVICES = {"dynamodb", "s3", "sns", "ssm", "sso", "sso-oidc", "sts"}
 """The services of botocore that are called (of 400); sso and sts by its own chain of credentials."""
 UNUSED = re.compile(
     r"(^|/)(tests?|__pycache__|include|benchmarks)/"
@@ -70,6 +70,11 @@ def spec() -> dict[str, Any]:
     return json.loads(SPEC.read_text())  # type: ignore[no-any-return]
 
 
+def functions() -> dict[str, Any]:
+    """Return the functions by name: those of the state machine, and those of the speed layer."""
+    return {**spec()["functions"], **spec()["live_functions"]}
+
+
 def build(folder: Path, architecture: str, python: str = PYTHON) -> dict[str, Package]:
     """Build the packages that do not exist yet; return all packages by name, layers first.
 
@@ -85,7 +90,7 @@ def build(folder: Path, architecture: str, python: str = PYTHON) -> dict[str, Pa
         for name in spec()["layers"]:
             path = folder / f"{name}-{layer_version(name, architecture, python)}.zip"
             packages[name] = _existing(path) or _zip(path, _layer(name, architecture, python))
-        for name in spec()["functions"]:
+        for name in functions():
             path = folder / f"{name}-{function_version(name)}.zip"
             packages[name] = _existing(path) or _zip(path, _code(name))
     _check_sizes(packages)
@@ -94,7 +99,7 @@ def build(folder: Path, architecture: str, python: str = PYTHON) -> dict[str, Pa
 
 def handler(name: str) -> str:
     """Return the handler of a function, as Lambda's configuration states it."""
-    return f"stockstream.pipeline.handlers.{spec()['functions'][name]['handler']}"
+    return f"stockstream.pipeline.handlers.{functions()[name]['handler']}"
 
 
 def function_version(name: str) -> str:
@@ -122,8 +127,7 @@ def sources(function: str) -> list[str]:
         for path in (ROOT / package).rglob("*")
         if path.suffix in SUFFIXES and not path.name.startswith(".")
     }
-    functions = spec()["functions"]
-    others = [step for name in functions if name != function for step in (name, *functions[name].get("parts", ()))]
+    others = [step for name, one in functions().items() if name != function for step in (name, *one.get("parts", ()))]
     return sorted(files - {f"pipeline/{folder}/{name}.py" for folder in ("handlers", "steps") for name in others})
 
 
@@ -212,11 +216,11 @@ def _measured(path: Path) -> Package:
 
 def unzipped(packages: Mapping[str, Package], function: str) -> int:
     """Return the bytes of a function with its layers, unzipped."""
-    return sum(packages[name].unzipped for name in (function, *spec()["functions"][function]["layers"]))
+    return sum(packages[name].unzipped for name in (function, *functions()[function]["layers"]))
 
 
 def _check_sizes(packages: Mapping[str, Package]) -> None:
-    sizes = [(f"{name} with its layers", unzipped(packages, name), UNZIPPED_LIMIT) for name in spec()["functions"]]
+    sizes = [(f"{name} with its layers", unzipped(packages, name), UNZIPPED_LIMIT) for name in functions()]
     sizes += [(package.path.name, package.zipped, ZIPPED_LIMIT) for package in packages.values()]
     for name, size, limit in sizes:
         if size > limit:
@@ -241,10 +245,10 @@ def main() -> None:
         sys.exit(f"error: {error}")
     print(f"{'package':<20} {'zipped':>7} {'unzipped':>9} {'with layers':>12}   (MiB)")
     for name, package in packages.items():
-        total = f"{unzipped(packages, name) / 2**20:>12.1f}" if name in spec()["functions"] else f"{'':>12}"
+        total = f"{unzipped(packages, name) / 2**20:>12.1f}" if name in functions() else f"{'':>12}"
         sizes = f"{package.zipped / 2**20:>7.1f} {package.unzipped / 2**20:>9.1f}"
         print(f"{name:<20} {sizes} {total}   {package.path.name}")
-    largest = max(unzipped(packages, name) for name in spec()["functions"])
+    largest = max(unzipped(packages, name) for name in functions())
     print(f"largest function with its layers: {largest / 2**20:.1f} of {UNZIPPED_LIMIT >> 20} MiB")
 
 

@@ -182,6 +182,17 @@ variable "alarm_emails" {
   }
 }
 
+variable "alert_topic_arn" {
+  description = "ARN of an SNS topic for the signals of the day (null: none are sent). Its policy must allow the role stockstream-ENVIRONMENT-send-alerts to publish; a topic that is encrypted by a key of yours needs this key as kms_key_arn."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.alert_topic_arn == null || can(regex("^arn:[a-z-]+:sns:[a-z0-9-]+:[0-9]{12}:[A-Za-z0-9_-]+$", var.alert_topic_arn))
+    error_message = "The ARN of a topic that is not a FIFO topic."
+  }
+}
+
 variable "max_missing_symbols" {
   description = "Maximum of missing symbols per run without an alarm."
   type        = number
@@ -240,5 +251,93 @@ variable "athena_scan_limit_gb" {
   validation {
     condition     = var.athena_scan_limit_gb >= 1
     error_message = "1 or more."
+  }
+}
+
+variable "speed_enabled" {
+  description = "Whether to create the speed layer: live bars and alerts while the market is open."
+  type        = bool
+  default     = false
+}
+
+variable "producer_image" {
+  description = "Image of the producer of live events, such as the output producer_repository with a tag (null: none runs)."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.producer_image == null || can(regex("^[^ :]+(:[0-9]+/[^ :]+)?(:[^ :/]+|@sha256:[0-9a-f]{64})$", var.producer_image))
+    error_message = "The name of an image with its tag or digest."
+  }
+}
+
+variable "producer" {
+  description = "Source of the live events (polygon, US only; yahoo; yahoo-poll), seconds in which a symbol's events are packed into a record, and CPU units and MB of the task on Fargate."
+  type = object({
+    source = optional(string, "yahoo-poll")
+    linger = optional(number, 5)
+    cpu    = optional(number, 256)
+    memory = optional(number, 1024)
+  })
+  default = {}
+
+  validation {
+    condition     = contains(["polygon", "yahoo", "yahoo-poll"], var.producer.source)
+    error_message = "source is polygon, yahoo or yahoo-poll."
+  }
+
+  validation {
+    condition     = contains([256, 512, 1024, 2048], var.producer.cpu) && var.producer.memory >= 2 * var.producer.cpu && var.producer.memory <= 8 * var.producer.cpu
+    error_message = "cpu is 256, 512, 1024 or 2048, and memory two to eight times as many MB."
+  }
+}
+
+variable "producer_network" {
+  description = "VPC (null: the default one) and subnets (null: all of it) of the producer; public_ip is for subnets without a NAT gateway."
+  type = object({
+    vpc_id     = optional(string)
+    subnet_ids = optional(list(string))
+    public_ip  = optional(bool, true)
+  })
+  default = {}
+}
+
+variable "live_batches" {
+  description = "Events that one invocation folds: at most so many records, collected for so many seconds, and so many batches of a shard at once. More seconds are cheaper, fewer are fresher."
+  type = object({
+    records  = optional(number, 10000)
+    seconds  = optional(number, 5)
+    parallel = optional(number, 1)
+  })
+  default = {}
+
+  validation {
+    condition     = var.live_batches.records >= 1 && var.live_batches.records <= 10000 && var.live_batches.seconds >= 0 && var.live_batches.seconds <= 300 && var.live_batches.parallel >= 1 && var.live_batches.parallel <= 10
+    error_message = "1 to 10000 records, 0 to 300 seconds, 1 to 10 in parallel."
+  }
+}
+
+variable "alert_subscriptions" {
+  description = "Who gets alerts: { protocol = \"sms\", endpoint = \"+61400000000\", filter = { severity = [\"critical\"] } }. A filter lists values of rule, severity or symbol; without one, all alerts come. E-mail addresses have to confirm once."
+  type = list(object({
+    protocol = string
+    endpoint = string
+    filter   = optional(map(list(string)), {})
+  }))
+  default = []
+
+  validation {
+    condition     = alltrue([for one in var.alert_subscriptions : contains(["email", "sms", "https"], one.protocol)])
+    error_message = "protocol is email, sms or https."
+  }
+
+  validation {
+    condition     = alltrue(flatten([for one in var.alert_subscriptions : [for name in keys(one.filter) : contains(["rule", "severity", "symbol"], name)]]))
+    error_message = "A filter has values of rule, severity and symbol."
+  }
+
+  validation {
+    condition     = alltrue([for one in var.alert_subscriptions : one.protocol != "sms" || can(regex("^\\+[1-9][0-9]{6,14}$", one.endpoint))])
+    error_message = "A telephone number begins with + and the country."
   }
 }

@@ -84,7 +84,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
     """Remove the developer's settings and credentials; do not wait, and do not compute more than a test needs."""
     for name in list(os.environ):
-        if name.startswith(("AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")) or name in ("LOG_LEVEL", "ENVIRONMENT"):
+        if name.startswith(("ALERT_", "AWS_", "STOCKSTREAM_", "S3_", "POLYGON_")) or name in (
+            "LOG_LEVEL",
+            "ENVIRONMENT",
+        ):
             patched.delenv(name)
     patched.setenv("AWS_EC2_METADATA_DISABLED", "true")
     patched.setenv("AWS_CONFIG_FILE", str(folder / "no-aws-config"))

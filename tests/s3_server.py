@@ -55,12 +55,13 @@ _names = itertools.count()
 class S3Server:
     """Start with `with S3Server() as s3`; `s3.environment` points boto3 and DuckDB at it."""
 
-    def __init__(self) -> None:
+    def __init__(self, around: Callable[[Any], Any] = lambda app: app) -> None:
+        """Prepare the server; `around` returns its WSGI application with faults."""
         self.requests: list[Request] = []
         self._server = make_server(
             "127.0.0.1",
             0,
-            self._counted(DomainDispatcherApplication(create_backend_app)),
+            self._counted(around(DomainDispatcherApplication(create_backend_app))),
             threaded=True,
             request_handler=Quiet,
         )

@@ -79,6 +79,7 @@ RECIPES = {
     ),
     "source": Recipe(2, ["tests/pipeline/test_constant.py"]),
     "strategy": Recipe(1, ["tests/analytics/backtest", "-k", "EveryMonth"]),
+    "alert": Recipe(1, ["tests/sql/test_files.py", "-k", "wide_range"]),
     "view": Recipe(1, ["tests/sql/test_files.py", "-k", "busy_days"]),
     "table": Recipe(5, ["tests/pipeline/test_daily_ranges.py", "tests/sql/test_files.py", "-k", "daily_ranges"]),
     "step": Recipe(

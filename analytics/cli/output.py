@@ -6,11 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import duckdb
 import typer
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
@@ -126,7 +127,19 @@ def show(
         with _explained(output):
             part.replace(target)
     finally:
+        _wait_for_threads(con)
         part.unlink(missing_ok=True)
+
+
+def _wait_for_threads(con: DuckDBPyConnection) -> None:
+    """Wait until DuckDB's threads have ended a statement that failed or that a signal has interrupted.
+
+    They go on when the error has been raised, and might create the file of a COPY after it has been deleted. The next
+    statement of the connection ends them.
+    """
+    with suppress(duckdb.Error):
+        con.interrupt()
+        con.execute("SELECT 1")
 
 
 def _print(result: bytes, format: str, raw_names: bool) -> None:

@@ -28,3 +28,8 @@ class Alert:
     def key(self) -> str:
         """The identity of the alert: a rule alerts once per symbol and session, unless its cooldown says otherwise."""
         return f"{self.rule}/{self.symbol}/{self.session}"
+
+    @property
+    def identity(self) -> str:
+        """What distinguishes it from all others, also if its rule alerts again after a cooldown."""
+        return f"{self.key}/{self.at}"

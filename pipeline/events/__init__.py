@@ -52,6 +52,8 @@ from stockstream.pipeline.events.steps import (
     ResampleEvent,
     ResampleResult,
     Result,
+    SendAlertsEvent,
+    SendAlertsResult,
     Step,
     TableReport,
 )
@@ -98,6 +100,8 @@ __all__ = [
     "RollbackResult",
     "RunOptions",
     "RunPlan",
+    "SendAlertsEvent",
+    "SendAlertsResult",
     "StartEvent",
     "Status",
     "Step",

@@ -31,7 +31,7 @@ class Step:
     """The key of its result in the state and in the summary, and of its error under `failure`."""
     title: str
     refreshes: bool = False
-    """Whether it brings silver up to date or checks it: these steps run one after the other, after the fetch."""
+    """Whether it brings silver up to date, checks it or reports it: these steps run in turn, after the fetch."""
 
 
 STEPS = (
@@ -39,6 +39,7 @@ STEPS = (
     Step("fetch_batch", "FetchBatches", "batches", "Fetch the bars of a batch of symbols"),
     Step("refresh", "Refresh", "refresh", "Compute the silver tables and publish one generation", refreshes=True),
     Step("check", "Check", "check", "Run the data checks on the published data", refreshes=True),
+    Step("send_alerts", "SendAlerts", "alerts", "Send the signals of the day over the channels", refreshes=True),
     Step("summarise", "Summarise", "summary", "Store the summary of the run and report what is missing"),
 )
 """In the order in which a run executes them, in one process and on AWS."""
@@ -274,3 +275,28 @@ class CheckResult(TypedDict):
     checks: int
     failed: list[CheckReport]
     warned: list[CheckReport]
+
+
+# send_alerts
+
+
+class SendAlertsEvent(StepEvent, total=False):
+    """Which rules to run."""
+
+    sql_path: list[str]
+    """Files and folders of further rules; none by default."""
+
+
+class SendAlertsResult(TypedDict):
+    """What was sent."""
+
+    session: str | None
+    """YYYY-MM-DD, that of the newest bar; None: no channel is configured, or no bar is recent."""
+    alerts: int
+    """New ones; those of an earlier run that had not been delivered are sent as well."""
+    channels: dict[str, dict[str, Any]]
+    """Per channel the numbers of `alerts.notifier.ChannelReport`."""
+    failed: dict[str, str]
+    """Channels that have not delivered everything, and wrong rules, each with the reason."""
+    notes: list[str]
+    """Channels that rules name and that are not configured."""

@@ -42,8 +42,8 @@ class Summary(TypedDict):
     """What a run did; beside these keys, the results of the parts of refresh and of later steps under their keys."""
 
     status: Status
-    """complete; partial: some symbols are missing, values that were there are not stored, or damaged files were left
-    out; failed: no symbol could be fetched, or a step or a check failed."""
+    """complete; partial: some symbols are missing, values that were there are not stored, damaged files were left out,
+    or alerts were not sent; failed: no symbol could be fetched, or a step or a check failed."""
     lake: str
     market: str
     source: str
@@ -67,6 +67,8 @@ class Summary(TypedDict):
     """The silver tables that are older than the data from which they are computed."""
     refused: str | None
     """Which steps, tables and checks failed, and why."""
+    not_sent: str | None
+    """Which alerts could not be sent, and why; everything is published nevertheless."""
 
 
 class SummariseResult(TypedDict):

@@ -20,7 +20,7 @@ from stockstream.pipeline.live.fold import UNITS, WINDOW, Fold
 from stockstream.pipeline.live.sources.base import Feed
 
 AT_ONCE = 8
-"""Requests at the same time."""
+"""Requests that are under way together."""
 PER_RUN = 400
 """Symbols of a run, which begins with a wait for the REST API."""
 
@@ -83,7 +83,7 @@ class Repairs:
         self.counts: Counter[str] = Counter()
 
     def due(self) -> list[str]:
-        """Return the feed's names of some bars that have missed events and may be tried now."""
+        """Return the feed's names of the bars that have missed events and may be tried now."""
         now = time.monotonic()
         if self._fold.kind is Day:
             return self._after_reconnect()
@@ -100,11 +100,13 @@ class Repairs:
         return [name for name in names if self._fold.bars[name].closing == self._closing.pop(name)]
 
     async def run(self, names: Iterable[str]) -> None:
-        """Repair some bars: the requests are sent by threads, and the fold is changed by the thread of the loop."""
+        """Repair some bars: the requests are sent by threads, and the fold is changed by the thread of the loop.
+
+        A gap of a second concerns all symbols: they wait for the REST API together, not a few at a time.
+        """
         listed = list(names)
         for name in listed:
             self._fold.watched[name] = []
-            self._not_before[name] = time.monotonic() + self._feed.repair_pause
         try:
             closing = {name: self._fold.bars[name].closing for name in listed}
             await asyncio.sleep(self._feed.repair_delay)
@@ -115,22 +117,32 @@ class Repairs:
             self._fold.watched.clear()
 
     async def _one(self, name: str) -> None:
-        symbol = self._fold.bars[name].symbol
+        """Repair one bar.
+
+        A gap of a second concerns all symbols, and some of their events are only late: then nothing is requested.
+        """
         async with self._requests:
-            try:
-                if self._fold.kind is not Day:
-                    answer = await asyncio.to_thread(self._feed.day_events, symbol)
-                    is_mended = mend(self._fold, name, answer, self._fold.watched[name])
-                    self.counts["repaired" if is_mended else "too early"] += 1
-                    return
-            except SourceError as error:
-                self.counts["failed"] += 1
-                self._feed.notes["repair"] = str(error)
-            try:
-                day = await asyncio.to_thread(self._feed.day_so_far, symbol)
-            except SourceError as error:
-                self.counts["failed"] += 1
-                self._feed.notes["repair"] = str(error)
+            if self._fold.kind is not Day and not self._fold.bars[name].missed:
                 return
+            self._not_before[name] = time.monotonic() + self._feed.repair_pause
+            await self._request(name)
+
+    async def _request(self, name: str) -> None:
+        symbol = self._fold.bars[name].symbol
+        try:
+            if self._fold.kind is not Day:
+                answer = await asyncio.to_thread(self._feed.day_events, symbol)
+                is_mended = mend(self._fold, name, answer, self._fold.watched[name])
+                self.counts["repaired" if is_mended else "too early"] += 1
+                return
+        except SourceError as error:
+            self.counts["failed"] += 1
+            self._feed.notes["repair"] = str(error)
+        try:
+            day = await asyncio.to_thread(self._feed.day_so_far, symbol)
+        except SourceError as error:
+            self.counts["failed"] += 1
+            self._feed.notes["repair"] = str(error)
+            return
         is_mended = day is not None and mend_by_day(self._fold, name, day)
         self.counts["repaired by the day" if is_mended else "too early"] += 1

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal
 
@@ -84,6 +85,8 @@ class State(msgspec.Struct):
     saved_at: str
     bars: list[Row]
     format: int = 1
+    marks: dict[str, str] = msgspec.field(default_factory=dict)
+    """Of a source that is a log itself: how far it has been read."""
 
 
 def columns_of(bar: Bar) -> Columns:
@@ -248,10 +251,10 @@ class StateTable:
         self._store.delete([one for one, item in listed.items() if item.age > KEPT and one != key])
         return key
 
-    def discard(self, except_for: str = "") -> None:
-        """Delete everything of the session but one object, to begin it again."""
-        keys = self._store.list(live_key(self._session, ""))
-        self._store.delete([key for key in keys if key != live_key(self._session, except_for)])
+    def discard(self, except_for: Collection[str] = ()) -> None:
+        """Delete everything of the session, to begin it again, but what has one of these names or prefixes."""
+        kept = tuple(live_key(self._session, name) for name in except_for)
+        self._store.delete([key for key in self._store.list(live_key(self._session, "")) if not key.startswith(kept)])
 
     def _keys(self) -> list[str]:
         return [key for key in self._store.list(self._prefix) if self._numbered(key)]

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from stockstream.pipeline.alerts.model import Alert
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import LIVE, Lake, live_key
+from stockstream.pipeline.live.alerting import StreamAlerts
 from stockstream.pipeline.live.bar import SCALE, Bar
 from stockstream.pipeline.live.events import decode
 from stockstream.pipeline.live.fold import WINDOW, Fold
@@ -23,6 +24,7 @@ from stockstream.pipeline.live.journal import Journal, open_journal
 from stockstream.pipeline.live.lease import RENEWAL, Lease, LeaseTakenError
 from stockstream.pipeline.live.repair import Repairs
 from stockstream.pipeline.live.sources import Feed
+from stockstream.pipeline.live.sources.base import MARK
 from stockstream.pipeline.live.state import StateTable, forget_old_sessions, restore, snapshot
 
 QUEUE = 4096
@@ -46,8 +48,12 @@ class Stream:
     source: str
     report: Callable[[dict[str, Any]], None] | None = None
     """Called now and then with the status."""
+    on_alerts: Callable[[list[Alert]], None] = lambda alerts: None
+    """Called with the new alerts after each evaluation of the rules."""
     ends_at: float | None = None
     """Time since 1970 at which the stream ends by itself; None: when the source ends."""
+    alerts: StreamAlerts | None = None
+    """The alert rules, which run on the bars; None: none."""
     events: int = 0
     position: str = ""
     state_key: str | None = None
@@ -71,6 +77,7 @@ class Stream:
             "sync": SYNC_SECONDS,
             "renew": RENEWAL,
             "repair": 1.0,
+            "alerts": 0.0,
             "report": 0.5,
         }
         self._due: dict[str, float] = {}
@@ -100,15 +107,17 @@ class Stream:
     def _restore(self, restart: bool) -> None:
         session = self.fold.session.date
         if restart:
-            self.states.discard(except_for="lease.json")
+            self.states.discard(except_for=("lease.json", "alerts/"))  # a replay alerts about nothing twice
         state = self.states.load()
         if state is not None:
-            if state.source != self.source and (self.feed.is_replay or state.source.startswith("replay:")):
+            is_other = self.feed.is_replay or state.source.startswith(("replay:", "dynamodb:"))
+            if state.source != self.source and is_other:  # its positions, or its events, are others
                 raise UsageError(
                     f"the live bars of {session} are from {state.source}: --restart deletes them and begins again"
                 )
             restore(self.fold, state)
             self.position = state.position
+            self.feed.marks = dict(state.marks)
         self.journal = open_journal(self.lake, session, self.position)
         for position, frame in self.journal.read(self.position):
             self._fold(position, frame)
@@ -130,7 +139,7 @@ class Stream:
                 if frame is None and reader.done() and self.queue.empty():
                     reader.result()
                     break
-                self._take(frame)
+                await self._take(frame)
                 self._tend()
         finally:
             for task in (reader, stopped, *self._tasks.values()):
@@ -140,6 +149,9 @@ class Stream:
             try:
                 if self._has_leases:  # otherwise another process has gone on from the last state
                     await self._save()
+                    await self._alert()
+                if self.alerts is not None:
+                    await asyncio.to_thread(self.alerts.alerts.close)
             finally:
                 self.release()
         return self.status()
@@ -162,7 +174,7 @@ class Stream:
         except TimeoutError:
             return None
 
-    def _take(self, frame: bytes | None) -> None:
+    async def _take(self, frame: bytes | None) -> None:
         """Journal and fold a frame and those that wait behind it."""
         frames = [] if frame is None else [frame]
         while len(frames) < BATCH and not self.queue.empty():
@@ -175,6 +187,8 @@ class Stream:
         changed: dict[str, Bar] = {}
         for position, one in zip(positions, frames, strict=True):
             changed.update(self._fold(position, one))
+            if self.alerts is not None and self.alerts.is_replay and self.alerts.is_due:
+                await self._alert()
         self.hub.publish(changed)
 
     def _until(self) -> int:
@@ -185,10 +199,17 @@ class Stream:
 
     def _fold(self, position: str, frame: bytes) -> dict[str, Bar]:
         """Fold a frame; return the bars that changed."""
+        if self.feed.is_log and frame.startswith(MARK):
+            part, _, mark = decode(frame, self.fold.counts)[0].message.partition(" ")
+            self.feed.marks[part] = mark
+            self.position = position
+            return {}
         events = decode(frame, self.fold.counts)
         self.events += len(events)
         changed = self.fold.apply(position, events)
         self.position = position
+        if self.alerts is not None:
+            self.alerts.note(changed, events)
         return changed
 
     def _tend(self) -> None:
@@ -199,6 +220,8 @@ class Stream:
             self._start("sync", lambda: asyncio.to_thread(self.journal.sync))
         if self.feed.has_repair:
             self._start("repair", self._repair)
+        if self.alerts is not None and not self.alerts.is_replay and self.alerts.is_due:
+            self._start("alerts", self._alert)
         if self.report is not None and time.monotonic() >= self._due["report"]:
             self._due["report"] = time.monotonic() + self._every["report"]
             self.report(self.status())
@@ -215,7 +238,9 @@ class Stream:
         """Save the state, then delete the frames of the journal that it contains."""
         position = self.position
         self._every["save"] = max(self._save_seconds, len(self.fold.bars) * SAVE_SECONDS_PER_BAR)
+        marks = dict(self.feed.marks)
         state = await snapshot(self.fold, self.source, position)
+        state.marks = marks
         await asyncio.to_thread(self.journal.sync)
         self.state_key = await asyncio.to_thread(self.states.save, state)
         self.journal.trim(position)
@@ -232,6 +257,10 @@ class Stream:
         if names := self.repairs.due():
             await self.repairs.run(names)
             self.hub.publish({name: self.fold.bars[name] for name in names})
+
+    async def _alert(self) -> None:
+        if self.alerts is not None:
+            self.on_alerts(await self.alerts.run(self.fold.bars.values()))
 
     def _is_over(self) -> bool:
         return self.ends_at is not None and time.time() >= self.ends_at
@@ -257,6 +286,7 @@ class Stream:
             "unknown_symbols": sorted(self.fold.unknown)[:UNKNOWN_SHOWN],
             "repairs": dict(self.repairs.counts),
             "connection": {**self.feed.stats, **self.feed.notes},
+            "alerts": self.alerts.alerts.status() if self.alerts is not None else None,
             "queue": self.queue.qsize(),
             "position": self.position,
             "state": self.lake.store.uri(self.state_key) if self.state_key else None,
@@ -268,7 +298,15 @@ def vendor_lease(lake: Lake, feed: Feed) -> Lease:
     return Lease(lake.store, f"{LIVE}connections/{feed.name}.json", f"the connection to {feed.name}")
 
 
-def end_of(status: dict[str, Any], counts: Counter[str]) -> str:
-    """Return how a stream has ended: complete, or partial if bars lack events, or frames or all events were useless."""
+def end_of(status: dict[str, Any]) -> str:
+    """Return how a stream has ended: complete, or partial.
+
+    It is partial if events are missed or were not put, frames could not be read, no event was of a symbol, an alert
+    rule is wrong, or alerts were not delivered.
+    """
+    alerts = status["alerts"] or {"errors": (), "delivery": {}}
+    undelivered = any(report["waiting"] or report["failed"] for report in alerts["delivery"].values())
+    lacks = {"malformed frame", "not put"} & status["not_used"].keys()
     is_useless = status["events"] and not status["symbols"]
-    return "partial" if status["symbols_with_missed"] or counts["malformed frame"] or is_useless else "complete"
+    is_partial = status["symbols_with_missed"] or lacks or is_useless or alerts["errors"] or undelivered
+    return "partial" if is_partial else "complete"

@@ -15,7 +15,7 @@ from stockstream.pipeline.events import RefreshIndicatorsEvent, RefreshIndicator
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.tiers import BEGINNING
-from stockstream.sql.catalogue import KERNELS, catalogue
+from stockstream.sql.catalogue import KERNELS, catalogue, install
 from stockstream.sql.compiler import Request, Selection, parse, plan
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
@@ -41,8 +41,8 @@ class ReadyMadeIndicators(DerivedTable):
         return since - timedelta(days=lookback(parse(columns(), catalogue())) * 365 // 240 + 10)
 
     def start(self, con: DuckDBPyConnection, since: date) -> None:
-        """Create the macros of the indicators."""
-        catalogue().install(con)
+        """Create the macros of the indicators, for the symbols that arrays cannot compute."""
+        install(con, {request.indicator.macro: request.indicator for request in parse(columns(), catalogue())}.values())
 
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
         """Make the temp table `derived_rows`, from as many bars before `since` as the indicators look back."""

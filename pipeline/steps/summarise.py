@@ -15,6 +15,7 @@ from stockstream.pipeline.events import (
     ListingsReport,
     QuarantinedValues,
     RefreshResult,
+    SendAlertsResult,
     Status,
     SummariseEvent,
     SummariseResult,
@@ -76,11 +77,16 @@ def summarised(
     dates = [day for batch in batches for day in (batch["first_date"], batch["last_date"]) if day]
     refresh: RefreshResult | None = results.get("refresh")
     failed = {**failures, **(refresh["failed"] if refresh else {}), **_bad_checks(results)}
+    alerts: SendAlertsResult | None = results.get("alerts")
+    unsent = dict(alerts["failed"]) if alerts else {}
+    if reason := failed.pop("alerts", None):  # of the whole step: what it reports is published nevertheless
+        unsent["alerts"] = reason
     refused = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     quarantined = _merged(batches)
     status = "failed" if refused else _status(batches, quarantined)
+    is_incomplete = bool(unsent or left_out(refresh["parts"] if refresh else {}))
     summary: Summary = {
-        "status": "partial" if status == "complete" and left_out(refresh["parts"] if refresh else {}) else status,
+        "status": "partial" if status == "complete" and is_incomplete else status,
         "lake": lake.uri,
         "market": market.name,
         "source": source,
@@ -100,6 +106,7 @@ def summarised(
         "generation": refresh["generation"] if refresh else None,
         "stale": refresh["stale"] if refresh else [],
         "refused": refused or None,
+        "not_sent": "; ".join(f"{name}: {reason}" for name, reason in unsent.items()) or None,
     }
     later = {step.result: results[step.result] for step in REFRESHES if step.result in results}
     later.pop("refresh", None)
@@ -160,6 +167,8 @@ def _message(summary: Summary, run: str, uri: str) -> str:
     lines = [f"Run {run} of {summary['date']} on {summary['lake']}: {summary['status']}."]
     if summary["refused"]:
         lines.append(f"Failed: {summary['refused']}")
+    if summary["not_sent"]:
+        lines.append(f"Alerts not sent: {summary['not_sent']}. `stockstream alerts send` tries again.")
     if summary["stale"]:
         lines.append(f"Older than the bars: {', '.join(summary['stale'])}. The next run computes these tables.")
     if damaged := left_out(summary):

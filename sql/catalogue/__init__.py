@@ -5,7 +5,7 @@ macros that several indicators share; skeleton.py contains the files with which 
 """
 
 from stockstream.sql.catalogue.header import IndicatorHeader, Scale
-from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, catalogue, check_macro
+from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, catalogue, check_macro, install
 from stockstream.sql.catalogue.kernels import KERNELS, kernel_files
 
 __all__ = [
@@ -18,5 +18,6 @@ __all__ = [
     "aliases",
     "catalogue",
     "check_macro",
+    "install",
     "kernel_files",
 ]

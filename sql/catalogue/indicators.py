@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from pathlib import Path
@@ -131,8 +131,7 @@ class Catalogue:
 
     def install(self, con: DuckDBPyConnection) -> None:
         """Create all macros on a connection: kernels, every version, and the names without a version."""
-        for file in (*kernel_files(), *(indicator.file for indicator in self.indicators)):
-            con.execute(file.text)  # one by one: DuckDB's parser confuses windows of the same name in two files
+        install(con, self.indicators)
         con.execute(aliases(self.newest))
 
 
@@ -152,6 +151,12 @@ def catalogue(*folders: Path) -> Catalogue:
                 raise UsageError(f"{indicator.file.path}: {other.file.path} has the same name and version")
             indicators[indicator.macro] = indicator
     return Catalogue(list(indicators.values()))
+
+
+def install(con: DuckDBPyConnection, indicators: Iterable[Indicator]) -> None:
+    """Create the macros of versions of indicators on a connection, and the kernels."""
+    for file in (*kernel_files(), *(indicator.file for indicator in indicators)):
+        con.execute(file.text)  # one by one: DuckDB's parser confuses windows of the same name in two files
 
 
 def aliases(indicators: Sequence[Indicator]) -> str:

@@ -89,6 +89,13 @@ class Lowering(Protocol):
     def window(self, function: str, x: str) -> str:
         """Return an aggregate of all bars so far."""
 
+    def run(self, function: str, x: str, run: str) -> str:
+        """Return an aggregate of the bars so far with the same number `run`."""
+
+    def key(self, expression: str) -> str:
+        """Return the name of a column of the input for an expression of the day that is compared with that of another
+        bar only; empty: the expression itself is used."""
+
 
 class Reader:
     """Reads indicators into a graph; `filters` collects the conditions in their WHERE clauses, in order."""
@@ -109,11 +116,18 @@ class Reader:
         expand_kernels(body)
         for column in list(body.find_all(exp.Column)):
             if not column.table and column.name in values:
-                column.replace(values[column.name].copy())
+                column.replace(self._argument(values[column.name], column))
         relations: dict[str, Relation] = {}
         for cte in body.ctes:
             relations[cte.alias] = self._select(cte.this, relations, is_cte=True)
         return self._select(body, relations)
+
+    def _argument(self, value: exp.Expr, parameter: exp.Column) -> exp.Expr:
+        """Return what replaces a parameter."""
+        is_compared = isinstance(parameter.parent, exp.NullSafeNEQ | exp.Lag)
+        is_of_day = {column.sql() for column in value.find_all(exp.Column)} == {"date"}
+        name = self._lowering.key(value.unnest().sql("duckdb")) if is_compared and is_of_day else ""
+        return exp.column(name, quoted=True) if name else value.copy()
 
     def _select(self, select: exp.Expr, relations: Mapping[str, Relation], *, is_cte: bool = False) -> Relation:
         """Return the columns of a SELECT over the input or over one of the previous CTEs, `relations`.
@@ -186,8 +200,10 @@ class Reader:
 
     def _window(self, window: exp.Window, relation: Relation | None, windows: Mapping[str, exp.Window]) -> str:
         """Return the reference to the node of a window function."""
-        spec = _frame(window, windows)
+        spec, run = _frame(window, windows)
         function = window.this
+        if run is not None and not isinstance(function, exp.AggFunc):
+            raise Unsupported("a window of a run that is not an aggregate")
         if _is_row_number(window):
             return f"({self._lowering.bar} + 1)"
         if isinstance(function, exp.Lag):
@@ -201,16 +217,20 @@ class Reader:
         name, x = function.sql_name().lower(), self._node(function.this, relation, windows)
         if spec is None or spec.args.get("kind") != "ROWS" or spec.args.get("end") != "CURRENT ROW":
             raise Unsupported
+        if run is not None:
+            if spec.args.get("start") != "UNBOUNDED":
+                raise Unsupported("a frame of a run")
+            return self._lowering.run(name, x, self._node(run, relation, windows))
         if spec.args.get("start") == "UNBOUNDED":
             return self._lowering.window(name, x)
         return self._lowering.frame(name, x, int(constant(spec.args["start"])) + 1)
 
 
-def _frame(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowSpec | None:
-    """Return the frame of a window, which may refer to a named one; None if it has no frame.
+def _frame(window: exp.Window, windows: Mapping[str, exp.Window]) -> tuple[exp.WindowSpec | None, exp.Expr | None]:
+    """Return the frame of a window, which may refer to a named one, or None, and the run that it is restricted to.
 
     Raises:
-        Unsupported: the window is not over (PARTITION BY symbol ORDER BY date).
+        Unsupported: the window is not over (PARTITION BY symbol ORDER BY date), or (PARTITION BY symbol, run …).
     """
     spec: exp.WindowSpec | None = window.args.get("spec")
     partition, order = window.args.get("partition_by"), window.args.get("order")
@@ -221,9 +241,9 @@ def _frame(window: exp.Window, windows: Mapping[str, exp.Window]) -> exp.WindowS
         order, alias = order or base.args.get("order"), base.args.get("alias")
     partition_keys = [column.sql() for column in partition or ()]
     order_keys = [term.this.sql() for term in order.expressions] if order else []
-    if (partition_keys, order_keys) != (["symbol"], ["date"]):
+    if partition_keys[:1] != ["symbol"] or len(partition_keys) > 2 or order_keys != ["date"]:
         raise Unsupported
-    return spec
+    return spec, partition[1] if partition and len(partition) == 2 else None
 
 
 def _is_row_number(expression: exp.Expr) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from stockstream.sql.compiler.graph import Graph
+from stockstream.sql.compiler.graph import Graph, Unsupported
 
 SORTED = "(PARTITION BY symbol ORDER BY date)"
 
@@ -44,6 +44,14 @@ class Partitioned:
         """See `graph.Lowering`."""
         over = "(PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)"
         return self._graph.add(f"{NAMES.get(function, function)}({x}) OVER {over}", is_window=True)
+
+    def run(self, function: str, x: str, run: str) -> str:
+        """Raise an error: the macro computes such windows."""
+        raise Unsupported("windows over runs of bars")
+
+    def key(self, expression: str) -> str:
+        """See `graph.Lowering`."""
+        return ""
 
 
 NAMES = {"variance_pop": "var_pop"}

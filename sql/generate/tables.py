@@ -38,6 +38,7 @@ def markdown(titles: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 def _tables() -> dict[str, str]:
     return {
         "views": markdown(("object", "one row per", "what it is"), map(_view, sorted(map(load, views()), key=_name))),
+        "alerts": markdown(("rule", "severity", "cooldown", "an alert is"), map(_alert, _files("alerts"))),
         "checks": markdown(("check", "severity", "a bad row is"), map(_check, _files("checks"))),
         "steps": markdown(("step", "what it computes", "variables"), map(_step, _files("steps"))),
         "variables": markdown(("variable", "type", "meaning"), _variables()),
@@ -56,6 +57,11 @@ def _view(file: SqlFile) -> tuple[str, str, str]:
 def _check(file: SqlFile) -> tuple[str, str, str]:
     header = file.header
     return f"`{header['name']}`", header["severity"] + (", blocking" if header.get("blocking") else ""), header["title"]
+
+
+def _alert(file: SqlFile) -> tuple[str, str, str, str]:
+    header = file.header
+    return f"`{header['name']}`", header["severity"], header["cooldown"], header["title"]
 
 
 def _step(file: SqlFile) -> tuple[str, str, str]:

@@ -38,6 +38,8 @@ CONFIG: dict[str, str | bool | int | float | list[str]] = {
     "autoinstall_known_extensions": False,
     "allow_community_extensions": False,
 }
+START: dict[str, str | bool | int | float | list[str]] = {**CONFIG, "threads": 1}
+"""While a connection is opened: for small statements, waking other threads takes longer than they save."""
 _PREFIX = "catalogue-"
 _ATTACHED = "stockstream_catalogue"
 
@@ -47,7 +49,7 @@ class CacheWarning(UserWarning):
 
 
 def connection_with_objects(make: bool = True) -> DuckDBPyConnection | None:
-    """Return a connection that has all views and macros; None if that needs a file that cannot be used.
+    """Return a connection of one thread that has all views and macros; None if that needs a file that cannot be used.
 
     `make` makes the file if there is none, or a damaged one.
     """
@@ -125,7 +127,7 @@ def _copied(path: Path) -> DuckDBPyConnection | None:
     """Return a connection with the objects of a file; None if there is no such file, or it cannot be used."""
     if not _is_trusted(path):
         return None
-    con = duckdb.connect(config=CONFIG)
+    con = duckdb.connect(config=START)
     try:
         con.execute(copy_statements(path))
     except duckdb.Error:  # a damaged file, or one on a file system without locks

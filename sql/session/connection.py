@@ -10,7 +10,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME
 from stockstream.sql.session.access import require_readable
-from stockstream.sql.session.catalogue_file import CONFIG, connection_with_objects, create_objects
+from stockstream.sql.session.catalogue_file import START, connection_with_objects, create_objects
 from stockstream.sql.session.lake_files import (
     FileFilter,
     list_files,
@@ -58,7 +58,7 @@ def connect(
     if not lake.startswith("s3://"):
         require_readable(lake)
     copied = connection_with_objects(make=only is None)
-    con = copied or duckdb.connect(config=CONFIG)
+    con = copied or duckdb.connect(config=START)
     with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets, which cannot draw it
         con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program
     set_variable(con, "lake", lake)
@@ -72,7 +72,6 @@ def connect(
     con.execute(empty_variables())
     if copied is None:
         create_objects(con, only)
-    con.execute("SET threads = 1")  # for small statements, waking other threads takes longer than they save
     list_files(con, lake)
     con.execute("RESET threads")
     set_variable(con, "listings", None)  # `list_files` lists everything if it is called again

@@ -5,7 +5,7 @@
 - `after`: new batch files sort after this name; NULL: all names in raw-data/ are to be listed;
 - `newest`: the last name of a batch file that is in silver;
 - `sessions`: whether there is a calendar; `symbols`: the days of the lists of companies, as `{"2026": "1119 1120"}`;
-  `quarantine`: the names of the files in quarantine/;
+  `quarantine`: the names of the files in quarantine/; `raw_events`: whether there are raw events;
 - `files`: the indexes of silver files by key (`file_index`).
 
 Without this key, or without the package fsspec, the lake is opened with more requests.

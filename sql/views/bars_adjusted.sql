@@ -12,19 +12,21 @@ example: FROM bars_adjusted WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version
   - 2026-11-27 the actions of a company do not change the bars of an earlier one with the same code
+  - 2026-11-27 code_histories is planned once
 --- */
 CREATE OR REPLACE VIEW bars_adjusted AS
-WITH of_today AS (
+WITH histories AS MATERIALIZED (FROM code_histories),
+of_today AS (
     SELECT
         b.symbol, b.date, h.history_from, b.open, b.high, b.low, b.close, b.volume, b.split_ratio,
         1.0 / coalesce(f.later_splits, 1.0) AS split_factor,
         b.close / coalesce(f.later_splits, 1.0) AS split_close,
         coalesce(b.dividend, 0.0) / coalesce(f.later_splits, 1.0) AS dividend
     FROM latest_bars AS b
-    LEFT JOIN split_factors AS f
+    LEFT JOIN split_factors_of('histories') AS f
         ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
             AND b.date >= f.history_from AND b.date < f.history_until
-    LEFT JOIN code_histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
+    LEFT JOIN histories AS h ON h.symbol = b.symbol AND b.date >= h.history_from AND b.date < h.history_until
 ),
 ex_dates AS (
     SELECT

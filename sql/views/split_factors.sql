@@ -12,8 +12,9 @@ example: FROM split_factors WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version
   - 2026-11-27 the splits of a company do not change the bars of an earlier one with the same code
+  - 2026-11-27 the macro split_factors_of, for views that have the histories of codes already
 --- */
-CREATE OR REPLACE VIEW split_factors AS
+CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
 WITH splits AS (
     -- Filters on the stored column, so that DuckDB skips row groups without a split.
     SELECT symbol, date, split_ratio FROM latest_bars WHERE split_ratio > 0 AND split_ratio <> 1
@@ -24,7 +25,8 @@ of_histories AS (
         coalesce(h.history_from, DATE '0001-01-01') AS history_from,
         coalesce(h.history_until, DATE '9999-12-31') AS history_until
     FROM splits AS s
-    LEFT JOIN code_histories AS h ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
+    LEFT JOIN query_table(histories) AS h
+        ON h.symbol = s.symbol AND s.date >= h.history_from AND s.date < h.history_until
 ),
 numbered AS (
     SELECT
@@ -55,3 +57,7 @@ SELECT
     history_from,
     history_until
 FROM steps;
+
+CREATE OR REPLACE VIEW split_factors AS
+SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
+FROM split_factors_of('code_histories');

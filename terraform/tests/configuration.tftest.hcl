@@ -66,6 +66,55 @@ run "defaults" {
     condition     = output.duckdb_command == "AWS_REGION=ap-southeast-2 STOCKSTREAM_LAKE=s3://stockstream-dev-123456789012-ap-southeast-2 duckdb -init sql/init.sql"
     error_message = "The command can be used as it is."
   }
+
+  assert {
+    condition     = output.live == null && length(module.functions.arns) == length(jsondecode(file("packages.json")).functions)
+    error_message = "There is no speed layer unless it is asked for."
+  }
+}
+
+run "speed_layer" {
+  command = plan
+
+  variables {
+    speed_enabled       = true
+    alert_subscriptions = [{ protocol = "sms", endpoint = "+61400000000", filter = { severity = ["critical"] } }]
+  }
+
+  assert {
+    condition     = output.live.stream == "stockstream-dev-events" && output.live.table == "stockstream-dev-live"
+    error_message = "The names are known before anything is created."
+  }
+}
+
+run "an_alert_without_such_an_attribute" {
+  command = plan
+
+  variables {
+    alert_subscriptions = [{ protocol = "email", endpoint = "a@example.org", filter = { colour = ["red"] } }]
+  }
+
+  expect_failures = [var.alert_subscriptions]
+}
+
+run "an_image_without_a_tag" {
+  command = plan
+
+  variables {
+    producer_image = "123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/stockstream-dev-producer"
+  }
+
+  expect_failures = [var.producer_image]
+}
+
+run "a_producer_that_fargate_does_not_have" {
+  command = plan
+
+  variables {
+    producer = { cpu = 256, memory = 4096 }
+  }
+
+  expect_failures = [var.producer]
 }
 
 run "us_market" {

@@ -16,8 +16,7 @@ from stockstream import analytics
 from stockstream.analytics.backtest import Setup, backtest, search, verify
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.pipeline.configuration import SettingWarning, settings
-from stockstream.pipeline.sources.yahoo import YahooSource
-from stockstream.pipeline.symbols import canonical, matching, split_symbols
+from stockstream.pipeline.symbols import canonical, matching, split_symbols, yahoo_code
 from stockstream.sql.errors import ArgumentError, NoLake, UsageError
 from stockstream.sql.session import LakeWarning
 from tests.analytics.test_cli_slips import template
@@ -182,6 +181,5 @@ def test_a_name_is_matched_exactly_then_by_any_case() -> None:
 
 
 def test_yahoo_has_its_own_names_of_indices_and_currencies() -> None:
-    source = YahooSource(".AX", "Australia/Sydney", pause=0, attempts=1, wait=0, wait_max=0)
     names = ("BHP", "BRK.B", "^AXJO", "AUDUSD=X")
-    assert [source._code(name) for name in names] == ["BHP.AX", "BRK-B.AX", "^AXJO", "AUDUSD=X"]
+    assert [yahoo_code(name, ".AX") for name in names] == ["BHP.AX", "BRK-B.AX", "^AXJO", "AUDUSD=X"]

@@ -15,10 +15,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import polars as pl
 import pytest
 from duckdb import DuckDBPyConnection
 
+from stockstream.analytics.cli.output import show
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import market
 from stockstream.pipeline.runner import run
@@ -334,6 +336,32 @@ def test_a_signal_ends_a_query_with_one_line(number: signal.Signals, lake: str) 
     assert (running.returncode, out, err) == (code, "", f"{message}\n")
     assert not list(Path().glob("*x.*"))
     assert not list(Path("temp").iterdir())
+
+
+@pytest.mark.slow
+def test_an_interrupted_query_leaves_no_file_whenever_it_is_interrupted(tmp_path: Path) -> None:
+    """DuckDB's threads go on for a moment: they must not create the file after it has been deleted."""
+    rounds = 60
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    def show_until(seconds: float, con: DuckDBPyConnection) -> None:
+        numbers = con.sql("SELECT a.range * b.range AS n FROM range(1000000) AS a, range(1000000) AS b")
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        show(con, numbers, "parquet", tmp_path / "x.parquet")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    try:
+        for number in range(rounds):
+            with duckdb.connect() as con:
+                with pytest.raises((KeyboardInterrupt, RuntimeError, duckdb.Error)):
+                    show_until(0.0005 + 0.004 * number / rounds, con)
+                time.sleep(0.01)
+                assert not list(tmp_path.glob("*x.*")), number
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @pytest.mark.slow

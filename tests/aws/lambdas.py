@@ -72,6 +72,7 @@ class Lambdas:
         self._environment = environment
         self._root = Path(tempfile.mkdtemp(prefix="stockstream-lambda-"))
         self._idle: dict[str, list[Sandbox]] = defaultdict(list)
+        self._busy: dict[str, set[Sandbox]] = defaultdict(set)
         self._lock = threading.Lock()
         self._client = _runtime_client()
 
@@ -88,16 +89,25 @@ class Lambdas:
         else:
             sandbox = Sandbox(function, task, opt, self._client, self._environment)
             started = sandbox.wait_until_ready()
+        with self._lock:
+            self._busy[function.name].add(sandbox)
         began = time.monotonic()
         answer, error = sandbox.invoke(event, function.timeout, f"arn:aws:lambda:local:0:function:{function.name}")
         ended = time.monotonic()
         spent = (sandbox.memory(), sandbox.cpu() - used)
         invoked = Invoked(function.name, answer, error, sandbox.log(), started, ended - began, *spent, arrived, ended)
         with self._lock:
+            self._busy[function.name].discard(sandbox)
             self.invoked.append(invoked)
             if sandbox.alive:
                 self._idle[key].append(sandbox)
         return invoked
+
+    def kill(self, name: str) -> None:
+        """Kill the processes that run an invocation of a function: the invocation fails, and the next start is cold."""
+        with self._lock:
+            for sandbox in self._busy[name]:
+                sandbox.kill()
 
     def forget(self) -> None:
         """End all environments, as Lambda does after a while without events: the next start is cold."""

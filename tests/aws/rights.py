@@ -1,8 +1,9 @@
 """The rights of the functions' roles, which moto does not evaluate: S3 refuses a request that its role does not allow.
 
-A function's requests are signed with its name, and its configuration names its role. Requests with another key, such as
-those of an operator, may do everything. Only what our policies use: inline policies of statements with Effect Allow and
-without a condition; anything else is an error, so that nothing is taken as allowed without a test of it.
+A function's requests are signed with its name, and its configuration names its role; those of a container are signed
+with the name of its role. Requests with another key, such as those of an operator, may do everything. Only what our
+policies use: inline policies of statements with Effect Allow and without a condition; anything else is an error, so
+that nothing is taken as allowed without a test of it.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from fnmatch import fnmatchcase
 from typing import Any
@@ -19,7 +21,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.iam import iam_backends
 from moto.s3.exceptions import MissingKey, S3AccessDeniedError
 
-from tests.s3_server import REGION
+from tests.s3_server import CREDENTIALS, REGION
 
 Asked = tuple[str, str, str]
 """A function's name, an action, and the ARN of its resource."""
@@ -74,24 +76,32 @@ class Rights:
         self.refused.add(asked)
         return False
 
-    def _answer(self, respond: Callable[..., Any], action: str, resource: str, *request: Any) -> Any:
-        token = _FUNCTION.set(_function(request[1].headers))
+    @contextmanager
+    def signed_by(self, signer: str) -> Iterator[None]:
+        """Judge requests as those of a function or a role while inside `with`."""
+        token = _FUNCTION.set(signer)
         try:
-            if action and not self.allow(action, f"arn:aws:s3:::{resource}"):
-                raise S3AccessDeniedError
-            return respond(*request)
-        except MissingKey:  # S3 says so only to those who may list the bucket
-            if not self.allow("s3:ListBucket", f"arn:aws:s3:::{resource.partition('/')[0]}"):
-                raise S3AccessDeniedError from None
-            raise
+            yield
         finally:
             _FUNCTION.reset(token)
 
+    def _answer(self, respond: Callable[..., Any], action: str, resource: str, *request: Any) -> Any:
+        with self.signed_by(_function(request[1].headers.get("Authorization", ""))):
+            try:
+                if action and not self.allow(action, f"arn:aws:s3:::{resource}"):
+                    raise S3AccessDeniedError
+                return respond(*request)
+            except MissingKey:  # S3 says so only to those who may list the bucket
+                if not self.allow("s3:ListBucket", f"arn:aws:s3:::{resource.partition('/')[0]}"):
+                    raise S3AccessDeniedError from None
+                raise
+
 
 def allowed_to(function: str) -> Iterator[tuple[str, str]]:
-    """Yield the actions and resources that the role of a function allows."""
+    """Yield the actions and resources that a role, or the role of a function, allows."""
     functions = lambda_backends[DEFAULT_ACCOUNT_ID][REGION]
-    role = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].get_role(functions.get_function(function).role.rsplit("/", 1)[1])
+    name = functions.get_function(function).role.rsplit("/", 1)[1] if function in _functions() else function
+    role = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].get_role(name)
     assert not role.managed_policies, role.managed_policies
     for policy in role.policies.values():
         for statement in json.loads(policy)["Statement"]:
@@ -100,8 +110,18 @@ def allowed_to(function: str) -> Iterator[tuple[str, str]]:
             yield from ((action, resource) for action in statement["Action"] for resource in statement["Resource"])
 
 
-def _function(headers: Mapping[str, str]) -> str:
-    """Return the name of the function that has signed a request; empty if another key has."""
-    signed = re.search(r"Credential=([^/]+)/", headers.get("Authorization", ""))
-    functions = {one.function_name for one in lambda_backends[DEFAULT_ACCOUNT_ID][REGION].list_functions()}
-    return signed[1] if signed and signed[1] in functions else ""
+def signer(environ: Mapping[str, Any]) -> str:
+    """Return the name of the function or the role that has signed a request of WSGI; empty if another key has."""
+    return _function(environ.get("HTTP_AUTHORIZATION", ""))
+
+
+def _function(authorization: str) -> str:
+    signed = re.search(r"Credential=([^/]+)/", authorization)
+    if not signed or signed[1] == CREDENTIALS["AWS_ACCESS_KEY_ID"]:
+        return ""
+    roles = {role.name for role in iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()}
+    return signed[1] if signed[1] in _functions() | roles else ""
+
+
+def _functions() -> set[str]:
+    return {one.function_name for one in lambda_backends[DEFAULT_ACCOUNT_ID][REGION].list_functions()}

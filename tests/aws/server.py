@@ -23,7 +23,9 @@ from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
+from moto.ecs.models import Service
 from moto.iam.access_control import PermissionResult
+from moto.kinesis.responses import KinesisResponse
 from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.s3.responses import S3Response
 from moto.stepfunctions.parser.asl.component.common.retry import retrier_decl
@@ -31,9 +33,12 @@ from moto.stepfunctions.parser.asl.parse.asl_parser import AmazonStateLanguagePa
 from moto.stepfunctions.responses import StepFunctionResponse
 
 from tests.aws import conditions
+from tests.aws.faults import Faults
 from tests.aws.lambdas import Invoked, Lambdas
-from tests.aws.rights import Rights
+from tests.aws.rights import Rights, signer
 from tests.aws.sandbox import Function
+from tests.aws.service_rights import checked
+from tests.aws.streams import Streams
 from tests.s3_server import CREDENTIALS, REGION, S3Server
 
 RETRY_SCALE = 0.01
@@ -48,11 +53,13 @@ class LoopbackAws:
         self.missing: list[str] = []
         self.waited: list[float] = []
         """Seconds that Step Functions would have waited before each retry."""
-        self.s3 = S3Server()
+        self.faults = Faults(self._kill)
+        self.rights = Rights()
+        self.streams = Streams()
+        self.s3 = S3Server(lambda app: checked(self.faults.around(app, signer), self.rights))
         self.url = self.s3.url
         self.environment = self.s3.environment
         self.lambdas = Lambdas(self.environment, compiled)
-        self.rights = Rights()
         self._budget_tags: list[dict[str, str]] = []
         self._retry_scale = retry_scale
         # moto's interpreter calls Lambda and SNS at this port.
@@ -69,9 +76,13 @@ class LoopbackAws:
             ),
             patch.object(S3Response, "_bucket_response", self.rights.of_buckets(S3Response._bucket_response)),
             patch.object(FakeBucket, "get_permission", self._permission()),
+            # moto forgets the tags with which a stream is created, and an attribute of services that has a default.
+            patch.object(KinesisResponse, "create_stream", _create_stream(KinesisResponse.create_stream)),
+            patch.object(Service, "availability_zone_rebalancing", "DISABLED", create=True),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
         ]
+        self._patches += self.streams.patches()
         for response, name, answer in (
             (StepFunctionResponse, "validate_state_machine_definition", _validate),
             (StepFunctionResponse, "list_state_machine_versions", {"stateMachineVersions": []}),
@@ -93,9 +104,10 @@ class LoopbackAws:
         self.s3.__exit__()
         self.lambdas.close()
 
-    def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"]) -> Any:
+    def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"], config: Any = None) -> Any:
         return boto3.client(
             service,
+            config=config,
             endpoint_url=self.url,
             region_name=REGION,
             aws_access_key_id=key,
@@ -106,6 +118,9 @@ class LoopbackAws:
         """Wait before a retry; replaces the interpreter's time.sleep()."""
         self.waited.append(seconds)
         threading.Event().wait(seconds * self._retry_scale)
+
+    def _kill(self, function: str) -> None:
+        self.lambdas.kill(function)
 
     def _invoke(self) -> Any:
         lambdas = self.lambdas
@@ -169,6 +184,16 @@ def _answered(headers: dict[str, str], invoked: Invoked) -> None:
 
 def _answering(answer: Any) -> Any:
     return lambda response: ActionResult(answer(response) if callable(answer) else answer)
+
+
+def _create_stream(create_stream: Any) -> Any:
+    def create(response: KinesisResponse) -> Any:
+        answer = create_stream(response)
+        if tags := response._get_param("Tags"):
+            response.kinesis_backend.add_tags_to_stream(None, response._get_param("StreamName"), tags)
+        return answer
+
+    return create
 
 
 def _subscribers(response: BudgetsResponse) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import pytest
 from stockstream.pipeline import document
 from stockstream.pipeline.attempts import attempts_of, record_attempt
 from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.derived import step_modules
 from stockstream.pipeline.events import PARTS, REFRESHES, STEPS, Summary
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
@@ -25,8 +26,16 @@ ASX = MARKETS["ASX"]
 DAY = date(2026, 8, 7)
 BARS = "symbol,date,open,high,low,close,volume\nBHP,2026-08-06,1,2,1,2,5\nBHP,2026-08-07,2,3,2,3,5\n"
 
-LATER = [*(part.result for part in PARTS), *(step.result for step in REFRESHES if step.name != "refresh")]
-"""The keys of the results of the parts of refresh, and of the steps after it."""
+LATER = list(
+    dict.fromkeys(
+        [
+            *(part.result for part in PARTS),
+            *step_modules(),
+            *(step.result for step in REFRESHES if step.name != "refresh"),
+        ]
+    )
+)
+"""The keys of the results of the parts of refresh, of further derived tables, and of the steps after it."""
 
 
 @pytest.fixture

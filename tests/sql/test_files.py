@@ -8,6 +8,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from stockstream.pipeline.alerts.rules import find_rules
 from stockstream.pipeline.checks import SEVERITIES
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.generate.formats import compiled
@@ -24,6 +25,7 @@ FILES = sorted(
 """All SQL files but the indicators, whose headers are checked when they are read (indicators/test_catalogue.py)."""
 KERNELS = sorted(path.relative_to(HOME).with_suffix("").as_posix() for path in HOME.glob("indicators/kernels/*.sql"))
 CHECKS = [name for name in FILES if name.startswith("checks/")]
+ALERTS = [name for name in FILES if name.startswith("alerts/")]
 RULES = [name for name in FILES if name.startswith("rules/")]
 STEPS = [name for name in FILES if name.startswith("steps/")]
 TEXTS = {name: load(name) for name in (*FILES, *KERNELS)}
@@ -32,6 +34,7 @@ KEYS = {
     "reference", "changes",
 }  # fmt: skip
 CHECK_KEYS = {"severity", "blocking", "by_symbol", "fix"}
+ALERT_KEYS = {"severity", "cooldown", "channels", "runs"}
 ARGUMENTS = {"DATE": "2020-01-02", "INTEGER": 1, "VARCHAR": "5", "VARCHAR[]": ["AAA"], "BOOLEAN": True}
 """A value per type of a variable or parameter."""
 
@@ -67,7 +70,8 @@ def test_header_names_the_file_and_says_what_it_is(name: str) -> None:
     assert header["title"].endswith(".") or ";" in header["title"]
     assert header["status"] in ("active", "deprecated")
     assert header["changes"]
-    assert set(header) <= KEYS | (CHECK_KEYS if name in CHECKS else set())
+    more = CHECK_KEYS if name in CHECKS else ALERT_KEYS if name in ALERTS else set()
+    assert set(header) <= KEYS | more
 
 
 @pytest.mark.parametrize("name", [*FILES, *KERNELS])
@@ -132,6 +136,24 @@ def test_check_is_one_select_of_bad_rows(name: str, con: duckdb.DuckDBPyConnecti
     assert rows.columns == columns_of(header["returns"])
     assert (rows.columns[0] in ("symbol", "file"), rows.columns[-1]) == (True, "detail")
     assert rows.fetchall() == []
+
+
+def ctes(query: str) -> list[str]:
+    return re.findall(r"(?:^WITH |^)(\w+) AS \($", query, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ALERTS)
+def test_alert_rule_is_one_select_of_symbol_value_and_message(name: str, tmp_path: Path) -> None:
+    file = load(name)
+    (rule,) = (rule for rule in find_rules() if rule.name == file.header["name"])
+    assert rule.error is None
+    assert rule.header is not None
+    assert set(file.header) >= ALERT_KEYS
+    with connect(str(tmp_path)) as con:
+        prepare(con, file)
+        rows = con.sql(file.body)
+        assert rows.columns == columns_of(file.header["returns"]) == ["symbol", "value", "message"]
+        assert rule.reads <= {*rule.header.needs, *rule.header.tables, *ctes(file.body)}
 
 
 def prepare(con: duckdb.DuckDBPyConnection, file: SqlFile) -> None:

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 
 from stockstream.pipeline.events import PARTS, STEPS
+from stockstream.pipeline.live.raw_events import FOLDER, RawEvent, arrival_key
 from stockstream.pipeline.runner import MAX_CONCURRENT_BATCHES
 from stockstream.terraform.packages import handler, spec
 from tests.s3_server import S3Server
@@ -45,7 +46,7 @@ def test_valid(checkout: Terraform) -> None:
 
 @pytest.mark.e2e
 def test_terraforms_own_tests(checkout: Terraform) -> None:
-    assert "7 passed, 0 failed" in checkout.run("test")
+    assert "11 passed, 0 failed" in checkout.run("test")
 
 
 @pytest.mark.e2e
@@ -131,12 +132,35 @@ def test_every_step_of_the_list_is_a_function() -> None:
         assert re.findall(r"^    (\w+) +=", body, re.MULTILINE) == [*(step.name for step in STEPS), "vacuum"], table
 
 
-def test_only_vacuum_may_delete_and_nothing_that_a_source_has_delivered() -> None:
+def test_of_the_lakes_data_only_vacuum_may_delete_and_nothing_that_a_source_has_delivered() -> None:
+    """Live bars are no part of a generation: those who publish them may delete them."""
     access = (ROOT / "terraform/modules/functions/access.tf").read_text()
     (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", access, re.MULTILINE | re.DOTALL)
     assert body.strip() == 'vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]'
+    live = (ROOT / "terraform/modules/speed/access.tf").read_text()
+    (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", live, re.MULTILINE | re.DOTALL)
+    assert re.findall(r'"([^"]+)"', body) == ["live/*", "live/connections/*"]
     for path in (ROOT / "terraform").rglob("*.tf"):
         assert path.read_text().count("s3:Delete") == (path.name == "access.tf"), path
+
+
+def test_the_functions_of_the_speed_layer_exist() -> None:
+    for name in spec()["live_functions"]:
+        module, attribute = handler(name).rsplit(".", 1)
+        assert callable(getattr(import_module(module), attribute)), name
+
+
+def test_athenas_table_of_events_is_that_of_the_raw_events() -> None:
+    athena = (ROOT / "terraform/modules/speed/athena.tf").read_text()
+    types = {"str": "string", "int": "bigint"}
+    fields = {name: kind.partition(" ")[0] for name, kind in RawEvent.__annotations__.items()}
+    assert re.findall(r'\["(\w+)", "(\w+)"\]', athena) == [(name, types[kind]) for name, kind in fields.items()]
+    key = arrival_key("2026-11-25", 0, "shardId-000000000001", "1", "2")
+    folders = re.findall(r'^      folder += "(.+)"', athena, re.MULTILINE)
+    templates = re.findall(r'^      template += "(.+)"', athena, re.MULTILINE)
+    paths = [f"{folder}/{template}" for folder, template in zip(folders, templates, strict=True)]
+    assert paths[0] == f"{FOLDER}days/date=$${{date}}"
+    assert key.startswith(paths[1].replace("$${date}", "2026-11-25").replace("$${hour}", "00") + "/")
 
 
 def test_every_module_states_its_versions() -> None:

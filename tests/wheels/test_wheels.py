@@ -15,7 +15,6 @@ import pytest
 
 pytestmark = pytest.mark.wheels
 
-ROOT = Path(__file__).parents[2]
 UV = Path(sys.executable).with_name("uv")
 MAGIC = """
 import duckdb
@@ -63,15 +62,6 @@ class Environment:
 
     def assert_magic_works(self) -> None:
         self.run(str(self.bin / "python"), "-c", MAGIC)
-
-
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder), str(ROOT)]
-    subprocess.run(command, check=True, capture_output=True)
-    (path,) = folder.glob("*.whl")
-    return str(path)
 
 
 JUPYSQL = ("jupysql", "ipython")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable
 
 import numpy as np
@@ -28,6 +29,11 @@ class Selection:
         self._block: Block | None = None
         self._flags: list[NDArray[np.int8]] = []
         """Where the entry and the exit are true, per row of the block."""
+        self._symbols: list[str] = []
+        """The symbols of the last session."""
+        self._held: set[str] = set()
+        self._is_held = np.zeros(0, bool)
+        """The symbols with a position, and which of `_symbols` have one, when `rows` was last called."""
 
     def rows(self, block: Block, first: int, last: int) -> Iterable[int]:
         """Return the rows of a session for which to ask."""
@@ -35,10 +41,21 @@ class Selection:
             return range(first, last)
         if block is not self._block:
             self._block, self._flags = block, [block.columns.flags(name) for name in self._conditions]
-        entry, exit = (flags[first:last] for flags in self._flags)
-        is_held = np.fromiter(
-            map(self._portfolio.positions.__contains__, block.symbols[first:last]), bool, last - first
-        )
-        selected = np.flatnonzero(np.where(is_held, exit, entry)) + first
-        rows: list[int] = selected.tolist()
+        entry, exit = self._flags[0][first:last], self._flags[1][first:last]
+        is_held = self._positions_of(block.symbols[first:last])
+        rows: list[int] = (np.where(is_held, exit, entry).nonzero()[0] + first).tolist()
         return rows
+
+    def _positions_of(self, symbols: list[str]) -> NDArray[np.bool_]:
+        """Return which of these symbols have a position; few have changed if they are those of the last session."""
+        positions = self._portfolio.positions
+        if symbols != self._symbols:
+            self._symbols = symbols
+            self._is_held = np.fromiter(map(positions.__contains__, symbols), bool, len(symbols))
+            self._held = set(positions)
+        elif changes := positions.keys() ^ self._held:
+            for symbol in changes:
+                if (at := bisect_left(symbols, symbol)) < len(symbols) and symbols[at] == symbol:
+                    self._is_held[at] = symbol in positions
+            self._held ^= changes
+        return self._is_held

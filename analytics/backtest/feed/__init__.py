@@ -1,7 +1,7 @@
 """The bars of a run: one SQL query on the lake, streamed session by session."""
 
 from stockstream.analytics.backtest.feed.adjusted import SOURCE, benchmark_closes
-from stockstream.analytics.backtest.feed.arrow import numbers
+from stockstream.analytics.backtest.feed.arrow import numbers, symbols_of
 from stockstream.analytics.backtest.feed.blocks import PRICES, Block, Feed, Rows, Unit
 from stockstream.analytics.backtest.feed.source import open_feed
 from stockstream.analytics.backtest.feed.units import units_of
@@ -18,5 +18,6 @@ __all__ = [
     "benchmark_closes",
     "numbers",
     "open_feed",
+    "symbols_of",
     "units_of",
 ]

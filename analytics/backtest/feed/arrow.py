@@ -20,6 +20,21 @@ def numbers(rows: pa.RecordBatch, name: str) -> NDArray[Any]:
     return np.frombuffer(array.buffers()[1], kind, len(array), array.offset * kind.itemsize)
 
 
+def float_array(values: NDArray[np.float64]) -> pa.Array:
+    """Return an array of Arrow with the memory of `values`, and NULL for NaN."""
+    is_valid = values == values  # NaN is not equal to itself
+    mask = None if is_valid.all() else pa.py_buffer(np.packbits(is_valid, bitorder="little"))
+    return pa.Array.from_buffers(pa.float64(), len(values), [mask, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def symbols_of(rows: pa.RecordBatch) -> tuple[list[str], NDArray[np.int32]]:
+    """Return the distinct symbols of rows, perhaps with others, and the position in them of each row's symbol."""
+    column = rows.column("symbol").dictionary_encode()
+    indices = column.indices
+    codes = np.frombuffer(indices.buffers()[1], np.int32, len(rows), 4 * indices.offset)
+    return column.dictionary.to_pylist(), codes
+
+
 def concatenate(parts: Sequence[pa.RecordBatch]) -> pa.RecordBatch:
     """Return one record batch with the rows of several."""
     return parts[0] if len(parts) == 1 else pa.Table.from_batches(parts).combine_chunks().to_batches()[0]

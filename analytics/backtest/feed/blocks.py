@@ -14,7 +14,15 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, read_all, write, write_split
+from stockstream.analytics.backtest.feed.arrow import (
+    concatenate,
+    numbers,
+    read,
+    read_all,
+    symbols_of,
+    write,
+    write_split,
+)
 from stockstream.analytics.backtest.feed.universe import LISTED_SYMBOLS, Universe
 from stockstream.sql.errors import UsageError
 
@@ -44,8 +52,8 @@ class Rows(Protocol):
     def __call__(self) -> Iterable[pa.RecordBatch]:
         """Return the rows, ordered by date and symbol.
 
-        Columns: date, symbol, `PRICES`, `ACTIONS` if they are credited to positions, `SHARES` if prices are adjusted,
-        and the strategy's columns.
+        Columns: date, symbol (perhaps a dictionary), `PRICES`, `ACTIONS` if they are credited to positions, `SHARES` if
+        prices are adjusted, and the strategy's columns.
         """
 
 
@@ -131,10 +139,8 @@ class Block:
         self.dates = [date.fromordinal(EPOCH + day) for day in days[starts].tolist()]
         self.bounds: list[int] = [*starts.tolist(), len(days)]
         """The rows of the session `dates[n]` are bounds[n] to bounds[n + 1] - 1."""
-        names = rows.column("symbol").dictionary_encode()
-        distinct = [sys.intern(name) for name in names.dictionary.to_pylist()]
-        codes = np.frombuffer(names.indices.buffers()[1], np.int32, len(names))
-        self.symbols = [distinct[code] for code in codes.tolist()]
+        names, codes = symbols_of(rows)
+        self.symbols: list[str] = np.array([sys.intern(name) for name in names], object)[codes].tolist()
         if (duplicates := np.flatnonzero((np.diff(codes) == 0) & (np.diff(days) == 0))).size:
             day = date.fromordinal(EPOCH + int(days[duplicates[0]]))
             symbol = self.symbols[duplicates[0]]

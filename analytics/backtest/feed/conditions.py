@@ -37,6 +37,11 @@ class Conditions:
         """The names of the columns, which are their texts."""
         return tuple(self._sql)
 
+    @property
+    def needs_symbols(self) -> bool:
+        """Whether a condition may read the names of the symbols."""
+        return any(re.search(r"\bsymbol\b", sql, re.IGNORECASE) for sql in self._sql.values())
+
     def _calls(self, sql: str) -> Iterator[tuple[int, int]]:
         """Yield where in a condition the calls of indicators begin and end."""
         at = 0

@@ -40,12 +40,15 @@ class Past:
         """Return the column's name; `inner` is the name of the other column."""
         return self.alias or f"{'history' if self.is_history else 'lag'}_{inner}_{self.n}"
 
-    def sql(self, inner: str, unit: Unit | None) -> str:
-        """Return the window over the column `inner`, on the price scale of the row."""
+    def sql(self, inner: str, unit: Unit | None, *, is_sorted: bool) -> str:
+        """Return the window over the column `inner`, on the price scale of the row; `is_sorted`: as in `add_to`."""
         name = f'"{self.name(inner)}"'
         value = f'"{inner}"' + scale(unit, back=True)
         if not self.is_history:
-            return f"lag({value}, {self.n}) OVER w{scale(unit)} AS {name}"
+            lag = f"lag({value}, {self.n}) OVER w"
+            if is_sorted:  # a window of all rows is computed while they pass, without a sort
+                lag = f"CASE WHEN lag(symbol, {self.n}) OVER () = symbol THEN lag({value}, {self.n}) OVER () END"
+            return f"{lag}{scale(unit)} AS {name}"
         values = f"list({value}) OVER (w ROWS {self.n - 1} PRECEDING)"
         return f"list_transform({values}, lambda x: x{scale(unit)}) AS {name}" if scale(unit) else f"{values} AS {name}"
 
@@ -126,6 +129,11 @@ class Derived:
         """Whether `add_to` reads the bars, for columns of longer bars."""
         return bool(self._coarse)
 
+    @property
+    def needs_symbols(self) -> bool:
+        """Whether `add_to` needs the names of the symbols; otherwise their numbers do."""
+        return bool(self._coarse or self._listings)
+
     def _add_coarse(self, text: str, match: re.Match[str], available: Catalogue) -> None:
         interval, inner = match["interval"].lower(), match["inner"].strip()
         requests = [] if inner in PRICES else parse([inner], available)
@@ -192,7 +200,15 @@ class Derived:
         others = {past.name(self._inner[past.text]): plain.get(self._inner[past.text]) for past in lags}
         return {**plain, **others}
 
-    def add_to(self, con: DuckDBPyConnection, text: str, bars: str, units: Mapping[str, Unit | None] | None) -> str:
+    def add_to(
+        self,
+        con: DuckDBPyConnection,
+        text: str,
+        bars: str,
+        units: Mapping[str, Unit | None] | None,
+        *,
+        is_sorted: bool = False,
+    ) -> str:
         """Return a query with the derived columns.
 
         Args:
@@ -200,6 +216,7 @@ class Derived:
             text: the query of the other columns.
             bars: the view of the adjusted bars of the same symbols, if there are columns of longer bars.
             units: the unit per column, if the prices of `text` are those of the day; it then has `FACTORS`, too.
+            is_sorted: whether the rows of each symbol follow each other in `text`, oldest first.
         """
         scaled = units or {}
         text = add_listings(text, self._listings)
@@ -210,7 +227,10 @@ class Derived:
                 f"SELECT d.*, {selected} FROM ({text}) AS d ASOF LEFT JOIN ({_finished(con, columns, bars)}) AS w "
                 "ON d.symbol = w.symbol AND d.date >= w.finished_on"
             )
-        windows = [past.sql(self._inner[past.text], scaled.get(self._inner[past.text])) for past in self._past]
+        windows = [
+            past.sql(self._inner[past.text], scaled.get(self._inner[past.text]), is_sorted=is_sorted)
+            for past in self._past
+        ]
         factors = f" EXCLUDE ({', '.join(FACTORS)})" if units is not None else ""
         selected = ", ".join((f"*{factors}", *windows))
         return f"SELECT {selected} FROM ({text}) WINDOW w AS (PARTITION BY symbol ORDER BY date)"

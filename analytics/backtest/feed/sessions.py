@@ -1,8 +1,8 @@
 """Reorder rows by symbol into rows by session, in memory that does not grow with the history.
 
-Indicators are computed symbol by symbol, but a backtest trades session by session. Sorting all rows at once would need
-memory for all of them. Instead, groups of symbols are sorted one after the other and written to files, and the files
-are merged.
+Indicators are computed symbol by symbol, but a backtest trades session by session. Sorting all rows at once needs
+memory for all of them. Unless they are few, groups of symbols are sorted one after the other and written to files, and
+the files are merged.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, write
+from stockstream.analytics.backtest.feed.arrow import concatenate, numbers, read, symbols_of, write
+from stockstream.analytics.backtest.feed.parts import Part
 
 BLOCK = 50_000
 """Rows per record batch."""
@@ -37,37 +38,44 @@ class Folder:
         return path
 
 
-def by_session(con: DuckDBPyConnection, queries: Sequence[str], folder: Folder) -> Iterator[pa.RecordBatch]:
+def by_session(
+    con: DuckDBPyConnection, parts: Sequence[Part], symbols: Sequence[str], folder: Folder, *, in_memory: bool
+) -> Iterator[pa.RecordBatch]:
     """Yield the rows of several queries, ordered by date and symbol, in record batches.
 
-    The symbols of each query must sort before those of the next one; its rows may be in any order. `folder` is where
-    the queries read from.
+    Args:
+        con: the connection of the queries.
+        parts: the queries. The symbols of each must sort before those of the next one; its rows may be in any order.
+        symbols: the symbols of all rows, in order; they become the dictionary of the column `symbol`.
+        folder: where the queries read from.
+        in_memory: whether all rows are sorted at once, instead of part by part and in files.
     """
-    if len(queries) == 1:
-        yield from _sorted(con, queries[0], BLOCK)
+    codes = {symbol: code for code, symbol in enumerate(symbols)}
+    if in_memory or len(parts) == 1:
+        if read_parts := [rows for part in parts if (rows := part.read(con, codes)) is not None]:
+            rows = concatenate(read_parts)
+            read_parts.clear()
+            yield from _sorted(rows, BLOCK)
         return
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as parts:
-        paths = [Path(parts) / f"{number}.arrow" for number in range(len(queries))]
-        for query, path in zip(queries, paths, strict=True):
-            write(_sorted(con, query, BLOCK // len(queries)), path)
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as files:
+        paths = [Path(files) / f"{number}.arrow" for number in range(len(parts))]
+        for part, path in zip(parts, paths, strict=True):
+            write(_sorted(part.read(con, codes), BLOCK // len(parts)), path)
         yield from _merge([read(path) for path in paths])
 
 
-def _sorted(con: DuckDBPyConnection, query: str, size: int) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of a query, ordered by date and symbol, in batches of `size` rows.
+def _sorted(rows: pa.RecordBatch | None, size: int) -> Iterator[pa.RecordBatch]:
+    """Yield rows ordered by date and symbol, in batches of `size` rows.
 
     They are sorted here, because that costs a fraction of ORDER BY: days and numbers of symbols fit into 16 bits.
     """
-    if not (parts := [part for part in con.execute(query).to_arrow_reader(BLOCK) if len(part)]):
+    if rows is None:
         return
-    rows = concatenate(parts)
-    names = rows.column("symbol").dictionary_encode()
-    ranks = np.argsort(np.argsort(names.dictionary.to_pylist()))
-    order = _order(ranks[np.frombuffer(names.indices.buffers()[1], np.int32, len(names))])
-    order = order[_order(numbers(rows, "date")[order])]
-    rows = _take(rows, order)
+    days, (_, codes) = numbers(rows, "date"), symbols_of(rows)
+    order = _order(codes)
+    order = order[_order(days[order])]
     for first in range(0, len(rows), size):
-        yield rows.slice(first, size)
+        yield _take(rows, order[first : first + size])
 
 
 def _order(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import NamedTuple
 
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.arguments import paths_of
-from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, in_days, is_one_of
+from stockstream.analytics.backtest.feed.adjusted import SOURCE, adjusted_view, in_days, is_one_of, new_view
 from stockstream.analytics.backtest.feed.blocks import ACTIONS, PRICES, SHARES, Feed, Unit
 from stockstream.analytics.backtest.feed.conditions import Conditions
 from stockstream.analytics.backtest.feed.derived import FACTORS, Derived, scale
 from stockstream.analytics.backtest.feed.events import listings, loose_actions
 from stockstream.analytics.backtest.feed.inventory import Inventory, calendar_of, inventory_of
+from stockstream.analytics.backtest.feed.parts import Part
 from stockstream.analytics.backtest.feed.queries import columns_of, require_match
 from stockstream.analytics.backtest.feed.sessions import by_session
 from stockstream.analytics.backtest.feed.units import units_of
@@ -25,13 +27,13 @@ from stockstream.analytics.compute import FEW
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Request, Shape, benchmarks_of, parse, plan, shape_of
 from stockstream.sql.errors import UsageError
-
-if TYPE_CHECKING:
-    from stockstream.sql.compiler.arrays.rows import Rows
+from stockstream.sql.session import quoted
 
 ADJUSTED_CLOSE = "adjusted_close"
 CELLS = 2_500_000
-"""Maximum number of values (rows × columns) that are sorted at once."""
+"""Maximum number of values (rows × columns) of a group of symbols, whose rows are computed at once."""
+CELLS_IN_MEMORY = 10_000_000
+"""Maximum number of values of all symbols that are sorted at once: 80 MB."""
 
 
 def open_feed(
@@ -80,7 +82,9 @@ def open_feed(
     for request in requests:
         if others := benchmarks_of([request]) - {*inventory.symbols}:
             raise UsageError(f"the benchmark of {request.name} is {min(others)}: add it to the symbols of the run")
-    shape = shape_of(con, requests, inventory.table, is_unique=True) if requests else Shape([])
+    # Decided by the number of all symbols, so that every group of symbols is computed the same way.
+    stream = (universe or len(inventory.symbols)) > FEW
+    shape = _shape(con, requests, inventory, stream=stream)
     names = [*PRICES, ADJUSTED_CLOSE, *(request.name for request in requests)]
     expressions = columns_of(con, sql, names) if sql is not None else {}
     names += expressions
@@ -91,11 +95,13 @@ def open_feed(
     is_scaled = inventory.has_actions and setup.prices == "as_traded"
     units = units_of(con, requests) if is_scaled or with_units else {}
     factors = FACTORS if derived and is_scaled else ()
+    needs_symbols = sql is not None or derived.needs_symbols or conditions.needs_symbols
     queries = [
-        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, universe)
+        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, stream)
         for part in parts
     ]
-    texts = [text for text, _ in queries]
+    texts = [query.text for query in queries]
+    are_sorted = [bool(query.copies) and not needs_symbols for query in queries]
     if sql is not None:
         extra = ", ".join(expressions.values())
         texts = [
@@ -107,17 +113,25 @@ def open_feed(
             units = derived.units(con, units)
         scaled = units if is_scaled else None
         views = [adjusted_view(con, inventory.table, part) if derived.needs_bars else "" for part in parts]
-        texts = [derived.add_to(con, text, view, scaled) for text, view in zip(texts, views, strict=True)]
+        texts = [
+            derived.add_to(con, text, view, scaled, is_sorted=is_sorted)
+            for text, view, is_sorted in zip(texts, views, are_sorted, strict=True)
+        ]
     by_text = aliases | derived_names
     hidden = _hidden(conditions, requests_by_text, by_text)
     texts = conditions.add_to(con, texts, by_text, hidden)
-    in_range = " AND ".join(in_days(setup)) or "true"
+    outputs = con.sql(f"FROM ({texts[0]}) LIMIT 0").columns if are_sorted[0] else []
     delistings, renames = listings(con, inventory.symbols)
     credits = inventory.has_loose_actions and setup.prices == "as_traded"
     loose = loose_actions(con, setup, inventory.table, inventory.symbols) if credits else []
-    texts = [f"FROM ({text}) WHERE {in_range}" for text in texts]
+    queries = [
+        replace(query, text=text, outputs=outputs if is_sorted else ())
+        for text, query, is_sorted in zip(texts, queries, are_sorted, strict=True)
+    ]
+    width = 1 + len(names) + derived.cells - len(hidden) + len(ACTIONS) * inventory.has_actions
+    fits = sum(inventory.bars) * width <= CELLS_IN_MEMORY
     return Feed(
-        rows=partial(by_session, con, Parts(texts, [rows for _, rows in queries]), inventory.folder),
+        rows=partial(by_session, con, queries, inventory.symbols, inventory.folder, in_memory=fits),
         names=(*[name for name in (*names, *derived_names.values()) if name not in hidden], *conditions.names),
         symbols=inventory.symbols,
         sessions=inventory.sessions,
@@ -129,26 +143,25 @@ def open_feed(
         aliases=by_text,
         versions={request.name: request.indicator.macro for request in requests},
         units=units,
-        universe=universe_of(con, inventory.table, in_range) if derived.has_universe else None,
+        universe=universe_of(con, inventory.table, " AND ".join(in_days(setup)) or "true")
+        if derived.has_universe
+        else None,
     )
 
 
-class Parts(Sequence[str]):
-    """The queries of groups of symbols, each of whose rows are read when it is taken, and those of the others freed."""
+def _shape(con: DuckDBPyConnection, requests: Sequence[Request], inventory: Inventory, *, stream: bool) -> Shape | None:
+    """Return the shape of the bars of a run; None if arrays compute its indicators, which find it out themselves.
 
-    def __init__(self, texts: Sequence[str], rows: Sequence[Rows | None]) -> None:
-        self._texts, self._rows = texts, rows
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __getitem__(self, at: Any) -> Any:
-        for number, rows in enumerate(self._rows):
-            if rows is not None and number != at:
-                rows.forget()
-        if (rows := self._rows[at]) is not None:
-            rows.read()
-        return self._texts[at]
+    Raises:
+        UsageError: a parameter of an indicator is invalid.
+    """
+    if not requests:
+        return Shape([])
+    if not stream:
+        return shape_of(con, requests, inventory.table, is_unique=True)
+    first = f"symbol = {quoted(inventory.symbols[0])}"
+    shape_of(con, requests, inventory.table, where=first, is_unique=True)  # for its errors
+    return None
 
 
 def _hidden(conditions: Conditions, requests: Mapping[str, Sequence[Request]], by_text: Mapping[str, str]) -> list[str]:
@@ -179,22 +192,25 @@ def _query(
     requests: Sequence[Request],
     units: Mapping[str, Unit | None],
     inventory: Inventory,
-    shape: Shape,
+    shape: Shape | None,
     symbols: Sequence[str] | None,
     factors: Sequence[str],
-    universe: int | None,
-) -> tuple[str, Rows | None]:
+    stream: bool,
+) -> Part:
     """Return the query for some symbols: indicators of adjusted prices, scaled to the prices of their day.
 
-    It also returns the columns `factors`. The rows, if it needs some, must be read before it is executed.
+    It also returns the columns `factors`.
     """
-    rows: Rows | None = None
+    rows, has_numbers = None, False
     price_columns, extra, source = {name: name for name in PRICES}, [], inventory.table
     shares: list[str] = []
+    benchmarks = benchmarks_of(requests)
+    if symbols is not None and not benchmarks:
+        # A range instead of a list, which DuckDB would join to the rows: that costs more, and loses their order.
+        first, last = quoted(symbols[0]), quoted(symbols[-1])
+        source, symbols = new_view(con, "part", f"FROM {source} WHERE symbol BETWEEN {first} AND {last}"), None
     if inventory.has_actions:
-        benchmarks = benchmarks_of(requests) if symbols is not None else set()
         source = adjusted_view(con, source, symbols and [*symbols, *sorted(benchmarks - {*symbols})])
-        symbols = symbols if benchmarks else None
         if setup.prices == "as_traded":
             price_columns, extra = (
                 {name: f"traded_{name}" for name in PRICES},
@@ -204,28 +220,52 @@ def _query(
             shares = ["price_factor", "traded_volume"]
     keep = [*price_columns.values(), *extra, *shares]
     if requests:
-        # Decided by the number of all symbols, so that every group of symbols is computed the same way.
-        stream = (universe or len(inventory.symbols)) > FEW
-        computed = plan(con, requests, source, symbols=symbols, keep=keep, stream=stream, shape=shape)
+        names = sorted({*inventory.symbols, *benchmarks})
+        computed = plan(
+            con,
+            requests,
+            source,
+            symbols=symbols,
+            keep=keep,
+            stream=stream,
+            is_unique=True,
+            shape=shape,
+            names=names,
+        )
         text, rows = computed.unread_query(con), computed.rows
+        has_numbers = rows is not None and not computed.is_joined
     else:
         where = is_one_of(symbols)
         text = f"SELECT symbol, date, {', '.join(keep)} FROM {source} WHERE {where} AND close IS NOT NULL"
-    selected = ["symbol", "CAST(date AS DATE) AS date"]
-    for name, column in price_columns.items():
-        value = column if name == "volume" else f"coalesce({column}, {price_columns['close']})"
-        selected.append(f"CAST({value} AS DOUBLE) AS {name}")
-    selected.append(f"{price_columns['close']}{' * price_factor' if extra else ''} AS {ADJUSTED_CLOSE}")
-    selected += [f"CAST({name} AS DOUBLE) AS {name}" for name in ACTIONS if extra]
+    close = price_columns["close"]
+    selected = [
+        Selected(name, (column,) if name == "volume" else (column, close)) for name, column in price_columns.items()
+    ]
+    selected.append(Selected(ADJUSTED_CLOSE, (close,), " * price_factor" if extra else ""))
+    selected += [Selected(name, (name,)) for name in ACTIONS if extra]
     if shares:
-        values = ("price_factor", "traded_volume / price_factor")
-        selected += [f"CAST({value} AS DOUBLE) AS {name}" for value, name in zip(values, SHARES, strict=True)]
-    selected += factors
-    selected += [_scaled(request.name, units.get(request.name)) for request in requests]
-    return f"SELECT {', '.join(selected)} FROM ({text})", rows
+        selected += [Selected(SHARES[0], ("price_factor",)), Selected(SHARES[1], ("traded_volume",), " / price_factor")]
+    selected += [Selected(name, (name,)) for name in factors]
+    selected += [Selected(request.name, (request.name,), scale(units.get(request.name))) for request in requests]
+    text = f"SELECT symbol, CAST(date AS DATE) AS date, {', '.join(column.sql for column in selected)} FROM ({text})"
+    copies = {column.name: column.of for column in selected if not column.factors}
+    return Part(text, setup.start, setup.end, rows, copies=copies if has_numbers else {})
 
 
-def _scaled(name: str, unit: Unit | None) -> str:
-    """Return the SQL that scales an indicator of adjusted prices to the prices and volumes of the row's day."""
-    factors = scale(unit)
-    return f'"{name}"{factors} AS "{name}"' if factors else f'"{name}"'
+class Selected(NamedTuple):
+    """A column of the query: the first of the columns `of` that is not NULL, scaled by factors."""
+
+    name: str
+    of: tuple[str, ...]
+    factors: str = ""
+
+    @property
+    def sql(self) -> str:
+        """The SQL of the column. Indicators keep their type."""
+        value = f"coalesce({', '.join(self.of)})" if len(self.of) > 1 else f'"{self.of[0]}"'
+        is_indicator = self.of == (self.name,) and self.name not in (*PRICES, *ACTIONS, *FACTORS)
+        return (
+            f'{value}{self.factors} AS "{self.name}"'
+            if is_indicator
+            else f'CAST({value}{self.factors} AS DOUBLE) AS "{self.name}"'
+        )

@@ -79,6 +79,7 @@ async def _record(
     from stockstream.pipeline.lake import Lake
     from stockstream.pipeline.live.journal import one_line
     from stockstream.pipeline.live.lease import RENEWAL
+    from stockstream.pipeline.live.sources.base import MARK
     from stockstream.pipeline.live.stream import vendor_lease
 
     async with until_signal() as (stop, received):
@@ -95,6 +96,8 @@ async def _record(
         try:
             with gzip.open(file, "xb") if file.suffix == ".gz" else file.open("xb") as out:
                 async for frame in _until(feed.frames(), others, ends):
+                    if frame.startswith(MARK):
+                        continue
                     size += out.write(one_line(frame) + b"\n")
                     frames += 1
         except OSError as error:

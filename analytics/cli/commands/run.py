@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from stockstream.analytics.cli.alert_options import RulePathOption, readable_rules
 from stockstream.analytics.cli.commands.metadata import show_metadata
 from stockstream.analytics.cli.commands.silver import (
     show_consolidated,
@@ -33,7 +34,7 @@ from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import stopping_at_once
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
-from stockstream.pipeline.events import CheckResult, Result
+from stockstream.pipeline.events import CheckResult, Result, SendAlertsResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.sources import HELP as SOURCES_HELP
@@ -100,6 +101,7 @@ def run_command(
     aggregate: AggregateOption = False,
     accept_smaller: SmallerOption = False,
     batch_size: BatchOption = None,
+    sql_path: RulePathOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch the bars that the lake does not hold yet: the daily pipeline, in one process.
@@ -112,6 +114,7 @@ def run_command(
         market,
         as_json,
         files=files_options(prices, column, derive_actions, date_format, decimal, aggregate),
+        alert_rules=readable_rules(sql_path),
         symbols=symbols,
         day=date,
         start=start,
@@ -247,6 +250,10 @@ def show_result(result: Result) -> None:
     show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
     if "check" in result:
         show_checked(out, result["check"])
+    if "alerts" in result:
+        show_sent(out, result["alerts"])
+    if result["not_sent"]:
+        out.print(f"not sent   {result['not_sent']}; `stockstream alerts send` tries again", markup=False)
     if result["stale"]:
         out.print(f"stale      {', '.join(result['stale'])}: older than the bars; the next run computes them")
     if result["refused"]:
@@ -261,6 +268,15 @@ def show_checked(out: Screen, result: CheckResult) -> None:
     for report in [*result["failed"], *result["warned"]]:
         text = f"{report['check']}: {report['bad_rows']:,} bad rows, the first: {report['first']}"
         out.print(f"           {text}", markup=False)
+
+
+def show_sent(out: Screen, result: SendAlertsResult) -> None:
+    """Print what was sent over which channel; nothing if no channel is configured."""
+    counts = [f"{name} {one['delivered']}" for name, one in result["channels"].items() if one["delivered"]]
+    if result["session"]:
+        out.print(f"alerts     {result['alerts']} new of {result['session']}; sent: {', '.join(counts) or 'none'}")
+    for note in result["notes"]:
+        out.print(f"           {note}", markup=False)
 
 
 def files_options(

@@ -1,4 +1,4 @@
-"""Sources of live events, one module each: `polygon`, `yahoo`, `yahoo_poll`, `replay`. See the README beside `live`."""
+"""Sources of live events, one module each, such as `polygon`. See the README beside `live`."""
 
 from __future__ import annotations
 

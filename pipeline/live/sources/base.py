@@ -14,6 +14,9 @@ from stockstream.pipeline.live.fold import Session
 from stockstream.pipeline.live.yahoo_day import YahooDays
 from stockstream.pipeline.markets import Market
 
+MARK = b'[{"ev":"status","status":"mark",'
+"""The beginning of a frame that says how far a log has been read; its message has a part of the log, and a position."""
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -41,6 +44,8 @@ class Feed(ABC):
     """Whether the source sends all symbols of the market if none is named."""
     is_replay: ClassVar[bool] = False
     """Whether the events are recorded: their own times are the clock, and the source can continue at a frame."""
+    is_log: ClassVar[bool] = False
+    """Whether the source keeps its events, so that a session may be read after its end, and it continues at marks."""
 
     kind: ClassVar[type[Event] | None] = None
     """The type of the events that become bars; None: that of the first one."""
@@ -56,6 +61,8 @@ class Feed(ABC):
     """Numbers for the status of the stream: connections, reconnects after silence, and so on."""
     notes: dict[str, Any] = field(default_factory=dict)
     """Texts for the status of the stream, such as the last failure."""
+    marks: dict[str, str] = field(default_factory=dict)
+    """Of a log: per part, the position up to which its frames are folded."""
 
     @classmethod
     @abstractmethod

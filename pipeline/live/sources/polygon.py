@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.configuration import Settings, settings
 from stockstream.pipeline.env_file import is_loopback
 from stockstream.pipeline.errors import SourceError, UsageError
 from stockstream.pipeline.live.connection import SILENCE, kept_open
@@ -72,9 +72,17 @@ class PolygonFeed(Feed):
         """Return the source with the key and the address of the settings."""
         if argument:
             raise UsageError(f"--source polygon:{argument}: the source polygon has no argument")
+        return cls.with_settings(plan, settings())
+
+    @classmethod
+    def with_settings(cls, plan: Plan, values: Settings) -> Self:
+        """Return the source with the key and the address of some settings.
+
+        Raises:
+            UsageError: they have no key, or the market is another one.
+        """
         if plan.market.name != "US":
             raise UsageError(f"--source polygon has the US market, not {plan.market.name}")
-        values = settings()
         if values.polygon_key is None:
             raise UsageError(
                 "set POLYGON_API_KEY or MASSIVE_API_KEY in the environment: --source polygon needs the key"

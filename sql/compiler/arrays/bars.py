@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +12,15 @@ from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from stockstream.sql.compiler.arrays.kernels import Array
+from stockstream.sql.compiler.arrays.pieces import COMPUTED, INPUT, Piece, concatenated, joined, read_pieces
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session.damage import says_damage
 from stockstream.sql.variables import quoted
 
-LARGEST = 1e100
-"""The largest magnitude of a value that arrays compute: sums and squares of larger ones could be infinite."""
-
 
 @dataclass(frozen=True)
 class Bars:
-    """Bars of symbols, oldest first, one symbol after the other."""
+    """All bars of some symbols, oldest first, one symbol after the other."""
 
     symbols: Sequence[str]
     starts: NDArray[np.int64]
@@ -34,14 +32,37 @@ class Bars:
     columns: Mapping[str, Array]
     """The columns that the indicators read."""
     kept: Mapping[str, Any]
-    """The columns to pass on, perhaps masked where they are NULL."""
-    incomplete: Sequence[str]
-    """The symbols of the table that are not here, because they have rows that an indicator leaves out."""
-    too_large: Sequence[str]
-    """The symbols that are not here, because they have values that are not below LARGEST."""
+    """The columns to pass on: numbers are NaN where they are NULL, other columns are masked."""
 
     def __len__(self) -> int:
         return len(self.days)
+
+
+@dataclass(frozen=True)
+class Market:
+    """The bars of a table."""
+
+    parts: Sequence[Bars]
+    """The bars of symbols that are complete, in the order of symbols; at least one part, which may be empty."""
+    incomplete: Sequence[str]
+    """The symbols that are not there, because they have rows that an indicator leaves out."""
+    too_large: Sequence[str]
+    """The symbols that are not there, because they have values that are not below LARGEST."""
+
+    def whole(self) -> Bars:
+        """Return all parts as one."""
+        first, *others = self.parts
+        if not others:
+            return first
+        offsets = np.cumsum([0, *map(len, self.parts)])
+        return Bars(
+            symbols=[symbol for part in self.parts for symbol in part.symbols],
+            starts=np.concatenate([part.starts + offset for part, offset in zip(self.parts, offsets, strict=False)]),
+            ends=np.concatenate([part.ends + offset for part, offset in zip(self.parts, offsets, strict=False)]),
+            days=np.concatenate([part.days for part in self.parts]),
+            columns={name: concatenated([part.columns[name] for part in self.parts]) for name in first.columns},
+            kept={name: concatenated([part.kept[name] for part in self.parts]) for name in first.kept},
+        )
 
 
 def read_bars(
@@ -53,7 +74,7 @@ def read_bars(
     inputs: Sequence[str],
     keep: Mapping[str, str],
     names: Sequence[str] | None = None,
-) -> Bars:
+) -> Market:
     """Read the bars of a table.
 
     Args:
@@ -69,53 +90,46 @@ def read_bars(
         UsageError: a symbol has two rows for a day, or a parameter of an indicator is invalid.
     """
     is_bar = " AND ".join(f"({condition})" for condition in filters) or "true"
-    is_small = " AND ".join(f'abs(CAST("{name}" AS DOUBLE)) < {LARGEST}' for name in inputs) or "true"
-    selected = [
-        "hash(symbol) AS symbol", f"{_days('date')} AS day", f"coalesce({is_bar}, false) AS is_bar",
-        f"coalesce({is_small}, true) AS is_small",
-        *(f'CAST("{name}" AS DOUBLE) AS "in {name}"' for name in inputs if keep.get(name) != "DOUBLE"),
-        *(f'{_days(name) if kind == "DATE" else name} AS "{name}"' for name, kind in keep.items()),
-    ]  # fmt: skip
+    selected = {"symbol": "hash(symbol)", "date": "date", "is_bar": f"coalesce({is_bar}, false)"}
+    selected |= {f"{INPUT}{name}": _number(name) for name in inputs}
+    selected |= {f"kept {name}": f'"{name}"' for name in keep if name not in inputs or keep[name] != "DOUBLE"}
     try:
-        rows: dict[str, Any] = dict(con.execute(f"SELECT {', '.join(selected)} FROM {src} WHERE {where}").fetchnumpy())
+        pieces = read_pieces(con, selected, f"{src} WHERE {where}")
     except duckdb.InvalidInputException as error:  # at_least_v1 raises it
         if says_damage(error):
             raise
         raise UsageError(str(error).removeprefix("Invalid Input Error: ")) from None
-    hashes = rows.pop("symbol")
-    starts = (
-        np.concatenate([[0], np.flatnonzero(hashes[1:] != hashes[:-1]) + 1]) if len(hashes) else np.zeros(0, np.int64)
-    )
-    by_hash = _symbols(con, src, where, {*hashes[starts].tolist()}, names)
-    symbols, order, starts = _order(src, by_hash, hashes, starts, rows["day"])
-    if order is not None:
-        rows = {name: values[order] for name, values in rows.items()}
-    is_bar, is_small = rows.pop("is_bar"), rows.pop("is_small")
-    excluded: list[list[str]] = [[], []]
-    if not (is_bar.all() and is_small.all()):
-        is_complete = np.logical_and.reduceat(is_bar, starts)
-        is_large = np.logical_or.reduceat(is_bar & ~is_small, starts)
-        excluded = [list(np.array(symbols)[~is_complete & ~is_large]), list(np.array(symbols)[is_large])]
-        stays = is_complete & ~is_large
-        lengths = np.diff(np.append(starts, len(is_bar)))
+    by_hash = _symbols(con, src, where, {hashed for piece in pieces for hashed in piece.hashes.tolist()}, names)
+    parts: list[Bars] = []
+    excluded: tuple[list[str], list[str]] = ([], [])
+    for symbols, piece in _sorted(src, by_hash, pieces):
+        stays = _complete(symbols, piece, *excluded)
+        parts.append(_bars(symbols, piece, stays, inputs, keep))
+    nothing = Piece(np.empty(0, np.uint64), np.empty(0, np.int64), dict.fromkeys(selected, np.empty(0)))
+    return Market(parts or [_bars([], nothing, np.empty(0, np.bool_), inputs, keep)], *excluded)
+
+
+def _number(name: str) -> str:
+    """Return the SQL of an input."""
+    return name.removeprefix(COMPUTED) if name.startswith(COMPUTED) else f'CAST("{name}" AS DOUBLE)'
+
+
+def _bars(
+    symbols: Sequence[str], piece: Piece, stays: NDArray[np.bool_], inputs: Sequence[str], keep: Iterable[str]
+) -> Bars:
+    """Return the rows of those symbols that stay."""
+    rows, lengths = piece.rows, np.diff(np.append(piece.starts, piece.length))
+    if not stays.all():
         rows = {name: values[np.repeat(stays, lengths)] for name, values in rows.items()}
-        symbols = list(np.array(symbols)[stays])
-        starts = np.concatenate([[0], np.cumsum(lengths[stays])])[:-1]
+    ends = np.cumsum(lengths[stays])
     return Bars(
-        symbols=symbols,
-        starts=starts,
-        ends=np.append(starts[1:], len(rows["day"]))[: len(starts)],
-        days=np.ma.getdata(rows["day"]),
-        columns={name: np.ma.filled(rows[f"in {name}" if f"in {name}" in rows else name], np.nan) for name in inputs},
-        kept={name: rows[name] for name in keep},
-        incomplete=excluded[0],
-        too_large=excluded[1],
+        symbols=[symbol for symbol, one_stays in zip(symbols, stays.tolist(), strict=True) if one_stays],
+        starts=ends - lengths[stays],
+        ends=ends,
+        days=rows["date"],
+        columns={name: rows[f"{INPUT}{name}"] for name in inputs},
+        kept={name: rows[f"kept {name}" if f"kept {name}" in rows else f"{INPUT}{name}"] for name in keep},
     )
-
-
-def _days(name: str) -> str:
-    """Return the SQL of a date in days since 1970."""
-    return f"CAST({name} - DATE '1970-01-01' AS INTEGER)"
 
 
 def _symbols(
@@ -127,38 +141,56 @@ def _symbols(
         by_hash = dict(con.execute(f"SELECT hash(symbol), symbol FROM ({listed}) ORDER BY symbol").fetchall())
         if hashes <= by_hash.keys():
             return {hashed: symbol for hashed, symbol in by_hash.items() if hashed in hashes}
-    query = f"SELECT DISTINCT hash(symbol), symbol FROM {src} WHERE {where} ORDER BY symbol"
+    query = f"SELECT hash(symbol), symbol FROM (SELECT DISTINCT symbol FROM {src} WHERE {where}) ORDER BY symbol"
     pairs = con.execute(query).fetchall()
     if len({hashed for hashed, _ in pairs}) != len(pairs):
         raise ValueError(f"two symbols of {src} have the same hash")
     return dict(pairs)
 
 
-def _order(
-    src: str, by_hash: Mapping[int, str], hashes: Any, starts: NDArray[np.int64], days: Any
-) -> tuple[list[str], NDArray[np.int64] | None, NDArray[np.int64]]:
-    """Return the symbols, the order that sorts the rows by symbol and day (None: they are sorted), and the starts.
+def _sorted(src: str, by_hash: Mapping[int, str], pieces: Sequence[Piece]) -> Iterator[tuple[list[str], Piece]]:
+    """Yield pieces with the names of their symbols, one run per symbol, sorted by symbol and day.
 
-    `starts` are the first rows of the runs of rows with the same hash; `by_hash` are the symbols, in order.
+    `by_hash` are the symbols, in order.
 
     Raises:
         UsageError: a symbol has two rows for a day.
     """
     symbols = list(by_hash.values())
-    if not symbols:
-        return symbols, None, starts
     codes = {hashed: code for code, hashed in enumerate(by_hash)}
-    runs = np.array([codes[hashed] for hashed in hashes[starts].tolist()])
-    is_later = np.diff(days) > 0
-    is_later[starts[1:] - 1] = True
-    if len(runs) == len(symbols) and (np.diff(runs) > 0).all() and is_later.all():
-        return symbols, None, starts
-    keys = np.repeat(runs, np.diff(np.append(starts, len(hashes)))) << 32
-    keys += days.astype(np.int64) + (1 << 31)
+    numbers = [np.array([codes[hashed] for hashed in piece.hashes.tolist()], np.int64) for piece in pieces]
+    if (np.diff(np.concatenate([*numbers, [len(symbols)]])) > 0).all() and all(map(_is_oldest_first, pieces)):
+        for part, piece in zip(numbers, pieces, strict=True):
+            yield [symbols[number] for number in part.tolist()], piece
+        return
+    whole = joined(pieces)
+    keys = np.repeat(np.concatenate(numbers), np.diff(np.append(whole.starts, whole.length))) << 32
+    keys += whole.rows["date"].astype(np.int64) + (1 << 31)
     order = np.argsort(keys, kind="stable")  # merges parts that are sorted, such as those of two files
     keys = keys[order]
     if (same := np.flatnonzero(keys[1:] == keys[:-1])).size:
         duplicate = symbols[int(keys[same[0]] >> 32)]
         problem = f"{src} has a day of {duplicate} more than once"
         raise UsageError(f"{problem}: an indicator needs one row per symbol and day")
-    return symbols, order, np.searchsorted(keys, np.arange(len(symbols), dtype=np.int64) << 32)
+    starts = np.searchsorted(keys, np.arange(len(symbols), dtype=np.int64) << 32)
+    yield symbols, Piece(whole.hashes, starts, {name: values[order] for name, values in whole.rows.items()})
+
+
+def _is_oldest_first(piece: Piece) -> bool:
+    """Return whether the rows of each run are in the order of days, with one row per day."""
+    days = piece.rows["date"]
+    is_later = days[1:] > days[:-1]
+    is_later[piece.starts[1:] - 1] = True
+    return bool(is_later.all())
+
+
+def _complete(symbols: Sequence[str], piece: Piece, incomplete: list[str], too_large: list[str]) -> NDArray[np.bool_]:
+    """Return which symbols arrays compute, and add the others to one of the lists; see `Market`."""
+    is_bar, is_large = piece.rows["is_bar"], piece.rows["is_large"]
+    if is_bar.all() and not is_large.any():
+        return np.ones(len(symbols), np.bool_)
+    is_complete = np.logical_and.reduceat(is_bar, piece.starts)
+    has_large = np.logical_or.reduceat(is_bar & is_large, piece.starts)
+    incomplete.extend(np.array(symbols)[~is_complete & ~has_large].tolist())
+    too_large.extend(np.array(symbols)[has_large].tolist())
+    return is_complete & ~has_large

@@ -13,10 +13,9 @@ from stockstream.sql.compiler.arrays.kernels import SIDE, Array
 from stockstream.sql.compiler.arrays.program import Program
 
 
-def compute(bars: Bars, program: Program, first: int, last: int) -> dict[str, Array]:
-    """Return a program's columns for the rows of the symbols from number `first` to `last - 1`, one after the other."""
-    start, rows = int(bars.starts[first]), int(bars.ends[last - 1] - bars.starts[first])
-    results = {name: np.empty(rows) for name in program.outputs}
+def compute(bars: Bars, program: Program, first: int, last: int, results: Mapping[str, Array]) -> None:
+    """Write a program's columns for the rows of the symbols from number `first` to `last - 1`, one after the other."""
+    start = int(bars.starts[first])
     lengths = bars.ends - bars.starts
     for numbers in _groups(lengths, first, last, program.cells):
         longest = int(lengths[numbers].max())
@@ -35,7 +34,6 @@ def compute(bars: Bars, program: Program, first: int, last: int) -> dict[str, Ar
                     row[length:] = row[length - 1]
         store = partial(_store, results, begins - start, lengths[numbers], is_one)
         program.run(columns, lengths[numbers], store)
-    return results
 
 
 def _groups(lengths: NDArray[np.int64], first: int, last: int, cells: int) -> Iterator[NDArray[np.int64]]:

@@ -208,6 +208,8 @@ class Expressions:
             if bool(e.expressions[0].this) is not truth:
                 return self._condition(e.this, truth)
             return self._out.call("np.logical_not", self._condition(e.this, not truth), is_mask=True)
+        if isinstance(e, exp.NullSafeEQ | exp.NullSafeNEQ):
+            return self._distinct(e, isinstance(e, exp.NullSafeNEQ) is truth)
         if isinstance(e, exp.EQ | exp.NEQ | exp.GT | exp.GTE | exp.LT | exp.LTE):
             return self._comparison(e, truth)
         raise Unsupported(f"the condition {e.sql('duckdb')}")
@@ -223,6 +225,18 @@ class Expressions:
         less = self._out.call("np.less", Operand(left.text, left.level), Operand(right.text, right.level), is_mask=True)
         greater = self._out.call("np.greater", left, right, is_mask=True)
         return self._out.call("np.logical_or", less, greater, is_mask=True)
+
+    def _distinct(self, e: exp.Expr, truth: bool) -> Operand:
+        """Return the mask of the cells where two values differ, or one of them alone is NULL (`truth`), or do not."""
+        if Type.BOOLEAN in (type_of(e.this, self.types), type_of(e.expression, self.types)):
+            raise Unsupported(f"the condition {e.sql('duckdb')}")
+        left, right = self.value(e.this), self.value(e.expression)
+        x, y = Operand(left.text, left.level), Operand(right.text, right.level)  # used twice
+        lacking = [self._out.call("np.isnan", of, is_mask=True) for of in (x, y)]
+        both = self._out.call("np.logical_and", *lacking, is_mask=True)
+        equal = self._out.call("np.equal", left, right, is_mask=True)
+        same = self._out.call("np.logical_or", both, equal, is_mask=True)
+        return self._out.call("np.logical_not", same, is_mask=True) if truth else same
 
     def _is(self, e: exp.Expr, truth: bool) -> Operand:
         if not isinstance(e.expression, exp.Null):

@@ -113,6 +113,42 @@ def total_max(x: Array, *, out: Array) -> None:
     np.fmax.accumulate(x, axis=1, out=out)
 
 
+def run_sum(x: Array, run: Array, *, out: Array) -> None:
+    """Write the sum of the bars so far with the same number `run`, which never decreases; NaN before the first number.
+
+    Like the extremes below, it is computed by doubling, over 2, 4, 8, … bars, up to the length of the longest run.
+    """
+    lacking = np.isnan(x)
+    if not lacking.any():
+        _run(np.add, x, run, out)
+        return
+    counts = np.empty_like(x)
+    _run(np.add, (~lacking).astype(np.float64), run, counts)
+    _run(np.add, np.where(lacking, 0.0, x), run, out)
+    out[counts == 0] = np.nan
+
+
+def run_min(x: Array, run: Array, *, out: Array) -> None:
+    """Write the minimum of the bars so far with the same number `run`, which never decreases."""
+    _run(np.fmin, x, run, out)
+
+
+def run_max(x: Array, run: Array, *, out: Array) -> None:
+    """Write the maximum of the bars so far with the same number `run`, which never decreases."""
+    _run(np.fmax, x, run, out)
+
+
+def _run(join: np.ufunc, x: Array, run: Array, out: Array) -> None:
+    np.copyto(out, x)
+    offset = 1
+    while offset < x.shape[1]:
+        continues = run[:, offset:] == run[:, :-offset]
+        if not continues.any():
+            return
+        np.copyto(out[:, offset:], join(out[:, offset:], out[:, :-offset]), where=continues)
+        offset *= 2
+
+
 def decayed(x: Array, q: float, *, out: Array) -> None:
     """Write the recursion y[k] = x[k] + q * y[k - 1]: within 32 bars as a product, and from each 32 to the next.
 

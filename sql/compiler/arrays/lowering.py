@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import cache
 
+import duckdb
 import sqlglot
 from sqlglot import exp
 
+from stockstream.sql.compiler.arrays.pieces import COMPUTED
 from stockstream.sql.compiler.graph import REF, Graph, Unsupported, constant
 
 
@@ -66,6 +69,22 @@ class Arrays:
         if function not in ("sum", "min", "max"):
             raise Unsupported(f"{function} of all bars so far")
         return self._call(f"total_{function}({x})")
+
+    def run(self, function: str, x: str, run: str) -> str:
+        """See `graph.Lowering`; `run` is the sum of a number that is 1 where a run starts, and 0 elsewhere."""
+        if function not in ("sum", "min", "max"):
+            raise Unsupported(f"{function} of the bars of a run")
+        total = _TOTAL.fullmatch(self._graph.nodes[_number(run)].text)
+        if total is None or not self._graph.nodes[int(total[1])].text.endswith("THEN 1 ELSE 0 END"):
+            raise Unsupported("a run of bars by another number than the sum of its starts")
+        return self._call(f"run_{function}({x}, {run})")
+
+    def key(self, expression: str) -> str:
+        """See `graph.Lowering`."""
+        kind = _type_of_day(expression)
+        if kind not in KEYS:
+            raise Unsupported(f"{expression}, which is of type {kind}")
+        return f"{COMPUTED}{KEYS[kind].format(expression)}"
 
     def _call(self, text: str) -> str:
         return self._graph.add(text, is_window=True)
@@ -146,6 +165,26 @@ class Arrays:
         return result
 
 
+KEYS = {
+    "DATE": "CAST(({}) - DATE '1970-01-01' AS DOUBLE)",
+    "TIMESTAMP": "CAST(epoch_us({}) AS DOUBLE)",
+    **dict.fromkeys(("BOOLEAN", "INTEGER", "BIGINT", "DOUBLE"), "CAST(({}) AS DOUBLE)"),
+}
+"""The number in SQL for a value of the day, by its type: different values have different numbers."""
+
+
+@cache
+def _type_of_day(expression: str) -> str:
+    """Return the type of an expression over the column `date`."""
+    with duckdb.connect() as con:
+        try:
+            query = f"SELECT typeof({expression}) FROM (SELECT DATE '2000-01-01' AS date)"
+            return str(con.execute(query).fetchall()[0][0])
+        except duckdb.Error:
+            return "unknown"
+
+
+_TOTAL = re.compile(r"total_sum\(⟦(\d+)⟧\)")
 _CAST = re.compile(r"CAST\(⟦(\d+)⟧ AS DOUBLE\)")
 
 

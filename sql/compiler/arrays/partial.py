@@ -31,18 +31,19 @@ def read_partial(
         that arrays cannot compute, whose values are invalid.
     """
     where = f"symbol IN ({', '.join(map(quoted, symbols))})"
-    rows = read_bars(con, src, where=where, filters=(), inputs=(), keep=keep)
+    rows = read_bars(con, src, where=where, filters=(), inputs=(), keep=keep).whole()
     keys = _keys(rows, rows.symbols)
     values: dict[str, Any] = {}
     failed: set[str] = set()
     for group in groups:
         condition = " AND ".join([where, *(f"({condition})" for condition in group.filters)])
-        bars = read_bars(con, src, where=condition, filters=(), inputs=group.inputs, keep={})
-        failed |= {*bars.too_large}
+        market = read_bars(con, src, where=condition, filters=(), inputs=group.inputs, keep={})
+        failed |= {*market.too_large}
+        bars = market.whole()
         at = np.searchsorted(keys, _keys(bars, rows.symbols))
         for program in group.programs:
             values |= {name: np.full(len(rows), np.nan) for name in program.outputs}
-        for batch in batches(bars, group.programs):
+        for batch in batches([bars], group.programs):
             part = at[bars.starts[batch.first] : bars.ends[batch.last - 1]]
             for name, column in batch.values.items():
                 values[name][part] = column

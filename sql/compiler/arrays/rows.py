@@ -11,8 +11,9 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from stockstream.sql.compiler.arrays.bars import Bars, read_bars
+from stockstream.sql.compiler.arrays.bars import Market, read_bars
 from stockstream.sql.compiler.arrays.partial import read_partial
+from stockstream.sql.compiler.arrays.pieces import concatenated
 from stockstream.sql.compiler.arrays.program import Lowered, by_filters
 from stockstream.sql.compiler.arrays.run import Batch, batches
 from stockstream.sql.compiler.requests import Request
@@ -32,7 +33,13 @@ class Symbols:
 
     names: Sequence[str]
     codes: NDArray[np.int32]
-    """The index in `names` per row."""
+    """The index in `names` per row, which does not decrease."""
+
+    @classmethod
+    def of(cls, values: Any) -> Symbols:
+        """Return the symbols of rows, which are sorted by symbol."""
+        names, codes = np.unique(values, return_inverse=True)
+        return cls(names.tolist(), codes.astype(np.int32))
 
     def __getitem__(self, rows: NDArray[np.bool_]) -> Symbols:
         return Symbols(self.names, self.codes[rows])
@@ -45,9 +52,12 @@ class Symbols:
         """Return the symbol of each row."""
         import pyarrow as pa
 
-        return pa.DictionaryArray.from_arrays(
-            pa.array(self.codes), pa.array(self.names, pa.string())
-        ).dictionary_decode()
+        counts = np.bincount(self.codes, minlength=len(self.names)).tolist()
+        texts = [name.encode() for name in self.names]
+        offsets = np.zeros(len(self.codes) + 1, np.int32)
+        np.cumsum(np.repeat(np.array([len(text) for text in texts], np.int32), counts), out=offsets[1:])
+        characters = b"".join(text * count for text, count in zip(texts, counts, strict=True))
+        return pa.StringArray.from_buffers(len(self.codes), pa.py_buffer(offsets), pa.py_buffer(characters))
 
 
 class Rows:
@@ -73,7 +83,10 @@ class Rows:
         self._names = names
         self._con, self._requests, self._lowered = con, requests, lowered
         self._src, self._where, self._keep, self._selection = src, where, keep, selection
-        self._bars: Bars | None = None
+        self._name = ""
+        self._has_numbers = False
+        """Whether the connection reads `numbered_columns`."""
+        self._market: Market | None = None
         self._others: list[dict[str, Any]] = []
 
     @property
@@ -92,10 +105,10 @@ class Rows:
         return self._read.too_large
 
     @property
-    def _read(self) -> Bars:
-        if self._bars is None:
+    def _read(self) -> Market:
+        if self._market is None:
             raise RuntimeError("read() comes before the rows")
-        return self._bars
+        return self._market
 
     def read(self) -> None:
         """Read the bars into memory, and compute the symbols that have rows to leave out.
@@ -104,7 +117,7 @@ class Rows:
             UsageError: a symbol has two rows for a day, or a parameter of an indicator is invalid.
         """
         lowered = self._lowered
-        self._bars = read_bars(
+        self._market = read_bars(
             self._con,
             self._src,
             where=self._where,
@@ -113,7 +126,7 @@ class Rows:
             keep=self._keep,
             names=self._names,
         )
-        self._others = self._of_others(self._bars.incomplete, self._bars.too_large)
+        self._others = self._of_others(self._market.incomplete, self._market.too_large)
 
     def _of_others(self, incomplete: Sequence[str], too_large: Sequence[str]) -> list[dict[str, Any]]:
         """Return the rows of the symbols that are not computed with the others."""
@@ -122,9 +135,7 @@ class Rows:
             groups = by_filters(tuple(self._requests))
             bars, values, failed = read_partial(self._con, self._src, incomplete, groups, self._keep)
             too_large = sorted({*too_large, *failed})
-            numbers = np.arange(len(bars.symbols))
-            batch = Batch(0, len(numbers), values)
-            columns = self._columns(bars, batch)
+            columns = self._columns(Batch(bars, 0, len(bars.symbols), values))
             if failed:
                 is_valid = ~np.isin(columns["symbol"].values().astype(str), failed)
                 columns = {name: values[is_valid] for name, values in columns.items()}
@@ -133,38 +144,76 @@ class Rows:
             where = f"symbol IN ({', '.join(map(quoted, too_large))})"
             text = by_macros(self._requests, self._src, keep=list(self._keep), where=where)
             rows = self._con.execute(f"FROM ({self._selection.of(text)}) ORDER BY symbol, date")
-            parts.append(dict(rows.fetchnumpy()))
+            columns = dict(rows.fetchnumpy())
+            columns["symbol"] = Symbols.of(columns["symbol"])
+            parts.append(columns | {name: _days(columns[name]) for name in self._dates})
         return parts
 
     def forget(self) -> None:
         """Free the memory of the bars."""
-        self._bars, self._others = None, []
+        self._market, self._others = None, []
+        if self._has_numbers:
+            self._has_numbers = False
+            self.register(self._name)
 
     def register(self, name: str) -> None:
         """Let the connection read the rows by a name, as a stream of Arrow."""
+        self._name = name
         self._con.register(name, self)
+
+    def register_numbers(self) -> tuple[dict[str, Any], list[str]]:
+        """Return `numbered_columns`, and let the connection read them by the name of `register`, until `forget`."""
+        columns, names = self.numbered_columns()
+        self._market, self._others = None, []
+        self._con.register(self._name, columns)
+        self._has_numbers = True
+        return columns, names
 
     def columns(self) -> dict[str, Any]:
         """Return all rows as arrays of numpy by column, NaN or NaT for NULL; whole numbers with NULL are floats."""
+        return self._together(list(self._parts()))
+
+    @property
+    def _dates(self) -> list[str]:
+        """The columns of dates, which batches have in days since 1970."""
+        return ["date", *(name for name, kind in self._keep.items() if kind == "DATE")]
+
+    def numbered_columns(self) -> tuple[dict[str, Any], list[str]]:
+        """Return all rows as `columns` does, with the number of each symbol instead of its name, and the names.
+
+        The rows of a symbol follow each other, oldest first. DuckDB scans these arrays several times as fast as texts.
+        """
+        names: list[str] = []
         parts = list(self._parts())
-        return {name: _joined([part[name] for part in parts]) for name in ("symbol", "date", *self.names)}
+        for part in parts:
+            symbols = part["symbol"]
+            if not isinstance(symbols, Symbols):
+                distinct, codes = np.unique(symbols.astype(str), return_inverse=True)
+                symbols = Symbols(distinct.tolist(), codes.astype(np.int32))
+            part["symbol"] = symbols.codes + np.int32(len(names))
+            names += symbols.names
+        return self._together(parts), names
+
+    def _together(self, parts: list[dict[str, Any]]) -> dict[str, Any]:
+        """Return the rows of batches as arrays of numpy by column."""
+        columns = {name: _joined([part[name] for part in parts]) for name in ("symbol", "date", *self.names)}
+        columns |= {name: columns[name].astype("datetime64[D]").astype("datetime64[us]") for name in self._dates}
+        return {name: _filled(values) for name, values in columns.items()}
 
     def _parts(self, threads: int | None = None) -> Iterator[dict[str, Any]]:
         """Return the rows in batches of columns; at least one, which may be empty."""
-        bars = self._read
-        if not len(bars):
+        parts = self._read.parts
+        if not any(map(len, parts)):
             none = np.empty(0)
-            yield {
-                "symbol": Symbols([], none.astype(np.int32)),
-                "date": _dates(none),
-                **dict.fromkeys(self.names, none),
-            }
-        for batch in batches(bars, self._lowered.programs, threads=threads):
-            yield self._columns(bars, batch)
+            columns = {"symbol": Symbols([], none.astype(np.int32)), **dict.fromkeys(self.names, none)}
+            yield columns | dict.fromkeys(self._dates, none.astype(np.int32))
+        for batch in batches(parts, self._lowered.programs, threads=threads):
+            yield self._columns(batch)
         yield from self._others
 
-    def _columns(self, bars: Bars, batch: Batch) -> dict[str, Any]:
+    def _columns(self, batch: Batch) -> dict[str, Any]:
         """Return the selected rows of a batch by column."""
+        bars = batch.bars
         start, end = bars.starts[batch.first], bars.ends[batch.last - 1]
         lengths = bars.ends[batch.first : batch.last] - bars.starts[batch.first : batch.last]
         codes = np.repeat(np.arange(len(lengths), dtype=np.int32), lengths)
@@ -173,13 +222,13 @@ class Rows:
         columns |= {name: bars.kept[name][start:end] for name in self._keep}
         columns |= {request.name: batch.values[request.name] for request in self._requests}
         if not self._selection.is_all:
-            is_selected = self._is_selected(bars, batch)
+            is_selected = self._is_selected(batch)
             columns = {name: values[is_selected] for name, values in columns.items()}
-        dates = [name for name, kind in self._keep.items() if kind == "DATE"]
-        return columns | {name: _dates(columns[name]) for name in ("date", *dates)}
+        return columns
 
-    def _is_selected(self, bars: Bars, batch: Batch) -> Any:
+    def _is_selected(self, batch: Batch) -> Any:
         """Return the mask of the rows of a batch that are returned."""
+        bars = batch.bars
         first, last, whole = self._selection.first, self._selection.last, self._selection.whole
         days = bars.days[bars.starts[batch.first] : bars.ends[batch.last - 1]]
         mask = np.ones(len(days), np.bool_)
@@ -227,17 +276,21 @@ class Rows:
 def _joined(parts: Sequence[Any]) -> Any:
     """Return one column of several batches."""
     parts = [part.values() if isinstance(part, Symbols) else part for part in parts]
-    if any(isinstance(part, np.ma.MaskedArray) for part in parts):  # DuckDB ignores the masks of numpy
-        null = np.datetime64("NaT") if parts[0].dtype.kind == "M" else np.nan
-        parts = [np.ma.filled(part if part.dtype.kind == "M" else part.astype(np.float64), null) for part in parts]
-    return np.concatenate(parts) if len(parts) > 1 else parts[0]
+    return parts[0] if len(parts) == 1 else concatenated(parts)
 
 
-def _dates(days: Any) -> Any:
-    """Return days since 1970 as dates, of the unit that DuckDB reads."""
-    if isinstance(days, np.ma.MaskedArray):
-        return np.ma.array(days.data.astype("datetime64[D]").astype("datetime64[us]"), mask=days.mask)
-    return days.astype("datetime64[D]").astype("datetime64[us]")
+def _filled(values: Any) -> Any:
+    """Return an array without a mask, which DuckDB ignores: NaT or NaN where values are masked."""
+    if not isinstance(values, np.ma.MaskedArray):
+        return values
+    if values.dtype.kind == "M":
+        return np.ma.filled(values, np.datetime64("NaT"))
+    return np.ma.filled(values.astype(np.float64), np.nan)
+
+
+def _days(dates: Any) -> Any:
+    """Return dates as days since 1970, masked where they are masked."""
+    return dates.astype("datetime64[D]").astype(np.int32)
 
 
 def _arrow(values: Any, kind: pa.DataType) -> pa.Array:
@@ -246,14 +299,11 @@ def _arrow(values: Any, kind: pa.DataType) -> pa.Array:
 
     if isinstance(values, Symbols):
         return values.arrow()
-    is_null = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
-    data = np.ma.getdata(values)
-    if pa.types.is_date32(kind):
-        return pa.array(data.astype("datetime64[D]"), kind, mask=is_null)
-    if data.dtype == np.float64 and pa.types.is_float64(kind):
-        is_valid = data == data  # NaN is not equal to itself
-        if is_null is not None:
-            is_valid &= ~is_null
-        valid = pa.py_buffer(np.packbits(is_valid, bitorder="little"))
-        return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(np.ascontiguousarray(data))])
-    return pa.array(data, kind, mask=is_null)
+    dtype = np.int32 if pa.types.is_date32(kind) else kind.to_pandas_dtype()
+    data = np.ascontiguousarray(np.ma.getdata(values), dtype)
+    is_valid = ~np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else None
+    if data.dtype == np.float64:
+        is_number = data == data  # NaN is not equal to itself
+        is_valid = is_number if is_valid is None else is_valid & is_number
+    valid = None if is_valid is None else pa.py_buffer(np.packbits(is_valid, bitorder="little"))
+    return pa.Array.from_buffers(kind, len(data), [valid, pa.py_buffer(data)])

@@ -13,16 +13,15 @@ import numpy as np
 from stockstream.sql.compiler.arrays.bars import Bars
 from stockstream.sql.compiler.arrays.blocks import compute
 from stockstream.sql.compiler.arrays.kernels import Array
+from stockstream.sql.compiler.arrays.pieces import ROWS
 from stockstream.sql.compiler.arrays.program import Program
-
-ROWS = 600_000
-"""Number of rows per batch: each column has more than 4 MiB, so that numpy asks for huge pages, which are faster."""
 
 
 @dataclass(frozen=True)
 class Batch:
     """Consecutive rows of some symbols."""
 
+    bars: Bars
     first: int
     """Number of the first symbol."""
     last: int
@@ -31,40 +30,43 @@ class Batch:
     """Values per column; NaN for NULL."""
 
 
-def batches(bars: Bars, programs: Sequence[Program], *, threads: int | None = None) -> Iterator[Batch]:
+def batches(parts: Sequence[Bars], programs: Sequence[Program], *, threads: int | None = None) -> Iterator[Batch]:
     """Return the results in the order of symbols; at most `threads` + 1 batches are in memory.
 
     `threads`: number of threads; None: one per core that this process may use.
     """
     count = threads or available_cores()
-    spans = _spans(bars, max((ROWS, *(program.cells for program in programs))))
+    rows = max((ROWS, *(program.cells for program in programs)))
+    spans = [span for bars in parts for span in _spans(bars, rows)]
     if count == 1 or len(spans) == 1:
-        yield from (_batch(bars, programs, *span) for span in spans)
+        yield from (_batch(programs, *span) for span in spans)
         return
     with ThreadPoolExecutor(count) as pool:
         waiting: deque[Future[Batch]] = deque()
         for span in spans:
-            waiting.append(pool.submit(_batch, bars, programs, *span))
+            waiting.append(pool.submit(_batch, programs, *span))
             if len(waiting) > count:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
 
 
-def _batch(bars: Bars, programs: Sequence[Program], first: int, last: int) -> Batch:
-    values: dict[str, Array] = {}
+def _batch(programs: Sequence[Program], bars: Bars, first: int, last: int) -> Batch:
+    names = [name for program in programs for name in program.outputs]
+    rows = int(bars.ends[last - 1] - bars.starts[first])
+    values = {name: np.empty(rows) for name in names}
     for program in programs:
-        values |= compute(bars, program, first, last)
-    return Batch(first, last, values)
+        compute(bars, program, first, last, values)
+    return Batch(bars, first, last, values)
 
 
-def _spans(bars: Bars, rows: int) -> list[tuple[int, int]]:
-    """Return (first symbol, end) of each batch: at most `rows` rows, or one symbol."""
+def _spans(bars: Bars, rows: int) -> list[tuple[Bars, int, int]]:
+    """Return (bars, first symbol, end) of each batch: at most `rows` rows, or one symbol."""
     spans, first = [], 0
     while first < len(bars.symbols):
         last = int(np.searchsorted(bars.ends, bars.starts[first] + rows, side="right"))
-        spans.append((first, max(last, first + 1)))
-        first = spans[-1][1]
+        spans.append((bars, first, max(last, first + 1)))
+        first = spans[-1][2]
     return spans
 
 

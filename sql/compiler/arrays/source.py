@@ -117,7 +117,7 @@ class Source:
         if node.text == "bar":
             self._expressions.values[name] = Operand("bar", Level.BAR)
         elif self._is_leaf(number):
-            column = node.text.strip('"')
+            column = node.text.strip('"').replace('""', '"')
             self.inputs.append(column)
             self._expressions.values[name] = Operand(f"columns[{column!r}]", Level.BLOCK)
         elif node.is_window:

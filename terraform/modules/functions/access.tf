@@ -1,13 +1,16 @@
 # What each function may do: read and write what its code reads and writes. Only `vacuum` may delete, and nothing that a
-# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version.
+# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version. The
+# functions of the speed layer have their rights in modules/speed/access.tf.
 
 locals {
-  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too.
+  # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too. Who writes it
+  # reads whether there are raw events.
   writes = {
     update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
     fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
     refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check          = ["state/checks/*"]
+    send_alerts    = var.alert_topic_arn == null ? [] : ["live/*"]
     summarise      = ["state/runs/*"]
     vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
@@ -18,22 +21,23 @@ locals {
   generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
   bars       = concat(local.generation, ["raw-data/*", "silver/*"])
   reads = {
-    update_symbols = ["raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = concat(local.bars, ["quarantine/*", "state/runs/*", "symbols/*"])
-    refresh        = concat(local.bars, ["raw-metadata/*", "state/history.json", "state/sessions.parquet", "symbols/*"])
+    update_symbols = ["raw-metadata/*", "raw_events/marker.json", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch    = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
+    refresh        = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
     check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
+    send_alerts    = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
     summarise      = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
-    vacuum = concat(local.generation, ["silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
+    vacuum = concat(local.generation, ["raw_events/marker.json", "silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   reads_key = {
-    for name in keys(local.packages.functions) :
-    name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch"], name)
+    for name in keys(local.functions) :
+    name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch", "publish_live"], name)
   }
 }
 
 resource "aws_iam_role" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   name = "${var.name}-${replace(each.key, "_", "-")}"
 
@@ -49,7 +53,7 @@ resource "aws_iam_role" "this" {
 }
 
 resource "aws_iam_role_policy" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   name = "lake"
   role = aws_iam_role.this[each.key].id
@@ -71,14 +75,14 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["s3:ListBucket"]
           Resource = [var.bucket_arn]
         },
-        {
-          Sid      = "Read"
-          Effect   = "Allow"
-          Action   = ["s3:GetObject"]
-          Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
-        },
       ],
-      length(local.writes[each.key]) == 0 ? [] : [{
+      !contains(keys(local.reads), each.key) ? [] : [{
+        Sid      = "Read"
+        Effect   = "Allow"
+        Action   = ["s3:GetObject"]
+        Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
+      }],
+      !contains(keys(local.writes), each.key) ? [] : [{
         Sid      = "Write"
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
@@ -95,6 +99,12 @@ resource "aws_iam_role_policy" "this" {
         Effect   = "Allow"
         Action   = ["kms:Decrypt", "kms:GenerateDataKey"]
         Resource = [var.kms_key_arn]
+      }],
+      each.key != "send_alerts" || var.alert_topic_arn == null ? [] : [{
+        Sid      = "Alert"
+        Effect   = "Allow"
+        Action   = ["sns:Publish"]
+        Resource = [var.alert_topic_arn]
       }],
       !local.reads_key[each.key] ? [] : [{
         Sid      = "Key"

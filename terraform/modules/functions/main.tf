@@ -5,14 +5,14 @@ data "aws_partition" "current" {}
 data "aws_region" "current" {}
 
 resource "aws_cloudwatch_log_group" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   name              = "/aws/lambda/${var.name}-${replace(each.key, "_", "-")}"
   retention_in_days = var.log_retention_days
 }
 
 resource "aws_lambda_function" "this" {
-  for_each = local.packages.functions
+  for_each = local.functions
 
   function_name    = "${var.name}-${replace(each.key, "_", "-")}"
   description      = each.value.description
@@ -26,6 +26,9 @@ resource "aws_lambda_function" "this" {
   memory_size      = each.value.memory
   timeout          = lookup(var.timeouts, each.key, each.value.timeout)
 
+  # How many run at once, taken from the account's; -1: as many as there are.
+  reserved_concurrent_executions = try(each.value.concurrency, -1)
+
   # In /tmp are the files that are about to be published, their parts, and what DuckDB cannot hold in memory. Refresh
   # writes the indicators twice, part by part and as one file: `python -m tests.benchmarks.years` measures it.
   ephemeral_storage {
@@ -35,6 +38,8 @@ resource "aws_lambda_function" "this" {
   environment {
     variables = merge(
       var.environment,
+      contains(keys(local.packages.live_functions), each.key) ? var.live_environment : {},
+      each.key == "send_alerts" && var.alert_topic_arn != null ? { ALERT_TOPIC_ARN = var.alert_topic_arn } : {},
       local.reads_key[each.key] ? { POLYGON_API_KEY_PARAMETER = var.polygon_api_key_parameter } : {},
     )
   }

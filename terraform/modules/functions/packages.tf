@@ -4,7 +4,14 @@
 locals {
   root     = "${path.module}/../../.."
   packages = jsondecode(file("${path.module}/../../packages.json"))
+  known    = merge(local.packages.functions, local.packages.live_functions)
   folder   = "${local.root}/build/packages/${var.architecture}-${var.python_version}"
+
+  # Those of the speed layer only if there is one.
+  functions = {
+    for name, function in local.known : name => function
+    if contains(keys(local.packages.functions), name) || var.live_environment != null
+  }
 
   code = [
     for path in sort(tolist(fileset(local.root, "{pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
@@ -12,7 +19,7 @@ locals {
   ]
   # A function's package contains its own step and handler, and the parts of the step, not those of other functions.
   owner = merge(flatten([
-    for name, function in local.packages.functions : [
+    for name, function in local.known : [
       for step in concat([name], lookup(function, "parts", [])) : {
         "pipeline/handlers/${step}.py" = name
         "pipeline/steps/${step}.py"    = name
@@ -22,7 +29,7 @@ locals {
   checksum = { for path in local.code : path => filesha256("${local.root}/${path}") }
 
   function_versions = {
-    for name in keys(local.packages.functions) : name => substr(sha256(join("", [
+    for name in keys(local.functions) : name => substr(sha256(join("", [
       for path in local.code : "${path} ${local.checksum[path]}\n" if lookup(local.owner, path, name) == name
     ])), 0, 16)
   }

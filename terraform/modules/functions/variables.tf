@@ -42,3 +42,13 @@ variable "kms_key_arn" {
   description = "ARN of the customer's key for the lake's objects, or null."
   type        = string
 }
+
+variable "live_environment" {
+  description = "Further environment variables of the functions of the speed layer, or null: there is no speed layer."
+  type        = map(string)
+}
+
+variable "alert_topic_arn" {
+  description = "ARN of the SNS topic for the signals of the day, or null: none are sent."
+  type        = string
+}

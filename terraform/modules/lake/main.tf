@@ -55,7 +55,7 @@ resource "aws_s3_bucket_policy" "lake" {
           Effect    = "Deny"
           Principal = "*"
           Action    = "s3:PutObject"
-          Resource  = [for prefix in ["damaged", "raw-data", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Resource  = [for prefix in ["damaged", "raw-data", "raw_events", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
           Condition = {
             Null = { "s3:if-none-match" = "true" }
             Bool = { "s3:ObjectCreationOperation" = "true" }
@@ -66,7 +66,7 @@ resource "aws_s3_bucket_policy" "lake" {
           Effect    = "Deny"
           Principal = "*"
           Action    = "s3:PutObject"
-          Resource  = [for prefix in ["quarantine", "raw-metadata", "state", "symbols"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Resource  = [for prefix in ["live", "quarantine", "raw-metadata", "state", "symbols"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
           Condition = {
             Null = { "s3:if-none-match" = "true", "s3:if-match" = "true" }
             Bool = { "s3:ObjectCreationOperation" = "true" }
@@ -111,6 +111,53 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
     transition {
       days          = 30
       storage_class = "INTELLIGENT_TIERING"
+    }
+  }
+
+  # Live bars are replaced every minute, and a batch bar follows: no need to keep their versions for a month.
+  rule {
+    id     = "live"
+    status = "Enabled"
+
+    filter {
+      prefix = "live/"
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
+  # Raw events are arranged by symbol after the session, as files in days/. The year begins with 2: the view needs an
+  # object without events, whose date is 0001-01-01.
+  rule {
+    id     = "arrivals"
+    status = "Enabled"
+
+    filter {
+      prefix = "raw_events/arrivals/date=2"
+    }
+
+    expiration {
+      days = 30
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
+  rule {
+    id     = "old-raw-events"
+    status = "Enabled"
+
+    filter {
+      prefix = "raw_events/days/date=2"
+    }
+
+    transition {
+      days          = 30
+      storage_class = "GLACIER_IR"
     }
   }
 

@@ -50,12 +50,21 @@ def wavy_bars(symbols: int, days: int) -> pa.Table:
 
 
 @pytest.mark.parametrize(
-    "small", [{"sessions.BLOCK": 2048}, {"source.CELLS": 12_000}, {"sessions.BLOCK": 2048, "source.CELLS": 24_000}]
+    "small",
+    [
+        {"sessions.BLOCK": 2048},
+        {"sessions.BLOCK": 2048, "source.CELLS": 12_000},
+        {"source.CELLS": 12_000, "source.CELLS_IN_MEMORY": 0},
+        {"sessions.BLOCK": 2048, "source.CELLS": 24_000, "source.CELLS_IN_MEMORY": 0},
+    ],
 )
 def test_a_run_is_the_same_however_its_rows_are_streamed(
     small: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """2,048 rows of seven symbols are not a whole number of sessions; 12,000 values are one or two symbols."""
+    """2,048 rows of seven symbols are not a whole number of sessions; 12,000 values are one or two symbols.
+
+    They are merged in memory, or in files if that has no room.
+    """
     bars, ends = wavy_bars(7, 900), []
 
     def count(done: int, total: int) -> None:

@@ -153,6 +153,35 @@ def test_a_later_bar_affects_no_earlier_one(con: DuckDBPyConnection) -> None:
     np.testing.assert_array_equal(values["ema_5"][:70], values["ema_5"][96:166])
 
 
+RUNS = (
+    "vwap_anchored(date_trunc('week', date)) AS week",
+    "vwap_anchored(year(date)) AS year",
+    "vwap_anchored(date >= DATE '2000-02-02') AS day",
+    "pivot_classic_r3(date_trunc('month', date)) AS pivot",
+    "pivot_camarilla_s1(day(date) // 3) AS pivots",
+    "kvo",
+    "kvo_signal(2, 3, 2) AS signal",
+)
+
+
+def test_runs_of_bars(con: DuckDBPyConnection) -> None:
+    """Sums and extremes begin again where an expression of the day changes, or a trend turns."""
+    flat = flat_bars(np.concatenate([random_bars(35, 40)["close"], np.full(60, 9.87)]))
+    symbols = {"A": random_bars(31, 500), "B": random_bars(32, 60), "ONE": random_bars(34, 1), "FLAT": flat}
+    put(con, symbols | {"C": holes(random_bars(33, 200), "high", 9, np.nan)})
+    wanted = requests(*RUNS)
+    assert lower(wanted).unsupported == {}
+    assert_arrays_equal_macros(con, wanted)
+
+
+def test_an_expression_of_the_day_without_a_number_is_left_to_sql(con: DuckDBPyConnection) -> None:
+    put(con, {"A": random_bars(36, 30)})
+    wanted = requests("vwap_anchored(dayname(date)) AS x", "sma_5")
+    computed = plan(con, wanted, "bars")
+    assert computed.explanation[1] == "SQL: x: arrays do not have DAYNAME(date), which is of type VARCHAR"
+    assert_arrays_equal_macros(con, wanted)
+
+
 def test_a_selection_returns_some_rows_of_the_same_values(con: DuckDBPyConnection) -> None:
     put(con, {"A": random_bars(31, 200), "B": random_bars(32, 60), "C": holes(random_bars(33, 200), "high", 9, np.nan)})
     wanted = requests("sma_20", "atr_14")
@@ -228,6 +257,8 @@ EXPRESSIONS = {
     "peak": "max(other) OVER (PARTITION BY symbol ORDER BY date ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW)",
     "mixed": "CASE WHEN k >= 5 THEN CASE WHEN is_up THEN x - before ELSE 0e0 END WHEN k > 2 THEN x * k END",
     "cast": "CAST(is_up AS DOUBLE)",
+    "distinct": "CASE WHEN before IS DISTINCT FROM other THEN 1e0 ELSE 0e0 END",
+    "same": "CASE WHEN NOT (before IS NOT DISTINCT FROM other) THEN 1e0 ELSE 0e0 END",
     "number": "floor(x) + ceil(x) + sign(x - 50) + exp(-x / 100) + pow(x, 0.5) + log10(x)",
     "whole": "CASE WHEN is_up THEN 1 ELSE 0 END",
     "condition": "is_up",

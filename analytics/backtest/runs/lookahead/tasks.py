@@ -19,7 +19,7 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.engine import run
-from stockstream.analytics.backtest.feed import Feed, Rows, numbers, open_feed
+from stockstream.analytics.backtest.feed import Feed, Rows, numbers, open_feed, symbols_of
 from stockstream.analytics.backtest.model import Action, FileFunction, Setup, Strategy
 from stockstream.analytics.backtest.runs.lookahead.confinement import Confinement, importable, use_lake
 from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe
@@ -242,9 +242,7 @@ def _watched(source: Rows, task: Task, report: Report) -> Iterator[pa.RecordBatc
     watched = np.array([day.toordinal() - EPOCH for day in task.days], np.int32)
     step = max(1, (task.universe or 0) // WATCHED)
     for batch in source():
-        days, names = numbers(batch, "date"), batch.column("symbol").dictionary_encode()
-        codes = np.frombuffer(names.indices.buffers()[1], np.int32, len(names))
-        symbols = names.dictionary.to_pylist()
+        days, (symbols, codes) = numbers(batch, "date"), symbols_of(batch)
         for code, row in zip(*(array.tolist() for array in np.unique(codes, return_index=True)), strict=True):
             report.first_bars.setdefault(symbols[code], _text_of(days[row]))
         for row in np.flatnonzero(np.isin(days, watched)).tolist():

@@ -1,0 +1,122 @@
+"""`stockstream serve`: the HTTP interface of a lake."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
+from stockstream.analytics.cli.signals import SIGNALS
+from stockstream.sql.errors import UsageError
+
+
+@command("serve", Panel.QUERY, 50)
+def serve_command(
+    lake: LakeOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen at; others than this machine's need --keys.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0: any that is free.")] = 8000,
+    keys: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The keys: a line NAME:SHA-256:SCOPES per key.")
+    ] = None,
+    new_key: Annotated[
+        str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line of the file; end.")
+    ] = None,
+    scopes: Annotated[str, typer.Option(help="Of the new key: read, live, paper, run, sql.")] = "read",
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", metavar="NAME", help="A name of this server in the header Host. Repeatable."),
+    ] = None,
+    rate: Annotated[float, typer.Option(min=0.01, help="Requests per second of a caller.")] = 50.0,
+    burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
+    threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    as_json: JsonOption = False,
+) -> None:
+    """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
+
+    Example: stockstream serve --lake ./lake --port 8000
+    """
+    require_serve()
+    if new_key is not None:
+        _print_key(new_key, scopes, as_json)
+        return
+    from stockstream.analytics.serving.generations import Generations
+    from stockstream.analytics.serving.keys import read_keys
+    from stockstream.analytics.serving.server import Options
+    from stockstream.sql.session.catalogue_file import cache_folder
+
+    options = Options(host, port, read_keys(keys) if keys else None, tuple(allow_host or ()), rate, burst, threads)
+    opened = existing_lake(lake)
+    cache = cache_folder()
+    if cache is None:
+        raise UsageError("there is no folder for the serving file: set STOCKSTREAM_CACHE")
+    screen = Screen(stderr=True)
+    is_shown = sys.stderr.isatty()
+    with screen.status("reads the newest generation") if is_shown else nullcontext() as shown:
+        generations = Generations(
+            opened.uri, cache, lambda table: shown.update(f"makes the serving file: {table}") if shown else None
+        )
+        generations.start()
+    try:
+        received = asyncio.run(_serve(generations, options, as_json))
+    finally:
+        generations.stop()
+    if received is not None:
+        sys.exit(SIGNALS[received][0])
+
+
+async def _serve(generations: Any, options: Any, as_json: bool) -> signal.Signals | None:
+    """Serve until a signal; return it."""
+    from stockstream.analytics.cli.event_loop import until_signal
+    from stockstream.analytics.serving.server import build, serve
+
+    def ready(address: str) -> None:
+        number = generations.newest.generation
+        if as_json:
+            print(json.dumps({"lake": generations.lake.uri, "address": address, "generation": number}), flush=True)
+        else:
+            out = Screen()
+            out.print(f"{generations.lake.uri}, generation {number}, at {address}/v1", markup=False, highlight=False)
+            symbol = min(generations.newest.symbols, default="SYMBOL")
+            out.print(
+                f"try: curl '{address}/v1/bars/{symbol}?limit=3'    Ctrl-C ends it", markup=False, highlight=False
+            )
+
+    async with until_signal() as (stop, received):
+        await serve(build(generations, options), options, stop, ready)
+        return received()
+
+
+def require_serve() -> None:
+    """Check that the packages of the extra `serve` are installed.
+
+    Raises:
+        UsageError: they are not.
+    """
+    from importlib.util import find_spec
+
+    packages = ("msgspec", "starlette", "uvicorn", "prometheus_client")
+    if missing := [name for name in packages if find_spec(name) is None]:
+        raise UsageError(f'this needs {" and ".join(missing)}: pip install "stock-stream[serve]"')
+
+
+def _print_key(name: str, scopes: str, as_json: bool) -> None:
+    from stockstream.analytics.serving.keys import new_key
+
+    key, line = new_key(name, scopes)
+    if as_json:
+        print(json.dumps({"key": key, "line": line}))
+        return
+    out = Screen()
+    out.print(f"key   {key}    (keep it: it is shown only now)", markup=False, highlight=False)
+    out.print(f"line  {line}    (into the file of --keys)", markup=False, highlight=False)

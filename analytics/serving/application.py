@@ -1,0 +1,82 @@
+"""The application: the routes of `/v1` and `/v1/@N`, and how errors are answered."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from stockstream.analytics.serving import documents, pages
+from stockstream.analytics.serving.answers import REVALIDATED, Answers
+from stockstream.analytics.serving.endpoints import ENDPOINTS
+from stockstream.analytics.serving.generations import Generations
+from stockstream.analytics.serving.openapi import description
+from stockstream.analytics.serving.problems import Problem
+from stockstream.sql.errors import StockStreamError, did_you_mean
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "/v1"
+
+
+def starlette_application(generations: Generations, threads: int = 2) -> Starlette:
+    """Return the application on the generations of a lake, which have been started."""
+    answers = Answers(generations, threads)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        yield
+        answers.stop()
+
+    routes = [
+        Route(
+            f"{prefix}{endpoint.path.replace('{symbol}', '{symbol:path}')}", answers.handler(endpoint), methods=["GET"]
+        )
+        for prefix in (PREFIX, f"{PREFIX}/@{{generation:int}}")
+        for endpoint in ENDPOINTS
+    ]
+    routes += [
+        Route(path, documents.handler(generations, document), methods=["GET"])
+        for path, (document, _) in documents.DOCUMENTS.items()
+    ]
+    routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
+    routes += pages.routes(generations)
+    handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
+    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+
+
+async def _openapi(request: Request) -> Response:
+    return JSONResponse(description(version("stock-stream")), headers={"Cache-Control": REVALIDATED})
+
+
+def _http(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code != 404:
+        return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
+    paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS)
+    hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
+    problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
+    is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)
+    return pages.problem_page(request, problem) if is_page else problem.response()
+
+
+def _problem(request: Request, error: Exception) -> Response:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+def _lake(request: Request, error: Exception) -> Response:
+    logger.error("%s: %s", request.url.path, error)
+    return Problem(503, "the lake cannot be read at the moment", {"Retry-After": "5"}).response()
+
+
+def _unexpected(request: Request, error: Exception) -> Response:
+    logger.exception("%s failed", request.url.path, exc_info=error)
+    return Problem(500, "an error that the log of the server describes").response()

@@ -1,0 +1,97 @@
+"""Keys: who may ask for what. A file has one line per key, with the key's SHA-256 in its place.
+
+    # name : SHA-256 of the key : scopes
+    anna:6b3a55e0261b0304143f805a24924d0c1c44524821305f31d9277843b8a10f4e:read,live
+
+A key is random (256 bits), so that a plain hash of it cannot be guessed from; passwords would need another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from stockstream.sql.errors import UsageError, did_you_mean
+
+SCOPES = ("read", "live", "paper", "run", "sql")
+"""What a key may do: read the lake, receive live bars, see and step paper accounts, start backtests, send SQL."""
+_LINE = re.compile(r"(?P<name>[\w.@-]+):(?P<digest>[0-9a-f]{64}):(?P<scopes>[a-z]+(,[a-z]+)*)", re.ASCII)
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key by its name; the key itself is not stored anywhere."""
+
+    name: str
+    digest: str
+    """SHA-256 of the key, hexadecimal."""
+    scopes: frozenset[str]
+
+
+ANYBODY = Key("anybody", "", frozenset(SCOPES))
+"""Who asks a server without keys, which only this machine reaches."""
+
+
+class Keys:
+    """The keys of a server."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        self._keys = tuple(keys)
+
+    def of(self, text: str) -> Key | None:
+        """Return the key that a caller has sent; None: there is no such key. It takes the same time for every text."""
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        holder = None
+        for key in self._keys:
+            if hmac.compare_digest(key.digest, digest):
+                holder = key
+        return holder
+
+
+def read_keys(path: Path) -> Keys:
+    """Return the keys of a file.
+
+    Raises:
+        UsageError: the file cannot be read, has no key, or a line is none; the message does not show the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"--keys {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    keys: dict[str, Key] = {}
+    for number, line in enumerate(lines, 1):
+        if line.strip() and not line.lstrip().startswith("#"):
+            key = _key(f"--keys {path}, line {number}", line.strip())
+            if keys.setdefault(key.name, key) is not key:
+                raise UsageError(f"--keys {path}, line {number}: there are two keys called {key.name}")
+    if not keys:
+        raise UsageError(f"--keys {path}: there is no key in it: `stockstream serve --new-key NAME` makes one")
+    return Keys(keys.values())
+
+
+def new_key(name: str, scopes: str = "read") -> tuple[str, str]:
+    """Return a new key, and its line of the file.
+
+    Raises:
+        UsageError: the name or a scope cannot be one.
+    """
+    key = secrets.token_urlsafe(32)
+    line = f"{name}:{hashlib.sha256(key.encode()).hexdigest()}:{scopes}"
+    _key("--new-key", line)
+    return key, line
+
+
+def _key(where: str, line: str) -> Key:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        raise UsageError(f"{where}: write NAME:SHA-256:SCOPES, as `stockstream serve --new-key NAME` prints it")
+    scopes = frozenset(match["scopes"].split(","))
+    if unknown := sorted(scopes - {*SCOPES}):
+        hint = did_you_mean(unknown[0], SCOPES) or f"; there are {', '.join(SCOPES)}"
+        raise UsageError(f"{where}: there is no scope {unknown[0]}{hint}")
+    return Key(match["name"], match["digest"], scopes)

@@ -1,0 +1,123 @@
+"""The rows of the endpoints, for the documentation; a test compares them with what is answered."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+Price = Annotated[float, Meta(description="Money per share, in the currency of the listing.")]
+
+
+class Bar(msgspec.Struct):
+    """A daily bar; a number that the source did not have is null."""
+
+    symbol: str
+    date: date
+    open: Price | None
+    high: Price | None
+    low: Price | None
+    close: Price | None
+    volume: Annotated[int, Meta(description="Shares.")] | None
+
+
+class LongerBar(Bar):
+    """A bar of several sessions, a week or a month."""
+
+    first_date: Annotated[date, Meta(description="First day with a bar.")]
+    ends_on: Annotated[date, Meta(description="Last session of the interval.")]
+    bars: Annotated[int, Meta(description="Daily bars in it.")]
+    is_open: Annotated[bool, Meta(description="Whether it still changes.")]
+
+
+class Signal(msgspec.Struct):
+    """A signal of a day."""
+
+    symbol: str
+    date: date
+    signal: str
+    close: Price
+
+
+class Listing(msgspec.Struct):
+    """A company that is listed today."""
+
+    symbol: str
+    name: str | None
+    sector: str | None
+    market_cap: Annotated[float, Meta(description="Money, in the currency of the market.")] | None
+    listed_on: Annotated[date, Meta(description="Day of the list.")]
+
+
+class Period(msgspec.Struct):
+    """A period in which a symbol's metadata did not change."""
+
+    symbol: str
+    name: str | None
+    sector: str | None
+    type: str | None
+    exchange: str | None
+    currency: str | None
+    figi: str | None
+    listing_date: date | None
+    delisting_date: date | None
+    renamed_from: str | None
+    renamed_to: str | None
+    source: str | None
+    valid_from: date | None
+    valid_to: date | None
+
+
+class Action(msgspec.Struct):
+    """The dividends and the split of a day."""
+
+    symbol: str
+    date: date
+    dividend: Annotated[float, Meta(description="Money per share.")]
+    split_ratio: Annotated[float, Meta(description="New shares per old share.")]
+    source: str | None
+
+
+class Status(msgspec.Struct):
+    """What the served generation has."""
+
+    generation: int
+    bars: int
+    symbols: int
+    first_date: date | None
+    last_date: date | None
+    pending: int
+    looked_at_seconds_ago: float
+    fault: str | None
+
+
+class Health(msgspec.Struct):
+    """Whether the newest generation can be read."""
+
+    status: Annotated[str, Meta(description="ok or fault.")]
+    generation: int
+
+
+class Checks(msgspec.Struct):
+    """The findings of the data checks on the served generation."""
+
+    generation: int
+    checks: list[dict[str, Any]]
+
+
+class History(msgspec.Struct):
+    """The generations that have not been vacuumed."""
+
+    generations: list[dict[str, Any]]
+
+
+class ProblemDetails(msgspec.Struct):
+    """An error (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    parameter: str | msgspec.UnsetType = msgspec.UNSET

@@ -1,0 +1,112 @@
+"""The description of the interface in OpenAPI 3.1, made of the endpoints, their parameters and their rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from stockstream.analytics.serving import documents, models
+from stockstream.analytics.serving.answers import Endpoint
+from stockstream.analytics.serving.endpoints import ENDPOINTS
+from stockstream.analytics.serving.formats import FORMATS
+from stockstream.analytics.serving.parameters import Paged, Query
+
+REF = "#/components/schemas/{name}"
+PROBLEMS = {
+    400: "The request is no HTTP request that the server understands",
+    401: "No key, or an unknown one",
+    403: "The key lacks the scope",
+    404: "No such symbol, generation or address",
+    406: "None of the formats in Accept",
+    410: "The generation is served no more",
+    421: "The header Host names another server",
+    422: "A parameter is unknown or wrong; `parameter` names it",
+    429: "Too many requests; Retry-After has the seconds",
+    503: "The lake cannot be read at the moment",
+}
+
+
+def description(version: str) -> dict[str, Any]:
+    """Return the OpenAPI document; `version` is that of the program."""
+    rows = {row for endpoint in ENDPOINTS for row in endpoint.rows if row is not dict}
+    types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
+    _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
+    paths = {path: {"get": _document(path, *entry)} for path, entry in documents.DOCUMENTS.items()}
+    for endpoint in ENDPOINTS:
+        paths[f"/v1{endpoint.path}"] = {"get": _endpoint(endpoint, False)}
+        paths[f"/v1/@{{generation}}{endpoint.path}"] = {"get": _endpoint(endpoint, True)}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Stock Stream", "version": version, "description": (__doc__ or "").strip()},
+        "paths": paths,
+        "components": {
+            "schemas": components,
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+        "security": [{}, {"key": []}],
+    }
+
+
+def _endpoint(endpoint: Endpoint, is_pinned: bool) -> dict[str, Any]:
+    row: dict[str, Any] = {"anyOf": [_row(kind) for kind in endpoint.rows]}
+    properties = {endpoint.name: {"type": "array", "items": row}, "generation": {"type": "integer"}}
+    if issubclass(endpoint.query, Paged):
+        properties["next_page_token"] = {"type": ["string", "null"]}
+    answer = {"type": "object", "properties": properties, "required": sorted(properties)}
+    content = {media: {"schema": answer if media == "application/json" else {}} for media in FORMATS}
+    path = [_in_path("generation", {"type": "integer", "minimum": 1})] if is_pinned else []
+    if "{symbol}" in endpoint.path:
+        path.append(_in_path("symbol", {"type": "string"}))
+    summary = (endpoint.work.__doc__ or "").split("\n")[0]
+    return {
+        "operationId": f"{endpoint.work.__name__}{'_of_generation' if is_pinned else ''}",
+        "summary": summary.removeprefix("Return ").rstrip("."),
+        "parameters": [*path, *_parameters(endpoint.query)],
+        "responses": {
+            "200": {"description": "The rows, in the format of Accept", "content": content},
+            "304": {"description": "The ETag in If-None-Match is the present one"},
+            **_problems(PROBLEMS),
+        },
+    }
+
+
+def _document(path: str, work: documents.Document, kind: type) -> dict[str, Any]:
+    schema = {"$ref": REF.format(name=kind.__name__)}
+    return {
+        "operationId": work.__name__,
+        "summary": (work.__doc__ or "").split("\n")[0].removeprefix("Return ").rstrip("."),
+        "responses": {
+            "200": {"description": kind.__doc__, "content": {"application/json": {"schema": schema}}},
+            "304": {"description": "The ETag in If-None-Match is the present one"},
+            **_problems({code: text for code, text in PROBLEMS.items() if code in (401, 403, 421, 429, 503)}),
+        },
+    }
+
+
+def _row(kind: type) -> dict[str, Any]:
+    return {"type": "object"} if kind is dict else {"$ref": REF.format(name=kind.__name__)}
+
+
+def _in_path(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "in": "path", "required": True, "schema": schema}
+
+
+def _parameters(query: type[Query]) -> Iterable[dict[str, Any]]:
+    """Return the parameters of a query string, from the fields of their struct."""
+    (_,), components = msgspec.json.schema_components([query], ref_template=REF)
+    properties: Mapping[str, dict[str, Any]] = components[query.__name__].get("properties", {})
+    for name, schema in properties.items():
+        present = [one for one in schema.get("anyOf", [schema]) if one.get("type") != "null"]
+        plain = present[0] if len(present) == 1 else {"anyOf": present}
+        plain = {key: value for key, value in plain.items() if key != "description"}
+        if schema.get("default") is not None:
+            plain["default"] = schema["default"]
+        text = next((one["description"] for one in (schema, *present) if "description" in one), "")
+        yield {"name": name, "in": "query", "required": False, "schema": plain, "description": text}
+
+
+def _problems(codes: Mapping[int, str]) -> dict[str, Any]:
+    content = {"application/problem+json": {"schema": {"$ref": REF.format(name="ProblemDetails")}}}
+    return {str(code): {"description": text, "content": content} for code, text in codes.items()}

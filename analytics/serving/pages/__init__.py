@@ -1,0 +1,66 @@
+"""The pages of the dashboard: HTML that the server renders, so that everything but charts works without JavaScript."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import quote
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from stockstream.analytics.serving.generations import Generations, Served
+from stockstream.analytics.serving.pages import compare, data, market, screener, signals, symbol
+from stockstream.analytics.serving.pages.rendering import asset, page
+from stockstream.analytics.serving.problems import Problem
+
+Content = Callable[[Served, Request], dict[str, Any]]
+"""Returns the variables of a page's template."""
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+def routes(generations: Generations) -> list[Route]:
+    """Return the routes of all pages and assets."""
+
+    def shown(template: str, title: str, content: Content) -> Handler:
+        async def answer(request: Request) -> Response:
+            try:
+                variables = await run_in_threadpool(content, generations.newest, request)
+            except Problem as problem:
+                return problem_page(request, problem)
+            return page(template, request, title.format(**request.path_params), **variables)
+
+        return answer
+
+    return [
+        Route("/", shown("market.html.jinja", "Market", market.content)),
+        Route("/symbol/{symbol:path}", shown("symbol.html.jinja", "{symbol}", symbol.content)),
+        Route("/symbol", _search),
+        Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
+        Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
+        Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
+        Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
+        Route("/assets/{checksum}/{name}", asset),
+    ]
+
+
+def problem_page(request: Request, problem: Problem) -> Response:
+    """Return a problem as a page."""
+    answer = page("problem.html.jinja", request, "Not possible", problem=problem)
+    answer.status_code = problem.status
+    return answer
+
+
+async def _search(request: Request) -> Response:
+    """Lead from the field for a symbol to its page."""
+    name = request.query_params.get("name", "").strip()
+    return RedirectResponse(f"/symbol/{quote(name, safe='')}" if name else "/", 303)
+
+
+def _screener(shown: Handler) -> Handler:
+    async def answer(request: Request) -> Response:
+        return screener.added(request) or await shown(request)
+
+    return answer

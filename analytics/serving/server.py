@@ -1,0 +1,120 @@
+"""The server: the application behind the door, on uvicorn, until a signal arrives."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from stockstream.analytics.serving.application import starlette_application
+from stockstream.analytics.serving.buckets import Buckets
+from stockstream.analytics.serving.door import LOOPBACK, Door
+from stockstream.analytics.serving.generations import Generations
+from stockstream.analytics.serving.keys import Keys
+from stockstream.analytics.serving.metrics import Metrics
+from stockstream.sql.errors import StockStreamError, UsageError
+
+STOP_SECONDS = 3
+"""Time that open requests have at the end; uvicorn would wait for open streams for ever."""
+
+
+class ServerError(StockStreamError):
+    """The server cannot listen."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a server listens, and whom it answers."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    keys: Keys | None = None
+    allow_hosts: Sequence[str] = ()
+    rate: float = 50.0
+    """Requests per second of a caller."""
+    burst: int = 200
+    threads: int = 2
+
+    def __post_init__(self) -> None:
+        if self.keys is None and not is_loopback(self.host):
+            raise UsageError(
+                f"--host {self.host} without --keys: anybody who reaches this machine could read the lake; "
+                "`stockstream serve --new-key NAME` makes a key"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def build(generations: Generations, options: Options) -> ASGIApp:
+    """Return the application behind its door; the generations have been started."""
+    metrics = Metrics()
+
+    async def measured(request: Request) -> Response:
+        metrics.generation.set(generations.newest.generation)
+        metrics.fault.set(generations.fault is not None)
+        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+
+    app: Starlette = starlette_application(generations, options.threads)
+    app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
+    names = {name.lower() for name in options.allow_hosts}
+    # With keys, a page of another site cannot ask for anything: it has no key.
+    hosts = names | {*LOOPBACK} if names or options.keys is None else ()
+    return Door(app, options.keys, Buckets(options.rate, options.burst), metrics, hosts)
+
+
+async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Callable[[str], Any]) -> None:
+    """Answer requests until `stop` is set; call `ready` with the address when the server listens.
+
+    Raises:
+        ServerError: the address cannot be listened at.
+    """
+    config = uvicorn.Config(
+        app,
+        host=options.host,
+        port=options.port,
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    try:
+        socket = config.bind_socket()
+    except SystemExit:  # uvicorn has logged why
+        raise ServerError(
+            f"cannot listen at {options.host}:{options.port}: is another server there? (--port)"
+        ) from None
+    server = uvicorn.Server(config)
+    server.capture_signals = _no_signals  # type: ignore[method-assign]  # the command handles them
+    task = asyncio.create_task(server.serve([socket]))
+    while not server.started and not task.done():
+        await asyncio.sleep(0.005)
+    host, port = socket.getsockname()[:2]
+    ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    waiting = asyncio.create_task(stop.wait())
+    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    await task
+    waiting.cancel()
+
+
+@contextmanager
+def _no_signals() -> Iterator[None]:
+    yield

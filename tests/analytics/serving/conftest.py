@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.analytics.serving.server import Server, start
+from tests.analytics.test_cli import run_cli
+
+
+@pytest.fixture(scope="session")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The demo's lake; no test changes it."""
+    folder = str(tmp_path_factory.mktemp("served") / "lake")
+    assert run_cli("demo", "--lake", folder).code == 0
+    return folder
+
+
+@pytest.fixture(scope="session")
+def server(lake: str) -> Iterator[Server]:
+    """A server without keys on the demo's lake."""
+    started = start(lake, "--rate", "100000", "--burst", "100000")
+    yield started
+    started.stop()

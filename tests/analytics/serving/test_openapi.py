@@ -1,0 +1,57 @@
+"""The description of the interface is OpenAPI 3.1, and says what is answered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.analytics.serving.server import Server
+
+EXAMPLES = {
+    "/v1/bars": "/v1/bars?limit=2",
+    "/v1/bars/{symbol}": "/v1/bars/IBM?limit=2&timeframe=weekly",
+    "/v1/indicators/{symbol}": "/v1/indicators/IBM?limit=2",
+    "/v1/signals": "/v1/signals?date=2013-03-01",
+    "/v1/screen": "/v1/screen?where=close>100,rsi_14<70&order=-close",
+    "/v1/symbols": "/v1/symbols",
+    "/v1/symbols/{symbol}": "/v1/symbols/IBM",
+    "/v1/actions": "/v1/actions?limit=2",
+    "/v1/status": "/v1/status",
+    "/v1/checks": "/v1/checks",
+    "/v1/history": "/v1/history",
+    "/health": "/health",
+}
+
+
+@pytest.fixture(scope="module")
+def description(server: Server) -> Any:
+    return server.json("/v1/openapi.json")
+
+
+def test_every_path_has_an_example_here(description: Any) -> None:
+    assert {path for path in description["paths"] if "{generation}" not in path} == {*EXAMPLES}
+
+
+@pytest.mark.parametrize("path", EXAMPLES)
+def test_an_answer_has_the_form_of_its_description(server: Server, description: Any, path: str) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = description["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+    whole = {**schema, "components": description["components"], "additionalProperties": True}
+    answer = server.json(EXAMPLES[path])
+    jsonschema.Draft202012Validator(whole).validate(answer)
+    for name, rows in answer.items():
+        if isinstance(rows, list) and rows and name in schema.get("properties", {}):
+            options = schema["properties"][name]["items"].get("anyOf", [])
+            columns = [
+                {*description["components"]["schemas"][one["$ref"].rsplit("/", 1)[1]]["properties"]}
+                for one in options
+                if "$ref" in one
+            ]
+            assert not columns or {*rows[0]} in columns
+
+
+def test_an_error_has_the_form_of_its_description(server: Server, description: Any) -> None:
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = {"$ref": "#/components/schemas/ProblemDetails", "components": description["components"]}
+    jsonschema.Draft202012Validator(schema).validate(server.get("/v1/bars?x=1").json())
