@@ -1,7 +1,7 @@
 """A websocket server with Polygon's protocol in a process of its own, which cuts all connections now and then.
 
 Arguments: a file of lines `[second, what, text]`, in the order of time, and the number of clients to wait for. What is
-`frame`, which all subscribed clients get and nobody gets later, or `cut`: 1000 and 1001 are clean closes by that code,
+`frame`, which all subscribed clients get and none gets later, or `cut`: 1000 and 1001 are clean closes by that code,
 `abort` ends the connection without one. After a cut, logging in takes `AWAY` seconds, as long for every client.
 It prints its port, the moment of second 0 (`time.monotonic`), and at the end the connections per key.
 """
