@@ -29,8 +29,8 @@ CARRIED = frozenset({"carried", "indicators_live", "live_indicators"})
 """What a rule that reads one of these needs the table `carried` for."""
 BY_CONTENT = ("statistics_propagation", "compressed_materialization")
 """The optimizers that use the statistics of tables."""
-MAX_EVALUATIONS = 100
-"""Evaluations after which the tables are made again: rows that are deleted from a table take memory."""
+MAX_EVALUATIONS = 10
+"""Evaluations after which the tables are made again: rows that are deleted stay in a table and are read."""
 
 
 @dataclass(frozen=True)
@@ -161,21 +161,23 @@ class Evaluation:
         A plan must not depend on what the tables contain now: DuckDB would leave out a filter that no row passes.
         """
         self._con.execute(f"SET disabled_optimizers = {quoted(','.join(BY_CONTENT))}")
-        fill = "INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried')"
-        self._con.execute(f"PREPARE fill AS {fill}")
+        self._con.execute(
+            "PREPARE empty_indicators AS DELETE FROM temp.indicators_live;"
+            "PREPARE fill_indicators AS INSERT INTO temp.indicators_live FROM live_indicators('live', 'carried');"
+            "PREPARE empty_feed AS DELETE FROM live_feed;"
+            f"PREPARE fill_feed AS INSERT INTO live_feed VALUES (DATE '{self.session}', $1, $2, $3, $4, $5, $6, $7)"
+        )
         for number, rule in enumerate(self.rules):
             self._con.execute(f"PREPARE rule_{number} AS {rule.query}")
 
     def _fill(self, feed: FeedState) -> None:
         newest = "NULL" if feed.newest is None else f"make_timestamp({round(1e6 * feed.newest)})"
         try:
-            self._con.execute("DELETE FROM temp.indicators_live")
-            self._con.execute("EXECUTE fill")
+            for statement in ("empty_indicators", "fill_indicators", "empty_feed"):
+                self._con.execute(f"EXECUTE {statement}")
             self._con.execute(
-                "DELETE FROM live_feed;"
-                f"INSERT INTO live_feed VALUES (DATE '{self.session}', make_timestamp({round(1e6 * feed.clock)}), "
-                f"{newest}, {feed.silent_seconds!r}, {feed.symbols}, {feed.missed!r}, {feed.symbols_missed}, "
-                f"{feed.missed_seconds!r})"
+                f"EXECUTE fill_feed(make_timestamp({round(1e6 * feed.clock)}), {newest}, {feed.silent_seconds!r}, "
+                f"{feed.symbols}, {feed.missed!r}, {feed.symbols_missed}, {feed.missed_seconds!r})"
             )
         except duckdb.Error as error:
             raise LakeError(f"the live bars of {self.session} cannot be read: {message_of(error)}") from None

@@ -55,7 +55,7 @@ class Records:
         for name in [session] if session else sessions:
             memory = AlertMemory(lake, name)
             memory.load()
-            alerts = outstanding(memory)
+            alerts = undelivered(memory)
             self.outstanding += alerts
             self._memory_of |= {alert.identity: memory for alert in alerts}
 
@@ -72,7 +72,7 @@ class Records:
             memory.mark_delivered(chosen, channel, at)
 
 
-def outstanding(memory: AlertMemory) -> list[Alert]:
+def undelivered(memory: AlertMemory) -> list[Alert]:
     """Return the alerts that a channel has not got; `channels` of each are those that are outstanding."""
     return [replace(one.alert, channels=one.waits_for) for one in memory.undelivered]
 

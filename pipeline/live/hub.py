@@ -92,7 +92,8 @@ class Hub:
             self._by_symbol.setdefault(symbol, {})[subscription] = None
         if subscription.symbols is None:
             self._to_all[subscription] = None
-        bars, chosen = self._fold.bars.items(), subscription.symbols
+        bars = self._fold.bars.items()
+        chosen = subscription.symbols
         subscription.add(name for name, bar in bars if bar.events and (chosen is None or bar.symbol in chosen))
         return subscription
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stockstream.pipeline.alerts.channels import is_one_configured
-from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, outstanding, require_packages
+from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, require_packages, undelivered
 from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import SendAlertsEvent, SendAlertsResult
@@ -54,7 +54,7 @@ def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
     memory.load()
     new = memory.add(alerts, {})
     names = {rule.name for rule in batch.batch_rules(rules)}
-    report = deliver([alert for alert in outstanding(memory) if alert.rule in names], memory)
+    report = deliver([alert for alert in undelivered(memory) if alert.rule in names], memory)
     return {
         "session": str(session),
         "alerts": len(new),

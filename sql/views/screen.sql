@@ -5,8 +5,9 @@ status: active
 grain: one row per symbol
 needs: [bars_split_adjusted, indicators, symbols]
 returns: symbol, name, sector, date, close, volume, value (close × volume), change_percent, return_5, return_21,
-  return_252 (percent over so many bars), high_252, low_252 (of the bars of a year, this one included), from_high_percent,
-  from_low_percent, is_new_high, is_new_low, volume_20 (mean of the 20 bars before), volume_ratio, sma_20, sma_50, sma_200,
+  return_252 (percent over so many bars), high_252, low_252 (of the bars of a year, this one included),
+  from_high_percent, from_low_percent, is_new_high, is_new_low, volume_20 (mean of the 20 bars before), volume_ratio,
+  sma_20, sma_50, sma_200,
   ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist, stoch_k, stoch_d, bollinger_upper, bollinger_lower, atr_14
 reference: a year is 252 bars; a symbol with fewer has NULL where it has no bar so far back, and the extremes of those
   it has; symbols whose newest bar is older than the lake's are in it with their own date; prices without dividends

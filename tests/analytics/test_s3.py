@@ -22,7 +22,7 @@ import pytest
 
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate
-from stockstream.sql.loader import HOME, load, views
+from stockstream.sql.loader import HOME, load, views, views_for
 from stockstream.sql.session import extension
 from tests.analytics.test_cli import Ran, process, run_cli
 from tests.s3_server import REGION, S3Server
@@ -138,14 +138,25 @@ EMPTY = {
         "code_histories",
         "split_steps",
         "stale_tables",
+        "live",
+        "indicators_live",
+        "live_indicators",
+        "raw_events",
     )
 }
 """Views without rows here: signals need more days, and are compared on the demo's bars; nothing was reconciled."""
+LISTED = {"views/live", "views/raw_events"}
+"""Views that list files as they are bound: then DuckDB holds Python's lock, which the server here needs to answer."""
 
 
-def csv_of(lake: str, query: str) -> str:
-    """Return the result of a query as the command prints it (CSV), without the name of the lake."""
-    ran = run_cli("query", query, "--lake", lake, "--format", "csv")
+def csv_of(lake: str, query: str, apart: bool = False) -> str:
+    """Return the result of a query as the command prints it (CSV), without the name of the lake.
+
+    `apart` runs it in another process than that of the server.
+    """
+    arguments = ("query", query, "--lake", lake, "--format", "csv")
+    ended = process(*arguments) if apart else None
+    ran = Ran(ended.returncode, ended.stdout, ended.stderr) if ended else run_cli(*arguments)
     assert (ran.code, ran.err) == (0, "")
     return ran.out.replace(lake, "LAKE")
 
@@ -168,7 +179,7 @@ def test_same_keys_and_the_same_bytes(twins: Twins, s3: S3Server) -> None:
 @pytest.mark.parametrize("view", views())
 def test_every_view_gives_the_same_bytes(view: str, twins: Twins, s3: S3Server) -> None:
     query = query_of(view)
-    in_folder, on_s3 = csv_of(twins.folder, query), csv_of(twins.s3, query)
+    in_folder, on_s3 = csv_of(twins.folder, query), csv_of(twins.s3, query, bool(LISTED & {*views_for(view)}))
     assert in_folder == on_s3
     if view not in EMPTY:
         assert in_folder.count("\n") > 1, f"{view} has no rows here: the comparison says nothing"

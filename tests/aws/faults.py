@@ -102,7 +102,7 @@ class Faults:
     def _killed(self, function: str, when: str) -> Iterable[bytes]:
         self.counts[f"killed {when}"] += 1
         self.kill(function)
-        raise ConnectionAbortedError  # nobody waits for the answer
+        raise ConnectionAbortedError  # the client is dead
 
     def _in_part(
         self, app: App, environ: dict[str, Any], start_response: Callable[..., Any], wanted_items: bytes

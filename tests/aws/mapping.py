@@ -24,6 +24,8 @@ from typing import Any
 
 from botocore.config import Config
 
+PATIENT = Config(read_timeout=900, retries={"total_max_attempts": 1})
+"""Of a client of Lambda: a function that takes long, or is killed, must not be invoked again by the client."""
 MAX_PAYLOAD = 6 * 2**20
 """Bytes of an invocation."""
 
@@ -82,10 +84,8 @@ class StreamMapping:
         assert self.configuration["State"] == "Enabled"
         self.role = lambdas.get_function_configuration(FunctionName=function)["Role"]
         self.arn = self.configuration["EventSourceArn"]
-        # A function that is killed must not be invoked again by the client.
-        patient = Config(read_timeout=900, retries={"total_max_attempts": 1})
-        self._lambda, self._function = client("lambda", config=patient), function
-        # Lambda reads the stream, and sends what it gives up, with the rights of the function.
+        self._lambda, self._function = client("lambda", config=PATIENT), function
+        # Lambda reads the stream, and sends the messages about failures, with the rights of the function.
         self._kinesis, self._sqs, self._queues = (
             client("kinesis", key=function),
             client("sqs", key=function),

@@ -21,7 +21,7 @@ from moto.dynamodb.models import dynamodb_backends
 
 from stockstream.analytics import connect
 from stockstream.pipeline.lake import Lake
-from tests.aws.mapping import StreamMapping
+from tests.aws.mapping import PATIENT, StreamMapping
 from tests.aws.server import LoopbackAws
 from tests.pipeline.live.aggregation import events_of
 from tests.pipeline.live.clock import command_at
@@ -139,7 +139,8 @@ class Speed:
 
     def invoke(self, function: str, event: Mapping[str, Any]) -> dict[str, Any]:
         """Invoke a function; return its result."""
-        answer = self.aws.client("lambda").invoke(FunctionName=self.functions[function], Payload=json.dumps(event))
+        client = self.aws.client("lambda", config=PATIENT)
+        answer = client.invoke(FunctionName=self.functions[function], Payload=json.dumps(event))
         body = json.loads(answer["Payload"].read())
         assert "FunctionError" not in answer, body
         return body  # type: ignore[no-any-return]

@@ -202,7 +202,7 @@ def _with_wrong(frames: list[bytes], rng: random.Random, listed: list[str], wron
     extra = [(reason, json.dumps([good | changes]).encode()) for reason, changes in parts]
     extra += [
         ("malformed frame", b"not JSON"),
-        ("malformed frame", b'[{"ev":"A","sym":"' + name.encode() + b'","v":NaN}]'),
+        ("malformed event", b'[{"ev":"A","sym":"' + name.encode() + b'","v":NaN}]'),
         ("malformed frame", b'{"ev":"A"'),
     ]
     result = list(frames)

@@ -139,9 +139,9 @@ def test_poison_records_are_counted_by_reason_and_block_nothing(lake: Lake, caps
     counted = metrics(capsys.readouterr().out)
     reasons = {name.partition(": ")[2]: n for name, n in counted.items() if name.startswith("RejectedEventsByReason")}
     assert reasons == {
-        "malformed frame": 5,
+        "malformed frame": 4,
         "unknown type": 2,
-        "malformed event": 2,
+        "malformed event": 3,
         "another day": 3,
         "impossible price": 1,
         "impossible volume": 1,
