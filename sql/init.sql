@@ -1425,19 +1425,23 @@ COMMENT ON VIEW watermarks IS 'The progress of each step per symbol: the newest 
 
 -- sql/views/bars_live.sql
 CREATE OR REPLACE VIEW bars_live AS
-WITH awaited AS (
+WITH arrived AS (
     SELECT
-        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, l.at, l.missed
+        symbol, max(date) FILTER (WHERE close IS NOT NULL) AS last_bar,
+        list(date) FILTER (WHERE split_ratio <> 1) AS split_days
+    FROM latest_bars
+    WHERE date >= (SELECT min(session) FROM live)
+    GROUP BY symbol
+),
+awaited AS (
+    SELECT
+        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, l.at, l.missed,
+        coalesce(list_contains(a.split_days, l.session), false) AS has_split
     FROM live AS l
-    ANTI JOIN bars AS b ON b.symbol = l.symbol AND b.date >= l.session
+    LEFT JOIN arrived AS a ON a.symbol = l.symbol
+    WHERE coalesce(a.last_bar < l.session, true)
 ),
 -- A row that is pending already brings the split: then it is in bars_split_adjusted.
-splits AS (
-    SELECT a.symbol, a.session, a.split_ratio
-    FROM awaited AS a
-    ANTI JOIN latest_bars AS b ON b.symbol = a.symbol AND b.date = a.session AND b.split_ratio <> 1
-    WHERE a.split_ratio <> 1
-),
 factors AS (
     SELECT
         symbol,
@@ -1446,7 +1450,8 @@ factors AS (
         product(split_ratio) OVER (
             PARTITION BY symbol ORDER BY session ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         ) AS later_splits
-    FROM splits
+    FROM awaited
+    WHERE split_ratio <> 1 AND NOT has_split
 ),
 together AS (
     SELECT

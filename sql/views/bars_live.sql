@@ -3,28 +3,33 @@ name: bars_live
 title: "The bars in today's shares (bars_split_adjusted), and the live bars whose batch bar is not there yet."
 status: active
 grain: one row per symbol and date
-needs: [bars, bars_split_adjusted, latest_bars, live]
+needs: [bars_split_adjusted, latest_bars, live]
 returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, is_live, at (UTC, of a live bar), missed
 reference: a live bar disappears when the lake has a bar of its symbol for its session or a later one. Before the batch
   knows the split of a session, the bars before it are adjusted by the split_ratio of the live bar
 example: FROM rsi('bars_live', 14) WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 5
 changes:
   - 2026-11-27 first version
+  - 2026-11-27 one look at the newest bars, which a filter on the symbol reaches
 --- */
 CREATE OR REPLACE VIEW bars_live AS
-WITH awaited AS (
+WITH arrived AS (
     SELECT
-        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, l.at, l.missed
+        symbol, max(date) FILTER (WHERE close IS NOT NULL) AS last_bar,
+        list(date) FILTER (WHERE split_ratio <> 1) AS split_days
+    FROM latest_bars
+    WHERE date >= (SELECT min(session) FROM live)
+    GROUP BY symbol
+),
+awaited AS (
+    SELECT
+        l.symbol, l.session, l.open, l.high, l.low, l.close, l.volume, l.split_ratio, l.at, l.missed,
+        coalesce(list_contains(a.split_days, l.session), false) AS has_split
     FROM live AS l
-    ANTI JOIN bars AS b ON b.symbol = l.symbol AND b.date >= l.session
+    LEFT JOIN arrived AS a ON a.symbol = l.symbol
+    WHERE coalesce(a.last_bar < l.session, true)
 ),
 -- A row that is pending already brings the split: then it is in bars_split_adjusted.
-splits AS (
-    SELECT a.symbol, a.session, a.split_ratio
-    FROM awaited AS a
-    ANTI JOIN latest_bars AS b ON b.symbol = a.symbol AND b.date = a.session AND b.split_ratio <> 1
-    WHERE a.split_ratio <> 1
-),
 factors AS (
     SELECT
         symbol,
@@ -33,7 +38,8 @@ factors AS (
         product(split_ratio) OVER (
             PARTITION BY symbol ORDER BY session ROWS BETWEEN CURRENT ROW AND UNBOUNDED FOLLOWING
         ) AS later_splits
-    FROM splits
+    FROM awaited
+    WHERE split_ratio <> 1 AND NOT has_split
 ),
 together AS (
     SELECT

@@ -38,9 +38,20 @@ ARGUMENTS: dict[str, list[str]] = {
     "indicators compute": ["rsi"],
     "backtest": ["--strategy", "BuyAndHold"],
     "reconcile": ["--with", "files:bars.csv"],
+    "alerts test": ["move", "--at", "2026-11-17"],
 }
 """What a command needs besides the lake."""
-WITHOUT_LAKE = {"run", "backfill", "demo", "indicators list", "indicators show", "indicators new"}
+WITHOUT_LAKE = {
+    "run",
+    "backfill",
+    "demo",
+    "stream",
+    "record",
+    "indicators list",
+    "indicators show",
+    "indicators new",
+    "alerts list",
+}
 """Commands that make a lake, or need none."""
 ON_A_LAKE = [command for command in COMMANDS if command not in WITHOUT_LAKE]
 

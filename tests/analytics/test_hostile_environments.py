@@ -29,9 +29,14 @@ ARGUMENTS: dict[str, list[str]] = {
     "indicators new": ["mine"],
     "backtest": ["--strategy", "BuyAndHold", "--symbols", "BHP", "-o", "out"],
     "reconcile": ["--with", "files:bars.csv"],
+    "stream": ["--source", "replay:feed.jsonl"],
+    "record": ["recorded.jsonl", "--source", "replay:feed.jsonl"],
+    "alerts test": ["move", "--at", "2026-11-17"],
 }
 """What a command needs besides the lake."""
-WITHOUT_LAKE = ("indicators list", "indicators show", "indicators new")
+FEED = """[{"ev":"A","sym":"BHP","v":10,"av":10,"op":10.5,"o":10.5,"h":10.5,"l":10.5,"c":10.5,"s":1763334000000}]\n"""
+"""A second of BHP, at the opening on 2025-11-17 in Sydney."""
+WITHOUT_LAKE = ("indicators list", "indicators show", "indicators new", "alerts list")
 ENVIRONMENTS = {
     "a full disk as standard output": Environment(stdout="/dev/full"),
     "standard output is closed": Environment(stdout="closed"),
@@ -70,6 +75,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a lake with names that are not ASCII, and hostile ones."""
     folder = tmp_path_factory.mktemp("template")
     (folder / "bars.csv").write_text(CSV.replace("CBA", "ÄÖÜ"))
+    (folder / "feed.jsonl").write_text(FEED)
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(folder)
         assert run_cli("run", "--source", f"files:{folder / 'bars.csv'}", "--lake", str(folder / "lake")).code == 0
@@ -101,7 +107,7 @@ def test_every_command_ends_with_one_line(
     environment = ENVIRONMENTS[name]
     variables = dict(environment.variables)
     with open_folder() as cwd:
-        for source in ("bars.csv", "lake"):
+        for source in ("bars.csv", "feed.jsonl", "lake"):
             path = template / source
             shutil.copytree(path, cwd / source) if path.is_dir() else shutil.copy(path, cwd)
         (cwd / "locked").mkdir(mode=0o555)

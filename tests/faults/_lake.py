@@ -23,6 +23,7 @@ from stockstream.pipeline.sources import open_source
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.pipeline.steps.fetch_batch import run as fetch_batch
 from stockstream.pipeline.steps.fetch_metadata import run as fetch_metadata
+from stockstream.pipeline.steps.refresh_carried import run as refresh_carried
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.pipeline.steps.resample import run as resample
 from stockstream.pipeline.steps.update_symbols import run as update_symbols
@@ -85,6 +86,7 @@ def publish_all(lake: Lake) -> None:
     consolidate({}, lake)
     resample({"intervals": [INTERVAL]}, lake)
     refresh_indicators({}, lake)
+    refresh_carried({}, lake)
     fetch_metadata({}, lake, None, US)
 
 
@@ -119,7 +121,7 @@ def age(lake: str, days: float, server: S3Server) -> None:
 
 VIEWS = (
     "bars", "latest_bars", "silver_bars", "bars_resampled", "indicators", "bars_adjusted", "raw_bars", "metadata",
-    "symbols",
+    "symbols", "carried",
 )  # fmt: skip
 NEEDED = views_for(*(f"views/{name}" for name in VIEWS))
 SEEN = ("bars", "silver_bars", "bars_resampled")

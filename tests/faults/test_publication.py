@@ -26,7 +26,7 @@ from tests.faults._lake import FIRST, INTERVAL, SECOND, content, copy, litter, o
 from tests.faults.conftest import Prepare
 from tests.s3_server import S3Server
 
-TABLES = {"metadata", "bars", "bars_3d", "indicators"}
+TABLES = {"metadata", "bars", "bars_3d", "indicators", "carried"}
 
 
 @pytest.fixture(autouse=True)
@@ -180,7 +180,7 @@ def test_a_run_that_dies_in_the_middle_leaves_only_orphans(
     after = objects(lake.uri, s3)
     left = litter(after)
     assert {key: data for key, data in after.items() if key not in left} == before
-    assert {key.split("/")[1] for key in left} == TABLES - {"indicators"}
+    assert {key.split("/")[1] for key in left} == TABLES - {"indicators", "carried"}
     refresh.run({}, lake)
     assert litter(objects(lake.uri, s3)) == left
     assert content(lake.uri) == content(states["published"])
@@ -267,7 +267,7 @@ def test_the_bars_alone(lake: Lake) -> None:
     before = head(lake).generation
     result = refresh.run({"only": ["consolidate"]}, lake)
     assert (result["generation"], result["parts"].keys(), result["failed"]) == (before + 1, {"consolidate"}, {})
-    assert result["stale"] == ["bars_3d", "indicators", "metadata"]
+    assert result["stale"] == ["bars_3d", "carried", "indicators", "metadata"]
     assert new_tables(lake) == {"bars"}
     assert refresh.run({}, lake)["stale"] == []
     with pytest.raises(UsageError, match="no part bars of a refresh: the parts are metadata, consolidate"):

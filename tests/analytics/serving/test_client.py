@@ -32,7 +32,7 @@ def test_frames_are_those_of_the_lake(server: Server, lake: str) -> None:
         (lambda remote: remote.bars(timeframe="2d"), UsageError, "timeframe"),
         (lambda remote: remote.bars(start="2013-13-01"), UsageError, "start"),
         (lambda remote: remote.indicators("IBM", "rssi"), UsageError, "rsi"),
-        (lambda remote: remote.indicators("../status", "rsi"), UsageError, "nothing at"),
+        (lambda remote: remote.indicators("../status", "rsi"), UsageError, "no bars of ../STATUS"),
     ],
 )
 def test_what_is_wrong_is_named(server: Server, ask: Any, kind: type[Exception], text: str) -> None:
