@@ -82,7 +82,7 @@ resource "aws_iam_role_policy" "this" {
         Action   = ["s3:GetObject"]
         Resource = [for prefix in local.reads[each.key] : "${var.bucket_arn}/${prefix}"]
       }],
-      !contains(keys(local.writes), each.key) ? [] : [{
+      length(lookup(local.writes, each.key, [])) == 0 ? [] : [{
         Sid      = "Write"
         Effect   = "Allow"
         Action   = ["s3:PutObject"]
