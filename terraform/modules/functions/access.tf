@@ -68,14 +68,14 @@ resource "aws_iam_role_policy" "this" {
           Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
           Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
         },
-        {
-          # Without it, S3 answers 403 instead of 404 for an object that does not exist.
-          Sid      = "List"
-          Effect   = "Allow"
-          Action   = ["s3:ListBucket"]
-          Resource = [var.bucket_arn]
-        },
       ],
+      each.key == "send_alerts" && var.alert_topic_arn == null ? [] : [{
+        # Without it, S3 answers 403 instead of 404 for an object that does not exist.
+        Sid      = "List"
+        Effect   = "Allow"
+        Action   = ["s3:ListBucket"]
+        Resource = [var.bucket_arn]
+      }],
       !contains(keys(local.reads), each.key) ? [] : [{
         Sid      = "Read"
         Effect   = "Allow"

@@ -28,7 +28,7 @@ def events_of(frames: Iterable[bytes], known: Iterable[str], session: Session) -
     for frame in frames:
         try:
             parts += json.loads(frame, parse_constant=_refused)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
     rows = [part for part in parts if part.get("ev") == "A" and not isinstance(part.get("v"), str)]
     schema = {"sym": pl.String, **NUMBERS}
