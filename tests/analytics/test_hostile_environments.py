@@ -32,6 +32,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "stream": ["--source", "replay:feed.jsonl"],
     "record": ["recorded.jsonl", "--source", "replay:feed.jsonl"],
     "alerts test": ["move", "--at", "2026-11-17"],
+    "serve": ["--new-key", "anna"],  # without it, it serves until a signal
 }
 """What a command needs besides the lake."""
 FEED = """[{"ev":"A","sym":"BHP","v":10,"av":10,"op":10.5,"o":10.5,"h":10.5,"l":10.5,"c":10.5,"s":1763334000000}]\n"""
