@@ -28,8 +28,8 @@ pytestmark = pytest.mark.filterwarnings("error::stockstream.sql.session.LakeWarn
         Step("metadata", "consolidated", 4),
         Step("rollback 3 --yes", "published", 3),
         # Seven manifests, six files of these and of killed writers, and four batch files.
-        Step("vacuum --raw archive --delete", "old", 5, deletions=17),
-        Step("vacuum --raw remove --delete", "old", 4, deletions=17),
+        Step("vacuum --raw archive --delete", "old", 5, deletions=20),
+        Step("vacuum --raw remove --delete", "old", 4, deletions=20),
     ],
     ids=lambda step: step.command,
 )
