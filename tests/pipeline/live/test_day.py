@@ -25,7 +25,7 @@ from tests.pipeline.live.aggregation import (
 from tests.pipeline.live.clock import command_at
 from tests.pipeline.live.day import SPLIT, MarketDay, market_day
 from tests.pipeline.live.exchange import KEY, Exchange
-from tests.pipeline.live.feed import OPENS, SESSION
+from tests.pipeline.live.feed import SESSION
 from tests.pipeline.live.test_stream import stream
 from tests.polygon_vendor import Vendor, ok, split
 
@@ -89,7 +89,7 @@ def serve_day(vendor: Vendor, day: MarketDay) -> None:
 
 
 def start(lake: Path, exchange: Exchange, vendor: Vendor) -> subprocess.Popen[str]:
-    """Start a stream from the websocket, in a process whose clock is in the session."""
+    """Start a stream from the websocket, in a process whose clock is at the end of the session."""
     environment = {
         "POLYGON_API_KEY": KEY,
         "STOCKSTREAM_POLYGON_STREAM_URL": exchange.url,
@@ -98,7 +98,7 @@ def start(lake: Path, exchange: Exchange, vendor: Vendor) -> subprocess.Popen[st
     }
     arguments = ["stream", "--source", "polygon", "--lake", str(lake), "--market", "US", "--json"]
     return subprocess.Popen(
-        command_at(OPENS + 3_600_000, arguments),
+        command_at(SESSION.closes, arguments),  # events ahead of the clock are not used
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
