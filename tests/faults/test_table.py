@@ -20,6 +20,7 @@ from stockstream.analytics.cli import temporary
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate
+from stockstream.pipeline.steps.refresh_carried import run as refresh_carried
 from stockstream.pipeline.steps.refresh_indicators import run as refresh_indicators
 from stockstream.pipeline.steps.resample import run as resample
 from tests.faults._cli import answer, command, notices
@@ -83,10 +84,10 @@ def prepared(s3_server: S3Server, tmp_path_factory: pytest.TempPathFactory) -> P
         tables[BARS] = read(lake, readers("")["query of the table"])[1]
         answers = {kind: once | {"query of the table": tables[TABLES.get(kind, BARS)]} for kind in KINDS}
         keys = keys_by_kind(Lake(lake))
-        valid |= computed_again(lake, resample, refresh_indicators)
+        valid |= computed_again(lake, resample, refresh_indicators, refresh_carried)
         publish_all(Lake(lake))
         valid |= contents(lake).items()
-        valid |= computed_again(lake, consolidate, resample, refresh_indicators)
+        valid |= computed_again(lake, consolidate, resample, refresh_indicators, refresh_carried)
         return Prepared(sample, keys, valid, bars, answers)
 
 

@@ -89,7 +89,7 @@ def serve_day(vendor: Vendor, day: MarketDay) -> None:
 
 
 def start(lake: Path, exchange: Exchange, vendor: Vendor) -> subprocess.Popen[str]:
-    """Start a stream from the websocket, in a process whose clock is at the end of the session."""
+    """Start a stream from the websocket, in a process whose clock is ten minutes before the close."""
     environment = {
         "POLYGON_API_KEY": KEY,
         "STOCKSTREAM_POLYGON_STREAM_URL": exchange.url,
@@ -98,7 +98,7 @@ def start(lake: Path, exchange: Exchange, vendor: Vendor) -> subprocess.Popen[st
     }
     arguments = ["stream", "--source", "polygon", "--lake", str(lake), "--market", "US", "--json"]
     return subprocess.Popen(
-        command_at(SESSION.closes, arguments),  # events ahead of the clock are not used
+        command_at(SESSION.closes - 600_000, arguments),  # events far ahead of the clock are not used
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
