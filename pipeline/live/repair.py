@@ -33,6 +33,7 @@ def mend(fold: Fold, name: str, answer: Iterable[Any], arrived: Iterable[Any]) -
     old = fold.bars[name]
     unit = UNITS.get(fold.kind, 1) if fold.kind else 1
     scratch = Fold(fold.session, None, kind=fold.kind)
+    scratch.until = fold.until  # what was refused as ahead of the clock is refused here, too
     new = Bar(old.symbol, old.previous_close, old.split_ratio)
     # An aggregate behind the newest event is still to arrive, with the day's volume that includes it.
     for event in sorted((one for one in answer if one.at <= old.last * unit), key=lambda one: one.at):

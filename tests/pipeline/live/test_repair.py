@@ -64,6 +64,21 @@ def test_an_answer_that_ends_too_early_changes_nothing() -> None:
     assert (prices(fold), fold.bars["AAA"].missed) == before
 
 
+def test_an_event_ahead_of_the_clock_is_in_no_repaired_bar() -> None:
+    """It would make all events before it too late."""
+    raw = seconds(["AAA"], 60)
+    stray = {**raw[-1], "s": raw[-1]["s"] + 3_600_000, "e": raw[-1]["e"] + 3_600_000}
+    fold = Fold(SESSION)
+    fold.until = raw[-1]["s"] + 900_000
+    fold.apply("1", events_of([raw[0], *raw[20:50]]))
+    arrived = events_of([stray, *raw[50:]])
+    fold.apply("2", arrived)
+    assert fold.counts["ahead of the clock"] == 1
+    assert mend(fold, "AAA", answer_of(raw), arrived)
+    assert prices(fold) == expected(raw)
+    assert fold.bars["AAA"].missed == 0
+
+
 def test_an_answer_that_is_ahead_of_the_feed_makes_nothing_negative() -> None:
     raw = seconds(["AAA"], 60)
     fold = Fold(SESSION)
