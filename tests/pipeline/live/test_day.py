@@ -75,7 +75,8 @@ def test_500_symbols_from_a_websocket_that_breaks_off(tmp_path: Path) -> None:
     assert status["status"] == "stopped"
     assert (status["missed"], status["symbols_with_missed"]) == (0, 0)
     assert status["repairs"]["repaired"] > 100
-    assert status["connection"]["connections"] == 5
+    # A connection per part, and one more whenever a loaded machine was silent for longer than the stream waits.
+    assert status["connection"]["connections"] >= 5
     with connect(lake) as con:
         assert_live_equals(con, whole, "late")
         assert_bars_live_equal(con, bars_live_of(day, whole))
