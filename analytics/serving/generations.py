@@ -10,7 +10,6 @@ import hashlib
 import logging
 import threading
 import time
-from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -19,8 +18,9 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.serving import serving_file
 from stockstream.analytics.serving.problems import Problem
-from stockstream.pipeline.generations import numbers, pointed
+from stockstream.pipeline.generations import generation, numbers, pointed
 from stockstream.pipeline.lake import CURRENT, Lake
+from stockstream.pipeline.manifest import Manifest
 from stockstream.sql.errors import LakeError, StockStreamError
 
 logger = logging.getLogger(__name__)
@@ -33,9 +33,9 @@ KEPT = 3
 class Served:
     """A serving file in use: a connection, of which each thread has a cursor of its own."""
 
-    def __init__(self, generation: int, path: Path) -> None:
-        self._con = serving_file.open_file(path)
-        self.generation = generation
+    def __init__(self, manifest: Manifest, con: DuckDBPyConnection) -> None:
+        self._con = con
+        self.manifest, self.generation = manifest, manifest.generation
         self.content: str = self._con.execute("SELECT content FROM about").fetchall()[0][0]
         """A checksum of all rows that can be served."""
         self._cursors = threading.local()
@@ -58,21 +58,12 @@ class Served:
 
 
 class Generations:
-    """The generations of a lake that can be served, and the thread that follows the pointer.
+    """The generations of a lake that can be served, and the thread that follows the pointer."""
 
-    `published` is called with the number of each generation after the first, when it is served.
-    """
-
-    def __init__(
-        self,
-        lake: str,
-        cache: Path,
-        report: serving_file.Progress = lambda table: None,
-        published: Callable[[int], None] = lambda number: None,
-    ) -> None:
+    def __init__(self, lake: str, cache: Path, report: serving_file.Progress = lambda table: None) -> None:
         self.lake = Lake(lake)
         self._folder = folder_of(lake, cache)
-        self._report, self._published = report, published
+        self._report = report
         self._served: dict[int, Served] = {}
         self._newest: Served
         self._ended = threading.Event()
@@ -115,41 +106,42 @@ class Generations:
         is_old = number is not None and number < self._newest.generation
         raise Problem(410 if is_old else 404, f"generation {number} is not served: there are {kept}")
 
-    def _pointed(self) -> int:
+    def _pointed(self) -> Manifest:
         manifest = pointed(self.lake, self.lake.store.get(CURRENT))
-        number = manifest.generation if manifest is not None else max(numbers(self.lake), default=0)
+        if manifest is None:
+            manifest = generation(self.lake, max(numbers(self.lake), default=0)) if numbers(self.lake) else Manifest()
         self.looked_at = time.time()
-        if not number:
+        if not manifest.generation:
             raise LakeError(f"{self.lake.uri} has no generation yet: `stockstream run` publishes the first one")
-        return number
+        return manifest
 
-    def _serve(self, number: int) -> None:
+    def _serve(self, manifest: Manifest) -> None:
         began = time.monotonic()
-        path = serving_file.make(self.lake.uri, number, self._folder, self._report)
-        self._newest = Served(number, path)
-        kept = sorted({**self._served, number: self._newest})[-KEPT:]
-        self._served = {one: self._served.get(one, self._newest) for one in kept}
-        logger.info("serves generation %d, after %.1f s", number, time.monotonic() - began)
-        self._delete_old(kept[0])
+        con = serving_file.opened(self.lake.uri, manifest, self._folder, self._report)
+        self._newest = Served(manifest, con)
+        # In the order of serving: a lake that was made again begins with generation 1.
+        earlier = [served for number, served in self._served.items() if number != manifest.generation]
+        self._served = {served.generation: served for served in (*earlier[1 - KEPT :], self._newest)}
+        logger.info("serves generation %d, after %.1f s", manifest.generation, time.monotonic() - began)
+        self._delete_old()
 
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
             try:
-                number = self._pointed()
-                if number != self._newest.generation:
-                    self._serve(number)
-                    self._published(number)
+                manifest = self._pointed()
+                if manifest != self._newest.manifest:
+                    self._serve(manifest)
                 self.fault = None
             except (StockStreamError, duckdb.Error, OSError) as error:
                 if self.fault != str(error):
                     logger.error("still serves generation %d: %s", self._newest.generation, error)
                 self.fault = str(error)
 
-    def _delete_old(self, first: int) -> None:
-        """Delete the files of the generations before `first`, and those of other versions of this program."""
-        kept = serving_file.name_of(first)
+    def _delete_old(self) -> None:
+        """Delete the files of generations that are not served any more, and those of other versions of this program."""
+        kept = {serving_file.name_of(served.manifest) for served in self._served.values()}
         for path in self._folder.glob("*.duckdb"):
-            if path.name < kept:
+            if path.name not in kept:
                 try:
                     path.unlink(missing_ok=True)
                 except OSError as error:

@@ -8,19 +8,21 @@ SQL on the file is SQL on the lake. A file is of one generation, and never chang
 from __future__ import annotations
 
 import hashlib
-import os
-import secrets
+import logging
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.pipeline.manifest import Manifest
 from stockstream.sql.errors import LakeError
 from stockstream.sql.loader import HOME, load, macros, rules
 from stockstream.sql.session import connect, quoted
 from stockstream.sql.session.catalogue_file import CONFIG
+from stockstream.sql.session.whole_files import appearing
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 3
 """To be increased when the tables change that are made from the same SQL files."""
@@ -47,9 +49,13 @@ VIEWS = ("views/resample", "views/session_buckets")
 Progress = Callable[[str], None]
 
 
-def name_of(generation: int) -> str:
-    """Return the file's name, which depends on all that its content does."""
-    return f"{generation:06d}-{version()}.duckdb"
+def name_of(manifest: Manifest) -> str:
+    """Return the file's name, which depends on all that its content does.
+
+    The number alone does not: a lake that was made again in the same place has generations of the same numbers.
+    """
+    checksum = hashlib.sha256(f"{version()} {manifest.model_dump_json()}".encode()).hexdigest()[:16]
+    return f"{manifest.generation:06d}-{checksum}.duckdb"
 
 
 def version() -> str:
@@ -60,37 +66,39 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def make(lake: str, generation: int, folder: Path, report: Progress = lambda table: None) -> Path:
-    """Make the serving file of a generation in a folder, unless it is there; return its path.
+def opened(lake: str, manifest: Manifest, folder: Path, report: Progress = lambda table: None) -> DuckDBPyConnection:
+    """Return a read-only connection on the serving file of a generation, in which nothing else can be read or changed.
 
-    It is written under another name and renamed when it is complete, so that several processes may make it at once.
+    The file is made in the folder if it is not there, or if it is damaged.
 
     Raises:
         LakeError: the generation cannot be read, or the folder cannot be written.
     """
-    path = folder / name_of(generation)
+    path = folder / name_of(manifest)
     if path.exists():
-        return path
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+        try:
+            con = _connection(path)
+            # DuckDB compares the checksum of a block when it reads it: all are read here, not in a request.
+            if con.execute("SELECT generation, content FROM about").fetchall() == [
+                (manifest.generation, _content(con))
+            ]:
+                return con
+            con.close()
+            raise duckdb.Error("its rows are others")
+        except duckdb.Error as error:
+            logger.warning("%s is damaged, and is made again: %s", path, str(error).split("\n")[0])
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with connect(lake, generation=generation) as con:
+        with appearing(path) as part, connect(lake, generation=manifest.generation) as con:
             con.execute(f"ATTACH {quoted(str(part))} AS served (STORAGE_VERSION 'latest')")
-            _fill(con, generation, report)
+            _fill(con, manifest.generation, report)
             con.execute("DETACH served")
-        part.replace(path)
+        return _connection(path)
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise LakeError(f"cannot make {path}: {reason}") from None
-    finally:
-        for left in (part, part.with_name(f"{part.name}.wal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
-    return path
 
 
-def open_file(path: Path) -> DuckDBPyConnection:
-    """Return a read-only connection on a serving file, in which nothing else can be read or changed."""
+def _connection(path: Path) -> DuckDBPyConnection:
     con = duckdb.connect(str(path), read_only=True, config={**CONFIG, "threads": 1, "memory_limit": "200MB"})
     con.execute("SET enable_external_access = false; SET lock_configuration = true")
     return con
@@ -124,18 +132,18 @@ def _fill(con: DuckDBPyConnection, generation: int, report: Progress) -> None:
     con.execute("".join(load(name).text for name in rules()))
     for file in (*VIEWS, *macros()):
         con.execute(load(file).text)
-    con.execute("CREATE TABLE about AS SELECT $generation AS generation, $content AS content", _about(con, generation))
+    con.execute("CREATE TABLE about AS SELECT $1 AS generation, $2 AS content", [generation, _content(con)])
     con.execute("USE memory; CHECKPOINT served")
 
 
-def _about(con: DuckDBPyConnection, generation: int) -> dict[str, int | str]:
-    """Return the generation and a checksum of all rows.
+def _content(con: DuckDBPyConnection) -> str:
+    """Return a checksum of all rows.
 
     Servers that make the file at different times can have different lists of companies for one generation; what they
     answer then differs in its ETag, too.
     """
+    tables = (*BARS, *(f"recent.{name}" for name in BARS), RESAMPLED, *OTHERS, "gap_counts")
     sums = [
-        con.execute(f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)) FROM {name} AS t").fetchall()
-        for name in (*BARS, RESAMPLED, *OTHERS)
+        con.execute(f"SELECT count(*), bit_xor(hash(t)), sum(hash(t)) FROM {name} AS t").fetchall() for name in tables
     ]
-    return {"generation": generation, "content": hashlib.sha256(f"{version()} {sums}".encode()).hexdigest()[:12]}
+    return hashlib.sha256(f"{version()} {sums}".encode()).hexdigest()[:12]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import time
 import warnings
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME, load, macros, rules, views
+from stockstream.sql.session.whole_files import appearing
 from stockstream.sql.variables import empty_variables, quoted, set_variable
 
 SETTING = "STOCKSTREAM_CACHE"
@@ -147,16 +147,14 @@ def _is_trusted(path: Path) -> bool:
 
 def _make(path: Path) -> bool:
     """Make the catalogue file under another name, and rename it; return whether that succeeded."""
-    part = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    # In DuckDB's older formats, whether a CTE is materialized is lost.
+    config = {**CONFIG, "storage_compatibility_version": "latest"}
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # In DuckDB's older formats, whether a CTE is materialized is lost.
-        with duckdb.connect(str(part), config={**CONFIG, "storage_compatibility_version": "latest"}) as con:
+        with appearing(path) as part, duckdb.connect(str(part), config=config) as con:
             set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
             create_objects(con)
             con.execute("CHECKPOINT")
-        part.replace(path)
         _delete_unused(path)
     except (OSError, duckdb.Error) as error:  # a full disk is an error of either kind
         if os.environ.get(SETTING):
@@ -164,10 +162,6 @@ def _make(path: Path) -> bool:
             message = f"{SETTING}={path.parent} cannot be used: {reason}: each connection takes longer to open"
             warnings.warn(message, CacheWarning, stacklevel=6)
         return False
-    finally:
-        for left in (part, part.with_name(f"{part.name}.wal")):
-            with suppress(OSError):
-                left.unlink(missing_ok=True)
     return True
 
 

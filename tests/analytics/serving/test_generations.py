@@ -143,3 +143,38 @@ def test_a_pointer_that_cannot_be_read_is_told_and_the_old_generation_stays(chan
         time.sleep(0.1)
     assert server.get("/v1/bars/IBM?limit=1").status_code == 200
     assert "stockstream_fault 1.0" in server.get("/metrics").text
+
+
+@pytest.mark.parametrize("damage", ["cut", "block"])
+def test_a_damaged_serving_file_is_made_again(lake: str, tmp_path: Path, damage: str) -> None:
+    server = start(lake, XDG_CACHE_HOME=str(tmp_path))
+    before = server.get("/v1/bars/IBM?start=2013-01-01")
+    server.stop()
+    [file] = tmp_path.rglob("0*.duckdb")
+    content = bytearray(file.read_bytes())
+    if damage == "cut":
+        del content[len(content) // 2 :]
+    else:  # in the middle of the rows of some table
+        middle = len(content) // 2
+        content[middle : middle + 64] = bytes(64 * [0x5A])
+    file.write_bytes(content)
+    again = start(lake, XDG_CACHE_HOME=str(tmp_path))
+    after = again.get("/v1/bars/IBM?start=2013-01-01")
+    _, err = again.stop()
+    assert (after.content, after.headers["etag"]) == (before.content, before.headers["etag"])
+    assert f"{file.name} is damaged, and is made again" in err
+
+
+def test_another_lake_in_the_same_place_is_not_taken_for_the_first(lake: str, tmp_path: Path) -> None:
+    folder = tmp_path / "lake"
+    for close in (101.0, 202.0):
+        shutil.rmtree(folder, ignore_errors=True)
+        file = tmp_path / "days.csv"
+        file.write_text(f"symbol,{DAY}\nIBM,2013-03-04,{close},{close},{close},{close},1000\n")
+        options = ["--source", f"files:{file}", "--prices", "as-traded", "--symbols", "IBM"]
+        ended = run_cli("backfill", "--lake", str(folder), "--start", "2013-03-04", "--end", "2013-03-04", *options)
+        assert ended.code == 0, ended.err
+        server = start(str(folder), XDG_CACHE_HOME=str(tmp_path / "cache"))
+        rows = server.json("/v1/bars/IBM")["bars"]
+        server.stop()
+        assert [row["close"] for row in rows] == [close]
