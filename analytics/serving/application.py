@@ -6,6 +6,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
+from typing import Any
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,11 +14,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stockstream.analytics.serving import documents, pages
+from stockstream.analytics.serving import documentation, documents, pages
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
-from stockstream.analytics.serving.openapi import description
+from stockstream.analytics.serving.openapi import SQL, description
 from stockstream.analytics.serving.problems import Problem
 from stockstream.sql.errors import StockStreamError, did_you_mean
 
@@ -34,6 +35,8 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         yield
         answers.stop()
+        for end in app.state.ends:
+            await end()
 
     routes = [
         Route(
@@ -47,13 +50,21 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
+    routes.append(Route(f"{PREFIX}/docs", documentation.handler(generations, _description), methods=["GET"]))
     routes += pages.routes(generations)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
-    return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
+    app.state.ends = []  # what the parts that are added to the application do at the end
+    return app
+
+
+def _description(request: Request) -> dict[str, Any]:
+    paths = {getattr(route, "path", "") for route in request.app.routes}
+    return description(version("stock-stream"), has_sql=SQL in paths)
 
 
 async def _openapi(request: Request) -> Response:
-    return JSONResponse(description(version("stock-stream")), headers={"Cache-Control": REVALIDATED})
+    return JSONResponse(_description(request), headers={"Cache-Control": REVALIDATED})
 
 
 def _http(request: Request, error: Exception) -> Response:

@@ -33,8 +33,8 @@ KEPT = 3
 class Served:
     """A serving file in use: a connection, of which each thread has a cursor of its own."""
 
-    def __init__(self, manifest: Manifest, con: DuckDBPyConnection) -> None:
-        self._con = con
+    def __init__(self, manifest: Manifest, con: DuckDBPyConnection, path: Path) -> None:
+        self._con, self.path = con, path
         self.manifest, self.generation = manifest, manifest.generation
         self.content: str = self._con.execute("SELECT content FROM about").fetchall()[0][0]
         """A checksum of all rows that can be served."""
@@ -118,7 +118,7 @@ class Generations:
     def _serve(self, manifest: Manifest) -> None:
         began = time.monotonic()
         con = serving_file.opened(self.lake.uri, manifest, self._folder, self._report)
-        self._newest = Served(manifest, con)
+        self._newest = Served(manifest, con, self._folder / serving_file.name_of(manifest))
         # In the order of serving: a lake that was made again begins with generation 1.
         earlier = [served for number, served in self._served.items() if number != manifest.generation]
         self._served = {served.generation: served for served in (*earlier[1 - KEPT :], self._newest)}

@@ -9,27 +9,39 @@ import msgspec
 
 from stockstream.analytics.serving import documents, models
 from stockstream.analytics.serving.answers import Endpoint
+from stockstream.analytics.serving.bodies import FORM
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.formats import FORMATS
-from stockstream.analytics.serving.parameters import Paged, Query
+from stockstream.analytics.serving.parameters import Paged, Query, Sql
 
 REF = "#/components/schemas/{name}"
+SQL = "/v1/sql"
 PROBLEMS = {
     400: "The request is no HTTP request that the server understands",
     401: "No key, or an unknown one",
-    403: "The key lacks the scope",
+    403: "The key lacks the scope, or a page of another site has sent the request",
     404: "No such symbol, generation or address",
     406: "None of the formats in Accept",
     410: "The generation is served no more",
+    414: "The address is too long",
     421: "The header Host names another server",
     422: "A parameter is unknown or wrong; `parameter` names it",
     429: "Too many requests; Retry-After has the seconds",
+    431: "The headers are too long",
     503: "The lake cannot be read at the moment",
 }
 
 
-def description(version: str) -> dict[str, Any]:
-    """Return the OpenAPI document; `version` is that of the program."""
+FORM_PROBLEMS = {
+    408: "The form did not arrive in time",
+    413: "The form is too long, or the query needs too much memory",
+}
+ANY = (400, 401, 403, 414, 421, 429, 431)
+"""Problems of any request."""
+
+
+def description(version: str, has_sql: bool = False) -> dict[str, Any]:
+    """Return the OpenAPI document; `version` is that of the program, `has_sql` whether callers may send SQL."""
     rows = {row for endpoint in ENDPOINTS for row in endpoint.rows if row is not dict}
     types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
@@ -37,15 +49,21 @@ def description(version: str) -> dict[str, Any]:
     for endpoint in ENDPOINTS:
         paths[f"/v1{endpoint.path}"] = {"get": _endpoint(endpoint, False)}
         paths[f"/v1/@{{generation}}{endpoint.path}"] = {"get": _endpoint(endpoint, True)}
+    if has_sql:
+        paths[SQL] = {"post": _sql(False)}
+        paths[SQL.replace("/v1", "/v1/@{generation}")] = {"post": _sql(True)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Stock Stream", "version": version, "description": (__doc__ or "").strip()},
         "paths": paths,
         "components": {
             "schemas": components,
-            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+            "securitySchemes": {
+                "key": {"type": "http", "scheme": "bearer"},
+                "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+            },
         },
-        "security": [{}, {"key": []}],
+        "security": [{}, {"key": []}, {"header": []}],
     }
 
 
@@ -72,6 +90,26 @@ def _endpoint(endpoint: Endpoint, is_pinned: bool) -> dict[str, Any]:
     }
 
 
+def _sql(is_pinned: bool) -> dict[str, Any]:
+    (_,), components = msgspec.json.schema_components([Sql], ref_template=REF)
+    properties = {"rows": {"type": "array", "items": {"type": "object"}}}
+    properties |= {"is_truncated": {"type": "boolean"}, "generation": {"type": "integer"}}
+    answer = {"type": "object", "properties": properties, "required": sorted(properties)}
+    content = {media: {"schema": answer if media == "application/json" else {}} for media in FORMATS}
+    problems = {code: text for code, text in (PROBLEMS | FORM_PROBLEMS).items() if code in (*ANY, *FORM_PROBLEMS, 404)}
+    return {
+        "operationId": f"sql{'_of_generation' if is_pinned else ''}",
+        "summary": "The rows of a SELECT; is_truncated, or the header X-Truncated, says whether there are more",
+        "parameters": [_in_path("generation", {"type": "integer", "minimum": 1})] if is_pinned else [],
+        "requestBody": {"required": True, "content": {FORM: {"schema": components[Sql.__name__]}}},
+        "responses": {
+            "200": {"description": "The rows, in the format of Accept", "content": content},
+            **_problems(problems | {code: PROBLEMS[code] for code in (406, 410, 422, 503)}),
+        },
+        "security": [{"key": []}, {"header": []}],
+    }
+
+
 def _document(path: str, work: documents.Document, kind: type) -> dict[str, Any]:
     schema = {"$ref": REF.format(name=kind.__name__)}
     return {
@@ -80,7 +118,7 @@ def _document(path: str, work: documents.Document, kind: type) -> dict[str, Any]
         "responses": {
             "200": {"description": kind.__doc__, "content": {"application/json": {"schema": schema}}},
             "304": {"description": "The ETag in If-None-Match is the present one"},
-            **_problems({code: text for code, text in PROBLEMS.items() if code in (401, 403, 421, 429, 503)}),
+            **_problems({code: text for code, text in PROBLEMS.items() if code in (*ANY, 503)}),
         },
     }
 

@@ -107,6 +107,23 @@ class Signals(Query, kw_only=True):
     symbols: SymbolList | None = None
 
 
+class Sql(Query, kw_only=True):
+    """The form of a query in SQL."""
+
+    sql: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=20_000,
+            description="One SELECT, in DuckDB's SQL.",
+            examples=["FROM rsi('bars_adjusted', 14)"],
+        ),
+    ]
+    limit: Annotated[
+        int, Meta(ge=1, le=100_000, description="Rows of the answer, which says whether there are more.")
+    ] = 10_000
+
+
 QueryType = TypeVar("QueryType", bound=Query)
 
 

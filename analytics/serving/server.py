@@ -58,6 +58,9 @@ class Options:
     proxy: str | None = None
     """The address of the proxy whose X-Forwarded-Proto and X-Forwarded-For are believed."""
 
+    sql: bool = False
+    """Whether callers may send SQL."""
+
     def __post_init__(self) -> None:
         for origin in self.allow_origins:
             _check_origin(origin)
@@ -110,6 +113,12 @@ def build(generations: Generations, options: Options) -> ASGIApp:
     sessions = Sessions(signer)
     if options.keys is not None:
         app.router.routes.extend(login.routes(options.keys, sessions))
+    if options.sql:
+        from stockstream.analytics.serving.sql import Sql
+
+        queries = Sql(generations)
+        app.router.routes.extend(queries.routes())
+        app.state.ends.append(queries.stop)
     names = {name.lower() for name in options.allow_hosts}
     return Door(
         app,

@@ -47,6 +47,7 @@ def serve_command(
         str | None,
         typer.Option(metavar="ADDRESS", help="The TLS proxy whose X-Forwarded-Proto and -For are believed."),
     ] = None,
+    sql: Annotated[bool, typer.Option("--sql", help="Answer SELECTs at /v1/sql, with the scope sql.")] = False,
     rate: Annotated[float, typer.Option(min=0.01, help="Requests per second of a caller.")] = 50.0,
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
@@ -77,7 +78,10 @@ def serve_command(
         allow_origins=tuple(allow_origin or ()),
         at_once=at_once,
         proxy=proxy,
+        sql=sql,
     )
+    if sql and sys.platform == "win32":
+        raise UsageError("--sql: not on Windows, which has no limits of a process's memory")
     opened = existing_lake(lake)
     cache = cache_folder()
     if cache is None:

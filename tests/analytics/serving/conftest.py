@@ -19,6 +19,6 @@ def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
 @pytest.fixture(scope="session")
 def server(lake: str) -> Iterator[Server]:
     """A server without keys on the demo's lake."""
-    started = start(lake, "--rate", "100000", "--burst", "100000")
+    started = start(lake, "--rate", "100000", "--burst", "100000", "--sql")
     yield started
     started.stop()

@@ -28,6 +28,7 @@ PAGES = {
     "compare": "/compare?symbols=IBM,aapl,FB&start=2012-01-03",
     "signals": "/signals?date=2013-03-01",
     "data": "/data",
+    "docs": "/v1/docs",
     "problem": "/symbol/IBMM",
 }
 

@@ -51,7 +51,7 @@ class Visitor(requests.Session):
         """Return a page, after redirections."""
         return self.get(self.address + path, timeout=60)
 
-    def send(self, page: str, action: str, **fields: str) -> requests.Response:
+    def submit(self, page: str, action: str, **fields: str) -> requests.Response:
         """Send a form of a page, with its token."""
         [token] = set(re.findall('name="token" (?:content|value)="([^"]+)"', self.open(page).text)) or {""}
         return self.post(
@@ -64,7 +64,7 @@ def test_a_key_is_entered_once_and_its_scopes_apply(guarded: Server, keys: dict[
     asked = visitor.open("/screener?where=close%3E100")
     assert asked.url.endswith("/login?next=%2Fscreener%3Fwhere%3Dclose%253E100")
     assert 'value="/screener?where=close%3E100"' in asked.text
-    answer = visitor.send("/login", "/login", key=f" {keys['anna'][0]} ", next="/screener?where=close%3E100")
+    answer = visitor.submit("/login", "/login", key=f" {keys['anna'][0]} ", next="/screener?where=close%3E100")
     assert answer.url.endswith("/screener?where=close%3E100")
     assert "<h1>Screener</h1>" in answer.text
     assert visitor.open("/v1/status").json()["generation"] == guarded.generation
@@ -74,7 +74,7 @@ def test_a_key_is_entered_once_and_its_scopes_apply(guarded: Server, keys: dict[
     live = visitor.open("/paper")
     assert live.status_code == 403
     assert "the key anna does not have the scope paper" in live.text
-    left = visitor.send("/data", "/logout")
+    left = visitor.submit("/data", "/logout")
     assert left.url.endswith("/login")
     assert visitor.open("/data").url.endswith("/login?next=%2Fdata")
     visitor.cookies.set_cookie(cookie)  # kept by somebody
@@ -84,7 +84,7 @@ def test_a_key_is_entered_once_and_its_scopes_apply(guarded: Server, keys: dict[
 def test_a_key_without_the_scope_of_a_page_is_refused_on_a_page(
     guarded: Server, keys: dict[str, tuple[str, str]]
 ) -> None:
-    answer = Visitor(guarded).send("/login", "/login", key=keys["ben"][0], next="/data")
+    answer = Visitor(guarded).submit("/login", "/login", key=keys["ben"][0], next="/data")
     assert answer.status_code == 403
     assert "the key ben does not have the scope read" in answer.text
     assert "/screener" not in answer.text
@@ -93,7 +93,7 @@ def test_a_key_without_the_scope_of_a_page_is_refused_on_a_page(
 
 @pytest.mark.parametrize("target", ["https://evil.example", "//evil.example", "/\\evil.example", "javascript:1", ""])
 def test_a_login_leads_to_no_other_server(guarded: Server, keys: dict[str, tuple[str, str]], target: str) -> None:
-    answer = Visitor(guarded).send("/login", "/login", key=keys["anna"][0], next=target)
+    answer = Visitor(guarded).submit("/login", "/login", key=keys["anna"][0], next=target)
     assert answer.url == f"{guarded.address}/"
 
 
@@ -121,8 +121,8 @@ def test_a_cookie_is_strict_and_secure_behind_a_proxy(guarded: Server, keys: dic
 
 def test_a_forged_cookie_and_the_token_of_another_session(guarded: Server, keys: dict[str, tuple[str, str]]) -> None:
     visitor, other = Visitor(guarded), Visitor(guarded)
-    visitor.send("/login", "/login", key=keys["anna"][0])
-    other.send("/login", "/login", key=keys["anna"][0])
+    visitor.submit("/login", "/login", key=keys["anna"][0])
+    other.submit("/login", "/login", key=keys["anna"][0])
     [token] = set(re.findall('name="token" value="([^"]+)"', other.open("/data").text))
     answer = visitor.post(f"{guarded.address}/logout", {"token": token}, timeout=60)
     assert answer.status_code == 403
@@ -148,7 +148,7 @@ def test_failed_logins_go_through_a_bucket(guarded: Server, keys: dict[str, tupl
     assert set(statuses) == {403, 429}
     assert statuses.count(403) >= 10
     assert int(answer.headers["retry-after"]) >= 1
-    assert Visitor(guarded).send("/login", "/login", key=keys["anna"][0]).status_code == 200, "another address"
+    assert Visitor(guarded).submit("/login", "/login", key=keys["anna"][0]).status_code == 200, "another address"
 
 
 def test_the_file_of_keys_is_read_again(guarded: Server, keys: dict[str, tuple[str, str]], file: Path) -> None:
@@ -156,7 +156,7 @@ def test_the_file_of_keys_is_read_again(guarded: Server, keys: dict[str, tuple[s
     assert guarded.get("/v1/status", **{"X-API-Key": key}).status_code == 401
     file.write_text(f"{text}{line}\n")
     carl = Visitor(guarded)
-    carl.send("/login", "/login", key=key)
+    carl.submit("/login", "/login", key=key)
     assert carl.open("/v1/status").status_code == 200
     file.write_text(f"{text}{line}\nnonsense\n")
     assert guarded.get("/v1/status", **{"X-API-Key": key}).status_code == 200, "the keys stay"
@@ -180,8 +180,8 @@ def test_the_file_of_keys_is_read_again(guarded: Server, keys: dict[str, tuple[s
 def test_the_log_has_no_key(lake: str, keys: dict[str, tuple[str, str]], file: Path) -> None:
     started = start(lake, "--keys", str(file), LOG_LEVEL="DEBUG")
     visitor = Visitor(started)
-    visitor.send("/login", "/login", key=keys["anna"][0], next="/data")
-    visitor.send("/login", "/login", key="wrongkey")
+    visitor.submit("/login", "/login", key=keys["anna"][0], next="/data")
+    visitor.submit("/login", "/login", key="wrongkey")
     [cookie] = visitor.cookies
     log = started.stop()[1]
     assert not [text for text in (keys["anna"][0], "wrongkey", str(cookie.value)) if text in log]

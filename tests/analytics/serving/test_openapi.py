@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import html
+import json
+import re
+import subprocess
 from typing import Any
 
 import pytest
@@ -30,7 +34,25 @@ def description(server: Server) -> Any:
 
 
 def test_every_path_has_an_example_here(description: Any) -> None:
-    assert {path for path in description["paths"] if "{generation}" not in path} == {*EXAMPLES}
+    paths = {path for path, item in description["paths"].items() if "{generation}" not in path and "get" in item}
+    assert paths == {*EXAMPLES}
+    assert "post" in description["paths"]["/v1/sql"]
+
+
+def test_the_page_documents_every_endpoint(server: Server, description: Any) -> None:
+    page = server.get("/v1/docs", "text/html").text
+    for path, item in description["paths"].items():
+        if "{generation}" not in path:
+            [method] = item
+            assert f"<code>{method.upper()} {path}</code>" in page
+            for parameter in item[method].get("parameters", []):
+                assert f"<code>{parameter['name']}</code>" in page
+    lines = [html.unescape(line) for line in re.findall("<code>(curl [^<]*)</code>", page)]
+    assert len(lines) == len(EXAMPLES) + 1
+    for line in lines:
+        ended = subprocess.run(["bash", "-c", f"{line} -sSf"], capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, (line, ended.stderr)
+        assert json.loads(ended.stdout)
 
 
 @pytest.mark.parametrize("path", EXAMPLES)
