@@ -1,4 +1,4 @@
-"""SQL of callers on a serving file: a connection that can read the file and nothing else, and the queries that it takes.
+"""SQL of callers on a serving file: a connection that reads the file and nothing else, and the queries that it takes.
 
 DuckDB's own locks (read-only, no files, no extensions, settings locked) leave functions that a SELECT may call, such as
 one that opens another server, or one that runs SQL in a text. So a query is parsed first (DuckDB does it, as JSON): it
@@ -43,32 +43,23 @@ INTERNAL = r"^(duckdb_|pg_|pragma_)"
 """Views of DuckDB, which show paths and settings."""
 
 _REFUSAL = """
-CREATE MACRO refusal(sql) AS (
-    SELECT CASE
-        WHEN ast ->> 'error_type' = 'parser' THEN ast ->> 'error_message'
-        WHEN ast ->> 'error' = 'true' OR json_array_length(ast, '$.statements') <> 1
-            THEN 'one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW) at a time: this server changes nothing'
-        ELSE (
-            SELECT min(name) || ': this server does not have it'
-            FROM (
-                SELECT unnest(tables) AS name, false AS is_scalar
-                UNION ALL SELECT unnest(functions), true
-                UNION ALL SELECT unnest(list_filter(views, lambda v: regexp_matches(lower(v), {internal}))), false
-            )
-            WHERE
-                CASE WHEN is_scalar THEN regexp_matches(lower(name), {refused}) ELSE NOT lower(name) IN {allowed} END
-        )
-    END
-    FROM (
-        SELECT
-            ast,
-            CAST(json_extract_string(ast, '$..function.function_name') AS VARCHAR[]) AS tables,
-            CAST(json_extract_string(ast, '$..function_name') AS VARCHAR[]) AS functions,
-            CAST(json_extract_string(ast, '$..table_name') AS VARCHAR[]) AS views
-        FROM (SELECT CAST(json_serialize_sql(CAST(sql AS VARCHAR)) AS JSON) AS ast)
-    )
-);
+CREATE MACRO parsed_refusal(ast) AS CASE
+    WHEN ast ->> '$.error_type' = 'parser' THEN ast ->> '$.error_message'
+    WHEN ast ->> '$.error' = 'true' OR json_array_length(ast, '$.statements') <> 1
+        THEN 'one SELECT (or FROM, WITH, VALUES, DESCRIBE, SHOW) at a time: this server changes nothing'
+    ELSE list_concat(
+        list_filter(
+            json_extract_string(ast, '$..function.function_name'),
+            lambda name: NOT contains({allowed}, '|' || lower(name) || '|')
+        ),
+        list_filter(json_extract_string(ast, '$..function_name'), lambda name: regexp_matches(lower(name), {refused})),
+        list_filter(json_extract_string(ast, '$..table_name'), lambda name: regexp_matches(lower(name), {internal}))
+    )[1] || ': this server does not have it'
+END;
+CREATE MACRO refusal(sql) AS
+    list_transform([json_serialize_sql(CAST(sql AS VARCHAR))], lambda ast: gate.main.parsed_refusal(ast))[1];
 """
+"""The reason why a query is not run; NULL: it is. DuckDB parses it once, as it is the element of a list."""
 _LIMITED = """
 CREATE MACRO limited(sql) AS
     'SELECT * FROM (' || chr(10) || rtrim(sql, E'; \\t\\r\\n') || chr(10) || {after};
@@ -86,8 +77,8 @@ def open_locked(file: Path, rows: int = MAX_ROWS, macros: str = "", setup: str =
     con = duckdb.connect(str(file), read_only=True, config=config)
     con.execute("SET temp_directory = ''")
     own = con.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
-    allowed = f"({', '.join(quoted(name) for name in sorted({*TABLE_FUNCTIONS, *(row[0] for row in own)}))})"
-    refusal = _REFUSAL.format(internal=quoted(INTERNAL), refused=quoted(REFUSED), allowed=allowed)
+    allowed = f"|{'|'.join(sorted({*TABLE_FUNCTIONS, *(name for (name,) in own)}))}|"
+    refusal = _REFUSAL.format(allowed=quoted(allowed), refused=quoted(REFUSED), internal=quoted(INTERNAL))
     limited = _LIMITED.format(after=quoted(_AFTER.format(rows=rows)))
     with tempfile.TemporaryDirectory() as folder:  # which an open file does not need
         path = f"{folder}/gate.duckdb"
@@ -105,13 +96,22 @@ def admitted(con: DuckDBPyConnection, sql: str) -> str:
     Raises:
         UsageError: it is not one SELECT, or asks for what the lock-down leaves out.
     """
-    [(reason, limited)] = con.execute("SELECT gate.main.refusal($sql), gate.main.limited($sql)", {"sql": sql}).fetchall()
+    [(reason, limited)] = con.execute(
+        "SELECT gate.main.refusal($sql), gate.main.limited($sql)", {"sql": sql}
+    ).fetchall()
     if reason is not None:
         raise UsageError(reason)
     return str(limited)
 
 
 def limit_memory() -> None:
-    """Limit the memory of this process, as strings are not counted in DuckDB's limit: `repeat('x', 4000000000)`."""
-    size = (MEMORY_MB + SPARE_MB) << 20
-    resource.setrlimit(resource.RLIMIT_DATA, (size, size))
+    """Limit the memory that this process can take from now on (Linux; elsewhere DuckDB's limit is the only one).
+
+    DuckDB's own limit does not count strings: `repeat('x', 4000000000)` takes gigabytes. The stacks of the threads that
+    run already are counted by the system, though hardly used, so the limit is above what there is.
+    """
+    status = Path("/proc/self/status")
+    if status.exists():
+        [present] = [int(line.split()[1]) << 10 for line in status.read_text().splitlines() if line[:7] == "VmData:"]
+        size = present + ((MEMORY_MB + SPARE_MB) << 20)
+        resource.setrlimit(resource.RLIMIT_DATA, (size, size))
