@@ -65,7 +65,7 @@ CREATE MACRO limited(sql) AS
     'SELECT * FROM (' || chr(10) || rtrim(sql, E'; \\t\\r\\n') || chr(10) || {after};
 """
 _AFTER = """) QUALIFY CASE WHEN row_number() OVER () <= {rows} THEN true
-ELSE error('more than {rows:,} rows: add a LIMIT or a WHERE') END"""
+ELSE error('more than {rows:,} rows: the query needs a WHERE or a LIMIT') END"""
 
 
 def open_locked(file: Path, rows: int = MAX_ROWS, macros: str = "", setup: str = "") -> DuckDBPyConnection:

@@ -168,7 +168,7 @@ class Quack:
     def _make_room(self) -> None:
         if len(self._sessions) < MAX_SESSIONS:
             return
-        name, oldest = min(self._sessions.items(), key=lambda pair: pair[1].last)
+        name, oldest = min(tuple(self._sessions.items()), key=lambda pair: pair[1].last)
         if time.monotonic() - oldest.last < IDLE_SECONDS:
             raise Refused(f"all {MAX_SESSIONS} sessions are in use: try again in a minute")
         self._end(name)

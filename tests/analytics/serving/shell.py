@@ -20,7 +20,7 @@ class Shell:
 
     def __init__(self, address: str, key: str) -> None:
         self._process = subprocess.Popen(
-            [PROGRAM, "-unsigned", "-no-init", "-jsonlines"],
+            [PROGRAM, "-no-init", "-jsonlines"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

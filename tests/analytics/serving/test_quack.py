@@ -42,7 +42,7 @@ def serve(lake: str, folder: Path) -> Quack:
     keys = {name: make_key(name, scopes) for name, scopes in (("sql", "sql"), ("read", "read"))}
     file = folder / "keys"
     file.write_text("\n".join(line for _, line in keys.values()) + "\n")
-    server = start(lake, "--quack", "--keys", str(file), "--sql-seconds", "3", STOCKSTREAM_TEST_SECRET="of the server")
+    server = start(lake, "--quack", "--keys", str(file), "--sql-seconds", "3", SECRET_OF_THE_SERVER="of the server")
     return Quack(server, file, keys)
 
 
@@ -118,7 +118,7 @@ def test_nothing_but_the_lake_can_be_read_or_changed(quack: Quack, tmp_path: Pat
         "DELETE FROM symbols": "one SELECT",
         "WITH s AS (SELECT 1) INSERT INTO symbols(symbol) FROM s": "one SELECT",
         "SELECT 1; DROP TABLE symbols": "one SELECT",
-        "SELECT getenv('STOCKSTREAM_TEST_SECRET')": "getenv",
+        "SELECT getenv('SECRET_OF_THE_SERVER')": "getenv",
         "SELECT current_setting('temp_directory')": "current_setting",
         "FROM duckdb_settings()": "duckdb_settings",
         "FROM (SELECT path FROM duckdb_databases)": "duckdb_databases",
