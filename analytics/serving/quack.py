@@ -122,8 +122,8 @@ class Quack:
         began, name, message = time.perf_counter(), "-", Message(0, "", "")
         try:
             message = parse(body)
-            known = self._sessions.get(message.connection)
-            name = known.key.name if known else "-"
+            session = self._sessions.get(message.connection)
+            name = session.key.name if session else "-"
             if message.kind == Kind.CONNECT:
                 key = self._key(message.text)
                 name = key.name

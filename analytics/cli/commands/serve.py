@@ -64,12 +64,12 @@ def serve_command(
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
-    known = KeyFile(keys) if keys else None
+    key_file = KeyFile(keys) if keys else None
     if quack:
         from stockstream.analytics.serving.quack import require
 
-        require(known)
-    options = Options(host, port, known, tuple(allow_host or ()), rate, burst, threads)
+        require(key_file)
+    options = Options(host, port, key_file, tuple(allow_host or ()), rate, burst, threads)
     opened = existing_lake(lake)
     cache = cache_folder()
     if cache is None:
