@@ -36,7 +36,11 @@ class Shell:
         assert self._process.stdout is not None
         self._process.stdin.write(";\n".join((*statements, "")) + f".print {DONE}\n")
         self._process.stdin.flush()
-        return "".join(iter(self._process.stdout.readline, f"{DONE}\n"))
+        lines: list[str] = []
+        while not (lines and lines[-1].endswith(f"{DONE}\n")):  # after an error, what it cuts off is on the same line
+            lines.append(self._process.stdout.readline())
+            assert lines[-1], "the shell has ended"
+        return "".join(lines).removesuffix(f"{DONE}\n")
 
     def rows(self, statement: str) -> list[dict[str, Any]]:
         """Return the rows of a statement."""

@@ -128,13 +128,13 @@ def test_nothing_but_the_lake_can_be_read_or_changed(quack: Quack, tmp_path: Pat
         "FROM query('FROM quack_active_connections()')": "query",
         "FROM json_execute_serialized_sql(json_serialize_sql('FROM glob(''/*'')'))": "json_execute",
         "SELECT 1) TO 'x' --": "syntax error",
-        "FROM range(1000001)": "more than 1,000,000 rows",
         "SELECT length(repeat('x', 2000000000))": "memory",
     }
     for query, reason in queries.items():
         printed = shell.remote(query)
         assert "Error" in printed, (query, printed)
         assert reason in printed, (query, printed)
+    assert "more than 1,000,000 rows" in shell.run("SELECT count(*) FROM lake.query('FROM range(1000001)')")
     assert "changes nothing" in shell.run("INSERT INTO lake.symbols(symbol) VALUES ('X')")
     assert "changes nothing" in shell.run("CREATE TABLE lake.t (i INTEGER)")
     assert not target.exists()
