@@ -36,6 +36,8 @@ class Served:
     def __init__(self, manifest: Manifest, con: DuckDBPyConnection, path: Path) -> None:
         self._con, self.path = con, path
         self.manifest, self.generation = manifest, manifest.generation
+        path_of_file = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
+        self.path = Path(con.execute(path_of_file).fetchall()[0][0])
         self.content: str = self._con.execute("SELECT content FROM about").fetchall()[0][0]
         """A checksum of all rows that can be served."""
         self._cursors = threading.local()

@@ -76,8 +76,8 @@ def open_locked(file: Path, rows: int = MAX_ROWS, macros: str = "", setup: str =
     config = {**CONFIG, "autoload_known_extensions": False, "threads": 1, "memory_limit": f"{MEMORY_MB}MB"}
     con = duckdb.connect(str(file), read_only=True, config=config)
     con.execute("SET temp_directory = ''")
-    own = con.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
-    allowed = f"|{'|'.join(sorted({*TABLE_FUNCTIONS, *(name for (name,) in own)}))}|"
+    macros_of_file = con.execute("SELECT DISTINCT function_name FROM duckdb_functions() WHERE NOT internal").fetchall()
+    allowed = f"|{'|'.join(sorted({*TABLE_FUNCTIONS, *(name for (name,) in macros_of_file)}))}|"
     refusal = _REFUSAL.format(allowed=quoted(allowed), refused=quoted(REFUSED), internal=quoted(INTERNAL))
     limited = _LIMITED.format(after=quoted(_AFTER.format(rows=rows)))
     with tempfile.TemporaryDirectory() as folder:  # which an open file does not need

@@ -52,11 +52,20 @@ def serve_command(
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    quack: Annotated[
+        bool, typer.Option("--quack", help="Beta: SQL for DuckDB shells, at quack:HOST:PORT; needs --keys, scope sql.")
+    ] = False,
+    sql_seconds: Annotated[
+        float, typer.Option("--sql-seconds", min=0.1, help="Time of a query of a caller's, in seconds.")
+    ] = 30.0,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
 
     Example: stockstream serve --lake ./lake --port 8000
+
+    With --quack (beta), a DuckDB shell anywhere reads the lake: ATTACH 'quack:127.0.0.1:8000' AS lake (TOKEN 'KEY');
+    FROM lake.query('FROM rsi(''bars_adjusted'', 14)').
     """
     require_serve()
     if new_key is not None:
@@ -67,10 +76,15 @@ def serve_command(
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
+    key_file = KeyFile(keys) if keys else None
+    if quack:
+        from stockstream.analytics.serving.quack import require
+
+        require(key_file)
     options = Options(
         host=host,
         port=port,
-        keys=KeyFile(keys) if keys else None,
+        keys=key_file,
         allow_hosts=tuple(allow_host or ()),
         rate=rate,
         burst=burst,
@@ -94,17 +108,24 @@ def serve_command(
         )
         generations.start()
     try:
-        received = asyncio.run(_serve(generations, options, as_json))
+        received = asyncio.run(_serve(generations, options, sql_seconds if quack else None, as_json))
     finally:
         generations.stop()
     if received is not None:
         sys.exit(SIGNALS[received][0])
 
 
-async def _serve(generations: Any, options: Any, as_json: bool) -> signal.Signals | None:
-    """Serve until a signal; return it."""
+async def _serve(generations: Any, options: Any, sql_seconds: float | None, as_json: bool) -> signal.Signals | None:
+    """Serve until a signal; return it. `sql_seconds` is the time of a query over Quack; None: without Quack."""
     from stockstream.analytics.cli.event_loop import until_signal
     from stockstream.analytics.serving.server import build, serve
+
+    app, sessions = build(generations, options), None
+    if sql_seconds is not None:
+        from stockstream.analytics.serving.quack import Quack
+
+        sessions = Quack(generations, options.keys, sql_seconds)
+        app = sessions.beside(app)
 
     def ready(address: str) -> None:
         number = generations.newest.generation
@@ -118,9 +139,13 @@ async def _serve(generations: Any, options: Any, as_json: bool) -> signal.Signal
                 f"try: curl '{address}/v1/bars/{symbol}?limit=3'    Ctrl-C ends it", markup=False, highlight=False
             )
 
-    async with until_signal() as (stop, received):
-        await serve(build(generations, options), options, stop, ready)
-        return received()
+    try:
+        async with until_signal() as (stop, received):
+            await serve(app, options, stop, ready)
+            return received()
+    finally:
+        if sessions is not None:
+            sessions.stop()
 
 
 def require_serve() -> None:

@@ -41,10 +41,10 @@ def publish(lake: str, folder: Path, day: str, close: float) -> int:
         return int(con.sql("SELECT getvariable('manifest').generation").fetchall()[0][0])
 
 
-def wait_for(server: Server, generation: int) -> None:
+def wait_for(server: Server, generation: int, key: str = "none") -> None:
     """Wait until a server has a generation."""
     until = time.monotonic() + 60
-    while server.json("/v1/status")["generation"] != generation:
+    while server.json("/v1/status", **{"X-API-Key": key})["generation"] != generation:
         assert time.monotonic() < until, "the generation was not served"
         time.sleep(0.1)
 
