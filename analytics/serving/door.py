@@ -1,7 +1,8 @@
 """The door: what every request passes before an endpoint sees it, and what is noted of every answer.
 
-In this order: the header Host, the key or ticket, the scope, the bucket. `/health` needs no key. Every answer has the
-headers that tell a browser not to do anything that a page of this server does not need.
+In this order: the header Host, the key or ticket, the scope, the bucket, and of a request that changes something the
+page that sent it (`forgery.py`). `/health` needs no key. Every answer has the headers that tell a browser not to do
+anything that a page of this server does not need.
 """
 
 from __future__ import annotations
@@ -10,12 +11,15 @@ import logging
 import time
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from stockstream.analytics.serving import bodies
 from stockstream.analytics.serving.buckets import Buckets
+from stockstream.analytics.serving.forgery import SAFE, Guard, is_sent_by_a_program
 from stockstream.analytics.serving.keys import ANYBODY, Key, Keys
 from stockstream.analytics.serving.metrics import Metrics
 from stockstream.analytics.serving.problems import Problem
@@ -28,6 +32,8 @@ LIVE = ("/v1/live", "/v1/stream", "/v1/ws")
 """Paths that need the scope `live`."""
 STREAMS = ("/v1/stream", "/v1/ws")
 """Paths that a ticket opens."""
+SCHEMES = {"ws": "http", "wss": "https"}
+"""The scheme of the page that may open a WebSocket."""
 HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -45,6 +51,7 @@ class Door:
     keys: Keys | None
     buckets: Buckets
     metrics: Metrics
+    guard: Guard
     hosts: Collection[str] = LOOPBACK
     """What the header Host may name, without the port; empty: anything."""
     tickets: Tickets = field(default_factory=Tickets)
@@ -58,17 +65,27 @@ class Door:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"].endswith("http.response.start"):
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] += [pair for pair in _HEADERS if pair[0] not in present]
             await send(message)
 
-        caller = "-"
+        caller, session = "-", ""
         try:
             key = self._admitted(scope)
             caller = key.name
-            scope.setdefault("state", {})["key"] = key
+            state = scope.setdefault("state", {})
+            state |= {"key": key, "form": [], "token": partial(self.guard.token, session)}
+            headers = Headers(scope=scope)
+            if scope["type"] == "websocket":
+                self.guard.check_origin(headers, SCHEMES[scope["scheme"]])
+            elif scope["method"] not in SAFE:
+                body = await bodies.read(headers, receive)
+                state["form"], receive = bodies.fields(headers, body), bodies.again(body, receive)
+                if not is_sent_by_a_program(headers):
+                    self.guard.check_origin(headers, scope["scheme"])
+                    self.guard.check_token(headers, dict(state["form"]), session)
             await self.app(scope, receive, noted)
         except Problem as problem:
             await problem.response()(scope, receive, noted)

@@ -19,9 +19,11 @@ from starlette.types import ASGIApp
 from stockstream.analytics.serving.application import starlette_application
 from stockstream.analytics.serving.buckets import Buckets
 from stockstream.analytics.serving.door import LOOPBACK, Door
+from stockstream.analytics.serving.forgery import Guard
 from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.keys import Keys
 from stockstream.analytics.serving.metrics import Metrics
+from stockstream.analytics.serving.signatures import Signer
 from stockstream.sql.errors import StockStreamError, UsageError
 
 STOP_SECONDS = 3
@@ -75,7 +77,8 @@ def build(generations: Generations, options: Options) -> ASGIApp:
     names = {name.lower() for name in options.allow_hosts}
     # With keys, a page of another site cannot ask for anything: it has no key.
     hosts = names | {*LOOPBACK} if names or options.keys is None else ()
-    return Door(app, options.keys, Buckets(options.rate, options.burst), metrics, hosts)
+    guard = Guard(Signer(), names)
+    return Door(app, options.keys, Buckets(options.rate, options.burst), metrics, guard, hosts)
 
 
 async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Callable[[str], Any]) -> None:

@@ -36,8 +36,16 @@ PAGES = {"/": "Market", "/screener": "Screener", "/compare": "Compare", "/signal
 
 
 def page(template: str, request: Request, title: str, **variables: Any) -> Response:
-    """Return a template as a page; `title` is that of the window."""
-    html = _environment().get_template(template).render(title=title, path=request.url.path, pages=PAGES, **variables)
+    """Return a template as a page; `title` is that of the window.
+
+    A template has `token`, which each of its forms sends that changes something (`serving/forgery.py`):
+    `<form method="post"><input type="hidden" name="token" value="{{ token }}">`.
+    """
+    html = (
+        _environment()
+        .get_template(template)
+        .render(title=title, path=request.url.path, pages=PAGES, token=request.state.token(), **variables)
+    )
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})
 
 
