@@ -21,6 +21,8 @@ class Metrics:
         self.generation = Gauge(
             "stockstream_generation", "Number of the generation that is served.", registry=self.registry
         )
+        self.keys = Gauge("stockstream_keys", "Keys of the server.", registry=self.registry)
+        self.keys_fault = Gauge("stockstream_keys_fault", "1 if --keys cannot be read.", registry=self.registry)
         self.fault = Gauge("stockstream_fault", "1 if the newest generation cannot be read.", registry=self.registry)
 
     def note(self, route: str, status: int, seconds: float) -> None:

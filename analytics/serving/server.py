@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 import uvicorn
@@ -16,6 +18,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from stockstream.analytics.serving import login
 from stockstream.analytics.serving.application import starlette_application
 from stockstream.analytics.serving.buckets import Buckets
 from stockstream.analytics.serving.door import LOOPBACK, Door
@@ -23,9 +26,11 @@ from stockstream.analytics.serving.forgery import Guard
 from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.keys import Keys
 from stockstream.analytics.serving.metrics import Metrics
+from stockstream.analytics.serving.sessions import Sessions
 from stockstream.analytics.serving.signatures import Signer
 from stockstream.sql.errors import StockStreamError, UsageError
 
+_ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<name>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?", re.ASCII)
 STOP_SECONDS = 3
 """Time that open requests have at the end; uvicorn would wait for open streams for ever."""
 
@@ -46,13 +51,37 @@ class Options:
     """Requests per second of a caller."""
     burst: int = 200
     threads: int = 2
+    allow_origins: Sequence[str] = ()
+    """Other sites whose pages may read /v1 with a key."""
+    at_once: int = 100
+    """Requests of a caller at the same time."""
+    proxy: str | None = None
+    """The address of the proxy whose X-Forwarded-Proto and X-Forwarded-For are believed."""
 
     def __post_init__(self) -> None:
+        for origin in self.allow_origins:
+            _check_origin(origin)
+        if self.allow_origins and self.keys is None:
+            raise UsageError("--allow-origin without --keys: pages of other sites would read the lake without a key")
         if self.keys is None and not is_loopback(self.host):
             raise UsageError(
                 f"--host {self.host} without --keys: anybody who reaches this machine could read the lake; "
                 "`stockstream serve --new-key NAME` makes a key"
             )
+
+
+def _check_origin(text: str) -> None:
+    """Check an origin of --allow-origin: https, or http of this machine, without a path.
+
+    Raises:
+        UsageError: it is none.
+    """
+    match = _ORIGIN.fullmatch(text)
+    if match is None or (match["scheme"] == "http" and not is_loopback(match["name"].strip("[]"))):
+        raise UsageError(
+            f"--allow-origin {text}: write the origin as browsers send it, https://NAME[:PORT] in small letters and "
+            "without a path (http:// only for this machine)"
+        )
 
 
 def is_loopback(host: str) -> bool:
@@ -70,15 +99,30 @@ def build(generations: Generations, options: Options) -> ASGIApp:
     async def measured(request: Request) -> Response:
         metrics.generation.set(generations.newest.generation)
         metrics.fault.set(generations.fault is not None)
+        if options.keys is not None:
+            metrics.keys.set(len(options.keys))
+            metrics.keys_fault.set(options.keys.fault is not None)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
     app: Starlette = starlette_application(generations, options.threads)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
+    signer = Signer()
+    sessions = Sessions(signer)
+    if options.keys is not None:
+        app.router.routes.extend(login.routes(options.keys, sessions))
     names = {name.lower() for name in options.allow_hosts}
-    # With keys, a page of another site cannot ask for anything: it has no key.
-    hosts = names | {*LOOPBACK} if names or options.keys is None else ()
-    guard = Guard(Signer(), names)
-    return Door(app, options.keys, Buckets(options.rate, options.burst), metrics, guard, hosts)
+    return Door(
+        app,
+        options.keys,
+        Buckets(options.rate, options.burst),
+        metrics,
+        Guard(signer, names),
+        sessions,
+        # With keys, a page of another site cannot ask for anything: it has no key.
+        hosts=names | {*LOOPBACK} if names or options.keys is None else (),
+        origins=options.allow_origins,
+        at_once=options.at_once,
+    )
 
 
 async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Callable[[str], Any]) -> None:
@@ -91,11 +135,13 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         app,
         host=options.host,
         port=options.port,
+        http=_protocol(),
         log_config=None,
         log_level="warning",
         access_log=False,
         server_header=False,
-        proxy_headers=False,
+        proxy_headers=options.proxy is not None,
+        forwarded_allow_ips=options.proxy,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     try:
@@ -116,6 +162,15 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
     server.should_exit = True
     await task
     waiting.cancel()
+
+
+def _protocol() -> Any:
+    """Return the protocol of connections; on Windows, h11's, which has a limit for heads of its own."""
+    if find_spec("httptools") is None:
+        return "auto"
+    from stockstream.analytics.serving.protocol import LimitedProtocol
+
+    return LimitedProtocol
 
 
 @contextmanager

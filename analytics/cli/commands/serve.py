@@ -32,13 +32,24 @@ def serve_command(
     new_key: Annotated[
         str | None, typer.Option("--new-key", metavar="NAME", help="Print a new key and its line of the file; end.")
     ] = None,
-    scopes: Annotated[str, typer.Option(help="Of the new key: read, live, paper, run, sql.")] = "read",
+    scopes: Annotated[str, typer.Option(help="Of the new key: read, live, paper, run, sql, metrics.")] = "read",
     allow_host: Annotated[
         list[str] | None,
         typer.Option("--allow-host", metavar="NAME", help="A name of this server in the header Host. Repeatable."),
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-origin", metavar="URL", help="A site whose pages may read /v1 with a key (CORS). Repeatable."
+        ),
+    ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The TLS proxy whose X-Forwarded-Proto and -For are believed."),
+    ] = None,
     rate: Annotated[float, typer.Option(min=0.01, help="Requests per second of a caller.")] = 50.0,
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
+    at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
     as_json: JsonOption = False,
 ) -> None:
@@ -51,11 +62,22 @@ def serve_command(
         _print_key(new_key, scopes, as_json)
         return
     from stockstream.analytics.serving.generations import Generations
-    from stockstream.analytics.serving.keys import read_keys
+    from stockstream.analytics.serving.keys import KeyFile
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
-    options = Options(host, port, read_keys(keys) if keys else None, tuple(allow_host or ()), rate, burst, threads)
+    options = Options(
+        host=host,
+        port=port,
+        keys=KeyFile(keys) if keys else None,
+        allow_hosts=tuple(allow_host or ()),
+        rate=rate,
+        burst=burst,
+        threads=threads,
+        allow_origins=tuple(allow_origin or ()),
+        at_once=at_once,
+        proxy=proxy,
+    )
     opened = existing_lake(lake)
     cache = cache_folder()
     if cache is None:

@@ -19,6 +19,7 @@ from starlette.responses import Response
 from stockstream.analytics.backtest.report.pages import ASSETS as REPORT_ASSETS
 from stockstream.analytics.backtest.report.pages import FORMATS, number
 from stockstream.analytics.serving.problems import Problem
+from stockstream.analytics.serving.scopes import needed
 from stockstream.pipeline.display import shown
 
 FOLDER = Path(__file__).parent
@@ -32,7 +33,7 @@ ASSETS = {
 """The files that a browser may request, by name."""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".LICENSE": "text/plain"}
 PAGES = {"/": "Market", "/screener": "Screener", "/compare": "Compare", "/signals": "Signals", "/data": "Data"}
-"""The pages of the navigation."""
+"""The pages of the navigation; each visitor sees those that the key may open."""
 
 
 def page(template: str, request: Request, title: str, **variables: Any) -> Response:
@@ -41,11 +42,17 @@ def page(template: str, request: Request, title: str, **variables: Any) -> Respo
     A template has `token`, which each of its forms sends that changes something (`serving/forgery.py`):
     `<form method="post"><input type="hidden" name="token" value="{{ token }}">`.
     """
-    html = (
-        _environment()
-        .get_template(template)
-        .render(title=title, path=request.url.path, pages=PAGES, token=request.state.token(), **variables)
-    )
+    key = request.state.key
+    facts = {
+        "title": title,
+        "path": request.url.path,
+        "pages": {
+            address: name for address, name in PAGES.items() if key is not None and needed(address) in key.scopes
+        },
+        "token": request.state.token(),
+        "session": request.state.session,
+    }
+    html = _environment().get_template(template).render(**facts, **variables)
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})
 
 

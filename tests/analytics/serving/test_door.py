@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.analytics.serving.server import Server, start
 from tests.analytics.test_cli import run_cli
@@ -77,6 +78,53 @@ def test_a_foreign_name_of_the_server_is_refused(server: Server, lake: str) -> N
     assert named.get("/v1/status", Host="lake.example").status_code == 200
     assert named.get("/v1/status", Host="lake.example.evil.example").status_code == 421
     assert named.stop()[0] == 130
+
+
+CORS = ("--allow-origin", "https://site.example", "--allow-origin", "http://localhost:3000")
+
+
+def test_pages_of_named_sites_may_read_with_a_key(lake: str, keys: dict[str, tuple[str, str]], tmp_path: Path) -> None:
+    key, line = keys["anna"]
+    (tmp_path / "keys").write_text(line)
+    shared = start(lake, "--keys", str(tmp_path / "keys"), *CORS)
+
+    def asked(origin: str, method: str = "GET", path: str = "/v1/status") -> requests.Response:
+        """Return the answer to a preflight request."""
+        headers = {"Origin": origin, "Access-Control-Request-Method": method}
+        headers["Access-Control-Request-Headers"] = "authorization"
+        return requests.options(shared.address + path, headers=headers, timeout=60)
+
+    for origin in ("https://site.example", "http://localhost:3000"):
+        answer = asked(origin)
+        assert answer.ok
+        assert answer.headers["access-control-allow-origin"] == origin
+        assert "Authorization" in answer.headers["access-control-allow-headers"]
+        rows = shared.get("/v1/bars/IBM", Origin=origin, Authorization=f"Bearer {key}")
+        assert rows.headers["access-control-allow-origin"] == origin
+        assert "X-Next-Page-Token" in rows.headers["access-control-expose-headers"]
+        assert "access-control-allow-credentials" not in rows.headers
+        assert {"Accept", "Origin"} <= {name.strip() for name in rows.headers["vary"].split(",")}
+        refused = shared.get("/v1/status", Origin=origin)
+        assert refused.status_code == 401
+        assert refused.headers["access-control-allow-origin"] == origin, "a script may read why"
+    others = ("https://evil.example", "https://site.example.evil.example", "http://site.example", "null")
+    assert not [origin for origin in others if asked(origin).ok]
+    assert not asked("https://site.example", "POST").ok
+    assert "access-control-allow-origin" not in asked("https://site.example", path="/signals").headers
+    plain = shared.get("/v1/status", Authorization=f"Bearer {key}")
+    assert plain.headers["vary"] == "Origin"
+    assert plain.headers["cache-control"].startswith("private"), "a shared cache would serve it to others"
+    pinned = shared.get(f"/v1/@{shared.generation}/symbols", Authorization=f"Bearer {key}")
+    assert pinned.headers["cache-control"] == "private, max-age=31536000, immutable"
+    shared.stop()
+
+
+@pytest.mark.parametrize("origin", ["*", "http://site.example", "https://site.example/", "https://*.example", "null"])
+def test_an_origin_that_is_none(lake: str, origin: str) -> None:
+    ended = run_cli("serve", "--lake", lake, "--allow-origin", origin)
+    assert ended.code == 2
+    assert f"--allow-origin {origin}:" in ended.err
+    assert run_cli("serve", "--lake", lake, "--allow-origin", "https://a.example").code == 2
 
 
 def test_no_page_of_another_origin_may_use_the_answers(server: Server) -> None:
