@@ -51,21 +51,40 @@ def serve_command(
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    backtests: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Backtests to show, as written by `stockstream backtest --output FOLDER/NAME`."
+        ),
+    ] = None,
+    strategies: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Python files with strategies that the form may run into --backtests."),
+    ] = None,
+    run_seconds: Annotated[int, typer.Option(min=1, max=86_400, help="Time limit of a run of the form.")] = 600,
+    run_memory: Annotated[int, typer.Option(min=256, help="Memory limit of a run of the form, MB.")] = 2048,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
 
     Example: stockstream serve --lake ./lake --port 8000
+
+    With backtests: stockstream serve --lake ./lake --backtests ./backtests --strategies ./strategies
     """
     require_serve()
     if new_key is not None:
         _print_key(new_key, scopes, as_json)
         return
+    from stockstream.analytics.serving.backtests.opening import opened as opened_backtests
+    from stockstream.analytics.serving.backtests.processes import Limits
     from stockstream.analytics.serving.generations import Generations
     from stockstream.analytics.serving.keys import KeyFile
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
+    if strategies is not None and backtests is None:
+        raise UsageError("--strategies: the results need a folder: --backtests FOLDER")
+    folder = None if backtests is None else opened_backtests(backtests, strategies, Limits(run_seconds, run_memory))
     options = Options(
         host=host,
         port=port,
@@ -77,6 +96,7 @@ def serve_command(
         allow_origins=tuple(allow_origin or ()),
         at_once=at_once,
         proxy=proxy,
+        backtests=folder,
     )
     opened = existing_lake(lake)
     cache = cache_folder()
