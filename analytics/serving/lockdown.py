@@ -105,9 +105,7 @@ def admitted(con: DuckDBPyConnection, sql: str) -> str:
     Raises:
         UsageError: it is not one SELECT, or asks for what the lock-down leaves out.
     """
-    [(reason, limited)] = con.execute(
-        "SELECT gate.main.refusal($sql), gate.main.limited($sql)", {"sql": sql}
-    ).fetchall()
+    [(reason, limited)] = con.execute("SELECT gate.main.refusal($sql), gate.main.limited($sql)", {"sql": sql}).fetchall()
     if reason is not None:
         raise UsageError(reason)
     return str(limited)
