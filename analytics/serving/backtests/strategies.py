@@ -74,10 +74,18 @@ class Strategies:
 
     @property
     def files(self) -> list[str]:
-        """The names of the files in the folder; links that lead out of it and hidden files are left out."""
+        """The names of the files in the folder; links that lead out of it and hidden files are left out.
+
+        Raises:
+            Problem: the folder cannot be read (503).
+        """
         if self.folder is None:
             return []
-        return sorted(path.name for path in self.folder.iterdir() if _FILE.fullmatch(path.name) and self._inside(path))
+        try:
+            paths = [path for path in self.folder.iterdir() if _FILE.fullmatch(path.name) and self._inside(path)]
+        except OSError as error:
+            raise Problem(503, f"the folder of strategies cannot be read: {error.strerror}") from None
+        return sorted(path.name for path in paths)
 
     def choices(self, name: str) -> list[Choice]:
         """Return the strategies that a name means: one, or those of a file that has several.
@@ -111,7 +119,10 @@ class Strategies:
         return path.is_file() and path.resolve().parent == self.folder
 
     def _of(self, path: Path) -> list[Choice]:
-        about = path.stat()
+        try:
+            about = path.stat()
+        except OSError as error:
+            raise Problem(404, f"{path.name}: {error.strerror}", parameter="strategy") from None
         state = about.st_mtime_ns, about.st_size
         if (before := self._described.get(path)) is not None and before[0] == state:
             return before[1]
