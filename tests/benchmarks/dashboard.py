@@ -110,7 +110,7 @@ def _pages(address: str, names: list[str], loads: int) -> Iterator[Figure]:
         browser.close()
 
 
-def _load(browser: Any, url: str) -> Load:
+def _load(browser: Any, address: str) -> Load:
     """Load a page with an empty cache."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     page = context.new_page()
@@ -121,13 +121,13 @@ def _load(browser: Any, url: str) -> Load:
     wire.on("Network.requestWillBeSent", lambda event: urls.update({event["requestId"]: event["request"]["url"]}))
     wire.on("Network.loadingFinished", lambda event: sizes.update({event["requestId"]: event["encodedDataLength"]}))
     wire.send("Network.enable")
-    page.goto(url, wait_until="load")
+    page.goto(address, wait_until="load")
     if page.locator("[role=img]").count():
         page.wait_for_selector("[data-ready]")
     page.evaluate("() => new Promise((done) => requestIdleCallback(() => setTimeout(done, 100)))")
     seen = page.evaluate("seen")
     context.close()
-    rows = {one for one, asked in urls.items() if "/v1/" in asked}
+    rows = {one for one, url in urls.items() if "/v1/" in url}
     return Load(
         page_kb=sum(size for one, size in sizes.items() if one not in rows) / 1000,
         data_kb=sum(size for one, size in sizes.items() if one in rows) / 1000,

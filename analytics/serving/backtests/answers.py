@@ -77,12 +77,12 @@ def handler(stored: StoredRuns | None, endpoint: FolderEndpoint) -> Callable[[Re
         if stored is None:
             raise Problem(404, MISSING)
 
-        def made() -> tuple[bytes, dict[str, str]]:
+        def computed() -> tuple[bytes, dict[str, str]]:
             page = endpoint.work(stored, query, request.path_params)
             damaged = len(page.extra.get("damaged", ()))
             return form.body(page)[0], {"X-Damaged": str(damaged)} if damaged else {}
 
-        body, more = await run_in_threadpool(made)
+        body, more = await run_in_threadpool(computed)
         tag = f'"{hashlib.sha256(body).hexdigest()[:16]}-{form.name}"'
         headers = {"ETag": tag, "Cache-Control": REVALIDATED, "Vary": "Accept"} | more
         if tag in request.headers.get("if-none-match", ""):

@@ -109,9 +109,9 @@ def follow(
 
 def ask(order: dict[str, Any], limits: Limits) -> dict[str, Any]:
     """Return the last report of a process; `error` if there is none."""
-    told: dict[str, Any] = {}
-    ended = follow(order, limits, told.update)
-    return told or {"error": why(ended, limits)}
+    reported: dict[str, Any] = {}
+    ended = follow(order, limits, reported.update)
+    return reported or {"error": why(ended, limits)}
 
 
 def why(ended: Ended, limits: Limits) -> str:

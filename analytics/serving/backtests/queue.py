@@ -117,7 +117,7 @@ class Jobs:
         """Return a run of an owner.
 
         Raises:
-            Problem: there is none, or it is somebody else's (404).
+            Problem: there is none, or it is that of another key (404).
         """
         with self._lock:
             job = self._jobs.get(identifier)
@@ -169,24 +169,24 @@ class Jobs:
 
     def _carry_out(self, job: Job) -> State:
         """Run a job, and return how it ended."""
-        told: dict[str, Any] = {}
+        reported: dict[str, Any] = {}
         hidden = self.folder / f"{HIDDEN}{job.id}"
 
         def note(message: dict[str, Any]) -> None:
-            told.update(message)
+            reported.update(message)
             if isinstance(sessions := message.get("sessions"), list):
                 job.done, job.total = sessions
 
         try:
             ended = follow(job.order | {"folder": str(hidden)}, self.limits, note, job.cancelled)
             job.printed, job.printed_bytes = ended.printed, ended.printed_bytes
-            if told.get("saved"):
+            if reported.get("saved"):
                 job.saved_as = self._publish(hidden, job)
-                job.error = told.get("failure")
+                job.error = reported.get("failure")
                 return "done"
             if ended.is_cancelled:
                 return "cancelled"
-            job.error = str(told["error"]) if "error" in told else why(ended, self.limits)
+            job.error = str(reported["error"]) if "error" in reported else why(ended, self.limits)
             return "failed"
         finally:
             shutil.rmtree(hidden, ignore_errors=True)

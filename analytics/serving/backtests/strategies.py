@@ -126,13 +126,13 @@ class Strategies:
         state = about.st_mtime_ns, about.st_size
         if (before := self._described.get(path)) is not None and before[0] == state:
             return before[1]
-        told = ask({"describe": str(path)}, DESCRIBING)
-        if (error := told.get("error")) is not None:
+        answer = ask({"describe": str(path)}, DESCRIBING)
+        if (error := answer.get("error")) is not None:
             raise Problem(422, str(error), parameter="strategy")
-        choices = [_choice(f"{path.name}:{name}", path, one) for name, one in told["strategies"].items()]
+        choices = [_choice(f"{path.name}:{name}", path, one) for name, one in answer["strategies"].items()]
         self._described[path] = state, choices
         return choices
 
 
-def _choice(name: str, path: Path | None, told: dict[str, Any]) -> Choice:
-    return Choice(name, path, told["title"], tuple(Parameter(**one) for one in told["parameters"]))
+def _choice(name: str, path: Path | None, about: dict[str, Any]) -> Choice:
+    return Choice(name, path, about["title"], tuple(Parameter(**one) for one in about["parameters"]))
