@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from stockstream.analytics.backtest.engine import StrategyError
 from stockstream.analytics.backtest.model import Result
-from stockstream.analytics.backtest.report import figure_text, to_json, write_result
+from stockstream.analytics.backtest.report import figure_text, params_text, to_json, write_result
 from stockstream.analytics.backtest.runs import Outcome, Run, backtest, make_strategy, verify, write_pyfolio
 from stockstream.analytics.backtest.stats import GROUPS, cautions
 from stockstream.analytics.cli.options import progress
@@ -115,14 +113,6 @@ def print_verdict(run: Run, as_json: bool, jobs: int | None = None) -> None:
         out.print(f"{verdict.seconds:.1f} CPU s, {ratio} times those of the backtest. What the check cannot see:")
         for text in verdict.unseen:
             out.print(f"- {text}")
-
-
-def params_text(params: Mapping[str, Any]) -> str:
-    """Return parameters as text: `fast=10, slow=50`; those of a blend as `trend(weight=60, fast=10)`."""
-    return ", ".join(
-        f"{name}({params_text(value)})" if isinstance(value, Mapping) else f"{name}={value}"
-        for name, value in params.items()
-    )
 
 
 def screen() -> Screen:

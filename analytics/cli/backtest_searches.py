@@ -10,7 +10,14 @@ from typing import Any, Literal
 
 from rich.table import Table
 
-from stockstream.analytics.backtest.report import figure_text, render_search, render_walk, types_in, write_table
+from stockstream.analytics.backtest.report import (
+    figure_text,
+    params_text,
+    render_search,
+    render_walk,
+    types_in,
+    write_table,
+)
 from stockstream.analytics.backtest.runs import (
     LUCK,
     Ranking,
@@ -23,7 +30,7 @@ from stockstream.analytics.backtest.runs import (
     walk_forward,
 )
 from stockstream.analytics.backtest.stats import FIGURES
-from stockstream.analytics.cli.backtest_runs import SHOWN, params_text, screen
+from stockstream.analytics.cli.backtest_runs import SHOWN, screen
 from stockstream.analytics.cli.options import progress
 from stockstream.sql.errors import LakeError, UsageError
 

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from typing import Any
 
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -16,6 +17,8 @@ from starlette.routing import Route
 
 from stockstream.analytics.serving import documentation, documents, pages
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
+from stockstream.analytics.serving.backtests import answers as backtest_answers
+from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.openapi import SQL, description
@@ -27,16 +30,20 @@ logger = logging.getLogger(__name__)
 PREFIX = "/v1"
 
 
-def starlette_application(generations: Generations, threads: int = 2) -> Starlette:
-    """Return the application on the generations of a lake, which have been started."""
+def starlette_application(generations: Generations, threads: int = 2, backtests: Backtests | None = None) -> Starlette:
+    """Return the application on the generations of a lake, which have been started, and on a folder of backtests."""
     answers = Answers(generations, threads)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        if backtests is not None:
+            backtests.jobs.start()
         yield
         answers.stop()
         for end in app.state.ends:
             await end()
+        if backtests is not None:
+            await run_in_threadpool(backtests.jobs.stop)
 
     routes = [
         Route(
@@ -51,7 +58,12 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
     routes.append(Route(f"{PREFIX}/docs", documentation.handler(generations, _description), methods=["GET"]))
-    routes += pages.routes(generations)
+    stored = None if backtests is None else backtests.stored
+    routes += [
+        Route(f"{PREFIX}{endpoint.path}", backtest_answers.handler(stored, endpoint), methods=["GET"])
+        for endpoint in backtest_answers.ENDPOINTS
+    ]
+    routes += pages.routes(generations, backtests)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.state.ends = []  # what the parts that are added to the application do at the end
@@ -71,7 +83,8 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != 404:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
-    paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS)
+    endpoints = [f"{PREFIX}{endpoint.path}" for endpoint in (*ENDPOINTS, *backtest_answers.ENDPOINTS)]
+    paths = endpoints + list(documents.DOCUMENTS)
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
     problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
     is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
+
+from stockstream.analytics.backtest.stats.figures import FIGURES
 
 Price = Annotated[float, Meta(description="Money per share, in the currency of the listing.")]
 
@@ -78,6 +80,25 @@ class Action(msgspec.Struct):
     dividend: Annotated[float, Meta(description="Money per share.")]
     split_ratio: Annotated[float, Meta(description="New shares per old share.")]
     source: str | None
+
+
+Backtest = msgspec.defstruct(
+    "Backtest",
+    [
+        ("id", str),
+        ("saved_at", Annotated[datetime, Meta(description="When it was saved, UTC.")]),
+        ("strategy", str),
+        ("params", Annotated[str, Meta(description="The parameters of the strategy, as a JSON object.")]),
+        ("symbols", str | None),
+        ("start", Annotated[date, Meta(description="First session.")] | None),
+        ("end", Annotated[date, Meta(description="Last session.")] | None),
+        ("sessions", int),
+        ("generation", Annotated[int, Meta(description="The generation of the lake that was read.")] | None),
+        ("error", Annotated[str, Meta(description="Why the run ended early.")] | None),
+        *((name, Annotated[float, Meta(description=one.label)] | None) for name, one in FIGURES.items()),
+    ],
+    namespace={"__doc__": "A backtest of the folder with its figures."},
+)
 
 
 class Status(msgspec.Struct):

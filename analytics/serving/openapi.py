@@ -9,6 +9,8 @@ import msgspec
 
 from stockstream.analytics.serving import documents, models
 from stockstream.analytics.serving.answers import Endpoint
+from stockstream.analytics.serving.backtests import answers as backtests
+from stockstream.analytics.serving.backtests.answers import FolderEndpoint
 from stockstream.analytics.serving.bodies import FORM
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.formats import FORMATS
@@ -20,9 +22,11 @@ PROBLEMS = {
     400: "The request is no HTTP request that the server understands",
     401: "No key, or an unknown one",
     403: "The key lacks the scope, or a page of another site has sent the request",
-    404: "No such symbol, generation or address",
+    404: "No such symbol, generation, backtest or address",
     406: "None of the formats in Accept",
+    409: "The files of the backtest are damaged",
     410: "The generation is served no more",
+    413: "The answer is too large",
     414: "The address is too long",
     421: "The header Host names another server",
     422: "A parameter is unknown or wrong; `parameter` names it",
@@ -42,7 +46,7 @@ ANY = (400, 401, 403, 414, 421, 429, 431)
 
 def description(version: str, has_sql: bool = False) -> dict[str, Any]:
     """Return the OpenAPI document; `version` is that of the program, `has_sql` whether callers may send SQL."""
-    rows = {row for endpoint in ENDPOINTS for row in endpoint.rows if row is not dict}
+    rows = {row for endpoint in (*ENDPOINTS, *backtests.ENDPOINTS) for row in endpoint.rows if row is not dict}
     types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
     paths = {path: {"get": _document(path, *entry)} for path, entry in documents.DOCUMENTS.items()}
@@ -52,6 +56,8 @@ def description(version: str, has_sql: bool = False) -> dict[str, Any]:
     if has_sql:
         paths[SQL] = {"post": _sql(False)}
         paths[SQL.replace("/v1", "/v1/@{generation}")] = {"post": _sql(True)}
+    for folder in backtests.ENDPOINTS:
+        paths[f"/v1{folder.path}"] = {"get": _endpoint(folder, False)}
     return {
         "openapi": "3.1.0",
         "info": {"title": "Stock Stream", "version": version, "description": (__doc__ or "").strip()},
@@ -67,16 +73,17 @@ def description(version: str, has_sql: bool = False) -> dict[str, Any]:
     }
 
 
-def _endpoint(endpoint: Endpoint, is_pinned: bool) -> dict[str, Any]:
+def _endpoint(endpoint: Endpoint | FolderEndpoint, is_pinned: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"anyOf": [_row(kind) for kind in endpoint.rows]}
-    properties = {endpoint.name: {"type": "array", "items": row}, "generation": {"type": "integer"}}
+    properties: dict[str, Any] = {endpoint.name: {"type": "array", "items": row}} if endpoint.name else {}
+    if isinstance(endpoint, Endpoint):
+        properties["generation"] = {"type": "integer"}
     if issubclass(endpoint.query, Paged):
         properties["next_page_token"] = {"type": ["string", "null"]}
     answer = {"type": "object", "properties": properties, "required": sorted(properties)}
     content = {media: {"schema": answer if media == "application/json" else {}} for media in FORMATS}
     path = [_in_path("generation", {"type": "integer", "minimum": 1})] if is_pinned else []
-    if "{symbol}" in endpoint.path:
-        path.append(_in_path("symbol", {"type": "string"}))
+    path += [_in_path(name, {"type": "string"}) for name in ("symbol", "id") if f"{{{name}}}" in endpoint.path]
     summary = (endpoint.work.__doc__ or "").split("\n")[0]
     return {
         "operationId": f"{endpoint.work.__name__}{'_of_generation' if is_pinned else ''}",

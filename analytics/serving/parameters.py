@@ -64,6 +64,14 @@ class Indicators(Paged, kw_only=True):
     adjustment: Annotated[Literal["split", "all"], Meta(description="The prices they are computed from.")] = "split"
 
 
+class Backtest(Query, kw_only=True):
+    """Parameters of a backtest's rows."""
+
+    table: Annotated[
+        Literal["figures", "trades", "transactions", "equity"], Meta(description="Which rows of the backtest.")
+    ] = "figures"
+
+
 class SignalsPage(Query, kw_only=True):
     """Parameters of the page of signals."""
 

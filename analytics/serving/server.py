@@ -20,7 +20,9 @@ from starlette.types import ASGIApp
 
 from stockstream.analytics.serving import login
 from stockstream.analytics.serving.application import starlette_application
+from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.buckets import Buckets
+from stockstream.analytics.serving.compression import Compressed
 from stockstream.analytics.serving.door import LOOPBACK, Door
 from stockstream.analytics.serving.forgery import Guard
 from stockstream.analytics.serving.generations import Generations
@@ -57,9 +59,10 @@ class Options:
     """Requests of a caller at the same time."""
     proxy: str | None = None
     """The address of the proxy whose X-Forwarded-Proto and X-Forwarded-For are believed."""
-
     sql: bool = False
     """Whether callers may send SQL."""
+    backtests: Backtests | None = None
+    """The folder of --backtests; None: there is none."""
 
     def __post_init__(self) -> None:
         for origin in self.allow_origins:
@@ -107,7 +110,7 @@ def build(generations: Generations, options: Options) -> ASGIApp:
             metrics.keys_fault.set(options.keys.fault is not None)
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    app: Starlette = starlette_application(generations, options.threads)
+    app: Starlette = starlette_application(generations, options.threads, options.backtests)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
     signer = Signer()
     sessions = Sessions(signer)
@@ -121,7 +124,7 @@ def build(generations: Generations, options: Options) -> ASGIApp:
         app.state.ends.append(queries.stop)
     names = {name.lower() for name in options.allow_hosts}
     return Door(
-        app,
+        Compressed(app),
         options.keys,
         Buckets(options.rate, options.burst),
         metrics,

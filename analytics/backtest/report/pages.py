@@ -75,3 +75,11 @@ FORMATS: dict[str, Callable[[Any], str]] = {
 def figure_text(value: float | None, kind: str) -> str:
     """Format a figure of a kind of `stats.Figure`."""
     return FORMATS[kind](value)
+
+
+def params_text(params: Mapping[str, Any]) -> str:
+    """Return parameters as text: `fast=10, slow=50`; those of a blend as `trend(weight=60, fast=10)`."""
+    return ", ".join(
+        f"{name}({params_text(value)})" if isinstance(value, Mapping) else f"{name}={value}"
+        for name, value in params.items()
+    )

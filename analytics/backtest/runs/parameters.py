@@ -31,7 +31,7 @@ def parameter_space(
         name, equals, value = text.partition("=")
         if not equals:
             raise UsageError(f"--param {text}: write name=value, such as fast=10")
-        values[name] = _parse(strategy, name, value)
+        values[name] = values_of(_default(strategy, name), name, value)
     return values
 
 
@@ -60,11 +60,15 @@ def configured_values(strategy: type[Strategy], name: str, value: Any) -> list[A
         return value
     default = _default(strategy, name)
     is_range = isinstance(value, str) and isinstance(default, int | float) and not isinstance(default, bool)
-    return _parse(strategy, name, value) if is_range else [value]
+    return values_of(default, name, value) if is_range else [value]
 
 
-def _parse(strategy: type[Strategy], name: str, text: str) -> list[Any]:
-    default = _default(strategy, name)
+def values_of(default: Any, name: str, text: str) -> list[Any]:
+    """Return the values of a text for a parameter of a name, whose default decides on their type.
+
+    Raises:
+        UsageError: it has none.
+    """
     kind = type(default) if default is not inspect.Parameter.empty else None
     if kind is str or (kind is None and not _is_number(text.replace(":", "").replace(",", ""))):
         return text.split(",")

@@ -58,6 +58,18 @@ def serve_command(
     sql_seconds: Annotated[
         float, typer.Option("--sql-seconds", min=0.1, help="Time of a query of a caller's, in seconds.")
     ] = 30.0,
+    backtests: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Backtests to show, as written by `stockstream backtest --output FOLDER/NAME`."
+        ),
+    ] = None,
+    strategies: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Python files with strategies that the form may run into --backtests."),
+    ] = None,
+    run_seconds: Annotated[int, typer.Option(min=1, max=86_400, help="Time limit of a run of the form.")] = 600,
+    run_memory: Annotated[int, typer.Option(min=256, help="Memory limit of a run of the form, MB.")] = 2048,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
@@ -66,11 +78,14 @@ def serve_command(
 
     With --quack (beta), a DuckDB shell anywhere reads the lake: ATTACH 'quack:127.0.0.1:8000' AS lake (TOKEN 'KEY');
     FROM lake.query('FROM rsi(''bars_adjusted'', 14)').
+    With backtests: stockstream serve --lake ./lake --backtests ./backtests --strategies ./strategies
     """
     require_serve()
     if new_key is not None:
         _print_key(new_key, scopes, as_json)
         return
+    from stockstream.analytics.serving.backtests.opening import opened as opened_backtests
+    from stockstream.analytics.serving.backtests.processes import Limits
     from stockstream.analytics.serving.generations import Generations
     from stockstream.analytics.serving.keys import KeyFile
     from stockstream.analytics.serving.server import Options
@@ -81,6 +96,9 @@ def serve_command(
         from stockstream.analytics.serving.quack import require
 
         require(key_file)
+    if strategies is not None and backtests is None:
+        raise UsageError("--strategies: the results need a folder: --backtests FOLDER")
+    folder = None if backtests is None else opened_backtests(backtests, strategies, Limits(run_seconds, run_memory))
     options = Options(
         host=host,
         port=port,
@@ -93,6 +111,7 @@ def serve_command(
         at_once=at_once,
         proxy=proxy,
         sql=sql,
+        backtests=folder,
     )
     if sql and sys.platform == "win32":
         raise UsageError("--sql: not on Windows, which has no limits of a process's memory")

@@ -11,7 +11,9 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
+from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.generations import Generations, Served
+from stockstream.analytics.serving.pages import backtests as backtest_pages
 from stockstream.analytics.serving.pages import compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
@@ -21,8 +23,8 @@ Content = Callable[[Served, Request], dict[str, Any]]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(generations: Generations) -> list[Route]:
-    """Return the routes of all pages and assets."""
+def routes(generations: Generations, backtests: Backtests | None = None) -> list[Route]:
+    """Return the routes of all pages and assets; `backtests` None: the server has no folder of them."""
 
     def shown(template: str, title: str, content: Content) -> Handler:
         async def answer(request: Request) -> Response:
@@ -42,6 +44,7 @@ def routes(generations: Generations) -> list[Route]:
         Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
         Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
+        *backtest_pages.routes(generations, backtests, problem_page),
         Route("/assets/{checksum}/{name}", asset),
     ]
 
@@ -50,6 +53,7 @@ def problem_page(request: Request, problem: Problem) -> Response:
     """Return a problem as a page."""
     answer = page("problem.html.jinja", request, "Not possible", problem=problem)
     answer.status_code = problem.status
+    answer.headers.update(problem.headers)
     return answer
 
 

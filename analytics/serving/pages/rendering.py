@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from stockstream.analytics.backtest.report.pages import ASSETS as REPORT_ASSETS
-from stockstream.analytics.backtest.report.pages import FORMATS, number
+from stockstream.analytics.backtest.report.pages import FORMATS, figure_text, number
 from stockstream.analytics.serving.problems import Problem
 from stockstream.analytics.serving.scopes import needed
 from stockstream.pipeline.display import shown
@@ -32,7 +32,14 @@ ASSETS = {
 }
 """The files that a browser may request, by name."""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".LICENSE": "text/plain"}
-PAGES = {"/": "Market", "/screener": "Screener", "/compare": "Compare", "/signals": "Signals", "/data": "Data"}
+PAGES = {
+    "/": "Market",
+    "/screener": "Screener",
+    "/compare": "Compare",
+    "/signals": "Signals",
+    "/backtests": "Backtests",
+    "/data": "Data",
+}
 """The pages of the navigation; each visitor sees those that the key may open."""
 
 
@@ -98,7 +105,14 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {**FORMATS, "signed": signed, "compact": compact, "price": price, "tone": _tone}
+    environment.filters |= {
+        **FORMATS,
+        "signed": signed,
+        "compact": compact,
+        "price": price,
+        "tone": _tone,
+        "figure": figure_text,
+    }
     environment.globals["asset"] = lambda name: f"/assets/{_checksum(name)}/{name}"
     return environment
 

@@ -18,7 +18,15 @@
   }
 
   const query = `limit=10000&adjustment=${wanted.adjustment}`;
-  const bars = await rows(`bars/${wanted.symbol}?${query}&timeframe=${wanted.timeframe}`, "bars");
+  // Indicators are computed from daily bars; over longer bars only those of the same days would be shown.
+  const adjustment = wanted.adjustment === "raw" ? "split" : wanted.adjustment;
+  const names = wanted.timeframe === "1d" ? wanted.names : "";
+  const indicators = `indicators/${wanted.symbol}?names=${encodeURIComponent(names)}&adjustment=${adjustment}&limit=10000`;
+  const [bars, values, actions] = await Promise.all([
+    rows(`bars/${wanted.symbol}?${query}&timeframe=${wanted.timeframe}`, "bars"),
+    names ? rows(indicators, "indicators") : [],
+    rows(`actions?symbols=${wanted.symbol}&limit=10000`, "actions"),
+  ]);
   const chart = LightweightCharts.createChart(box, {
     autoSize: true,
     layout: {
@@ -44,11 +52,7 @@
 
   const lines = [];
   const overlays = wanted.overlays.split(" ");
-  // Indicators are computed from daily bars; over longer bars only those of the same days would be shown.
-  if (wanted.names && wanted.timeframe === "1d") {
-    const adjustment = wanted.adjustment === "raw" ? "split" : wanted.adjustment;
-    const names = encodeURIComponent(wanted.names);
-    const values = await rows(`indicators/${wanted.symbol}?names=${names}&adjustment=${adjustment}&limit=10000`, "indicators");
+  if (names) {
     const columns = Object.keys(values[0] ?? {}).filter((name) => !["symbol", "date", "close"].includes(name));
     const panes = new Map();
     columns.forEach((column, number) => {
@@ -64,7 +68,6 @@
     chart.panes().slice(1).forEach((pane) => pane.setStretchFactor(0.3));
   }
 
-  const actions = await rows(`actions?symbols=${wanted.symbol}&limit=10000`, "actions");
   const days = full.map((bar) => bar.date);
   const marks = actions.map(({ date, dividend, split_ratio: ratio }) => {
     const time = days.find((day) => day >= date);
