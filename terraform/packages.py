@@ -119,11 +119,12 @@ def layer_version(name: str, architecture: str, python: str) -> str:
 def sources(function: str) -> list[str]:
     """Return the files of a function's package, relative to the root: our code without other functions' steps.
 
-    `parts` in `packages.json` are the modules that belong to a step besides its own.
+    In `packages.json`, `parts` are the modules that belong to a step besides its own, and `folders` those of our code
+    besides pipeline and sql.
     """
     files = {
         str(path.relative_to(ROOT))
-        for package in ("pipeline", "sql")
+        for package in ("pipeline", "sql", *functions()[function].get("folders", ()))
         for path in (ROOT / package).rglob("*")
         if path.suffix in SUFFIXES and not path.name.startswith(".")
     }
