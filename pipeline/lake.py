@@ -25,6 +25,7 @@ MANIFESTS = "state/manifests/"
 RUNS = "state/runs/"
 LIVE = "live/"
 PAPER = "paper/"
+PAPER_REPORTS = "state/paper/"
 RAW_EVENTS = "raw_events/marker.json"
 """A mark: the patterns of the view `raw_events` match a file each; opening a lake looks for this one object."""
 LEVELS = "levels.csv"
@@ -116,6 +117,11 @@ def live_key(session: str, name: str) -> str:
 def paper_key(account: str, name: str) -> str:
     """Return the key of an object of a paper account: see `analytics/paper/README.md`."""
     return f"{PAPER}{account}/{name}"
+
+
+def report_key(account: str) -> str:
+    """Return the key of the report of a paper account's last step, which is replaced: it is no part of the account."""
+    return f"{PAPER_REPORTS}{account}.json"
 
 
 def since(day: date) -> FileFilter:

@@ -44,6 +44,8 @@ UNUSED = re.compile(
     r"|\.(pyi|pyc|pyx|pxd|h|hpp|c|cpp|exe)$"
     r"|^(bin|playhouse|pwiz\.py|pycparser|adbc_driver_duckdb|_duckdb-stubs|peewee-stubs)(/|$)"
     r"|^lxml/"  # yfinance requires it, but never imports it
+    # What `import pyarrow` does not load, and the copies of a library that its loader does not look for.
+    r"|^pyarrow/(libarrow_(flight|s3)\.|_\w+\.cpython|libarrow_python\w*\.so$|libarrow_python\w*\.so\.\d+\.)"
     r"|\.dist-info/(?!METADATA|entry_points)"  # RECORD and such differ from one installation to the next
     r"|^\.lock$"
     rf"|^botocore/data/(?!({'|'.join(sorted(AWS_SERVICES))})/)[^/]+/"

@@ -1,7 +1,7 @@
 """An account's objects in the lake: written once, each by a conditional put, and verified before they are believed.
 
 `paper/NAME/account.json` is the account, `paper/NAME/SESSION.json` its state after a session, `paper/NAME/stopped.json`
-says that it has been stopped. `paper/NAME/report.json` is no part of the account: it is replaced by each step.
+says that it has been stopped. `state/paper/NAME.json` is no part of the account: each step replaces it by its report.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from stockstream.analytics.paper.account import FORMAT, Account, check_name
 from stockstream.analytics.paper.report import Report
 from stockstream.analytics.paper.states import State, decode, encode
 from stockstream.pipeline.errors import Conflict, LakeError, UsageError
-from stockstream.pipeline.lake import PAPER, Lake, paper_key
+from stockstream.pipeline.lake import PAPER, Lake, paper_key, report_key
 from stockstream.sql.errors import did_you_mean
 
-ACCOUNT, STOPPED, REPORT = "account.json", "stopped.json", "report.json"
+ACCOUNT, STOPPED = "account.json", "stopped.json"
 _SESSION = re.compile(r"(\d{4}-\d{2}-\d{2})\.json")
 ADVICE = (
     "restore it from a backup, or delete the states from that session on: the next step computes them again, from the "
@@ -132,7 +132,7 @@ class Ledger:
             LakeError: the account has an object that is none of its own.
         """
         prefix = paper_key(self.name, "")
-        names = {key.removeprefix(prefix) for key in self._lake.store.list(prefix)} - {ACCOUNT, STOPPED, REPORT}
+        names = {key.removeprefix(prefix) for key in self._lake.store.list(prefix)} - {ACCOUNT, STOPPED}
         sessions = []
         for name in sorted(names):
             match = _SESSION.fullmatch(name)
@@ -214,7 +214,7 @@ class Ledger:
         Raises:
             LakeError: the lake cannot be written.
         """
-        self._lake.update(self._key(REPORT), lambda _: encode(report))
+        self._lake.update(report_key(self.name), lambda _: encode(report))
 
     def report(self) -> Report | None:
         """Return the report of the last step; None if there is none, or it is damaged: the next step makes it again.
@@ -222,9 +222,9 @@ class Ledger:
         Raises:
             LakeError: the lake cannot be read.
         """
-        stored = self._lake.store.get(self._key(REPORT))
+        stored = self._lake.store.get(report_key(self.name))
         try:
-            return None if stored is None else decode(Report, stored.data, self._uri(REPORT))
+            return None if stored is None else decode(Report, stored.data, self._lake.store.uri(report_key(self.name)))
         except LakeError:
             return None
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stockstream.analytics.serving import documents, pages
+from stockstream.analytics.serving import documents, pages, paper
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
@@ -46,6 +46,7 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         Route(path, documents.handler(generations, document), methods=["GET"])
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
+    routes += [Route(path, answer, methods=["GET"]) for path, answer in paper.handlers(generations).items()]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
     routes += pages.routes(generations)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
@@ -60,7 +61,7 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != 404:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
-    paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS)
+    paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + [*documents.DOCUMENTS, *paper.DOCUMENTS]
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
     problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
     is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from stockstream.analytics.serving import documents, models
+from stockstream.analytics.serving import documents, models, paper
 from stockstream.analytics.serving.answers import Endpoint
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.formats import FORMATS
@@ -18,7 +18,7 @@ PROBLEMS = {
     400: "The request is no HTTP request that the server understands",
     401: "No key, or an unknown one",
     403: "The key lacks the scope",
-    404: "No such symbol, generation or address",
+    404: "No such symbol, generation, account or address",
     406: "None of the formats in Accept",
     410: "The generation is served no more",
     421: "The header Host names another server",
@@ -31,9 +31,10 @@ PROBLEMS = {
 def description(version: str) -> dict[str, Any]:
     """Return the OpenAPI document; `version` is that of the program."""
     rows = {row for endpoint in ENDPOINTS for row in endpoint.rows if row is not dict}
-    types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
+    fixed = documents.DOCUMENTS | paper.DOCUMENTS
+    types = [*rows, *(kind for _, kind in fixed.values()), models.ProblemDetails]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
-    paths = {path: {"get": _document(path, *entry)} for path, entry in documents.DOCUMENTS.items()}
+    paths = {path: {"get": _document(path, *entry)} for path, entry in fixed.items()}
     for endpoint in ENDPOINTS:
         paths[f"/v1{endpoint.path}"] = {"get": _endpoint(endpoint, False)}
         paths[f"/v1/@{{generation}}{endpoint.path}"] = {"get": _endpoint(endpoint, True)}
@@ -72,15 +73,18 @@ def _endpoint(endpoint: Endpoint, is_pinned: bool) -> dict[str, Any]:
     }
 
 
-def _document(path: str, work: documents.Document, kind: type) -> dict[str, Any]:
+def _document(path: str, work: Callable[..., Any], kind: type) -> dict[str, Any]:
     schema = {"$ref": REF.format(name=kind.__name__)}
+    has_name = "{name}" in path
+    codes = (401, 403, *((404,) if has_name else ()), 421, 429, 503)
     return {
         "operationId": work.__name__,
         "summary": (work.__doc__ or "").split("\n")[0].removeprefix("Return ").rstrip("."),
+        "parameters": [_in_path("name", {"type": "string"})] if has_name else [],
         "responses": {
             "200": {"description": kind.__doc__, "content": {"application/json": {"schema": schema}}},
             "304": {"description": "The ETag in If-None-Match is the present one"},
-            **_problems({code: text for code, text in PROBLEMS.items() if code in (401, 403, 421, 429, 503)}),
+            **_problems({code: text for code, text in PROBLEMS.items() if code in codes}),
         },
     }
 

@@ -12,7 +12,7 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from stockstream.analytics.serving.generations import Generations, Served
-from stockstream.analytics.serving.pages import compare, data, market, screener, signals, symbol
+from stockstream.analytics.serving.pages import accounts, compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
 
@@ -41,6 +41,8 @@ def routes(generations: Generations) -> list[Route]:
         Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
         Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
+        Route("/paper", shown("accounts.html.jinja", "Paper accounts", accounts.list_of(generations))),
+        Route("/paper/{name}", shown("account.html.jinja", "{name}", accounts.account_of(generations))),
         Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
         Route("/assets/{checksum}/{name}", asset),
     ]

@@ -31,7 +31,14 @@ ASSETS = {
 }
 """The files that a browser may request, by name."""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".LICENSE": "text/plain"}
-PAGES = {"/": "Market", "/screener": "Screener", "/compare": "Compare", "/signals": "Signals", "/data": "Data"}
+PAGES = {
+    "/": "Market",
+    "/screener": "Screener",
+    "/compare": "Compare",
+    "/signals": "Signals",
+    "/paper": "Paper accounts",
+    "/data": "Data",
+}
 """The pages of the navigation."""
 
 
