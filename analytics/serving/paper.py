@@ -1,4 +1,4 @@
-"""The paper accounts of the lake, as JSON documents. They are no part of a generation: their ETag is that of their text."""
+"""The paper accounts of the lake, as JSON documents, which are no part of a generation: their ETag is of their text."""
 
 from __future__ import annotations
 

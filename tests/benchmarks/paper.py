@@ -1,8 +1,8 @@
 """Paper accounts against backtests: every strategy × settings × session of the demo's lake, equal to the last bit.
 
-`python -m tests.benchmarks.paper` steps each account by a new engine per session, which knows no more than the state that
-the session before has left: as text, and as the changes that `paper/NAME/SESSION.json` stores. It prints how many accounts
-equal the backtest in equity, cash, fills, orders, ledger, notes and costs, and the size of the states.
+`python -m tests.benchmarks.paper` steps each account by a new engine per session, which knows no more than the state
+that the session before has left: as text, and as the changes that `paper/NAME/SESSION.json` stores. It prints how many
+accounts equal the backtest in equity, cash, fills, orders, ledger, notes and costs, and the size of the states.
 """
 
 from __future__ import annotations
@@ -90,7 +90,11 @@ def main() -> None:
         equal = total = all_sessions = 0
         for name, make in strategies.items():
             for title, settings in SETTINGS.items():
-                given = {**settings, "start": options.start, "symbols": ("AAPL", "IBM") if name == "PairsTrade" else None}
+                given = {
+                    **settings,
+                    "start": options.start,
+                    "symbols": ("AAPL", "IBM") if name == "PairsTrade" else None,
+                }
                 began = time.process_time()
                 result, sessions, saved, last = stepped(make, lake, options.every, **given)
                 seconds = time.process_time() - began
@@ -98,8 +102,8 @@ def main() -> None:
                 equal, total, all_sessions = equal + is_equal, total + 1, all_sessions + sessions
                 print(
                     f"{name:<24} {title:<11} {sessions:>5} sessions {len(result.transactions):>6} fills "
-                    f"{'equal' if is_equal else 'DIFFERENT':<10} {seconds:>6.1f} CPU s, saved {saved / sessions / 1000:.1f} "
-                    f"kB per session, the last state {last / 1000:.0f} kB",
+                    f"{'equal' if is_equal else 'DIFFERENT':<10} {seconds:>6.1f} CPU s, saved "
+                    f"{saved / sessions / 1000:.1f} kB per session, the last state {last / 1000:.0f} kB",
                     flush=True,
                 )
         print(f"{equal} of {total} accounts equal the backtest, in {all_sessions:,} sessions")

@@ -7,7 +7,7 @@ from typing import Any
 
 from starlette.requests import Request
 
-from stockstream.analytics.paper.overview import AccountDetail, texts_of
+from stockstream.analytics.paper.overview import NOTICE, AccountDetail, texts_of
 from stockstream.analytics.serving import paper
 from stockstream.analytics.serving.generations import Generations, Served
 
@@ -24,7 +24,7 @@ def list_of(generations: Generations) -> Content:
     """Return the function that returns what the list shows."""
 
     def content(served: Served, request: Request) -> dict[str, Any]:
-        return {"accounts": paper.accounts(generations.lake).accounts, "notice": paper.NOTICE}
+        return {"accounts": paper.accounts(generations.lake).accounts, "notice": NOTICE}
 
     return content
 
@@ -36,7 +36,9 @@ def account_of(generations: Generations) -> Content:
         account = paper.account(generations.lake, request.path_params["name"])
         benchmark = _benchmark(served, account)
         backtest = account.backtest or [None] * len(account.dates)
-        changes = [None, *(100 * (b / a - 1) if a else None for a, b in zip(account.equity, account.equity[1:]))]
+        capital = account.summary.initial_capital or 0.0
+        before = [capital, *account.equity[:-1]][: len(account.dates)]
+        changes = [100 * (now / old - 1) if old else None for old, now in zip(before, account.equity, strict=True)]
         sessions = [
             {"date": day, "equity": equity, "change": change, "backtest": now, "benchmark": benchmark.get(day)}
             for day, equity, change, now in zip(account.dates, account.equity, changes, backtest, strict=True)

@@ -1,4 +1,4 @@
-"""A lake that gets one more generation per session, and a person's file with a strategy that uses every kind of order."""
+"""A lake that gets one more generation per session, and a person's file with a strategy of every kind of order."""
 
 from __future__ import annotations
 
@@ -115,9 +115,7 @@ def assert_is_backtest(ledger: Ledger, lake: Lake, generation: int | None = None
     """Check that an account is the backtest of its days, to the last bit."""
     position = ledger.read()
     account = position.account
-    whole = backtest(
-        account.new_strategy(), lake.uri, as_of=generation, **account.settings, end=position.sessions[-1]
-    )
+    whole = backtest(account.new_strategy(), lake.uri, as_of=generation, **account.settings, end=position.sessions[-1])
     assert whole.error is None
     assert texts(result_of(ledger, lake)) == texts(whole)
     return whole

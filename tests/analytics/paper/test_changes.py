@@ -11,7 +11,11 @@ from hypothesis import strategies as st
 from stockstream.analytics.paper.changes import change_between, changed
 
 leaves = st.one_of(
-    st.none(), st.booleans(), st.integers(-2, 2), st.sampled_from([0.0, -0.0, 1.0, 0.1, 1e300, 5e-324]), st.text(max_size=2)
+    st.none(),
+    st.booleans(),
+    st.integers(-2, 2),
+    st.sampled_from([0.0, -0.0, 1.0, 0.1, 1e300, 5e-324]),
+    st.text(max_size=2),
 )
 values = st.recursive(
     leaves, lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("abcd"), inner, max_size=4)

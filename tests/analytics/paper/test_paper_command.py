@@ -46,7 +46,10 @@ def test_start_step_status_stop(lake: Lake, tmp_path: Path) -> None:
     assert ran.code == 0, ran.err
     assert f"one: 1 new session, the last is {DAYS[29]}: equity 100,000.00" in ran.out
     listed = json.loads(run_cli("paper", "status", *at, "--json").out)
-    assert [(one["name"], one["phase"], one["sessions"]) for one in listed] == [("one", "active", 1), ("trend", "active", 3)]
+    assert [(one["name"], one["phase"], one["sessions"]) for one in listed] == [
+        ("one", "active", 1),
+        ("trend", "active", 3),
+    ]
     text = run_cli("paper", "status", "trend", *at).out
     assert f"sessions   3, {DAYS[27]} to {DAYS[29]} (generation 1)" in text
     assert f"equity     {result['equity']:,.2f}" in text
@@ -63,7 +66,10 @@ def test_start_step_status_stop(lake: Lake, tmp_path: Path) -> None:
     assert json.loads(ran.out)["session"] == str(DAYS[30])
     assert "one" not in json.loads(run_cli("paper", "step", *at, "--json").out)["accounts"]
     ran = run_cli("paper", "status", "trnd", *at)
-    assert (ran.code, ran.errors) == (2, [f"error: {lake.uri} has no paper account trnd: there are one, trend; did you mean trend?"])
+    assert (ran.code, ran.errors) == (
+        2,
+        [f"error: {lake.uri} has no paper account trnd: there are one, trend; did you mean trend?"],
+    )
 
 
 def test_an_account_that_fails_stops_no_other_and_is_named(lake: Lake, tmp_path: Path) -> None:
@@ -100,18 +106,20 @@ def test_a_run_steps_the_accounts_and_is_partial_if_one_fails(lake: Lake, tmp_pa
 
 
 @pytest.mark.slow
-def test_orders_for_the_next_session_are_sent_once(
-    lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_orders_for_the_next_session_are_sent_once(lake: Lake, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One message per account and symbol, also if both steps run again; without a channel nothing is recorded."""
     now = f"{DAYS[29]}T23:00:00+00:00"
-    assert run_cli("paper", "start", "a", "--strategy", "BuyAndHold", "--symbols", "AAA,BBB", "--lake", lake.uri).code == 0
+    assert (
+        run_cli("paper", "start", "a", "--strategy", "BuyAndHold", "--symbols", "AAA,BBB", "--lake", lake.uri).code == 0
+    )
     assert not lake.store.list("live/")
     with Receiver() as receiver:
         monkeypatch.setenv("ALERT_WEBHOOK_URL", receiver.url)
         monkeypatch.setenv("ALERT_WEBHOOK_SECRET", SECRET)
         settings.cache_clear()
-        assert run_cli("paper", "start", "b", "--strategy", "BuyAndHold", "--lake", lake.uri, "--symbols", "AAA").code == 0
+        assert (
+            run_cli("paper", "start", "b", "--strategy", "BuyAndHold", "--lake", lake.uri, "--symbols", "AAA").code == 0
+        )
         fetch(lake, tmp_path, rows(DAYS[29]), DAYS[29])
         lake.store.delete([key for key in lake.store.list("paper/a/") if "account" not in key])
         assert step_accounts.run({"now": now}, lake)["orders"] == 2

@@ -1,4 +1,4 @@
-"""An account that is stepped per generation, each time by another process, is the backtest of its days to the last bit."""
+"""An account that is stepped per generation, each time from its state, is the backtest of its days to the last bit."""
 
 from __future__ import annotations
 
@@ -17,7 +17,16 @@ from stockstream.analytics.paper.stepping import start, step
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate
 from stockstream.sql.errors import UsageError
-from tests.analytics.paper.published import DAYS, SPLIT, SYMBOLS, assert_is_backtest, fetch, publish, rows, strategy_file
+from tests.analytics.paper.published import (
+    DAYS,
+    SPLIT,
+    SYMBOLS,
+    assert_is_backtest,
+    fetch,
+    publish,
+    rows,
+    strategy_file,
+)
 
 QUICK = {
     "MovingAverageCrossover": ["fast=2", "slow=4"], "RSIMeanReversion": ["n=3"], "Momentum": ["n=5"],
@@ -26,7 +35,9 @@ QUICK = {
 COSTLY = {"slippage": "5bps", "leverage": 2.0, "volume_limit": 0.1, "fill_at": "close", "benchmark": "AAA"}
 
 
-def started(lake: Lake, name: str, strategy: str, first: date, params: list[str] | None = None, **settings: Any) -> Ledger:
+def started(
+    lake: Lake, name: str, strategy: str, first: date, params: list[str] | None = None, **settings: Any
+) -> Ledger:
     return start(lake, name, read_run(None, strategy, params or [], {"start": first, **settings}), [])
 
 
@@ -34,7 +45,9 @@ def test_every_shipped_strategy_and_every_kind_of_order(lake: Lake, tmp_path: Pa
     """Also over a split, a dividend and a symbol without bars, and from a start in the past."""
     everything = f"{strategy_file(tmp_path)}:Everything"
     ledgers = {
-        name: started(lake, name, name, DAYS[20], QUICK.get(name), symbols=SYMBOLS[:2] if name == "PairsTrade" else None)
+        name: started(
+            lake, name, name, DAYS[20], QUICK.get(name), symbols=SYMBOLS[:2] if name == "PairsTrade" else None
+        )
         for name in SHIPPED
     }
     ledgers["orders"] = started(lake, "orders", everything, DAYS[10])
