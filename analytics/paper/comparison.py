@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import date
+from itertools import takewhile
 from typing import Any
 
 from stockstream.analytics.backtest.engine import StrategyError, records_of
@@ -41,28 +42,38 @@ def compare(
     """
     assert position.state is not None
     assert position.engine is not None
-    last, error = position.state.session, None
+    last = position.state.session
     inputs: dict[date, Mapping[str, str]] = {}
     account = position.account
     with Session(
         account.new_strategy(), lake.uri, as_of=generation, sql_path=account.sql_path, **account.settings
     ) as session:
-        sha256, engine = "", session.state()
-        for bars in session.bars():
-            if bars.date > last:
-                break
-            inputs[bars.date] = session.checksums(bars)
-            sha256 = digest(sha256, inputs[bars.date])
-            try:
+        sha256 = ""
+        try:
+            for bars in takewhile(lambda bars: bars.date <= last, session.bars()):
+                inputs[bars.date] = session.checksums(bars)
+                sha256 = digest(sha256, inputs[bars.date])
                 session.step(bars)
-            except StrategyError as failure:
-                error = str(failure)
-                break
-            engine = session.state() if bars.date == last else engine
-            on_session(bars.date)
-        else:
-            engine = session.state()
-    return _compared(ledger, position, engine, inputs, sha256, generation, error)
+                on_session(bars.date)
+        except StrategyError as error:
+            return _failed(position, generation, str(error))
+        engine = session.state()
+    return _compared(ledger, position, engine, inputs, sha256, generation)
+
+
+def _failed(position: Position, generation: int, error: str) -> Comparison:
+    assert position.state is not None
+    return Comparison(
+        generation=generation,
+        session=position.state.session,
+        differences=(),
+        different_sessions=0,
+        first_other_equity=None,
+        account_equity=position.state.equity,
+        backtest_equity=None,
+        backtest=(),
+        error=error,
+    )
 
 
 def _compared(
@@ -72,7 +83,6 @@ def _compared(
     inputs: Mapping[date, Mapping[str, str]],
     sha256: str,
     generation: int,
-    error: str | None,
 ) -> Comparison:
     assert position.state is not None
     assert position.engine is not None
@@ -80,7 +90,7 @@ def _compared(
     equity = dict(zip(ours.dates, ours.equity, strict=True))
     now = dict(zip(theirs.dates, theirs.equity, strict=True))
     different: dict[date, tuple[str, ...]] = {}
-    if sha256 != position.state.inputs_sha256 and error is None:  # only then the states of all sessions are read
+    if sha256 != position.state.inputs_sha256:  # only then the states of all sessions are read
         different = dict(_different(ledger, position, inputs))
     first = next((day for day in sorted({*equity, *now}) if repr(equity.get(day)) != repr(now.get(day))), None)
     if first is None and _text(position.engine) != _text(engine):
@@ -102,7 +112,7 @@ def _compared(
         account_equity=ours.equity[-1],
         backtest_equity=theirs.equity[-1] if theirs.equity else account_capital(position),
         backtest=tuple(now.items()) if first is not None else (),
-        error=error,
+        error=None,
     )
 
 

@@ -67,7 +67,8 @@ class Compared:
     """Sessions whose bars or columns are others now: session, symbols, account_equity, backtest_equity."""
     first_other_equity: date | None
     account_equity: float
-    backtest_equity: float
+    backtest_equity: float | None
+    """None: the backtest fails."""
     error: str | None
 
 

@@ -38,7 +38,8 @@ class Comparison(BaseModel):
     first_other_equity: date | None
     """The first session in which account and backtest have another equity, or other fills or orders."""
     account_equity: float
-    backtest_equity: float
+    backtest_equity: float | None
+    """None: the backtest fails."""
     backtest: tuple[tuple[date, float], ...]
     """The equity of the backtest per session, if it is another one than the account's."""
     error: str | None

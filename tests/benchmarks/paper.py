@@ -1,21 +1,20 @@
 """Paper accounts against backtests: every strategy × settings × session of the demo's lake, equal to the last bit.
 
 `python -m tests.benchmarks.paper` steps each account by a new engine per session, which knows no more than the state
-that the session before has left: as text, and as the changes that `paper/NAME/SESSION.json` stores. It prints how many
+that the session before has left: as text, and as the changes that `paper/NAME/SESSION.json` stores. It says how many
 accounts equal the backtest in equity, cash, fills, orders, ledger, notes and costs, and the size of the states.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
+import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stockstream.analytics.backtest import SignalStrategy, Strategy, backtest
+from stockstream.analytics.backtest import Result, SignalStrategy, Strategy, backtest
 from stockstream.analytics.backtest.engine import Loop, initial_of, restore, state_of
 from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
@@ -27,6 +26,7 @@ from stockstream.analytics.session import open_lake
 from tests.analytics.backtest.test_session import texts
 from tests.analytics.paper.published import STRATEGY
 from tests.analytics.test_cli import run_cli
+from tests.benchmarks._harness import Figure, main
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -43,15 +43,15 @@ class Trend(SignalStrategy):
     exit = "sma(20) < sma(50)"
 
 
-def stepped(make: Callable[[], Strategy], lake: str, every: int, **settings: Any) -> tuple[Any, int, int, int]:
-    """Return the result of an account, its sessions, the bytes of all that was saved, and those of its last state."""
+def stepped(make: Callable[[], Strategy], lake: str, **settings: Any) -> tuple[Result, int, int]:
+    """Return the result of an account, its sessions, and the bytes of the engine's states that were saved."""
     setup, strategy = Setup.of(**settings), make()
     with open_lake(lake) as con:
         feed = open_feed(con, setup, strategy.columns, strategy.query)
         loop, engine, sessions, saved = started(strategy, feed, setup), None, 0, 0
         for block in feed.blocks(setup.start, setup.end):
             for number in range(len(block.dates)):
-                if engine is not None and sessions % every == 0:
+                if engine is not None:
                     loop = started(make(), feed, setup)
                     restore(loop, json.loads(json.dumps(engine)))
                 loop.attempt(loop.step, block, number)
@@ -62,7 +62,7 @@ def stepped(make: Callable[[], Strategy], lake: str, every: int, **settings: Any
                 saved += len(change)
                 engine = changed(engine, json.loads(change))
         loop.attempt(loop.finish)
-        return result_of(loop.account, loop.strategy, setup, feed, {}), sessions, saved, len(json.dumps(engine))
+        return result_of(loop.account, loop.strategy, setup, feed, {}), sessions, saved
 
 
 def started(strategy: Strategy, feed: Any, setup: Setup) -> Loop:
@@ -72,44 +72,30 @@ def started(strategy: Strategy, feed: Any, setup: Setup) -> Loop:
     return loop
 
 
-def main() -> None:
-    """Run all accounts and print a line for each."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--lake", help="the demo's lake; it is made if there is none")
-    parser.add_argument("--every", type=int, default=1, help="sessions between two new engines")
-    parser.add_argument("--start", help="first day")
-    options = parser.parse_args()
+def measure(quick: bool) -> Iterator[Figure]:
+    """Yield how many accounts equal the backtest, and what their states take; a line per account on standard error."""
     with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        lake = options.lake or f"{folder}/lake"
-        if options.lake is None:
-            assert run_cli("demo", "--lake", lake).code == 0
-        path = Path(folder) / "my.py"
+        lake, path = f"{folder}/lake", Path(folder) / "my.py"
+        assert run_cli("demo", "--lake", lake).code == 0
         path.write_text(STRATEGY)
         everything = find_strategy(f"{path}:Everything")
         strategies: dict[str, Callable[[], Strategy]] = {**SHIPPED, "Everything": everything, "Trend": Trend}
-        equal = total = all_sessions = 0
+        equal = total = all_sessions = all_saved = 0
         for name, make in strategies.items():
             for title, settings in SETTINGS.items():
-                given = {
-                    **settings,
-                    "start": options.start,
-                    "symbols": ("AAPL", "IBM") if name == "PairsTrade" else None,
-                }
-                began = time.process_time()
-                result, sessions, saved, last = stepped(make, lake, options.every, **given)
-                seconds = time.process_time() - began
+                start = "2012-12-03" if quick else None
+                given = {**settings, "start": start, "symbols": ("AAPL", "IBM") if name == "PairsTrade" else None}
+                result, sessions, saved = stepped(make, lake, **given)
                 is_equal = texts(result) == texts(backtest(make(), lake, **given))
-                equal, total, all_sessions = equal + is_equal, total + 1, all_sessions + sessions
-                print(
-                    f"{name:<24} {title:<11} {sessions:>5} sessions {len(result.transactions):>6} fills "
-                    f"{'equal' if is_equal else 'DIFFERENT':<10} {seconds:>6.1f} CPU s, saved "
-                    f"{saved / sessions / 1000:.1f} kB per session, the last state {last / 1000:.0f} kB",
-                    flush=True,
-                )
-        print(f"{equal} of {total} accounts equal the backtest, in {all_sessions:,} sessions")
-    if equal < total:
-        raise SystemExit(1)
+                equal, total = equal + is_equal, total + 1
+                all_sessions, all_saved = all_sessions + sessions, all_saved + saved
+                fills, verdict = len(result.transactions), "equal" if is_equal else "DIFFERENT"
+                print(f"{name} {title}: {sessions} sessions, {fills} fills, {verdict}", file=sys.stderr, flush=True)
+        print(f"{equal} of {total} accounts equal, in {all_sessions:,} sessions", file=sys.stderr)
+    yield Figure("accounts that do not equal the backtest", total - equal, f"of {total}", 0)
+    yield Figure("sessions that were stepped, each by a new engine", all_sessions, "sessions")
+    yield Figure("states, on average", all_saved / all_sessions / 1000, "kB per session")
 
 
 if __name__ == "__main__":
-    main()
+    main("Paper accounts", measure)

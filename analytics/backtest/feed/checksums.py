@@ -19,7 +19,10 @@ class Checksums:
     def __init__(self, block: Block, names: Iterable[str]) -> None:
         """Prepare the rows; `names` are the columns of the strategy."""
         self._block = block
-        columns = [np.asarray(values, np.float64) for _, values in sorted(block.prices.items())]
+        ones = np.ones(len(block.symbols))  # what a run without any action does not have
+        prices = {"dividend": 0 * ones, "split_ratio": ones, **block.prices}
+        columns = [np.asarray(values, np.float64) for _, values in sorted(prices.items())]
+        columns.append(ones if block.shares is None else np.array(block.shares, np.float64))
         texts = []
         for name in sorted(names):
             values = block.columns[name]
@@ -27,8 +30,6 @@ class Checksums:
                 columns.append(np.array(values, np.float64))  # None becomes NaN
             except (TypeError, ValueError):  # texts, days, arrays
                 texts.append(values)
-        if block.shares is not None:
-            columns.append(np.array(block.shares, np.float64))
         self._numbers: NDArray[np.float64] = np.ascontiguousarray(np.column_stack(columns))
         self._numbers[np.isnan(self._numbers)] = np.nan  # one kind of NaN
         self._texts = texts

@@ -163,6 +163,8 @@ def _lines(result: Any) -> Iterator[str]:
             yield f"  next session: {order}"
         if one["is_equal"] is False:
             yield f"  a backtest would have something else now: `stockstream paper status {name}`"
+    if result["orders"]:
+        yield f"{result['orders']} alerts about orders wait: `stockstream alerts send` sends them, as the next run does"
     for name, reason in sorted(result["failed"].items()):
         yield f"{name} could not go on: {reason}"
     if not result["accounts"] and not result["failed"]:

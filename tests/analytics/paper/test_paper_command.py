@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -166,3 +168,22 @@ def store_live(lake: Lake, session: date, closes: dict[str, tuple[float, float]]
     ]  # fmt: skip
     state = {"session": str(session), "source": "test", "saved_at": "2026-04-01T15:00:00", "bars": bars}
     lake.store.put(live_key(str(session), "bars/000001.json"), json.dumps(state).encode(), replaces=None)
+
+
+def test_the_step_needs_only_the_libraries_of_its_layers(lake: Lake) -> None:
+    """On Lambda there are neither polars and pandas nor what the command line, the reports and the sources import."""
+    assert (
+        run_cli("paper", "start", "a", "--strategy", "BuyAndHold", "--start", str(DAYS[28]), "--lake", lake.uri).code
+        == 0
+    )
+    lake.store.delete([f"paper/a/{DAYS[29]}.json", "state/paper/a.json"])
+    absent = "polars pandas jinja2 typer rich exchange_calendars yfinance requests bs4 starlette scipy optuna skfolio"
+    code = (
+        f"import sys; sys.modules.update(dict.fromkeys({absent.split()!r}))\n"
+        "from stockstream.pipeline.lake import Lake\n"
+        "from stockstream.pipeline.steps import load_step\n"
+        f"print(load_step('step_accounts')({{}}, Lake({lake.uri!r}))['accounts']['a']['sessions'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == f"['{DAYS[29]}']"

@@ -17,6 +17,7 @@ from stockstream.pipeline.lake import MARKER, PAPER, Lake
 from stockstream.pipeline.sealing import seal, unseal
 from tests.analytics.paper.published import DAYS, DIVIDEND, SPLIT, publish, rows, strategy_file
 from tests.analytics.paper.test_stepping import started
+from tests.analytics.test_cli import run_cli
 
 
 def objects(lake: Lake) -> dict[str, bytes]:
@@ -184,6 +185,7 @@ def test_a_dividend_that_is_known_in_time_is_credited_and_a_late_one_is_a_differ
     assert shown.comparison is not None
     assert [(one["session"], one["symbols"]) for one in shown.comparison.differences] == [(str(DIVIDEND), ["AAA"])]
     shares = shown.positions[0].quantity
+    assert shown.comparison.backtest_equity is not None
     assert shown.comparison.backtest_equity - shown.comparison.account_equity == pytest.approx(0.5 * shares)
 
 
@@ -208,3 +210,17 @@ def test_a_lake_without_its_market_is_named(lake: Lake, stepped_objects: dict[st
         lake.store.put(key, data, replaces=None)
     lake.store.delete([MARKER])
     assert "and the lake is of no market" in (step(lake, Ledger(lake, "a")).error or "")
+
+
+def test_a_generation_that_lacks_a_session_of_the_account(lake: Lake, tmp_path: Path) -> None:
+    """After a rollback the account stays where it is, and the session that is gone is named."""
+    ledger = started(lake, "a", "BuyAndHold", DAYS[28])
+    publish(lake, tmp_path, rows(DAYS[30]), DAYS[30])
+    assert len(step(lake, ledger).stepped) == 3
+    assert run_cli("rollback", "1", "--yes", "--lake", lake.uri).code == 0
+    outcome = step(lake, ledger)
+    assert (outcome.error, outcome.stepped) == (None, ())
+    shown = detail(lake, ledger).comparison
+    assert shown is not None
+    assert [(one["session"], one["backtest_equity"]) for one in shown.differences] == [(str(DAYS[30]), None)]
+    assert (shown.generation, shown.first_other_equity) == (3, DAYS[30])
