@@ -54,7 +54,7 @@ def read_setting(name: str, value: Any) -> Any:
     return value
 
 
-def setup_options() -> list[inspect.Parameter]:
+def options_of_settings() -> list[inspect.Parameter]:
     """Return one option per field of `Setup`. All are optional: the file or the field's default supplies the value."""
     parameters = []
     for name, option in OPTIONS.items():
@@ -101,7 +101,7 @@ def with_setup_options(function: Callable[..., None], without: Collection[str] =
     """Replace the parameter **settings of a command by the options of `Setup`, sorted by the help's panels."""
     signature = inspect.signature(function, eval_str=True)
     explicit = [parameter for parameter in signature.parameters.values() if parameter.name != "settings"]
-    options = [option for option in setup_options() if option.name not in without]
+    options = [option for option in options_of_settings() if option.name not in without]
     parameters = sorted([*explicit, *options], key=_panel)
     function.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     function.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
