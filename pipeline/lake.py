@@ -24,6 +24,8 @@ HISTORY = "state/history.json"
 MANIFESTS = "state/manifests/"
 RUNS = "state/runs/"
 LIVE = "live/"
+PAPER = "paper/"
+PAPER_REPORTS = "state/paper/"
 RAW_EVENTS = "raw_events/marker.json"
 """A mark: the patterns of the view `raw_events` match a file each; opening a lake looks for this one object."""
 LEVELS = "levels.csv"
@@ -110,6 +112,16 @@ def silver_key(table: str, generation: int, role: str, unique: str) -> str:
 def live_key(session: str, name: str) -> str:
     """Return the key of an object of a live session (YYYY-MM-DD): see `pipeline/live/README.md`."""
     return f"{LIVE}{session}/{name}"
+
+
+def paper_key(account: str, name: str) -> str:
+    """Return the key of an object of a paper account: see `analytics/paper/README.md`."""
+    return f"{PAPER}{account}/{name}"
+
+
+def report_key(account: str) -> str:
+    """Return the key of the report of a paper account's last step, which is replaced: it is no part of the account."""
+    return f"{PAPER_REPORTS}{account}.json"
 
 
 def since(day: date) -> FileFilter:

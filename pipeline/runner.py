@@ -92,11 +92,16 @@ def _readable_metadata(lake: Lake) -> list[str]:
 def _refresh(
     lake: Lake, alert_rules: Sequence[str], on_step: Callable[[str], None]
 ) -> tuple[dict[str, Result], dict[str, str]]:
-    """Run the steps after the fetch; return results and failures by key. A step that fails as a whole ends it."""
+    """Run the steps after the fetch; return results and failures by key.
+
+    A step that fails as a whole ends it, unless it may fail.
+    """
     steps = {step.result: load_step(step.name) for step in REFRESHES}
+    may_fail = {step.result for step in REFRESHES if step.may_fail}
     steps["refresh"] = lambda event, lake: refresh.run({}, lake, on_step)  # reports each part
     events: dict[str, Event] = {"alerts": {"sql_path": [*alert_rules]}}
     results: dict[str, Result] = {}
+    failures: dict[str, str] = {}
     for name, step in steps.items():
         if name != "refresh":
             on_step(name)
@@ -104,8 +109,10 @@ def _refresh(
             results[name] = step(events.get(name, {}), lake)
         except StockStreamError as error:
             logger.error("%s: %s", name, error)
-            return results, {name: str(error)}
-    return results, {}
+            failures[name] = str(error)
+            if name not in may_fail:
+                break
+    return results, failures
 
 
 def _fetch(

@@ -44,6 +44,8 @@ UNUSED = re.compile(
     r"|\.(pyi|pyc|pyx|pxd|h|hpp|c|cpp|exe)$"
     r"|^(bin|playhouse|pwiz\.py|pycparser|adbc_driver_duckdb|_duckdb-stubs|peewee-stubs)(/|$)"
     r"|^lxml/"  # yfinance requires it, but never imports it
+    # What `import pyarrow` does not load, and the copies of a library that its loader does not look for.
+    r"|^pyarrow/(libarrow_(flight|s3)\.|_\w+\.cpython|libarrow_python\w*\.so$|libarrow_python\w*\.so\.\d+\.)"
     r"|\.dist-info/(?!METADATA|entry_points)"  # RECORD and such differ from one installation to the next
     r"|^\.lock$"
     rf"|^botocore/data/(?!({'|'.join(sorted(AWS_SERVICES))})/)[^/]+/"
@@ -119,11 +121,12 @@ def layer_version(name: str, architecture: str, python: str) -> str:
 def sources(function: str) -> list[str]:
     """Return the files of a function's package, relative to the root: our code without other functions' steps.
 
-    `parts` in `packages.json` are the modules that belong to a step besides its own.
+    In `packages.json`, `parts` are the modules that belong to a step besides its own, and `folders` those of our code
+    besides pipeline and sql.
     """
     files = {
         str(path.relative_to(ROOT))
-        for package in ("pipeline", "sql")
+        for package in ("pipeline", "sql", *functions()[function].get("folders", ()))
         for path in (ROOT / package).rglob("*")
         if path.suffix in SUFFIXES and not path.name.startswith(".")
     }

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from stockstream.analytics.serving import documentation, documents, pages
+from stockstream.analytics.serving import documentation, documents, pages, paper
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
 from stockstream.analytics.serving.backtests import answers as backtest_answers
 from stockstream.analytics.serving.backtests.opening import Backtests
@@ -56,6 +56,7 @@ def starlette_application(generations: Generations, threads: int = 2, backtests:
         Route(path, documents.handler(generations, document), methods=["GET"])
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
+    routes += [Route(path, answer, methods=["GET"]) for path, answer in paper.handlers(generations).items()]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
     routes.append(Route(f"{PREFIX}/docs", documentation.handler(generations, _description), methods=["GET"]))
     stored = None if backtests is None else backtests.stored
@@ -84,7 +85,7 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code != 404:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
     endpoints = [f"{PREFIX}{endpoint.path}" for endpoint in (*ENDPOINTS, *backtest_answers.ENDPOINTS)]
-    paths = endpoints + list(documents.DOCUMENTS)
+    paths = [*endpoints, *documents.DOCUMENTS, *paper.DOCUMENTS]
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
     problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
     is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)

@@ -65,15 +65,20 @@ DOCUMENTS: dict[str, tuple[Document, type]] = {
 """The documents by path, with their types."""
 
 
-def handler(generations: Generations, document: Document) -> Callable[[Request], Any]:
-    """Return the function that answers requests for a document; its ETag is a checksum of the body."""
+def handler(generations: Generations, work: Document) -> Callable[[Request], Any]:
+    """Return the function that answers requests for a document."""
 
     async def answer(request: Request) -> Response:
-        body = msgspec.json.encode(await run_in_threadpool(document, generations))
-        tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-        headers = {"ETag": tag, "Cache-Control": REVALIDATED}
-        if tag in request.headers.get("if-none-match", ""):
-            return Response(status_code=304, headers=headers)
-        return Response(body, headers=headers, media_type="application/json")
+        return document(request, await run_in_threadpool(work, generations))
 
     return answer
+
+
+def document(request: Request, value: Any) -> Response:
+    """Return a value as JSON; its ETag is a checksum of the text."""
+    body = msgspec.json.encode(value)
+    tag = f'"{hashlib.sha256(body).hexdigest()[:16]}"'
+    headers = {"ETag": tag, "Cache-Control": REVALIDATED}
+    if tag in request.headers.get("if-none-match", ""):
+        return Response(status_code=304, headers=headers)
+    return Response(body, headers=headers, media_type="application/json")

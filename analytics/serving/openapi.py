@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import msgspec
 
-from stockstream.analytics.serving import documents, models
+from stockstream.analytics.serving import documents, models, paper
 from stockstream.analytics.serving.answers import Endpoint
 from stockstream.analytics.serving.backtests import answers as backtests
 from stockstream.analytics.serving.backtests.answers import FolderEndpoint
@@ -22,7 +22,7 @@ PROBLEMS = {
     400: "The request is no HTTP request that the server understands",
     401: "No key, or an unknown one",
     403: "The key lacks the scope, or a page of another site has sent the request",
-    404: "No such symbol, generation, backtest or address",
+    404: "No such symbol, generation, backtest, account or address",
     406: "None of the formats in Accept",
     409: "The files of the backtest are damaged",
     410: "The generation is served no more",
@@ -47,9 +47,10 @@ ANY = (400, 401, 403, 414, 421, 429, 431)
 def description(version: str, has_sql: bool = False) -> dict[str, Any]:
     """Return the OpenAPI document; `version` is that of the program, `has_sql` whether callers may send SQL."""
     rows = {row for endpoint in (*ENDPOINTS, *backtests.ENDPOINTS) for row in endpoint.rows if row is not dict}
-    types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
+    fixed = documents.DOCUMENTS | paper.DOCUMENTS
+    types = [*rows, *(kind for _, kind in fixed.values()), models.ProblemDetails]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
-    paths = {path: {"get": _document(path, *entry)} for path, entry in documents.DOCUMENTS.items()}
+    paths = {path: {"get": _document(path, *entry)} for path, entry in fixed.items()}
     for endpoint in ENDPOINTS:
         paths[f"/v1{endpoint.path}"] = {"get": _endpoint(endpoint, False)}
         paths[f"/v1/@{{generation}}{endpoint.path}"] = {"get": _endpoint(endpoint, True)}
@@ -117,15 +118,18 @@ def _sql(is_pinned: bool) -> dict[str, Any]:
     }
 
 
-def _document(path: str, work: documents.Document, kind: type) -> dict[str, Any]:
+def _document(path: str, work: Callable[..., Any], kind: type) -> dict[str, Any]:
     schema = {"$ref": REF.format(name=kind.__name__)}
+    has_name = "{name}" in path
+    codes = (*ANY, *((404,) if has_name else ()), 503)
     return {
         "operationId": work.__name__,
         "summary": (work.__doc__ or "").split("\n")[0].removeprefix("Return ").rstrip("."),
+        "parameters": [_in_path("name", {"type": "string"})] if has_name else [],
         "responses": {
             "200": {"description": kind.__doc__, "content": {"application/json": {"schema": schema}}},
             "304": {"description": "The ETag in If-None-Match is the present one"},
-            **_problems({code: text for code, text in PROBLEMS.items() if code in (*ANY, 503)}),
+            **_problems({code: text for code, text in PROBLEMS.items() if code in codes}),
         },
     }
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 Severity = Literal["info", "warning", "critical"]
+PAPER = "paper "
+"""What the rule of an alert about a paper account begins with; its name follows."""
 
 
 @dataclass(frozen=True)

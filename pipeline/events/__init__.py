@@ -55,6 +55,8 @@ from stockstream.pipeline.events.steps import (
     SendAlertsEvent,
     SendAlertsResult,
     Step,
+    StepAccountsEvent,
+    StepAccountsResult,
     TableReport,
 )
 from stockstream.pipeline.events.summary import (
@@ -105,6 +107,8 @@ __all__ = [
     "StartEvent",
     "Status",
     "Step",
+    "StepAccountsEvent",
+    "StepAccountsResult",
     "StepEvent",
     "SummariseCall",
     "SummariseEvent",

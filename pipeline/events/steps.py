@@ -24,7 +24,7 @@ class Step:
     """One step of a run."""
 
     name: str
-    """The module in `pipeline/steps`, function in `terraform/packages.json` and variable in `workflow.asl.json`."""
+    """The module in the package, function in `terraform/packages.json` and variable in `workflow.asl.json`."""
     state: str
     """The state of the state machine: the task, or the map around it."""
     result: str
@@ -32,6 +32,10 @@ class Step:
     title: str
     refreshes: bool = False
     """Whether it brings silver up to date, checks it or reports it: these steps run in turn, after the fetch."""
+    package: str = "pipeline.steps"
+    """The package of the module: a text, as the pipeline imports nothing of analytics."""
+    may_fail: bool = False
+    """Whether the steps after it run although it has failed as a whole."""
 
 
 STEPS = (
@@ -39,6 +43,15 @@ STEPS = (
     Step("fetch_batch", "FetchBatches", "batches", "Fetch the bars of a batch of symbols"),
     Step("refresh", "Refresh", "refresh", "Compute the silver tables and publish one generation", refreshes=True),
     Step("check", "Check", "check", "Run the data checks on the published data", refreshes=True),
+    Step(
+        "step_accounts",
+        "StepAccounts",
+        "paper",
+        "Let the paper accounts process the published session",
+        refreshes=True,
+        package="analytics.paper",
+        may_fail=True,
+    ),
     Step("send_alerts", "SendAlerts", "alerts", "Send the signals of the day over the channels", refreshes=True),
     Step("summarise", "Summarise", "summary", "Store the summary of the run and report what is missing"),
 )
@@ -275,6 +288,28 @@ class CheckResult(TypedDict):
     checks: int
     failed: list[CheckReport]
     warned: list[CheckReport]
+
+
+# step_accounts
+
+
+class StepAccountsEvent(StepEvent, total=False):
+    """Which paper accounts to step."""
+
+    names: list[str]
+    """All by default."""
+
+
+class StepAccountsResult(TypedDict):
+    """What became of the paper accounts of the lake."""
+
+    accounts: dict[str, dict[str, Any]]
+    """Per account that is not stopped: `sessions` (new ones), `session` (the last), `equity`, `orders` (for the next
+    session, in words), `is_equal` (whether it is the backtest of the same days now; None: not compared)."""
+    failed: dict[str, str]
+    """The accounts that could not go on, each with the reason."""
+    orders: int
+    """New alerts about orders; `send_alerts` sends them."""
 
 
 # send_alerts

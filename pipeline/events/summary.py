@@ -43,7 +43,8 @@ class Summary(TypedDict):
 
     status: Status
     """complete; partial: some symbols are missing, values that were there are not stored, damaged files were left out,
-    or alerts were not sent; failed: no symbol could be fetched, or a step or a check failed."""
+    alerts were not sent, or paper accounts not stepped; failed: no symbol could be fetched, or a step or a check
+    failed."""
     lake: str
     market: str
     source: str
@@ -69,6 +70,8 @@ class Summary(TypedDict):
     """Which steps, tables and checks failed, and why."""
     not_sent: str | None
     """Which alerts could not be sent, and why; everything is published nevertheless."""
+    not_stepped: str | None
+    """Which paper accounts could not go on, and why; everything is published, and the others have gone on."""
 
 
 class SummariseResult(TypedDict):

@@ -13,12 +13,11 @@ from stockstream.pipeline.lake import Lake
 
 
 def load_step(name: str) -> Callable[[Event, Lake], Result]:
-    """Import the module of a step that refreshes or checks silver; return its `run`.
+    """Import the module of a step that refreshes, checks or reports silver; return its `run`.
 
     Raises:
         KeyError: There is no such step.
     """
-    if name not in {step.name for step in REFRESHES}:
-        raise KeyError(name)
-    run: Callable[[Event, Lake], Result] = import_module(f"stockstream.pipeline.steps.{name}").run
+    package = {step.name: step.package for step in REFRESHES}[name]
+    run: Callable[[Event, Lake], Result] = import_module(f"stockstream.{package}.{name}").run
     return run

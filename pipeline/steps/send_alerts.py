@@ -1,4 +1,4 @@
-"""Send the alerts of the batch rules, such as the signals of the day, over their channels."""
+"""Send the alerts of the batch rules, such as the signals of the day, and the orders of paper accounts."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from stockstream.pipeline.alerts.channels import is_one_configured
+from stockstream.pipeline.alerts.model import PAPER
 from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, require_packages, undelivered
 from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.configuration import settings
@@ -54,7 +55,8 @@ def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
     memory.load()
     new = memory.add(alerts, {})
     names = {rule.name for rule in batch.batch_rules(rules)}
-    report = deliver([alert for alert in undelivered(memory) if alert.rule in names], memory)
+    due = [one for one in undelivered(memory) if one.rule in names or one.rule.startswith(PAPER)]
+    report = deliver(due, memory)
     return {
         "session": str(session),
         "alerts": len(new),

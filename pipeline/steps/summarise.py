@@ -17,6 +17,7 @@ from stockstream.pipeline.events import (
     RefreshResult,
     SendAlertsResult,
     Status,
+    StepAccountsResult,
     SummariseEvent,
     SummariseResult,
     Summary,
@@ -81,10 +82,14 @@ def summarised(
     unsent = dict(alerts["failed"]) if alerts else {}
     if reason := failed.pop("alerts", None):  # of the whole step: what it reports is published nevertheless
         unsent["alerts"] = reason
+    accounts: StepAccountsResult | None = results.get("paper")
+    not_stepped = dict(accounts["failed"]) if accounts else {}
+    if reason := failed.pop("paper", None):
+        not_stepped["all"] = reason
     refused = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
     quarantined = _merged(batches)
     status = "failed" if refused else _status(batches, quarantined)
-    is_incomplete = bool(unsent or left_out(refresh["parts"] if refresh else {}))
+    is_incomplete = bool(unsent or not_stepped or left_out(refresh["parts"] if refresh else {}))
     summary: Summary = {
         "status": "partial" if status == "complete" and is_incomplete else status,
         "lake": lake.uri,
@@ -107,6 +112,7 @@ def summarised(
         "stale": refresh["stale"] if refresh else [],
         "refused": refused or None,
         "not_sent": "; ".join(f"{name}: {reason}" for name, reason in unsent.items()) or None,
+        "not_stepped": "; ".join(f"{name}: {reason}" for name, reason in not_stepped.items()) or None,
     }
     later = {step.result: results[step.result] for step in REFRESHES if step.result in results}
     later.pop("refresh", None)
@@ -169,6 +175,8 @@ def _message(summary: Summary, run: str, uri: str) -> str:
         lines.append(f"Failed: {summary['refused']}")
     if summary["not_sent"]:
         lines.append(f"Alerts not sent: {summary['not_sent']}. `stockstream alerts send` tries again.")
+    if summary["not_stepped"]:
+        lines.append(f"Paper accounts not stepped: {summary['not_stepped']}")
     if summary["stale"]:
         lines.append(f"Older than the bars: {', '.join(summary['stale'])}. The next run computes these tables.")
     if damaged := left_out(summary):

@@ -39,6 +39,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "backtest": ["--strategy", "BuyAndHold"],
     "reconcile": ["--with", "files:bars.csv"],
     "alerts test": ["move", "--at", "2026-11-17"],
+    "paper start": ["mine", "--strategy", "BuyAndHold"],
+    "paper stop": ["mine"],
 }
 """What a command needs besides the lake."""
 WITHOUT_LAKE = {

@@ -32,6 +32,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "stream": ["--source", "replay:feed.jsonl"],
     "record": ["recorded.jsonl", "--source", "replay:feed.jsonl"],
     "alerts test": ["move", "--at", "2026-11-17"],
+    "paper start": ["mine", "--strategy", "BuyAndHold"],
+    "paper stop": ["mine"],
     "serve": ["--new-key", "anna"],  # without it, it serves until a signal
 }
 """What a command needs besides the lake."""

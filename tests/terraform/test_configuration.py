@@ -91,7 +91,9 @@ def test_the_state_machine_runs_the_steps_of_the_list() -> None:
         assert catch == {
             "ErrorEquals": ["States.ALL"],
             "ResultPath": f"$.failure.{step.result}",
-            "Next": {"refresh": "RefreshBars", "summarise": "NotifyWithoutSummary"}.get(step.name, STEPS[-1].state),
+            "Next": {"refresh": "RefreshBars", "summarise": "NotifyWithoutSummary"}.get(
+                step.name, definition["Next"] if step.may_fail else STEPS[-1].state
+            ),
         }
         state = definition["Next"]
     assert WORKFLOW["States"]["FetchBatches"]["MaxConcurrency"] == MAX_CONCURRENT_BATCHES

@@ -3,13 +3,16 @@
 from stockstream.analytics.backtest.engine.account import Account, StrategyError
 from stockstream.analytics.backtest.engine.loop import Loop, run
 from stockstream.analytics.backtest.engine.memory import initial_of
+from stockstream.analytics.backtest.engine.records import Records, records_of
 from stockstream.analytics.backtest.engine.state import restore, state_of
 
 __all__ = [
     "Account",
     "Loop",
+    "Records",
     "StrategyError",
     "initial_of",
+    "records_of",
     "restore",
     "run",
     "state_of",

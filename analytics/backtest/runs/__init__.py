@@ -6,7 +6,7 @@ from stockstream.analytics.backtest.runs.forward import Walk, walk_forward
 from stockstream.analytics.backtest.runs.grid import LUCK, Search, Trial, param_columns, search
 from stockstream.analytics.backtest.runs.load import Run, find_strategy, make_strategy, read_run
 from stockstream.analytics.backtest.runs.lookahead import Outcome, Verdict, verify
-from stockstream.analytics.backtest.runs.parameters import parameter_grid, parameter_space
+from stockstream.analytics.backtest.runs.parameters import parameter_grid, parameter_space, plain_params
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Ranking
 from stockstream.analytics.backtest.runs.sampling import RUNS, Method, sample
 from stockstream.analytics.backtest.runs.session import Session
@@ -39,6 +39,7 @@ __all__ = [
     "param_columns",
     "parameter_grid",
     "parameter_space",
+    "plain_params",
     "pyfolio_frames",
     "read_blend",
     "read_run",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self
 from duckdb import DuckDBPyConnection
 
 from stockstream.analytics.backtest.engine import Loop, initial_of, restore, state_of
-from stockstream.analytics.backtest.feed import SOURCE, Block, open_feed
+from stockstream.analytics.backtest.feed import SOURCE, Block, Checksums, open_feed
 from stockstream.analytics.backtest.model import Result, Setup, Strategy
 from stockstream.analytics.backtest.runs.single import lake_connection, provenance, result_of
 from stockstream.analytics.session import AsOf
@@ -62,6 +62,7 @@ class Session:
         self._con = self._stack.enter_context(lake_connection(con, lake, as_of))
         self._src = src
         self._feed = open_feed(self._con, self._setup, strategy.columns, strategy.query, src=src, sql_path=sql_path)
+        self._checksums: tuple[Block, Checksums] | None = None
         self._loop = Loop(strategy, self._feed, self._setup, None)
         self._loop.initial = initial_of(strategy)
         self._loop.attempt(self._loop.start)
@@ -92,6 +93,12 @@ class Session:
             raise UsageError(f"the session {bars.date} is not after {self._loop.day}, the last one")
         self._loop.attempt(self._loop.step, bars.block, bars.number)
         self._raise()
+
+    def checksums(self, bars: Bars) -> dict[str, str]:
+        """Return a checksum per symbol of all that the account receives of a session: prices, actions, columns."""
+        if self._checksums is None or self._checksums[0] is not bars.block:
+            self._checksums = bars.block, Checksums(bars.block, self._feed.names)
+        return self._checksums[1].of(bars.date)
 
     def state(self) -> dict[str, Any]:
         """Return the state of the account, the orders and the strategy, as values for `json.dumps`.

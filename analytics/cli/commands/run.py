@@ -34,7 +34,7 @@ from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import stopping_at_once
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.derived import step_modules
-from stockstream.pipeline.events import CheckResult, Result, SendAlertsResult
+from stockstream.pipeline.events import CheckResult, Result, SendAlertsResult, StepAccountsResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.runner import run as run_pipeline
 from stockstream.pipeline.sources import HELP as SOURCES_HELP
@@ -250,10 +250,14 @@ def show_result(result: Result) -> None:
     show_derived(out, {name: result[name] for name in step_modules() if name in result and name != "indicators"})
     if "check" in result:
         show_checked(out, result["check"])
+    if "paper" in result:
+        show_stepped(out, result["paper"])
     if "alerts" in result:
         show_sent(out, result["alerts"])
     if result["not_sent"]:
         out.print(f"not sent   {result['not_sent']}; `stockstream alerts send` tries again", markup=False)
+    if result["not_stepped"]:
+        out.print(f"not stepped {result['not_stepped']}", markup=False)
     if result["stale"]:
         out.print(f"stale      {', '.join(result['stale'])}: older than the bars; the next run computes them")
     if result["refused"]:
@@ -268,6 +272,14 @@ def show_checked(out: Screen, result: CheckResult) -> None:
     for report in [*result["failed"], *result["warned"]]:
         text = f"{report['check']}: {report['bad_rows']:,} bad rows, the first: {report['first']}"
         out.print(f"           {text}", markup=False)
+
+
+def show_stepped(out: Screen, result: StepAccountsResult) -> None:
+    """Print which paper accounts have gone on; nothing about a lake without accounts."""
+    for name, one in sorted(result["accounts"].items()):
+        if one["sessions"]:
+            orders = f", {len(one['orders'])} orders for the next session" if one["orders"] else ""
+            out.print(f"paper      {name}: {one['session']}, equity {one['equity']:,.2f}{orders}", markup=False)
 
 
 def show_sent(out: Screen, result: SendAlertsResult) -> None:

@@ -13,8 +13,8 @@ from starlette.routing import Route
 
 from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.generations import Generations, Served
+from stockstream.analytics.serving.pages import accounts, compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages import backtests as backtest_pages
-from stockstream.analytics.serving.pages import compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
 
@@ -43,6 +43,8 @@ def routes(generations: Generations, backtests: Backtests | None = None) -> list
         Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
         Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
+        Route("/paper", shown("accounts.html.jinja", "Paper accounts", accounts.list_of(generations))),
+        Route("/paper/{name}", shown("account.html.jinja", "{name}", accounts.account_of(generations))),
         Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
         *backtest_pages.routes(generations, backtests, problem_page),
         Route("/assets/{checksum}/{name}", asset),

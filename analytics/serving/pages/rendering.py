@@ -38,6 +38,7 @@ PAGES = {
     "/compare": "Compare",
     "/signals": "Signals",
     "/backtests": "Backtests",
+    "/paper": "Paper accounts",
     "/data": "Data",
 }
 """The pages of the navigation; each visitor sees those that the key may open."""

@@ -10,6 +10,7 @@ locals {
     fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
     refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check          = ["state/checks/*"]
+    step_accounts  = concat(["paper/*", "state/paper/*"], var.alert_topic_arn == null ? [] : ["live/*"])
     send_alerts    = var.alert_topic_arn == null ? [] : ["live/*"]
     summarise      = ["state/runs/*"]
     vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
@@ -25,6 +26,7 @@ locals {
     fetch_batch    = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
     refresh        = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
     check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
+    step_accounts  = concat(local.bars, ["live/*", "paper/*", "state/history.json", "state/paper/*", "state/sessions.parquet"])
     send_alerts    = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
     summarise      = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.

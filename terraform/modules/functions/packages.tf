@@ -14,9 +14,11 @@ locals {
   }
 
   code = [
-    for path in sort(tolist(fileset(local.root, "{pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
+    for path in sort(tolist(fileset(local.root, "{analytics,pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
     path if !strcontains(path, "/.")
   ]
+  # Beside pipeline and sql, a function has the folders of our code that it names.
+  folders = { for name, function in local.known : name => concat(["pipeline", "sql"], lookup(function, "folders", [])) }
   # A function's package contains its own step and handler, and the parts of the step, not those of other functions.
   owner = merge(flatten([
     for name, function in local.known : [
@@ -30,7 +32,8 @@ locals {
 
   function_versions = {
     for name in keys(local.functions) : name => substr(sha256(join("", [
-      for path in local.code : "${path} ${local.checksum[path]}\n" if lookup(local.owner, path, name) == name
+      for path in local.code : "${path} ${local.checksum[path]}\n"
+      if lookup(local.owner, path, name) == name && contains(local.folders[name], split("/", path)[0])
     ])), 0, 16)
   }
   layer_versions = {

@@ -55,7 +55,7 @@ resource "aws_s3_bucket_policy" "lake" {
           Effect    = "Deny"
           Principal = "*"
           Action    = "s3:PutObject"
-          Resource  = [for prefix in ["damaged", "raw-data", "raw_events", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Resource  = [for prefix in ["damaged", "paper", "raw-data", "raw_events", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
           Condition = {
             Null = { "s3:if-none-match" = "true" }
             Bool = { "s3:ObjectCreationOperation" = "true" }
