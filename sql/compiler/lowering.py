@@ -36,6 +36,14 @@ class Partitioned:
         over = f"(PARTITION BY symbol ORDER BY date ROWS BETWEEN {rows - 1} PRECEDING AND CURRENT ROW)"
         return self._graph.add(f"{NAMES.get(function, function)}({x}) OVER {over}", is_window=True)
 
+    def pair_frame(self, function: str, x: str, y: str, rows: int) -> str:
+        """Raise an error: only indicators that compare with a benchmark have such windows, and macros compute these."""
+        raise Unsupported("windows over pairs of values")
+
+    def of_benchmark(self, symbol: str, expression: str) -> str:
+        """Raise an error: the macro computes such joins."""
+        raise Unsupported("joins with a benchmark")
+
     def decayed(self, x: str, q: float) -> str:
         """See `graph.Lowering`."""
         return self._graph.add(f"decayed_v1({x}, {_double(q)}, {self.bar})", is_window=True)

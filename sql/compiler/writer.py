@@ -7,8 +7,9 @@ from functools import lru_cache
 
 import sqlglot
 
-from stockstream.sql.compiler.graph import Graph, Reader, Relation, Unsupported
+from stockstream.sql.compiler.graph import Columns, Graph, Unsupported
 from stockstream.sql.compiler.lowering import Partitioned
+from stockstream.sql.compiler.reader import Reader
 from stockstream.sql.compiler.requests import Request
 from stockstream.sql.compiler.stages import render
 
@@ -90,9 +91,9 @@ def _filters_of(requests: Sequence[Request]) -> Sequence[str]:
     return tuple(reader.filters)
 
 
-def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Relation | None]:
+def _read(reader: Reader, requests: Sequence[Request]) -> dict[str, Columns | None]:
     """Return the columns of each requested indicator by its call; None for an indicator that is Unsupported."""
-    relations: dict[str, Relation | None] = {}
+    relations: dict[str, Columns | None] = {}
     for request in requests:
         if (call := request.call(src="")) not in relations:
             try:

@@ -49,6 +49,14 @@ class Market:
     too_large: Sequence[str]
     """The symbols that are not there, because they have values that are not below LARGEST."""
 
+    def all_too_large(self) -> Market:
+        """Return the market without bars: what all symbols are compared with is too large."""
+        first = self.parts[0]
+        columns, kept = ({name: of[:0] for name, of in named.items()} for named in (first.columns, first.kept))
+        nothing = Bars([], first.starts[:0], first.ends[:0], first.days[:0], columns, kept)
+        names = {symbol for part in self.parts for symbol in part.symbols}
+        return Market([nothing], [], sorted({*names, *self.incomplete, *self.too_large}))
+
     def whole(self) -> Bars:
         """Return all parts as one."""
         first, *others = self.parts

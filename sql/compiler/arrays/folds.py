@@ -15,7 +15,8 @@ from sqlglot import exp, parse_one
 
 from stockstream.sql.compiler.arrays.kernels import Array
 from stockstream.sql.compiler.arrays.lowering import Arrays
-from stockstream.sql.compiler.graph import Graph, Reader, Relation, constant
+from stockstream.sql.compiler.graph import Columns, Graph, constant
+from stockstream.sql.compiler.reader import Reader
 from stockstream.sql.compiler.requests import Request
 
 
@@ -54,7 +55,7 @@ FOLDS: Mapping[str, Fold] = {
 """By the name of the macro."""
 
 
-def read_fold(fold: Fold, reader: Reader, graph: Graph, lowering: Arrays, request: Request) -> Relation:
+def read_fold(fold: Fold, reader: Reader, graph: Graph, lowering: Arrays, request: Request) -> Columns:
     """Add a fold to a graph, and return its columns."""
     ctes: list[str] = []
     for cte in request.indicator.query.ctes:

@@ -56,24 +56,61 @@ def join_squares(
     *,
     out: Array,
 ) -> None:
-    """Write the sum of squared deviations of two groups of bars; see `lowering.Arrays._squares`.
+    """Write the sum of squared deviations of two groups of bars; see `lowering.Arrays._products`.
 
     `newer` and `older` are the sums of squares of a bar's last rows, 0 for a group of one bar.
     """
     out[:, :newer_rows] = np.nan
     result = out[:, newer_rows:]
-    before = older_sum[:, :-newer_rows]
-    if newer_rows == older_rows:
-        np.subtract(newer_sum[:, newer_rows:], before, out=result)
-    else:
-        np.multiply(newer_sum[:, newer_rows:], older_rows / newer_rows, out=result)
-        result -= before
+    _subtract(newer_sum, newer_rows, older_sum, older_rows, result)
     result *= result
-    result *= newer_rows / ((newer_rows + older_rows) * older_rows)
+    _add_groups(newer, newer_rows, older, older_rows, result)
+
+
+def join_products(
+    newer: Array | float,
+    newer_sum: Array,
+    newer_other: Array,
+    newer_rows: int,
+    older: Array | float,
+    older_sum: Array,
+    older_other: Array,
+    older_rows: int,
+    *,
+    out: Array,
+) -> None:
+    """Write the sum of products of the deviations of two series, like `join_squares`."""
+    out[:, :newer_rows] = np.nan
+    result = out[:, newer_rows:]
+    factor = np.empty_like(result)
+    _subtract(newer_sum, newer_rows, older_sum, older_rows, result)
+    _subtract(newer_other, newer_rows, older_other, older_rows, factor)
+    result *= factor
+    _add_groups(newer, newer_rows, older, older_rows, result)
+
+
+def _subtract(newer: Array, newer_rows: int, older: Array, older_rows: int, out: Array) -> None:
+    """Write the difference of the means of two groups, from their sums, times `older_rows`."""
+    before = older[:, :-newer_rows]
+    if newer_rows == older_rows:
+        np.subtract(newer[:, newer_rows:], before, out=out)
+    else:
+        np.multiply(newer[:, newer_rows:], older_rows / newer_rows, out=out)
+        out -= before
+
+
+def _add_groups(newer: Array | float, newer_rows: int, older: Array | float, older_rows: int, product: Array) -> None:
+    """Weight a product of two differences, and add the sums of both groups."""
+    product *= newer_rows / ((newer_rows + older_rows) * older_rows)
     if not isinstance(newer, float):
-        result += newer[:, newer_rows:]
+        product += newer[:, newer_rows:]
     if not isinstance(older, float):
-        result += older[:, :-newer_rows]
+        product += older[:, :-newer_rows]
+
+
+def present(x: Array, *, out: Array) -> None:
+    """Write 1 where there is a value, and 0 elsewhere."""
+    np.equal(x, x, out=out)
 
 
 def mean(total: Array, rows: int, *, out: Array) -> None:
@@ -86,6 +123,11 @@ def mean(total: Array, rows: int, *, out: Array) -> None:
 def variance_pop(squares: Array, rows: int, *, out: Array) -> None:
     """Write the population variance of `rows` bars, from the sum of their squared deviations."""
     np.divide(squares, rows, out=out)
+
+
+def covar_pop(products: Array, rows: int, *, out: Array) -> None:
+    """Write the population covariance of `rows` pairs, from the sum of the products of their deviations."""
+    np.divide(products, rows, out=out)
 
 
 def stddev_pop(squares: Array, rows: int, *, out: Array) -> None:

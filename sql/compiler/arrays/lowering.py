@@ -1,4 +1,4 @@
-"""The third lowering: windows as calls of numpy kernels, for the graph that `graph.py` reads from the SQL files.
+"""The third lowering: windows as calls of numpy kernels, for the graph that `reader.py` reads from the SQL files.
 
 A window becomes a node whose text is a call, such as `lag(⟦3⟧, 1, nan)`, of a function in `kernels.py`. Sums and
 extremes of n bars are computed by doubling, over 2, 4, 8, … bars; nodes with the same text are one node, so that
@@ -15,7 +15,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from stockstream.sql.compiler.arrays.pieces import COMPUTED
+from stockstream.sql.compiler.arrays.pieces import BENCHMARK, COMPUTED
 from stockstream.sql.compiler.graph import REF, Graph, Unsupported, constant
 
 
@@ -26,6 +26,8 @@ class Arrays:
 
     def __init__(self, graph: Graph) -> None:
         self._graph = graph
+        self.benchmarks: set[str] = set()
+        """The symbols whose bars are read for every symbol."""
         self.fields: dict[int, tuple[str, ...]] = {}
         """Names of the values of the nodes that have several, by number."""
         assert graph.add("bar") == self.bar
@@ -48,15 +50,29 @@ class Arrays:
         if function in ("min", "max"):
             return self._extreme(function, x, rows)
         if function == "sum":
-            return self._call(f"repair('sum', {self._sum(x, rows)}, {x}, {rows})")
+            return self._call(f"repair('sum', {self._sum(x, rows)}, {rows}, {x})")
         if function == "avg":
-            return self._call(f"repair('avg', {self._call(f'mean({self._sum(x, rows)}, {rows})')}, {x}, {rows})")
+            return self._call(f"repair('avg', {self._call(f'mean({self._sum(x, rows)}, {rows})')}, {rows}, {x})")
         if function in ("stddev_pop", "variance_pop"):
-            of_squares = self._call(f"{function}({self._squares(x, rows)}, {rows})")
-            return self._call(f"repair('{function}', {of_squares}, {x}, {rows})")
+            of_squares = self._call(f"{function}({self._products(rows, x)}, {rows})")
+            return self._call(f"repair('{function}', {of_squares}, {rows}, {x})")
+        if function == "count":
+            return self._sum(self._call(f"present({x})"), rows)
         if function == "array_agg":
             return self._call(f"each({x}, {rows})")
         raise Unsupported(f"{function} of the last {rows} bars")
+
+    def pair_frame(self, function: str, x: str, y: str, rows: int) -> str:
+        """See `graph.Lowering`; as `frame`, it is defined for a symbol's first bars."""
+        if function != "covar_pop":
+            raise Unsupported(f"{function} of the last {rows} bars")
+        of_products = self._call(f"{function}({self._products(rows, x, y)}, {rows})")
+        return self._call(f"repair('{function}', {of_products}, {rows}, {x}, {y})")
+
+    def of_benchmark(self, symbol: str, expression: str) -> str:
+        """See `graph.Lowering`."""
+        self.benchmarks.add(symbol)
+        return f"{BENCHMARK}{COMPUTED}{expression}"
 
     def decayed(self, x: str, q: float) -> str:
         """See `graph.Lowering`."""
@@ -142,25 +158,29 @@ class Arrays:
                 covered += length
         return total
 
-    def _squares(self, x: str, rows: int) -> str:
-        """Return the sum of squared deviations from the mean of the last bars.
+    def _products(self, rows: int, *xs: str) -> str:
+        """Return the sum of squared deviations from the mean of the last bars, or of products of two deviations.
 
         Two groups of m and n bars are joined as by Chan, Golub and LeVeque (1979): the sum of both sums of squares,
         plus the squared difference of the means times m * n / (m + n).
         """
         if rows == 1:
-            return self._graph.add(f"0e0 * {x}")
-        sums, squares, length = self._powers(x, rows), {1: "0."}, 1
+            return self._graph.add(" + ".join(f"0e0 * {x}" for x in xs))
+        join = "join_squares" if len(xs) == 1 else "join_products"
+        powers, products, length = [self._powers(x, rows) for x in xs], {1: "0."}, 1
         while 2 * length <= rows:
-            half = f"{squares[length]}, {sums[length]}, {length}"
-            squares[2 * length] = self._call(f"join_squares({half}, {half})")
+            half = ", ".join([products[length], *(sums[length] for sums in powers), str(length)])
+            products[2 * length] = self._call(f"{join}({half}, {half})")
             length *= 2
-        covered, total, result = length, sums[length], squares[length]
-        for length in sorted(sums, reverse=True):
+        covered, totals, result = length, [sums[length] for sums in powers], products[length]
+        for length in sorted(products, reverse=True):
             if covered + length <= rows:
-                older = f"{squares[length]}, {sums[length]}, {length}"
-                result = self._call(f"join_squares({result}, {total}, {covered}, {older})")
-                total = self._call(f"join_add({total}, {sums[length]}, {covered})")
+                older = ", ".join([products[length], *(sums[length] for sums in powers), str(length)])
+                result = self._call(f"{join}({', '.join([result, *totals, str(covered)])}, {older})")
+                totals = [
+                    self._call(f"join_add({total}, {sums[length]}, {covered})")
+                    for total, sums in zip(totals, powers, strict=True)
+                ]
                 covered += length
         return result
 

@@ -9,13 +9,19 @@ import numpy as np
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.compiler.arrays.bars import Bars, read_bars
+from stockstream.sql.compiler.arrays.compared import Benchmarks
 from stockstream.sql.compiler.arrays.program import Lowered
 from stockstream.sql.compiler.arrays.run import batches
 from stockstream.sql.variables import quoted
 
 
 def read_partial(
-    con: DuckDBPyConnection, src: str, symbols: Sequence[str], groups: Sequence[Lowered], keep: Mapping[str, str]
+    con: DuckDBPyConnection,
+    src: str,
+    symbols: Sequence[str],
+    groups: Sequence[Lowered],
+    benchmarks: Benchmarks,
+    keep: Mapping[str, str],
 ) -> tuple[Bars, dict[str, Any], list[str]]:
     """Compute the columns of symbols.
 
@@ -24,6 +30,7 @@ def read_partial(
         src: the table.
         symbols: the symbols.
         groups: the programs, those together that leave out the same rows.
+        benchmarks: the bars of the benchmarks of the programs.
         keep: type by name of the columns of the table to pass on.
 
     Returns:
@@ -43,7 +50,7 @@ def read_partial(
         at = np.searchsorted(keys, _keys(bars, rows.symbols))
         for program in group.programs:
             values |= {name: np.full(len(rows), np.nan) for name in program.outputs}
-        for batch in batches([bars], group.programs):
+        for batch in batches([bars], group.programs, benchmarks):
             part = at[bars.starts[batch.first] : bars.ends[batch.last - 1]]
             for name, column in batch.values.items():
                 values[name][part] = column

@@ -21,6 +21,8 @@ INPUT = "in "
 """What the names of columns to compute from begin with."""
 COMPUTED = "= "
 """What the name of an input begins with that is an expression in SQL, not a column of the table."""
+BENCHMARK = "benchmark "
+"""What the name of an input begins with that is one of the benchmark's bar of the same day."""
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
 
@@ -16,9 +17,12 @@ from stockstream.sql.compiler.arrays.folds import FOLDS, read_fold
 from stockstream.sql.compiler.arrays.kernels import SIDE, Array
 from stockstream.sql.compiler.arrays.lowering import Arrays
 from stockstream.sql.compiler.arrays.missing import repair
+from stockstream.sql.compiler.arrays.pieces import BENCHMARK
 from stockstream.sql.compiler.arrays.source import Source
-from stockstream.sql.compiler.graph import Graph, Reader, Relation, Unsupported
-from stockstream.sql.compiler.requests import Request
+from stockstream.sql.compiler.graph import Columns, Graph, Unsupported
+from stockstream.sql.compiler.reader import Reader
+from stockstream.sql.compiler.requests import Request, benchmarks_of
+from stockstream.sql.compiler.writer import filters_of
 
 CELLS = 40_000
 """Values per register: a program's registers and columns together fit the processor's cache."""
@@ -38,14 +42,25 @@ NAMES: Mapping[str, Any] = {
 """What the generated source may use."""
 
 
+@dataclass(frozen=True)
+class Benchmark:
+    """Which rows of the table are the bars of a benchmark."""
+
+    symbol: str
+    filters: tuple[str, ...]
+    """Conditions over the columns of the table."""
+
+
 class Program:
     """A compiled set of columns. Threads may use it at the same time."""
 
-    def __init__(self, source: Source, outputs: Sequence[str], block: int) -> None:
+    def __init__(self, source: Source, outputs: Sequence[str], block: int, benchmark: Benchmark | None) -> None:
         self.text = source.text
         """The generated source."""
         self.inputs = tuple(source.inputs)
-        """The columns of bars that it reads."""
+        """The columns of bars that it reads; those of the benchmark's bar of the same day begin with BENCHMARK."""
+        self.benchmark = benchmark
+        """The symbol with which it compares the others; then it has only bars of the days on which both have one."""
         self.outputs = tuple(outputs)
         """The columns that it computes."""
         self.cells = block
@@ -108,8 +123,9 @@ class Lowered:
 
     @property
     def inputs(self) -> list[str]:
-        """The columns of bars that the programs read."""
-        return list(dict.fromkeys(name for program in self.programs for name in program.inputs))
+        """The columns of bars that the programs read, without those of a benchmark's bars."""
+        names = (name for program in self.programs for name in program.inputs)
+        return list(dict.fromkeys(name for name in names if not name.startswith(BENCHMARK)))
 
 
 def lower(requests: Sequence[Request]) -> Lowered:
@@ -122,7 +138,7 @@ def by_filters(requests: tuple[Request, ...]) -> list[Lowered]:
     """Return programs of requests that arrays can express, those together that leave out the same rows."""
     groups: dict[tuple[str, ...], list[Request]] = {}
     for request in requests:
-        _, conditions = _program([request], CELLS)
+        _, conditions = _program([request], CELLS, _benchmark(request))
         groups.setdefault(tuple(sorted(filter(_has_column, conditions))), []).append(request)
     return [Lowered(*_programs(group), {}) for group in groups.values()]
 
@@ -142,39 +158,52 @@ def _lower(requests: tuple[Request, ...]) -> Lowered:
 
 def _programs(requests: Sequence[Request]) -> tuple[list[Program], list[str]]:
     """Return the programs of requests, and the conditions that a row must meet to be a bar of all of them."""
+    groups: dict[tuple[int, Benchmark | None], list[Request]] = {}
+    for request in requests:
+        block = CELLS_OF_FOLDS if request.indicator.macro in FOLDS else CELLS
+        groups.setdefault((block, _benchmark(request)), []).append(request)
     programs, filters = [], dict[str, None]()
-    for block in (CELLS, CELLS_OF_FOLDS):
-        if some := [one for one in requests if (one.indicator.macro in FOLDS) == (block == CELLS_OF_FOLDS)]:
-            program, conditions = _program(some, block)
-            programs.append(program)
-            filters |= dict.fromkeys(conditions)
+    for (block, benchmark), some in groups.items():
+        program, conditions = _program(some, block, benchmark)
+        programs.append(program)
+        filters |= dict.fromkeys(conditions)
     return programs, list(filters)
+
+
+def _benchmark(request: Request) -> Benchmark | None:
+    """Return the benchmark of a request, whose bars meet the same conditions as the other symbols'."""
+    for symbol in benchmarks_of([request]):
+        return Benchmark(symbol, tuple(filter(_has_column, map(_expanded, filters_of([request])))))
+    return None
 
 
 @lru_cache(1024)
 def _reason(request: Request) -> str:
     """Return why arrays cannot compute a request; empty if they can."""
     try:
-        _program([request], CELLS)
+        _program([request], CELLS, _benchmark(request))
     except Unsupported as error:
         return str(error) or "joins, groups or sub-queries"
     return ""
 
 
-def _program(requests: Sequence[Request], block: int) -> tuple[Program, list[str]]:
+def _program(requests: Sequence[Request], block: int, benchmark: Benchmark | None) -> tuple[Program, list[str]]:
     """Return a program, and the conditions that a row must meet to be a bar."""
     graph = Graph()
     lowering = Arrays(graph)
     reader = Reader(graph, lowering)
-    relations: dict[str, Relation] = {}
+    relations: dict[str, Columns] = {}
     for request in requests:
         if (call := request.call("")) not in relations:
             if (fold := FOLDS.get(request.indicator.macro)) is not None:
                 relations[call] = read_fold(fold, reader, graph, lowering, request)
             else:
                 relations[call] = reader.columns(request.indicator.query, dict(request.arguments))
+    if lowering.benchmarks != ({benchmark.symbol} if benchmark else set()):
+        raise Unsupported("a benchmark that is not the parameter of this name")
     outputs = {request.name: relations[request.call("")][request.column] for request in requests}
-    return Program(Source(graph, lowering.fields, outputs), list(outputs), block), list(map(_expanded, reader.filters))
+    program = Program(Source(graph, lowering.fields, outputs), list(outputs), block, benchmark)
+    return program, list(map(_expanded, reader.filters))
 
 
 @cache

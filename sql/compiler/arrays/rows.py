@@ -12,6 +12,7 @@ from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
 from stockstream.sql.compiler.arrays.bars import Market, read_bars
+from stockstream.sql.compiler.arrays.compared import Benchmarks, read_benchmarks
 from stockstream.sql.compiler.arrays.partial import read_partial
 from stockstream.sql.compiler.arrays.pieces import concatenated
 from stockstream.sql.compiler.arrays.program import Lowered, by_filters
@@ -87,6 +88,7 @@ class Rows:
         self._has_numbers = False
         """Whether the connection reads `numbered_columns`."""
         self._market: Market | None = None
+        self._benchmarks: Benchmarks = {}
         self._others: list[dict[str, Any]] = []
 
     @property
@@ -114,10 +116,11 @@ class Rows:
         """Read the bars into memory, and compute the symbols that have rows to leave out.
 
         Raises:
-            UsageError: a symbol has two rows for a day, or a parameter of an indicator is invalid.
+            UsageError: a symbol has two rows for a day, a benchmark has no bars, or a parameter of an indicator is
+                invalid.
         """
         lowered = self._lowered
-        self._market = read_bars(
+        market = read_bars(
             self._con,
             self._src,
             where=self._where,
@@ -126,14 +129,18 @@ class Rows:
             keep=self._keep,
             names=self._names,
         )
-        self._others = self._of_others(self._market.incomplete, self._market.too_large)
+        benchmarks = read_benchmarks(self._con, self._src, lowered.programs)
+        if benchmarks is None:
+            market = market.all_too_large()
+        self._market, self._benchmarks = market, benchmarks or {}
+        self._others = self._of_others(market.incomplete, market.too_large)
 
     def _of_others(self, incomplete: Sequence[str], too_large: Sequence[str]) -> list[dict[str, Any]]:
         """Return the rows of the symbols that are not computed with the others."""
         parts = []
         if incomplete:
             groups = by_filters(tuple(self._requests))
-            bars, values, failed = read_partial(self._con, self._src, incomplete, groups, self._keep)
+            bars, values, failed = read_partial(self._con, self._src, incomplete, groups, self._benchmarks, self._keep)
             too_large = sorted({*too_large, *failed})
             columns = self._columns(Batch(bars, 0, len(bars.symbols), values))
             if failed:
@@ -207,7 +214,7 @@ class Rows:
             none = np.empty(0)
             columns = {"symbol": Symbols([], none.astype(np.int32)), **dict.fromkeys(self.names, none)}
             yield columns | dict.fromkeys(self._dates, none.astype(np.int32))
-        for batch in batches(parts, self._lowered.programs, threads=threads):
+        for batch in batches(parts, self._lowered.programs, self._benchmarks, threads=threads):
             yield self._columns(batch)
         yield from self._others
 

@@ -19,9 +19,13 @@ from stockstream.sql.compiler.arrays.types import Type, type_of
 from stockstream.sql.compiler.graph import REF, Graph, Unsupported
 
 _CALL = re.compile(r"(\w+)\((.*)\)", re.DOTALL)
-_REPAIR = re.compile(r"repair\(('\w+'), ⟦(\d+)⟧, ⟦(\d+)⟧, (\d+)\)")
-_OF_DOUBLE = ("decayed", "mean", "stddev_pop", "variance_pop", "join_squares")
-"""Kernels whose result is DOUBLE; that of the others has the type of their first argument."""
+_REPAIR = re.compile(r"repair\(('\w+'), ⟦(\d+)⟧, (\d+), (.*)\)")
+_TYPES = {
+    **dict.fromkeys(("decayed", "mean", "stddev_pop", "variance_pop", "join_squares"), Type.DOUBLE),
+    **dict.fromkeys(("covar_pop", "join_products"), Type.DOUBLE),
+    "present": Type.OTHER,
+}
+"""The types of the results of kernels; that of the others is the type of their first argument."""
 
 
 class Source:
@@ -81,7 +85,7 @@ class Source:
                 match = _CALL.fullmatch(node.text)
                 assert match is not None, node.text
                 first = int(REF.findall(match[2])[0])
-                types[name] = Type.DOUBLE if match[1] in _OF_DOUBLE else types[f"c{first}"]
+                types[name] = _TYPES.get(match[1], types[f"c{first}"])
                 types |= {f"{name}.{field}": Type.DOUBLE for field in self._fields.get(number, ())}
             elif self._is_leaf(number):
                 types[name] = Type.OTHER
@@ -149,8 +153,9 @@ class Source:
             self._owned[number] = temporary
             return
         if repair := _REPAIR.fullmatch(text):
-            result, x = operands[int(repair[2])], operands[int(repair[3])]
-            self._out.add(f"repair({repair[1]}, {x.text}, {repair[4]}, {result.text})")
+            result = operands[int(repair[2])]
+            values = REF.sub(lambda match: operands[int(match[1])].text, repair[4])
+            self._out.add(f"repair({repair[1]}, {result.text}, {repair[3]}, {values})")
             self._expressions.values[name] = result
             self._owned[number] = temporary
             return

@@ -94,7 +94,7 @@ def benchmark_of(bars: Bars) -> np.ndarray:
     return np.asarray(_benchmark()[day.astype(np.int64)])
 
 
-def _add_benchmark(con: DuckDBPyConnection) -> None:
+def add_benchmark(con: DuckDBPyConnection) -> None:
     """Add the benchmark's bars to the table `bars`, on all days of the other symbols, unless it has them."""
     if con.execute(f"SELECT 1 FROM bars WHERE symbol = '{BENCHMARK}' LIMIT 1").fetchall():
         return
@@ -156,7 +156,7 @@ def fetch(con: DuckDBPyConnection, texts: Iterable[str | Request], way: str, whe
     """
     columns = [one for text in texts for one in (requests(text) if isinstance(text, str) else [text])]
     if benchmarks_of(columns):
-        _add_benchmark(con)
+        add_benchmark(con)
     where = f"{where} AND symbol <> '{BENCHMARK}'"
     if way == "macro":
         result: dict[str, Columns] = {}

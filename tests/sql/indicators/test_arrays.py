@@ -15,9 +15,21 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from stockstream.sql.catalogue import catalogue
-from stockstream.sql.compiler import Request, Selection, by_macros, parse, plan
+from stockstream.sql.compiler import Request, Selection, benchmarks_of, by_macros, parse, plan
 from stockstream.sql.compiler.arrays.program import lower
-from tests.sql.indicators._bars import BENCHMARK, PRICES, Bars, connection, days, flat_bars, put, random_bars, requests
+from stockstream.sql.errors import UsageError
+from tests.sql.indicators._bars import (
+    BENCHMARK,
+    PRICES,
+    Bars,
+    add_benchmark,
+    connection,
+    days,
+    flat_bars,
+    put,
+    random_bars,
+    requests,
+)
 from tests.sql.indicators.test_hostile import SERIES
 from tests.sql.indicators.test_properties import few, texts_of_requests
 
@@ -42,6 +54,8 @@ def scale_of(request: Request, expected: np.ndarray, bars: Mapping[str, np.ndarr
 
 
 def assert_arrays_equal_macros(con: DuckDBPyConnection, wanted: list[Request]) -> None:
+    if BENCHMARK in benchmarks_of(wanted):
+        add_benchmark(con)
     computed = plan(con, wanted, "bars")
     assert computed.rows is not None, computed.explanation
     results = rows_of(con, computed.query(con))
@@ -67,6 +81,11 @@ def assert_arrays_equal_macros(con: DuckDBPyConnection, wanted: list[Request]) -
 def con() -> Iterator[DuckDBPyConnection]:
     with connection({"A": random_bars(0, 1)}) as con:
         yield con
+
+
+def without(bars: Bars, gone: np.ndarray) -> Bars:
+    """Return bars on consecutive days, of which some have none."""
+    return {name: values[~gone] for name, values in (bars | {"date": days(len(bars["close"]))}).items()}
 
 
 def holes(bars: Bars, column: str, every: int, value: float) -> Bars:
@@ -110,9 +129,9 @@ def test_a_value_that_is_too_large_for_arrays(con: DuckDBPyConnection, value: fl
 
 @st.composite
 def hostile_markets(draw: st.DrawFn) -> dict[str, Bars]:
-    """Draw symbols of unequal lengths with NULLs, flat stretches, jumps and infinities."""
+    """Draw symbols of unequal lengths with NULLs, flat stretches, jumps, infinities and days without a bar."""
     symbols = {}
-    for name in draw(st.lists(st.sampled_from("ABCDE"), min_size=1, max_size=4, unique=True)):
+    for name in draw(st.lists(st.sampled_from(["A", "B", "C", BENCHMARK]), min_size=1, max_size=4, unique=True)):
         rows = draw(st.integers(1, 150))
         bars = random_bars(draw(st.integers(0, 2**32)), rows, draw(st.sampled_from([0.01, 50, 5e4])))
         if draw(st.booleans()):
@@ -129,6 +148,9 @@ def hostile_markets(draw: st.DrawFn) -> dict[str, Bars]:
         if draw(st.booleans()):
             factor = np.where(np.arange(rows) < draw(st.integers(0, rows)), 1.0, draw(st.sampled_from([0.125, 8.0])))
             bars = {key: of * factor if key in PRICES else of for key, of in bars.items()}
+        if rows > 1 and draw(st.booleans()):
+            place = np.arange(rows)
+            bars = without(bars, place % draw(st.integers(2, 9)) == 1)
         symbols[name] = bars
     return symbols
 
@@ -151,6 +173,54 @@ def test_a_later_bar_affects_no_earlier_one(con: DuckDBPyConnection) -> None:
     values = rows_of(con, text)
     np.testing.assert_array_equal(values["x"][:70], values["x"][96:166])
     np.testing.assert_array_equal(values["ema_5"][:70], values["ema_5"][96:166])
+
+
+def benchmarks() -> dict[str, Bars]:
+    """Return symbols whose days are not those of the benchmarks: later, fewer, others, and of some without a close."""
+    place = np.arange(600)
+    return {
+        "A": random_bars(61, 400),
+        "LATE": without(random_bars(62, 600), place < 550),
+        "FEWER": without(random_bars(63, 600), place % 11 == 5),
+        "OTHERS": without(random_bars(64, 600), place % 7 != 3),
+        "ALL": random_bars(65, 600),
+        "GAPS": without(random_bars(66, 600), place % 7 == 3),
+        "HOLES": holes(random_bars(67, 300), "close", 13, np.nan),
+        "FLAT": flat_bars(np.concatenate([random_bars(68, 200)["close"], np.full(400, 9.87)])),
+    }
+
+
+RELATIVE = [column for one in catalogue().newest if "benchmark" in one.values for column in one.returns]
+
+
+@pytest.mark.parametrize("benchmark", ["ALL", "GAPS", "HOLES", "FLAT", "LATE"])
+def test_symbols_compared_with_a_benchmark(con: DuckDBPyConnection, benchmark: str) -> None:
+    put(con, benchmarks() | {"NULLS": holes(random_bars(69, 200), "close", 3, np.nan)})
+    texts = [f"{column}({n}, '{benchmark}') AS {column}_of_{n}" for column in RELATIVE for n in (2, 5, 60)]
+    wanted = requests(*texts, "sma_20", "beta(7, 'A') AS other")
+    assert lower(wanted).unsupported == {}
+    assert_arrays_equal_macros(con, wanted)
+
+
+def test_a_benchmark_is_read_although_its_rows_are_not_wanted(con: DuckDBPyConnection) -> None:
+    put(con, benchmarks())
+    wanted = requests("beta(5, 'GAPS') AS x")
+    some = rows_of(con, plan(con, wanted, "bars", symbols=["A", "LATE"]).query(con))
+    every = rows_of(con, plan(con, wanted, "bars").query(con))
+    assert set(some["symbol"].tolist()) == {"A", "LATE"}
+    np.testing.assert_array_equal(some["x"], every["x"][np.isin(every["symbol"].astype(str), ["A", "LATE"])])
+
+
+def test_a_benchmark_that_is_too_large_for_arrays(con: DuckDBPyConnection) -> None:
+    """Then the macros compute all symbols."""
+    put(con, benchmarks() | {"M": holes(random_bars(70, 400), "close", 50, 1e120)})
+    assert_arrays_equal_macros(con, requests("relative_strength(5, 'M') AS x", "sma_20"))
+
+
+def test_a_benchmark_without_a_close_is_an_error(con: DuckDBPyConnection) -> None:
+    put(con, benchmarks() | {"M": holes(random_bars(71, 40), "close", 1, np.nan)})
+    with pytest.raises(UsageError, match="the benchmark M has no bars with values in bars"):
+        plan(con, requests("beta(5, 'M') AS x"), "bars").query(con)
 
 
 RUNS = (
@@ -266,8 +336,10 @@ EXPRESSIONS = {
     "rounded": "round(x, 1)",
     "modulo": "x % 3",
     "counted": "CAST(count(other) OVER w AS DOUBLE)",
+    "number_of": "count(other) OVER w",
+    "together": "covar_pop(x, before) OVER w + coalesce(covar_pop(other, x * x) OVER w, 1e0)",
 }
-IN_SQL = {"whole", "condition", "ranked", "rounded", "modulo", "counted", "some"}
+IN_SQL = {"whole", "condition", "ranked", "rounded", "modulo", "number_of", "some"}
 
 
 @pytest.fixture(scope="module")
