@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings as hypothesis_settings
 
 from stockstream.pipeline.configuration import settings
@@ -69,6 +71,19 @@ writers and `vacuum` on both.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seed", type=int, default=1, help="seed of the market and the events of `make soak`")
+
+
+ALONE = ("faults", "soak", "benchmarks", "recipes", "e2e", "wheels")
+"""Markers of families that few files have tests of; each of these files writes `mark.NAME` itself."""
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not import a file without a test of the family that is selected: the imports of all take longer than some."""
+    family, _, others = str(config.option.markexpr).partition(" and ")
+    if family not in ALONE or not re.fullmatch(r"(not \w+( and )?)*", others):
+        return None
+    is_test = collection_path.name.startswith("test_") and collection_path.suffix == ".py"
+    return True if is_test and f"mark.{family}" not in collection_path.read_text() else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -136,6 +151,21 @@ def shared(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 made_up_too = pytest.mark.parametrize(
     "shared", ["made up", pytest.param("recorded", marks=pytest.mark.large)], indirect=True
 )
+
+
+@pytest.fixture(scope="session")
+def demo_lake(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
+    """Return the lake that `stockstream demo` makes; all workers of pytest-xdist share it, so tests only read it."""
+    pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "demo-lake"
+    with FileLock(f"{folder}.lock"):
+        if not Path(f"{folder}.complete").exists():
+            from tests.analytics.test_cli import run_cli  # imports all commands, which few workers need
+
+            assert run_cli("demo", "--lake", str(folder)).code == 0
+            Path(f"{folder}.complete").touch()
+    return str(folder)
 
 
 @pytest.fixture(scope="session")

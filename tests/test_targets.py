@@ -7,7 +7,7 @@ import tomllib
 from itertools import chain, combinations
 from pathlib import Path
 
-from tests.conftest import SLOW
+from tests.conftest import ALONE, SLOW
 
 ROOT = Path(__file__).parents[1]
 PYTEST = re.compile(r"^(?P<target>[\w-]+):.*\n\t\$\(BIN\)/python -m pytest (?P<options>.*)$", re.MULTILINE)
@@ -48,6 +48,16 @@ def test_every_test_file_is_collected() -> None:
     assert not re.search(r"--ignore|--deselect|-k |tests/", options + CONFIGURATION["addopts"])
     for folder in ("sql", "pipeline", "analytics", "terraform"):
         assert not list((ROOT / folder).rglob("test_*.py"))
+
+
+def test_what_alone_has_a_family_names_its_marker() -> None:
+    """`tests/conftest.py` collects a file for such a family only if the marker is in its text."""
+    texts = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py") if "recipes" not in path.parts}
+    for family in ALONE:
+        named = [path.name for path, text in texts.items() if re.search(rf"\bmark\.{family}\b", text)]
+        assert named
+        assert all(name.startswith("test_") for name in named), f"{family}: a marker that other files import"
+        assert not [path for path, text in texts.items() if f'add_marker("{family}")' in text]
 
 
 def test_what_is_named_slow_exists() -> None:

@@ -112,10 +112,34 @@ def consolidated(but: int = 0) -> dict[str, bytes]:
         return objects | {key: one.data for key, one in files.items() if one is not None}
 
 
-@pytest.fixture(params=["fetched", "consolidated", "consolidated but for two"])
-def filled(lake_uri: str, request: pytest.FixtureRequest) -> str:
-    contents = {"fetched": fetched, "consolidated": consolidated, "consolidated but for two": lambda: consolidated(2)}
-    return fill(lake_uri, contents[request.param]())
+CONTENTS = {"fetched": fetched, "consolidated": consolidated, "consolidated but for two": lambda: consolidated(2)}
+
+
+@pytest.fixture(scope="module")
+def lakes() -> dict[tuple[str, str], str]:
+    """Return the lakes of `filled` so far, by their place and content: the tests only read them."""
+    return {}
+
+
+@pytest.fixture(params=CONTENTS)
+def content(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=["folder", "s3"])
+def filled(
+    request: pytest.FixtureRequest,
+    content: str,
+    lakes: dict[tuple[str, str], str],
+    s3: S3Server,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> str:
+    """Return a lake, in a folder and on S3 in turn, with each content."""
+    key = (request.param, content)
+    if key not in lakes:
+        folder = str(tmp_path_factory.mktemp("filled") / "lake")
+        lakes[key] = fill(f"s3://{s3.new_bucket()}/lake" if key[0] == "s3" else folder, CONTENTS[content]())
+    return lakes[key]
 
 
 @pytest.fixture

@@ -9,8 +9,6 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-from tests.analytics.test_cli import run_cli
-
 FOLDER = Path(__file__).parents[2] / "analytics" / "examples"
 
 
@@ -21,13 +19,6 @@ def outputs(notebook: Any) -> list[list[Any]]:
         for cell in notebook.cells
         if cell.cell_type == "code"
     ]
-
-
-@pytest.fixture(scope="module")
-def demo_lake(tmp_path_factory: pytest.TempPathFactory) -> str:
-    lake = str(tmp_path_factory.mktemp("demo") / "lake")
-    assert run_cli("demo", "--lake", lake).code == 0
-    return lake
 
 
 @pytest.mark.parametrize("path", sorted(FOLDER.glob("*.ipynb")), ids=lambda path: path.stem)

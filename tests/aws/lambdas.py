@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
 import shutil
 import subprocess
 import tempfile
@@ -121,11 +122,25 @@ class Lambdas:
         shutil.rmtree(self._root, ignore_errors=True)
 
     def _unpacked(self, zips: Sequence[bytes]) -> Path:
-        folder = self._root / hashlib.sha256(b"".join(hashlib.sha256(one).digest() for one in zips)).hexdigest()[:16]
+        """Return a folder with the files of packages; in each folder they are links to those of the package."""
+        hashes = [hashlib.sha256(one).hexdigest()[:16] for one in zips]
+        folder = self._root / "-".join(hashes)
         with self._lock:
             if not folder.exists():
-                for one in zips:
-                    zipfile.ZipFile(io.BytesIO(one)).extractall(folder)
-                if self._compiled:
-                    subprocess.run([python()[0], "-m", "compileall", "-qq", "-j", "0", folder], check=False)
+                for one, name in zip(zips, hashes, strict=True):
+                    shutil.copytree(self._package(one, name), folder, copy_function=_link, dirs_exist_ok=True)
         return folder
+
+    def _package(self, package: bytes, name: str) -> Path:
+        """Return the folder of a package, which is unpacked and compiled once for all functions."""
+        folder = self._root / f"package-{name}"
+        if not folder.exists():
+            zipfile.ZipFile(io.BytesIO(package)).extractall(folder)
+            if self._compiled:
+                subprocess.run([python()[0], "-m", "compileall", "-qq", "-j", "0", folder], check=False)
+        return folder
+
+
+def _link(file: str, to: str) -> None:
+    Path(to).unlink(missing_ok=True)  # a later package replaces the file of an earlier one
+    os.link(file, to)

@@ -193,7 +193,7 @@ def cells() -> Iterator[tuple[str, str, str]]:
         yield from (("s3", kind, damages[(number + step) % len(damages)]) for step in (0, len(damages) // 2))
 
 
-@pytest.mark.parametrize(("place", "kind", "damage"), cells())
+@pytest.mark.parametrize(("place", "kind", "damage"), [*cells()])
 def test_damage(
     place: str,
     kind: str,

@@ -8,14 +8,6 @@ import polars as pl
 import pytest
 
 from stockstream import analytics
-from tests.analytics.test_cli import run_cli
-
-
-@pytest.fixture(scope="module")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
-    folder = str(tmp_path_factory.mktemp("screen") / "lake")
-    assert run_cli("demo", "--lake", folder).code == 0
-    return folder
 
 
 def expected(bars: pl.DataFrame) -> dict[str, Any]:
@@ -43,8 +35,8 @@ def expected(bars: pl.DataFrame) -> dict[str, Any]:
     }
 
 
-def test_the_screen_equals_a_plain_calculation(lake: str) -> None:
-    with analytics.connect(lake) as con:
+def test_the_screen_equals_a_plain_calculation(demo_lake: str) -> None:
+    with analytics.connect(demo_lake) as con:
         bars = con.sql("FROM bars_split_adjusted ORDER BY symbol, date").pl()
         rows = {row["symbol"]: row for row in con.sql("FROM screen").pl().to_dicts()}
         indicators = con.sql("FROM indicators QUALIFY date = max(date) OVER (PARTITION BY symbol)").pl().to_dicts()

@@ -27,6 +27,24 @@ def float_array(values: NDArray[np.float64]) -> pa.Array:
     return pa.Array.from_buffers(pa.float64(), len(values), [mask, pa.py_buffer(np.ascontiguousarray(values))])
 
 
+def int_array(values: NDArray[np.int32]) -> pa.Array:
+    """Return an array of Arrow with the memory of `values`."""
+    return pa.Array.from_buffers(pa.int32(), len(values), [None, pa.py_buffer(np.ascontiguousarray(values))])
+
+
+def bool_array(values: NDArray[np.bool_]) -> pa.Array:
+    """Return an array of Arrow with the same values."""
+    bits = pa.py_buffer(np.packbits(values, bitorder="little"))
+    return pa.Array.from_buffers(pa.bool_(), len(values), [None, bits])
+
+
+def text_array(texts: Iterable[str]) -> pa.Array:
+    """Return an array of Arrow with the same texts."""
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)]).astype(np.int32)
+    return pa.StringArray.from_buffers(len(encoded), pa.py_buffer(ends), pa.py_buffer(b"".join(encoded)))
+
+
 def symbols_of(rows: pa.RecordBatch) -> tuple[list[str], NDArray[np.int32]]:
     """Return the distinct symbols of rows, perhaps with others, and the position in them of each row's symbol."""
     column = rows.column("symbol").dictionary_encode()

@@ -12,7 +12,15 @@ import pyarrow as pa
 from duckdb import DuckDBPyConnection
 from numpy.typing import NDArray
 
-from stockstream.analytics.backtest.feed.arrow import concatenate, float_array, numbers, symbols_of
+from stockstream.analytics.backtest.feed.arrow import (
+    bool_array,
+    concatenate,
+    float_array,
+    int_array,
+    numbers,
+    symbols_of,
+    text_array,
+)
 
 if TYPE_CHECKING:
     from stockstream.sql.compiler.arrays.rows import Rows
@@ -87,7 +95,7 @@ class Part:
     def _is_in_range(self, days: NDArray[np.int32]) -> pa.Array:
         first = -np.inf if self.start is None else (self.start - EPOCH).days
         last = np.inf if self.end is None else (self.end - EPOCH).days
-        return pa.array((days >= first) & (days <= last))
+        return bool_array((days >= first) & (days <= last))
 
 
 def _executed(con: DuckDBPyConnection, query: str) -> pa.RecordBatch | None:
@@ -108,4 +116,4 @@ def _with_dictionary(names: Sequence[str], local: NDArray[np.int32], codes: Mapp
     """Return the column of symbols with a dictionary of all; `local` is the position in `names` per row."""
     # A symbol of `names` may have no row.
     values = np.array([codes.get(name, -1) for name in names], np.int32)[local]
-    return pa.DictionaryArray.from_arrays(pa.array(values), pa.array(list(codes), pa.string()))
+    return pa.DictionaryArray.from_arrays(int_array(values), text_array(codes))

@@ -5,31 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from stockstream.pipeline.configuration import settings
-from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.markets import market
-from stockstream.pipeline.runner import run
-from stockstream.pipeline.sources import open_source
 from tests.analytics.backtest._command import MINE, write_small_lake
 
 
 @pytest.fixture(scope="session")
-def demo(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> str:
-    """Return a lake of the demo's bars: five symbols as traded, with three splits and 92 dividends.
-
-    All workers of pytest-xdist share it, because the tests only read it.
-    """
-    pytest.importorskip("bokeh_sampledata", reason="the demo extra is not installed")
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "demo-lake"
-    with FileLock(f"{folder}.lock"):
-        if not Path(f"{folder}.complete").exists():
-            us = market("US")
-            assert run(Lake(str(folder)), open_source("demo", us, settings()), us)["status"] == "complete"
-            Path(f"{folder}.complete").touch()
-    return str(folder)
+def demo(demo_lake: str) -> str:
+    """Return a lake of the demo's bars: five symbols as traded, with three splits and 92 dividends."""
+    return demo_lake
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import date
 from pathlib import Path
 
@@ -28,6 +30,24 @@ def test_a_run_is_exit_0_and_leaves_its_files(mine: str, lake: str) -> None:
     assert sorted(file.name for file in Path("backtests/Mine").iterdir()) == FILES
     assert duckdb.sql("SELECT symbol, quantity FROM 'backtests/Mine/transactions.parquet'").fetchall() == [("AAA", 3)]
     assert duckdb.sql("SELECT count(*) FROM 'backtests/Mine/equity.csv'").fetchall() == [(60,)]
+
+
+WITH_MODULES = (
+    "import atexit, sys; from stockstream.analytics.cli import main\n"
+    "atexit.register(lambda: print('modules:', *sys.modules)); main()"
+)
+
+
+def test_a_run_does_not_import_pandas(lake: str) -> None:
+    """pyarrow's own conversions import it, which takes as long as a small run."""
+    options = ["--strategy", "MovingAverageCrossover", "--param", "fast=3", "--param", "slow=8", "--lake", lake]
+    ran = subprocess.run(
+        [sys.executable, "-c", WITH_MODULES, "backtest", *options, "--start", "2020-06-15"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    modules = ran.stdout.rpartition("modules: ")[2].split()
+    assert "pyarrow" in modules
+    assert "pandas" not in modules
 
 
 def test_a_strategy_that_fails_is_exit_1_and_what_was_reached_is_kept(mine: str, lake: str) -> None:

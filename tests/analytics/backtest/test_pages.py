@@ -15,21 +15,20 @@ from stockstream.analytics.backtest.report import render_search, render_walk
 from tests.analytics.backtest._made_up import goog_sma
 from tests.analytics.backtest.test_report import CHROMIUM, browse
 
-METRICS = dict(goog_sma().metrics)
 PARAMETERS = {"param_fast": "fast", "param_slow": "slow", "param_<kind>": "<kind>"}
 
 
 def search_rows() -> list[dict[str, Any]]:
     """Return 18 runs, the best first, of which the Sharpe ratio is known, and a combination without a result."""
     results = [
-        {"param_fast": fast, "param_slow": slow, "param_<kind>": kind, **METRICS}
+        {"param_fast": fast, "param_slow": slow, "param_<kind>": kind, **goog_sma().metrics}
         | {"sharpe": fast / 10 + slow / 100 + (kind == "b") / 5, "volatility": fast / 100, "error": ""}
         for fast in (5, 10, 20)
         for slow in (40, 60, 100)
         for kind in ("a", "b")
     ]
     results.sort(key=lambda row: -row["sharpe"])
-    failed = {"param_fast": 60, "param_slow": 40, "param_<kind>": "a", **dict.fromkeys(METRICS)}
+    failed = {"param_fast": 60, "param_slow": 40, "param_<kind>": "a", **dict.fromkeys(goog_sma().metrics)}
     return [*results, failed | {"error": "fast must be <below> slow"}]
 
 
@@ -43,8 +42,8 @@ def walk_page() -> str:
     rows = [
         {
             "train_from": dates[0], "train_to": dates[first], "test_from": dates[first + 1],
-            "test_to": dates[first + 50], "param_fast": 5 + first, **METRICS, "trained_sharpe": 2.0, "sharpe": share,
-            "error": "" if share else "it is <August>",
+            "test_to": dates[first + 50], "param_fast": 5 + first, **goog_sma().metrics, "trained_sharpe": 2.0,
+            "sharpe": share, "error": "" if share else "it is <August>",
         }
         for first, share in ((0, 1.0), (50, -1.0), (100, 0.5), (150, None))
     ]  # fmt: skip

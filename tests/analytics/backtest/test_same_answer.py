@@ -21,8 +21,8 @@ from tests.analytics.backtest._crossover import COMMISSION, Crossover
 from tests.random_walks import random_walks
 
 
-def run(bars: pl.DataFrame, capital: float, tmp_path: Path) -> Result:
-    with analytics.connect(str(tmp_path / "lake")) as con:
+def run(bars: pl.DataFrame, capital: float, lake: str) -> Result:
+    with analytics.connect(lake) as con:
         con.register("made", bars.to_arrow())
         con.execute("CREATE TABLE walks AS SELECT * REPLACE (CAST(date AS DATE) AS date) FROM made")
         return backtest(Crossover(), con=con, src="walks", initial_capital=capital, commission=COMMISSION)
@@ -53,15 +53,15 @@ def theirs() -> object:
     return Backtest(GOOG, Theirs, cash=100_000, commission=0.001, finalize_trades=False).run()
 
 
-def test_goog_ends_with_the_same_equity(goog: pl.DataFrame, tmp_path: Path) -> None:
-    result = run(goog, 100_000, tmp_path)
+def test_goog_ends_with_the_same_equity(goog: pl.DataFrame, lake: str) -> None:
+    result = run(goog, 100_000, lake)
     assert round(result.curve.equity[-1], 2) == 257_273.59
     assert len(result.closed_positions) == 20
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning", "ignore::DeprecationWarning:backtesting")
-def test_goog_is_traded_as_by_backtesting_py(goog: pl.DataFrame, tmp_path: Path, theirs: dict) -> None:
-    result = run(goog, 100_000, tmp_path)
+def test_goog_is_traded_as_by_backtesting_py(goog: pl.DataFrame, lake: str, theirs: dict) -> None:
+    result = run(goog, 100_000, lake)
     assert result.curve.equity == pytest.approx(theirs["_equity_curve"].Equity.to_numpy(), rel=1e-12)
     trades = theirs["_trades"]
     assert len(result.closed_positions) == len(trades)
@@ -76,8 +76,8 @@ def test_goog_is_traded_as_by_backtesting_py(goog: pl.DataFrame, tmp_path: Path,
         assert ours.return_pct / 100 == pytest.approx(their.ReturnPct, rel=1e-9)
 
 
-def test_goog_is_traded_as_recorded(goog: pl.DataFrame, tmp_path: Path, shared: Path) -> None:
-    result = run(goog, 100_000, tmp_path)
+def test_goog_is_traded_as_recorded(goog: pl.DataFrame, lake: str, shared: Path) -> None:
+    result = run(goog, 100_000, lake)
     with (shared.parent / "prototypes/backtest/goog_sma_trades.csv").open() as file:
         recorded = list(csv.DictReader(file))
     ours = [(str(t.entry_date), str(t.exit_date), t.quantity, round(t.pnl, 6)) for t in result.closed_positions]
@@ -91,8 +91,8 @@ def test_goog_is_traded_as_recorded(goog: pl.DataFrame, tmp_path: Path, shared: 
         pytest.param(500, 100_000_000, 139_475_345.44, 13_837, marks=pytest.mark.large),
     ],
 )
-def test_many_symbols_in_one_account(symbols: int, capital: float, equity: float, trades: int, tmp_path: Path) -> None:
-    result = run(random_walks(symbols), capital, tmp_path)
+def test_many_symbols_in_one_account(symbols: int, capital: float, equity: float, trades: int, lake: str) -> None:
+    result = run(random_walks(symbols), capital, lake)
     assert round(result.curve.equity[-1], 2) == equity
     assert len(result.closed_positions) == trades
     assert not result.notes

@@ -5,15 +5,12 @@ from collections.abc import Iterator
 import pytest
 
 from tests.analytics.serving.server import Server, start
-from tests.analytics.test_cli import run_cli
 
 
 @pytest.fixture(scope="session")
-def lake(tmp_path_factory: pytest.TempPathFactory) -> str:
+def lake(demo_lake: str) -> str:
     """The demo's lake; no test changes it."""
-    folder = str(tmp_path_factory.mktemp("served") / "lake")
-    assert run_cli("demo", "--lake", folder).code == 0
-    return folder
+    return demo_lake
 
 
 @pytest.fixture(scope="session")

@@ -247,24 +247,23 @@ def columns_of(macro: str) -> list[str]:
     return ["close" if name == "value" else name for name in catalogue().find(macro)[0].header.columns]
 
 
-@pytest.mark.parametrize("value", ["NaN", "Infinity", "-Infinity"])
 @pytest.mark.parametrize("macro", MACROS)
-def test_a_bar_with_nan_or_infinity_is_left_out_as_with_null(macro: str, value: str) -> None:
+def test_a_bar_with_nan_or_infinity_is_left_out_as_with_null(macro: str) -> None:
     with connection({"A": random_bars(13, 120)}) as con:
         con.execute("ALTER TABLE bars ALTER volume TYPE DOUBLE")
         for column in columns_of(macro):
-            results = []
-            for text in ("NULL", f"'{value}'"):
-                con.execute(
-                    f"CREATE OR REPLACE TEMP TABLE good AS SELECT date, {column} AS x FROM bars WHERE symbol = 'A'"
-                )
+            con.execute(f"CREATE OR REPLACE TEMP TABLE good AS SELECT date, {column} AS x FROM bars WHERE symbol = 'A'")
+            results = {}
+            for text in ("NULL", "'NaN'", "'Infinity'", "'-Infinity'"):
                 con.execute(f"UPDATE bars SET {column} = {text} WHERE symbol = 'A' AND date = DATE '{days(50)[-1]}'")
-                results.append([fetch(con, [macro], way)["A"] for way in WAYS])
-                con.execute(f"UPDATE bars SET {column} = x FROM good WHERE symbol = 'A' AND good.date = bars.date")
-            for null, strange in zip(*results, strict=True):
-                assert null.keys() == strange.keys()
-                for name in null:
-                    np.testing.assert_array_equal(strange[name], null[name], f"{name}, {column}")
+                results[text] = [fetch(con, [macro], way)["A"] for way in WAYS]
+            con.execute(f"UPDATE bars SET {column} = x FROM good WHERE symbol = 'A' AND good.date = bars.date")
+            nulls = results.pop("NULL")
+            for text, strangers in results.items():
+                for null, strange in zip(nulls, strangers, strict=True):
+                    assert null.keys() == strange.keys()
+                    for name in null:
+                        np.testing.assert_array_equal(strange[name], null[name], f"{name}, {column}, {text}")
 
 
 @pytest.mark.parametrize("way", WAYS)

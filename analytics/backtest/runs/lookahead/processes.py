@@ -64,16 +64,26 @@ class Server:
         """
         with self._lock:
             answer = self._folder / f"answer-{next(self._numbers)}.json"
-            request = _pickled((function, arguments, answer))
-            assert self._process.stdin is not None
-            assert self._process.stdout is not None
-            try:
-                self._process.stdin.write(len(request).to_bytes(8, "big") + request)
-                self._process.stdin.flush()
-                status = self._process.stdout.readline()
-            except BrokenPipeError:
-                status = b""
-        return _answer(answer, int(status) if status.strip() else None)
+            status = self._request(function, arguments, answer)
+        return _answer(answer, status)
+
+    def prepare(self, columns: Sequence[str]) -> None:
+        """Parse the shipped indicators among some columns in the server, so that none of its processes does."""
+        with self._lock:
+            self._request(parse_indicators, (list(columns),), None)
+
+    def _request(self, function: Any, arguments: Sequence[Any], answer: Path | None) -> int | None:
+        """Send a request, and return the exit code of its process; None if the server has ended."""
+        request = _pickled((function, arguments, answer))
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        try:
+            self._process.stdin.write(len(request).to_bytes(8, "big") + request)
+            self._process.stdin.flush()
+            status = self._process.stdout.readline()
+        except BrokenPipeError:
+            status = b""
+        return int(status) if status.strip() else None
 
     def close(self) -> None:
         """End the server and its processes."""
@@ -115,8 +125,27 @@ def serve() -> None:
     os.dup2(2, 1)
     for request in _requests(requests):
         function, arguments, answer = pickle.loads(request)
-        status = _forked(function, arguments, answer, closes=(requests, statuses))
+        if answer is None:
+            status = function(*arguments)
+        else:
+            status = _forked(function, arguments, answer, closes=(requests, statuses))
         statuses.write(f"{status}\n".encode())
+
+
+def parse_indicators(columns: Sequence[str]) -> int:
+    """Parse the shipped indicators among some columns, which stay in memory; return the exit code 0.
+
+    What is no shipped indicator, such as a column of bars, is left to the run.
+    """
+    from stockstream.sql.compiler import parse
+    from stockstream.sql.compiler.writer import filters_of
+
+    shipped = []
+    for text in columns:
+        with contextlib.suppress(StockStreamError):
+            shipped += parse([text], catalogue())
+    filters_of(shipped)
+    return 0
 
 
 def _requests(stream: BinaryIO) -> Iterator[bytes]:

@@ -131,6 +131,8 @@ class _Check:
             return self._doubtful(verdict, "it decides nothing on these bars, so that there is nothing to compare")
         if self._setup.symbols is not None:
             self._setup = self._setup.model_copy(update={"symbols": tuple(original.names)})
+        for server in self._servers:
+            server.prepare(original.requested)
         decided = list(dict.fromkeys(decision[0] for decision in first))
         days = choose_days(decided, original.dates, original.turns)
         if not days:
