@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -11,12 +11,14 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from stockstream.analytics.serving import documents, pages
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
+from stockstream.analytics.serving.live import openapi as live_openapi
+from stockstream.analytics.serving.live.part import LivePart
 from stockstream.analytics.serving.openapi import description
 from stockstream.analytics.serving.problems import Problem
 from stockstream.sql.errors import StockStreamError, did_you_mean
@@ -26,8 +28,10 @@ logger = logging.getLogger(__name__)
 PREFIX = "/v1"
 
 
-def starlette_application(generations: Generations, threads: int = 2) -> Starlette:
-    """Return the application on the generations of a lake, which have been started."""
+def starlette_application(
+    generations: Generations, threads: int = 2, live: LivePart | None = None, more: Iterable[BaseRoute] = ()
+) -> Starlette:
+    """Return the application on the generations of a lake, which have been started; `more` are further routes."""
     answers = Answers(generations, threads)
 
     @asynccontextmanager
@@ -35,7 +39,7 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         yield
         answers.stop()
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route(
             f"{prefix}{endpoint.path.replace('{symbol}', '{symbol:path}')}", answers.handler(endpoint), methods=["GET"]
         )
@@ -47,7 +51,8 @@ def starlette_application(generations: Generations, threads: int = 2) -> Starlet
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
     routes.append(Route(f"{PREFIX}/openapi.json", _openapi, methods=["GET"]))
-    routes += pages.routes(generations)
+    routes += more
+    routes += pages.routes(generations, live)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
     return Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
 
@@ -60,7 +65,9 @@ def _http(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code != 404:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
-    paths = [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS)
+    paths = (
+        [f"{PREFIX}{endpoint.path}" for endpoint in ENDPOINTS] + list(documents.DOCUMENTS) + list(live_openapi.PATHS)
+    )
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
     problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
     is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)

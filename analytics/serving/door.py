@@ -24,7 +24,7 @@ from stockstream.analytics.serving.tickets import Tickets
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/health",)
 """Paths that need no key."""
-LIVE = ("/v1/live", "/v1/stream", "/v1/ws")
+LIVE = ("/v1/live", "/v1/stream", "/v1/tickets", "/v1/ws")
 """Paths that need the scope `live`."""
 STREAMS = ("/v1/stream", "/v1/ws")
 """Paths that a ticket opens."""
@@ -58,7 +58,9 @@ class Door:
 
         async def noted(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if message["type"] == "websocket.accept":
+                status = 101
+            elif message["type"].endswith("http.response.start"):
                 status = message["status"]
                 present = {name.lower() for name, _ in message["headers"]}
                 message["headers"] += [pair for pair in _HEADERS if pair[0] not in present]
@@ -66,7 +68,7 @@ class Door:
 
         caller = "-"
         try:
-            key = self._admitted(scope)
+            key = await self._admitted(scope)
             caller = key.name
             scope.setdefault("state", {})["key"] = key
             await self.app(scope, receive, noted)
@@ -75,7 +77,7 @@ class Door:
         finally:
             self._note(scope, caller, status, time.perf_counter() - began)
 
-    def _admitted(self, scope: Scope) -> Key:
+    async def _admitted(self, scope: Scope) -> Key:
         """Return the key of a request.
 
         Raises:
@@ -86,24 +88,24 @@ class Door:
             raise Problem(421, "the header Host names another server: --allow-host NAME lets it pass")
         if path in OPEN:
             return ANYBODY
-        key = ANYBODY if self.keys is None else self._key(headers, scope)
+        key = ANYBODY if self.keys is None else await self._key(headers, scope)
         needed = "live" if path.startswith(LIVE) else "read"
         if needed not in key.scopes:
             raise Problem(403, f"the key {key.name} does not have the scope {needed}")
         client = scope["client"][0] if scope.get("client") else "-"
-        if waiting := self.buckets.wait(f"{key.name} {client}" if key is ANYBODY else key.name):
+        if waiting := await self.buckets.take(f"{key.name} {client}" if key is ANYBODY else key.name):
             seconds = str(max(1, round(waiting + 0.5)))
             raise Problem(429, f"too many requests: wait {seconds} s", {"Retry-After": seconds})
         return key
 
-    def _key(self, headers: Headers, scope: Scope) -> Key:
+    async def _key(self, headers: Headers, scope: Scope) -> Key:
         assert self.keys is not None
         kind, _, text = headers.get("authorization", "").partition(" ")
         sent = text.strip() if kind.lower() == "bearer" else headers.get("x-api-key", "")
         key = self.keys.of(sent) if sent else None
         if key is None and scope["path"] in STREAMS:
             [ticket] = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[:1]
-            key = self.tickets.key(ticket)
+            key = await self.tickets.redeem(ticket)
         if key is None:
             reason = "there is no such key" if sent else "a key is needed: Authorization: Bearer KEY"
             raise Problem(401, reason, {"WWW-Authenticate": "Bearer"})

@@ -27,7 +27,8 @@ class Page:
     name: str
     """What the rows are called in JSON."""
     cursor: DuckDBPyConnection
-    generation: int
+    generation: int | None
+    """None: the rows are of no generation."""
     limit: int | None = None
     """If the result has more rows than this, there is a next page; it then needs the columns symbol and date."""
     extra: dict[str, Any] = field(default_factory=dict)
@@ -49,14 +50,15 @@ class Format:
             token = _next(page, names, len(rows), lambda number, column: rows[number][column])
             objects = [dict(zip(names, row, strict=True)) for row in rows[: page.limit]]
             more = {} if page.limit is None else {"next_page_token": token}
-            return _encode({page.name: objects, **more, "generation": page.generation, **page.extra}), token
+            generation = {} if page.generation is None else {"generation": page.generation}
+            return _encode({page.name: objects, **more, **generation, **page.extra}), token
         table = page.cursor.to_arrow_table()
         token = _next(page, names, len(table), lambda number, column: table.column(column)[number].as_py())
         return self.write(table.slice(0, page.limit)), token
 
 
 def _next(page: Page, names: list[str], rows: int, cell: Callable[[int, int], Any]) -> str | None:
-    if page.limit is None or rows <= page.limit:
+    if page.limit is None or page.generation is None or rows <= page.limit:
         return None
     symbol, day = (cell(page.limit - 1, names.index(column)) for column in ("symbol", "date"))
     return token_of(Place(symbol, day, page.generation))

@@ -68,6 +68,8 @@ class Generations:
         self._newest: Served
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="generations", daemon=True)
+        self.parts: dict[str, Callable[[], str]] = {}
+        """What `/health` says about other parts of the server."""
         self.looked_at = 0.0
         """Time since 1970 of the last successful look at the pointer."""
         self.fault: str | None = None

@@ -21,6 +21,7 @@ class Metrics:
         self.generation = Gauge(
             "stockstream_generation", "Number of the generation that is served.", registry=self.registry
         )
+        self.redis = Gauge("stockstream_redis", "1 while Redis is used.", registry=self.registry)
         self.fault = Gauge("stockstream_fault", "1 if the newest generation cannot be read.", registry=self.registry)
 
     def note(self, route: str, status: int, seconds: float) -> None:

@@ -11,6 +11,7 @@ from stockstream.analytics.serving import documents, models
 from stockstream.analytics.serving.answers import Endpoint
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.formats import FORMATS
+from stockstream.analytics.serving.live import openapi as live_openapi
 from stockstream.analytics.serving.parameters import Paged, Query
 
 REF = "#/components/schemas/{name}"
@@ -31,12 +32,13 @@ PROBLEMS = {
 def description(version: str) -> dict[str, Any]:
     """Return the OpenAPI document; `version` is that of the program."""
     rows = {row for endpoint in ENDPOINTS for row in endpoint.rows if row is not dict}
-    types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), models.ProblemDetails]
+    types = [*rows, *(kind for _, kind in documents.DOCUMENTS.values()), *models.OTHERS]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
     paths = {path: {"get": _document(path, *entry)} for path, entry in documents.DOCUMENTS.items()}
     for endpoint in ENDPOINTS:
         paths[f"/v1{endpoint.path}"] = {"get": _endpoint(endpoint, False)}
         paths[f"/v1/@{{generation}}{endpoint.path}"] = {"get": _endpoint(endpoint, True)}
+    paths |= live_openapi.described(REF, _parameters, _problems, PROBLEMS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Stock Stream", "version": version, "description": (__doc__ or "").strip()},

@@ -70,6 +70,12 @@ class SignalsPage(Query, kw_only=True):
     date: date | None = None
 
 
+class AlertsPage(Query, kw_only=True):
+    """Parameters of the page of alerts."""
+
+    session: date | None = None
+
+
 class Compare(Query, kw_only=True):
     """Parameters of the page that compares symbols."""
 
@@ -105,6 +111,20 @@ class Signals(Query, kw_only=True):
 
     date: Annotated[date, Meta(description="The day; none: the newest one.")] | None = None
     symbols: SymbolList | None = None
+
+
+class Live(Query, kw_only=True):
+    """Parameters of live bars."""
+
+    symbols: SymbolList | None = None
+
+
+class Stream(Query, kw_only=True):
+    """Parameters of a stream of live bars."""
+
+    symbols: Annotated[str, Meta(description="Symbols, with commas between them; none: no bars.")] | None = None
+    interval: Annotated[float, Meta(ge=0.25, le=60, description="Seconds between messages, at least.")] = 1.0
+    ticket: Annotated[str, Meta(description="From POST /v1/tickets, in place of a header with a key.")] | None = None
 
 
 QueryType = TypeVar("QueryType", bound=Query)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import socket as sockets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -21,8 +22,15 @@ from stockstream.analytics.serving.buckets import Buckets
 from stockstream.analytics.serving.door import LOOPBACK, Door
 from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.keys import Keys
+from stockstream.analytics.serving.live.part import LivePart, routes
+from stockstream.analytics.serving.live.socket import MAX_MESSAGE
+from stockstream.analytics.serving.live.subscriber import STALLED
 from stockstream.analytics.serving.metrics import Metrics
+from stockstream.analytics.serving.tickets import Tickets
 from stockstream.sql.errors import StockStreamError, UsageError
+
+if TYPE_CHECKING:
+    from stockstream.analytics.serving.shared import Shared
 
 STOP_SECONDS = 3
 """Time that open requests have at the end; uvicorn would wait for open streams for ever."""
@@ -61,24 +69,41 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def build(generations: Generations, options: Options) -> ASGIApp:
+def build(
+    generations: Generations, options: Options, live: LivePart | None = None, shared: Shared | None = None
+) -> ASGIApp:
     """Return the application behind its door; the generations have been started."""
-    metrics = Metrics()
+    metrics, tickets, buckets = Metrics(), Tickets(), Buckets(options.rate, options.burst)
+    if shared is not None:  # its module imports redis
+        tickets, buckets = shared.tickets(), shared.buckets(options.rate, options.burst)
+    if live is not None:
+        generations.parts["live"] = live.board.summary
+    if shared is not None:
+        generations.parts["redis"] = shared.summary
 
     async def measured(request: Request) -> Response:
         metrics.generation.set(generations.newest.generation)
         metrics.fault.set(generations.fault is not None)
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        metrics.redis.set(shared is not None and shared.fault is None)
+        text = metrics.text() + (live.board.measures.text() if live else b"")
+        return Response(text, media_type="text/plain; version=0.0.4")
 
-    app: Starlette = starlette_application(generations, options.threads)
+    live_routes = routes(live, lambda: generations.newest.symbols, tickets)
+    app: Starlette = starlette_application(generations, options.threads, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
     names = {name.lower() for name in options.allow_hosts}
     # With keys, a page of another site cannot ask for anything: it has no key.
     hosts = names | {*LOOPBACK} if names or options.keys is None else ()
-    return Door(app, options.keys, Buckets(options.rate, options.burst), metrics, hosts)
+    return Door(app, options.keys, buckets, metrics, hosts, tickets)
 
 
-async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Callable[[str], Any]) -> None:
+async def serve(
+    app: ASGIApp,
+    options: Options,
+    stop: asyncio.Event,
+    ready: Callable[[str], Any],
+    live: LivePart | None = None,
+) -> None:
     """Answer requests until `stop` is set; call `ready` with the address when the server listens.
 
     Raises:
@@ -94,6 +119,7 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=STOP_SECONDS,
+        ws_max_size=MAX_MESSAGE,
     )
     try:
         socket = config.bind_socket()
@@ -101,6 +127,8 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         raise ServerError(
             f"cannot listen at {options.host}:{options.port}: is another server there? (--port)"
         ) from None
+    if hasattr(sockets, "TCP_USER_TIMEOUT"):  # Linux: otherwise a reader that does not read keeps its socket for ever
+        socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT, round(1000 * (STALLED + 5)))
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]  # the command handles them
     task = asyncio.create_task(server.serve([socket]))
@@ -108,11 +136,22 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         await asyncio.sleep(0.005)
     host, port = socket.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    receiving = asyncio.create_task(live.run(stop)) if live is not None else None
     waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await task
-    waiting.cancel()
+    parts = {task, waiting} if receiving is None else {task, waiting, receiving}
+    try:
+        while not (task.done() or waiting.done()):
+            done, parts = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            if receiving in done:
+                receiving.result()  # a recording has ended, or there is an error of this program
+    finally:
+        stop.set()
+        if live is not None:
+            live.board.stop()
+        server.should_exit = True
+        await task
+        if receiving is not None:
+            await receiving
 
 
 @contextmanager

@@ -8,15 +8,28 @@ import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockstream.analytics.cli.live_source import (
+    LiveOption,
+    MaxStreamsOption,
+    MaxStreamsPerCallerOption,
+    RedisOption,
+    SpeedOption,
+    part_of,
+    shared_of,
+)
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import UsageError
+
+if TYPE_CHECKING:
+    from stockstream.analytics.serving.live.part import LivePart
+    from stockstream.analytics.serving.shared import Shared
 
 
 @command("serve", Panel.QUERY, 50)
@@ -40,6 +53,11 @@ def serve_command(
     rate: Annotated[float, typer.Option(min=0.01, help="Requests per second of a caller.")] = 50.0,
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    live: LiveOption = None,
+    speed: SpeedOption = 0.0,
+    max_streams: MaxStreamsOption = 1000,
+    max_streams_per_caller: MaxStreamsPerCallerOption = 100,
+    redis: RedisOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
@@ -52,11 +70,14 @@ def serve_command(
         return
     from stockstream.analytics.serving.generations import Generations
     from stockstream.analytics.serving.keys import read_keys
+    from stockstream.analytics.serving.live.board import Limits
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
     options = Options(host, port, read_keys(keys) if keys else None, tuple(allow_host or ()), rate, burst, threads)
     opened = existing_lake(lake)
+    shared = shared_of(redis, opened)
+    part = part_of(live, opened, speed, Limits(max_streams, max_streams_per_caller), shared)
     cache = cache_folder()
     if cache is None:
         raise UsageError("there is no folder for the serving file: set STOCKSTREAM_CACHE")
@@ -64,18 +85,23 @@ def serve_command(
     is_shown = sys.stderr.isatty()
     with screen.status("reads the newest generation") if is_shown else nullcontext() as shown:
         generations = Generations(
-            opened.uri, cache, lambda table: shown.update(f"makes the serving file: {table}") if shown else None
+            opened.uri,
+            cache,
+            lambda table: shown.update(f"makes the serving file: {table}") if shown else None,
+            part.board.published if part is not None else lambda number: None,
         )
         generations.start()
     try:
-        received = asyncio.run(_serve(generations, options, as_json))
+        received = asyncio.run(_serve(generations, options, as_json, part, shared))
     finally:
         generations.stop()
     if received is not None:
         sys.exit(SIGNALS[received][0])
 
 
-async def _serve(generations: Any, options: Any, as_json: bool) -> signal.Signals | None:
+async def _serve(
+    generations: Any, options: Any, as_json: bool, part: LivePart | None, shared: Shared | None
+) -> signal.Signals | None:
     """Serve until a signal; return it."""
     from stockstream.analytics.cli.event_loop import until_signal
     from stockstream.analytics.serving.server import build, serve
@@ -93,7 +119,11 @@ async def _serve(generations: Any, options: Any, as_json: bool) -> signal.Signal
             )
 
     async with until_signal() as (stop, received):
-        await serve(build(generations, options), options, stop, ready)
+        try:
+            await serve(build(generations, options, part, shared), options, stop, ready, part)
+        finally:
+            if shared is not None:
+                await shared.close()
         return received()
 
 

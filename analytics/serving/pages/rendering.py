@@ -31,13 +31,21 @@ ASSETS = {
 }
 """The files that a browser may request, by name."""
 TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml", ".LICENSE": "text/plain"}
-PAGES = {"/": "Market", "/screener": "Screener", "/compare": "Compare", "/signals": "Signals", "/data": "Data"}
+PAGES = {
+    "/": "Market",
+    "/screener": "Screener",
+    "/compare": "Compare",
+    "/signals": "Signals",
+    "/alerts": "Alerts",
+    "/data": "Data",
+}
 """The pages of the navigation."""
 
 
 def page(template: str, request: Request, title: str, **variables: Any) -> Response:
     """Return a template as a page; `title` is that of the window."""
-    html = _environment().get_template(template).render(title=title, path=request.url.path, pages=PAGES, **variables)
+    variables = {"title": title, "path": request.url.path, "pages": PAGES, "live": False, **variables}
+    html = _environment().get_template(template).render(variables)
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})
 
 
