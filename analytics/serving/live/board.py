@@ -97,7 +97,7 @@ class Board:
             self.on_change()
 
     def published(self, generation: int) -> None:
-        """Say that a new generation is served. Any thread may call it."""
+        """Send that a new generation is served. Any thread may call it."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._note, "generation", {"generation": generation})
 

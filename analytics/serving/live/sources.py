@@ -82,7 +82,7 @@ class OwnStream:
 
 
 class SavedStates:
-    """The newest states in the lake, read once a second: of a stream in another process, or of `publish_live`."""
+    """The newest states in the lake, read every second: of a stream in another process, or of `publish_live`."""
 
     def __init__(self, lake: Lake) -> None:
         self._lake = lake

@@ -41,6 +41,8 @@ def test_pages_have_live_bars_over_one_connection(
         if name != "alerts":
             cell = page.locator("[data-live=IBM][data-column=close].live").first
             assert cell.inner_text() == f"{CLOSE:,.2f}"
+            change = page.locator("[data-live=IBM][data-column=change_percent]").first
+            assert change.inner_text() == "–", "the lake has no bar of the session before"
         if name == "symbol":
             page.wait_for_function("document.getElementById('candles').dataset.live")
             assert page.locator("#candles").get_attribute("data-live") == f"{DAY} {CLOSE}"

@@ -22,14 +22,15 @@
 
   function show(cell, bar) {
     if (cell.dataset.after && bar.session <= cell.dataset.after) return;
-    const value = bar[cell.dataset.column];
-    if (value === null || value === undefined) return;
-    cell.textContent = cell.dataset.column === "change_percent" ? signed(value) : number(value, Math.abs(value) < 1 ? 4 : 2);
-    if (cell.dataset.column === "change_percent") {
+    const value = bar[cell.dataset.column], isChange = cell.dataset.column === "change_percent";
+    // Without a previous close, there is no change: that of the day before would be one of another price.
+    if (value === null) cell.textContent = "–";
+    else cell.textContent = isChange ? signed(value) : number(value, Math.abs(value) < 1 ? 4 : 2);
+    if (isChange) {
       cell.classList.toggle("gain", value > 0);
       cell.classList.toggle("loss", value < 0);
     }
-    cell.classList.add("live");
+    cell.classList.toggle("live", value !== null);
   }
 
   const source = new EventSource(`/v1/stream${symbols ? `?symbols=${encodeURIComponent(symbols)}` : ""}`);
