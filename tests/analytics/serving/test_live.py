@@ -212,6 +212,7 @@ def test_bars_arrive_as_they_change_and_the_end_is_an_event(lake: str, tmp_path:
     last = [*events][-1]
     assert last[0] == "status"
     assert last[1]["state"] == "stopping"
+    running.process.wait(60)  # a second signal would end it at once
     code, log = running.stop()
     idle.close()
     assert code == 143
