@@ -88,8 +88,9 @@ def serve_command(
             opened.uri,
             cache,
             lambda table: shown.update(f"makes the serving file: {table}") if shown else None,
-            part.board.published if part is not None else lambda number: None,
         )
+        if part is not None:
+            generations.on_served = part.board.published
         generations.start()
     try:
         received = asyncio.run(_serve(generations, options, as_json, part, shared))
