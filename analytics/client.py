@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable
+import json
+from collections.abc import Generator, Iterable
 from datetime import date
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -52,8 +53,7 @@ class Remote:
         adjustment: str = "split",
     ) -> pl.DataFrame:
         """Return bars, sorted by symbol and date: of some symbols, or of all."""
-        names = None if symbols is None else ",".join(f'"{name}"' for name in symbols_of(symbols))
-        return self._rows("bars", start, end, symbols=names, timeframe=timeframe, adjustment=adjustment)
+        return self._rows("bars", start, end, symbols=_names(symbols), timeframe=timeframe, adjustment=adjustment)
 
     def indicators(
         self, symbol: str, names: Iterable[str] | str, start: Day = None, end: Day = None, adjustment: str = "split"
@@ -61,6 +61,33 @@ class Remote:
         """Return indicators of a symbol by their names, as in `["rsi_14", "macd"]`."""
         listed = ",".join(texts_of("names", names))
         return self._rows(f"indicators/{quote(symbol, safe='')}", start, end, names=listed, adjustment=adjustment)
+
+    def live(self, symbols: Iterable[str] | str | None = None) -> pl.DataFrame:
+        """Return the newest live bars, sorted by symbol: of some symbols, or of all; see the view `live`."""
+        import polars as pl
+
+        return pl.read_ipc_stream(io.BytesIO(self._get("live", {"symbols": _names(symbols)}).content))
+
+    def stream(
+        self, symbols: Iterable[str] | str | None = None, interval: float = 1.0
+    ) -> Generator[tuple[str, dict[str, Any]], None, None]:
+        """Yield live events as they come: their name (bar, alert, generation, status) and their data.
+
+        `interval` is the least time in seconds between messages, each with the newest state of all bars that have
+        changed. Without symbols, only the other events come. It ends with the server, or with an error.
+        """
+        answer = self._get("stream", {"symbols": _names(symbols), "interval": interval}, stream=True)
+        name = ""
+        with answer:
+            try:
+                for line in answer.iter_lines(chunk_size=None):
+                    field, _, value = line.decode().partition(": ")
+                    if field == "event":
+                        name = value
+                    elif field == "data":
+                        yield name, json.loads(value)
+            except requests.RequestException as error:
+                raise RemoteError(f"{self._url}: the stream has broken off: {error.__class__.__name__}") from None
 
     def _rows(self, path: str, start: Day, end: Day, **parameters: str | None) -> pl.DataFrame:
         import polars as pl
@@ -75,9 +102,9 @@ class Remote:
             if query["page_token"] is None:
                 return pl.concat(frames, rechunk=True)
 
-    def _get(self, path: str, query: dict[str, Any]) -> requests.Response:
+    def _get(self, path: str, query: dict[str, Any], stream: bool = False) -> requests.Response:
         try:
-            answer = self._session.get(f"{self._url}/v1/{path}", params=query, timeout=self._timeout)
+            answer = self._session.get(f"{self._url}/v1/{path}", params=query, timeout=self._timeout, stream=stream)
         except requests.RequestException as error:
             raise RemoteError(f"{self._url} cannot be reached: {error.__class__.__name__}") from None
         if answer.ok:
@@ -85,6 +112,10 @@ class Remote:
         is_problem = answer.headers.get("Content-Type") == "application/problem+json"
         detail = answer.json()["detail"] if is_problem else f"it answered {answer.status_code} {answer.reason}"
         raise (UsageError if answer.status_code in (404, 422) else RemoteError)(f"{self._url}: {detail}")
+
+
+def _names(symbols: Iterable[str] | str | None) -> str | None:
+    return None if symbols is None else ",".join(f'"{name}"' for name in symbols_of(symbols))
 
 
 def remote(url: str, key: str | None = None) -> Remote:

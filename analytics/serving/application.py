@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
 from stockstream.analytics.serving import documentation, documents, pages, paper
 from stockstream.analytics.serving.answers import REVALIDATED, Answers
@@ -21,6 +21,8 @@ from stockstream.analytics.serving.backtests import answers as backtest_answers
 from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.generations import Generations
+from stockstream.analytics.serving.live import openapi as live_openapi
+from stockstream.analytics.serving.live.part import LivePart
 from stockstream.analytics.serving.openapi import SQL, description
 from stockstream.analytics.serving.problems import Problem
 from stockstream.sql.errors import StockStreamError, did_you_mean
@@ -30,8 +32,14 @@ logger = logging.getLogger(__name__)
 PREFIX = "/v1"
 
 
-def starlette_application(generations: Generations, threads: int = 2, backtests: Backtests | None = None) -> Starlette:
-    """Return the application on the generations of a lake, which have been started, and on a folder of backtests."""
+def starlette_application(
+    generations: Generations,
+    threads: int = 2,
+    backtests: Backtests | None = None,
+    live: LivePart | None = None,
+    more: Iterable[BaseRoute] = (),
+) -> Starlette:
+    """Return the application on the generations of a lake, which have been started; `more` are further routes."""
     answers = Answers(generations, threads)
 
     @asynccontextmanager
@@ -45,7 +53,7 @@ def starlette_application(generations: Generations, threads: int = 2, backtests:
         if backtests is not None:
             await run_in_threadpool(backtests.jobs.stop)
 
-    routes = [
+    routes: list[BaseRoute] = [
         Route(
             f"{prefix}{endpoint.path.replace('{symbol}', '{symbol:path}')}", answers.handler(endpoint), methods=["GET"]
         )
@@ -64,7 +72,8 @@ def starlette_application(generations: Generations, threads: int = 2, backtests:
         Route(f"{PREFIX}{endpoint.path}", backtest_answers.handler(stored, endpoint), methods=["GET"])
         for endpoint in backtest_answers.ENDPOINTS
     ]
-    routes += pages.routes(generations, backtests)
+    routes += more
+    routes += pages.routes(generations, backtests, live)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.state.ends = []  # what the parts that are added to the application do at the end
@@ -85,7 +94,7 @@ def _http(request: Request, error: Exception) -> Response:
     if error.status_code != 404:
         return Problem(error.status_code, error.detail, dict(error.headers or {})).response()
     endpoints = [f"{PREFIX}{endpoint.path}" for endpoint in (*ENDPOINTS, *backtest_answers.ENDPOINTS)]
-    paths = [*endpoints, *documents.DOCUMENTS, *paper.DOCUMENTS]
+    paths = [*endpoints, *documents.DOCUMENTS, *paper.DOCUMENTS, *live_openapi.PATHS]
     hint = did_you_mean(request.url.path, paths) or f"; there are {', '.join(paths)}"
     problem = Problem(404, f"there is nothing at {request.url.path}{hint}")
     is_page = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith(PREFIX)

@@ -19,6 +19,10 @@ class Buckets:
         self._interval, self._burst = 1 / rate, burst
         self._full_at: OrderedDict[str, float] = OrderedDict()
 
+    async def take(self, caller: str) -> float:
+        """Take a token of a caller's bucket and return 0; otherwise the seconds until there is one."""
+        return self.wait(caller)
+
     def wait(self, caller: str, now: float | None = None) -> float:
         """Take a token of a caller's bucket and return 0; otherwise the seconds until there is one."""
         now = time.monotonic() if now is None else now

@@ -24,7 +24,8 @@ Document = Callable[[Generations], Any]
 
 def health(generations: Generations) -> dict[str, Any]:
     """Return whether the newest generation can be read; a load balancer needs no more."""
-    return {"status": "fault" if generations.fault else "ok", "generation": generations.newest.generation}
+    parts = {name: summary() for name, summary in generations.parts.items()}
+    return {"status": "fault" if generations.fault else "ok", "generation": generations.newest.generation, **parts}
 
 
 def status(generations: Generations) -> dict[str, Any]:

@@ -164,7 +164,7 @@ class Door:
         caller = client if key is None else f"{key.name} {client}" if key is ANYBODY else key.name
         if path == "/health":
             return caller
-        if waiting := self.buckets.wait(caller):
+        if waiting := await self.buckets.take(caller):
             seconds = str(max(1, round(waiting + 0.5)))
             raise Problem(429, f"too many requests: wait {seconds} s", {"Retry-After": seconds})
         if key is None and not is_open(path):
@@ -182,7 +182,7 @@ class Door:
             return self.keys.of(sent), None
         if scope["path"] in STREAMS and b"ticket=" in scope["query_string"]:
             [ticket] = parse_qs(scope["query_string"].decode("latin-1")).get("ticket", [""])[:1]
-            return self.tickets.key(ticket), None
+            return await self.tickets.redeem(ticket), None
         session = self.sessions.of(HTTPConnection(scope), self.keys)
         return (session.key, session) if session is not None else (None, None)
 

@@ -58,7 +58,7 @@ class Format:
 
 
 def _next(page: Page, names: list[str], rows: int, cell: Callable[[int, int], Any]) -> str | None:
-    if page.limit is None or rows <= page.limit:
+    if page.limit is None or page.generation is None or rows <= page.limit:
         return None
     symbol, day = (cell(page.limit - 1, names.index(column)) for column in ("symbol", "date"))
     assert page.generation is not None

@@ -10,6 +10,7 @@ import hashlib
 import logging
 import threading
 import time
+from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
@@ -70,6 +71,10 @@ class Generations:
         self._newest: Served
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="generations", daemon=True)
+        self.on_served: Callable[[int], None] = lambda number: None
+        """Called with the number of each generation after the first, when it is served, in the thread."""
+        self.parts: dict[str, Callable[[], str]] = {}
+        """What `/health` says about other parts of the server."""
         self.looked_at = 0.0
         """Time since 1970 of the last successful look at the pointer."""
         self.fault: str | None = None
@@ -133,6 +138,7 @@ class Generations:
                 manifest = self._pointed()
                 if manifest != self._newest.manifest:
                     self._serve(manifest)
+                    self.on_served(self._newest.generation)
                 self.fault = None
             except (StockStreamError, duckdb.Error, OSError) as error:
                 if self.fault != str(error):

@@ -23,6 +23,7 @@ class Metrics:
         )
         self.keys = Gauge("stockstream_keys", "Keys of the server.", registry=self.registry)
         self.keys_fault = Gauge("stockstream_keys_fault", "1 if --keys cannot be read.", registry=self.registry)
+        self.redis = Gauge("stockstream_redis", "1 while Redis is used.", registry=self.registry)
         self.fault = Gauge("stockstream_fault", "1 if the newest generation cannot be read.", registry=self.registry)
 
     def note(self, route: str, status: int, seconds: float) -> None:

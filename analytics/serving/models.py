@@ -119,6 +119,8 @@ class Health(msgspec.Struct):
 
     status: Annotated[str, Meta(description="ok or fault.")]
     generation: int
+    live: Annotated[str, Meta(description="What the source of live bars does.")] | msgspec.UnsetType = msgspec.UNSET
+    redis: Annotated[str, Meta(description="ok, or why it is not used.")] | msgspec.UnsetType = msgspec.UNSET
 
 
 class Checks(msgspec.Struct):
@@ -142,3 +144,37 @@ class ProblemDetails(msgspec.Struct):
     status: int
     detail: str
     parameter: str | msgspec.UnsetType = msgspec.UNSET
+
+
+class LiveBar(msgspec.Struct):
+    """A live bar: a row of the view `live`."""
+
+    symbol: str
+    session: date
+    open: Price
+    high: Price
+    low: Price
+    close: Price
+    volume: Annotated[float, Meta(description="Shares; may have a fraction.")]
+    previous_close: Annotated[float, Meta(description="In the shares of the session.")] | None
+    split_ratio: Annotated[float, Meta(description="New shares per old share.")]
+    change: float | None
+    change_percent: float | None
+    moving_average: float
+    at: Annotated[datetime, Meta(description="UTC time of the newest event.")]
+    missed: Annotated[float, Meta(description="Shares that the feed reports and no event had.")] | None
+    late: int
+    events: int
+    source: str
+    saved_at: Annotated[datetime, Meta(description="UTC time of this answer.")]
+
+
+class Ticket(msgspec.Struct):
+    """A ticket that opens one stream."""
+
+    ticket: str
+    seconds: Annotated[int, Meta(description="Time in which it is good.")]
+
+
+OTHERS = (ProblemDetails, LiveBar, Ticket)
+"""The types that no endpoint or document has as its rows."""

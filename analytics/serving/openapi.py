@@ -14,6 +14,7 @@ from stockstream.analytics.serving.backtests.answers import FolderEndpoint
 from stockstream.analytics.serving.bodies import FORM
 from stockstream.analytics.serving.endpoints import ENDPOINTS
 from stockstream.analytics.serving.formats import FORMATS
+from stockstream.analytics.serving.live import openapi as live_openapi
 from stockstream.analytics.serving.parameters import Paged, Query, Sql
 
 REF = "#/components/schemas/{name}"
@@ -48,7 +49,7 @@ def description(version: str, has_sql: bool = False) -> dict[str, Any]:
     """Return the OpenAPI document; `version` is that of the program, `has_sql` whether callers may send SQL."""
     rows = {row for endpoint in (*ENDPOINTS, *backtests.ENDPOINTS) for row in endpoint.rows if row is not dict}
     fixed = documents.DOCUMENTS | paper.DOCUMENTS
-    types = [*rows, *(kind for _, kind in fixed.values()), models.ProblemDetails]
+    types = [*rows, *(kind for _, kind in fixed.values()), *models.OTHERS]
     _, components = msgspec.json.schema_components(sorted(types, key=lambda kind: kind.__name__), ref_template=REF)
     paths = {path: {"get": _document(path, *entry)} for path, entry in fixed.items()}
     for endpoint in ENDPOINTS:
@@ -59,6 +60,7 @@ def description(version: str, has_sql: bool = False) -> dict[str, Any]:
         paths[SQL.replace("/v1", "/v1/@{generation}")] = {"post": _sql(True)}
     for folder in backtests.ENDPOINTS:
         paths[f"/v1{folder.path}"] = {"get": _endpoint(folder, False)}
+    paths |= live_openapi.described(REF, _parameters, _problems, PROBLEMS)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Stock Stream", "version": version, "description": (__doc__ or "").strip()},

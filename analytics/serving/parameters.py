@@ -78,6 +78,12 @@ class SignalsPage(Query, kw_only=True):
     date: date | None = None
 
 
+class AlertsPage(Query, kw_only=True):
+    """Parameters of the page of alerts."""
+
+    session: date | None = None
+
+
 class Compare(Query, kw_only=True):
     """Parameters of the page that compares symbols."""
 
@@ -130,6 +136,20 @@ class Sql(Query, kw_only=True):
     limit: Annotated[
         int, Meta(ge=1, le=100_000, description="Rows of the answer, which says whether there are more.")
     ] = 10_000
+
+
+class Live(Query, kw_only=True):
+    """Parameters of live bars."""
+
+    symbols: SymbolList | None = None
+
+
+class Stream(Query, kw_only=True):
+    """Parameters of a stream of live bars."""
+
+    symbols: Annotated[str, Meta(description="Symbols, with commas between them; none: no bars.")] | None = None
+    interval: Annotated[float, Meta(ge=0.25, le=60, description="Seconds between messages, at least.")] = 1.0
+    ticket: Annotated[str, Meta(description="From POST /v1/tickets, in place of a header with a key.")] | None = None
 
 
 QueryType = TypeVar("QueryType", bound=Query)

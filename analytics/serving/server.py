@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import re
+import socket as sockets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 from starlette.applications import Starlette
@@ -27,10 +28,17 @@ from stockstream.analytics.serving.door import LOOPBACK, Door
 from stockstream.analytics.serving.forgery import Guard
 from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.keys import Keys
+from stockstream.analytics.serving.live.part import LivePart, routes
+from stockstream.analytics.serving.live.socket import MAX_MESSAGE
+from stockstream.analytics.serving.live.subscriber import STALLED
 from stockstream.analytics.serving.metrics import Metrics
 from stockstream.analytics.serving.sessions import Sessions
 from stockstream.analytics.serving.signatures import Signer
+from stockstream.analytics.serving.tickets import Tickets
 from stockstream.sql.errors import StockStreamError, UsageError
+
+if TYPE_CHECKING:
+    from stockstream.analytics.serving.shared import Shared
 
 _ORIGIN = re.compile(r"(?P<scheme>https?)://(?P<name>\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d{1,5})?", re.ASCII)
 STOP_SECONDS = 3
@@ -98,9 +106,17 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def build(generations: Generations, options: Options) -> ASGIApp:
+def build(
+    generations: Generations, options: Options, live: LivePart | None = None, shared: Shared | None = None
+) -> ASGIApp:
     """Return the application behind its door; the generations have been started."""
-    metrics = Metrics()
+    metrics, tickets, buckets = Metrics(), Tickets(), Buckets(options.rate, options.burst)
+    if shared is not None:  # its module imports redis
+        tickets, buckets = shared.tickets(), shared.buckets(options.rate, options.burst)
+    if live is not None:
+        generations.parts["live"] = live.board.summary
+    if shared is not None:
+        generations.parts["redis"] = shared.summary
 
     async def measured(request: Request) -> Response:
         metrics.generation.set(generations.newest.generation)
@@ -108,9 +124,12 @@ def build(generations: Generations, options: Options) -> ASGIApp:
         if options.keys is not None:
             metrics.keys.set(len(options.keys))
             metrics.keys_fault.set(options.keys.fault is not None)
-        return Response(metrics.text(), media_type="text/plain; version=0.0.4")
+        metrics.redis.set(shared is not None and shared.fault is None)
+        text = metrics.text() + (live.board.measures.text() if live else b"")
+        return Response(text, media_type="text/plain; version=0.0.4")
 
-    app: Starlette = starlette_application(generations, options.threads, options.backtests)
+    live_routes = routes(live, lambda: generations.newest.symbols, tickets)
+    app: Starlette = starlette_application(generations, options.threads, options.backtests, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
     signer = Signer()
     sessions = Sessions(signer)
@@ -126,18 +145,25 @@ def build(generations: Generations, options: Options) -> ASGIApp:
     return Door(
         Compressed(app),
         options.keys,
-        Buckets(options.rate, options.burst),
+        buckets,
         metrics,
         Guard(signer, names),
         sessions,
         # With keys, a page of another site cannot ask for anything: it has no key.
         hosts=names | {*LOOPBACK} if names or options.keys is None else (),
+        tickets=tickets,
         origins=options.allow_origins,
         at_once=options.at_once,
     )
 
 
-async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Callable[[str], Any]) -> None:
+async def serve(
+    app: ASGIApp,
+    options: Options,
+    stop: asyncio.Event,
+    ready: Callable[[str], Any],
+    live: LivePart | None = None,
+) -> None:
     """Answer requests until `stop` is set; call `ready` with the address when the server listens.
 
     Raises:
@@ -155,6 +181,7 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         proxy_headers=options.proxy is not None,
         forwarded_allow_ips=options.proxy,
         timeout_graceful_shutdown=STOP_SECONDS,
+        ws_max_size=MAX_MESSAGE,
     )
     try:
         socket = config.bind_socket()
@@ -162,6 +189,8 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         raise ServerError(
             f"cannot listen at {options.host}:{options.port}: is another server there? (--port)"
         ) from None
+    if hasattr(sockets, "TCP_USER_TIMEOUT"):  # Linux: otherwise a reader that does not read keeps its socket for ever
+        socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_USER_TIMEOUT, round(1000 * (STALLED + 5)))
     server = uvicorn.Server(config)
     server.capture_signals = _no_signals  # type: ignore[method-assign]  # the command handles them
     task = asyncio.create_task(server.serve([socket]))
@@ -169,11 +198,22 @@ async def serve(app: ASGIApp, options: Options, stop: asyncio.Event, ready: Call
         await asyncio.sleep(0.005)
     host, port = socket.getsockname()[:2]
     ready(f"http://{f'[{host}]' if ':' in host else host}:{port}")
+    receiving = asyncio.create_task(live.run(stop)) if live is not None else None
     waiting = asyncio.create_task(stop.wait())
-    await asyncio.wait({task, waiting}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
-    await task
-    waiting.cancel()
+    parts = {task, waiting} if receiving is None else {task, waiting, receiving}
+    try:
+        while not (task.done() or waiting.done()):
+            done, parts = await asyncio.wait(parts, return_when=asyncio.FIRST_COMPLETED)
+            if receiving in done:
+                receiving.result()  # a recording has ended, or there is an error of this program
+    finally:
+        stop.set()
+        if live is not None:
+            live.board.stop()
+        server.should_exit = True
+        await task
+        if receiving is not None:
+            await receiving
 
 
 def _protocol() -> Any:

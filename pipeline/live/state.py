@@ -213,14 +213,19 @@ class StateTable:
         self._prefix = live_key(session, "bars/")
         self._number = 0
 
-    def load(self) -> State | None:
-        """Return the newest state; None if there is none.
+    @property
+    def number(self) -> int:
+        """The number of the state that was loaded or saved last; 0: none."""
+        return self._number
+
+    def load(self, but: int = 0) -> State | None:
+        """Return the newest state; None if there is none, or its number is `but`.
 
         Raises:
             LakeError: it cannot be read, or a newer version of this program has written it.
         """
         keys = self._keys()
-        stored = self._store.get(keys[-1]) if keys else None
+        stored = self._store.get(keys[-1]) if keys and self._numbered(keys[-1]) != but else None
         if stored is None:
             return None
         self._number = self._numbered(keys[-1])

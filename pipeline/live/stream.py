@@ -54,6 +54,8 @@ class Stream:
     """Time since 1970 at which the stream ends by itself; None: when the source ends."""
     alerts: StreamAlerts | None = None
     """The alert rules, which run on the bars; None: none."""
+    hub: Hub = field(default_factory=Hub)
+    """Who receives the bars: those that subscribed before the stream, or begin while it runs."""
     events: int = 0
     position: str = ""
     state_key: str | None = None
@@ -64,7 +66,7 @@ class Stream:
         self.fold.kind = self.fold.kind or self.feed.kind
         self.states = StateTable(self.lake, session)
         self.repairs = Repairs(self.fold, self.feed)
-        self.hub = Hub(self.fold)
+        self.hub.begin(self.fold)
         self.leases = [Lease(self.lake.store, live_key(session, "lease.json"), f"the session {session}")]
         if self.feed.has_lease:
             self.leases.append(vendor_lease(self.lake, self.feed))
@@ -131,6 +133,7 @@ class Stream:
             LakeError: the lake cannot be written, or another process has taken the lease.
         """
         self._due = {name: time.monotonic() + seconds for name, seconds in self._every.items()}
+        self.hub.begin(self.fold)  # with what was restored
         reader = asyncio.create_task(self._read())
         stopped = asyncio.create_task(stop.wait())
         try:

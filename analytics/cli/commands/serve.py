@@ -8,15 +8,28 @@ import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from stockstream.analytics.cli.live_source import (
+    LiveOption,
+    MaxStreamsOption,
+    MaxStreamsPerCallerOption,
+    RedisOption,
+    SpeedOption,
+    part_of,
+    shared_of,
+)
 from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import UsageError
+
+if TYPE_CHECKING:
+    from stockstream.analytics.serving.live.part import LivePart
+    from stockstream.analytics.serving.shared import Shared
 
 
 @command("serve", Panel.QUERY, 50)
@@ -70,6 +83,11 @@ def serve_command(
     ] = None,
     run_seconds: Annotated[int, typer.Option(min=1, max=86_400, help="Time limit of a run of the form.")] = 600,
     run_memory: Annotated[int, typer.Option(min=256, help="Memory limit of a run of the form, MB.")] = 2048,
+    live: LiveOption = None,
+    speed: SpeedOption = 0.0,
+    max_streams: MaxStreamsOption = 1000,
+    max_streams_per_caller: MaxStreamsPerCallerOption = 100,
+    redis: RedisOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Serve the lake over HTTP: bars, indicators and signals as JSON, CSV, Arrow or Parquet, at /v1.
@@ -88,6 +106,7 @@ def serve_command(
     from stockstream.analytics.serving.backtests.processes import Limits
     from stockstream.analytics.serving.generations import Generations
     from stockstream.analytics.serving.keys import KeyFile
+    from stockstream.analytics.serving.live.board import Limits as StreamLimits
     from stockstream.analytics.serving.server import Options
     from stockstream.sql.session.catalogue_file import cache_folder
 
@@ -116,6 +135,8 @@ def serve_command(
     if sql and sys.platform == "win32":
         raise UsageError("--sql: not on Windows, which has no limits of a process's memory")
     opened = existing_lake(lake)
+    shared = shared_of(redis, opened)
+    part = part_of(live, opened, speed, StreamLimits(max_streams, max_streams_per_caller), shared)
     cache = cache_folder()
     if cache is None:
         raise UsageError("there is no folder for the serving file: set STOCKSTREAM_CACHE")
@@ -123,23 +144,34 @@ def serve_command(
     is_shown = sys.stderr.isatty()
     with screen.status("reads the newest generation") if is_shown else nullcontext() as shown:
         generations = Generations(
-            opened.uri, cache, lambda table: shown.update(f"makes the serving file: {table}") if shown else None
+            opened.uri,
+            cache,
+            lambda table: shown.update(f"makes the serving file: {table}") if shown else None,
         )
+        if part is not None:
+            generations.on_served = part.board.published
         generations.start()
     try:
-        received = asyncio.run(_serve(generations, options, sql_seconds if quack else None, as_json))
+        received = asyncio.run(_serve(generations, options, sql_seconds if quack else None, as_json, part, shared))
     finally:
         generations.stop()
     if received is not None:
         sys.exit(SIGNALS[received][0])
 
 
-async def _serve(generations: Any, options: Any, sql_seconds: float | None, as_json: bool) -> signal.Signals | None:
+async def _serve(
+    generations: Any,
+    options: Any,
+    sql_seconds: float | None,
+    as_json: bool,
+    part: LivePart | None,
+    shared: Shared | None,
+) -> signal.Signals | None:
     """Serve until a signal; return it. `sql_seconds` is the time of a query over Quack; None: without Quack."""
     from stockstream.analytics.cli.event_loop import until_signal
     from stockstream.analytics.serving.server import build, serve
 
-    app, sessions = build(generations, options), None
+    app, sessions = build(generations, options, part, shared), None
     if sql_seconds is not None:
         from stockstream.analytics.serving.quack import Quack
 
@@ -158,13 +190,15 @@ async def _serve(generations: Any, options: Any, sql_seconds: float | None, as_j
                 f"try: curl '{address}/v1/bars/{symbol}?limit=3'    Ctrl-C ends it", markup=False, highlight=False
             )
 
-    try:
-        async with until_signal() as (stop, received):
-            await serve(app, options, stop, ready)
-            return received()
-    finally:
-        if sessions is not None:
-            sessions.stop()
+    async with until_signal() as (stop, received):
+        try:
+            await serve(app, options, stop, ready, part)
+        finally:
+            if sessions is not None:
+                sessions.stop()
+            if shared is not None:
+                await shared.close()
+        return received()
 
 
 def require_serve() -> None:

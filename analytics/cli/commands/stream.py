@@ -167,13 +167,13 @@ async def _stream(
     from stockstream.pipeline.live.stream import Stream, end_of
 
     async with until_signal() as (stop, received):
-        stream = await _opened(lake, source, plan, symbols, day, ratios, wait, stop, to, linger)
+        stream = await opened_stream(lake, source, plan, symbols, day, ratios, wait, stop, to, linger)
         if stream is None:
             return None, received()
         stream.prepare(restart)
         if isinstance(stream, Stream) and choice is not None:
             try:
-                stream.alerts = _alerts(stream, choice)
+                stream.alerts = alerts_of(stream, choice)
             except BaseException:
                 stream.release()
                 raise
@@ -185,7 +185,7 @@ async def _stream(
     return status | {"status": end_of(status)}, received()
 
 
-def _alerts(stream: Stream, choice: Choice) -> StreamAlerts:
+def alerts_of(stream: Stream, choice: Choice) -> StreamAlerts:
     """Return the alerts of a stream, with everything read that would stall it later; report rules that are wrong."""
     from stockstream.pipeline.alerts.session import SessionAlerts
     from stockstream.pipeline.live.alerting import StreamAlerts
@@ -200,7 +200,7 @@ def _alerts(stream: Stream, choice: Choice) -> StreamAlerts:
     return alerts
 
 
-async def _opened(
+async def opened_stream(
     lake: str,
     source: str,
     plan: Plan,

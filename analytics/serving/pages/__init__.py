@@ -13,7 +13,8 @@ from starlette.routing import Route
 
 from stockstream.analytics.serving.backtests.opening import Backtests
 from stockstream.analytics.serving.generations import Generations, Served
-from stockstream.analytics.serving.pages import accounts, compare, data, market, screener, signals, symbol
+from stockstream.analytics.serving.live.part import LivePart
+from stockstream.analytics.serving.pages import accounts, alerts, compare, data, market, screener, signals, symbol
 from stockstream.analytics.serving.pages import backtests as backtest_pages
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
@@ -23,28 +24,30 @@ Content = Callable[[Served, Request], dict[str, Any]]
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(generations: Generations, backtests: Backtests | None = None) -> list[Route]:
+def routes(generations: Generations, backtests: Backtests | None = None, live: LivePart | None = None) -> list[Route]:
     """Return the routes of all pages and assets; `backtests` None: the server has no folder of them."""
 
-    def shown(template: str, title: str, content: Content) -> Handler:
+    def shown(template: str, title: str, content: Content, is_live: bool = False) -> Handler:
         async def answer(request: Request) -> Response:
             try:
                 variables = await run_in_threadpool(content, generations.newest, request)
             except Problem as problem:
                 return problem_page(request, problem)
+            variables["live"] = is_live and live is not None
             return page(template, request, title.format(**request.path_params), **variables)
 
         return answer
 
     return [
-        Route("/", shown("market.html.jinja", "Market", market.content)),
-        Route("/symbol/{symbol:path}", shown("symbol.html.jinja", "{symbol}", symbol.content)),
+        Route("/", shown("market.html.jinja", "Market", market.content, True)),
+        Route("/symbol/{symbol:path}", shown("symbol.html.jinja", "{symbol}", symbol.content, True)),
         Route("/symbol", _search),
         Route("/screener", _screener(shown("screener.html.jinja", "Screener", screener.content))),
         Route("/compare", shown("compare.html.jinja", "Compare", compare.content)),
         Route("/signals", shown("signals.html.jinja", "Signals", signals.content)),
         Route("/paper", shown("accounts.html.jinja", "Paper accounts", accounts.list_of(generations))),
         Route("/paper/{name}", shown("account.html.jinja", "{name}", accounts.account_of(generations))),
+        Route("/alerts", shown("alerts.html.jinja", "Alerts", alerts.content_of(generations), True)),
         Route("/data", shown("data.html.jinja", "Data", data.content_of(generations))),
         *backtest_pages.routes(generations, backtests, problem_page),
         Route("/assets/{checksum}/{name}", asset),

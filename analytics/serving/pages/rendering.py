@@ -37,6 +37,7 @@ PAGES = {
     "/screener": "Screener",
     "/compare": "Compare",
     "/signals": "Signals",
+    "/alerts": "Alerts",
     "/backtests": "Backtests",
     "/paper": "Paper accounts",
     "/data": "Data",
@@ -53,6 +54,7 @@ def page(template: str, request: Request, title: str, **variables: Any) -> Respo
     key = request.state.key
     facts = {
         "title": title,
+        "live": False,
         "path": request.url.path,
         "pages": {
             address: name for address, name in PAGES.items() if key is not None and needed(address) in key.scopes
@@ -60,7 +62,7 @@ def page(template: str, request: Request, title: str, **variables: Any) -> Respo
         "token": request.state.token(),
         "session": request.state.session,
     }
-    html = _environment().get_template(template).render(**facts, **variables)
+    html = _environment().get_template(template).render({**facts, **variables})
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})
 
 

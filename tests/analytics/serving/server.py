@@ -23,6 +23,7 @@ class Server:
     log: Path
     address: str
     generation: int
+    lake: str = ""
 
     def get(self, path: str, accept: str = "", **headers: str) -> requests.Response:
         """Return the answer to a GET."""
@@ -57,4 +58,4 @@ def start(lake: Path | str, *options: str, **environment: str) -> Server:
         process.wait()
         raise AssertionError(log.read_text())
     told = json.loads(line)
-    return Server(process, log, told["address"], told["generation"])
+    return Server(process, log, told["address"], told["generation"], str(lake))

@@ -31,6 +31,9 @@ OF_A_FOLDER = {"/v1/backtests": "/v1/backtests", "/v1/backtests/{id}": "/v1/back
 """The paths that need --backtests: `test_backtests.py` tests them."""
 
 
+LIVE = ("/v1/live", "/v1/stream", "/v1/ws")
+
+
 @pytest.fixture(scope="module")
 def description(server: Server) -> Any:
     return server.json("/v1/openapi.json")
@@ -38,7 +41,8 @@ def description(server: Server) -> Any:
 
 def test_every_path_has_an_example_here(description: Any) -> None:
     paths = {path for path, item in description["paths"].items() if "{generation}" not in path and "get" in item}
-    assert paths == {*EXAMPLES, *OF_A_FOLDER, "/v1/paper/{name}"}  # of which there is none on this lake: test_paper.py
+    # No account is on this lake (test_paper.py), and this server does not stream (test_live.py).
+    assert paths == {*EXAMPLES, *OF_A_FOLDER, "/v1/paper/{name}", *LIVE}
     assert "post" in description["paths"]["/v1/sql"]
 
 
@@ -51,13 +55,21 @@ def test_the_page_documents_every_endpoint(server: Server, description: Any) -> 
             for parameter in item[method].get("parameters", []):
                 assert f"<code>{parameter['name']}</code>" in page
     lines = [html.unescape(line) for line in re.findall("<code>(curl [^<]*)</code>", page)]
-    assert len(lines) == len(EXAMPLES) + len(OF_A_FOLDER) + 2
+    assert len(lines) == len(EXAMPLES) + len(OF_A_FOLDER) + 1 + len(LIVE)
     for line in lines:
-        if "/v1/backtests" in line or "/v1/paper/" in line:
+        if any(path in line for path in ("/v1/backtests", "/v1/paper/", "/v1/tickets", *LIVE)):
             continue
         ended = subprocess.run(["bash", "-c", f"{line} -sSf"], capture_output=True, text=True, check=False)
         assert ended.returncode == 0, (line, ended.stderr)
         assert json.loads(ended.stdout)
+
+
+def test_a_live_bar_has_the_columns_of_its_description(live: Server) -> None:
+    components = live.json("/v1/openapi.json")["components"]
+    [row] = live.json("/v1/live?symbols=IBM")["bars"]
+    jsonschema = pytest.importorskip("jsonschema")
+    jsonschema.Draft202012Validator({**components["schemas"]["LiveBar"], "components": components}).validate(row)
+    assert [*row] == [*components["schemas"]["LiveBar"]["properties"]]
 
 
 @pytest.mark.parametrize("path", EXAMPLES)

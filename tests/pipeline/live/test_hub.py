@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import Lake
+from stockstream.pipeline.live.bar import Bar
 from stockstream.pipeline.live.events import decode
 from stockstream.pipeline.live.fold import Fold
 from stockstream.pipeline.live.hub import Hub, Subscription
@@ -65,16 +66,43 @@ def test_a_subscription_has_its_symbols_and_begins_with_what_is_there() -> None:
         asyncio.run(asyncio.wait_for(some.take(), 0.05))
 
 
-def test_a_name_of_the_feed_is_a_symbol_of_the_lake_and_an_unknown_one_is_refused() -> None:
+def test_a_name_of_the_feed_is_a_symbol_of_the_lake() -> None:
     fold = Fold(SESSION, {"BHP.AX": "BHP", "BHP": "BHP"}, {"BHP": 8.0})
     hub = Hub(fold)
-    subscription = hub.subscribe(["bhp"])
+    subscription = hub.subscribe(["BHP"])
     folded(hub, fold, [second(sym="BHP.AX", av=100)])
     bar = taken(subscription)["BHP"]
     assert (bar["change_percent"], bar["missed"], bar["at"]) == (25.0, 0.0, OPENS + 1000)
     assert "memory" not in bar
-    with pytest.raises(UsageError, match="BHQ: neither in the list of companies"):
-        hub.subscribe(["BHQ"])
+    assert bar["session"] == SESSION.date
+    assert hub.symbols == {"BHP"}
+
+
+def test_symbols_are_added_and_removed_while_bars_wait() -> None:
+    fold = Fold(SESSION)
+    hub = Hub(fold)
+    subscription = hub.subscribe(["AAA"])
+    folded(hub, fold, [second(sym=name) for name in ("AAA", "BBB", "CCC")])
+    subscription.extend(["BBB", "CCC"])
+    subscription.reduce(["AAA", "CCC", "DDD"])
+    assert taken(subscription).keys() == {"BBB"}
+    folded(hub, fold, [second(sym=name, s=OPENS + 1000) for name in ("AAA", "BBB", "CCC")], 10)
+    assert taken(subscription).keys() == {"BBB"}
+    subscription.wake()
+    assert taken(subscription) == {}
+
+
+def test_subscribers_go_on_with_the_next_session() -> None:
+    fold = Fold(SESSION)
+    hub = Hub()
+    some, every = hub.subscribe(["AAA"]), hub.subscribe()
+    hub.begin(fold)
+    folded(hub, fold, [second(sym=name) for name in ("AAA", "BBB")])
+    following = Fold(replace(SESSION, date="2026-11-26"))
+    following.bars = {"AAA": Bar("AAA", close=7.0, events=1)}
+    hub.begin(following)
+    assert [(bar["session"], bar["close"]) for bar in taken(some).values()] == [("2026-11-26", 7.0)]
+    assert taken(every).keys() == {"AAA"}
 
 
 def test_events_outside_the_session_are_no_bars() -> None:

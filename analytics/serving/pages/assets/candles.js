@@ -92,5 +92,16 @@
     if (bar) describe(bar, (line) => event.seriesData.get(line));
   });
   chart.timeScale().setVisibleLogicalRange({ from: full.length - 252, to: full.length + 5 });
+  // A live bar is one more candle, or the last one again: `update` refuses a time before the last.
+  document.addEventListener("live-bar", ({ detail: bar }) => {
+    const isShown = bar.symbol === wanted.name && wanted.timeframe === "1d" && bar.split_ratio === 1;
+    if (!isShown || (last && bar.session <= last.date)) return;
+    const { session: time, open, high, low, close } = bar, drawn = candles.data().at(-1);
+    if (drawn && time < drawn.time) return;
+    candles.update({ time, open, high, low, close });
+    volume.update({ time, value: bar.volume });
+    box.dataset.live = `${time} ${close}`;
+  });
   box.dataset.ready = "yes";
+  document.dispatchEvent(new Event("chart-ready"));
 })().catch((error) => { document.getElementById("legend").textContent = `The chart cannot be drawn: ${error.message}`; });

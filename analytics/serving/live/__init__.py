@@ -1,0 +1,1 @@
+"""Live bars and alerts over HTTP: server-sent events, a websocket, and the newest bars as rows."""
