@@ -1,4 +1,4 @@
-"""Forged requests: a page of another site must not change anything through the browser of somebody who uses this one.
+"""Forged requests: a page of another site must not change anything through the browser of a person who uses this one.
 
 A request that changes something (any method but GET, HEAD and OPTIONS) passes if it comes from a page of this server
 and carries a token that only such a page has. Of a page, a browser sends the header Origin; if it does not, the headers
