@@ -77,7 +77,7 @@ def test_a_key_is_entered_once_and_its_scopes_apply(guarded: Server, keys: dict[
     left = visitor.submit("/data", "/logout")
     assert left.url.endswith("/login")
     assert visitor.open("/data").url.endswith("/login?next=%2Fdata")
-    visitor.cookies.set_cookie(cookie)  # kept by somebody
+    visitor.cookies.set_cookie(cookie)  # kept by a thief
     assert visitor.open("/data").url.endswith("/login?next=%2Fdata")
 
 
