@@ -60,7 +60,7 @@ def page(template: str, request: Request, title: str, **variables: Any) -> Respo
             address: name for address, name in PAGES.items() if key is not None and needed(address) in key.scopes
         },
         "token": request.state.token(),
-        "session": request.state.session,
+        "visitor": request.state.session,
     }
     html = _environment().get_template(template).render({**facts, **variables})
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})
