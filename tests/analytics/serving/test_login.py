@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +41,14 @@ def guarded(lake: str, file: Path) -> Iterator[Server]:
 
 
 class Visitor(requests.Session):
-    """A browser without windows: it keeps cookies, and sends the forms of pages."""
+    """A browser without windows: it keeps cookies, and sends the forms of pages. Each is at another address."""
+
+    numbers = count(1)
 
     def __init__(self, server: Server) -> None:
         super().__init__()
         self.address = server.address
-        self.headers["Accept"] = "text/html"
+        self.headers.update({"Accept": "text/html", "X-Forwarded-For": f"198.51.100.{next(self.numbers)}"})
 
     def open(self, path: str) -> requests.Response:
         """Return a page, after redirections."""
