@@ -133,6 +133,9 @@ class Settings(EnvironmentSettings):
         None, "POLYGON_API_KEY_PARAMETER", "On Lambda: the SSM parameter that holds the key"
     )
     live_table: str | None = setting(None, "LIVE_TABLE", "On Lambda: the DynamoDB table of the live bars")
+    serving_file: bool = setting(
+        False, "STOCKSTREAM_SERVING_FILE", "Whether a run stores the serving file of its generation in the lake"
+    )
     polygon_calls_per_minute: int = setting(
         5, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", "Rate limit of the Polygon plan", minimum=1
     )

@@ -36,6 +36,7 @@ def run(
     accept_smaller: bool = False,
     batch_size: int | None = None,
     alert_rules: Sequence[str] = (),
+    serving_file: bool | None = None,
     on_start: Callable[[int], None] = lambda symbols: None,
     on_symbols: Callable[[int], None] = lambda count: None,
     on_step: Callable[[str], None] = lambda step: None,
@@ -44,8 +45,9 @@ def run(
 
     `day` is the run's day (today on the exchange), `start` the first day of a new symbol's history; with `end`, that
     range is fetched for every symbol. Batches are fetched concurrently. `alert_rules` are files and folders of further
-    alert rules. Returns `events.Summary` with `seconds`, and with the result of each later step under its key. What was
-    fetched is stored and served even if a later step fails.
+    alert rules. `serving_file`: whether to store one in the lake (None: as the setting says). Returns
+    `events.Summary` with `seconds`, and with the result of each later step under its key. What was fetched is stored
+    and served even if a later step fails.
     """
     began = time.monotonic()
     now = datetime.now(UTC)
@@ -74,7 +76,7 @@ def run(
         batches = [future.result() for future in futures]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)  # an interrupt must not wait for the batches that are left
-    results, failures = _refresh(lake, alert_rules, on_step)
+    results, failures = _refresh(lake, alert_rules, serving_file, on_step)
     notes += [*source.notes(), *past_day_notes(day, market, now)]
     summary = summarised(batches, update["metadata"], lake, source.name, market, str(day), results, failures, notes)
     return {**summary, "seconds": round(time.monotonic() - began, 2)}
@@ -90,7 +92,7 @@ def _readable_metadata(lake: Lake) -> list[str]:
 
 
 def _refresh(
-    lake: Lake, alert_rules: Sequence[str], on_step: Callable[[str], None]
+    lake: Lake, alert_rules: Sequence[str], serving_file: bool | None, on_step: Callable[[str], None]
 ) -> tuple[dict[str, Result], dict[str, str]]:
     """Run the steps after the fetch; return results and failures by key.
 
@@ -100,6 +102,8 @@ def _refresh(
     may_fail = {step.result for step in REFRESHES if step.may_fail}
     steps["refresh"] = lambda event, lake: refresh.run({}, lake, on_step)  # reports each part
     events: dict[str, Event] = {"alerts": {"sql_path": [*alert_rules]}}
+    if serving_file is not None:
+        events["serving"] = {"enabled": serving_file}
     results: dict[str, Result] = {}
     failures: dict[str, str] = {}
     for name, step in steps.items():

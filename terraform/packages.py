@@ -12,6 +12,7 @@ import hashlib
 import json
 import re
 import shutil
+import struct
 import subprocess
 import sys
 import tempfile
@@ -51,6 +52,8 @@ UNUSED = re.compile(
     rf"|^botocore/data/(?!({'|'.join(sorted(AWS_SERVICES))})/)[^/]+/"
 )
 """Paths in the layers that no function needs."""
+LIBRARY = re.compile(r"\.so(\.\d+)*$")
+"""Names of shared libraries; extensions of DuckDB are others, as their signatures are after the last segment."""
 
 
 @dataclass(frozen=True)
@@ -148,7 +151,22 @@ def _layer(name: str, architecture: str, python: str) -> Iterator[tuple[str, byt
         for path in sorted(path for path in target.rglob("*") if path.is_file()):
             relative = path.relative_to(target).as_posix()
             if not UNUSED.search(relative):
-                yield f"python/{relative}", path.read_bytes()
+                data = path.read_bytes()
+                yield f"python/{relative}", _stripped(data) if LIBRARY.search(path.name) else data
+
+
+def _stripped(library: bytes) -> bytes:
+    """Return a shared library (ELF, 64 bits) up to its last segment: what follows, only linkers and debuggers read."""
+    if not library.startswith(b"\x7fELF\x02\x01"):
+        return library
+    (table,) = struct.unpack_from("<Q", library, 32)
+    size, number = struct.unpack_from("<HH", library, 54)
+    segments = [table + at * size for at in range(number)]
+    ends = [sum(struct.unpack_from("<8xQ16xQ", library, segment)) for segment in segments]
+    header = bytearray(library[:64])
+    struct.pack_into("<Q", header, 40, 0)  # where the table of sections would be, and how many there are
+    struct.pack_into("<HH", header, 60, 0, 0)
+    return bytes(header) + library[64 : max(table + number * size, *ends)]
 
 
 def install(

@@ -1,7 +1,7 @@
 """The generation that is served: the pointer is read every second, and a new generation replaces the old one.
 
-A serving file is made beside the one in use. A request that began on the old file finishes on it: its connection closes
-when no request has it any more.
+Its serving file is taken from the lake if a run has stored it there, otherwise made, beside the one in use. A request
+that began on the old file finishes on it: its connection closes when no request has it any more.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.analytics.serving import serving_file
 from stockstream.analytics.serving.problems import Problem
+from stockstream.pipeline import serving_file, serving_store
 from stockstream.pipeline.generations import generation, numbers, pointed
 from stockstream.pipeline.lake import CURRENT, Lake
 from stockstream.pipeline.manifest import Manifest
@@ -27,7 +27,11 @@ from stockstream.sql.errors import LakeError, StockStreamError
 logger = logging.getLogger(__name__)
 
 LOOK_SECONDS = 1.0
-KEPT = 3
+WAIT_SECONDS = 300.0
+"""How long a server waits for the serving file of a run, if the generation before has one, before it makes its own."""
+WAITING = 10
+"""Generations without a serving file, behind which one with a file is looked for."""
+KEPT = serving_store.KEPT
 """Generations that are served: the newest one, and those before it, for pages and addresses that name them."""
 
 
@@ -37,8 +41,6 @@ class Served:
     def __init__(self, manifest: Manifest, con: DuckDBPyConnection, path: Path) -> None:
         self._con, self.path = con, path
         self.manifest, self.generation = manifest, manifest.generation
-        path_of_file = "SELECT path FROM duckdb_databases() WHERE database_name = current_database()"
-        self.path = Path(con.execute(path_of_file).fetchall()[0][0])
         self.content: str = self._con.execute("SELECT content FROM about").fetchall()[0][0]
         """A checksum of all rows that can be served."""
         self._cursors = threading.local()
@@ -61,12 +63,23 @@ class Served:
 
 
 class Generations:
-    """The generations of a lake that can be served, and the thread that follows the pointer."""
+    """The generations of a lake that can be served, and the thread that follows the pointer.
 
-    def __init__(self, lake: str, cache: Path, report: serving_file.Progress = lambda table: None) -> None:
+    Without `makes_files` only those are served whose serving files runs have stored in the lake, also earlier ones.
+    """
+
+    def __init__(
+        self,
+        lake: str,
+        cache: Path,
+        report: serving_file.Progress = lambda table: None,
+        makes_files: bool = True,
+    ) -> None:
         self.lake = Lake(lake)
         self._folder = folder_of(lake, cache)
-        self._report = report
+        self._report, self._makes_files = report, makes_files
+        self._awaited: tuple[int, float] = (0, 0.0)
+        """A generation whose serving file is not there yet, and the time at which it was noticed."""
         self._served: dict[int, Served] = {}
         self._newest: Served
         self._ended = threading.Event()
@@ -86,8 +99,35 @@ class Generations:
         Raises:
             LakeError: the lake has no generation yet, or it cannot be read.
         """
-        self._serve(self._pointed())
+        self.open_newest()
         self._thread.start()
+
+    def open_newest(self) -> None:
+        """Serve the newest generation.
+
+        Raises:
+            LakeError: the lake has no generation yet, or (without `makes_files`) no serving file, or cannot be read.
+        """
+        manifest = self._pointed()
+        if not self._makes_files and serving_store.stored(self.lake, manifest) is None:
+            manifest = self._newest_stored(manifest)
+        self._serve(manifest)
+
+    def look(self) -> None:
+        """Serve the newest generation if there is a new one.
+
+        If that fails, the present one stays, and `fault` says why.
+        """
+        try:
+            manifest = self._pointed()
+            if manifest != self._newest.manifest and not self._waits(manifest):
+                self._serve(manifest)
+                self.on_served(self._newest.generation)
+            self.fault = None
+        except (StockStreamError, duckdb.Error, OSError) as error:
+            if self.fault != str(error):
+                logger.error("still serves generation %d: %s", self._newest.generation, error)
+            self.fault = str(error)
 
     def stop(self) -> None:
         """End the thread."""
@@ -107,6 +147,8 @@ class Generations:
             Problem: it is not served (410), or there is none yet (404).
         """
         served = self._newest if number is None else self._served.get(number)
+        if served is None and number is not None and not self._makes_files:
+            served = self._earlier(number)
         if served is not None:
             return served
         kept = ", ".join(map(str, sorted(self._served)))
@@ -124,26 +166,68 @@ class Generations:
 
     def _serve(self, manifest: Manifest) -> None:
         began = time.monotonic()
-        con = serving_file.opened(self.lake.uri, manifest, self._folder, self._report)
-        self._newest = Served(manifest, con, self._folder / serving_file.name_of(manifest))
+        self._newest = self._opened(manifest)
         # In the order of serving: a lake that was made again begins with generation 1.
         earlier = [served for number, served in self._served.items() if number != manifest.generation]
         self._served = {served.generation: served for served in (*earlier[1 - KEPT :], self._newest)}
         logger.info("serves generation %d, after %.1f s", manifest.generation, time.monotonic() - began)
         self._delete_old()
 
+    def _opened(self, manifest: Manifest) -> Served:
+        """Return a generation, whose serving file is in the folder, in the lake, or made."""
+        path = self._folder / serving_file.name_of(manifest)
+        con = serving_file.opened(path, manifest)
+        if con is None:
+            if not serving_store.take(self.lake, manifest, path):
+                if not self._makes_files:
+                    raise LakeError(f"{self.lake.uri} has no serving file of generation {manifest.generation}")
+                logger.info("makes the serving file of generation %d: the lake has none", manifest.generation)
+                serving_file.make(self.lake.uri, manifest, path, self._report)
+            con = serving_file.connection(path)
+        return Served(manifest, con, path)
+
+    def _newest_stored(self, newest: Manifest) -> Manifest:
+        """Return the newest generation that has a serving file in the lake.
+
+        Raises:
+            LakeError: none has one.
+        """
+        for number in sorted(numbers(self.lake), reverse=True)[:WAITING]:
+            manifest = generation(self.lake, number)
+            if serving_store.stored(self.lake, manifest) is not None:
+                logger.warning("serves generation %d: %d has no serving file yet", number, newest.generation)
+                return manifest
+        raise LakeError(f"{self.lake.uri} has no serving file: a run with STOCKSTREAM_SERVING_FILE=1 stores one")
+
+    def _earlier(self, number: int) -> Served | None:
+        """Return a generation before the newest from the lake, if its serving file is there."""
+        if not self._newest.generation - KEPT < number < self._newest.generation:
+            return None
+        try:
+            self._served[number] = self._opened(generation(self.lake, number))
+        except StockStreamError as error:
+            logger.warning("generation %d cannot be served: %s", number, error)
+            return None
+        return self._served[number]
+
+    def _waits(self, manifest: Manifest) -> bool:
+        """Return whether the serving file of a generation is still to come: the one before has one, from a run."""
+        if serving_store.stored(self.lake, manifest) is not None:
+            return False
+        if not self._makes_files:
+            return True
+        if serving_store.stored(self.lake, self._newest.manifest) is None:
+            return False
+        number, since = self._awaited
+        if number != manifest.generation:
+            self._awaited = manifest.generation, time.monotonic()
+            logger.info("waits for the serving file of generation %d", manifest.generation)
+            return True
+        return time.monotonic() - since < WAIT_SECONDS
+
     def _follow(self) -> None:
         while not self._ended.wait(LOOK_SECONDS):
-            try:
-                manifest = self._pointed()
-                if manifest != self._newest.manifest:
-                    self._serve(manifest)
-                    self.on_served(self._newest.generation)
-                self.fault = None
-            except (StockStreamError, duckdb.Error, OSError) as error:
-                if self.fault != str(error):
-                    logger.error("still serves generation %d: %s", self._newest.generation, error)
-                self.fault = str(error)
+            self.look()
 
     def _delete_old(self) -> None:
         """Delete the files of generations that are not served any more, and those of other versions of this program."""

@@ -53,6 +53,13 @@ STEPS = (
         may_fail=True,
     ),
     Step("send_alerts", "SendAlerts", "alerts", "Send the signals of the day over the channels", refreshes=True),
+    Step(
+        "publish_serving",
+        "PublishServing",
+        "serving",
+        "Store the serving file of the newest generation",
+        refreshes=True,
+    ),
     Step("summarise", "Summarise", "summary", "Store the summary of the run and report what is missing"),
 )
 """In the order in which a run executes them, in one process and on AWS."""
@@ -335,3 +342,24 @@ class SendAlertsResult(TypedDict):
     """Channels that have not delivered everything, and wrong rules, each with the reason."""
     notes: list[str]
     """Channels that rules name and that are not configured."""
+
+
+# publish_serving
+
+
+class PublishServingEvent(StepEvent, total=False):
+    """Whether to store the serving file."""
+
+    enabled: bool
+    """STOCKSTREAM_SERVING_FILE by default."""
+
+
+class PublishServingResult(TypedDict):
+    """The serving file in the lake."""
+
+    generation: int | None
+    """That whose file was stored; None: it is off, there is no generation, or its file is there already."""
+    key: str | None
+    bytes: int
+    deleted: int
+    """Files of earlier generations that were deleted."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-COPIED = ("terraform", "pipeline", "sql", "Makefile", "pyproject.toml", "requirements.lock")
+COPIED = ("terraform", "analytics", "pipeline", "sql", "Makefile", "pyproject.toml", "requirements.lock")
 LINKED = (".venv", "build")
 """build/ has the packages by checksum, so that later runs use them again."""
 PLUGINS = "*/hashicorp/aws"

@@ -102,6 +102,14 @@ def run_command(
     accept_smaller: SmallerOption = False,
     batch_size: BatchOption = None,
     sql_path: RulePathOption = None,
+    serving_file: Annotated[
+        bool | None,
+        typer.Option(
+            "--serving-file/--no-serving-file",
+            help="Store the serving file of the new generation in the lake, for `stockstream serve`.",
+            show_default="$STOCKSTREAM_SERVING_FILE or not",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Fetch the bars that the lake does not hold yet: the daily pipeline, in one process.
@@ -115,6 +123,7 @@ def run_command(
         as_json,
         files=files_options(prices, column, derive_actions, date_format, decimal, aggregate),
         alert_rules=readable_rules(sql_path),
+        serving_file=serving_file,
         symbols=symbols,
         day=date,
         start=start,
@@ -254,6 +263,8 @@ def show_result(result: Result) -> None:
         show_stepped(out, result["paper"])
     if "alerts" in result:
         show_sent(out, result["alerts"])
+    if "serving" in result and (key := result["serving"]["key"]):
+        out.print(f"serving    {key}, {result['serving']['bytes'] / 1e6:,.1f} MB", markup=False)
     if result["not_sent"]:
         out.print(f"not sent   {result['not_sent']}; `stockstream alerts send` tries again", markup=False)
     if result["not_stepped"]:

@@ -6,14 +6,15 @@ locals {
   # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too. Who writes it
   # reads whether there are raw events.
   writes = {
-    update_symbols = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
-    fetch_batch    = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
-    refresh        = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
-    check          = ["state/checks/*"]
-    step_accounts  = concat(["paper/*", "state/paper/*"], var.alert_topic_arn == null ? [] : ["live/*"])
-    send_alerts    = var.alert_topic_arn == null ? [] : ["live/*"]
-    summarise      = ["state/runs/*"]
-    vacuum         = ["state/manifests/*", "state/current.json", "state/history.json"]
+    update_symbols  = ["symbols/*", "raw-metadata/*", "state/current.json", "state/lake.json", "state/sessions.parquet"]
+    fetch_batch     = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
+    refresh         = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
+    check           = ["state/checks/*"]
+    step_accounts   = concat(["paper/*", "state/paper/*"], var.alert_topic_arn == null ? [] : ["live/*"])
+    send_alerts     = var.alert_topic_arn == null ? [] : ["live/*"]
+    publish_serving = []
+    summarise       = ["state/runs/*"]
+    vacuum          = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
   deletes = {
     vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
@@ -22,16 +23,20 @@ locals {
   generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
   bars       = concat(local.generation, ["raw-data/*", "silver/*"])
   reads = {
-    update_symbols = ["raw-metadata/*", "raw_events/marker.json", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
-    fetch_batch    = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
-    refresh        = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
-    check          = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
-    step_accounts  = concat(local.bars, ["live/*", "paper/*", "state/history.json", "state/paper/*", "state/sessions.parquet"])
-    send_alerts    = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
-    summarise      = ["state/lake.json", "state/runs/*"]
+    update_symbols  = ["raw-metadata/*", "raw_events/marker.json", "state/current.json", "state/lake.json", "state/sessions.parquet", "symbols/*"]
+    fetch_batch     = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
+    refresh         = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
+    check           = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
+    step_accounts   = concat(local.bars, ["live/*", "paper/*", "state/history.json", "state/paper/*", "state/sessions.parquet"])
+    send_alerts     = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
+    publish_serving = ["state/lake.json"]
+    summarise       = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
     vacuum = concat(local.generation, ["raw_events/marker.json", "silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
+  # Steps that do nothing here.
+  off = concat(["publish_serving"], var.alert_topic_arn == null ? ["send_alerts"] : [])
+
   reads_key = {
     for name in keys(local.functions) :
     name => var.polygon_api_key_parameter != null && contains(["update_symbols", "fetch_batch", "publish_live"], name)
@@ -71,7 +76,7 @@ resource "aws_iam_role_policy" "this" {
           Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
         },
       ],
-      each.key == "send_alerts" && var.alert_topic_arn == null ? [] : [{
+      contains(local.off, each.key) ? [] : [{
         # Without it, S3 answers 403 instead of 404 for an object that does not exist.
         Sid      = "List"
         Effect   = "Allow"

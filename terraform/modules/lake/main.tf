@@ -55,7 +55,7 @@ resource "aws_s3_bucket_policy" "lake" {
           Effect    = "Deny"
           Principal = "*"
           Action    = "s3:PutObject"
-          Resource  = [for prefix in ["damaged", "paper", "raw-data", "raw_events", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
+          Resource  = [for prefix in ["damaged", "paper", "raw-data", "raw_events", "serving", "silver", "state/manifests"] : "${aws_s3_bucket.lake.arn}/${prefix}/*"]
           Condition = {
             Null = { "s3:if-none-match" = "true" }
             Bool = { "s3:ObjectCreationOperation" = "true" }
@@ -121,6 +121,20 @@ resource "aws_s3_bucket_lifecycle_configuration" "lake" {
 
     filter {
       prefix = "live/"
+    }
+
+    noncurrent_version_expiration {
+      noncurrent_days = 1
+    }
+  }
+
+  # Serving files are made of a generation, and can be made again.
+  rule {
+    id     = "serving"
+    status = "Enabled"
+
+    filter {
+      prefix = "serving/"
     }
 
     noncurrent_version_expiration {

@@ -66,39 +66,43 @@ def version() -> str:
     return digest.hexdigest()[:12]
 
 
-def opened(lake: str, manifest: Manifest, folder: Path, report: Progress = lambda table: None) -> DuckDBPyConnection:
+def opened(path: Path, manifest: Manifest) -> DuckDBPyConnection | None:
     """Return a read-only connection on the serving file of a generation, in which nothing else can be read or changed.
 
-    The file is made in the folder if it is not there, or if it is damaged.
+    Return None if there is no such file, or if it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        con = connection(path)
+        # DuckDB compares the checksum of a block when it reads it: all are read here, not in a request.
+        if con.execute("SELECT generation, content FROM about").fetchall() == [(manifest.generation, _content(con))]:
+            return con
+        con.close()
+        raise duckdb.Error("its rows are others")
+    except duckdb.Error as error:
+        logger.warning("%s is damaged, and is made again: %s", path, str(error).split("\n")[0])
+        return None
+
+
+def make(lake: str, manifest: Manifest, path: Path, report: Progress = lambda table: None) -> None:
+    """Make the serving file of a generation.
 
     Raises:
         LakeError: the generation cannot be read, or the folder cannot be written.
     """
-    path = folder / name_of(manifest)
-    if path.exists():
-        try:
-            con = _connection(path)
-            # DuckDB compares the checksum of a block when it reads it: all are read here, not in a request.
-            if con.execute("SELECT generation, content FROM about").fetchall() == [
-                (manifest.generation, _content(con))
-            ]:
-                return con
-            con.close()
-            raise duckdb.Error("its rows are others")
-        except duckdb.Error as error:
-            logger.warning("%s is damaged, and is made again: %s", path, str(error).split("\n")[0])
     try:
         with appearing(path) as part, connect(lake, generation=manifest.generation) as con:
             con.execute(f"ATTACH {quoted(str(part))} AS served (STORAGE_VERSION 'latest')")
             _fill(con, manifest.generation, report)
             con.execute("DETACH served")
-        return _connection(path)
     except (OSError, duckdb.Error) as error:
         reason = getattr(error, "strerror", None) or str(error).split("\n")[0]
         raise LakeError(f"cannot make {path}: {reason}") from None
 
 
-def _connection(path: Path) -> DuckDBPyConnection:
+def connection(path: Path) -> DuckDBPyConnection:
+    """Return a read-only connection on a serving file, which has just been written."""
     con = duckdb.connect(str(path), read_only=True, config={**CONFIG, "threads": 1, "memory_limit": "200MB"})
     con.execute("SET enable_external_access = false; SET lock_configuration = true")
     return con
