@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, datetime, timedelta
@@ -42,16 +40,6 @@ BATCH = 10
 FIRST, LAST = date(2026, 7, 6), date(2026, 8, 28)
 LIMIT = 256 * 1024
 """Maximum bytes that Step Functions passes from state to state."""
-
-ACCOUNT = """
-import sys
-from datetime import date
-from stockstream.analytics.backtest.runs import read_run
-from stockstream.analytics.paper.stepping import start
-from stockstream.pipeline.lake import Lake
-start(Lake(sys.argv[1]), "one", read_run(None, "BuyAndHold", [], {"start": date(2026, 8, 11)}), [])
-"""
-"""Start a paper account, without a step."""
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("local")]
 
@@ -416,18 +404,6 @@ def test_a_batch_without_news_tells_readers_which_values_it_could_not_read(deplo
     result = json.loads(response["Payload"].read())
     assert (result["key"], result["quarantined"]) == (None, 1), result
     assert set(deployment.object(CURRENT)["readers"]["quarantine"]) - before == {"2026-08-10-batch-9.parquet"}
-
-
-def test_a_paper_account_takes_its_steps_in_the_run(deployment: Deployment) -> None:
-    """Of all sessions since its start, under the rights of the function."""
-    subprocess.run([sys.executable, "-c", ACCOUNT, deployment.lake], check=True)
-    ran = deployment.fire(date="2026-08-14", batch_size=BATCH)
-    assert (ran.status, ran.output["status"]) == ("SUCCEEDED", "complete")
-    report = deployment.object("state/paper/one.json")
-    assert (report["session"], report["comparison"]["is_equal"]) == ("2026-08-14", True)
-    assert [key for key in Lake(deployment.lake).store.list("paper/one/") if "2026-08-1" in key] == [
-        f"paper/one/2026-08-{day}.json" for day in (11, 12, 13, 14)
-    ]
 
 
 def test_every_function_may_do_what_it_does_and_no_more(deployment: Deployment) -> None:

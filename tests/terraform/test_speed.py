@@ -160,7 +160,7 @@ def test_the_functions_know_what_was_created(speed: Speed) -> None:
     for name, function in speed.functions.items():
         variables = client.get_function_configuration(FunctionName=function)["Environment"]["Variables"]
         known = expected if name in live else {"ALERT_TOPIC_ARN": expected["ALERT_TOPIC_ARN"]}
-        known = known if name in (*live, "send_alerts", "step_accounts") else {}
+        known = known if name in (*live, "send_alerts") else {}
         assert {key: variables[key] for key in expected if key in variables} == known, name
     publish = client.get_function_concurrency(FunctionName=speed.functions["publish_live"])
     assert publish["ReservedConcurrentExecutions"] == 1

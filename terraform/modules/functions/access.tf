@@ -10,7 +10,7 @@ locals {
     fetch_batch     = ["quarantine/*", "raw-data/*", "state/current.json", "state/runs/*"]
     refresh         = ["silver/*", "state/manifests/*", "state/current.json", "state/history.json"]
     check           = ["state/checks/*"]
-    step_accounts   = concat(["paper/*", "state/paper/*"], var.alert_topic_arn == null ? [] : ["live/*"])
+    step_accounts   = []
     send_alerts     = var.alert_topic_arn == null ? [] : ["live/*"]
     publish_serving = []
     summarise       = ["state/runs/*"]
@@ -27,7 +27,7 @@ locals {
     fetch_batch     = concat(local.bars, ["quarantine/*", "raw_events/marker.json", "state/runs/*", "symbols/*"])
     refresh         = concat(local.bars, ["raw-metadata/*", "raw_events/marker.json", "state/history.json", "state/sessions.parquet", "symbols/*"])
     check           = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
-    step_accounts   = concat(local.generation, ["paper/*", "silver/*", "state/paper/*", "state/sessions.parquet"], var.alert_topic_arn == null ? [] : ["live/*"])
+    step_accounts   = ["state/lake.json"]
     send_alerts     = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
     publish_serving = ["state/lake.json"]
     summarise       = ["state/lake.json", "state/runs/*"]

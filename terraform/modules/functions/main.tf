@@ -39,7 +39,7 @@ resource "aws_lambda_function" "this" {
     variables = merge(
       var.environment,
       contains(keys(local.packages.live_functions), each.key) ? var.live_environment : {},
-      contains(["send_alerts", "step_accounts"], each.key) && var.alert_topic_arn != null ? { ALERT_TOPIC_ARN = var.alert_topic_arn } : {},
+      each.key == "send_alerts" && var.alert_topic_arn != null ? { ALERT_TOPIC_ARN = var.alert_topic_arn } : {},
       local.reads_key[each.key] ? { POLYGON_API_KEY_PARAMETER = var.polygon_api_key_parameter } : {},
     )
   }
