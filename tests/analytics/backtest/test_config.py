@@ -14,7 +14,7 @@ from typer.main import get_command
 from stockstream.analytics.backtest.model import FORMER_NAMES, Setup
 from stockstream.analytics.cli import app
 from stockstream.analytics.cli.application import OLD_NAMES
-from stockstream.analytics.cli.commands.backtest import PANELS
+from stockstream.analytics.cli.setup_options import PANELS
 from tests.analytics.backtest._command import assert_refused, run_backtest, run_cli
 
 CONFIG = """
