@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import duckdb
@@ -20,7 +21,6 @@ from pydantic import AliasChoices, BaseModel, ConfigDict, Field, field_validator
 from stockstream.pipeline.batch_names import BatchNames
 from stockstream.pipeline.errors import NewerFormat
 from stockstream.pipeline.sealing import is_sealed, seal, unseal
-from stockstream.pipeline.versions import version_of
 
 FORMAT = 2
 """The newest format of a manifest that this program reads, and the one that it writes."""
@@ -204,4 +204,8 @@ class Manifest(_Model):
 
 @cache
 def _writer() -> str:
-    return f"stock-stream {version_of()}, duckdb {duckdb.__version__}"
+    try:
+        program = version("stock-stream")
+    except PackageNotFoundError:  # a Lambda package has the code without its metadata
+        program = "0"
+    return f"stock-stream {program}, duckdb {duckdb.__version__}"

@@ -6,6 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from inspect import getfile
 from pathlib import Path
 from types import NoneType
@@ -16,7 +17,6 @@ from pydantic import BaseModel, ConfigDict
 from stockstream.analytics.backtest.model import Setup, Strategy
 from stockstream.analytics.backtest.runs import Run, find_strategy, make_strategy, plain_params
 from stockstream.analytics.backtest.strategies import SHIPPED
-from stockstream.pipeline.versions import version_of
 from stockstream.sql.errors import StockStreamError, UsageError
 
 FORMAT = 1
@@ -118,7 +118,7 @@ def new_account(
         sql_path=tuple(map(str, folders)),
         files=dict(_files(run.strategy, is_shipped, settings, folders)),
         started_at=now.astimezone(UTC).isoformat(timespec="seconds"),
-        program=version_of(),
+        program=version("stock-stream"),
     )
 
 

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from datetime import UTC, date, datetime
 
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import StepAccountsEvent, StepAccountsResult
 from stockstream.pipeline.lake import PAPER, Lake
-
-ON_AWS = "functions on AWS do not step accounts: `stockstream paper step --lake s3://…` does, on a machine"
 
 
 def run(
@@ -25,12 +22,7 @@ def run(
         LakeError: the lake cannot be read or written.
     """
     result: StepAccountsResult = {"accounts": {}, "failed": {}, "orders": 0}
-    keys = lake.store.list(PAPER)
-    if not keys:
-        return result
-    if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:  # its package has no room for all of pyarrow
-        names = {key.split("/")[1] for key in keys if f"{key.rpartition('/')[0]}/stopped.json" not in keys}
-        result["failed"] = dict.fromkeys(sorted(names), ON_AWS)
+    if not lake.store.list(PAPER):
         return result
     from stockstream.analytics.paper import ledger, notices, stepping  # with numpy and pyarrow, only with accounts
 

@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from importlib.metadata import version
 from pathlib import Path
 
 from duckdb import DuckDBPyConnection
@@ -28,7 +29,6 @@ from stockstream.analytics.session import known_symbols, open_lake
 from stockstream.pipeline.errors import Conflict, StockStreamError, UsageError
 from stockstream.pipeline.generations import head
 from stockstream.pipeline.lake import Lake
-from stockstream.pipeline.versions import version_of
 from stockstream.sql.session import explained
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,7 @@ def _stepped(
     lake: Lake, ledger: Ledger, position: Position, generation: int, stepped: list[date], on_session: OnSession
 ) -> Position:
     account, state, sha256, engine = position.account, position.state, position.sha256, position.engine
-    sessions, program = list(position.sessions), version_of()
+    sessions, program = list(position.sessions), version("stock-stream")
     with Session(
         account.new_strategy(), lake.uri, as_of=generation, sql_path=account.sql_path, **account.settings
     ) as session:

@@ -17,7 +17,6 @@ from stockstream.analytics.serving.pages.rendering import page
 from stockstream.analytics.serving.scopes import needed
 
 JSON = "application/json"
-EVENTS = "text/event-stream"
 LIMIT = 3
 """Rows of the examples."""
 
@@ -34,11 +33,10 @@ class Operation:
     parameters: list[Mapping[str, Any]]
     """Each with `name`, `type`, `default` and `description`."""
     rows: list[tuple[str, list[Mapping[str, Any]]]]
-    """The kinds of rows, each with its columns: `name`, `type` and `description`; none: the text says what comes."""
-    text: str
+    """The kinds of rows, each with its columns: `name`, `type` and `description`."""
     is_paged: bool
-    examples: tuple[str, ...]
-    """A request with curl, and with Python; of a websocket there is none."""
+    curl: str
+    python: str
 
 
 def handler(generations: Generations, description: Callable[[Request], dict[str, Any]]) -> Any:
@@ -69,7 +67,7 @@ class _Examples:
     symbol: str
     has_keys: bool
 
-    def of(self, method: str, path: str, fields: Mapping[str, str], is_stream: bool) -> tuple[str, str]:
+    def of(self, method: str, path: str, fields: Mapping[str, str]) -> tuple[str, str]:
         """Return a request with curl and with Python."""
         url = self.address + path.replace("{symbol}", self.symbol)
         header = "-H 'X-API-Key: KEY' " if self.has_keys or method == "POST" else ""
@@ -78,10 +76,6 @@ class _Examples:
             data = " ".join(f'--data-urlencode "{name}={value}"' for name, value in fields.items())
             return f"curl {header}'{url}' {data}", _python("post", url, f", data={dict(fields)}{key}")
         query = f"?{urlencode(fields, safe=',<>')}" if fields else ""
-        if is_stream:
-            with_key = ', "KEY"' if self.has_keys else ""
-            remote = f'from stockstream import analytics\n\nanalytics.remote("{self.address}"{with_key})'
-            return f"curl -N {header}'{url}{query}'", f'{remote}.stream("{self.symbol}")'
         return f"curl {header}'{url}{query}'", _python("get", url + query, key)
 
 
@@ -103,7 +97,8 @@ def _operations(document: Mapping[str, Any], examples: _Examples) -> Iterable[Op
             if "limit" in names:
                 fields["limit"] = str(LIMIT)
             fields.pop("symbols", None)
-            answers = one["responses"].get("200", {}).get("content", {})
+            curl, python = examples.of(method.upper(), path, fields)
+            schema = one["responses"]["200"]["content"][JSON]["schema"]
             yield Operation(
                 one["operationId"],
                 method.upper(),
@@ -111,10 +106,10 @@ def _operations(document: Mapping[str, Any], examples: _Examples) -> Iterable[Op
                 one["summary"],
                 needed(path),
                 parameters,
-                list(_rows(document, answers[JSON]["schema"])) if JSON in answers else [],
-                one.get("description", ""),
+                list(_rows(document, schema)),
                 "page_token" in names,
-                examples.of(method.upper(), path, fields, EVENTS in answers) if answers else (),
+                curl,
+                python,
             )
 
 

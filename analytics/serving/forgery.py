@@ -1,4 +1,4 @@
-"""Forged requests: a page of another site must not change anything through the browser of a person who uses this one.
+"""Forged requests: a page of another site must not change anything through the browser of somebody who uses this one.
 
 A request that changes something (any method but GET, HEAD and OPTIONS) passes if it comes from a page of this server
 and carries a token that only such a page has. Of a page, a browser sends the header Origin; if it does not, the headers
@@ -50,14 +50,14 @@ class Guard:
         Raises:
             Problem: it is of another page (403).
         """
-        allowed = {_origin(f"{scheme}://{headers.get('host', '')}"), *self._others}
+        own = {_origin(f"{scheme}://{headers.get('host', '')}"), *self._others}
         origin, site, referer = (headers.get(name) for name in ("origin", "sec-fetch-site", "referer"))
         if origin is not None:
-            is_own = _origin(origin) in allowed
+            is_own = _origin(origin) in own
         elif site is not None:
             is_own = site == "same-origin"
         else:
-            is_own = referer is None or _origin(referer) in allowed
+            is_own = referer is None or _origin(referer) in own
         if not is_own:
             raise Problem(403, _foreign(headers.get("host", ""), scheme))
 

@@ -1,8 +1,8 @@
 """HTTP/1.1 on a connection: uvicorn's protocol on httptools, with the limits that it lacks.
 
-uvicorn ends a connection that is idle between two requests (5 s), and pauses reading a body that no endpoint reads.
+uvicorn ends a connection that is idle between two requests (5 s) and pauses reading a body that nobody reads (64 KiB).
 It reads a head of any size, and waits for ever for the rest of a head that has begun, for a connection's first request,
-and for the rest of a body that no endpoint reads.
+and for the rest of a body that nobody reads.
 """
 
 from __future__ import annotations

@@ -143,9 +143,9 @@ class SharedTickets(Tickets):
     async def redeem(self, ticket: str) -> Key | None:
         """Return for whom a ticket is as `Tickets.redeem` does; it is taken out of Redis."""
         kept: Any = await self._shared.use(lambda redis: redis.getdel(self._place(ticket)))
-        local = await super().redeem(ticket)
+        own = await super().redeem(ticket)
         if kept is None:  # used, over, or Redis was not there when it was made
-            return local if self._shared.fault is not None else None
+            return own if self._shared.fault is not None else None
         name, scopes = json.loads(kept)
         return Key(name, "", frozenset(scopes))
 

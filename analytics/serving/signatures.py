@@ -1,4 +1,4 @@
-"""Texts that the server signs: what it hands out and gets back, and no one else can make.
+"""Texts that the server signs: what it hands out and gets back, and nobody else can make.
 
 A text is a payload and its HMAC-SHA-256 under the server's secret and a purpose, so that a text that was signed for one
 purpose is none for another.

@@ -228,13 +228,9 @@ def test_the_old_names_of_days_work_and_are_hidden() -> None:
     with_days = {command: text for command, text in texts.items() if "--start" in text}
     assert {"run", "backfill", "backtest"} <= with_days.keys()
     for command, help_text in with_days.items():
-        assert "--end" in help_text or command in ("run", "paper start")
+        assert "--end" in help_text or command == "run"
         assert "-date" not in help_text.replace("--date", "")
-        required = {
-            "indicators compute": ["rsi_14"],
-            "backtest": ["--strategy", "BuyAndHold"],
-            "paper start": ["one", "--strategy", "BuyAndHold"],
-        }.get(command, [])
+        required = {"indicators compute": ["rsi_14"], "backtest": ["--strategy", "BuyAndHold"]}.get(command, [])
         ran = run_cli(*command.split(), *required, "--start-date", "soon")
         assert_one_error(ran, 2, "--start soon: write a day as YYYY-MM-DD")
 

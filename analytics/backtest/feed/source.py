@@ -97,17 +97,7 @@ def open_feed(
     factors = FACTORS if derived and is_scaled else ()
     needs_symbols = sql is not None or derived.needs_symbols or conditions.needs_symbols
     queries = [
-        _query(
-            con,
-            setup,
-            requests,
-            units if is_scaled else {},
-            inventory,
-            shape,
-            part if len(parts) > 1 else None,
-            factors,
-            stream,
-        )
+        _query(con, setup, requests, units, inventory, shape, part if len(parts) > 1 else None, factors, stream)
         for part in parts
     ]
     texts = [query.text for query in queries]

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import date
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,6 @@ from stockstream.analytics.backtest.model import Curve, OpenPosition, Portfolio,
 from stockstream.analytics.backtest.runs.history import history_of
 from stockstream.analytics.backtest.stats import summary
 from stockstream.analytics.session import AsOf, open_lake
-from stockstream.pipeline.versions import version_of
 from stockstream.sql.errors import ArgumentError
 from stockstream.sql.session import explained
 
@@ -190,7 +190,7 @@ def provenance(con: DuckDBPyConnection, src: str, feed: Feed, strategy: Strategy
 @cache
 def _versions() -> dict[str, str]:
     """Return the version per package; reading them takes milliseconds."""
-    return {name: version_of(name) for name in PACKAGES}
+    return {name: version(name) for name in PACKAGES}
 
 
 def _digest(strategy: Strategy) -> str:

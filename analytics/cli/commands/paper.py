@@ -67,9 +67,8 @@ def start_account(
     from stockstream.analytics.backtest.runs import read_run
     from stockstream.analytics.paper.stepping import start
 
-    run = read_run(config, strategy, param or [], read_settings(settings))
     opened = existing_lake(lake)
-    start(opened, name, run, sql_path or [])
+    start(opened, name, read_run(config, strategy, param or [], read_settings(settings)), sql_path or [])
     _step(opened, [name], as_json)
 
 

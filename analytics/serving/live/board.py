@@ -80,7 +80,7 @@ class Board:
         self.measures.streaming.set(state == "streaming")
         if state == "failed":
             self.measures.failures.inc()
-        if new != self.state and self.state.state != "stopping":  # which is the last one
+        if new != self.state:
             logger.log(
                 logging.ERROR if state == "failed" else logging.INFO, "live bars of %s: %s", new.source, _text(new)
             )
@@ -114,8 +114,6 @@ class Board:
         Raises:
             Problem: the caller, or all together, have too many streams (429, 503).
         """
-        if self.state.state == "stopping":
-            raise Problem(503, "the server ends", {"Retry-After": "5"})
         if len(self._subscribers) >= self._limits.streams:
             self.measures.refused.labels("all").inc()
             raise Problem(503, f"there are {self._limits.streams} streams, more are not served", {"Retry-After": "30"})

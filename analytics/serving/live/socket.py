@@ -11,6 +11,7 @@ import asyncio
 import logging
 from contextlib import suppress
 from typing import Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketState
@@ -45,6 +46,7 @@ class Socket:
     async def serve(self, socket: WebSocket) -> None:
         """Serve a websocket until one side closes it; it is not opened if something is wrong."""
         try:
+            check_origin(socket)
             query = parsed(Stream, socket.query_params.multi_items())
             symbols = listened(self._board, self._stored(), query.symbols)
             subscriber = self._board.subscribe(caller_of(socket.scope), symbols, query.interval)
@@ -106,6 +108,17 @@ class Socket:
 
 
 EXAMPLE = '{"action": "subscribe", "symbols": ["BHP"]}'
+
+
+def check_origin(socket: WebSocket) -> None:
+    """Check that a page that opens a websocket is of this server: browsers let any page do so.
+
+    Raises:
+        Problem: it is of another origin (403).
+    """
+    origin = socket.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc != socket.headers.get("host"):
+        raise Problem(403, f"a page of {origin} may not open a websocket here")
 
 
 async def _send(socket: WebSocket, events: list[Event]) -> None:

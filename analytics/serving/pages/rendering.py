@@ -16,13 +16,14 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.requests import Request
 from starlette.responses import Response
 
-from stockstream.analytics.backtest.report.pages import ASSETS as REPORT_ASSETS
-from stockstream.analytics.backtest.report.pages import FORMATS, figure_text, number
+from stockstream.analytics.page_formats import FORMATS, figure_text, number
 from stockstream.analytics.serving.problems import Problem
 from stockstream.analytics.serving.scopes import needed
 from stockstream.pipeline.display import shown
 
 FOLDER = Path(__file__).parent
+# By its path: on Lambda there are no libraries for backtests.
+REPORT_ASSETS = FOLDER.parents[1] / "backtest/report/assets"
 ASSETS = {
     path.name: path
     for path in (
@@ -60,7 +61,7 @@ def page(template: str, request: Request, title: str, **variables: Any) -> Respo
             address: name for address, name in PAGES.items() if key is not None and needed(address) in key.scopes
         },
         "token": request.state.token(),
-        "visitor": request.state.session,
+        "session": request.state.session,
     }
     html = _environment().get_template(template).render({**facts, **variables})
     return Response(html, media_type="text/html", headers={"Cache-Control": "private, no-cache"})

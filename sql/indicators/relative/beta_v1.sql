@@ -14,7 +14,7 @@ formula: "covariance of the close's and the benchmark's returns, divided by the 
   last n returns; a return is close / previous close - 1. Only days on which both have a bar count, and a return spans
   the days between two of them: on a day without a bar of the benchmark it is NULL. NULL also where a close is 0, or where
   the benchmark's returns differ by no more than rounding errors"
-difference: 1e-12
+difference: 5e-13
 reference: equal to TA-Lib BETA of the benchmark's and the symbol's closes, whose default n is 5, and to Skender's standard
   beta. The benchmark is a symbol of the same table, `beta('bars_adjusted', 60, 'QQQ')`; if it has no bars at all, that is an
   error. The compiled query joins this macro, which joins two symbols

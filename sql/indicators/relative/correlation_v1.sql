@@ -15,7 +15,7 @@ formula: "Pearson's coefficient, from -1 to 1, of the symbol's and the benchmark
   last n returns, close / previous close - 1 (correlation_returns). Only days on which both have a bar count, and a return
   spans the days between two of them: on a day without a bar of the benchmark both are NULL. NULL also where one of the
   two series differs by no more than rounding errors, and correlation_returns where a close is 0"
-difference: 3e-13
+difference: 9e-14
 reference: correlation is equal to TA-Lib CORREL, whose default n is 30, to Skender's and to TradingView's correlation
   coefficient. The benchmark is a symbol of the same table, `correlation('bars_adjusted', 60, 'QQQ')`; if it has no bars
   at all, that is an error. The compiled query joins this macro, which joins two symbols

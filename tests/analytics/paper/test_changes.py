@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from stockstream.analytics.paper.changes import change_between, changed
@@ -26,7 +26,6 @@ def text(value: Any) -> str:
     return json.dumps(value)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # on a loaded machine
 @given(values, values)
 def test_a_change_makes_the_second_of_the_first(before: Any, after: Any) -> None:
     change = json.loads(text(change_between(before, after)))

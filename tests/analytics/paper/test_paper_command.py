@@ -68,8 +68,10 @@ def test_start_step_status_stop(lake: Lake, tmp_path: Path) -> None:
     assert json.loads(ran.out)["session"] == str(DAYS[30])
     assert "one" not in json.loads(run_cli("paper", "step", *at, "--json").out)["accounts"]
     ran = run_cli("paper", "status", "trnd", *at)
-    assert ran.code == 2
-    assert f"{lake.uri} has no paper account trnd: there are one, trend; did you mean trend?" in ran.err
+    assert (ran.code, ran.errors) == (
+        2,
+        [f"error: {lake.uri} has no paper account trnd: there are one, trend; did you mean trend?"],
+    )
 
 
 def test_an_account_that_fails_stops_no_other_and_is_named(lake: Lake, tmp_path: Path) -> None:

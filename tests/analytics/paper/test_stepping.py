@@ -13,7 +13,6 @@ from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.analytics.paper.ledger import Ledger
 from stockstream.analytics.paper.overview import detail
 from stockstream.analytics.paper.states import WHOLE_EVERY
-from stockstream.analytics.paper.step_accounts import run
 from stockstream.analytics.paper.stepping import start, step
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.steps.consolidate import run as consolidate
@@ -147,13 +146,3 @@ def test_a_stopped_account_takes_no_step(lake: Lake) -> None:
     assert ledger.stop(None) == stop
     outcome = step(lake, ledger)
     assert (outcome.is_stopped, outcome.stepped, detail(lake, ledger).summary.phase) == (True, (), "stopped")
-
-
-def test_a_function_on_aws_names_the_accounts_that_it_cannot_step(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    started(lake, "active", "BuyAndHold", DAYS[20])
-    started(lake, "over", "BuyAndHold", DAYS[20]).stop(None)
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "step_accounts")
-    result = run({}, lake)
-    assert result["accounts"] == {}
-    assert list(result["failed"]) == ["active"]
-    assert "`stockstream paper step --lake s3://…` does" in result["failed"]["active"]

@@ -21,7 +21,7 @@ from tests.analytics.serving.test_door import make_key
 from tests.analytics.serving.test_generations import publish, wait_for
 from tests.analytics.test_cli import run_cli
 
-ENDLESS = "SELECT sum(range % 7) FROM range(1000000000000)"
+ENDLESS = "SELECT count(*) FROM range(1000000000000) a, range(1000000000) b"
 NO_SUCH_SESSION = "this session has ended"
 
 

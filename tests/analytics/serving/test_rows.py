@@ -74,7 +74,7 @@ def test_every_format_has_the_same_rows(server: Server, media: str) -> None:
     path = "/v1/bars/IBM?start=2012-01-01&end=2012-12-31"
     answer = server.get(path, media)
     assert answer.headers["content-type"].split(";")[0] == media
-    assert answer.headers["vary"].split(", ")[0] == "Accept"
+    assert answer.headers["vary"] == "Accept"
     expected = frame(server.json(path)["bars"])
     assert len(expected) == 250
     assert READERS[media](io.BytesIO(answer.content)).equals(expected)
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_named(server: Server, path: str, status: int, text: st
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "OPTIONS"])
 def test_only_get_is_allowed(server: Server, method: str) -> None:
-    answer = requests.request(method, f"{server.address}/v1/bars", headers={"X-API-Key": "none"}, timeout=60)
+    answer = requests.request(method, f"{server.address}/v1/bars", timeout=60)
     assert answer.status_code == 405
     assert answer.json()["status"] == 405
 

@@ -21,6 +21,7 @@ from stockstream.analytics.session import AsOf, open_lake
 from stockstream.pipeline.derived import refresh, step_modules
 from stockstream.pipeline.lake import MARKER, SESSIONS, Lake, manifest_key, silver_key
 from stockstream.pipeline.manifest import Change, DataFile, Manifest, Table
+from stockstream.pipeline.steps import resample
 from stockstream.sql.session import files_of, quoted
 
 MERGED = """
@@ -291,9 +292,6 @@ def _link(path: Path, target: Path) -> None:
 def _derive(lake: Lake, tables: Sequence[str]) -> None:
     """Compute stored tables from the bars of a lake."""
     if intervals := [name.removeprefix("bars_") for name in tables if name.startswith("bars_")]:
-        # Here, as on Lambda the step of the paper accounts imports this module, and has no other step in its package.
-        from stockstream.pipeline.steps import resample
-
         resample.run({"intervals": intervals}, lake)
     modules = step_modules()
     for name in tables:

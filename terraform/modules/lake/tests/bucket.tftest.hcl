@@ -39,7 +39,7 @@ run "protected" {
       "${statement.Sid}: ${join(", ", sort(keys(statement.Condition.Null)))} on ${join(" ", statement.Resource)}"
       if can(statement.Condition.Null) && statement.Effect == "Deny"
       ] == [
-      "NeverReplaced: s3:if-none-match on arn:aws:s3:::any/damaged/* arn:aws:s3:::any/paper/* arn:aws:s3:::any/raw-data/* arn:aws:s3:::any/raw_events/* arn:aws:s3:::any/serving/* arn:aws:s3:::any/silver/* arn:aws:s3:::any/state/manifests/*",
+      "NeverReplaced: s3:if-none-match on arn:aws:s3:::any/damaged/* arn:aws:s3:::any/raw-data/* arn:aws:s3:::any/raw_events/* arn:aws:s3:::any/silver/* arn:aws:s3:::any/state/manifests/*",
       "ReplacedByItsReader: s3:if-match, s3:if-none-match on arn:aws:s3:::any/live/* arn:aws:s3:::any/quarantine/* arn:aws:s3:::any/raw-metadata/* arn:aws:s3:::any/state/* arn:aws:s3:::any/symbols/*",
     ]
     error_message = "Files that a manifest names are never replaced, and nothing is replaced unread."
@@ -49,7 +49,7 @@ run "protected" {
     condition = {
       for rule in aws_s3_bucket_lifecycle_configuration.lake.rule : rule.id => one(rule.noncurrent_version_expiration).noncurrent_days
       if length(rule.noncurrent_version_expiration) > 0
-    } == { noncurrent-versions = 30, live = 1, arrivals = 1, serving = 1 }
+    } == { noncurrent-versions = 30, live = 1, arrivals = 1 }
     error_message = "What is overwritten is kept for a month, live bars and arrivals for a day."
   }
 }
