@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from stockstream.analytics.backtest import Result, SignalStrategy, Strategy, backtest
+from stockstream.analytics.backtest import Result, Strategy, backtest
 from stockstream.analytics.backtest.engine import Loop, initial_of, restore, state_of
 from stockstream.analytics.backtest.feed import open_feed
 from stockstream.analytics.backtest.model import Setup
@@ -34,13 +34,6 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "adjusted": {"prices": "adjusted", "fill_at": "close", "benchmark": "IBM"},
     "fractional": {"fractional": True, "fill_at": "vwap", "allow_short": False, "delist_after": 5},
 }
-
-
-class Trend(SignalStrategy):
-    """A declared strategy."""
-
-    entry = "sma(20) > sma(50) AND volume > 100000"
-    exit = "sma(20) < sma(50)"
 
 
 def stepped(make: Callable[[], Strategy], lake: str, **settings: Any) -> tuple[Result, int, int]:
@@ -79,7 +72,7 @@ def measure(quick: bool) -> Iterator[Figure]:
         assert run_cli("demo", "--lake", lake).code == 0
         path.write_text(STRATEGY)
         everything = find_strategy(f"{path}:Everything")
-        strategies: dict[str, Callable[[], Strategy]] = {**SHIPPED, "Everything": everything, "Trend": Trend}
+        strategies: dict[str, Callable[[], Strategy]] = {**SHIPPED, "Everything": everything}
         equal = total = all_sessions = all_saved = 0
         for name, make in strategies.items():
             for title, settings in SETTINGS.items():
