@@ -107,13 +107,13 @@ RECIPES = {
             ("terraform/workflow.asl.json", '    "Check": {', STATE),
             (
                 "terraform/modules/functions/access.tf",
-                '    check          = ["state/checks/*"]\n',
-                '    count_rows     = []\n    check          = ["state/checks/*"]\n',
+                '    check           = ["state/checks/*"]\n',
+                '    count_rows      = []\n    check           = ["state/checks/*"]\n',
             ),
             (
                 "terraform/modules/functions/access.tf",
-                "    check          = concat(",
-                "    count_rows     = local.bars\n    check          = concat(",
+                "    check           = concat(",
+                "    count_rows      = local.bars\n    check           = concat(",
             ),
         ],
     ),
