@@ -118,8 +118,6 @@ class Step:
     state: str
     puts: int
     deletions: int = 0
-    before_only: bool = False
-    """Kill the command before each put is complete, and not after it too."""
 
     def on(self, lake: str) -> list[str]:
         return [*self.command.split(), "--lake", lake]
@@ -134,9 +132,13 @@ class Step:
         requests = self.puts + (2 if self.deletions else 0)  # up to a thousand deletions are one; manifests, then files
         return {"s3": 2 * requests, "folder": 2 * self.puts + self.deletions}
 
-    def points(self, place: str) -> range:
-        """Return the moments at which to kill the command."""
-        return range(1, self.moments[place] + 1, 2 if self.before_only else 1)
+
+def points(moments: int) -> list[int]:
+    """Return the moments of writing at which to kill a command: before each put is complete, and after the last one.
+
+    After another put is as before the next one, whose file is half written in addition.
+    """
+    return sorted({*range(1, moments + 1, 2), moments})
 
 
 Kill = Callable[[Step], None]
@@ -170,7 +172,7 @@ def kill_at_every_write(
         expected, complete = content(undisturbed), {before, look(undisturbed)}
         if step.name == "run":
             complete |= between(undisturbed, step.state)
-        for point in step.points(place):
+        for point in points(step.moments[place]):
             lake = prepare(step.state, point)
             there = immutable(objects(lake, s3_server))
             with connect(lake, only=NEEDED) as con:
@@ -189,8 +191,7 @@ def kill_at_every_write(
                 age(lake, 10, s3_server)
                 vacuum({"delete": True}, Lake(lake))
                 assert (looked_again(con), litter(objects(lake, s3_server))) == (expected, set())
-        if not step.before_only:
-            (ended,) = runner.run(step.on(prepare(step.state, "last")), kill_at=step.moments[place] + 1)
-            assert ended.code == 0, f"there are more moments of writing than expected: {ended}"
+        (ended,) = runner.run(step.on(prepare(step.state, "last")), kill_at=step.moments[place] + 1)
+        assert ended.code == 0, f"there are more moments of writing than expected: {ended}"
 
     return kill

@@ -52,7 +52,7 @@ def test_a_run_killed_at_every_write(
     a delta only), its manifest, the pointer and the history. The pointer is also put for a new list of companies.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
-    kill_at_every_write(Step(" ".join(["run", *asked]), state, puts, before_only=True))
+    kill_at_every_write(Step(" ".join(["run", *asked]), state, puts))
 
 
 def test_killed_at_random_under_load(prepare: Prepare, runner: Runner, injected: Injected) -> None:

@@ -9,7 +9,7 @@ import pytest
 from stockstream.analytics.paper.ledger import Ledger
 from stockstream.pipeline.lake import PAPER, Lake
 from tests.faults._lake import SESSIONS, age, content, objects
-from tests.faults.conftest import Prepare
+from tests.faults.conftest import Prepare, points
 from tests.injected import Injected
 from tests.kill_at import Runner
 from tests.s3_server import S3Server
@@ -41,7 +41,7 @@ def test_a_start_killed_at_every_write(
     expected, bars = account(undisturbed), content(undisturbed)
     states = len(expected) - 1
     assert states > 1
-    for point in range(1, 2 * (states + OTHERS) + 1):
+    for point in points(2 * (states + OTHERS)):
         lake = prepare("first", point)
         (ended,) = runner.run([*START, "--lake", lake], kill_at=point)
         assert ended.killed, ended
