@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from stockstream.analytics.backtest import verify
+from stockstream.analytics.backtest import verify as verify_in_processes
 from stockstream.analytics.backtest.runs import Outcome
 from stockstream.analytics.backtest.strategies import SHIPPED
 from tests.analytics.backtest import _honest
@@ -14,6 +15,8 @@ from tests.analytics.backtest._eventful import add_symbol, write_eventful_lake
 from tests.s3_server import S3Server
 
 pytestmark = pytest.mark.large
+verify = partial(verify_in_processes, jobs=1)
+"""With one process: the tests run in as many as there are cores."""
 
 HONEST = [
     name for name, item in vars(_honest).items() if isinstance(item, type) and item.__module__ == _honest.__name__

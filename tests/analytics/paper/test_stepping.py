@@ -42,14 +42,15 @@ def started(
     return start(lake, name, read_run(None, strategy, params or [], {"start": first, **settings}), [])
 
 
-def test_every_shipped_strategy_and_every_kind_of_order(lake: Lake, tmp_path: Path) -> None:
+@pytest.mark.parametrize("shipped", [("BuyAndHold",), pytest.param((*SHIPPED,), marks=pytest.mark.large)], ids=len)
+def test_every_shipped_strategy_and_every_kind_of_order(shipped: tuple[str, ...], lake: Lake, tmp_path: Path) -> None:
     """Also over a split, a dividend and a symbol without bars, and from a start in the past."""
     everything = f"{strategy_file(tmp_path)}:Everything"
     ledgers = {
         name: started(
             lake, name, name, DAYS[20], QUICK.get(name), symbols=SYMBOLS[:2] if name == "PairsTrade" else None
         )
-        for name in SHIPPED
+        for name in shipped
     }
     ledgers["orders"] = started(lake, "orders", everything, DAYS[10])
     ledgers["adjusted"] = started(lake, "adjusted", everything, DAYS[29], prices="adjusted", **COSTLY)
@@ -66,7 +67,7 @@ def test_every_shipped_strategy_and_every_kind_of_order(lake: Lake, tmp_path: Pa
         assert shown.comparison.is_equal, (name, shown.comparison)
         assert shown.summary.equity == whole.curve.equity[-1]
         assert len(shown.all_fills) == len(whole.transactions)
-    for name in ("orders", "adjusted", "BuyAndHold", "MovingAverageCrossover"):
+    for name in {"orders", "adjusted", "BuyAndHold", "MovingAverageCrossover"} & ledgers.keys():
         assert detail(lake, ledgers[name]).all_fills, name
     states = list(ledgers["orders"].states(ledgers["orders"].sessions()))
     assert [state.number for state in states] == list(range(1, 28))
