@@ -145,7 +145,7 @@ def test_a_pointer_that_cannot_be_read_is_told_and_the_old_generation_stays(chan
     assert "stockstream_fault 1.0" in server.get("/metrics").text
 
 
-@pytest.mark.parametrize("damage", ["cut", "block"])
+@pytest.mark.parametrize("damage", ["cut", pytest.param("block", marks=pytest.mark.large)])
 def test_a_damaged_serving_file_is_made_again(lake: str, tmp_path: Path, damage: str) -> None:
     server = start(lake, XDG_CACHE_HOME=str(tmp_path))
     before = server.get("/v1/bars/IBM?start=2013-01-01")
@@ -165,6 +165,7 @@ def test_a_damaged_serving_file_is_made_again(lake: str, tmp_path: Path, damage:
     assert f"{file.name} is damaged, and is made again" in err
 
 
+@pytest.mark.large
 def test_another_lake_in_the_same_place_is_not_taken_for_the_first(lake: str, tmp_path: Path) -> None:
     folder = tmp_path / "lake"
     for close in (101.0, 202.0):
