@@ -1,0 +1,56 @@
+"""`stockstream doctor`: looks at the machine, the settings and the lake, and says what to do."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections import Counter
+from contextlib import suppress
+from dataclasses import asdict
+
+import typer
+
+from stockstream.analytics.cli.commands.run import SourceOption
+from stockstream.analytics.cli.logs import start_logging
+from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
+from stockstream.analytics.cli.registry import Panel, command
+from stockstream.analytics.cli.screen import Screen
+from stockstream.analytics.doctor import Finding, findings
+from stockstream.analytics.doctor.findings import State
+from stockstream.pipeline.configuration import settings
+from stockstream.pipeline.lake import Lake
+from stockstream.sql.errors import ExitCode, StockStreamError
+
+
+@command("doctor", Panel.UPKEEP, 5)
+def doctor_command(lake: LakeOption = None, source: SourceOption = None, as_json: JsonOption = False) -> None:
+    """Look at versions, settings, credentials, clock, disks and the lake, and print what to do. It changes nothing.
+
+    One small request goes to S3, or to the source, to compare the clocks. No secret is printed.
+    Exit codes: 0 all is well, 3 warnings only, 1 something fails.
+
+    Example: stockstream doctor --lake s3://bucket/prefix --json
+    """
+    # A wrong setting, and one without effect, are findings.
+    with suppress(StockStreamError), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        start_logging()
+    settings.cache_clear()
+    found = list(findings(lambda: Lake(lake_uri(lake)), source))
+    counts = Counter(one.state for one in found)
+    if as_json:
+        document = {"failed": counts["failed"], "warnings": counts["warning"]}
+        print(json.dumps(document | {"findings": [asdict(one) for one in found]}))
+    else:
+        _show(Screen(), found, counts)
+    raise typer.Exit(
+        ExitCode.FAILED if counts["failed"] else ExitCode.PARTIAL if counts["warning"] else ExitCode.COMPLETE
+    )
+
+
+def _show(out: Screen, found: list[Finding], counts: Counter[State]) -> None:
+    for one in found:
+        out.print(f"{one.state:<8}  {one.check:<11}  {one.text}", markup=False)
+        if one.action:
+            out.print(f"{'':<23}→ {one.action}", markup=False)
+    out.print(f"{counts['failed']} failed, {counts['warning']} warnings")
