@@ -54,6 +54,7 @@ WITHOUT_LAKE = {
     "indicators new",
     "alerts list",
     "doctor",
+    "schedule",
 }
 """Commands that make a lake, or need none."""
 ON_A_LAKE = [command for command in COMMANDS if command not in WITHOUT_LAKE]
