@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import warnings
 from collections import Counter
-from contextlib import suppress
 from dataclasses import asdict
 
 import typer
@@ -31,12 +30,17 @@ def doctor_command(lake: LakeOption = None, source: SourceOption = None, as_json
 
     Example: stockstream doctor --lake s3://bucket/prefix --json
     """
-    # A wrong setting, and one without effect, are findings.
-    with suppress(StockStreamError), warnings.catch_warnings():
+    fault = None
+    with warnings.catch_warnings():  # these are findings, too
         warnings.simplefilter("ignore")
-        start_logging()
+        try:
+            start_logging()
+        except StockStreamError as error:
+            fault = str(error)
     settings.cache_clear()
     found = list(findings(lambda: Lake(lake_uri(lake)), source))
+    if fault and not any(one.text == fault for one in found):  # the log file cannot be written
+        found.append(Finding.failed("settings", fault))
     counts = Counter(one.state for one in found)
     if as_json:
         document = {"failed": counts["failed"], "warnings": counts["warning"]}
