@@ -86,7 +86,7 @@ class RunReports:
 NO_REPORTS = RunReports()
 
 
-def run_reports(on_failure: Sequence[str] | None, metrics_file: Path | None) -> RunReports:
+def open_reports(on_failure: Sequence[str] | None, metrics_file: Path | None) -> RunReports:
     """Return the reports of the options, whose channels are configured.
 
     Raises:

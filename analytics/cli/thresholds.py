@@ -52,7 +52,7 @@ class Thresholds:
         )
 
 
-def thresholds(max_age: str | None, missing: str | None) -> Thresholds:
+def read_thresholds(max_age: str | None, missing: str | None) -> Thresholds:
     """Return the limits of `--max-age` and `--missing`.
 
     Raises:

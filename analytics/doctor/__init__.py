@@ -14,10 +14,10 @@ from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import StockStreamError
 from stockstream.sql.text import one_line
 
-__all__ = ["Finding", "findings"]
+__all__ = ["Finding", "examine"]
 
 
-def findings(lake: Callable[[], Lake], source: str | None) -> Iterator[Finding]:
+def examine(lake: Callable[[], Lake], source: str | None) -> Iterator[Finding]:
     """Yield what is found, in the order in which things depend on each other.
 
     `lake` opens the lake, and may raise a StockStreamError; `source` is the source of bars, otherwise that of the

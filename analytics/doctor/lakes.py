@@ -49,14 +49,14 @@ def _credentials() -> Finding:
 
     action = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, or give the machine a role"
     try:
-        found = boto3.Session().get_credentials()
-        frozen = found and found.get_frozen_credentials()
+        credentials = boto3.Session().get_credentials()
+        frozen = credentials and credentials.get_frozen_credentials()
     except BotoCoreError as error:
         return Finding.failed("credentials", one_line(str(error)), action)
-    if not found or not frozen or not frozen.access_key:
+    if not credentials or not frozen or not frozen.access_key:
         return Finding.failed("credentials", "there are no AWS credentials", action)
     kind = "temporary ones" if frozen.token else "a key"
-    return Finding.ok("credentials", f"AWS: {kind}, from {found.method}")
+    return Finding.ok("credentials", f"AWS: {kind}, from {credentials.method}")
 
 
 def _generation(lake: Lake) -> Iterator[Finding]:

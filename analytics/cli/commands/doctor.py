@@ -14,7 +14,7 @@ from stockstream.analytics.cli.logs import start_logging
 from stockstream.analytics.cli.options import JsonOption, LakeOption, lake_uri
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
-from stockstream.analytics.doctor import Finding, findings
+from stockstream.analytics.doctor import Finding, examine
 from stockstream.analytics.doctor.findings import State
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
@@ -38,22 +38,22 @@ def doctor_command(lake: LakeOption = None, source: SourceOption = None, as_json
         except StockStreamError as error:
             fault = str(error)
     settings.cache_clear()
-    found = list(findings(lambda: Lake(lake_uri(lake)), source))
-    if fault and not any(one.text == fault for one in found):  # the log file cannot be written
-        found.append(Finding.failed("settings", fault))
-    counts = Counter(one.state for one in found)
+    findings = list(examine(lambda: Lake(lake_uri(lake)), source))
+    if fault and not any(one.text == fault for one in findings):  # the log file cannot be written
+        findings.append(Finding.failed("settings", fault))
+    counts = Counter(one.state for one in findings)
     if as_json:
         document = {"failed": counts["failed"], "warnings": counts["warning"]}
-        print(json.dumps(document | {"findings": [asdict(one) for one in found]}))
+        print(json.dumps(document | {"findings": [asdict(one) for one in findings]}))
     else:
-        _show(Screen(), found, counts)
+        _show(Screen(), findings, counts)
     raise typer.Exit(
         ExitCode.FAILED if counts["failed"] else ExitCode.PARTIAL if counts["warning"] else ExitCode.COMPLETE
     )
 
 
-def _show(out: Screen, found: list[Finding], counts: Counter[State]) -> None:
-    for one in found:
+def _show(out: Screen, findings: list[Finding], counts: Counter[State]) -> None:
+    for one in findings:
         out.print(f"{one.state:<8}  {one.check:<11}  {one.text}", markup=False)
         if one.action:
             out.print(f"{'':<23}→ {one.action}", markup=False)

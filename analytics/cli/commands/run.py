@@ -26,7 +26,7 @@ from stockstream.analytics.cli.options import (
     symbols_option,
 )
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.analytics.cli.run_reports import NO_REPORTS, RunReports, run_reports
+from stockstream.analytics.cli.run_reports import NO_REPORTS, RunReports, open_reports
 from stockstream.analytics.cli.run_screens import show_result
 from stockstream.analytics.cli.signals import stopping_at_once
 from stockstream.pipeline.configuration import settings
@@ -125,7 +125,7 @@ def run_command(
     Example: stockstream run --source yahoo --symbols BHP,CBA --start 2020-01-01
     """
     log_to(log_file)
-    reports = run_reports(on_failure, metrics_file)
+    reports = open_reports(on_failure, metrics_file)
     _execute(
         lake,
         source,

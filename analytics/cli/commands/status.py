@@ -14,7 +14,7 @@ from stockstream.analytics.cli.options import AsOfOption, JsonOption, LakeOption
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.temporary import left_behind
-from stockstream.analytics.cli.thresholds import Thresholds, thresholds
+from stockstream.analytics.cli.thresholds import Thresholds, read_thresholds
 from stockstream.analytics.session import generation_of, warn_of_missing
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import FINAL_AFTER, Market
@@ -79,7 +79,7 @@ def status_command(
 
     Example: stockstream status --lake s3://bucket/prefix --max-age 2d --missing 5% --json
     """
-    limits = thresholds(max_age, missing)
+    limits = read_thresholds(max_age, missing)
     opened = existing_lake(lake)
     now = datetime.now(UTC)
     answer = lake_status(opened, generation_of(opened.uri, as_of), now) | {"leftovers": left_behind(opened)}
