@@ -108,6 +108,13 @@ class Settings(EnvironmentSettings):
         "Minimum level of log lines; other programs use this variable, too",
         convert=_level_of_others,
     )
+    log_file: str | None = setting(None, "STOCKSTREAM_LOG_FILE", "File to which every command adds its log, as JSON")
+    log_file_megabytes: float = setting(
+        10.0, "STOCKSTREAM_LOG_FILE_MEGABYTES", "Size at which the log file is rotated", minimum=0.001
+    )
+    log_files: int = setting(
+        5, "STOCKSTREAM_LOG_FILES", "Number of log files that are kept, with the newest", minimum=2
+    )
     aws_region: str = setting("ap-southeast-2", "AWS_REGION", "Region of the bucket")
     aws_endpoint_url: str | None = setting(None, "AWS_ENDPOINT_URL", "An S3 server other than AWS")
 

@@ -48,6 +48,19 @@ def head(lake: Lake) -> Manifest:
     return manifest
 
 
+def head_as_it_is(lake: Lake) -> Manifest:
+    """Return the newest generation as `head` does, and leave the pointer as it is.
+
+    Raises:
+        UsageError, LakeError: the newest manifest is damaged, or a newer version of this program has written it.
+    """
+    newest = max(numbers(lake), default=0)
+    pointer = pointed(lake, lake.store.get(CURRENT))
+    if pointer is not None and pointer.generation >= newest:
+        return pointer
+    return generation(lake, newest) if newest else Manifest()
+
+
 def generation(lake: Lake, number: int) -> Manifest:
     """Return one generation; from the pointer if that has it and the manifest is damaged or gone.
 

@@ -42,6 +42,12 @@ class Market:
         final = closes[(closes.index.date <= day) & (closes + FINAL_AFTER <= now.astimezone(UTC))]
         return final.index[-1].date()  # type: ignore[no-any-return]
 
+    def final_after(self, day: date, now: datetime) -> datetime | None:
+        """Return when the bar of the first session after `day` became final (UTC); None if none is at `now` (aware)."""
+        closes = self.schedule(now.year)["close"]
+        final = closes[(closes.index.date > day) & (closes + FINAL_AFTER <= now.astimezone(UTC))]
+        return (final.iloc[0] + FINAL_AFTER).to_pydatetime() if len(final) else None
+
     def sessions_back(self, day: date, count: int) -> date:
         """Return the session `count` sessions before the last one up to `day`."""
         sessions = self.schedule(day.year).index

@@ -64,7 +64,7 @@ class PolygonApi:
         if not api_key or not all("!" <= c <= "~" for c in api_key):
             raise UsageError("POLYGON_API_KEY is not a key: it is empty or has a blank or a character outside ASCII")
         self._key = api_key
-        self._url = url.rstrip("/")
+        self.url = url.rstrip("/")
         # By itself, the limiter would block every thread for a minute after a 429; the retries below read Retry-After.
         self._session = LimiterSession(per_minute=calls_per_minute, limit_statuses=())
         self._session.auth = self._sign  # not a default header: requests would let a ~/.netrc entry replace it
@@ -103,7 +103,7 @@ class PolygonApi:
             RateLimited: HTTP 429 after the last attempt.
             SourceError: any other answer; HTTP 5xx and lost connections after the last attempt.
         """
-        url = self._url + path
+        url = self.url + path
         query: dict[str, str | int] | None = params
         visited = set()
         while url not in visited:
@@ -114,7 +114,7 @@ class PolygonApi:
             if not body.get("next_url"):
                 return
             following = urlsplit(str(body["next_url"]))
-            url, query = f"{self._url}{following.path}?{following.query}", None
+            url, query = f"{self.url}{following.path}?{following.query}", None
         raise SourceError(f"polygon {path}: next_url leads back to an earlier page")
 
     def tickers_of(self, path: str, **params: str | int) -> Iterator[tuple[str, list[dict[str, Any]]]]:
@@ -142,7 +142,7 @@ class PolygonApi:
         """
 
         def attempt() -> str:
-            text = self._request(self._url + path, path, params)
+            text = self._request(self.url + path, path, params)
             if not self._checked(text, path).get("results"):
                 raise _TransientError(EmptyAnswerError(f"polygon {path}: the answer for a session is empty"))
             return text

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import warnings
 from typing import Annotated
 
 import typer
 
-from stockstream.analytics.cli.endings import print_line
+from stockstream.analytics.cli.endings import log_end, print_line
 from stockstream.analytics.cli.registry import Commands
 from stockstream.sql.errors import ExitCode, LakeWarning, UsageError
 
@@ -74,6 +75,7 @@ def run() -> None:
     def show_warning(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:
         nonlocal is_partial
         is_partial = is_partial or issubclass(category, LakeWarning)
+        log_end(logging.WARNING, str(message))
         print_line(f"warning: {message}")
 
     warnings.showwarning = show_warning

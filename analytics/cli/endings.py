@@ -44,8 +44,15 @@ def ending_in_one_line() -> Iterator[None]:
         message = "" if isinstance(failure, BrokenPipeError) else described(failure)
         code = ExitCode.FAILED
     if message:
+        log_end(logging.ERROR, message)
         print_line(f"error: {message}")
     sys.exit(code)  # type: ignore[arg-type]
+
+
+def log_end(level: int, text: str) -> None:
+    """Add a line to the log file, if the command has one: the module of the logs is imported then."""
+    if (logs := sys.modules.get("stockstream.analytics.cli.logs")) is not None:
+        logs.log_end(level, text)
 
 
 def described(error: Exception) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
@@ -76,6 +77,18 @@ def parse_day(option: str, text: str | date) -> date:
         return day_of(option, text)
     except ArgumentError as error:
         raise UsageError(str(error)) from None  # Typer shows its usage for an error that is a ValueError
+
+
+def parse_age(option: str, text: str) -> timedelta:
+    """Return the time in the text of an option, such as `7d` or `36h`; `option` is its name, for the message.
+
+    Raises:
+        UsageError: the text is no whole number of days or hours, or so many that no calendar has them.
+    """
+    match = re.fullmatch(r"(\d{1,6})([dh])", text, re.ASCII)
+    if match is None:
+        raise UsageError(f"{option} {text}: write days or hours, as 7d or 36h")
+    return timedelta(hours=int(match[1]) * {"d": 24, "h": 1}[match[2]])
 
 
 def check_range(start: date | None, end: date | None) -> None:

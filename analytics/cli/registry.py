@@ -23,6 +23,8 @@ from stockstream.analytics.cli.front_page import Box, help_page
 from stockstream.sql.errors import UsageError, did_you_mean
 
 PACKAGE = "stockstream.analytics.cli.commands"
+WITHOUT_SETTINGS = ("doctor",)
+"""Commands that run although a setting is wrong."""
 _DECLARATION = re.compile(r'^@?command\("([^"]+)", Panel\.(\w+), (\d+)\)', re.MULTILINE)
 _DOCSTRING = re.compile(r'^    """(.+?)(?:\n\n|""")', re.MULTILINE | re.DOTALL)
 _GROUP = re.compile(r'typer\.Typer\(\s*help="([^"]+)"')
@@ -214,6 +216,6 @@ class _Command(TyperCommand):
         return parser
 
     def invoke(self, ctx: Any) -> Any:
-        if ctx.obj is not None:
+        if ctx.obj is not None and self.name not in WITHOUT_SETTINGS:
             ctx.obj()  # what `main` does before a command runs, but not before its help
         return super().invoke(ctx)

@@ -11,7 +11,7 @@ from stockstream.pipeline.alerts.model import PAPER, Alert
 from stockstream.pipeline.alerts.outstanding import require_packages
 from stockstream.pipeline.lake import Lake
 
-CHANNELS = ("webhook", "sns")
+CHANNELS = ("webhook", "email", "sns")
 MAX_AGE = timedelta(days=7)
 """Age of a session after which its orders are no news, as when an account starts in the past."""
 

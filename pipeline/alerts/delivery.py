@@ -187,7 +187,8 @@ class Worker:
         if not waiting:
             return
         self.counts.failures[reason] += len(waiting)
-        self._log(f"{reason}; not delivered: `stockstream alerts send` tries again")
+        again = ": `stockstream alerts send` tries again" if self._outbox is not None else ""
+        self._log(f"{reason}; not delivered{again}")
 
     def _log(self, text: str) -> None:
         """Log a warning, once as long as it stays the same."""

@@ -59,7 +59,7 @@ class PolygonReference(PolygonApi):
         """
         path = f"/vX/reference/tickers/{quote(symbol, safe='')}/events"
         try:
-            text = self._get(f"{self._url}{path}", path, {"types": "ticker_change"})
+            text = self._get(f"{self.url}{path}", path, {"types": "ticker_change"})
             return Page(path, _company(text, path), symbol=symbol)
         except (KeyRefusedError, RateLimited):
             raise

@@ -85,6 +85,10 @@ class Source(ABC):
             RateLimited: the source keeps refusing; the run skips the windows that are not answered yet.
         """
 
+    def address(self) -> str | None:
+        """Return the URL of the server that is asked, for `stockstream doctor`; None if none is."""
+        return None
+
     def listings(self) -> ListingsSource | None:
         """Return the source's own list of symbols; None if the market's exchange publishes the list."""
         return None

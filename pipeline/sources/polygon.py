@@ -137,6 +137,10 @@ class PolygonSource(Source):
         """
         return cls(PolygonApi.from_settings(settings))
 
+    def address(self) -> str:
+        """Return the URL of the API."""
+        return self._api.url
+
     def listings(self) -> PolygonListings:
         """Return Polygon's own list of tickers; it shares the rate limit of this source."""
         return PolygonListings(self._api)

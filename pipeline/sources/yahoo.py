@@ -106,6 +106,10 @@ class YahooSource(Source):
             url=yahoo.url,
         )
 
+    def address(self) -> str:
+        """Return the URL of Yahoo's API, or of what takes its place."""
+        return self.url or "https://query2.finance.yahoo.com"
+
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
         """Answer one window after the other, each with one request if all goes well.
 

@@ -54,7 +54,7 @@ def run(event: SummariseEvent, lake: Lake, market: Market, source: str, environm
         "rows": summary["rows"],
         "missing": len(summary["missing"]),
         "subject": f"stockstream {environment}: {market.name} {event['date']} {summary['status']}",
-        "message": _message(summary, event["run"], lake.store.uri(key)),
+        "message": message_of(summary, event["run"], lake.store.uri(key)),
     }
 
 
@@ -165,12 +165,13 @@ def _bad_checks(results: Mapping[str, Any]) -> dict[str, str]:
     return {f"check {report['check']}": report["first"] for report in result["failed"]} if result else {}
 
 
-def _message(summary: Summary, run: str, uri: str) -> str:
-    """Return the text of an e-mail: what failed and where."""
+def message_of(summary: Summary, run: str | None = None, uri: str | None = None) -> str:
+    """Return the text of an e-mail: what failed and where; `run` is its name, `uri` where its summary is."""
     by_reason = defaultdict(list)
     for item in summary["missing"]:
         by_reason[item["reason"]].append(item["symbol"])
-    lines = [f"Run {run} of {summary['date']} on {summary['lake']}: {summary['status']}."]
+    name = f"Run {run} of" if run else "The run of"
+    lines = [f"{name} {summary['date']} on {summary['lake']}: {summary['status']}."]
     if summary["refused"]:
         lines.append(f"Failed: {summary['refused']}")
     if summary["not_sent"]:
@@ -197,7 +198,7 @@ def _message(summary: Summary, run: str, uri: str) -> str:
     if len(by_reason) > MAX_REASONS:
         lines.append(f"- and {len(by_reason) - MAX_REASONS} more reasons")
     lines += [f"- {line}" for line in quarantine_lines(summary["quarantined"])[:MAX_REASONS]]
-    return "\n".join([*lines, *summary["notes"], f"Everything: {uri}"])
+    return "\n".join([*lines, *summary["notes"], *([f"Everything: {uri}"] if uri else [])])
 
 
 def quarantine_lines(groups: Sequence[QuarantinedValues]) -> list[str]:

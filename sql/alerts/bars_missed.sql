@@ -4,7 +4,7 @@ title: For more than five minutes, live bars have lacked events that the feed ha
 status: active
 severity: warning
 cooldown: 30m
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row, of the feed as a whole
 needs: [live]

@@ -4,7 +4,7 @@ title: The signals of the newest session, after its bars were published.
 status: active
 severity: info
 cooldown: session
-channels: [webhook, sns]
+channels: [webhook, email, sns]
 runs: batch
 grain: one row per symbol
 needs: [signals]

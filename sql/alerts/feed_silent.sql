@@ -4,7 +4,7 @@ title: No event has come for more than two minutes of the session.
 status: active
 severity: critical
 cooldown: 30m
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row, of the feed as a whole
 needs: []

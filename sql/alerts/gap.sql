@@ -4,7 +4,7 @@ title: The session has opened more than 3 % above or below the previous close.
 status: active
 severity: info
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [live, signals]

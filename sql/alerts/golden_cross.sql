@@ -4,7 +4,7 @@ title: The average of 50 closes has crossed that of 200, and is above it.
 status: active
 severity: info
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [indicators_live, signals]

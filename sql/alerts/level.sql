@@ -4,7 +4,7 @@ title: The price has crossed a level of one's own, since the previous close.
 status: active
 severity: warning
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [live]

@@ -4,7 +4,7 @@ title: The price is the lowest of 52 weeks.
 status: active
 severity: info
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [indicators_live, signals]

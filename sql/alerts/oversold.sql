@@ -4,7 +4,7 @@ title: The RSI of 14 bars has crossed 30, and is below it.
 status: active
 severity: info
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [indicators_live, signals]

@@ -4,7 +4,7 @@ title: The volume is more than three times that of an average session.
 status: active
 severity: info
 cooldown: session
-channels: [log, webhook, sns]
+channels: [log, webhook, email, sns]
 runs: live
 grain: one row per symbol
 needs: [indicators_live]

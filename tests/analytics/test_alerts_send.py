@@ -115,7 +115,8 @@ def test_a_test_message_over_every_channel(
     assert lines["log"] == "1 delivered: written to the log"
     (post,) = receiver.posts
     assert post.document["alerts"][0]["rule"] == "test"
-    (line,) = [json.loads(line) for line in ended.err.splitlines()]
+    unconfigured, line = [json.loads(line) for line in ended.err.splitlines()]
+    assert unconfigured["message"].startswith("alerts are not sent by email: email is not configured")
     assert line["alert"]["symbol"] == "TEST"
 
     receiver.answers += [status(404)]
@@ -123,6 +124,7 @@ def test_a_test_message_over_every_channel(
     ended = stockstream("--test")
     assert ended.code == 3
     assert "webhook    not delivered 1: 127.0.0.1 answers HTTP 404" in ended.out
+    assert "email      email is not configured: set ALERT_SMTP_URL and ALERT_EMAIL_TO" in ended.out
     assert "sns        sns is not configured: set ALERT_TOPIC_ARN" in ended.out
 
 

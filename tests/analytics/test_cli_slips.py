@@ -53,6 +53,8 @@ WITHOUT_LAKE = {
     "indicators show",
     "indicators new",
     "alerts list",
+    "doctor",
+    "schedule",
 }
 """Commands that make a lake, or need none."""
 ON_A_LAKE = [command for command in COMMANDS if command not in WITHOUT_LAKE]

@@ -28,6 +28,8 @@ ARGUMENTS: dict[str, list[str]] = {
     "indicators show": ["rsi"],
     "indicators new": ["mine"],
     "backtest": ["--strategy", "BuyAndHold", "--symbols", "BHP", "-o", "out"],
+    "schedule": ["--cron"],
+    "doctor": ["--source", "files:bars.csv"],
     "reconcile": ["--with", "files:bars.csv"],
     "stream": ["--source", "replay:feed.jsonl"],
     "record": ["recorded.jsonl", "--source", "replay:feed.jsonl"],

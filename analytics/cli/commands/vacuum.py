@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
 from datetime import timedelta
 from enum import StrEnum
@@ -12,11 +11,10 @@ from typing import Annotated
 import typer
 from rich.filesize import decimal
 
-from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake
+from stockstream.analytics.cli.options import JsonOption, LakeOption, existing_lake, parse_age
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.temporary import delete_leftovers, leftovers
-from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import VacuumEvent, VacuumResult
 from stockstream.pipeline.steps.vacuum import check_retention
 from stockstream.pipeline.steps.vacuum import run as vacuum_step
@@ -48,9 +46,11 @@ def vacuum_command(
 
     Example: stockstream vacuum --retention 14d --raw archive --delete
     """
+    age = parse_age("--retention", retention)
+    check_retention(age)
     event: VacuumEvent = {
         "delete": delete,
-        "retention_hours": _hours(retention),
+        "retention_hours": age // timedelta(hours=1),
         "raw": raw.value,
         "raw_older_than_days": raw_older_than,
     }
@@ -88,12 +88,3 @@ def _range(numbers: list[int]) -> str:
     if len(numbers) < 2:
         return "".join(map(str, numbers))
     return f"{numbers[0]} to {numbers[-1]}"
-
-
-def _hours(text: str) -> int:
-    match = re.fullmatch(r"(\d+)([dh])", text, re.ASCII)
-    if match is None:
-        raise UsageError(f"--retention {text}: write days or hours, as 7d or 36h")
-    hours = int(match[1]) * {"d": 24, "h": 1}[match[2]]
-    check_retention(timedelta(hours=hours))
-    return hours

@@ -147,7 +147,9 @@ def test_an_unknown_channel_is_named_once(receiver: Receiver, caplog: pytest.Log
     for _ in range(3):
         notifier.send([alert(channels=("webhok", "webhook", "sns"))])
     report = notifier.close(SECONDS)
-    assert report["webhok"].reasons == {"no channel webhok: there are log, sns, webhook; did you mean webhook?": 3}
+    assert report["webhok"].reasons == {
+        "no channel webhok: there are email, log, sns, webhook; did you mean webhook?": 3
+    }
     assert report["sns"].reasons == {"sns is not configured: set ALERT_TOPIC_ARN": 3}
     assert (report["webhok"].failed, report["sns"].not_configured, report["webhook"].delivered) == (3, 3, 3)
     assert [report[name].is_complete for name in ("webhok", "sns", "webhook")] == [False, True, True]
