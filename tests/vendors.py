@@ -1,6 +1,6 @@
 """Answers of Alpaca, Tiingo, EODHD and Stooq, made after their documentation: never seen live.
 
-A script is told what happened, in our terms, and routes a server's paths to what the vendor would answer about it.
+A script takes what happened, in our terms, and routes a server's paths to what the vendor would answer about it.
 """
 
 from __future__ import annotations
@@ -142,6 +142,9 @@ class Case:
     unknown: Reply
     quota: Reply | None
     has_actions: bool = True
+    has_adjusted_close: bool = False
+    nan: str = "NaN"
+    """How the vendor's format writes a number that is none."""
 
     @property
     def name(self) -> str:
@@ -163,6 +166,7 @@ CASES = [
         {"TIINGO_API_KEY": KEY},
         (404, {}, '{"detail":"Not found."}'),
         (200, TEXT, "You have run over your 500 symbol look up for this month. Please upgrade at https://…"),
+        has_adjusted_close=True,
     ),
     Case(
         eodhd,
@@ -170,6 +174,7 @@ CASES = [
         {"EODHD_API_KEY": KEY},
         (404, TEXT, "Ticker Not Found."),
         (402, TEXT, "You exceeded your daily API requests limit.  Please contact support@eodhistoricaldata.com"),
+        has_adjusted_close=True,
     ),
     Case(
         stooq,
@@ -178,5 +183,6 @@ CASES = [
         (200, TEXT, "No data"),
         (200, TEXT, "Exceeded the daily hits limit"),
         has_actions=False,
+        nan="nan",
     ),
 ]

@@ -22,6 +22,7 @@ def open_listings(market: Market, settings: Settings) -> ListingsSource:
     name = market.name.lower()
     if name not in {module.name for module in pkgutil.iter_modules(__path__)}:
         raise UsageError(
-            f"no public list of the companies of the {market.name} market: name --symbols, or use --source polygon"
+            f"no public list of the companies of the {market.name} market: name --symbols, or use --source "
+            "polygon or eodhd"
         )
     return class_in(f"{__name__}.{name}", ExchangeListings).from_settings(settings)  # type: ignore[type-abstract]

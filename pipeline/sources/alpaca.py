@@ -59,12 +59,12 @@ class AlpacaSource(VendorSource):
         Raises:
             UsageError: there is no key or no secret.
         """
-        own = AlpacaSettings.read()
-        key = checked_key(own.key, "APCA_API_KEY_ID", cls.name)
-        secret = checked_key(own.secret, "APCA_API_SECRET_KEY", cls.name)
+        values = AlpacaSettings.read()
+        key = checked_key(values.key, "APCA_API_KEY_ID", cls.name)
+        secret = checked_key(values.secret, "APCA_API_SECRET_KEY", cls.name)
         sign = in_headers({"APCA-API-KEY-ID": key, "APCA-API-SECRET-KEY": secret})
-        api = VendorApi(cls.name, own.url, [key, secret], sign, own.calls_per_minute, *settings.retries)
-        return cls(api, market, own.feed)
+        api = VendorApi(cls.name, values.url, [key, secret], sign, values.calls_per_minute, *settings.retries)
+        return cls(api, market, values.feed)
 
     def request(self, windows: Sequence[Window]) -> Received:
         """Return the rows and events of symbols with the same days."""

@@ -55,14 +55,14 @@ class EodhdSource(VendorSource):
         Raises:
             UsageError: there is no key.
         """
-        own = EodhdSettings.read()
-        key = checked_key(own.key, "EODHD_API_KEY", cls.name)
+        values = EodhdSettings.read()
+        key = checked_key(values.key, "EODHD_API_KEY", cls.name)
         api = VendorApi(
             cls.name,
-            own.url,
+            values.url,
             [key],
             in_query("api_token", key),
-            own.calls_per_minute,
+            values.calls_per_minute,
             *settings.retries,
             quota=QUOTA,
         )

@@ -49,10 +49,16 @@ class StooqSource(VendorSource):
         Raises:
             UsageError: there is no key.
         """
-        own = StooqSettings.read()
-        key = checked_key(own.key, "STOOQ_API_KEY", cls.name)
+        values = StooqSettings.read()
+        key = checked_key(values.key, "STOOQ_API_KEY", cls.name)
         api = VendorApi(
-            cls.name, own.url, [key], in_query("apikey", key), own.calls_per_minute, *settings.retries, quota=QUOTA
+            cls.name,
+            values.url,
+            [key],
+            in_query("apikey", key),
+            values.calls_per_minute,
+            *settings.retries,
+            quota=QUOTA,
         )
         return cls(api, market)
 

@@ -52,10 +52,10 @@ class TiingoSource(VendorSource):
         Raises:
             UsageError: there is no key.
         """
-        own = TiingoSettings.read()
-        key = checked_key(own.key, "TIINGO_API_KEY", cls.name)
+        values = TiingoSettings.read()
+        key = checked_key(values.key, "TIINGO_API_KEY", cls.name)
         sign = in_headers({"Authorization": f"Token {key}"})
-        api = VendorApi(cls.name, own.url, [key], sign, own.calls_per_minute, *settings.retries, quota=QUOTA)
+        api = VendorApi(cls.name, values.url, [key], sign, values.calls_per_minute, *settings.retries, quota=QUOTA)
         return cls(api, market)
 
     def request(self, windows: Sequence[Window]) -> Received:

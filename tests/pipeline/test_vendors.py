@@ -58,45 +58,86 @@ def answered(case: Case, con: duckdb.DuckDBPyConnection, windows: Sequence[Windo
     return answer
 
 
-def test_a_run_stores_what_is_good_and_names_the_rest(server: Vendor, case: Case, tmp_path: Path) -> None:
+@pytest.fixture
+def week(server: Vendor, case: Case) -> list[dict[str, Any]]:
+    """Route a week of AAPL with a dividend and a split, one of BRK.B, and one of ODD that is wrong in every way."""
     split = [bar(day, 40.0 if day < SPLIT_DAY else 10.0, volume=1000 if day < SPLIT_DAY else 4000) for day in WEEK]
     odd: list[dict[str, Any]] = [
         bar(WEEK[0], open=float("nan")),
         bar(WEEK[1]),
         bar(WEEK[1], close=41.0),  # the same day again, and another close
         bar(WEEK[2], volume=...),
-        bar(date(2019, 1, 2)),  # nobody has requested it
+        bar(date(2019, 1, 2)),  # not requested
         bar(WEEK[4]) | {"date": "2024-13-45"},
     ]
-    case.script(server, {"AAPL": History(split, {WEEK[1]: 0.24}, {SPLIT_DAY: 4}), "BRK.B": GOOD, "ODD": History(odd)})
+    histories = {"AAPL": History(split, {WEEK[1]: 0.24}, {SPLIT_DAY: 4}), "BRK.B": GOOD, "ODD": History(odd)}
+    case.script(server, histories)
+    return split
+
+
+def test_what_is_good_is_read_and_the_rest_is_named(
+    week: list[dict[str, Any]], case: Case, con: duckdb.DuckDBPyConnection
+) -> None:
+    source = opened(case)
+    symbols = ("AAPL", "BRK.B", "ODD", "GONE", "MSFT.US")
+    answers = list(source.fetch(con, [Window(symbol, WEEK[0], WEEK[-1]) for symbol in symbols]))
+    failed = {symbol: reason for answer in answers for symbol, reason in answer.failed.items()}
+    assert {*failed} == {"GONE", "MSFT.US"}
+    assert case.name in failed["GONE"]
+    assert failed["MSFT.US"].startswith("write MSFT: ")
+    came = [row for answer in answers if answer.bars is not None for row in rows(answer)]
+    actions = {WEEK[1]: (0.24, 1.0), SPLIT_DAY: (0.0, 4.0)}
+    assert [row for row in came if row["symbol"] == "AAPL"] == [
+        {
+            "symbol": "AAPL",
+            **one,
+            "adjusted_close": 1.5 if case.has_adjusted_close else None,
+            "dividend": actions.get(one["date"], (0.0, 1.0))[0] if case.has_actions else None,
+            "split_ratio": actions.get(one["date"], (0.0, 1.0))[1] if case.has_actions else None,
+            "price_basis": one["date"],
+        }
+        for one in week
+    ]
+    assert len([row for row in came if row["symbol"] == "BRK.B"]) == 5
+    unread = [cell for answer in answers if answer.cells is not None for cell in cells(answer)]
+    assert [(symbol, day, column, reason) for symbol, day, column, _, reason in unread] == [
+        ("ODD", None, None, "no date that can be read"),
+        ("ODD", WEEK[0], "open", "no number"),
+        ("ODD", WEEK[2], "volume", "the field is missing"),
+    ]
+    assert [text for _, _, column, text, _ in unread if column == "open"] == [case.nan]
+    notes = "\n".join(source.notes())
+    assert f"{case.name} sent 1 rows of days that were not requested, which are not used; the first: ODD 2019" in notes
+    assert f"{case.name} sent 1 days of a symbol more than once" in notes
+    assert ("stooq reports no dividends and no splits" in notes) != case.has_actions
+
+
+@pytest.mark.parametrize(
+    "case",
+    [pytest.param(case, marks=[] if case.name == "eodhd" else pytest.mark.large, id=case.name) for case in CASES],
+    indirect=True,
+)
+def test_a_run_stores_what_is_good_and_names_the_rest(week: list[dict[str, Any]], case: Case, tmp_path: Path) -> None:
     lake = str(tmp_path / "lake")
-    line = f"run --lake {lake} --market US --source {case.name} --symbols AAPL,BRK.B,ODD,GONE,MSFT.US"
+    line = f"run --lake {lake} --market US --source {case.name} --symbols AAPL,BRK.B,ODD,GONE"
     ran = CliRunner().invoke(app, [*line.split(), "--start", str(MONDAY), "--date", "2024-03-15", "--json"])
     assert ran.exit_code == 3, ran.output
     result = json.loads(ran.stdout)
-    missing = {one["symbol"]: one["reason"] for one in result["missing"]}
-    assert {*missing} == {"GONE", "MSFT.US"}
-    assert case.name in missing["GONE"]
-    assert missing["MSFT.US"].startswith("write MSFT")
-    faults = {(one["column_name"], one["reason"]) for one in result["quarantined"]}
-    assert faults >= {
+    assert [one["symbol"] for one in result["missing"]] == ["GONE"]
+    assert {(one["column_name"], one["reason"]) for one in result["quarantined"]} >= {
         ("open", "no number"),
         ("volume", "the field is missing"),
         ("close", "2 rows of this day differ"),
         (None, "no date that can be read"),
     }
-    notes = "\n".join(result["notes"])
-    assert f"{case.name} sent 1 rows of days that were not requested, which are not used; the first: ODD 2019" in notes
-    assert f"{case.name} sent 1 days of a symbol more than once" in notes
+    assert f"{case.name} sent 1 days of a symbol more than once" in "\n".join(result["notes"])
     with connect(lake) as con:
-        stored = con.sql(
-            "SELECT date, close, volume, price_basis, source FROM bars WHERE symbol = 'AAPL' ORDER BY date"
-        )
-        assert stored.fetchall() == [(b["date"], b["close"], b["volume"], b["date"], case.name) for b in split]
+        columns = "date, close, volume, price_basis, source"
+        stored = con.sql(f"SELECT {columns} FROM bars WHERE symbol = 'AAPL' ORDER BY date")
+        assert stored.fetchall() == [(b["date"], b["close"], b["volume"], b["date"], case.name) for b in week]
         actions = con.sql("SELECT date, dividend, split_ratio FROM actions WHERE symbol = 'AAPL' ORDER BY date")
         expected = [(WEEK[1], 0.24, 1.0), (SPLIT_DAY, 0.0, 4.0)]
         assert actions.fetchall() == (expected if case.has_actions else [])
-        assert con.sql("SELECT count(*) FROM bars WHERE symbol = 'BRK.B'").fetchall() == [(5,)]
         assert con.sql("SELECT list(date ORDER BY date) FROM bars WHERE symbol = 'ODD'").fetchall() == [
             ([WEEK[0], WEEK[2]],)
         ]
