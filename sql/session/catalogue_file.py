@@ -4,10 +4,10 @@ Creating them makes DuckDB bind each one, which takes most of the time of openin
 are stored as they were bound, so that copying them takes a fiftieth of that. Nothing else differs: they are in the
 database `memory` of the connection, and can be replaced there.
 
-The file's name has a checksum of the SQL files and of the version of DuckDB: with another SQL file or another version
-the name is another one. A file appears when it is complete, so that several processes may make it at once. DuckDB
-compares the checksum of each block that it reads: a damaged file is made again. Where there is no folder that can be
-written, the views are created as if there were no file.
+The file's name has a checksum of the SQL files, also of those of installed packages, and of the version of DuckDB: with
+another SQL file or another version the name is another one. A file appears when it is complete, so that several
+processes may make it at once. DuckDB compares the checksum of each block that it reads: a damaged file is made again.
+Where there is no folder that can be written, the views are created as if there were no file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.sql import plugins
 from stockstream.sql.loader import HOME, load, macros, rules, views
 from stockstream.sql.session.whole_files import appearing
 from stockstream.sql.variables import empty_variables, quoted, set_variable
@@ -109,17 +110,40 @@ def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -
     files = [load(name) for name in (views() if only is None else only)]
     scalars = "".join(load(name).text for name in rules())
     con.execute(scalars + "".join(file.text + file.comments for file in files))
-    for name in macros() if only is None else ():
+    if only is not None:
+        return
+    for name in macros():
         con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
+    if plugins.folders("indicators"):
+        install_added(con)
+
+
+def install_added(con: DuckDBPyConnection) -> None:
+    """Create the macros of the indicators of installed packages; one that DuckDB refuses is named in a warning.
+
+    Raises:
+        UsageError: a name is taken.
+    """
+    from stockstream.sql.catalogue import Catalogue, added, aliases
+
+    catalogue = Catalogue(added())
+    for indicator in catalogue.indicators:
+        try:
+            con.execute(indicator.file.text)
+            con.execute(aliases([indicator]) if indicator in catalogue.newest else "")
+        except duckdb.Error as error:
+            plugins.warn_of(f"{indicator.file.path}: {str(error).splitlines()[0]}")
 
 
 @cache
 def _checksum() -> str:
     """Return the checksum of what the catalogue file is made of."""
     digest = hashlib.sha256(f"{FORMAT} {duckdb.__version__}".encode())
-    for folder in ("rules", "views", "indicators"):
-        for path in sorted((HOME / folder).rglob("*.sql")):
-            digest.update(f"\0{path.relative_to(HOME)}\0".encode() + path.read_bytes())
+    ours = [HOME / name for name in ("rules", "views", "indicators")]
+    for folder in (*ours, *(folder for _, folder in plugins.folders("indicators"))):
+        for path in sorted(folder.rglob("*.sql")):
+            name = path.relative_to(HOME) if folder in ours else path
+            digest.update(f"\0{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:24]
 
 
