@@ -150,7 +150,10 @@ def catalogue(*folders: Path) -> Catalogue:
         UsageError: a folder does not exist, or a file is not a valid indicator; the message names file and field. A
             package has an indicator, or a column, with the name of another.
     """
-    indicators = {indicator.macro: indicator for indicator in (*shipped().indicators, *added())}
+    installed, wrong = added()
+    for reason in wrong:
+        warn_of(reason)
+    indicators = {indicator.macro: indicator for indicator in (*shipped().indicators, *installed)}
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder of indicators: it should have files such as my_average_v1.sql")
@@ -168,28 +171,29 @@ def shipped() -> Catalogue:
 
 
 @cache
-def added() -> tuple[Indicator, ...]:
-    """Return the indicators of installed packages; a file that is no valid indicator is named in a warning.
+def added() -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
+    """Return the indicators of installed packages, and what is wrong with files that are no valid indicators.
 
     Raises:
         UsageError: a package has an indicator, alias or column with a name of the shipped ones, or of another package.
     """
     owners = dict.fromkeys((name for one in shipped().indicators for name in _names(one)), OURS)
-    found = []
+    found: list[Indicator] = []
+    wrong: list[str] = []
     for plugin, folder in plugin_folders("indicators"):
         mine: set[str] = set()
         for path in _files(folder):
             try:
                 indicator = _read_file(path)
             except UsageError as error:
-                warn_of(f"{plugin.package}: {error}")
+                wrong.append(f"{plugin.package}: {error}")
                 continue
             if clash := next((name for name in _names(indicator) if name in owners), None):
                 raise taken("indicators", clash, owners[clash], plugin.package)
             mine.update(_names(indicator))
             found.append(indicator)
         owners |= dict.fromkeys(mine, plugin.package)
-    return tuple(found)
+    return tuple(found), tuple(wrong)
 
 
 def _names(indicator: Indicator) -> tuple[str, ...]:

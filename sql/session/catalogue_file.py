@@ -45,6 +45,10 @@ _PREFIX = "catalogue-"
 _ATTACHED = "stockstream_catalogue"
 
 
+class _IncompleteError(Exception):
+    """An indicator of an installed package is left out."""
+
+
 class CacheWarning(UserWarning):
     """The folder that the setting names cannot be used; the views are created without it."""
 
@@ -102,37 +106,38 @@ def cache_folder() -> Path | None:
     return home / ".cache/stockstream" if home.is_absolute() else None
 
 
-def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -> None:
+def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -> list[str]:
     """Create the views of the files that `only` names; None: all views and the macros of the indicators.
 
-    The variables of `variables.empty_variables` must be set.
+    The variables of `variables.empty_variables` must be set. Returns what is wrong with indicators of installed
+    packages, which are left out.
+
+    Raises:
+        UsageError: an installed package has an indicator with the name of another.
     """
     files = [load(name) for name in (views() if only is None else only)]
     scalars = "".join(load(name).text for name in rules())
     con.execute(scalars + "".join(file.text + file.comments for file in files))
     if only is not None:
-        return
+        return []
     for name in macros():
         con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
-    if plugins.folders("indicators"):
-        install_added(con)
+    return _install_added(con) if plugins.folders("indicators") else []
 
 
-def install_added(con: DuckDBPyConnection) -> None:
-    """Create the macros of the indicators of installed packages; one that DuckDB refuses is named in a warning.
-
-    Raises:
-        UsageError: a name is taken.
-    """
+def _install_added(con: DuckDBPyConnection) -> list[str]:
+    """Create the macros of the indicators of installed packages; return what is wrong with those that are left out."""
     from stockstream.sql.catalogue import Catalogue, added, aliases
 
-    catalogue = Catalogue(added())
+    indicators, wrong = added()
+    catalogue, refused = Catalogue(indicators), list(wrong)
     for indicator in catalogue.indicators:
         try:
             con.execute(indicator.file.text)
             con.execute(aliases([indicator]) if indicator in catalogue.newest else "")
         except duckdb.Error as error:
-            plugins.warn_of(f"{indicator.file.path}: {str(error).splitlines()[0]}")
+            refused.append(f"{indicator.file.path}: {str(error).splitlines()[0]}")
+    return refused
 
 
 @cache
@@ -177,9 +182,12 @@ def _make(path: Path) -> bool:
         with appearing(path) as part, duckdb.connect(str(part), config=config) as con:
             set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
-            create_objects(con)
+            if create_objects(con):
+                raise _IncompleteError
             con.execute("CHECKPOINT")
         _delete_unused(path)
+    except _IncompleteError:  # each connection creates the objects, and names what is left out
+        return False
     except (OSError, duckdb.Error) as error:  # a full disk is an error of either kind
         if os.environ.get(SETTING):
             reason = getattr(error, "strerror", None) or str(error).split("\n")[0]

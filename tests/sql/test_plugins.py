@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import duckdb
 import pytest
 
 from stockstream.analytics.backtest.runs.load import find_strategy
@@ -22,6 +22,7 @@ from stockstream.sql import plugins
 from stockstream.sql.catalogue import indicators
 from stockstream.sql.errors import UsageError
 from stockstream.sql.session import catalogue_file
+from stockstream.sql.session.connection import connect
 
 ACME = Path(__file__).parents[1] / "wheels" / "acme" / "acme_bars"
 CACHES = (plugins._installed, indicators.added, indicators.catalogue, rules._added, catalogue_file._checksum)
@@ -118,7 +119,9 @@ def test_the_name_of_the_catalogue_file_depends_on_what_is_installed(
     assert len(set(names)) == 3
 
 
-def test_an_indicator_that_is_none_is_named_and_the_others_are_there(install: Install) -> None:
+def test_an_indicator_that_is_none_is_named_and_the_others_are_there(
+    install: Install, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     package = install("[stockstream.indicators]\nany = acme_bars.indicators\n")
     text = (package / "indicators" / "acme_middle_v1.sql").read_text()
     (package / "indicators" / "acme_cut_v1.sql").write_text("no header")
@@ -128,12 +131,18 @@ def test_an_indicator_that_is_none_is_named_and_the_others_are_there(install: In
     (package / "indicators" / "acme_refused_v1.sql").write_text(refused)
     with pytest.warns(plugins.PluginWarning, match=r"not used: acme-bars 1.0: .*acme_cut_v1.sql.* does not open with"):
         assert indicators.catalogue().find("acme_middle")
-    with duckdb.connect() as con:
-        con.execute("CREATE TABLE bars (symbol VARCHAR)")
-        with pytest.warns(plugins.PluginWarning, match=r"acme_refused_v1.sql: "):
-            catalogue_file.install_added(con)
+    monkeypatch.setenv("STOCKSTREAM_CACHE", str(tmp_path / "cache"))
+    for _ in range(2):  # by each connection, not only by the one that could make the catalogue file
+        with warnings.catch_warnings(record=True) as warned:
+            warnings.simplefilter("always", plugins.PluginWarning)
+            con = connect(str(tmp_path))
+        assert [("acme_cut_v1.sql" in text, "acme_refused_v1.sql" in text) for text in map(str, warned)] == [
+            (True, False),
+            (False, True),
+        ]
         names = con.sql("SELECT function_name FROM duckdb_functions() WHERE function_name LIKE 'acme%'").fetchall()
         assert ("acme_middle",) in names
+        con.close()
 
 
 @pytest.mark.parametrize(

@@ -232,7 +232,7 @@ class _Check:
         it uses no later bars; some copies are computed nevertheless.
         """
         day, rows = days[number], None
-        is_shipped = not (original.query or self._sql_path or added() or LISTED_SYMBOLS in original.requested)
+        is_shipped = not (original.query or self._sql_path or added()[0] or LISTED_SYMBOLS in original.requested)
         if is_shipped and number not in (0, len(days) // 2, len(days) - 1):
             names = self._setup.symbols or [name for name, first in whole.first_bars.items() if first <= str(day)]
             ended = {
