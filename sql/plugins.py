@@ -52,14 +52,14 @@ class Plugin:
         """
         module, _, attribute = self.value.partition(":")
         try:
-            found: object = importlib.import_module(module.strip())
+            target: object = importlib.import_module(module.strip())
             for part in filter(None, attribute.strip().split(".")):
-                found = getattr(found, part)
+                target = getattr(target, part)
         except Exception as error:  # whatever code of others raises while it is imported
             raise UsageError(f"{self}: {_described(error)}") from None
-        if not isinstance(found, type) or not issubclass(found, base):
+        if not isinstance(target, type) or not issubclass(target, base):
             raise UsageError(f"{self}: it is no subclass of {base.__module__}.{base.__name__}")
-        return found
+        return target
 
     def folder(self) -> Path:
         """Return the folder of a package's files, without importing the package.
@@ -79,20 +79,20 @@ class Plugin:
         raise UsageError(f"{self}: there is no such folder")
 
 
-def plugins(group: str, builtin: Collection[str] = ()) -> dict[str, Plugin]:
+def entry_points(group: str, builtin: Collection[str] = ()) -> dict[str, Plugin]:
     """Return the entry points of a group by name; `builtin` has the names that are taken.
 
     Raises:
         UsageError: a name is taken, by Stock Stream or by another package.
     """
-    found: dict[str, Plugin] = {}
+    by_name: dict[str, Plugin] = {}
     for plugin in installed(group):
         if plugin.name in builtin:
             raise taken(group, plugin.name, OURS, plugin.package)
-        if plugin.name in found:
-            raise taken(group, plugin.name, found[plugin.name].package, plugin.package)
-        found[plugin.name] = plugin
-    return found
+        if plugin.name in by_name:
+            raise taken(group, plugin.name, by_name[plugin.name].package, plugin.package)
+        by_name[plugin.name] = plugin
+    return by_name
 
 
 def installed(group: str) -> list[Plugin]:
@@ -107,7 +107,7 @@ def folders(group: str) -> list[tuple[Plugin, Path]]:
         UsageError: two packages have the same name in the group.
     """
     located = []
-    for plugin in plugins(group).values():
+    for plugin in entry_points(group).values():
         try:
             located.append((plugin, plugin.folder()))
         except UsageError as error:
@@ -131,7 +131,7 @@ def _installed() -> tuple[Plugin, ...]:
 
     Of packages that are installed twice, the first on the path counts, as for an import.
     """
-    found: dict[str, list[Plugin]] = {}
+    by_package: dict[str, list[Plugin]] = {}
     for info in _infos():
         from importlib.metadata import Distribution
 
@@ -143,16 +143,16 @@ def _installed() -> tuple[Plugin, ...]:
         except Exception as error:  # metadata is a text that others write
             warn_of(f"{info}: {_described(error)}")
             continue
-        if name in found:
+        if name in by_package:
             continue
-        found[name] = []
+        by_package[name] = []
         for point in points:
             plugin = Plugin(point.group.removeprefix(_PREFIX), point.name, point.value, package)
             if plugin.group in GROUPS:
-                found[name].append(plugin)
+                by_package[name].append(plugin)
             else:
                 warn_of(f"{plugin}: the groups are {', '.join(_PREFIX + group for group in GROUPS)}")
-    return tuple(plugin for several in found.values() for plugin in sorted(several, key=lambda one: one.name))
+    return tuple(plugin for several in by_package.values() for plugin in sorted(several, key=lambda one: one.name))
 
 
 def _infos() -> Iterator[Path]:

@@ -46,15 +46,15 @@ def installed() -> list[Check]:
     owners = dict.fromkeys((check.name for check in checks), OURS)
     for plugin, folder in folders("checks"):
         try:
-            found = find([folder])
+            added = find([folder])
         except UsageError as error:
             warn_of(f"{plugin.package}: {error}")
             continue
-        for check in found:
+        for check in added:
             if check.name in owners:
                 raise taken("checks", check.name, owners[check.name], plugin.package)
-        owners |= {check.name: plugin.package for check in found}
-        checks += found
+        owners |= {check.name: plugin.package for check in added}
+        checks += added
     return checks
 
 

@@ -12,7 +12,7 @@ from stockstream.pipeline.discovery import class_in
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.listings.base import Company, ExchangeListings, ListingsSource
 from stockstream.pipeline.markets import Market
-from stockstream.sql.plugins import plugins
+from stockstream.sql.plugins import entry_points
 
 __all__ = ["Company", "ListingsSource", "open_listings"]
 
@@ -25,7 +25,7 @@ def open_listings(market: Market, settings: Settings) -> ListingsSource:
     """
     name = market.name.lower()
     builtin = {module.name for module in pkgutil.iter_modules(__path__)}
-    if plugin := plugins("listings", builtin).get(name):
+    if plugin := entry_points("listings", builtin).get(name):
         return plugin.load(ExchangeListings).from_settings(settings)  # type: ignore[type-abstract]
     if name not in builtin:
         raise UsageError(

@@ -16,7 +16,7 @@ from stockstream.pipeline.discovery import class_in
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.errors import UsageError, did_you_mean
-from stockstream.sql.plugins import installed, plugins
+from stockstream.sql.plugins import entry_points, installed
 
 __all__ = ["HELP", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
 
@@ -65,7 +65,7 @@ def source_class(name: str) -> type[Source]:
     Raises:
         UsageError: there is no such source, or that of another package cannot be used, or has the name of another.
     """
-    added = plugins("sources", _BUILTIN)
+    added = entry_points("sources", _BUILTIN)
     if name in added:
         source = added[name].load(Source)  # type: ignore[type-abstract]
         if source.name != name:  # the name is stored with every row

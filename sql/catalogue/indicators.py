@@ -178,7 +178,7 @@ def added() -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
         UsageError: a package has an indicator, alias or column with a name of the shipped ones, or of another package.
     """
     owners = dict.fromkeys((name for one in shipped().indicators for name in _names(one)), OURS)
-    found: list[Indicator] = []
+    valid: list[Indicator] = []
     wrong: list[str] = []
     for plugin, folder in plugin_folders("indicators"):
         mine: set[str] = set()
@@ -191,9 +191,9 @@ def added() -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
             if clash := next((name for name in _names(indicator) if name in owners), None):
                 raise taken("indicators", clash, owners[clash], plugin.package)
             mine.update(_names(indicator))
-            found.append(indicator)
+            valid.append(indicator)
         owners |= dict.fromkeys(mine, plugin.package)
-    return tuple(found), tuple(wrong)
+    return tuple(valid), tuple(wrong)
 
 
 def _names(indicator: Indicator) -> tuple[str, ...]:

@@ -248,7 +248,7 @@ def test_of_a_package_that_is_installed_twice_the_first_on_the_path_counts(insta
 
 def test_without_such_packages_the_metadata_library_is_not_imported() -> None:
     code = (
-        "import sys; from stockstream.sql import plugins; plugins.plugins('sources')\n"
+        "import sys; from stockstream.sql import plugins; plugins.entry_points('sources')\n"
         "print('importlib.metadata' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

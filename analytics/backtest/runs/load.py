@@ -20,7 +20,7 @@ from stockstream.analytics.backtest.model import (
 from stockstream.analytics.backtest.runs.parameters import configured_values, parameter_grid, parameter_space
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.sql.errors import UsageError, did_you_mean
-from stockstream.sql.plugins import plugins
+from stockstream.sql.plugins import entry_points
 
 
 @dataclass
@@ -78,7 +78,7 @@ def find_strategy(name: str) -> type[Strategy]:
     if not path.endswith(".py"):
         if name in SHIPPED:
             return SHIPPED[name]
-        added = plugins("strategies", SHIPPED)
+        added = entry_points("strategies", SHIPPED)
         if name in added:
             return added[name].load(Strategy)  # type: ignore[type-abstract]
         names = f"{', '.join([*SHIPPED, *added])}, or name a file as my.py:MyStrategy{did_you_mean(name, SHIPPED)}"
