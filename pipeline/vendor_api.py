@@ -28,10 +28,16 @@ Sign = Callable[[requests.PreparedRequest], requests.PreparedRequest]
 """Adds the key to a request."""
 TIMEOUT = (10, 60)
 """Maximum seconds to connect, and maximum seconds without a byte."""
+MAX_UNREACHABLE = 3
+"""After this number of requests in a row without any answer, each tried several times, there is no connection."""
 
 
 class KeyRefusedError(SourceError):
     """The key is wrong or its plan does not include the request: no other call will succeed."""
+
+
+class UnreachableError(SourceError):
+    """No answer came at all."""
 
 
 class BadRequestError(SourceError):
@@ -89,7 +95,7 @@ class VendorApi:
     """A client that returns answers as text. Threads may share it; all calls count to one rate.
 
     No message and no log line has one of the `keys`. Redirections are not followed: they would carry the key elsewhere.
-    After a quota is used up, every call raises that error without a request.
+    After a quota is used up, or if there is no connection, every call raises that error without a request.
 
     Args:
         vendor: The name of the source, which begins every message.
@@ -132,7 +138,8 @@ class VendorApi:
             retry=retry_if_exception_type(TransientError),
             reraise=True,
         )
-        self._gave_up: QuotaUsedUpError | None = None
+        self._gave_up: SourceError | None = None
+        self._unreachable = 0
 
     def text(self, path: str, **params: str | int) -> str:
         """Return the text of the answer to a request.
@@ -187,12 +194,17 @@ class VendorApi:
         if self._gave_up:
             raise self._gave_up
         try:
-            return self._retrying(attempt)
+            text = self._retrying(attempt)
         except TransientError as last:
+            self._unreachable = self._unreachable + 1 if isinstance(last.error, UnreachableError) else 0
+            if self._unreachable >= MAX_UNREACHABLE:
+                self._gave_up = UnreachableError(f"{self.vendor} cannot be reached: is there a network?")
             raise last.error from None
         except QuotaUsedUpError as error:
             self._gave_up = error
             raise
+        self._unreachable = 0
+        return text
 
     def request(self, url: str, path: str, params: dict[str, str | int] | None) -> str:
         """Send one request and return the text of the answer; `path` names it in messages.
@@ -205,7 +217,7 @@ class VendorApi:
         try:
             response = self._session.get(url, params=params, timeout=TIMEOUT, allow_redirects=False)
         except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-            raise TransientError(SourceError(f"{where}: no answer ({type(error).__name__})")) from None
+            raise TransientError(UnreachableError(f"{where}: no answer ({type(error).__name__})")) from None
         except requests.RequestException as error:
             raise SourceError(f"{where}: the request failed ({type(error).__name__})") from None
         status = response.status_code

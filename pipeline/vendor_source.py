@@ -97,11 +97,12 @@ Row = dict[str, Any]
 
 def row_of(symbol: str, day: str, item: Mapping[str, Any], columns: Mapping[str, str]) -> Row:
     """Return a row; `columns` maps our names to those of the vendor, all of which its documentation promises."""
+    missing = [ours for ours, theirs in columns.items() if theirs not in item]
     return {
         "symbol": symbol,
         "date": day,
-        "missing": [ours for ours, theirs in columns.items() if theirs not in item],
-        "row": _text(item),
+        "missing": missing,
+        "row": _text(item) if missing or not _is_day(day) else None,  # which only these rows show
         **{ours: _text(item.get(theirs)) for ours, theirs in columns.items()},
     }
 

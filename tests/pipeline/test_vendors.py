@@ -171,6 +171,18 @@ def test_another_answer_than_documented_is_that_symbols_failure(
     assert con.execute("SELECT count(*) FROM duckdb_tables()").fetchone() == (0,)
 
 
+def test_without_a_connection_the_run_does_not_try_every_symbol(
+    server: Vendor, case: Case, con: duckdb.DuckDBPyConnection
+) -> None:
+    server.server.shutdown()
+    server.server.server_close()
+    source = opened(case)
+    days = [Window("AAPL", day, day) for day in WEEK]  # of different days, so that each is a request of its own
+    reasons = [answer.failed["AAPL"] for answer in source.fetch(con, days)]
+    assert ["no answer (ConnectionError)" in reason for reason in reasons] == [True, True, True, False, False]
+    assert reasons[-1] == f"{case.name} cannot be reached: is there a network?"
+
+
 def test_a_limit_per_minute_is_waited_for(server: Vendor, case: Case, con: duckdb.DuckDBPyConnection) -> None:
     case.script(server, {"AAPL": GOOD})
     good = server.routes[case.path]
