@@ -153,6 +153,11 @@ class Settings(EnvironmentSettings):
     )
 
     @property
+    def retries(self) -> tuple[int, float, float]:
+        """Maximum number of attempts per request; seconds before the second one, and at most between two."""
+        return self.retry_attempts, self.retry_wait, self.retry_wait_max
+
+    @property
     def polygon_key(self) -> Secret | None:
         """Polygon's key: `POLYGON_API_KEY`, else `MASSIVE_API_KEY`, as the vendor has been called since 2025."""
         return self.polygon_api_key or self.massive_api_key

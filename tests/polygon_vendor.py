@@ -64,19 +64,20 @@ def ticker(symbol: str, **more: Any) -> dict[str, Any]:
 
 
 class Vendor:
-    """A server with a route per path. A path without a route has an empty good answer, as the vendor's on a holiday."""
+    """A server with a route per path. A path without a route has an empty good answer, as Polygon's on a holiday."""
 
     def __init__(self) -> None:
+        self.otherwise = ok(queryCount=0, resultsCount=0)
         self.routes: dict[str, Route | list[Reply]] = {}
         self.requests: list[tuple[str, dict[str, str]]] = []
         self.targets: list[str] = []
-        self.authorizations: list[str | None] = []
+        self.headers: list[dict[str, str]] = []
         vendor = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
                 vendor.targets.append(self.path)
-                vendor.authorizations.append(self.headers.get("Authorization"))
+                vendor.headers.append(dict(self.headers))
                 path, query = urlsplit(self.path).path, urlsplit(self.path).query
                 params = {name: values[0] for name, values in parse_qs(query).items()}
                 vendor.requests.append((path, params))
@@ -106,7 +107,7 @@ class Vendor:
     def reply(self, path: str, params: dict[str, str]) -> Reply:
         route = self.routes.get(path)
         if route is None:
-            return ok(queryCount=0, resultsCount=0)
+            return self.otherwise
         if callable(route):
             return route(params)
         return route.pop(0) if len(route) > 1 else route[0]  # the last reply stays

@@ -14,12 +14,13 @@ import typer
 from stockstream.analytics.backtest.model import OPTIONS, Setup
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.analytics.cli.options import parse_day, parse_symbols
+from stockstream.sql.plugins import installed
 
 StrategyOption = Annotated[
     str | None,
     typer.Option(
         metavar="NAME|FILE.py:CLASS",
-        help=f"{', '.join(SHIPPED)}, or your own: my.py:MyStrategy.",
+        help=f"{', '.join([*SHIPPED, *(one.name for one in installed('strategies'))])}, or your own: my.py:MyStrategy.",
         show_default="the file's",
         rich_help_panel="Strategy",
     ),

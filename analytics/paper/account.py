@@ -109,10 +109,11 @@ def new_account(
         settings[cost] = _absolute(settings[cost], run.settings.get(cost))
     path, _, class_name = run.factory.partition(":")
     is_shipped = run.factory in SHIPPED
+    own_file = f"{Path(path).resolve()}:{class_name or run.strategy.__name__}"
     return Account(
         name=name,
         market=market,
-        strategy=run.factory if is_shipped else f"{Path(path).resolve()}:{class_name or run.strategy.__name__}",
+        strategy=own_file if path.endswith(".py") else run.factory,
         params=_params(run),
         settings=settings,
         sql_path=tuple(map(str, folders)),

@@ -23,6 +23,7 @@ from stockstream.pipeline.checks.rule_file import Document, as_list
 from stockstream.pipeline.errors import UsageError
 from stockstream.sql.errors import did_you_mean
 from stockstream.sql.loader import HOME, SqlFile, read
+from stockstream.sql.plugins import OURS, folders, taken, warn_of
 
 FOLDER = HOME / "alerts"
 SESSION = "session"
@@ -105,14 +106,16 @@ COLUMNS = ("symbol", "value", "message")
 
 
 def find_rules(*paths: Path) -> tuple[Rule, ...]:
-    """Return the shipped rules and those in other files and folders, sorted by name.
+    """Return the shipped rules, those of installed packages, and those in other files and folders, sorted by name.
 
-    A rule of one's own takes the place of the shipped rule of that name.
+    A rule of one's own takes the place of the rule of that name. Packages add rules with entry points of the group
+    `stockstream.rules`.
 
     Raises:
-        UsageError: a file or folder does not exist or cannot be read, or a folder has no .sql file.
+        UsageError: a file or folder does not exist or cannot be read, or a folder has no .sql file; a package has a
+            rule with the name of a shipped one, or of another package.
     """
-    rules = {rule.name: rule for rule in _shipped()}
+    rules = {rule.name: rule for rule in (*_shipped(), *_added())}
     added: dict[str, Rule] = {}
     for path in paths:
         for rule in _in_folder(path) if path.is_dir() else [_read(path)]:
@@ -142,6 +145,23 @@ def rule_named(rules: Sequence[Rule], name: str) -> Rule:
 @cache
 def _shipped() -> list[Rule]:
     return _in_folder(FOLDER)
+
+
+@cache
+def _added() -> list[Rule]:
+    owners = dict.fromkeys((rule.name for rule in _shipped()), OURS)
+    added: list[Rule] = []
+    for plugin, folder in folders("rules"):
+        try:
+            rules = _in_folder(folder)
+        except UsageError as error:
+            warn_of(f"{plugin.package}: {error}")
+            continue
+        if clash := next((rule.name for rule in rules if rule.name in owners), None):
+            raise taken("rules", clash, owners[clash], plugin.package)
+        owners |= {rule.name: plugin.package for rule in rules}
+        added += rules
+    return added
 
 
 def _in_folder(folder: Path) -> list[Rule]:

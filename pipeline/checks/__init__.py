@@ -6,7 +6,7 @@ selection.py choose what is reported; reports.py writes it; record.py stores it 
 generation with bad rows.
 """
 
-from stockstream.pipeline.checks.files import FOLDER, find, shipped
+from stockstream.pipeline.checks.files import FOLDER, find, installed, shipped
 from stockstream.pipeline.checks.model import MAX_ROWS, SEVERITIES, Check, Finding, Tolerance, described
 from stockstream.pipeline.checks.publication import refuse
 from stockstream.pipeline.checks.runner import Options, run_checks
@@ -21,6 +21,7 @@ __all__ = [
     "Tolerance",
     "described",
     "find",
+    "installed",
     "refuse",
     "run_checks",
     "shipped",

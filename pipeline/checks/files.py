@@ -11,6 +11,7 @@ from stockstream.pipeline.checks.model import SEVERITIES, Check, Tolerance
 from stockstream.pipeline.errors import UsageError
 from stockstream.sql.errors import did_you_mean
 from stockstream.sql.loader import HOME, read
+from stockstream.sql.plugins import OURS, folders, taken, warn_of
 
 FOLDER = HOME / "checks"
 SUFFIXES = (".sql", ".yml", ".yaml")
@@ -33,6 +34,28 @@ _OF_SQL_FILES = {
 def shipped() -> list[Check]:
     """Return the checks of `sql/checks`."""
     return find([FOLDER])
+
+
+def installed() -> list[Check]:
+    """Return the shipped checks and those of installed packages (entry points of the group `stockstream.checks`).
+
+    Raises:
+        UsageError: a package has a check with the name of a shipped one, or of another package.
+    """
+    checks = shipped()
+    owners = dict.fromkeys((check.name for check in checks), OURS)
+    for plugin, folder in folders("checks"):
+        try:
+            added = find([folder])
+        except UsageError as error:
+            warn_of(f"{plugin.package}: {error}")
+            continue
+        for check in added:
+            if check.name in owners:
+                raise taken("checks", check.name, owners[check.name], plugin.package)
+        owners |= {check.name: plugin.package for check in added}
+        checks += added
+    return checks
 
 
 def find(paths: Iterable[Path]) -> list[Check]:

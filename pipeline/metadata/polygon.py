@@ -11,8 +11,9 @@ from typing import Any
 from urllib.parse import quote
 
 from stockstream.pipeline.errors import RateLimited, SourceError
-from stockstream.pipeline.polygon_api import GOOD, KeyRefusedError, PolygonApi
+from stockstream.pipeline.polygon_api import GOOD, PolygonApi
 from stockstream.pipeline.symbols import fault
+from stockstream.pipeline.vendor_api import KeyRefusedError
 
 TICKERS = "/v3/reference/tickers"
 
@@ -59,7 +60,7 @@ class PolygonReference(PolygonApi):
         """
         path = f"/vX/reference/tickers/{quote(symbol, safe='')}/events"
         try:
-            text = self._get(f"{self.url}{path}", path, {"types": "ticker_change"})
+            text = self.get(f"{self.url}{path}", path, {"types": "ticker_change"})
             return Page(path, _company(text, path), symbol=symbol)
         except (KeyRefusedError, RateLimited):
             raise

@@ -1,4 +1,7 @@
-"""Where bars come from: one module per source, discovered by its file name and imported only when it is opened."""
+"""Where bars come from: one module per source, discovered by its file name and imported only when it is opened.
+
+Installed packages add sources with entry points of the group `stockstream.sources`.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from stockstream.pipeline.discovery import class_in
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.plugins import entry_points, installed
 
 __all__ = ["HELP", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
 
@@ -31,9 +35,14 @@ def _summaries() -> Iterator[tuple[str, str]]:
 
 
 SUMMARIES: dict[str, str] = dict(_summaries())
-"""Summary of each source by what is written after `--source`, such as `files:PATH`."""
-NAMES = ", ".join(SUMMARIES)
-HELP = "Where bars come from. " + " ".join(f"{syntax}: {summary}." for syntax, summary in SUMMARIES.items())
+"""Summary of each built-in source by what is written after `--source`, such as `files:PATH`."""
+ADDED: dict[str, str] = {plugin.name: f"of the package {plugin.package}" for plugin in installed("sources")}
+"""The same of those of other packages."""
+NAMES = ", ".join([*SUMMARIES, *ADDED])
+_BUILTIN = [syntax.partition(":")[0] for syntax in SUMMARIES]
+HELP = "Where bars come from. " + " ".join(
+    f"{syntax}: {summary}." for syntax, summary in {**SUMMARIES, **ADDED}.items()
+)
 
 
 def open_source(name: str, market: Market, settings: Settings, **options: Any) -> Source:
@@ -54,11 +63,16 @@ def source_class(name: str) -> type[Source]:
     """Import the module of a source and return its class.
 
     Raises:
-        UsageError: there is no such source.
+        UsageError: there is no such source, or that of another package cannot be used, or has the name of another.
     """
-    names = [syntax.partition(":")[0] for syntax in SUMMARIES]
-    if name not in names:
-        raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, names)}")
+    added = entry_points("sources", _BUILTIN)
+    if name in added:
+        source = added[name].load(Source)  # type: ignore[type-abstract]
+        if source.name != name:  # the name is stored with every row
+            raise UsageError(f"{added[name]}: its class has the name {source.name}")
+        return source
+    if name not in _BUILTIN:
+        raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, [*_BUILTIN, *added])}")
     return class_in(f"{__name__}.{name}", Source)  # type: ignore[type-abstract]
 
 

@@ -18,9 +18,10 @@ from stockstream.pipeline.configuration import Settings
 from stockstream.pipeline.errors import RateLimited, SourceError
 from stockstream.pipeline.listings.polygon import PolygonListings
 from stockstream.pipeline.markets import MARKETS, Market
-from stockstream.pipeline.polygon_api import EmptyAnswerError, KeyRefusedError, PolygonApi
-from stockstream.pipeline.polygon_events import Report, Texts, event_tables
+from stockstream.pipeline.polygon_api import EmptyAnswerError, PolygonApi
 from stockstream.pipeline.sources.base import Answer, Source, Window
+from stockstream.pipeline.vendor_api import KeyRefusedError
+from stockstream.pipeline.vendor_events import Report, Texts, event_tables
 
 DAYS_BEFORE = timedelta(days=14)
 """Days before an ex-date in which the previous close is searched, if the answer does not have it."""
@@ -126,7 +127,7 @@ class PolygonSource(Source):
         self._empty: dict[date, EmptyAnswerError] = {}
         self._read: set[date] = set()
         self._events: dict[tuple[date, date], Texts] = {}
-        self._report = Report()
+        self._report = Report(self.name)
 
     @classmethod
     def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:

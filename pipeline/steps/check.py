@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stockstream.pipeline.buckets import limit_memory
-from stockstream.pipeline.checks import Finding, described, run_checks, shipped
+from stockstream.pipeline.checks import Finding, described, installed, run_checks
 from stockstream.pipeline.checks.record import store_findings
 from stockstream.pipeline.events import CheckReport, CheckResult, Event
 from stockstream.pipeline.lake import Lake
@@ -15,14 +15,14 @@ MAX_CHARACTERS = 200
 
 
 def run(event: Event, lake: Lake) -> CheckResult:
-    """Run the shipped checks on the lake as its readers see it, and store the findings. The event's keys are not used.
+    """Run all checks on the lake as its readers see it, and store the findings. The event's keys are not used.
 
     Raises:
         LakeError: The lake cannot be read or written.
     """
     with explained(lake.uri), lake.session() as con, staging_folder() as folder:
         limit_memory(con, folder)
-        findings = list(run_checks(con, shipped()))
+        findings = list(run_checks(con, installed()))
         store_findings(lake, con, findings)
     return {
         "checks": len(findings),

@@ -15,7 +15,7 @@ from stockstream.pipeline.events import RefreshIndicatorsEvent, RefreshIndicator
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.manifest import Change, Manifest
 from stockstream.pipeline.tiers import BEGINNING
-from stockstream.sql.catalogue import KERNELS, catalogue, install
+from stockstream.sql.catalogue import KERNELS, install, shipped
 from stockstream.sql.compiler import Request, Selection, parse, plan
 from stockstream.sql.loader import HOME, load
 from stockstream.sql.session import set_variable
@@ -31,22 +31,22 @@ class ReadyMadeIndicators(DerivedTable):
     @property
     def sql(self) -> tuple[str, ...]:
         """The SQL files that decide the rows, the indicators' own files too."""
-        indicators = {f"indicators/{r.indicator.family}/{r.indicator.macro}" for r in parse(columns(), catalogue())}
+        indicators = {f"indicators/{r.indicator.family}/{r.indicator.macro}" for r in parse(columns(), shipped())}
         return (*super().sql, WITH_WHOLE, SUMS, "schema/indicators", *KERNELS, *sorted(indicators))
 
     def reads_after(self, since: date) -> date:
         """Return the day after which most symbols have as many bars up to `since` as the indicators look back."""
         if since == BEGINNING:
             return since
-        return since - timedelta(days=lookback(parse(columns(), catalogue())) * 365 // 240 + 10)
+        return since - timedelta(days=lookback(parse(columns(), shipped())) * 365 // 240 + 10)
 
     def start(self, con: DuckDBPyConnection, since: date) -> None:
         """Create the macros of the indicators, for the symbols that arrays cannot compute."""
-        install(con, {request.indicator.macro: request.indicator for request in parse(columns(), catalogue())}.values())
+        install(con, {request.indicator.macro: request.indicator for request in parse(columns(), shipped())}.values())
 
     def compute(self, con: DuckDBPyConnection, since: date, restated: Sequence[str]) -> None:
         """Make the temp table `derived_rows`, from as many bars before `since` as the indicators look back."""
-        requests = parse(columns(), catalogue())
+        requests = parse(columns(), shipped())
         set_variable(con, "cutoff", self.reads_after(since))
         set_variable(con, "lookback", 0 if since == BEGINNING else lookback(requests))
         super().compute(con, since, restated)

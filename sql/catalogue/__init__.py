@@ -5,7 +5,17 @@ macros that several indicators share; skeleton.py contains the files with which 
 """
 
 from stockstream.sql.catalogue.header import IndicatorHeader, Scale
-from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, catalogue, check_macro, install
+from stockstream.sql.catalogue.indicators import (
+    FOLDER,
+    Catalogue,
+    Indicator,
+    added,
+    aliases,
+    catalogue,
+    check_macro,
+    install,
+    shipped,
+)
 from stockstream.sql.catalogue.kernels import KERNELS, kernel_files
 
 __all__ = [
@@ -15,9 +25,11 @@ __all__ = [
     "Indicator",
     "IndicatorHeader",
     "Scale",
+    "added",
     "aliases",
     "catalogue",
     "check_macro",
     "install",
     "kernel_files",
+    "shipped",
 ]

@@ -1,4 +1,7 @@
-"""The available indicators: one file per version, in `sql/indicators/FAMILY/NAME_vN.sql` and in folders of the user."""
+"""The available indicators: one file per version, in `sql/indicators/FAMILY/NAME_vN.sql`, in packages and in folders.
+
+Installed packages add folders with entry points of the group `stockstream.indicators`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from stockstream.sql.catalogue.header import IndicatorHeader, parse_header
 from stockstream.sql.catalogue.kernels import kernel_files, macro_of
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME, SqlFile, read
+from stockstream.sql.plugins import OURS, taken, warn_of
+from stockstream.sql.plugins import folders as plugin_folders
 
 FOLDER = HOME / "indicators"
 
@@ -137,13 +142,19 @@ class Catalogue:
 
 @cache
 def catalogue(*folders: Path) -> Catalogue:
-    """Return the shipped indicators and those in other folders, where each `*_vN.sql` at any depth is one.
+    """Return the shipped indicators, those of installed packages, and those in other folders.
+
+    Each `*_vN.sql` at any depth of a folder is one.
 
     Raises:
-        UsageError: a folder does not exist, or a file is not a valid indicator; the message names file and field.
+        UsageError: a folder does not exist, or a file is not a valid indicator; the message names file and field. A
+            package has an indicator, or a column, with the name of another.
     """
-    indicators: dict[str, Indicator] = {}
-    for folder in (FOLDER, *folders):
+    installed, wrong = added()
+    for reason in wrong:
+        warn_of(reason)
+    indicators = {indicator.macro: indicator for indicator in (*shipped().indicators, *installed)}
+    for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder} is not a folder of indicators: it should have files such as my_average_v1.sql")
         for indicator in _read_folder(folder):
@@ -151,6 +162,42 @@ def catalogue(*folders: Path) -> Catalogue:
                 raise UsageError(f"{indicator.file.path}: {other.file.path} has the same name and version")
             indicators[indicator.macro] = indicator
     return Catalogue(list(indicators.values()))
+
+
+@cache
+def shipped() -> Catalogue:
+    """Return the shipped indicators alone."""
+    return Catalogue(list(_read_folder(FOLDER)))
+
+
+@cache
+def added() -> tuple[tuple[Indicator, ...], tuple[str, ...]]:
+    """Return the indicators of installed packages, and what is wrong with files that are no valid indicators.
+
+    Raises:
+        UsageError: a package has an indicator, alias or column with a name of the shipped ones, or of another package.
+    """
+    owners = dict.fromkeys((name for one in shipped().indicators for name in _names(one)), OURS)
+    valid: list[Indicator] = []
+    wrong: list[str] = []
+    for plugin, folder in plugin_folders("indicators"):
+        mine: set[str] = set()
+        for path in _files(folder):
+            try:
+                indicator = _read_file(path)
+            except UsageError as error:
+                wrong.append(f"{plugin.package}: {error}")
+                continue
+            if clash := next((name for name in _names(indicator) if name in owners), None):
+                raise taken("indicators", clash, owners[clash], plugin.package)
+            mine.update(_names(indicator))
+            valid.append(indicator)
+        owners |= dict.fromkeys(mine, plugin.package)
+    return tuple(valid), tuple(wrong)
+
+
+def _names(indicator: Indicator) -> tuple[str, ...]:
+    return (indicator.name, indicator.macro, *indicator.header.aliases, *indicator.returns)
 
 
 def install(con: DuckDBPyConnection, indicators: Iterable[Indicator]) -> None:
@@ -188,18 +235,24 @@ def _alias(indicator: Indicator, name: str) -> str:
 
 
 def _read_folder(folder: Path) -> Iterator[Indicator]:
-    for path in sorted(folder.rglob("*_v*.sql")):
-        if path.parent.name == "kernels":
-            continue
-        try:
-            indicator = _read_indicator(path)
-            if folder != FOLDER:  # a test checks the shipped ones, because parsing them all takes 0.25 s
-                check_macro(indicator)
-            elif indicator.header.difference is None:
-                raise ValueError("the header lacks difference, which the indicators that are shipped must have")
-        except (ValueError, sqlglot.errors.SqlglotError) as error:
-            raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
-        yield indicator
+    for path in _files(folder):
+        yield _read_file(path)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*_v*.sql") if path.parent.name != "kernels")
+
+
+def _read_file(path: Path) -> Indicator:
+    try:
+        indicator = _read_indicator(path)
+        if not path.is_relative_to(FOLDER):  # a test checks the shipped ones, because parsing them all takes 0.25 s
+            check_macro(indicator)
+        elif indicator.header.difference is None:
+            raise ValueError("the header lacks difference, which the indicators that are shipped must have")
+    except (ValueError, sqlglot.errors.SqlglotError) as error:
+        raise UsageError(f"{path}: {str(error).splitlines()[0]}") from None
+    return indicator
 
 
 def _read_indicator(path: Path) -> Indicator:

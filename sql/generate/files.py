@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stockstream.sql.catalogue import aliases, catalogue
+from stockstream.sql.catalogue import aliases, shipped
 from stockstream.sql.generate.indicator_pages import index, pages
 from stockstream.sql.generate.shell_script import init_script
 from stockstream.sql.generate.tables import with_section, with_tables
@@ -22,5 +22,5 @@ def generated() -> dict[Path, str]:
     return {
         **pages(),
         readme: with_section(text, "indicators", index()),
-        HOME / "init.sql": init_script(aliases(catalogue().newest)),
+        HOME / "init.sql": init_script(aliases(shipped().newest)),
     }

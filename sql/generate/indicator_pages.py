@@ -13,7 +13,7 @@ from pathlib import Path
 
 import sqlglot
 
-from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, catalogue
+from stockstream.sql.catalogue.indicators import FOLDER, Catalogue, Indicator, aliases, shipped
 from stockstream.sql.catalogue.kernels import KERNELS
 from stockstream.sql.loader import HOME, read
 
@@ -39,7 +39,7 @@ the price, the volume or a constant (`scale` in the header; `tests/sql/indicator
 
 def pages() -> dict[Path, str]:
     """Return the text of each generated file below `sql/indicators/`."""
-    indicators = catalogue()
+    indicators = shipped()
     lines = [f"{name} {checksum}" for name, checksum in checksums().items()]
     return {
         FOLDER / "aliases.sql": ALIASES + aliases(indicators.newest),
@@ -52,7 +52,7 @@ def index() -> str:
     """Return the index of the indicators' newest versions as a Markdown table."""
     rows = [
         f"| `{item.signature}` | {', '.join(f'`{name}`' for name in item.returns)} | {item.header.title.rstrip('.')} |"
-        for item in _sorted(catalogue().newest)
+        for item in _sorted(shipped().newest)
     ]
     return "\n".join(["| call | columns | |", "|---|---|---|", *rows])
 
@@ -65,7 +65,7 @@ def checksum_of(path: Path) -> str:
 
 def checksums() -> dict[str, str]:
     """Return the checksum of each kernel and each version of an indicator, by path below `sql/`."""
-    names = [*KERNELS, *map(_path, catalogue().indicators)]
+    names = [*KERNELS, *map(_path, shipped().indicators)]
     return {name: checksum_of(HOME / f"{name}.sql") for name in sorted(names)}
 
 

@@ -4,10 +4,10 @@ Creating them makes DuckDB bind each one, which takes most of the time of openin
 are stored as they were bound, so that copying them takes a fiftieth of that. Nothing else differs: they are in the
 database `memory` of the connection, and can be replaced there.
 
-The file's name has a checksum of the SQL files and of the version of DuckDB: with another SQL file or another version
-the name is another one. A file appears when it is complete, so that several processes may make it at once. DuckDB
-compares the checksum of each block that it reads: a damaged file is made again. Where there is no folder that can be
-written, the views are created as if there were no file.
+The file's name has a checksum of the SQL files, also of those of installed packages, and of the version of DuckDB: with
+another SQL file or another version the name is another one. A file appears when it is complete, so that several
+processes may make it at once. DuckDB compares the checksum of each block that it reads: a damaged file is made again.
+Where there is no folder that can be written, the views are created as if there were no file.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.sql import plugins
 from stockstream.sql.loader import HOME, load, macros, rules, views
 from stockstream.sql.session.whole_files import appearing
 from stockstream.sql.variables import empty_variables, quoted, set_variable
@@ -42,6 +43,10 @@ START: dict[str, str | bool | int | float | list[str]] = {**CONFIG, "threads": 1
 """While a connection is opened: for small statements, waking other threads takes longer than they save."""
 _PREFIX = "catalogue-"
 _ATTACHED = "stockstream_catalogue"
+
+
+class _IncompleteError(Exception):
+    """An indicator of an installed package is left out."""
 
 
 class CacheWarning(UserWarning):
@@ -101,25 +106,49 @@ def cache_folder() -> Path | None:
     return home / ".cache/stockstream" if home.is_absolute() else None
 
 
-def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -> None:
+def create_objects(con: DuckDBPyConnection, only: Sequence[str] | None = None) -> list[str]:
     """Create the views of the files that `only` names; None: all views and the macros of the indicators.
 
-    The variables of `variables.empty_variables` must be set.
+    The variables of `variables.empty_variables` must be set. Returns what is wrong with indicators of installed
+    packages, which are left out.
+
+    Raises:
+        UsageError: an installed package has an indicator with the name of another.
     """
     files = [load(name) for name in (views() if only is None else only)]
     scalars = "".join(load(name).text for name in rules())
     con.execute(scalars + "".join(file.text + file.comments for file in files))
-    for name in macros() if only is None else ():
+    if only is not None:
+        return []
+    for name in macros():
         con.execute(load(name).text)  # one by one: DuckDB's parser confuses windows of the same name in two files
+    return _install_added(con) if plugins.folders("indicators") else []
+
+
+def _install_added(con: DuckDBPyConnection) -> list[str]:
+    """Create the macros of the indicators of installed packages; return what is wrong with those that are left out."""
+    from stockstream.sql.catalogue import Catalogue, added, aliases
+
+    indicators, wrong = added()
+    catalogue, refused = Catalogue(indicators), list(wrong)
+    for indicator in catalogue.indicators:
+        try:
+            con.execute(indicator.file.text)
+            con.execute(aliases([indicator]) if indicator in catalogue.newest else "")
+        except duckdb.Error as error:
+            refused.append(f"{indicator.file.path}: {str(error).splitlines()[0]}")
+    return refused
 
 
 @cache
 def _checksum() -> str:
     """Return the checksum of what the catalogue file is made of."""
     digest = hashlib.sha256(f"{FORMAT} {duckdb.__version__}".encode())
-    for folder in ("rules", "views", "indicators"):
-        for path in sorted((HOME / folder).rglob("*.sql")):
-            digest.update(f"\0{path.relative_to(HOME)}\0".encode() + path.read_bytes())
+    ours = [HOME / name for name in ("rules", "views", "indicators")]
+    for folder in (*ours, *(folder for _, folder in plugins.folders("indicators"))):
+        for path in sorted(folder.rglob("*.sql")):
+            name = path.relative_to(HOME) if folder in ours else path
+            digest.update(f"\0{name}\0".encode() + path.read_bytes())
     return digest.hexdigest()[:24]
 
 
@@ -153,9 +182,12 @@ def _make(path: Path) -> bool:
         with appearing(path) as part, duckdb.connect(str(part), config=config) as con:
             set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
-            create_objects(con)
+            if create_objects(con):
+                raise _IncompleteError
             con.execute("CHECKPOINT")
         _delete_unused(path)
+    except _IncompleteError:  # each connection creates the objects, and names what is left out
+        return False
     except (OSError, duckdb.Error) as error:  # a full disk is an error of either kind
         if os.environ.get(SETTING):
             reason = getattr(error, "strerror", None) or str(error).split("\n")[0]

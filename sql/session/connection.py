@@ -9,6 +9,7 @@ import duckdb
 from duckdb import DuckDBPyConnection
 
 from stockstream.sql.loader import HOME
+from stockstream.sql.plugins import warn_of
 from stockstream.sql.session.access import require_readable
 from stockstream.sql.session.catalogue_file import START, connection_with_objects, create_objects
 from stockstream.sql.session.lake_files import (
@@ -71,7 +72,8 @@ def connect(
     set_variable(con, "candidate", manifest)
     con.execute(empty_variables())
     if copied is None:
-        create_objects(con, only)
+        for reason in create_objects(con, only):
+            warn_of(reason)
     list_files(con, lake)
     con.execute("RESET threads")
     set_variable(con, "listings", None)  # `list_files` lists everything if it is called again

@@ -321,7 +321,7 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "--source", "bloomberg"], ["no source bloomberg", "demo, files:PATH, polygon, yahoo"]),
+        (["run", "--source", "bloomberg"], ["no source bloomberg", "alpaca, demo, eodhd, files:PATH, polygon"]),
         (["run", "--source", "files:nowhere.csv"], ["nowhere.csv", "no such file"]),
         (["run", "--source", "polygon"], ["polygon has the US market only"]),
         (["run", "--market", "LSE"], ["no market LSE", "ASX, US"]),

@@ -61,7 +61,7 @@ def test_the_list_of_sources_needs_none_of_their_libraries() -> None:
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("bloomberg", "no source bloomberg: there are demo, files:PATH, polygon, yahoo"),
+        ("bloomberg", "no source bloomberg: there are alpaca, demo, eodhd, files:PATH, polygon, stooq, tiingo, yahoo"),
         ("yaho", "did you mean yahoo?"),
         ("base", "no source base"),
         ("polygon", "--source polygon has the US market only: use --market US"),

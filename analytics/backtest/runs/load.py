@@ -20,6 +20,7 @@ from stockstream.analytics.backtest.model import (
 from stockstream.analytics.backtest.runs.parameters import configured_values, parameter_grid, parameter_space
 from stockstream.analytics.backtest.strategies import SHIPPED
 from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.plugins import entry_points
 
 
 @dataclass
@@ -66,16 +67,21 @@ def read_run(config: Path | None, name: str | None, texts: Sequence[str], settin
 
 
 def find_strategy(name: str) -> type[Strategy]:
-    """Return the shipped strategy of a name, or the class of `file.py:Class`; `file.py` suffices if it has only one.
+    """Return the shipped or installed strategy of a name, or the class of `file.py:Class`.
+
+    `file.py` suffices if it has only one.
 
     Raises:
-        UsageError: there is no such strategy, or its file fails.
+        UsageError: there is no such strategy, or its file or package fails.
     """
     path, _, class_name = name.partition(":")
     if not path.endswith(".py"):
         if name in SHIPPED:
             return SHIPPED[name]
-        names = f"{', '.join(SHIPPED)}, or name a file as my.py:MyStrategy{did_you_mean(name, SHIPPED)}"
+        added = entry_points("strategies", SHIPPED)
+        if name in added:
+            return added[name].load(Strategy)  # type: ignore[type-abstract]
+        names = f"{', '.join([*SHIPPED, *added])}, or name a file as my.py:MyStrategy{did_you_mean(name, SHIPPED)}"
         raise UsageError(f"no strategy {name}: there are {names}")
     strategies = strategies_in(module_of(Path(path)))
     if class_name and class_name not in strategies:

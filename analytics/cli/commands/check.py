@@ -16,7 +16,7 @@ from duckdb import DuckDBPyConnection
 from stockstream.analytics.cli.check_reports import Output, parse_output, print_findings, print_sql, write_outputs
 from stockstream.analytics.cli.options import JsonOption, LakeOption, day_option, existing_lake, progress_bar
 from stockstream.analytics.cli.registry import Panel, command
-from stockstream.pipeline.checks import Check, Finding, Options, find, run_checks, shipped
+from stockstream.pipeline.checks import Check, Finding, Options, find, installed, run_checks
 from stockstream.pipeline.checks.baseline import Baseline
 from stockstream.pipeline.checks.model import exit_code
 from stockstream.pipeline.checks.record import store_findings
@@ -121,9 +121,9 @@ def _checks(paths: Sequence[Path], sql: str | None, needs_paths: bool) -> list[C
     if not paths and not query:
         if needs_paths:
             raise UsageError("name files or folders of checks, or --sql: the shipped checks are for lakes")
-        return shipped()
+        return installed()
     for path in paths:
-        names = [check.name for check in shipped()]
+        names = [check.name for check in installed()]
         if not path.exists() and (path.name in names or did_you_mean(path.name, names)):
             hint = path.name if path.name in names else did_you_mean(path.name, names).removeprefix("; did you mean ")
             raise UsageError(

@@ -34,7 +34,7 @@ from stockstream.analytics.cli.screen import Screen
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.reconciliation import Days, LakeSide, Limits, Reconciliation, Side, SourceSide, reconcile
-from stockstream.pipeline.sources import SUMMARIES, open_source
+from stockstream.pipeline.sources import ADDED, NAMES, SUMMARIES, open_source
 from stockstream.sql.errors import ExitCode, UsageError
 from stockstream.sql.session import explained, quoted
 
@@ -105,11 +105,10 @@ def reconcile_command(
 
 def _side(other: str, lake: Lake, options: dict[str, Any]) -> Side:
     """Open the other side: a source by its name, otherwise a lake."""
-    if other.partition(":")[0] in {syntax.partition(":")[0] for syntax in SUMMARIES}:
+    if other.partition(":")[0] in {syntax.partition(":")[0] for syntax in (*SUMMARIES, *ADDED)}:
         return SourceSide(open_source(other, market_of(lake, None), settings(), **options), other)
     if not other.startswith("s3://") and not Path(other).expanduser().is_dir():
-        names = ", ".join(SUMMARIES)
-        raise UsageError(f"--with {other}: neither a source ({names}) nor the folder of a lake")
+        raise UsageError(f"--with {other}: neither a source ({NAMES}) nor the folder of a lake")
     theirs = Lake(other if other.startswith("s3://") else str(Path(other).expanduser().resolve()))
     if theirs.uri in (lake.uri, str(Path(lake.uri).resolve())):
         raise UsageError(f"--with {other} is the lake itself: name another one")

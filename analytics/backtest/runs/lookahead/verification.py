@@ -32,6 +32,7 @@ from stockstream.analytics.backtest.runs.lookahead.recipes import Recipe, recipe
 from stockstream.analytics.backtest.runs.lookahead.tasks import Here, Report, SavedRows, Task, execute
 from stockstream.analytics.backtest.runs.lookahead.verdict import Outcome, Verdict
 from stockstream.analytics.session import AsOf
+from stockstream.sql.catalogue import added
 from stockstream.sql.errors import LakeError, NoLake, UsageError
 
 ERRORS = {kind.__name__: kind for kind in (UsageError, LakeError, NoLake)}
@@ -231,7 +232,7 @@ class _Check:
         it uses no later bars; some copies are computed nevertheless.
         """
         day, rows = days[number], None
-        is_shipped = original.query is None and not self._sql_path and LISTED_SYMBOLS not in original.requested
+        is_shipped = not (original.query or self._sql_path or added()[0] or LISTED_SYMBOLS in original.requested)
         if is_shipped and number not in (0, len(days) // 2, len(days) - 1):
             names = self._setup.symbols or [name for name, first in whole.first_bars.items() if first <= str(day)]
             ended = {

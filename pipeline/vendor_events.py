@@ -1,7 +1,7 @@
-"""Polygon's dividends and splits: each counts once, and what cannot be used is reported.
+"""The dividends and splits that a vendor lists: each counts once, and what cannot be used is reported.
 
-The vendor lists some events twice, corrects a ratio by a second entry, and reports dividends in the currency in which
-the company declares them.
+Vendors list some events twice, correct a ratio by a second entry, and report dividends in the currency in which the
+company declares them. The texts have the shape of Polygon's answers; other sources write theirs in it.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from uuid import uuid4
 from duckdb import DuckDBPyConnection
 
 Texts = tuple[list[str], list[str]]
-"""The texts of the answers with dividends and with splits."""
+"""The texts of the answers with dividends and with splits: `{"results": [{"ticker", "ex_dividend_date", …}]}`."""
 PriceStep = Callable[[str, date], float | None]
 """Returns a symbol's previous close divided by its first price of a day; None if one of them is missing."""
 
-# Polygon gives each event an id, which newer plans send. `reason` says why an event cannot be used.
+# Some vendors give each event an id, as Polygon's newer plans. `reason` says why an event cannot be used.
 _EVENTS = """
 CREATE TEMP TABLE {table}_events AS
 WITH listed AS (
@@ -91,6 +91,7 @@ ORDER BY symbol, date
 class Report:
     """What a person should know about the events so far."""
 
+    vendor: str
     repeated: dict[tuple[str, str, date], None] = field(default_factory=dict)
     """Kind, symbol and ex-date of the events that are listed more than once."""
     decided: dict[str, None] = field(default_factory=dict)
@@ -103,7 +104,7 @@ class Report:
             kind, symbol, day = next(iter(self.repeated))
             word = "split" if kind == "split_ratio" else kind
             lines.append(
-                f"polygon lists {len(self.repeated)} dividends or splits more than once, which count once; "
+                f"{self.vendor} lists {len(self.repeated)} dividends or splits more than once, which count once; "
                 f"the first: the {word} of {symbol} on {day}"
             )
         return lines
@@ -118,7 +119,7 @@ def event_tables(
     `…_dividends` and `…_splits` have one row per symbol and day, `…_events` every entry, with the reason if it cannot
     be used. A split_ratio is NULL if several are listed for the day and the price step supports none of them.
     """
-    table = f"polygon_{uuid4().hex}"
+    table = f"vendor_{uuid4().hex}"
     dividends, splits = texts
     values = {"dividends": dividends, "splits": splits, "symbols": symbols, "currency": currency}
     try:
@@ -132,7 +133,9 @@ def event_tables(
                 choice = (
                     "the price step supports none of them" if ratio is None else f"the price step supports {ratio:g}"
                 )
-                report.decided[f"polygon lists the splits {' and '.join(names)} of {symbol} on {day}: {choice}"] = None
+                report.decided[
+                    f"{report.vendor} lists the splits {' and '.join(names)} of {symbol} on {day}: {choice}"
+                ] = None
             if ratio is None:
                 reason = "several splits on one day, and no price step that supports one of them"
                 con.execute(
