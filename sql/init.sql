@@ -29,8 +29,8 @@ SET VARIABLE sql_home = coalesce(
 -- folder is complete, each shell writes its own. COPY creates only the last level of a path.
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home')) (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 SET VARIABLE sql_home = coalesce(
-    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/7d803e8e-*/complete')),
-    getvariable('sql_home') || '/7d803e8e-' || uuid()
+    (SELECT min(parse_dirpath(file)) FROM glob(getvariable('sql_home') || '/1ff9cd70-*/complete')),
+    getvariable('sql_home') || '/1ff9cd70-' || uuid()
 );
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
 COPY (SELECT 1 WHERE 1 = 0) TO (getvariable('sql_home') || '/schema') (FORMAT csv, FILE_SIZE_BYTES '1MB', OVERWRITE_OR_IGNORE, WRITE_EMPTY_FILE false);
@@ -82,7 +82,7 @@ TO (getvariable('sql_home') || '/schema/session.parquet') (FORMAT blob, WRITE_EM
 COPY (SELECT from_base64('c3ltYm9sLG5hbWUsc2VjdG9yLG1hcmtldF9jYXAK')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/schema/symbols.csv') (FORMAT blob, WRITE_EMPTY_FILE false);
-COPY (SELECT from_base64('Q1JFQVRFIE9SIFJFUExBQ0UgU0VDUkVUIGxha2UgKAogICAgVFlQRSBzMywKICAgIFBST1ZJREVSIGNyZWRlbnRpYWxfY2hhaW4sCiAgICBDSEFJTiAnZW52O2NvbmZpZztzc287cHJvY2VzcztpbnN0YW5jZScsCiAgICBSRUZSRVNIIGF1dG8sCiAgICBTQ09QRSBnZXR2YXJpYWJsZSgnbGFrZScpLAogICAgUkVHSU9OIGdldHZhcmlhYmxlKCdzM19yZWdpb24nKSwKICAgIEVORFBPSU5UIENBU0UgZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JykgV0hFTiAnJyBUSEVOICdzMy5hbWF6b25hd3MuY29tJwogICAgICAgICAgICAgRUxTRSByZWdleHBfcmVwbGFjZShnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSwgJ15odHRwcz86Ly98LyskJywgJycsICdnJykgRU5ELAogICAgVVNFX1NTTCBOT1Qgc3RhcnRzX3dpdGgoZ2V0dmFyaWFibGUoJ3MzX2VuZHBvaW50JyksICdodHRwOi8vJyksCiAgICBVUkxfU1RZTEUgQ0FTRSBnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSBXSEVOICcnIFRIRU4gJ3Zob3N0JyBFTFNFICdwYXRoJyBFTkQKKTsKCi0tIEJhdGNoIGZpbGVzIGFyZSBuZXZlciByZXBsYWNlZCwgc28gdGhhdCBEdWNrREIgbmVlZCBub3QgYXNrIFMzIHdoZXRoZXIgYSBjYWNoZWQgZmlsZSBoYXMgY2hhbmdlZC4KU0VUIHZhbGlkYXRlX2V4dGVybmFsX2ZpbGVfY2FjaGUgPSAnTk9fVkFMSURBVElPTic7Cg==')
+COPY (SELECT from_base64('Q1JFQVRFIE9SIFJFUExBQ0UgU0VDUkVUIGxha2UgKAogICAgVFlQRSBzMywKICAgIFBST1ZJREVSIGNyZWRlbnRpYWxfY2hhaW4sCiAgICBDSEFJTiAnZW52O2NvbmZpZztzc287cHJvY2VzcztpbnN0YW5jZScsCiAgICBSRUZSRVNIIGF1dG8sCiAgICBTQ09QRSAnczM6Ly8nIHx8IHNwbGl0X3BhcnQoZ2V0dmFyaWFibGUoJ2xha2UnKSwgJy8nLCAzKSB8fCAnLycsCiAgICBSRUdJT04gZ2V0dmFyaWFibGUoJ3MzX3JlZ2lvbicpLAogICAgRU5EUE9JTlQgQ0FTRSBnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSBXSEVOICcnIFRIRU4gJ3MzLmFtYXpvbmF3cy5jb20nCiAgICAgICAgICAgICBFTFNFIHJlZ2V4cF9yZXBsYWNlKGdldHZhcmlhYmxlKCdzM19lbmRwb2ludCcpLCAnXmh0dHBzPzovL3wvKyQnLCAnJywgJ2cnKSBFTkQsCiAgICBVU0VfU1NMIE5PVCBzdGFydHNfd2l0aChnZXR2YXJpYWJsZSgnczNfZW5kcG9pbnQnKSwgJ2h0dHA6Ly8nKSwKICAgIFVSTF9TVFlMRSBDQVNFIGdldHZhcmlhYmxlKCdzM19lbmRwb2ludCcpIFdIRU4gJycgVEhFTiAndmhvc3QnIEVMU0UgJ3BhdGgnIEVORAopOwoKLS0gQmF0Y2ggZmlsZXMgYXJlIG5ldmVyIHJlcGxhY2VkLCBzbyB0aGF0IER1Y2tEQiBuZWVkIG5vdCBhc2sgUzMgd2hldGhlciBhIGNhY2hlZCBmaWxlIGhhcyBjaGFuZ2VkLgpTRVQgdmFsaWRhdGVfZXh0ZXJuYWxfZmlsZV9jYWNoZSA9ICdOT19WQUxJREFUSU9OJzsK')
     WHERE NOT EXISTS (FROM glob(getvariable('sql_home') || '/complete')))
 TO (getvariable('sql_home') || '/s3/schema.sql') (FORMAT blob, WRITE_EMPTY_FILE false);
 COPY (SELECT from_base64('U0VUIGVuYWJsZV9odHRwX21ldGFkYXRhX2NhY2hlID0gdHJ1ZTsKLS0gRnJvbSBhIHBhdHRlcm4gRHVja0RCIGxlYXJucyB0aGUgc2l6ZXMgb2YgdGhlIGZpbGVzLCBmb3Igd2hpY2ggaXQgd291bGQgb3RoZXJ3aXNlIHNlbmQgYSByZXF1ZXN0IGVhY2guClNFTEVDVCBjb3VudCgqKQpGUk9NIHJlYWRfcGFycXVldCgKICAgIGxpc3RfY29uY2F0KFtzY2hlbWFfZmlsZSgnYmFycycpXSwgQ0FTRSBXSEVOIGxlbihzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnYmFzZScpKSA+IDAKICAgICAgICBUSEVOIFtnZXR2YXJpYWJsZSgnbGFrZScpIHx8ICcvc2lsdmVyL2JhcnMvKi5wYXJxdWV0J10gRUxTRSBbXTo6VkFSQ0hBUltdIEVORCksCiAgICBmaWxlbmFtZSA9IHRydWUKKQpXSEVSRSBsaXN0X2NvbnRhaW5zKHNpbHZlcl9maWxlcygnYmFycycsICdiYXNlJyksIGZpbGVuYW1lKTsKLS0gRGVsdGEgaXMgc21hbGwsIGFuZCBtb3N0IHF1ZXJpZXMgcmVhZCBpdDogdGhlIHdob2xlIGZpbGUgaXMgb25lIHJlcXVlc3QuIER1Y2tEQiBrZWVwcyB3aGF0IGl0IGhhcyByZWFkLgpTRVQgZm9yY2VfZG93bmxvYWQgPSB0cnVlOwpTRUxFQ1QgY291bnQoQ09MVU1OUygqKSkgRlJPTSByZWFkX3BhcnF1ZXQobGlzdF9jb25jYXQoW3NjaGVtYV9maWxlKCdiYXJzJyldLCBzaWx2ZXJfZmlsZXMoJ2JhcnMnLCAnZGVsdGEnKSkpOwpTRVQgZm9yY2VfZG93bmxvYWQgPSBmYWxzZTsK')
@@ -254,23 +254,105 @@ SELECT
     coalesce(f.split_factor, 1.0) AS split_factor
 FROM query_table(src) AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
-COMMENT ON MACRO TABLE forward_factors IS 'Bars as traded, with factors for the splits and dividends up to each bar''s day. No bar depends on later ones.';
+COMMENT ON MACRO TABLE forward_factors IS 'Bars as traded, with factors for the splits and dividends up to each bar''s day. No bar depends on later ones.
+Prices: as traded
+Example: FROM forward_factors(''bars_as_traded'') WHERE symbol = ''BHP''
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- open: first price, money per share as traded on its day, finite or NULL; money is in the market''s currency
+- high: highest price, money per share as traded on its day
+- low: lowest price, money per share as traded on its day
+- close: last price, money per share as traded on its day
+- volume: shares as traded on its day
+- dividend: cash of this ex-date, money per share as traded on its day, 0 if none
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none
+- price_factor: ratio, close * price_factor moves as the total return
+- split_factor: ratio, shares of the first day = shares / split_factor';
 
 -- sql/views/lake_help.sql
-CREATE OR REPLACE MACRO lake_help() AS TABLE
-SELECT view_name AS name, 'view' AS kind, comment AS what
-FROM duckdb_views()
-WHERE NOT internal AND comment IS NOT NULL
-UNION ALL
-SELECT function_name || '(' || array_to_string(parameters, ', ') || ')' AS name, 'macro' AS kind, comment AS what
-FROM duckdb_functions()
-WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
-UNION ALL
--- What DuckDB says about a damaged file often lacks its name.
-SELECT 'stockstream repair' AS name, 'command' AS kind,
-    'Names damaged files, after errors such as "Invalid data" or "No magic bytes"; --apply mends them' AS what
-ORDER BY kind DESC, name;
-COMMENT ON MACRO TABLE lake_help IS 'All views, all macros with their parameters, and the command that names damaged files.';
+-- What follows a name in the lines of a comment: 'Prices: as stored'.
+CREATE OR REPLACE MACRO line_of(lines, name) AS
+    list_filter(lines, lambda line: starts_with(line, name || ': '))[1][len(name) + 3:];
+
+CREATE OR REPLACE MACRO lake_help_of(object) AS TABLE
+WITH objects AS (
+    SELECT view_name AS object_name, view_name AS name, 'view' AS kind, string_split(comment, chr(10)) AS lines
+    FROM duckdb_views()
+    WHERE NOT internal AND comment IS NOT NULL
+    UNION ALL
+    SELECT
+        function_name AS object_name, function_name || '(' || array_to_string(parameters, ', ') || ')' AS name,
+        'macro' AS kind, string_split(comment, chr(10)) AS lines
+    FROM duckdb_functions()
+    WHERE NOT internal AND comment IS NOT NULL AND function_type = 'table_macro'
+),
+requested AS (
+    SELECT object_name, name, kind, lines
+    FROM objects
+    WHERE object IS NULL OR object_name = lower(regexp_extract(object, '^\s*(\w+)', 1))
+),
+of_macros AS (
+    -- A macro with several lists of parameters has a row each, with the same comment.
+    SELECT DISTINCT unnest(list_filter(lines, lambda line: starts_with(line, '- '))) AS line, lines
+    FROM requested
+    WHERE kind = 'macro'
+),
+answer AS (
+    SELECT
+        CASE kind WHEN 'view' THEN 1 ELSE 0 END AS place, 0 AS position, name, kind, lines[1] AS what,
+        line_of(lines, 'Prices') AS prices, line_of(lines, 'Example') AS example
+    FROM requested
+    UNION ALL
+    SELECT 2 AS place, column_index AS position, column_name AS name, data_type AS kind, comment AS what,
+        NULL AS prices, NULL AS example
+    FROM duckdb_columns()
+    WHERE table_name IN (SELECT object_name FROM requested WHERE kind = 'view') AND object IS NOT NULL
+    UNION ALL
+    SELECT 2 AS place, list_position(lines, line) AS position, split_part(line[3:], ': ', 1) AS name, 'column' AS kind,
+        line[len(split_part(line, ': ', 1)) + 3:] AS what, NULL AS prices, NULL AS example
+    FROM of_macros
+    WHERE object IS NOT NULL
+    UNION ALL
+    SELECT DISTINCT 3 AS place, 0 AS position, 'formula' AS name, 'note' AS kind, line_of(lines, 'Formula') AS what,
+        NULL AS prices, NULL AS example
+    FROM requested
+    WHERE object IS NOT NULL AND line_of(lines, 'Formula') IS NOT NULL
+    UNION ALL
+    SELECT 4 AS place, position, name, kind, what, NULL AS prices, example
+    FROM (VALUES
+        (1, 'columns', 'note', 'The columns of a view or macro, with their units', 'FROM lake_help(''bars'')'),
+        (2, 'order', 'note', 'Rows come in no order, also where they seem to: add ORDER BY',
+            'FROM bars_adjusted WHERE symbol = ''BHP'' ORDER BY date'),
+        -- What DuckDB says about a damaged file often lacks its name.
+        (3, 'stockstream repair', 'command',
+            'Names damaged files, after errors such as "Invalid data" or "No magic bytes"; --apply mends them', NULL)
+    ) AS notes (position, name, kind, what, example)
+    WHERE object IS NULL
+    UNION ALL
+    SELECT 5 AS place, 0 AS position, error('there is no help on ' || object || ': FROM lake_help() lists all')
+        AS name, NULL AS kind, NULL AS what, NULL AS prices, NULL AS example
+    WHERE object IS NOT NULL AND NOT EXISTS (SELECT 1 FROM requested)
+)
+SELECT place, position, name, kind, what, prices, example
+FROM answer;
+
+CREATE OR REPLACE MACRO lake_help() AS TABLE (
+    SELECT name, kind, what, prices, example
+    FROM lake_help_of(CAST(NULL AS VARCHAR))
+    ORDER BY place DESC, position, name
+),
+(object) AS TABLE (
+    SELECT name, kind, what, prices, example
+    FROM lake_help_of(CAST(object AS VARCHAR))
+    ORDER BY place, position, name
+);
+COMMENT ON MACRO TABLE lake_help IS 'All views, and all macros with their parameters; of one object, as lake_help(''bars''), also its columns.
+Example: FROM lake_help(''bars_adjusted'')
+- name: object as it is called, or column of it
+- kind: view, macro, command, note, formula, or the type of a column
+- what: title of the object, or meaning of the column with its unit
+- prices: as stored, as traded, split-adjusted, fully adjusted, of the input, or NULL, if there are none
+- example: query that runs on any lake';
 
 -- sql/views/live.sql
 CREATE OR REPLACE VIEW live AS
@@ -307,7 +389,27 @@ SELECT
     make_timestamp(1000 * bar.at) AS at, bar.missed AS missed, bar.late AS late, bar.events AS events, source, saved_at
 FROM single
 WHERE bar.events > 0;
-COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.';
+COMMENT ON VIEW live IS 'The live bars of `stockstream stream`: one per symbol and session, also while the session is running.
+Prices: as traded
+Example: SELECT symbol, close, live.at FROM live ORDER BY change_percent DESC';
+COMMENT ON COLUMN live."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN live."session" IS 'day of the session, in the exchange''s time zone';
+COMMENT ON COLUMN live."open" IS 'first price, money per share as traded on its day, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN live."high" IS 'highest price, money per share as traded on its day';
+COMMENT ON COLUMN live."low" IS 'lowest price, money per share as traded on its day';
+COMMENT ON COLUMN live."close" IS 'last price so far, money per share as traded on its day';
+COMMENT ON COLUMN live."volume" IS 'shares as traded on its day, may have a fraction';
+COMMENT ON COLUMN live."previous_close" IS 'close of the session before, in the shares of this one, money';
+COMMENT ON COLUMN live."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN live."change" IS 'close - previous_close, money per share as traded on its day';
+COMMENT ON COLUMN live."change_percent" IS 'change from previous_close, percent';
+COMMENT ON COLUMN live."moving_average" IS 'mean of open, high, low and close, money per share as traded on its day';
+COMMENT ON COLUMN live."at" IS 'time of the newest event, UTC';
+COMMENT ON COLUMN live."missed" IS 'shares as traded on its day that the feed reports and no event had';
+COMMENT ON COLUMN live."late" IS 'number of events that came too late';
+COMMENT ON COLUMN live."events" IS 'number of events in the bar';
+COMMENT ON COLUMN live."source" IS 'the feed';
+COMMENT ON COLUMN live."saved_at" IS 'time of the state, UTC';
 
 -- sql/views/raw_events.sql
 CREATE OR REPLACE VIEW raw_events AS
@@ -342,7 +444,15 @@ SELECT
     symbol, date, kind, make_timestamp(1000 * happened) AS at, make_timestamp(1000 * arrived_at) AS arrived_at,
     position, event
 FROM single;
-COMMENT ON VIEW raw_events IS 'The events of feeds as they came over a stream (`stockstream stream --to kinesis:NAME`), each once.';
+COMMENT ON VIEW raw_events IS 'The events of feeds as they came over a stream (`stockstream stream --to kinesis:NAME`), each once.
+Example: SELECT kind, count(*) FROM raw_events WHERE date = ''2026-11-25'' AND symbol = ''AAPL'' GROUP BY kind';
+COMMENT ON COLUMN raw_events."symbol" IS 'NULL for what could not be decoded';
+COMMENT ON COLUMN raw_events."date" IS 'day of the session';
+COMMENT ON COLUMN raw_events."kind" IS 'A, AM, T, D, or why it could not be decoded';
+COMMENT ON COLUMN raw_events."at" IS 'time of the event, UTC';
+COMMENT ON COLUMN raw_events."arrived_at" IS 'time at which the stream took it, UTC';
+COMMENT ON COLUMN raw_events."position" IS 'shard and sequence number';
+COMMENT ON COLUMN raw_events."event" IS 'its text';
 
 -- sql/views/read_stored.sql
 CREATE OR REPLACE MACRO raw_files() AS coalesce(
@@ -382,7 +492,24 @@ FROM read_parquet(
 )
 -- A row without a symbol or a date is not a bar, whatever file it comes from.
 WHERE symbol IS NOT NULL AND TRY_CAST(date AS DATE) IS NOT NULL;
-COMMENT ON MACRO TABLE read_stored IS 'Every row of a list of batch files, with the declared types and the numbers as they were stored.';
+COMMENT ON MACRO TABLE read_stored IS 'Every row of a list of batch files, with the declared types and the numbers as they were stored.
+Prices: as stored
+Example: FROM read_stored(raw_files()) WHERE symbol = ''BHP'' ORDER BY date, fetch_timestamp
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- open: first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency
+- high: highest price, money per share with the splits up to price_basis
+- low: lowest price, money per share with the splits up to price_basis
+- close: last price, money per share with the splits up to price_basis, NULL while the row is pending
+- volume: shares with the splits up to price_basis
+- adjusted_close: the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own
+- fetch_timestamp: ISO 8601 UTC with microseconds: text order is time order
+- dividend: cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none, NULL if not known
+- source: yahoo, polygon, files, ...
+- price_basis: the row''s prices, volume and dividend include the splits up to this date
+- file: URI of the batch file
+- file_row: position of the row in the file: 0, 1, 2, ...';
 
 -- sql/views/read_symbols.sql
 CREATE OR REPLACE MACRO symbol_files() AS coalesce(
@@ -415,7 +542,13 @@ FROM read_csv(
     header = true, delim = ',', quote = '"', escape = '"', filename = true, auto_detect = false,
     columns = {symbol: 'VARCHAR', name: 'VARCHAR', sector: 'VARCHAR', market_cap: 'VARCHAR'}
 );
-COMMENT ON MACRO TABLE read_symbols IS 'The companies in a list of files, each of which is the exchange''s list of companies of a day.';
+COMMENT ON MACRO TABLE read_symbols IS 'The companies in a list of files, each of which is the exchange''s list of companies of a day.
+Example: FROM read_symbols(symbol_files()) WHERE symbol = ''BHP''
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- name: of the company
+- sector: as the exchange names it
+- market_cap: money, in the market''s currency, NULL if not known
+- listed_on: date of the list';
 
 -- sql/views/sessions.sql
 -- A day that is the argument of a macro.
@@ -432,7 +565,11 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/session.parquet'], getvariable('session_files')),
     union_by_name = true
 );
-COMMENT ON VIEW sessions IS 'The exchange''s trading calendar: one row per past or future session.';
+COMMENT ON VIEW sessions IS 'The exchange''s trading calendar: one row per past or future session.
+Example: SELECT count(*) FROM sessions WHERE date BETWEEN ''2026-01-01'' AND current_date';
+COMMENT ON COLUMN sessions."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN sessions."open_utc" IS 'start of trading, UTC';
+COMMENT ON COLUMN sessions."close_utc" IS 'end of trading, UTC (early closes included)';
 
 -- sql/views/silver_bars.sql
 CREATE OR REPLACE MACRO schema_file(name) AS coalesce(
@@ -458,7 +595,24 @@ SELECT
     symbol, date, open, high, low, close, volume, adjusted_close,
     fetch_timestamp, dividend, split_ratio, source, price_basis, bar_no, prev_close
 FROM read_parquet(list_concat([schema_file('bars')], silver_files('bars', 'delta')));
-COMMENT ON VIEW silver_bars IS 'The consolidated bars as published, with bar_no and prev_close, and without newer batch files.';
+COMMENT ON VIEW silver_bars IS 'The consolidated bars as published, with bar_no and prev_close, and without newer batch files.
+Prices: as stored
+Example: SELECT date, close, prev_close FROM silver_bars WHERE symbol = ''BHP'' ORDER BY date DESC LIMIT 10';
+COMMENT ON COLUMN silver_bars."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN silver_bars."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN silver_bars."open" IS 'first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN silver_bars."high" IS 'highest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN silver_bars."low" IS 'lowest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN silver_bars."close" IS 'last price, money per share with the splits up to price_basis, NULL while the row is pending';
+COMMENT ON COLUMN silver_bars."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN silver_bars."adjusted_close" IS 'the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own';
+COMMENT ON COLUMN silver_bars."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN silver_bars."dividend" IS 'cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known';
+COMMENT ON COLUMN silver_bars."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN silver_bars."source" IS 'yahoo, polygon, files, ...';
+COMMENT ON COLUMN silver_bars."price_basis" IS 'the row''s prices, volume and dividend include the splits up to this date';
+COMMENT ON COLUMN silver_bars."bar_no" IS 'number of this symbol''s earlier rows with a close: 0, 1, 2, ...';
+COMMENT ON COLUMN silver_bars."prev_close" IS 'the last of their closes, as stored in its own price_basis, money; NULL in the first bar';
 
 -- sql/views/stale_tables.sql
 CREATE OR REPLACE MACRO stale_tables() AS TABLE
@@ -486,7 +640,10 @@ SELECT t.name, 'the list of companies of ' || CAST(l.newest AS VARCHAR) || ' is 
 FROM tables AS t
 CROSS JOIN lists AS l
 WHERE t.name = 'metadata' AND t.stored.through < l.newest;
-COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.';
+COMMENT ON MACRO TABLE stale_tables IS 'The silver tables that are older than the data from which they are computed: a step has failed, or not run yet.
+Example: FROM stale_tables()
+- name: of the silver table
+- reason: in words';
 
 -- sql/views/carried.sql
 CREATE OR REPLACE VIEW carried AS
@@ -500,7 +657,26 @@ SELECT
     symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
     high_252, low_252, volume_20
 FROM read_parquet(list_concat([schema_file('carried')], silver_files('carried', 'delta')));
-COMMENT ON VIEW carried IS 'Averages, sums and extremes up to each symbol''s newest published bar, from which live indicators continue.';
+COMMENT ON VIEW carried IS 'Averages, sums and extremes up to each symbol''s newest published bar, from which live indicators continue.
+Prices: split-adjusted
+Example: FROM carried WHERE symbol = ''BHP''';
+COMMENT ON COLUMN carried."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN carried."date" IS 'of the symbol''s newest bar';
+COMMENT ON COLUMN carried."close" IS 'of that bar, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."bars" IS 'number of bars in the history, at most 520: earlier ones weigh less than 1e-16';
+COMMENT ON COLUMN carried."sum_19" IS 'sum of the last 19 closes, money per share of today (split-adjusted); with the next close it is that of sma_20';
+COMMENT ON COLUMN carried."sum_49" IS 'sum of the last 49 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."sum_199" IS 'sum of the last 199 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."ema_12" IS 'exponential average, money per share of today (split-adjusted), from bar 12 on; of 11 bars, their mean';
+COMMENT ON COLUMN carried."ema_26" IS 'exponential average, money per share of today (split-adjusted), from bar 26 on; of 25 bars, their mean';
+COMMENT ON COLUMN carried."gain_14" IS 'Wilder''s average of the rises, money per share of today (split-adjusted), as in rsi_14; of 13 changes, their mean';
+COMMENT ON COLUMN carried."loss_14" IS 'Wilder''s average of the falls, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."gold" IS 'the last side of sma_50 of sma_200: 1 above, -1 below, 0 if they never differed';
+COMMENT ON COLUMN carried."high_20" IS 'highest high of the last 20 bars with high and low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."low_20" IS 'lowest low of these bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."high_252" IS 'highest high of the last 252 bars, which are 52 weeks, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."low_252" IS 'lowest low of these bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN carried."volume_20" IS 'shares of today (split-adjusted), mean of the last 20 bars';
 
 -- sql/views/indicators.sql
 CREATE OR REPLACE VIEW indicators AS
@@ -516,7 +692,33 @@ SELECT
     stoch_k, stoch_d, bollinger_upper, bollinger_middle, bollinger_lower, donchian_upper, donchian_lower,
     atr_14, obv, vwap, vwap_value, vwap_volume
 FROM read_parquet(list_concat([schema_file('indicators')], silver_files('indicators', 'delta')));
-COMMENT ON VIEW indicators IS 'The indicators that the pipeline stores, computed from split-adjusted bars.';
+COMMENT ON VIEW indicators IS 'The indicators that the pipeline stores, computed from split-adjusted bars.
+Prices: split-adjusted
+Example: FROM indicators WHERE symbol = ''BHP'' ORDER BY date DESC LIMIT 10';
+COMMENT ON COLUMN indicators."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN indicators."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN indicators."close" IS 'last price, money per share of today (split-adjusted), as in bars_split_adjusted, from which the columns below are computed';
+COMMENT ON COLUMN indicators."sma_20" IS 'mean of the last 20 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."sma_50" IS 'mean of the last 50 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."sma_200" IS 'mean of the last 200 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."ema_12" IS 'exponential average of 12 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."ema_26" IS 'exponential average of 26 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."rsi_14" IS 'relative strength index of 14 bars, 0 to 100';
+COMMENT ON COLUMN indicators."macd" IS 'ema_12 - ema_26, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."macd_signal" IS 'exponential average of macd of 9 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."macd_hist" IS 'macd - macd_signal, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."stoch_k" IS 'slow stochastic oscillator of 14 bars, 0 to 100';
+COMMENT ON COLUMN indicators."stoch_d" IS 'mean of the last 3 stoch_k, 0 to 100';
+COMMENT ON COLUMN indicators."bollinger_upper" IS 'upper band: bollinger_middle + 2 standard deviations, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."bollinger_middle" IS 'mean of the last 20 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."bollinger_lower" IS 'lower band: bollinger_middle - 2 standard deviations, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."donchian_upper" IS 'highest high of the last 20 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."donchian_lower" IS 'lowest low of the last 20 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."atr_14" IS 'Wilder''s average of the true range of 14 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."obv" IS 'shares of today (split-adjusted), on-balance volume since the first bar';
+COMMENT ON COLUMN indicators."vwap" IS 'volume-weighted average price since the first bar, money per share of today (split-adjusted)';
+COMMENT ON COLUMN indicators."vwap_value" IS 'money: vwap is vwap_value / vwap_volume, stored so that later runs can continue these sums';
+COMMENT ON COLUMN indicators."vwap_volume" IS 'shares of today (split-adjusted) since the first bar';
 
 -- sql/views/metadata.sql
 CREATE OR REPLACE VIEW metadata AS
@@ -527,7 +729,22 @@ FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/metadata.parquet'], silver_files('metadata', 'base')),
     union_by_name = true
 );
-COMMENT ON VIEW metadata IS 'Every company and security that was listed, one row per period, with its codes before and after.';
+COMMENT ON VIEW metadata IS 'Every company and security that was listed, one row per period, with its codes before and after.
+Example: SELECT symbol, name, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to';
+COMMENT ON COLUMN metadata."symbol" IS 'the exchange''s own code in this period';
+COMMENT ON COLUMN metadata."name" IS 'company or security; NULL, like the columns below, if no source reports it';
+COMMENT ON COLUMN metadata."sector" IS 'as the source names it';
+COMMENT ON COLUMN metadata."type" IS 'CS common stock, ETF, PFD, WARRANT, ... (Polygon''s codes)';
+COMMENT ON COLUMN metadata."exchange" IS 'ISO 10383: XNYS';
+COMMENT ON COLUMN metadata."currency" IS 'ISO 4217: USD';
+COMMENT ON COLUMN metadata."figi" IS 'composite FIGI: stays with the security when its code changes';
+COMMENT ON COLUMN metadata."listing_date" IS 'the company''s first day on the exchange, under any code';
+COMMENT ON COLUMN metadata."delisting_date" IS 'the last day, if a source reports it; NULL in a period that ended with a code change';
+COMMENT ON COLUMN metadata."renamed_from" IS 'the company''s code before valid_from, if it was another';
+COMMENT ON COLUMN metadata."renamed_to" IS 'its code from valid_to on, if it is another';
+COMMENT ON COLUMN metadata."source" IS 'origin of the period: directory and polygon are lists of all companies; polygon-delisted and polygon-events report periods that no list of the lake shows';
+COMMENT ON COLUMN metadata."valid_from" IS 'date of the first list with these values; NULL if unknown';
+COMMENT ON COLUMN metadata."valid_to" IS 'date of the first list without them, exclusive; NULL if the newest list has them';
 
 -- sql/views/raw_bars.sql
 CREATE OR REPLACE VIEW raw_bars AS
@@ -542,7 +759,24 @@ SELECT
 FROM read_parquet(list_concat(
     [getvariable('sql_home') || '/schema/archive.parquet'], coalesce(getvariable('archive_files'), []::VARCHAR[])
 ));
-COMMENT ON VIEW raw_bars IS 'Every stored row of every fetch: it shows which values were known at which time.';
+COMMENT ON VIEW raw_bars IS 'Every stored row of every fetch: it shows which values were known at which time.
+Prices: as stored
+Example: FROM raw_bars WHERE symbol = ''BHP'' AND date = ''2026-11-20'' ORDER BY fetch_timestamp';
+COMMENT ON COLUMN raw_bars."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN raw_bars."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN raw_bars."open" IS 'first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN raw_bars."high" IS 'highest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN raw_bars."low" IS 'lowest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN raw_bars."close" IS 'last price, money per share with the splits up to price_basis, NULL while the row is pending';
+COMMENT ON COLUMN raw_bars."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN raw_bars."adjusted_close" IS 'the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own';
+COMMENT ON COLUMN raw_bars."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN raw_bars."dividend" IS 'cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known';
+COMMENT ON COLUMN raw_bars."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN raw_bars."source" IS 'yahoo, polygon, files, ...';
+COMMENT ON COLUMN raw_bars."price_basis" IS 'the row''s prices, volume and dividend include the splits up to this date';
+COMMENT ON COLUMN raw_bars."file" IS 'URI of the batch file';
+COMMENT ON COLUMN raw_bars."file_row" IS 'position of the row in the file: 0, 1, 2, ...';
 
 -- sql/views/read_raw.sql
 CREATE OR REPLACE MACRO read_raw(files) AS TABLE
@@ -568,7 +802,24 @@ FROM (
         price_basis, file, file_row, price_faults(open, high, low, close) AS faults
     FROM read_stored(files)
 ) AS stored;
-COMMENT ON MACRO TABLE read_raw IS 'Every row of a list of batch files, with NULL in place of every number that cannot be.';
+COMMENT ON MACRO TABLE read_raw IS 'Every row of a list of batch files, with NULL in place of every number that cannot be.
+Prices: as stored
+Example: FROM read_raw(raw_files()) WHERE symbol = ''BHP'' ORDER BY date, fetch_timestamp
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- open: first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency
+- high: highest price, money per share with the splits up to price_basis
+- low: lowest price, money per share with the splits up to price_basis
+- close: last price, money per share with the splits up to price_basis, NULL while the row is pending
+- volume: shares with the splits up to price_basis
+- adjusted_close: the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own
+- fetch_timestamp: ISO 8601 UTC with microseconds: text order is time order
+- dividend: cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none, NULL if not known
+- source: yahoo, polygon, files, ...
+- price_basis: the row''s prices, volume and dividend include the splits up to this date
+- file: URI of the batch file
+- file_row: position of the row in the file: 0, 1, 2, ...';
 
 -- sql/views/read_resampled.sql
 CREATE OR REPLACE MACRO read_resampled(name) AS TABLE
@@ -582,7 +833,20 @@ SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, 
 FROM read_parquet(
     list_concat([getvariable('sql_home') || '/schema/resampled.parquet'], silver_files(name, 'delta'))
 );
-COMMENT ON MACRO TABLE read_resampled IS 'The rows of a stored table of resampled bars; none if the lake does not have the table.';
+COMMENT ON MACRO TABLE read_resampled IS 'The rows of a stored table of resampled bars; none if the lake does not have the table.
+Prices: split-adjusted
+Example: FROM read_resampled(''bars_5d'') WHERE symbol = ''BHP'' ORDER BY date
+- symbol: the exchange''s own code
+- date: of the bucket''s last bar
+- first_date: of the bucket''s first bar
+- ends_on: the bucket''s last session: the row is final once it has closed
+- open: first open, money per share of today (split-adjusted)
+- high: highest high, money per share of today (split-adjusted)
+- low: lowest low, money per share of today (split-adjusted)
+- close: last close, money per share of today (split-adjusted)
+- volume: shares of today (split-adjusted), sum of the bucket
+- bars: number of bars in the bucket
+- is_open: true until the lake contains the bucket''s last session';
 
 -- sql/views/reconciled.sql
 CREATE OR REPLACE VIEW reconciled AS
@@ -594,7 +858,22 @@ UNION ALL
 SELECT
     symbol, date, through, column_name, here, there, ticks, ratio, bars, verdict, detail, other, compared_at
 FROM read_parquet(list_concat([schema_file('reconciled')], silver_files('reconciled', 'delta')));
-COMMENT ON VIEW reconciled IS 'Differences between the lake''s bars and other sources, and a verdict per symbol, from the last reconciliations.';
+COMMENT ON VIEW reconciled IS 'Differences between the lake''s bars and other sources, and a verdict per symbol, from the last reconciliations.
+Prices: as traded
+Example: FROM reconciled WHERE symbol = ''BHP'' ORDER BY date';
+COMMENT ON COLUMN reconciled."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN reconciled."date" IS 'the day of the difference; the first day of a stretch, or of the comparison';
+COMMENT ON COLUMN reconciled."through" IS 'the last day of a stretch, or of the comparison; otherwise `date`';
+COMMENT ON COLUMN reconciled."column_name" IS 'open, high, low, close, volume, dividend, split_ratio; bar: the row as a whole; symbol: the verdict on the symbol, of which there is one per symbol and other source';
+COMMENT ON COLUMN reconciled."here" IS 'the lake''s value, in the unit of the column; for a bar its close; for a symbol the number of bars';
+COMMENT ON COLUMN reconciled."there" IS 'the other source''s value, in the unit of the column';
+COMMENT ON COLUMN reconciled."ticks" IS '(there - here) in ticks, number of the market''s smallest steps of a price; for a symbol the largest difference';
+COMMENT ON COLUMN reconciled."ratio" IS 'there / here, ratio';
+COMMENT ON COLUMN reconciled."bars" IS 'number of bars of the stretch; for a symbol those that both sides have';
+COMMENT ON COLUMN reconciled."verdict" IS 'missing_here, missing_there, shifted, ratio, differs, not_compared; for a symbol also actions, volume, within_tolerance, equal, failed, no_bars';
+COMMENT ON COLUMN reconciled."detail" IS 'in words, where there is more to say';
+COMMENT ON COLUMN reconciled."other" IS 'the other source: polygon, files:PATH, or the URI of a lake';
+COMMENT ON COLUMN reconciled."compared_at" IS 'ISO 8601 UTC';
 
 -- sql/views/session_buckets.sql
 -- The name of an interval, as in bars_resampled: 5d, weekly or monthly.
@@ -630,7 +909,10 @@ FROM (
         ends_on
     FROM ends
 ) AS days;
-COMMENT ON MACRO TABLE session_buckets IS 'The bucket (n sessions, a week or a month) to which each day belongs.';
+COMMENT ON MACRO TABLE session_buckets IS 'The bucket (n sessions, a week or a month) to which each day belongs.
+Example: FROM session_buckets(5) WHERE day >= ''2026-11-01'' LIMIT 10
+- day: of the calendar
+- ends_on: the bucket''s last session';
 
 -- sql/views/symbol_changes.sql
 CREATE OR REPLACE VIEW symbol_changes AS
@@ -663,7 +945,13 @@ SELECT
 FROM now
 FULL OUTER JOIN before ON before.listed_on = now.listed_on AND before.symbol = now.symbol
 WHERE before.symbol IS NULL OR now.symbol IS NULL OR now.name IS DISTINCT FROM before.name;
-COMMENT ON VIEW symbol_changes IS 'Changes from each list of companies to the next: added, removed and renamed.';
+COMMENT ON VIEW symbol_changes IS 'Changes from each list of companies to the next: added, removed and renamed.
+Example: FROM symbol_changes WHERE date >= ''2026-11-01'' ORDER BY date, symbol';
+COMMENT ON COLUMN symbol_changes."date" IS 'of the first list with the change';
+COMMENT ON COLUMN symbol_changes."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN symbol_changes."change" IS 'added, removed, renamed';
+COMMENT ON COLUMN symbol_changes."name" IS 'of the company';
+COMMENT ON COLUMN symbol_changes."previous_name" IS 'in the list before, of a change of name';
 
 -- sql/views/symbols.sql
 CREATE OR REPLACE VIEW symbols AS
@@ -680,7 +968,13 @@ SELECT
     NULL, NULL, NULL, NULL
 FROM (SELECT count(*) AS companies FROM listed) AS counted
 WHERE companies = 0 AND len(symbol_files()) > 0;
-COMMENT ON VIEW symbols IS 'The companies listed today, from the newest list in the lake.';
+COMMENT ON VIEW symbols IS 'The companies listed today, from the newest list in the lake.
+Example: FROM symbols WHERE sector = ''Materials'' ORDER BY market_cap DESC';
+COMMENT ON COLUMN symbols."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN symbols."name" IS 'of the company';
+COMMENT ON COLUMN symbols."sector" IS 'as the exchange names it';
+COMMENT ON COLUMN symbols."market_cap" IS 'money, in the market''s currency, NULL if not known';
+COMMENT ON COLUMN symbols."listed_on" IS 'date of the list';
 
 -- sql/views/bars_resampled.sql
 -- The intervals that the lake has, and the stored table of an interval.
@@ -733,15 +1027,132 @@ FROM read_resampled('bars_weekly');
 CREATE OR REPLACE VIEW bars_monthly AS
 SELECT symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
 FROM read_resampled('bars_monthly');
-COMMENT ON MACRO TABLE bars_resampled IS 'The stored split-adjusted bars of an interval, such as 3d or weekly.';
-COMMENT ON VIEW bars_3d IS 'Split-adjusted bars of 3 sessions.';
-COMMENT ON VIEW bars_5d IS 'Split-adjusted bars of 5 sessions.';
-COMMENT ON VIEW bars_8d IS 'Split-adjusted bars of 8 sessions.';
-COMMENT ON VIEW bars_13d IS 'Split-adjusted bars of 13 sessions.';
-COMMENT ON VIEW bars_21d IS 'Split-adjusted bars of 21 sessions.';
-COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.';
-COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.';
-COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.';
+COMMENT ON MACRO TABLE bars_resampled IS 'The stored split-adjusted bars of an interval, such as 3d or weekly.
+Prices: split-adjusted
+Example: FROM bars_resampled(''5d'') WHERE symbol = ''BHP'' ORDER BY date
+- symbol: the exchange''s own code
+- date: of the bucket''s last bar
+- first_date: of the bucket''s first bar
+- ends_on: the bucket''s last session: the row is final once it has closed
+- open: first open, money per share of today (split-adjusted)
+- high: highest high, money per share of today (split-adjusted)
+- low: lowest low, money per share of today (split-adjusted)
+- close: last close, money per share of today (split-adjusted)
+- volume: shares of today (split-adjusted), sum of the bucket
+- bars: number of bars in the bucket
+- is_open: true until the lake contains the bucket''s last session';
+COMMENT ON VIEW bars_3d IS 'Split-adjusted bars of 3 sessions.
+Prices: split-adjusted
+Example: FROM bars_3d';
+COMMENT ON VIEW bars_5d IS 'Split-adjusted bars of 5 sessions.
+Prices: split-adjusted
+Example: FROM bars_5d';
+COMMENT ON VIEW bars_8d IS 'Split-adjusted bars of 8 sessions.
+Prices: split-adjusted
+Example: FROM bars_8d';
+COMMENT ON VIEW bars_13d IS 'Split-adjusted bars of 13 sessions.
+Prices: split-adjusted
+Example: FROM bars_13d';
+COMMENT ON VIEW bars_21d IS 'Split-adjusted bars of 21 sessions.
+Prices: split-adjusted
+Example: FROM bars_21d';
+COMMENT ON VIEW bars_34d IS 'Split-adjusted bars of 34 sessions.
+Prices: split-adjusted
+Example: FROM bars_34d';
+COMMENT ON VIEW bars_weekly IS 'Split-adjusted bars per week.
+Prices: split-adjusted
+Example: FROM bars_weekly';
+COMMENT ON VIEW bars_monthly IS 'Split-adjusted bars per month.
+Prices: split-adjusted
+Example: FROM bars_monthly';
+COMMENT ON COLUMN bars_3d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_3d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_3d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_3d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_3d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_3d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_3d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_3d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_3d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_3d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_3d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_5d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_5d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_5d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_5d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_5d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_5d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_5d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_5d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_5d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_5d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_5d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_8d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_8d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_8d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_8d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_8d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_8d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_8d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_8d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_8d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_8d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_8d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_13d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_13d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_13d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_13d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_13d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_13d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_13d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_13d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_13d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_13d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_13d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_21d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_21d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_21d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_21d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_21d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_21d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_21d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_21d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_21d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_21d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_21d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_34d."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_34d."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_34d."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_34d."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_34d."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_34d."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_34d."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_34d."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_34d."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_34d."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_34d."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_weekly."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_weekly."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_weekly."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_weekly."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_weekly."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_weekly."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_weekly."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_weekly."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_weekly."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_weekly."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_weekly."is_open" IS 'true until the lake contains the bucket''s last session';
+COMMENT ON COLUMN bars_monthly."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN bars_monthly."date" IS 'of the bucket''s last bar';
+COMMENT ON COLUMN bars_monthly."first_date" IS 'of the bucket''s first bar';
+COMMENT ON COLUMN bars_monthly."ends_on" IS 'the bucket''s last session: the row is final once it has closed';
+COMMENT ON COLUMN bars_monthly."open" IS 'first open, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_monthly."high" IS 'highest high, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_monthly."low" IS 'lowest low, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_monthly."close" IS 'last close, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_monthly."volume" IS 'shares of today (split-adjusted), sum of the bucket';
+COMMENT ON COLUMN bars_monthly."bars" IS 'number of bars in the bucket';
+COMMENT ON COLUMN bars_monthly."is_open" IS 'true until the lake contains the bucket''s last session';
 
 -- sql/views/live_indicators.sql
 CREATE OR REPLACE MACRO live_indicators(live_bars, earlier) AS TABLE
@@ -775,7 +1186,30 @@ SELECT
         ELSE 100 * gain_before / (gain_before + loss_before) END AS rsi_14_before,
     gold AS gold_before, high_20, low_20, high_252, low_252, volume_20
 FROM moved;
-COMMENT ON MACRO TABLE live_indicators IS 'The indicators of live bars, each from the bar and the row of its symbol in a table such as carried.';
+COMMENT ON MACRO TABLE live_indicators IS 'The indicators of live bars, each from the bar and the row of its symbol in a table such as carried.
+Prices: as traded
+Example: FROM live_indicators(''live'', ''carried'')
+- symbol: the exchange''s own code
+- session: day of the session, in the exchange''s time zone
+- open: first price, money per share as traded on its day, finite or NULL; money is in the market''s currency
+- high: highest price, money per share as traded on its day
+- low: lowest price, money per share as traded on its day
+- close: of that bar, money per share as traded on its day
+- volume: shares as traded on its day, may have a fraction
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none, NULL if not known
+- sma_20: mean of the last 20 closes, this one included, money per share as traded on its day
+- sma_50: mean of the last 50 closes, this one included, money per share as traded on its day
+- sma_200: mean of the last 200 closes, this one included, money per share as traded on its day
+- ema_12: exponential average of 12 bars, money per share as traded on its day
+- ema_26: exponential average of 26 bars, money per share as traded on its day
+- rsi_14: relative strength index of 14 bars, 0 to 100
+- rsi_14_before: rsi_14 of the bar before, 0 to 100
+- gold_before: side of sma_50 of sma_200 at the bar before: 1 above, -1 below, 0 if they never differed
+- high_20: highest high of the 20 bars before, money per share as traded on its day
+- low_20: lowest low of the 20 bars before, money per share as traded on its day
+- high_252: highest high of the 252 bars before, money per share as traded on its day
+- low_252: lowest low of the 252 bars before, money per share as traded on its day
+- volume_20: shares as traded on its day, mean of the 20 bars before';
 
 -- sql/views/read_merged.sql
 -- Without a lake, the message takes the place of a file name, and DuckDB reports it as a missing file. With error()
@@ -821,7 +1255,22 @@ QUALIFY row_number() OVER (
         open DESC NULLS LAST, high DESC NULLS LAST, low DESC NULLS LAST, adjusted_close DESC NULLS LAST,
         dividend DESC NULLS LAST, split_ratio DESC NULLS LAST, source DESC NULLS LAST
 ) = 1;
-COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.';
+COMMENT ON MACRO TABLE read_merged IS 'The consolidated bars merged with a list of batch files, so that they are current between consolidations, too.
+Prices: as stored
+Example: FROM read_merged(fresh_files()) WHERE symbol = ''BHP''
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- open: first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency
+- high: highest price, money per share with the splits up to price_basis
+- low: lowest price, money per share with the splits up to price_basis
+- close: last price, money per share with the splits up to price_basis, NULL while the row is pending
+- volume: shares with the splits up to price_basis
+- adjusted_close: the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own
+- fetch_timestamp: ISO 8601 UTC with microseconds: text order is time order
+- dividend: cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none, NULL if not known
+- source: yahoo, polygon, files, ...
+- price_basis: the row''s prices, volume and dividend include the splits up to this date';
 
 -- sql/views/reconciled_symbols.sql
 CREATE OR REPLACE VIEW reconciled_symbols AS
@@ -852,7 +1301,27 @@ SELECT
 FROM reconciled AS r
 JOIN counts AS c ON c.other = r.other AND c.symbol = r.symbol
 WHERE r.column_name = 'symbol';
-COMMENT ON VIEW reconciled_symbols IS 'The verdict of the last reconciliation per symbol and other source, with the number of differences of each kind.';
+COMMENT ON VIEW reconciled_symbols IS 'The verdict of the last reconciliation per symbol and other source, with the number of differences of each kind.
+Prices: as traded
+Example: FROM reconciled_symbols WHERE verdict NOT IN (''equal'', ''within_tolerance'')';
+COMMENT ON COLUMN reconciled_symbols."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN reconciled_symbols."other" IS 'the other source';
+COMMENT ON COLUMN reconciled_symbols."verdict" IS 'on the symbol';
+COMMENT ON COLUMN reconciled_symbols."date" IS 'first day compared';
+COMMENT ON COLUMN reconciled_symbols."through" IS 'last day compared';
+COMMENT ON COLUMN reconciled_symbols."bars_here" IS 'number of bars of the lake';
+COMMENT ON COLUMN reconciled_symbols."bars_there" IS 'number of bars of the other source';
+COMMENT ON COLUMN reconciled_symbols."bars_both" IS 'number of bars that both have';
+COMMENT ON COLUMN reconciled_symbols."missing_here" IS 'number of bars that only the other source has';
+COMMENT ON COLUMN reconciled_symbols."missing_there" IS 'number of bars that only the lake has';
+COMMENT ON COLUMN reconciled_symbols."shifted" IS 'number of bars on another day';
+COMMENT ON COLUMN reconciled_symbols."ratio" IS 'number of bars that differ by one ratio';
+COMMENT ON COLUMN reconciled_symbols."prices" IS 'number of other differences of prices';
+COMMENT ON COLUMN reconciled_symbols."volumes" IS 'number of differences of volumes';
+COMMENT ON COLUMN reconciled_symbols."actions" IS 'number of differences of dividends and splits';
+COMMENT ON COLUMN reconciled_symbols."max_ticks" IS 'largest difference of prices, ticks';
+COMMENT ON COLUMN reconciled_symbols."detail" IS 'in words';
+COMMENT ON COLUMN reconciled_symbols."compared_at" IS 'ISO 8601 UTC';
 
 -- sql/views/resample.sql
 CREATE OR REPLACE MACRO resample(src, n) AS TABLE
@@ -871,7 +1340,20 @@ SELECT
 FROM query_table(src) AS b
 JOIN session_buckets(n) AS d ON d.day = b.date
 GROUP BY b.symbol, d.ends_on;
-COMMENT ON MACRO TABLE resample IS 'Bars of n sessions, of weeks or of months, from any table of daily bars.';
+COMMENT ON MACRO TABLE resample IS 'Bars of n sessions, of weeks or of months, from any table of daily bars.
+Prices: of the input
+Example: FROM resample(''bars_adjusted'', 5) WHERE symbol = ''BHP'' ORDER BY date
+- symbol: the exchange''s own code
+- date: of the bucket''s last bar
+- first_date: of the bucket''s first bar
+- ends_on: the bucket''s last session: the row is final once it has closed
+- open: first open, money per share with the basis of the input
+- high: highest high, money per share with the basis of the input
+- low: lowest low, money per share with the basis of the input
+- close: last close, money per share with the basis of the input
+- volume: shares with the basis of the input, sum of the bucket
+- bars: number of bars in the bucket
+- is_open: true until the lake contains the bucket''s last session';
 
 -- sql/views/reused_symbols.sql
 CREATE OR REPLACE VIEW reused_symbols AS
@@ -897,7 +1379,14 @@ judged AS (
     FROM periods
 )
 SELECT symbol, date, name, previous_name, previous_until, evidence FROM judged WHERE evidence IS NOT NULL;
-COMMENT ON VIEW reused_symbols IS 'The symbols that another company has taken over, so that their bars before and after a day are two histories.';
+COMMENT ON VIEW reused_symbols IS 'The symbols that another company has taken over, so that their bars before and after a day are two histories.
+Example: FROM reused_symbols ORDER BY date DESC';
+COMMENT ON COLUMN reused_symbols."symbol" IS 'the exchange''s own code in this period';
+COMMENT ON COLUMN reused_symbols."date" IS 'first list with the other company';
+COMMENT ON COLUMN reused_symbols."name" IS 'of the other company';
+COMMENT ON COLUMN reused_symbols."previous_name" IS 'of the company before';
+COMMENT ON COLUMN reused_symbols."previous_until" IS 'the first list without the previous company';
+COMMENT ON COLUMN reused_symbols."evidence" IS 'figi, code change, listing date, gap';
 
 -- sql/views/signals.sql
 -- 1 if a is above b, -1 if below, 0 if they do not differ by more than rounding errors of numbers as large as scale.
@@ -946,7 +1435,13 @@ named AS (
     FROM turns
 )
 SELECT symbol, date, signal, close FROM named WHERE signal IS NOT NULL;
-COMMENT ON VIEW signals IS 'Crossovers, oversold and overbought turns, and breakouts, on the days on which they happen.';
+COMMENT ON VIEW signals IS 'Crossovers, oversold and overbought turns, and breakouts, on the days on which they happen.
+Prices: split-adjusted
+Example: FROM signals WHERE date = (SELECT max(date) FROM indicators) ORDER BY signal, symbol';
+COMMENT ON COLUMN signals."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN signals."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN signals."signal" IS 'golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up, breakout_down, above_bands, below_bands';
+COMMENT ON COLUMN signals."close" IS 'last price, money per share of today (split-adjusted)';
 
 -- sql/views/symbols_on.sql
 -- Whether a period of `metadata` counts on a day.
@@ -962,7 +1457,22 @@ SELECT
 -- The name of a table is computed when the query is bound, so that a day that is none is an error without rows, too.
 FROM query_table(CASE WHEN as_day(day) IS NOT NULL THEN 'metadata' END)
 WHERE is_listed_on(as_day(day), valid_from, valid_to, delisting_date);
-COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.';
+COMMENT ON MACRO TABLE symbols_on IS 'The symbols listed on a day, including those delisted since: the symbols that a backtest may trade on that day.
+Example: FROM symbols_on(''2026-11-20'')
+- symbol: the exchange''s own code in this period
+- name: company or security; NULL, like the columns below, if no source reports it
+- sector: as the source names it
+- type: CS common stock, ETF, PFD, WARRANT, ... (Polygon''s codes)
+- exchange: ISO 10383: XNYS
+- currency: ISO 4217: USD
+- figi: composite FIGI: stays with the security when its code changes
+- listing_date: the company''s first day on the exchange, under any code
+- delisting_date: the last day, if a source reports it; NULL in a period that ended with a code change
+- renamed_from: the company''s code before valid_from, if it was another
+- renamed_to: its code from valid_to on, if it is another
+- source: origin of the period: directory and polygon are lists of all companies; polygon-delisted and polygon-events report periods that no list of the lake shows
+- valid_from: date of the first list with these values; NULL if unknown
+- valid_to: date of the first list without them, exclusive; NULL if the newest list has them';
 
 -- sql/views/unlinked_symbols.sql
 CREATE OR REPLACE VIEW unlinked_symbols AS
@@ -988,7 +1498,12 @@ FROM begun AS b
 JOIN ended AS e ON e.date = b.date AND e.symbol <> b.symbol
 WHERE (b.figi IS NULL OR e.figi IS NULL) AND (b.listing_date IS NULL OR e.listing_date IS NULL)
 GROUP BY b.symbol, b.date, b.name;
-COMMENT ON VIEW unlinked_symbols IS 'The symbols that appeared when others disappeared, without evidence whether they are the same companies.';
+COMMENT ON VIEW unlinked_symbols IS 'The symbols that appeared when others disappeared, without evidence whether they are the same companies.
+Example: FROM unlinked_symbols ORDER BY date DESC';
+COMMENT ON COLUMN unlinked_symbols."symbol" IS 'the exchange''s own code in this period';
+COMMENT ON COLUMN unlinked_symbols."date" IS 'first list with the symbol';
+COMMENT ON COLUMN unlinked_symbols."name" IS 'of the company';
+COMMENT ON COLUMN unlinked_symbols."may_be" IS 'the symbols that this list no longer has';
 
 -- sql/views/bars_since.sql
 CREATE OR REPLACE MACRO files_since(since) AS CASE WHEN as_day(since) IS NOT NULL THEN list_filter(
@@ -1001,7 +1516,22 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis
 FROM read_merged(files_since(since))
 WHERE close IS NOT NULL AND date >= as_day(since);
-COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.';
+COMMENT ON MACRO TABLE bars_since IS 'The bars from a day on. It reads only the batch files fetched since that day, which is cheap on S3.
+Prices: as stored
+Example: FROM bars_since(''2026-11-01'')
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- open: first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency
+- high: highest price, money per share with the splits up to price_basis
+- low: lowest price, money per share with the splits up to price_basis
+- close: last price, money per share with the splits up to price_basis, never NULL
+- volume: shares with the splits up to price_basis
+- adjusted_close: the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own
+- fetch_timestamp: ISO 8601 UTC with microseconds: text order is time order
+- dividend: cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known
+- split_ratio: new shares per old share of this ex-date, ratio, 1 if none, NULL if not known
+- source: yahoo, polygon, files, ...
+- price_basis: the row''s prices, volume and dividend include the splits up to this date';
 
 -- sql/views/code_histories.sql
 CREATE OR REPLACE VIEW code_histories AS
@@ -1052,7 +1582,11 @@ SELECT
     since AS history_from,
     lead(since, 1, DATE '9999-12-31') OVER (PARTITION BY symbol ORDER BY since) AS history_until
 FROM bounds;
-COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.';
+COMMENT ON VIEW code_histories IS 'The histories of each code that one company after the other has had. Codes of one company are not listed.
+Example: FROM code_histories WHERE symbol = ''BHP''';
+COMMENT ON COLUMN code_histories."symbol" IS 'the exchange''s own code in this period';
+COMMENT ON COLUMN code_histories."history_from" IS 'first day of the history, inclusive';
+COMMENT ON COLUMN code_histories."history_until" IS 'the day after its last, exclusive';
 
 -- sql/views/indicators_live.sql
 CREATE OR REPLACE VIEW indicators_live AS
@@ -1060,7 +1594,30 @@ SELECT
     symbol, session, open, high, low, close, volume, split_ratio, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14,
     rsi_14_before, gold_before, high_20, low_20, high_252, low_252, volume_20
 FROM live_indicators('live', 'carried');
-COMMENT ON VIEW indicators_live IS 'The indicators of the live bars, as the batch will compute them if the session ends with these bars.';
+COMMENT ON VIEW indicators_live IS 'The indicators of the live bars, as the batch will compute them if the session ends with these bars.
+Prices: as traded
+Example: FROM indicators_live WHERE rsi_14 < 30';
+COMMENT ON COLUMN indicators_live."symbol" IS 'the exchange''s own code';
+COMMENT ON COLUMN indicators_live."session" IS 'day of the session, in the exchange''s time zone';
+COMMENT ON COLUMN indicators_live."open" IS 'first price, money per share as traded on its day, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN indicators_live."high" IS 'highest price, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."low" IS 'lowest price, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."close" IS 'of that bar, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."volume" IS 'shares as traded on its day, may have a fraction';
+COMMENT ON COLUMN indicators_live."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN indicators_live."sma_20" IS 'mean of the last 20 closes, this one included, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."sma_50" IS 'mean of the last 50 closes, this one included, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."sma_200" IS 'mean of the last 200 closes, this one included, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."ema_12" IS 'exponential average of 12 bars, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."ema_26" IS 'exponential average of 26 bars, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."rsi_14" IS 'relative strength index of 14 bars, 0 to 100';
+COMMENT ON COLUMN indicators_live."rsi_14_before" IS 'rsi_14 of the bar before, 0 to 100';
+COMMENT ON COLUMN indicators_live."gold_before" IS 'side of sma_50 of sma_200 at the bar before: 1 above, -1 below, 0 if they never differed';
+COMMENT ON COLUMN indicators_live."high_20" IS 'highest high of the 20 bars before, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."low_20" IS 'lowest low of the 20 bars before, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."high_252" IS 'highest high of the 252 bars before, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."low_252" IS 'lowest low of the 252 bars before, money per share as traded on its day';
+COMMENT ON COLUMN indicators_live."volume_20" IS 'shares as traded on its day, mean of the 20 bars before';
 
 -- sql/views/latest_bars.sql
 CREATE OR REPLACE VIEW latest_bars AS
@@ -1069,7 +1626,22 @@ SELECT
     fetch_timestamp, dividend, split_ratio, source, price_basis
 -- Without new batch files, which is the usual state, DuckDB plans the query without the merge: in a fifth of the time.
 FROM query('FROM ' || CASE WHEN len(fresh_files()) = 0 THEN 'silver_bars' ELSE 'read_merged(fresh_files())' END);
-COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.';
+COMMENT ON VIEW latest_bars IS 'Bars and pending rows: one row per symbol and date, close NULL while the row is pending.
+Prices: as stored
+Example: FROM latest_bars WHERE symbol = ''BHP''';
+COMMENT ON COLUMN latest_bars."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN latest_bars."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN latest_bars."open" IS 'first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN latest_bars."high" IS 'highest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN latest_bars."low" IS 'lowest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN latest_bars."close" IS 'last price, money per share with the splits up to price_basis, NULL while the row is pending';
+COMMENT ON COLUMN latest_bars."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN latest_bars."adjusted_close" IS 'the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own';
+COMMENT ON COLUMN latest_bars."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN latest_bars."dividend" IS 'cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known';
+COMMENT ON COLUMN latest_bars."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN latest_bars."source" IS 'yahoo, polygon, files, ...';
+COMMENT ON COLUMN latest_bars."price_basis" IS 'the row''s prices, volume and dividend include the splits up to this date';
 
 -- sql/views/actions.sql
 CREATE OR REPLACE VIEW actions AS
@@ -1082,7 +1654,15 @@ SELECT
     source
 FROM latest_bars
 WHERE coalesce(dividend, 0.0) <> 0.0 OR coalesce(split_ratio, 1.0) <> 1.0;
-COMMENT ON VIEW actions IS 'Dividends and splits by ex-date.';
+COMMENT ON VIEW actions IS 'Dividends and splits by ex-date.
+Prices: as stored
+Example: FROM actions WHERE symbol = ''BHP'' ORDER BY date';
+COMMENT ON COLUMN actions."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN actions."date" IS 'ex-date';
+COMMENT ON COLUMN actions."dividend" IS 'cash of this ex-date, money per share with the splits up to price_basis, 0 if none';
+COMMENT ON COLUMN actions."split_ratio" IS 'new shares per old share, ratio, 1 if none';
+COMMENT ON COLUMN actions."price_basis" IS 'the row''s prices, volume and dividend include the splits up to this date';
+COMMENT ON COLUMN actions."source" IS 'yahoo, polygon, files, ...';
 
 -- sql/views/bars.sql
 CREATE OR REPLACE VIEW bars AS
@@ -1092,7 +1672,22 @@ SELECT
 FROM latest_bars
 -- `symbol` is never NULL: OR keeps the filter on close out of the scan, where it would cost another request on S3.
 WHERE close IS NOT NULL OR symbol IS NULL;
-COMMENT ON VIEW bars IS 'The bars as stored, one per symbol and session; prices in the row''s own price_basis.';
+COMMENT ON VIEW bars IS 'The bars as stored, one per symbol and session; prices in the row''s own price_basis.
+Prices: as stored
+Example: FROM bars WHERE symbol = ''BHP'' ORDER BY date DESC LIMIT 10';
+COMMENT ON COLUMN bars."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN bars."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN bars."open" IS 'first price, money per share with the splits up to price_basis, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN bars."high" IS 'highest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN bars."low" IS 'lowest price, money per share with the splits up to price_basis';
+COMMENT ON COLUMN bars."close" IS 'last price, money per share with the splits up to price_basis, never NULL';
+COMMENT ON COLUMN bars."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN bars."adjusted_close" IS 'the source''s adjusted close on the day of the fetch, money; bars_adjusted computes its own';
+COMMENT ON COLUMN bars."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN bars."dividend" IS 'cash of this ex-date, money per share with the splits up to price_basis, 0 if none, NULL if not known';
+COMMENT ON COLUMN bars."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none, NULL if not known';
+COMMENT ON COLUMN bars."source" IS 'yahoo, polygon, files, ...';
+COMMENT ON COLUMN bars."price_basis" IS 'the row''s prices, volume and dividend include the splits up to this date';
 
 -- sql/views/pending.sql
 CREATE OR REPLACE VIEW pending AS
@@ -1101,7 +1696,14 @@ FROM latest_bars
 WHERE close IS NULL
     -- A row without any value withdraws an earlier one: there is no bar.
     AND coalesce(open, high, low, volume, adjusted_close, dividend, split_ratio) IS NOT NULL;
-COMMENT ON VIEW pending IS 'Rows held back because the source has not reported a close yet; the next run requests them again.';
+COMMENT ON VIEW pending IS 'Rows held back because the source has not reported a close yet; the next run requests them again.
+Prices: as stored
+Example: FROM pending ORDER BY date DESC';
+COMMENT ON COLUMN pending."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN pending."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN pending."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN pending."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN pending."source" IS 'yahoo, polygon, files, ...';
 
 -- sql/views/quarantine.sql
 CREATE OR REPLACE VIEW quarantine AS
@@ -1142,7 +1744,17 @@ SELECT q.symbol, q.date, q.column_name, q.text, q.reason, q.source, q.file, q.li
 FROM quarantined AS q
 ANTI JOIN latest_bars AS later
     ON later.symbol = q.symbol AND later.date = q.date AND later.fetch_timestamp > q.fetch_timestamp;
-COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.';
+COMMENT ON VIEW quarantine IS 'Every value that came and is not used: text that could not be read, and numbers that cannot be.
+Example: SELECT column_name, reason, count(*) FROM quarantine GROUP BY column_name, reason';
+COMMENT ON COLUMN quarantine."symbol" IS 'NULL if it could not be read';
+COMMENT ON COLUMN quarantine."date" IS 'NULL if it could not be read';
+COMMENT ON COLUMN quarantine."column_name" IS 'of schema/raw.sql; NULL: the row as a whole';
+COMMENT ON COLUMN quarantine."text" IS 'the value as it came';
+COMMENT ON COLUMN quarantine."reason" IS 'why it is no value of this column';
+COMMENT ON COLUMN quarantine."source" IS 'yahoo, polygon, files, ...';
+COMMENT ON COLUMN quarantine."file" IS 'where a person finds it: a file''s path, NULL for a vendor''s answer';
+COMMENT ON COLUMN quarantine."line" IS 'line of a text file, row of a Parquet file; the first is 1';
+COMMENT ON COLUMN quarantine."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
 
 -- sql/views/split_factors.sql
 CREATE OR REPLACE MACRO split_factors_of(histories) AS TABLE
@@ -1192,7 +1804,14 @@ FROM steps;
 CREATE OR REPLACE VIEW split_factors AS
 SELECT symbol, basis_from, basis_until, later_splits, history_from, history_until
 FROM split_factors_of('code_histories');
-COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.';
+COMMENT ON VIEW split_factors IS 'The product of the splits after a price basis, for every symbol that has splits.
+Example: FROM split_factors WHERE symbol = ''BHP''';
+COMMENT ON COLUMN split_factors."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN split_factors."basis_from" IS 'first price basis of the interval, inclusive';
+COMMENT ON COLUMN split_factors."basis_until" IS 'price basis after its last, exclusive';
+COMMENT ON COLUMN split_factors."later_splits" IS 'ratio, product of the splits after the price basis, a stored price / later_splits is in today''s shares';
+COMMENT ON COLUMN split_factors."history_from" IS 'first day of the code''s history, inclusive';
+COMMENT ON COLUMN split_factors."history_until" IS 'day after its last, exclusive';
 
 -- sql/views/bars_adjusted.sql
 CREATE OR REPLACE VIEW bars_adjusted AS
@@ -1240,7 +1859,20 @@ SELECT
     dividend_factor
 FROM factors
 WHERE close IS NOT NULL;
-COMMENT ON VIEW bars_adjusted IS 'Bars adjusted for all splits and dividends known today, so that returns are total returns.';
+COMMENT ON VIEW bars_adjusted IS 'Bars adjusted for all splits and dividends known today, so that returns are total returns.
+Prices: fully adjusted
+Example: FROM bars_adjusted WHERE symbol = ''BHP'' ORDER BY date';
+COMMENT ON COLUMN bars_adjusted."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN bars_adjusted."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN bars_adjusted."open" IS 'first price, money per share adjusted for splits and dividends, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN bars_adjusted."high" IS 'highest price, money per share adjusted for splits and dividends';
+COMMENT ON COLUMN bars_adjusted."low" IS 'lowest price, money per share adjusted for splits and dividends';
+COMMENT ON COLUMN bars_adjusted."close" IS 'last price, money per share adjusted for splits and dividends, = stored close * split_factor * dividend_factor';
+COMMENT ON COLUMN bars_adjusted."volume" IS 'shares of today (split-adjusted)';
+COMMENT ON COLUMN bars_adjusted."dividend" IS 'cash per share of today of this ex-date, 0 if none';
+COMMENT ON COLUMN bars_adjusted."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none';
+COMMENT ON COLUMN bars_adjusted."split_factor" IS 'ratio of the split-adjusted price to the stored one';
+COMMENT ON COLUMN bars_adjusted."dividend_factor" IS 'ratio of the fully adjusted price to the split-adjusted one';
 
 -- sql/views/bars_as_traded.sql
 CREATE OR REPLACE VIEW bars_as_traded AS
@@ -1268,7 +1900,18 @@ SELECT
     coalesce(dividend, 0.0) * splits_inside AS dividend,
     coalesce(split_ratio, 1.0) AS split_ratio
 FROM bases;
-COMMENT ON VIEW bars_as_traded IS 'Bars as traded on their day, before any later split.';
+COMMENT ON VIEW bars_as_traded IS 'Bars as traded on their day, before any later split.
+Prices: as traded
+Example: FROM bars_as_traded WHERE symbol = ''BHP'' ORDER BY date';
+COMMENT ON COLUMN bars_as_traded."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN bars_as_traded."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN bars_as_traded."open" IS 'first price, money per share as traded on its day, finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN bars_as_traded."high" IS 'highest price, money per share as traded on its day';
+COMMENT ON COLUMN bars_as_traded."low" IS 'lowest price, money per share as traded on its day';
+COMMENT ON COLUMN bars_as_traded."close" IS 'last price, money per share as traded on its day, never NULL';
+COMMENT ON COLUMN bars_as_traded."volume" IS 'shares as traded on its day';
+COMMENT ON COLUMN bars_as_traded."dividend" IS 'cash of this ex-date, money per share as traded on its day, 0 if none';
+COMMENT ON COLUMN bars_as_traded."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none';
 
 -- sql/views/bars_split_adjusted.sql
 CREATE OR REPLACE VIEW bars_split_adjusted AS
@@ -1286,7 +1929,18 @@ FROM bars AS b
 LEFT JOIN split_factors AS f
     ON f.symbol = b.symbol AND b.price_basis >= f.basis_from AND b.price_basis < f.basis_until
         AND b.date >= f.history_from AND b.date < f.history_until;
-COMMENT ON VIEW bars_split_adjusted IS 'Bars in today''s shares, adjusted for splits but not for dividends, as charts show them.';
+COMMENT ON VIEW bars_split_adjusted IS 'Bars in today''s shares, adjusted for splits but not for dividends, as charts show them.
+Prices: split-adjusted
+Example: FROM bars_split_adjusted WHERE symbol = ''BHP'' ORDER BY date';
+COMMENT ON COLUMN bars_split_adjusted."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN bars_split_adjusted."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN bars_split_adjusted."open" IS 'first price, money per share of today (split-adjusted), finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN bars_split_adjusted."high" IS 'highest price, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_split_adjusted."low" IS 'lowest price, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_split_adjusted."close" IS 'last price, money per share of today (split-adjusted), never NULL';
+COMMENT ON COLUMN bars_split_adjusted."volume" IS 'shares of today (split-adjusted)';
+COMMENT ON COLUMN bars_split_adjusted."dividend" IS 'cash of this ex-date, money per share of today (split-adjusted), 0 if none';
+COMMENT ON COLUMN bars_split_adjusted."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none';
 
 -- sql/views/gaps.sql
 CREATE OR REPLACE VIEW gaps AS
@@ -1297,7 +1951,10 @@ SELECT spans.symbol, sessions.date
 FROM spans
 JOIN sessions ON sessions.date > spans.first_date AND sessions.date < spans.last_date
 ANTI JOIN bars ON bars.symbol = spans.symbol AND bars.date = sessions.date;
-COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.';
+COMMENT ON VIEW gaps IS 'Sessions without a bar between a symbol''s first and last bar.
+Example: SELECT symbol, count(*) AS missing FROM gaps GROUP BY symbol ORDER BY missing DESC';
+COMMENT ON COLUMN gaps."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN gaps."date" IS 'session without a bar';
 
 -- sql/views/lake_status.sql
 CREATE OR REPLACE MACRO lake_status() AS TABLE
@@ -1319,7 +1976,22 @@ SELECT
         SELECT coalesce(list({name: CAST(name AS VARCHAR), reason: reason} ORDER BY name), []) FROM stale_tables()
     ) AS stale_tables
 FROM latest_bars;
-COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.';
+COMMENT ON MACRO TABLE lake_status IS 'What the lake contains, in one row.
+Example: FROM lake_status()
+- lake: folder or URI
+- listed: number of companies in the newest list
+- listed_on: date of the newest list
+- generation: its number, 0 for none
+- batch_files: number of batch files
+- fresh_files: number of batch files not consolidated yet
+- unreadable_files: number of batch files left out
+- symbols: number of symbols with bars
+- bars: number of bars
+- first_date: of the bars
+- last_date: of the bars
+- unsettled: number of pending rows
+- last_fetch: time of the newest fetch, ISO 8601 UTC
+- stale_tables: a list of {name, reason}';
 
 -- sql/views/split_steps.sql
 CREATE OR REPLACE MACRO split_steps(min_ratio) AS TABLE
@@ -1364,7 +2036,14 @@ SELECT symbol, date, previous_date, split_ratio, step, is_adjusted
 FROM steps
 WHERE abs(ln(split_ratio)) >= ln(min_ratio)
     AND abs(abs(ln(step)) - abs(ln(split_ratio))) < abs(ln(split_ratio)) / 4;
-COMMENT ON MACRO TABLE split_steps IS 'Stored closes that still make the step of a split, in today''s shares: it is not in the prices, or there twice.';
+COMMENT ON MACRO TABLE split_steps IS 'Stored closes that still make the step of a split, in today''s shares: it is not in the prices, or there twice.
+Example: FROM split_steps(1.5) WHERE symbol = ''BHP''
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: session, in the exchange''s time zone
+- previous_date: of the stored close before
+- split_ratio: new shares per old share, ratio
+- step: previous close / close, ratio
+- is_adjusted: one of the two prices includes splits after its day';
 
 -- sql/views/unreconciled.sql
 CREATE OR REPLACE MACRO unreconciled(days) AS TABLE
@@ -1390,12 +2069,23 @@ FROM newest AS n
 LEFT JOIN best AS b ON b.symbol = n.symbol
 WHERE b.through IS NULL OR n.date - b.through > days
 ORDER BY n.symbol;
-COMMENT ON MACRO TABLE unreconciled IS 'Symbols that no clean and recent reconciliation covers. As a check, it demands one.';
+COMMENT ON MACRO TABLE unreconciled IS 'Symbols that no clean and recent reconciliation covers. As a check, it demands one.
+Example: FROM unreconciled(7)
+- symbol: the exchange''s own code, without a source''s suffix: BHP
+- date: of the newest bar
+- detail: in words';
 
 -- sql/views/unsettled.sql
 CREATE OR REPLACE VIEW unsettled AS
 SELECT symbol, date, volume, fetch_timestamp, source FROM pending;
-COMMENT ON VIEW unsettled IS 'The old name of the view pending.';
+COMMENT ON VIEW unsettled IS 'The old name of the view pending.
+Prices: as stored
+Example: FROM unsettled ORDER BY date DESC';
+COMMENT ON COLUMN unsettled."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN unsettled."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN unsettled."volume" IS 'shares with the splits up to price_basis';
+COMMENT ON COLUMN unsettled."fetch_timestamp" IS 'ISO 8601 UTC with microseconds: text order is time order';
+COMMENT ON COLUMN unsettled."source" IS 'yahoo, polygon, files, ...';
 
 -- sql/views/watermarks.sql
 CREATE OR REPLACE VIEW watermarks AS
@@ -1421,7 +2111,12 @@ UNION ALL
 SELECT symbol, 'resample monthly' AS step, max(date) AS last_date, count(*) AS bars FROM bars_monthly GROUP BY symbol
 UNION ALL
 SELECT symbol, 'indicators' AS step, max(date) AS last_date, count(*) AS bars FROM indicators GROUP BY symbol;
-COMMENT ON VIEW watermarks IS 'The progress of each step per symbol: the newest bar that was fetched, consolidated, resampled and so on.';
+COMMENT ON VIEW watermarks IS 'The progress of each step per symbol: the newest bar that was fetched, consolidated, resampled and so on.
+Example: FROM watermarks WHERE symbol = ''BHP''';
+COMMENT ON COLUMN watermarks."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN watermarks."step" IS 'fetch, consolidate, resample 3d, ..., indicators';
+COMMENT ON COLUMN watermarks."last_date" IS 'the newest bar that the step has processed';
+COMMENT ON COLUMN watermarks."bars" IS 'number of bars';
 
 -- sql/views/bars_live.sql
 CREATE OR REPLACE VIEW bars_live AS
@@ -1479,7 +2174,21 @@ SELECT
     CAST(b.missed AS DOUBLE) AS missed
 FROM together AS b
 LEFT JOIN factors AS f ON f.symbol = b.symbol AND b.date >= f.since AND b.date < f.until;
-COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars whose batch bar is not there yet.';
+COMMENT ON VIEW bars_live IS 'The bars in today''s shares (bars_split_adjusted), and the live bars whose batch bar is not there yet.
+Prices: split-adjusted
+Example: FROM rsi(''bars_live'', 14) WHERE symbol = ''BHP'' ORDER BY date DESC LIMIT 5';
+COMMENT ON COLUMN bars_live."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN bars_live."date" IS 'session, in the exchange''s time zone';
+COMMENT ON COLUMN bars_live."open" IS 'first price, money per share of today (split-adjusted), finite or NULL; money is in the market''s currency';
+COMMENT ON COLUMN bars_live."high" IS 'highest price, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_live."low" IS 'lowest price, money per share of today (split-adjusted)';
+COMMENT ON COLUMN bars_live."close" IS 'last price, money per share of today (split-adjusted), never NULL';
+COMMENT ON COLUMN bars_live."volume" IS 'shares of today (split-adjusted)';
+COMMENT ON COLUMN bars_live."dividend" IS 'cash of this ex-date, money per share of today (split-adjusted), 0 if none';
+COMMENT ON COLUMN bars_live."split_ratio" IS 'new shares per old share of this ex-date, ratio, 1 if none';
+COMMENT ON COLUMN bars_live."is_live" IS 'true: a live bar, false: a bar of the batch';
+COMMENT ON COLUMN bars_live."at" IS 'time of the newest event of a live bar, UTC, NULL otherwise';
+COMMENT ON COLUMN bars_live."missed" IS 'shares of today (split-adjusted) that the feed reports and no event of the live bar had, 0 otherwise';
 
 -- sql/views/screen.sql
 CREATE OR REPLACE VIEW screen AS
@@ -1527,7 +2236,42 @@ SELECT
 FROM years AS y
 LEFT JOIN indicators AS i ON i.symbol = y.symbol AND i.date = y.date
 LEFT JOIN symbols AS s ON s.symbol = y.symbol;
-COMMENT ON VIEW screen IS 'The newest bar per symbol in today''s shares, its returns, its place in the year, and the stored indicators.';
+COMMENT ON VIEW screen IS 'The newest bar per symbol in today''s shares, its returns, its place in the year, and the stored indicators.
+Prices: split-adjusted
+Example: FROM screen WHERE rsi_14 < 30 AND value > 1e6 ORDER BY change_percent';
+COMMENT ON COLUMN screen."symbol" IS 'the exchange''s own code, without a source''s suffix: BHP';
+COMMENT ON COLUMN screen."name" IS 'of the company';
+COMMENT ON COLUMN screen."sector" IS 'as the exchange names it';
+COMMENT ON COLUMN screen."date" IS 'of the newest bar';
+COMMENT ON COLUMN screen."close" IS 'last price, money per share of today (split-adjusted), never NULL';
+COMMENT ON COLUMN screen."volume" IS 'shares of today (split-adjusted)';
+COMMENT ON COLUMN screen."value" IS 'close * volume, money';
+COMMENT ON COLUMN screen."change_percent" IS 'change from the close before, percent';
+COMMENT ON COLUMN screen."return_5" IS 'change over 5 bars, percent';
+COMMENT ON COLUMN screen."return_21" IS 'change over 21 bars, percent';
+COMMENT ON COLUMN screen."return_252" IS 'change over 252 bars, percent';
+COMMENT ON COLUMN screen."high_252" IS 'highest high of the last 252 bars, this one included, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."low_252" IS 'lowest low of the last 252 bars, this one included, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."from_high_percent" IS 'close from high_252, percent';
+COMMENT ON COLUMN screen."from_low_percent" IS 'close from low_252, percent';
+COMMENT ON COLUMN screen."is_new_high" IS 'high above those of the 251 bars before';
+COMMENT ON COLUMN screen."is_new_low" IS 'low below those of the 251 bars before';
+COMMENT ON COLUMN screen."volume_20" IS 'shares of today (split-adjusted), mean of the 20 bars before';
+COMMENT ON COLUMN screen."volume_ratio" IS 'volume / volume_20, ratio';
+COMMENT ON COLUMN screen."sma_20" IS 'mean of the last 20 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."sma_50" IS 'mean of the last 50 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."sma_200" IS 'mean of the last 200 closes, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."ema_12" IS 'exponential average of 12 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."ema_26" IS 'exponential average of 26 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."rsi_14" IS 'relative strength index of 14 bars, 0 to 100';
+COMMENT ON COLUMN screen."macd" IS 'ema_12 - ema_26, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."macd_signal" IS 'exponential average of macd of 9 bars, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."macd_hist" IS 'macd - macd_signal, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."stoch_k" IS 'slow stochastic oscillator of 14 bars, 0 to 100';
+COMMENT ON COLUMN screen."stoch_d" IS 'mean of the last 3 stoch_k, 0 to 100';
+COMMENT ON COLUMN screen."bollinger_upper" IS 'upper band: bollinger_middle + 2 standard deviations, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."bollinger_lower" IS 'lower band: bollinger_middle - 2 standard deviations, money per share of today (split-adjusted)';
+COMMENT ON COLUMN screen."atr_14" IS 'Wilder''s average of the true range of 14 bars, money per share of today (split-adjusted)';
 
 -- sql/indicators/kernels/at_least_v1.sql
 CREATE OR REPLACE MACRO at_least_v1(n, lowest, what) AS
@@ -4646,161 +5390,305 @@ CREATE OR REPLACE MACRO doji
     SELECT symbol, date, doji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM doji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- doji: 100 or 0';
 
 CREATE OR REPLACE MACRO cdldoji
 (src) AS TABLE (
     SELECT symbol, date, doji AS cdldoji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM cdldoji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdldoji: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_doji
 (src) AS TABLE (
     SELECT symbol, date, doji AS cdl_doji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM cdl_doji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_doji: 100 or 0';
 
 CREATE OR REPLACE MACRO engulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM engulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- engulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdlengulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing AS cdlengulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM cdlengulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- cdlengulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_engulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing AS cdl_engulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM cdl_engulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- cdl_engulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO evening_star
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM evening_star(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- evening_star: -100 or 0';
 
 CREATE OR REPLACE MACRO cdleveningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star AS cdleveningstar
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM cdleveningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdleveningstar: -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_eveningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star AS cdl_eveningstar
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM cdl_eveningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_eveningstar: -100 or 0';
 
 CREATE OR REPLACE MACRO hammer
 (src) AS TABLE (
     SELECT symbol, date, hammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM hammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- hammer: 100 or 0';
 
 CREATE OR REPLACE MACRO cdlhammer
 (src) AS TABLE (
     SELECT symbol, date, hammer AS cdlhammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM cdlhammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- cdlhammer: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_hammer
 (src) AS TABLE (
     SELECT symbol, date, hammer AS cdl_hammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM cdl_hammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- cdl_hammer: 100 or 0';
 
 CREATE OR REPLACE MACRO harami
 (src) AS TABLE (
     SELECT symbol, date, harami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM harami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- harami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdlharami
 (src) AS TABLE (
     SELECT symbol, date, harami AS cdlharami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM cdlharami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdlharami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_harami
 (src) AS TABLE (
     SELECT symbol, date, harami AS cdl_harami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM cdl_harami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_harami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO heikin_ashi
 (src) AS TABLE (
     SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
     FROM heikin_ashi_v1(src)
 );
-COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.';
+COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.
+Prices: of the input
+Example: FROM heikin_ashi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: close = (open + high + low + close) / 4; open = mean of the previous Heikin-Ashi open and close, of the first bar (open + close) / 2; high = largest of high and the new open and close; low = smallest of low and the new open and close; in price units
+- symbol: as in the input
+- date: as in the input
+- heikin_ashi_open: money per share
+- heikin_ashi_high: money per share
+- heikin_ashi_low: money per share
+- heikin_ashi_close: money per share';
 
 CREATE OR REPLACE MACRO ha
 (src) AS TABLE (
     SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
     FROM heikin_ashi_v1(src)
 );
-COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.';
+COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.
+Prices: of the input
+Example: FROM ha(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: close = (open + high + low + close) / 4; open = mean of the previous Heikin-Ashi open and close, of the first bar (open + close) / 2; high = largest of high and the new open and close; low = smallest of low and the new open and close; in price units
+- symbol: as in the input
+- date: as in the input
+- heikin_ashi_open: money per share
+- heikin_ashi_high: money per share
+- heikin_ashi_low: money per share
+- heikin_ashi_close: money per share';
 
 CREATE OR REPLACE MACRO morning_star
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM morning_star(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- morning_star: 100 or 0';
 
 CREATE OR REPLACE MACRO cdlmorningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star AS cdlmorningstar
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM cdlmorningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdlmorningstar: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_morningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star AS cdl_morningstar
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM cdl_morningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_morningstar: 100 or 0';
 
 CREATE OR REPLACE MACRO three_soldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM three_soldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- three_soldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl3whitesoldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers AS cdl3whitesoldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM cdl3whitesoldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl3whitesoldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_3whitesoldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers AS cdl_3whitesoldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM cdl_3whitesoldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_3whitesoldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO pivot_camarilla
 (src) AS TABLE (
@@ -4811,7 +5699,20 @@ CREATE OR REPLACE MACRO pivot_camarilla
     SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
     FROM pivot_camarilla_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.';
+COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.
+Prices: of the input
+Example: FROM pivot_camarilla(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: r1, r2, r3 and r4 (s1 to s4) = c + (-) 1.1 * (h - l) divided by 12, 6, 4 and 2, in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_camarilla_r1: money per share
+- pivot_camarilla_r2: money per share
+- pivot_camarilla_r3: money per share
+- pivot_camarilla_r4: money per share
+- pivot_camarilla_s1: money per share
+- pivot_camarilla_s2: money per share
+- pivot_camarilla_s3: money per share
+- pivot_camarilla_s4: money per share';
 
 CREATE OR REPLACE MACRO pivot_classic
 (src) AS TABLE (
@@ -4822,7 +5723,19 @@ CREATE OR REPLACE MACRO pivot_classic
     SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
     FROM pivot_classic_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.';
+COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.
+Prices: of the input
+Example: FROM pivot_classic(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: pivot = (h + l + c) / 3; r1 = 2 * pivot - l, r2 = pivot + h - l, r3 = h + 2 * (pivot - l); s1 = 2 * pivot - h, s2 = pivot - h + l, s3 = l - 2 * (h - pivot), in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_classic: money per share
+- pivot_classic_r1: money per share
+- pivot_classic_r2: money per share
+- pivot_classic_r3: money per share
+- pivot_classic_s1: money per share
+- pivot_classic_s2: money per share
+- pivot_classic_s3: money per share';
 
 CREATE OR REPLACE MACRO pivot_fibonacci
 (src) AS TABLE (
@@ -4833,7 +5746,19 @@ CREATE OR REPLACE MACRO pivot_fibonacci
     SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
     FROM pivot_fibonacci_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
+COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.
+Prices: of the input
+Example: FROM pivot_fibonacci(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: pivot = (h + l + c) / 3; r1, r2 and r3 (s1, s2 and s3) = pivot + (-) 0.382, 0.618 and 1 times h - l, in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_fibonacci: money per share
+- pivot_fibonacci_r1: money per share
+- pivot_fibonacci_r2: money per share
+- pivot_fibonacci_r3: money per share
+- pivot_fibonacci_s1: money per share
+- pivot_fibonacci_s2: money per share
+- pivot_fibonacci_s3: money per share';
 
 CREATE OR REPLACE MACRO apo
 (src, fast := 12, slow := 26) AS TABLE (
@@ -4844,21 +5769,39 @@ CREATE OR REPLACE MACRO apo
     SELECT symbol, date, apo
     FROM apo_v1(src, fast, slow, value)
 );
-COMMENT ON MACRO TABLE apo IS 'Absolute price oscillator.';
+COMMENT ON MACRO TABLE apo IS 'Absolute price oscillator.
+Prices: of the input
+Example: FROM apo(''bars_adjusted'', 12, 26) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow), each of which starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- apo: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO awesome
 (src, fast := 5, slow := 34) AS TABLE (
     SELECT symbol, date, awesome
     FROM awesome_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.';
+COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.
+Prices: of the input
+Example: FROM awesome(''bars_adjusted'', 5, 34) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sma(fast) - sma(slow) of (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- awesome: money per share';
 
 CREATE OR REPLACE MACRO ao
 (src, fast := 5, slow := 34) AS TABLE (
     SELECT symbol, date, awesome AS ao
     FROM awesome_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.';
+COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.
+Prices: of the input
+Example: FROM ao(''bars_adjusted'', 5, 34) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sma(fast) - sma(slow) of (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- ao: money per share';
 
 CREATE OR REPLACE MACRO cmo
 (src, n := 14) AS TABLE (
@@ -4869,7 +5812,13 @@ CREATE OR REPLACE MACRO cmo
     SELECT symbol, date, cmo
     FROM cmo_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE cmo IS 'Chande''s momentum oscillator with Wilder''s averages.';
+COMMENT ON MACRO TABLE cmo IS 'Chande''s momentum oscillator with Wilder''s averages.
+Prices: of the input
+Example: FROM cmo(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (up - down) / (up + down), where up and down are Wilder''s averages of the rises and of the falls; 0 where the value has never changed
+- symbol: as in the input
+- date: as in the input
+- cmo: -100 to 100';
 
 CREATE OR REPLACE MACRO cmou
 (src, n := 14) AS TABLE (
@@ -4880,7 +5829,13 @@ CREATE OR REPLACE MACRO cmou
     SELECT symbol, date, cmou
     FROM cmou_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE cmou IS 'Chande''s momentum oscillator with plain sums.';
+COMMENT ON MACRO TABLE cmou IS 'Chande''s momentum oscillator with plain sums.
+Prices: of the input
+Example: FROM cmou(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (up - down) / (up + down), where up and down are the sums of the last n rises and falls; 0 where there are none
+- symbol: as in the input
+- date: as in the input
+- cmou: -100 to 100';
 
 CREATE OR REPLACE MACRO coppock
 (src, n := 10, fast := 11, slow := 14) AS TABLE (
@@ -4891,35 +5846,70 @@ CREATE OR REPLACE MACRO coppock
     SELECT symbol, date, coppock
     FROM coppock_v1(src, n, fast, slow, value)
 );
-COMMENT ON MACRO TABLE coppock IS 'Coppock curve.';
+COMMENT ON MACRO TABLE coppock IS 'Coppock curve.
+Prices: of the input
+Example: FROM coppock(''bars_adjusted'', 10, 11, 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: wma(n) of roc(fast) + roc(slow), each in per cent; a rate of change is 0 where the earlier value is 0
+- symbol: as in the input
+- date: as in the input
+- coppock: percent';
 
 CREATE OR REPLACE MACRO elder_ray
 (src, n := 13) AS TABLE (
     SELECT symbol, date, elder_bull, elder_bear
     FROM elder_ray_v1(src, n)
 );
-COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.';
+COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.
+Prices: of the input
+Example: FROM elder_ray(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: elder_bull = high - ema(n) of close; elder_bear = low - ema(n) of close
+- symbol: as in the input
+- date: as in the input
+- elder_bull: money per share
+- elder_bear: money per share';
 
 CREATE OR REPLACE MACRO eri
 (src, n := 13) AS TABLE (
     SELECT symbol, date, elder_bull, elder_bear
     FROM elder_ray_v1(src, n)
 );
-COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.';
+COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.
+Prices: of the input
+Example: FROM eri(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: elder_bull = high - ema(n) of close; elder_bear = low - ema(n) of close
+- symbol: as in the input
+- date: as in the input
+- elder_bull: money per share
+- elder_bear: money per share';
 
 CREATE OR REPLACE MACRO fisher
 (src, n := 10) AS TABLE (
     SELECT symbol, date, fisher, fisher_signal
     FROM fisher_v1(src, n)
 );
-COMMENT ON MACRO TABLE fisher IS 'Fisher transform of the price''s place in its range.';
+COMMENT ON MACRO TABLE fisher IS 'Fisher transform of the price''s place in its range.
+Prices: of the input
+Example: FROM fisher(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: v = 0.66 * ((price - lowest) / (highest - lowest) - 0.5) + 0.67 * previous v, with price = (high + low) / 2 and its extremes of the last n bars; a v beyond ±0.99 becomes ±0.999; v is 0 where highest and lowest differ by no more than rounding errors; fisher = 0.5 * log((1 + v) / (1 - v)) + 0.5 * previous fisher; both start with 0 before bar n - 1; fisher_signal = previous fisher
+- symbol: as in the input
+- date: as in the input
+- fisher: ratio, mostly -3 to 3
+- fisher_signal: ratio, mostly -3 to 3';
 
 CREATE OR REPLACE MACRO kdj
 (src, n := 9, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, kdj_k, kdj_d, kdj_j
     FROM kdj_v1(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE kdj IS 'KDJ oscillator, a stochastic oscillator with smoothed averages.';
+COMMENT ON MACRO TABLE kdj IS 'KDJ oscillator, a stochastic oscillator with smoothed averages.
+Prices: of the input
+Example: FROM kdj(''bars_adjusted'', 9, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; kdj_k = smma(smooth) of fast; kdj_d = smma(signal) of kdj_k; kdj_j = 3 * kdj_k - 2 * kdj_d
+- symbol: as in the input
+- date: as in the input
+- kdj_k: 0 to 100
+- kdj_d: 0 to 100
+- kdj_j: -200 to 300';
 
 CREATE OR REPLACE MACRO ppo
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -4930,7 +5920,15 @@ CREATE OR REPLACE MACRO ppo
     SELECT symbol, date, ppo, ppo_signal, ppo_hist
     FROM ppo_v1(src, fast, slow, signal, value)
 );
-COMMENT ON MACRO TABLE ppo IS 'Percentage price oscillator.';
+COMMENT ON MACRO TABLE ppo IS 'Percentage price oscillator.
+Prices: of the input
+Example: FROM ppo(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ppo = 100 * (ema(fast) - ema(slow)) / ema(slow), 0 where ema(slow) is 0; ppo_signal = ema(signal) of ppo; ppo_hist = ppo - ppo_signal; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- ppo: percent
+- ppo_signal: percent
+- ppo_hist: percent';
 
 CREATE OR REPLACE MACRO stochrsi
 (src, n := 14, stoch_n := 14, smooth := 3, signal := 3) AS TABLE (
@@ -4941,7 +5939,14 @@ CREATE OR REPLACE MACRO stochrsi
     SELECT symbol, date, stochrsi_k, stochrsi_d
     FROM stochrsi_v1(src, n, stoch_n, smooth, signal, value)
 );
-COMMENT ON MACRO TABLE stochrsi IS 'Stochastic oscillator of the relative strength index.';
+COMMENT ON MACRO TABLE stochrsi IS 'Stochastic oscillator of the relative strength index.
+Prices: of the input
+Example: FROM stochrsi(''bars_adjusted'', 14, 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (rsi - lowest rsi) / (highest rsi - lowest rsi) of the last stoch_n values of rsi(n), 0 where these differ by no more than rounding errors; stochrsi_k = sma(smooth) of fast; stochrsi_d = sma(signal) of stochrsi_k
+- symbol: as in the input
+- date: as in the input
+- stochrsi_k: 0 to 100
+- stochrsi_d: 0 to 100';
 
 CREATE OR REPLACE MACRO tsi
 (src, slow := 25, fast := 13, signal := 7) AS TABLE (
@@ -4952,7 +5957,14 @@ CREATE OR REPLACE MACRO tsi
     SELECT symbol, date, tsi, tsi_signal
     FROM tsi_v1(src, slow, fast, signal, value)
 );
-COMMENT ON MACRO TABLE tsi IS 'True strength index.';
+COMMENT ON MACRO TABLE tsi IS 'True strength index.
+Prices: of the input
+Example: FROM tsi(''bars_adjusted'', 25, 13, 7) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * ema(fast) of ema(slow) of the changes of value, divided by the same average of their absolute values; 0 where the value has never changed; tsi_signal = ema(signal) of tsi; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- tsi: -100 to 100
+- tsi_signal: -100 to 100';
 
 CREATE OR REPLACE MACRO beta
 (src, n := 60) AS TABLE (
@@ -4963,7 +5975,13 @@ CREATE OR REPLACE MACRO beta
     SELECT symbol, date, beta
     FROM beta_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.';
+COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.
+Prices: of the input
+Example: FROM beta(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: covariance of the close''s and the benchmark''s returns, divided by the variance of the benchmark''s, over the last n returns; a return is close / previous close - 1. Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark it is NULL. NULL also where a close is 0, or where the benchmark''s returns differ by no more than rounding errors
+- symbol: as in the input
+- date: as in the input
+- beta: ratio';
 
 CREATE OR REPLACE MACRO correlation
 (src, n := 60) AS TABLE (
@@ -4974,7 +5992,14 @@ CREATE OR REPLACE MACRO correlation
     SELECT symbol, date, correlation, correlation_returns
     FROM correlation_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
+COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.
+Prices: of the input
+Example: FROM correlation(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Pearson''s coefficient, from -1 to 1, of the symbol''s and the benchmark''s last n closes (correlation) and of their last n returns, close / previous close - 1 (correlation_returns). Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark both are NULL. NULL also where one of the two series differs by no more than rounding errors, and correlation_returns where a close is 0
+- symbol: as in the input
+- date: as in the input
+- correlation: -1 to 1
+- correlation_returns: -1 to 1';
 
 CREATE OR REPLACE MACRO correl
 (src, n := 60) AS TABLE (
@@ -4985,7 +6010,14 @@ CREATE OR REPLACE MACRO correl
     SELECT symbol, date, correlation, correlation_returns
     FROM correlation_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.';
+COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.
+Prices: of the input
+Example: FROM correl(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Pearson''s coefficient, from -1 to 1, of the symbol''s and the benchmark''s last n closes (correlation) and of their last n returns, close / previous close - 1 (correlation_returns). Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark both are NULL. NULL also where one of the two series differs by no more than rounding errors, and correlation_returns where a close is 0
+- symbol: as in the input
+- date: as in the input
+- correlation: -1 to 1
+- correlation_returns: -1 to 1';
 
 CREATE OR REPLACE MACRO relative_strength
 (src, n := 60) AS TABLE (
@@ -4996,7 +6028,14 @@ CREATE OR REPLACE MACRO relative_strength
     SELECT symbol, date, relative_strength, excess_return
     FROM relative_strength_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
+COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.
+Prices: of the input
+Example: FROM relative_strength(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: excess_return = growth - benchmark''s growth and relative_strength = growth / benchmark''s growth - 1, where growth = close / close n days before; 0.1 is 10 %. Only days on which both have a bar count: on a day without a bar of the benchmark both are NULL, as where an earlier close, or the benchmark''s, is 0. Both are free of the level of adjusted prices, which the quotient of two closes is not
+- symbol: as in the input
+- date: as in the input
+- relative_strength: ratio, 0.1 is 10 %
+- excess_return: ratio, 0.1 is 10 %';
 
 CREATE OR REPLACE MACRO prs
 (src, n := 60) AS TABLE (
@@ -5007,7 +6046,14 @@ CREATE OR REPLACE MACRO prs
     SELECT symbol, date, relative_strength, excess_return
     FROM relative_strength_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.';
+COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.
+Prices: of the input
+Example: FROM prs(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: excess_return = growth - benchmark''s growth and relative_strength = growth / benchmark''s growth - 1, where growth = close / close n days before; 0.1 is 10 %. Only days on which both have a bar count: on a day without a bar of the benchmark both are NULL, as where an earlier close, or the benchmark''s, is 0. Both are free of the level of adjusted prices, which the quotient of two closes is not
+- symbol: as in the input
+- date: as in the input
+- relative_strength: ratio, 0.1 is 10 %
+- excess_return: ratio, 0.1 is 10 %';
 
 CREATE OR REPLACE MACRO alma
 (src, n := 9, center := 0.85, sigma := 6) AS TABLE (
@@ -5018,21 +6064,39 @@ CREATE OR REPLACE MACRO alma
     SELECT symbol, date, alma
     FROM alma_v1(src, n, center, sigma, value)
 );
-COMMENT ON MACRO TABLE alma IS 'Arnaud Legoux''s moving average.';
+COMMENT ON MACRO TABLE alma IS 'Arnaud Legoux''s moving average.
+Prices: of the input
+Example: FROM alma(''bars_adjusted'', 9, 0.85, 6) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values with the weights of a bell curve: the weight of value i, of which n - 1 is the newest, is exp(-(i - center * (n - 1))^2 / (2 * (n / sigma)^2)); center 1 is the newest value, 0 the oldest; sigma 0 is sma(n)
+- symbol: as in the input
+- date: as in the input
+- alma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO choppiness
 (src, n := 14) AS TABLE (
     SELECT symbol, date, choppiness
     FROM choppiness_v1(src, n)
 );
-COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.';
+COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.
+Prices: of the input
+Example: FROM choppiness(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * log(sum of the true range (as in atr) / (highest high - lowest low)) / log(n), over the last n bars; about 100 where the price goes nowhere, about 0 in a straight trend; NULL where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- choppiness: ratio, about 0 to 100';
 
 CREATE OR REPLACE MACRO chop
 (src, n := 14) AS TABLE (
     SELECT symbol, date, choppiness AS chop
     FROM choppiness_v1(src, n)
 );
-COMMENT ON MACRO TABLE chop IS 'Choppiness index.';
+COMMENT ON MACRO TABLE chop IS 'Choppiness index.
+Prices: of the input
+Example: FROM chop(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * log(sum of the true range (as in atr) / (highest high - lowest low)) / log(n), over the last n bars; about 100 where the price goes nowhere, about 0 in a straight trend; NULL where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- chop: ratio, about 0 to 100';
 
 CREATE OR REPLACE MACRO dpo
 (src, n := 20) AS TABLE (
@@ -5043,7 +6107,13 @@ CREATE OR REPLACE MACRO dpo
     SELECT symbol, date, dpo
     FROM dpo_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE dpo IS 'Detrended price oscillator.';
+COMMENT ON MACRO TABLE dpo IS 'Detrended price oscillator.
+Prices: of the input
+Example: FROM dpo(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value n / 2 + 1 bars before (n / 2 rounded down) - sma(n) of value
+- symbol: as in the input
+- date: as in the input
+- dpo: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO hma
 (src, n := 20) AS TABLE (
@@ -5054,14 +6124,29 @@ CREATE OR REPLACE MACRO hma
     SELECT symbol, date, hma
     FROM hma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.';
+COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.
+Prices: of the input
+Example: FROM hma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: wma(sqrt(n)) of 2 * wma(n / 2) - wma(n), with sqrt(n) and n / 2 rounded down
+- symbol: as in the input
+- date: as in the input
+- hma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ichimoku
 (src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
     SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
     FROM ichimoku_v1(src, conversion, base, slow, displacement)
 );
-COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.';
+COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.
+Prices: of the input
+Example: FROM ichimoku(''bars_adjusted'', 9, 26, 52, 26) WHERE symbol = ''BHP'' ORDER BY date
+Formula: conversion and base (tenkan, kijun) = mean of highest high and lowest low of the last conversion or base bars; span_a and span_b of a day are the edges of the cloud that is drawn at this day, which are known since displacement bars before - span_a = mean of that bar''s conversion and base, span_b = mean of highest high and lowest low of the slow bars up to that bar. The chikou span is a close drawn 26 bars before its day, which is no value that was known there, so that it is not a column; compare close with its lag instead
+- symbol: as in the input
+- date: as in the input
+- ichimoku_conversion: money per share
+- ichimoku_base: money per share
+- ichimoku_span_a: money per share
+- ichimoku_span_b: money per share';
 
 CREATE OR REPLACE MACRO mcginley
 (src, n := 14, factor := 1) AS TABLE (
@@ -5072,7 +6157,13 @@ CREATE OR REPLACE MACRO mcginley
     SELECT symbol, date, mcginley
     FROM mcginley_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.';
+COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.
+Prices: of the input
+Example: FROM mcginley(''bars_adjusted'', 14, 1) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mcginley = previous + (value - previous) / (factor * n * (value / previous)^4), starting with the mean of the first n values; a divisor of less than 1 counts as 1, so that the average never passes the value; it is the value where the previous average is 0
+- symbol: as in the input
+- date: as in the input
+- mcginley: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO mcgd
 (src, n := 14, factor := 1) AS TABLE (
@@ -5083,7 +6174,13 @@ CREATE OR REPLACE MACRO mcgd
     SELECT symbol, date, mcginley AS mcgd
     FROM mcginley_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.';
+COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.
+Prices: of the input
+Example: FROM mcgd(''bars_adjusted'', 14, 1) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mcginley = previous + (value - previous) / (factor * n * (value / previous)^4), starting with the mean of the first n values; a divisor of less than 1 counts as 1, so that the average never passes the value; it is the value where the previous average is 0
+- symbol: as in the input
+- date: as in the input
+- mcgd: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO smma
 (src, n := 14) AS TABLE (
@@ -5094,7 +6191,13 @@ CREATE OR REPLACE MACRO smma
     SELECT symbol, date, smma
     FROM smma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.';
+COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.
+Prices: of the input
+Example: FROM smma(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: smma = previous smma + (value - previous smma) / n, starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- smma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO rma
 (src, n := 14) AS TABLE (
@@ -5105,7 +6208,13 @@ CREATE OR REPLACE MACRO rma
     SELECT symbol, date, smma AS rma
     FROM smma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.';
+COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.
+Prices: of the input
+Example: FROM rma(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: smma = previous smma + (value - previous smma) / n, starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- rma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO t3
 (src, n := 5, factor := 0.7) AS TABLE (
@@ -5116,14 +6225,27 @@ CREATE OR REPLACE MACRO t3
     SELECT symbol, date, t3
     FROM t3_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE t3 IS 'Tillson''s T3 moving average.';
+COMMENT ON MACRO TABLE t3 IS 'Tillson''s T3 moving average.
+Prices: of the input
+Example: FROM t3(''bars_adjusted'', 5, 0.7) WHERE symbol = ''BHP'' ORDER BY date
+Formula: e3 + 3 * factor * (e3 - e4) + 3 * factor^2 * (e3 - 2 * e4 + e5) + factor^3 * (e3 - 3 * e4 + 3 * e5 - e6), where e1 = ema(n) of value and each of e2 to e6 = ema(n) of the one before; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- t3: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO vortex
 (src, n := 14) AS TABLE (
     SELECT symbol, date, vortex_plus, vortex_minus
     FROM vortex_v1(src, n)
 );
-COMMENT ON MACRO TABLE vortex IS 'Vortex indicator.';
+COMMENT ON MACRO TABLE vortex IS 'Vortex indicator.
+Prices: of the input
+Example: FROM vortex(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: vortex_plus = sum of |high - previous low| and vortex_minus = sum of |low - previous high| over the last n bars, divided by the sum of the true range (as in atr); 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- vortex_plus: ratio
+- vortex_minus: ratio';
 
 CREATE OR REPLACE MACRO vwma
 (src, n := 20) AS TABLE (
@@ -5134,7 +6256,13 @@ CREATE OR REPLACE MACRO vwma
     SELECT symbol, date, vwma
     FROM vwma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE vwma IS 'Volume-weighted moving average.';
+COMMENT ON MACRO TABLE vwma IS 'Volume-weighted moving average.
+Prices: of the input
+Example: FROM vwma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of value * volume, divided by the sum of volume, over the last n bars; NULL where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- vwma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO zlema
 (src, n := 20) AS TABLE (
@@ -5145,7 +6273,13 @@ CREATE OR REPLACE MACRO zlema
     SELECT symbol, date, zlema
     FROM zlema_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.';
+COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.
+Prices: of the input
+Example: FROM zlema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(n) of 2 * value - value lag bars before, where lag = (n - 1) / 2, rounded down; it starts with the mean of the first n of these
+- symbol: as in the input
+- date: as in the input
+- zlema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO zlma
 (src, n := 20) AS TABLE (
@@ -5156,42 +6290,80 @@ CREATE OR REPLACE MACRO zlma
     SELECT symbol, date, zlema AS zlma
     FROM zlema_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.';
+COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.
+Prices: of the input
+Example: FROM zlma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(n) of 2 * value - value lag bars before, where lag = (n - 1) / 2, rounded down; it starts with the mean of the first n of these
+- symbol: as in the input
+- date: as in the input
+- zlma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO chandelier
 (src, n := 22, multiplier := 3) AS TABLE (
     SELECT symbol, date, chandelier_long, chandelier_short
     FROM chandelier_v1(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.';
+COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.
+Prices: of the input
+Example: FROM chandelier(''bars_adjusted'', 22, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: chandelier_long = highest high of the last n bars - multiplier * atr(n); chandelier_short = their lowest low + multiplier * atr(n)
+- symbol: as in the input
+- date: as in the input
+- chandelier_long: money per share
+- chandelier_short: money per share';
 
 CREATE OR REPLACE MACRO chandelier_exit
 (src, n := 22, multiplier := 3) AS TABLE (
     SELECT symbol, date, chandelier_long, chandelier_short
     FROM chandelier_v1(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.';
+COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.
+Prices: of the input
+Example: FROM chandelier_exit(''bars_adjusted'', 22, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: chandelier_long = highest high of the last n bars - multiplier * atr(n); chandelier_short = their lowest low + multiplier * atr(n)
+- symbol: as in the input
+- date: as in the input
+- chandelier_long: money per share
+- chandelier_short: money per share';
 
 CREATE OR REPLACE MACRO mass_index
 (src, fast := 9, n := 25) AS TABLE (
     SELECT symbol, date, mass_index
     FROM mass_index_v1(src, fast, n)
 );
-COMMENT ON MACRO TABLE mass_index IS 'Mass index.';
+COMMENT ON MACRO TABLE mass_index IS 'Mass index.
+Prices: of the input
+Example: FROM mass_index(''bars_adjusted'', 9, 25) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of e1 / e2 over the last n bars, where e1 = ema(fast) of high - low and e2 = ema(fast) of e1; the quotient is 1 where e2 is 0; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- mass_index: ratio, about n';
 
 CREATE OR REPLACE MACRO massi
 (src, fast := 9, n := 25) AS TABLE (
     SELECT symbol, date, mass_index AS massi
     FROM mass_index_v1(src, fast, n)
 );
-COMMENT ON MACRO TABLE massi IS 'Mass index.';
+COMMENT ON MACRO TABLE massi IS 'Mass index.
+Prices: of the input
+Example: FROM massi(''bars_adjusted'', 9, 25) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of e1 / e2 over the last n bars, where e1 = ema(fast) of high - low and e2 = ema(fast) of e1; the quotient is 1 where e2 is 0; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- massi: ratio, about n';
 
 CREATE OR REPLACE MACRO natr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, natr
     FROM natr_v1(src, n)
 );
-COMMENT ON MACRO TABLE natr IS 'Normalised average true range.';
+COMMENT ON MACRO TABLE natr IS 'Normalised average true range.
+Prices: of the input
+Example: FROM natr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * atr(n) / close; 0 where the close is 0
+- symbol: as in the input
+- date: as in the input
+- natr: percent';
 
 CREATE OR REPLACE MACRO ulcer
 (src, n := 14) AS TABLE (
@@ -5202,7 +6374,13 @@ CREATE OR REPLACE MACRO ulcer
     SELECT symbol, date, ulcer
     FROM ulcer_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.';
+COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.
+Prices: of the input
+Example: FROM ulcer(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: square root of the mean of the last n squared drawdowns, where drawdown = 100 * (value / highest of the last n values - 1), 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- ulcer: percent';
 
 CREATE OR REPLACE MACRO ui
 (src, n := 14) AS TABLE (
@@ -5213,7 +6391,13 @@ CREATE OR REPLACE MACRO ui
     SELECT symbol, date, ulcer AS ui
     FROM ulcer_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE ui IS 'Ulcer index.';
+COMMENT ON MACRO TABLE ui IS 'Ulcer index.
+Prices: of the input
+Example: FROM ui(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: square root of the mean of the last n squared drawdowns, where drawdown = 100 * (value / highest of the last n values - 1), 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- ui: percent';
 
 CREATE OR REPLACE MACRO zscore
 (src, n := 20) AS TABLE (
@@ -5224,91 +6408,173 @@ CREATE OR REPLACE MACRO zscore
     SELECT symbol, date, zscore
     FROM zscore_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zscore IS 'Standard score of a value among the last values.';
+COMMENT ON MACRO TABLE zscore IS 'Standard score of a value among the last values.
+Prices: of the input
+Example: FROM zscore(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: (value - mean) / population standard deviation of the last n values, a number of standard deviations; NULL where the deviation is no larger than rounding errors, 1e-13 * |mean|
+- symbol: as in the input
+- date: as in the input
+- zscore: number of standard deviations';
 
 CREATE OR REPLACE MACRO chaikin_oscillator
 (src, fast := 3, slow := 10) AS TABLE (
     SELECT symbol, date, chaikin_oscillator
     FROM chaikin_oscillator_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.';
+COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.
+Prices: of the input
+Example: FROM chaikin_oscillator(''bars_adjusted'', 3, 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow) of the accumulation/distribution line (see ad), in shares; both averages start with the line''s first value
+- symbol: as in the input
+- date: as in the input
+- chaikin_oscillator: shares';
 
 CREATE OR REPLACE MACRO adosc
 (src, fast := 3, slow := 10) AS TABLE (
     SELECT symbol, date, chaikin_oscillator AS adosc
     FROM chaikin_oscillator_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.';
+COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.
+Prices: of the input
+Example: FROM adosc(''bars_adjusted'', 3, 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow) of the accumulation/distribution line (see ad), in shares; both averages start with the line''s first value
+- symbol: as in the input
+- date: as in the input
+- adosc: shares';
 
 CREATE OR REPLACE MACRO ease_of_movement
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.';
+COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.
+Prices: of the input
+Example: FROM ease_of_movement(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- ease_of_movement: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO eom
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement AS eom
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE eom IS 'Ease of movement.';
+COMMENT ON MACRO TABLE eom IS 'Ease of movement.
+Prices: of the input
+Example: FROM eom(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- eom: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO emv
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement AS emv
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE emv IS 'Ease of movement.';
+COMMENT ON MACRO TABLE emv IS 'Ease of movement.
+Prices: of the input
+Example: FROM emv(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- emv: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO force_index
 (src, n := 13) AS TABLE (
     SELECT symbol, date, force_index
     FROM force_index_v1(src, n)
 );
-COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
+COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.
+Prices: of the input
+Example: FROM force_index(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: exponential average with weight 2 / (n + 1) of (close - previous close) * volume, in price units times shares, starting at bar n with the mean of the first n products
+- symbol: as in the input
+- date: as in the input
+- force_index: money';
 
 CREATE OR REPLACE MACRO efi
 (src, n := 13) AS TABLE (
     SELECT symbol, date, force_index AS efi
     FROM force_index_v1(src, n)
 );
-COMMENT ON MACRO TABLE efi IS 'Elder''s force index.';
+COMMENT ON MACRO TABLE efi IS 'Elder''s force index.
+Prices: of the input
+Example: FROM efi(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: exponential average with weight 2 / (n + 1) of (close - previous close) * volume, in price units times shares, starting at bar n with the mean of the first n products
+- symbol: as in the input
+- date: as in the input
+- efi: money';
 
 CREATE OR REPLACE MACRO kvo
 (src, fast := 34, slow := 55, signal := 13) AS TABLE (
     SELECT symbol, date, kvo, kvo_signal
     FROM kvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.
+Prices: of the input
+Example: FROM kvo(''bars_adjusted'', 34, 55, 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kvo = ema(fast) - ema(slow) of the volume force, kvo_signal = ema(signal) of kvo, in shares; the trend is 1 where high + low + close rose, else -1; dm = high - low; cm = dm summed over the bars since the trend turned and the bar before; volume force = 100 * trend * volume * |2 * (dm / cm - 1)|, 0 where cm is 0; the force starts at bar 2, and each average with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- kvo: shares
+- kvo_signal: shares';
 
 CREATE OR REPLACE MACRO klinger
 (src, fast := 34, slow := 55, signal := 13) AS TABLE (
     SELECT symbol, date, kvo, kvo_signal
     FROM kvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.';
+COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.
+Prices: of the input
+Example: FROM klinger(''bars_adjusted'', 34, 55, 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kvo = ema(fast) - ema(slow) of the volume force, kvo_signal = ema(signal) of kvo, in shares; the trend is 1 where high + low + close rose, else -1; dm = high - low; cm = dm summed over the bars since the trend turned and the bar before; volume force = 100 * trend * volume * |2 * (dm / cm - 1)|, 0 where cm is 0; the force starts at bar 2, and each average with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- kvo: shares
+- kvo_signal: shares';
 
 CREATE OR REPLACE MACRO nvi
 (src) AS TABLE (
     SELECT symbol, date, nvi
     FROM nvi_v1(src)
 );
-COMMENT ON MACRO TABLE nvi IS 'Negative volume index.';
+COMMENT ON MACRO TABLE nvi IS 'Negative volume index.
+Prices: of the input
+Example: FROM nvi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: starts at 1000; each bar whose volume fell multiplies it by close / previous close; written as 1000 * exp(sum of the logarithms of these quotients), where a bar with a close that is not positive counts as unchanged
+- symbol: as in the input
+- date: as in the input
+- nvi: number, 1000 at the first bar';
 
 CREATE OR REPLACE MACRO pvi
 (src) AS TABLE (
     SELECT symbol, date, pvi
     FROM pvi_v1(src)
 );
-COMMENT ON MACRO TABLE pvi IS 'Positive volume index.';
+COMMENT ON MACRO TABLE pvi IS 'Positive volume index.
+Prices: of the input
+Example: FROM pvi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: starts at 1000; each bar whose volume rose multiplies it by close / previous close; written as 1000 * exp(sum of the logarithms of these quotients), where a bar with a close that is not positive counts as unchanged
+- symbol: as in the input
+- date: as in the input
+- pvi: number, 1000 at the first bar';
 
 CREATE OR REPLACE MACRO pvo
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
     SELECT symbol, date, pvo, pvo_signal, pvo_hist
     FROM pvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.';
+COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.
+Prices: of the input
+Example: FROM pvo(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: pvo = 100 * (ema(fast) - ema(slow)) / ema(slow) of the volume, in per cent, 0 where ema(slow) is 0; pvo_signal = ema(signal) of pvo; pvo_hist = pvo - pvo_signal; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- pvo: percent
+- pvo_signal: percent
+- pvo_hist: percent';
 
 CREATE OR REPLACE MACRO vwap_anchored
 (src) AS TABLE (
@@ -5319,7 +6585,13 @@ CREATE OR REPLACE MACRO vwap_anchored
     SELECT symbol, date, vwap_anchored
     FROM vwap_anchored_v1(src, anchor)
 );
-COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
+COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.
+Prices: of the input
+Example: FROM vwap_anchored(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of (high + low + close) / 3 * volume, divided by that of volume, which both start again at each bar where the expression anchor differs from the bar before; NULL until there is volume. `date_trunc(''year'', date)` anchors at the first session of each year, `date >= DATE ''2026-03-02''` at one day (and at the first bar)
+- symbol: as in the input
+- date: as in the input
+- vwap_anchored: money per share';
 
 CREATE OR REPLACE MACRO avwap
 (src) AS TABLE (
@@ -5330,21 +6602,39 @@ CREATE OR REPLACE MACRO avwap
     SELECT symbol, date, vwap_anchored AS avwap
     FROM vwap_anchored_v1(src, anchor)
 );
-COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.';
+COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.
+Prices: of the input
+Example: FROM avwap(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of (high + low + close) / 3 * volume, divided by that of volume, which both start again at each bar where the expression anchor differs from the bar before; NULL until there is volume. `date_trunc(''year'', date)` anchors at the first session of each year, `date >= DATE ''2026-03-02''` at one day (and at the first bar)
+- symbol: as in the input
+- date: as in the input
+- avwap: money per share';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cci
     FROM cci_v2(src, n)
 );
-COMMENT ON MACRO TABLE cci IS 'Commodity channel index.';
+COMMENT ON MACRO TABLE cci IS 'Commodity channel index.
+Prices: of the input
+Example: FROM cci(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: (price - mean) / (0.015 * mean absolute deviation from the mean), over the last n bars, with price = (high + low + close) / 3; 0 where the deviation is no larger than rounding errors
+- symbol: as in the input
+- date: as in the input
+- cci: ratio, mostly -100 to 100';
 
 CREATE OR REPLACE MACRO mfi
 (src, n := 14) AS TABLE (
     SELECT symbol, date, mfi
     FROM mfi_v2(src, n)
 );
-COMMENT ON MACRO TABLE mfi IS 'Money flow index.';
+COMMENT ON MACRO TABLE mfi IS 'Money flow index.
+Prices: of the input
+Example: FROM mfi(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * up / (up + down), where up and down are the sums of price * volume over those of the last n bars whose price rose or fell, with price = (high + low + close) / 3; 0 where both sums are 0. A change of less than 1e-14 * (|price| + |previous price|) is a rounding error and counts as no change
+- symbol: as in the input
+- date: as in the input
+- mfi: 0 to 100';
 
 CREATE OR REPLACE MACRO momentum
 (src, n := 10) AS TABLE (
@@ -5355,7 +6645,13 @@ CREATE OR REPLACE MACRO momentum
     SELECT symbol, date, momentum
     FROM momentum_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE momentum IS 'Momentum.';
+COMMENT ON MACRO TABLE momentum IS 'Momentum.
+Prices: of the input
+Example: FROM momentum(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value - value n bars before
+- symbol: as in the input
+- date: as in the input
+- momentum: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO mom
 (src, n := 10) AS TABLE (
@@ -5366,7 +6662,13 @@ CREATE OR REPLACE MACRO mom
     SELECT symbol, date, momentum AS mom
     FROM momentum_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE mom IS 'Momentum.';
+COMMENT ON MACRO TABLE mom IS 'Momentum.
+Prices: of the input
+Example: FROM mom(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value - value n bars before
+- symbol: as in the input
+- date: as in the input
+- mom: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO roc
 (src, n := 10) AS TABLE (
@@ -5377,7 +6679,13 @@ CREATE OR REPLACE MACRO roc
     SELECT symbol, date, roc
     FROM roc_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE roc IS 'Rate of change.';
+COMMENT ON MACRO TABLE roc IS 'Rate of change.
+Prices: of the input
+Example: FROM roc(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (value / value n bars before - 1); 0 where the earlier value is 0
+- symbol: as in the input
+- date: as in the input
+- roc: percent';
 
 CREATE OR REPLACE MACRO rsi
 (src, n := 14) AS TABLE (
@@ -5388,70 +6696,135 @@ CREATE OR REPLACE MACRO rsi
     SELECT symbol, date, rsi
     FROM rsi_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE rsi IS 'Relative strength index.';
+COMMENT ON MACRO TABLE rsi IS 'Relative strength index.
+Prices: of the input
+Example: FROM rsi(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * up / (up + down), where up and down are Wilder''s averages of the rises and of the falls; 0 where the value has never changed
+- symbol: as in the input
+- date: as in the input
+- rsi: 0 to 100';
 
 CREATE OR REPLACE MACRO stochastic
 (src, n := 14, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, stoch_k, stoch_d
     FROM stochastic_v2(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.';
+COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.
+Prices: of the input
+Example: FROM stochastic(''bars_adjusted'', 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; with smooth 1 it is the fast oscillator
+- symbol: as in the input
+- date: as in the input
+- stoch_k: 0 to 100
+- stoch_d: 0 to 100';
 
 CREATE OR REPLACE MACRO stoch
 (src, n := 14, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, stoch_k, stoch_d
     FROM stochastic_v2(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.';
+COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.
+Prices: of the input
+Example: FROM stoch(''bars_adjusted'', 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; with smooth 1 it is the fast oscillator
+- symbol: as in the input
+- date: as in the input
+- stoch_k: 0 to 100
+- stoch_d: 0 to 100';
 
 CREATE OR REPLACE MACRO ultimate
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM ultimate(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- ultimate: 0 to 100';
 
 CREATE OR REPLACE MACRO ultosc
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate AS ultosc
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM ultosc(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- ultosc: 0 to 100';
 
 CREATE OR REPLACE MACRO uo
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate AS uo
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM uo(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- uo: 0 to 100';
 
 CREATE OR REPLACE MACRO williams_r
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r
     FROM williams_r_v2(src, n)
 );
-COMMENT ON MACRO TABLE williams_r IS 'Williams %R.';
+COMMENT ON MACRO TABLE williams_r IS 'Williams %R.
+Prices: of the input
+Example: FROM williams_r(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- williams_r: -100 to 0';
 
 CREATE OR REPLACE MACRO willr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r AS willr
     FROM williams_r_v2(src, n)
 );
-COMMENT ON MACRO TABLE willr IS 'Williams %R.';
+COMMENT ON MACRO TABLE willr IS 'Williams %R.
+Prices: of the input
+Example: FROM willr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- willr: -100 to 0';
 
 CREATE OR REPLACE MACRO adx
 (src, n := 14) AS TABLE (
     SELECT symbol, date, adx, plus_di, minus_di
     FROM adx_v2(src, n)
 );
-COMMENT ON MACRO TABLE adx IS 'Average directional movement index.';
+COMMENT ON MACRO TABLE adx IS 'Average directional movement index.
+Prices: of the input
+Example: FROM adx(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: up = high - previous high, down = previous low - low; the smaller of the two and a negative one count as 0; plus_di and minus_di = 100 * average up (down) / average true range, with Wilder''s averages that start at bar n - 1 with the mean of n values, that of bar 0 being 0; adx = Wilder''s average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each is 0 where nothing has moved
+- symbol: as in the input
+- date: as in the input
+- adx: 0 to 100
+- plus_di: 0 to 100
+- minus_di: 0 to 100';
 
 CREATE OR REPLACE MACRO aroon
 (src, n := 14) AS TABLE (
     SELECT symbol, date, aroon_up, aroon_down
     FROM aroon_v2(src, n)
 );
-COMMENT ON MACRO TABLE aroon IS 'Aroon up and down.';
+COMMENT ON MACRO TABLE aroon IS 'Aroon up and down.
+Prices: of the input
+Example: FROM aroon(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; if several bars have the same extreme, the latest counts
+- symbol: as in the input
+- date: as in the input
+- aroon_up: 0 to 100
+- aroon_down: 0 to 100';
 
 CREATE OR REPLACE MACRO dema
 (src, n := 20) AS TABLE (
@@ -5462,7 +6835,13 @@ CREATE OR REPLACE MACRO dema
     SELECT symbol, date, dema
     FROM dema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE dema IS 'Double exponential moving average.';
+COMMENT ON MACRO TABLE dema IS 'Double exponential moving average.
+Prices: of the input
+Example: FROM dema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 2 * e1 - e2, where e1 = ema(n) of value and e2 = ema(n) of e1; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- dema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ema
 (src, n := 20) AS TABLE (
@@ -5473,7 +6852,13 @@ CREATE OR REPLACE MACRO ema
     SELECT symbol, date, ema
     FROM ema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE ema IS 'Exponential moving average.';
+COMMENT ON MACRO TABLE ema IS 'Exponential moving average.
+Prices: of the input
+Example: FROM ema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema = previous ema + 2 / (n + 1) * (value - previous ema), starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- ema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO kama
 (src, n := 10) AS TABLE (
@@ -5484,7 +6869,13 @@ CREATE OR REPLACE MACRO kama
     SELECT symbol, date, kama
     FROM kama_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE kama IS 'Kaufman''s adaptive moving average.';
+COMMENT ON MACRO TABLE kama IS 'Kaufman''s adaptive moving average.
+Prices: of the input
+Example: FROM kama(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kama = previous kama + c * (value - previous kama), starting with value n - 1, where c = (efficiency * (2/3 - 2/31) + 2/31)^2 and efficiency = |change over n bars| / sum of the absolute changes of these bars, 1 where no bar changes
+- symbol: as in the input
+- date: as in the input
+- kama: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO linreg_slope
 (src, n := 14) AS TABLE (
@@ -5495,7 +6886,13 @@ CREATE OR REPLACE MACRO linreg_slope
     SELECT symbol, date, linreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.';
+COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.
+Prices: of the input
+Example: FROM linreg_slope(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar number), divided by n * (n * n - 1) / 12
+- symbol: as in the input
+- date: as in the input
+- linreg_slope: money per share and bar';
 
 CREATE OR REPLACE MACRO linearreg_slope
 (src, n := 14) AS TABLE (
@@ -5506,7 +6903,13 @@ CREATE OR REPLACE MACRO linearreg_slope
     SELECT symbol, date, linreg_slope AS linearreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.';
+COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.
+Prices: of the input
+Example: FROM linearreg_slope(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar number), divided by n * (n * n - 1) / 12
+- symbol: as in the input
+- date: as in the input
+- linearreg_slope: money per share and bar';
 
 CREATE OR REPLACE MACRO macd
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -5517,7 +6920,15 @@ CREATE OR REPLACE MACRO macd
     SELECT symbol, date, macd, macd_signal, macd_hist
     FROM macd_v2(src, fast, slow, signal, value)
 );
-COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.';
+COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.
+Prices: of the input
+Example: FROM macd(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: macd = ema(fast) - ema(slow), which both start at bar slow - 1, with the mean of the last fast or slow values; macd_signal = ema(signal) of macd; macd_hist = macd - macd_signal
+- symbol: as in the input
+- date: as in the input
+- macd: money per share, or the unit of value
+- macd_signal: money per share, or the unit of value
+- macd_hist: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO sma
 (src, n := 20) AS TABLE (
@@ -5528,7 +6939,13 @@ CREATE OR REPLACE MACRO sma
     SELECT symbol, date, sma
     FROM sma_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
+COMMENT ON MACRO TABLE sma IS 'Simple moving average.
+Prices: of the input
+Example: FROM sma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values
+- symbol: as in the input
+- date: as in the input
+- sma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
@@ -5539,7 +6956,13 @@ CREATE OR REPLACE MACRO tema
     SELECT symbol, date, tema
     FROM tema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE tema IS 'Triple exponential moving average.';
+COMMENT ON MACRO TABLE tema IS 'Triple exponential moving average.
+Prices: of the input
+Example: FROM tema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 3 * e1 - 3 * e2 + e3, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3 = ema(n) of e2; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- tema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO trix
 (src, n := 15) AS TABLE (
@@ -5550,7 +6973,13 @@ CREATE OR REPLACE MACRO trix
     SELECT symbol, date, trix
     FROM trix_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE trix IS 'Rate of change of a triple exponential average.';
+COMMENT ON MACRO TABLE trix IS 'Rate of change of a triple exponential average.
+Prices: of the input
+Example: FROM trix(''bars_adjusted'', 15) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (e3 / previous e3 - 1), or 0 if the previous e3 is 0, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3 = ema(n) of e2; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- trix: percent';
 
 CREATE OR REPLACE MACRO wma
 (src, n := 20) AS TABLE (
@@ -5561,14 +6990,26 @@ CREATE OR REPLACE MACRO wma
     SELECT symbol, date, wma
     FROM wma_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE wma IS 'Weighted moving average.';
+COMMENT ON MACRO TABLE wma IS 'Weighted moving average.
+Prices: of the input
+Example: FROM wma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values with the weights 1, 2, … n, of which n is the newest value''s; the weighted sum is computed as sum of k * value - (k - n) * sum of value, where k is the number of the bar
+- symbol: as in the input
+- date: as in the input
+- wma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO atr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, atr
     FROM atr_v2(src, n)
 );
-COMMENT ON MACRO TABLE atr IS 'Average true range.';
+COMMENT ON MACRO TABLE atr IS 'Average true range.
+Prices: of the input
+Example: FROM atr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Wilder''s average of the true range, starting at bar n with the mean of the first n ranges; true range = the largest of high - low, |high - previous close| and |low - previous close|; the first bar has none
+- symbol: as in the input
+- date: as in the input
+- atr: money per share';
 
 CREATE OR REPLACE MACRO bollinger
 (src, n := 20, deviations := 2) AS TABLE (
@@ -5579,7 +7020,17 @@ CREATE OR REPLACE MACRO bollinger
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
     FROM bollinger_v2(src, n, deviations, value)
 );
-COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.';
+COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.
+Prices: of the input
+Example: FROM bollinger(''bars_adjusted'', 20, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values; percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
+- symbol: as in the input
+- date: as in the input
+- bollinger_upper: money per share, or the unit of value
+- bollinger_middle: money per share, or the unit of value
+- bollinger_lower: money per share, or the unit of value
+- bollinger_percent: ratio, 0 at the lower and 1 at the upper band
+- bollinger_width: ratio to the middle band';
 
 CREATE OR REPLACE MACRO bbands
 (src, n := 20, deviations := 2) AS TABLE (
@@ -5590,14 +7041,32 @@ CREATE OR REPLACE MACRO bbands
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
     FROM bollinger_v2(src, n, deviations, value)
 );
-COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.';
+COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.
+Prices: of the input
+Example: FROM bbands(''bars_adjusted'', 20, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values; percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
+- symbol: as in the input
+- date: as in the input
+- bollinger_upper: money per share, or the unit of value
+- bollinger_middle: money per share, or the unit of value
+- bollinger_lower: money per share, or the unit of value
+- bollinger_percent: ratio, 0 at the lower and 1 at the upper band
+- bollinger_width: ratio to the middle band';
 
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
     FROM donchian_v2(src, n)
 );
-COMMENT ON MACRO TABLE donchian IS 'Donchian channels.';
+COMMENT ON MACRO TABLE donchian IS 'Donchian channels.
+Prices: of the input
+Example: FROM donchian(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: upper and lower = highest high and lowest low of the last n bars, including this one; middle = their mean
+- symbol: as in the input
+- date: as in the input
+- donchian_upper: money per share
+- donchian_middle: money per share
+- donchian_lower: money per share';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (
@@ -5608,7 +7077,13 @@ CREATE OR REPLACE MACRO historical_volatility
     SELECT symbol, date, historical_volatility
     FROM historical_volatility_v2(src, n, sessions, value)
 );
-COMMENT ON MACRO TABLE historical_volatility IS 'Annualised historical volatility.';
+COMMENT ON MACRO TABLE historical_volatility IS 'Annualised historical volatility.
+Prices: of the input
+Example: FROM historical_volatility(''bars_adjusted'', 20, 252) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sample standard deviation (divided by n - 1) of the last n log returns, times sqrt(sessions), the number of sessions per year; 0.2 is 20 %; NULL where one of the n + 1 values is not positive
+- symbol: as in the input
+- date: as in the input
+- historical_volatility: ratio per year, 0.2 is 20 %';
 
 CREATE OR REPLACE MACRO keltner
 (src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
@@ -5619,7 +7094,15 @@ CREATE OR REPLACE MACRO keltner
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
     FROM keltner_v2(src, n, atr_n, multiplier, value)
 );
-COMMENT ON MACRO TABLE keltner IS 'Keltner channels.';
+COMMENT ON MACRO TABLE keltner IS 'Keltner channels.
+Prices: of the input
+Example: FROM keltner(''bars_adjusted'', 20, 10, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = ema(n) of value; upper and lower = middle ± multiplier * atr(atr_n)
+- symbol: as in the input
+- date: as in the input
+- keltner_upper: money per share, or the unit of value
+- keltner_middle: money per share, or the unit of value
+- keltner_lower: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO kc
 (src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
@@ -5630,7 +7113,15 @@ CREATE OR REPLACE MACRO kc
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
     FROM keltner_v2(src, n, atr_n, multiplier, value)
 );
-COMMENT ON MACRO TABLE kc IS 'Keltner channels.';
+COMMENT ON MACRO TABLE kc IS 'Keltner channels.
+Prices: of the input
+Example: FROM kc(''bars_adjusted'', 20, 10, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = ema(n) of value; upper and lower = middle ± multiplier * atr(atr_n)
+- symbol: as in the input
+- date: as in the input
+- keltner_upper: money per share, or the unit of value
+- keltner_middle: money per share, or the unit of value
+- keltner_lower: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO stddev
 (src, n := 20) AS TABLE (
@@ -5641,7 +7132,13 @@ CREATE OR REPLACE MACRO stddev
     SELECT symbol, date, stddev
     FROM stddev_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.';
+COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.
+Prices: of the input
+Example: FROM stddev(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: population standard deviation (divided by n) of the last n values: square root of the mean of their squared deviations from their mean
+- symbol: as in the input
+- date: as in the input
+- stddev: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO stdev
 (src, n := 20) AS TABLE (
@@ -5652,70 +7149,133 @@ CREATE OR REPLACE MACRO stdev
     SELECT symbol, date, stddev AS stdev
     FROM stddev_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.';
+COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.
+Prices: of the input
+Example: FROM stdev(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: population standard deviation (divided by n) of the last n values: square root of the mean of their squared deviations from their mean
+- symbol: as in the input
+- date: as in the input
+- stdev: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ad
 (src) AS TABLE (
     SELECT symbol, date, ad
     FROM ad_v2(src)
 );
-COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.';
+COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.
+Prices: of the input
+Example: FROM ad(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where high is not above low
+- symbol: as in the input
+- date: as in the input
+- ad: shares';
 
 CREATE OR REPLACE MACRO adl
 (src) AS TABLE (
     SELECT symbol, date, ad AS adl
     FROM ad_v2(src)
 );
-COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.';
+COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.
+Prices: of the input
+Example: FROM adl(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where high is not above low
+- symbol: as in the input
+- date: as in the input
+- adl: shares';
 
 CREATE OR REPLACE MACRO cmf
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cmf
     FROM cmf_v2(src, n)
 );
-COMMENT ON MACRO TABLE cmf IS 'Chaikin money flow.';
+COMMENT ON MACRO TABLE cmf IS 'Chaikin money flow.
+Prices: of the input
+Example: FROM cmf(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of the money flow (as in ad) over the last n bars, divided by the sum of their volume; 0 where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- cmf: -1 to 1';
 
 CREATE OR REPLACE MACRO obv
 (src) AS TABLE (
     SELECT symbol, date, obv
     FROM obv_v2(src)
 );
-COMMENT ON MACRO TABLE obv IS 'On-balance volume.';
+COMMENT ON MACRO TABLE obv IS 'On-balance volume.
+Prices: of the input
+Example: FROM obv(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the volume of bars whose close rose, minus that of bars whose close fell; the first bar counts as a rise
+- symbol: as in the input
+- date: as in the input
+- obv: shares';
 
 CREATE OR REPLACE MACRO vwap_rolling
 (src, n := 20) AS TABLE (
     SELECT symbol, date, vwap_rolling
     FROM vwap_rolling_v2(src, n)
 );
-COMMENT ON MACRO TABLE vwap_rolling IS 'Volume-weighted average price of the last bars.';
+COMMENT ON MACRO TABLE vwap_rolling IS 'Volume-weighted average price of the last bars.
+Prices: of the input
+Example: FROM vwap_rolling(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of (high + low + close) / 3 * volume, divided by the sum of volume, over the last n bars; NULL where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- vwap_rolling: money per share';
 
 CREATE OR REPLACE MACRO vwap
 (src) AS TABLE (
     SELECT symbol, date, vwap, vwap_value, vwap_volume
     FROM vwap_v2(src)
 );
-COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.';
+COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.
+Prices: of the input
+Example: FROM vwap(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: vwap_value = cumulative sum of (high + low + close) / 3 * volume; vwap_volume = cumulative sum of volume; vwap = vwap_value / vwap_volume, NULL until there is volume
+- symbol: as in the input
+- date: as in the input
+- vwap: money per share
+- vwap_value: money
+- vwap_volume: shares';
 
 CREATE OR REPLACE MACRO psar
 (src, acceleration := 0.02, maximum := 0.2) AS TABLE (
     SELECT symbol, date, psar
     FROM psar_v3(src, acceleration, maximum)
 );
-COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.
+Prices: of the input
+Example: FROM psar(''bars_adjusted'', 0.02, 0.2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: psar = previous psar + a * (extreme - previous psar), where extreme = highest high of a rise or lowest low of a fall, and a starts at acceleration and grows by it at each new extreme, up to maximum; in a rise (fall) psar is never above the last two lows (below the last two highs); where a low (high) reaches psar, the trend reverses and psar becomes the extreme; the first trend is a fall if the second bar''s low fell by more than its high rose
+- symbol: as in the input
+- date: as in the input
+- psar: money per share';
 
 CREATE OR REPLACE MACRO sar
 (src, acceleration := 0.02, maximum := 0.2) AS TABLE (
     SELECT symbol, date, psar AS sar
     FROM psar_v3(src, acceleration, maximum)
 );
-COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.';
+COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.
+Prices: of the input
+Example: FROM sar(''bars_adjusted'', 0.02, 0.2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: psar = previous psar + a * (extreme - previous psar), where extreme = highest high of a rise or lowest low of a fall, and a starts at acceleration and grows by it at each new extreme, up to maximum; in a rise (fall) psar is never above the last two lows (below the last two highs); where a low (high) reaches psar, the trend reverses and psar becomes the extreme; the first trend is a fall if the second bar''s low fell by more than its high rose
+- symbol: as in the input
+- date: as in the input
+- sar: money per share';
 
 CREATE OR REPLACE MACRO supertrend
 (src, n := 10, multiplier := 3) AS TABLE (
     SELECT symbol, date, supertrend, supertrend_direction
     FROM supertrend_v3(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
+COMMENT ON MACRO TABLE supertrend IS 'Supertrend.
+Prices: of the input
+Example: FROM supertrend(''bars_adjusted'', 10, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: upper and lower band = (high + low) / 2 ± multiplier * atr(n), each of which only moves towards the price unless the previous close was beyond it; direction is 1 and supertrend is the lower band while close is above that band; direction is -1 and supertrend is the upper band while close is not above that band; the direction before the first value, at bar n, is 1 if close >= (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- supertrend: money per share
+- supertrend_direction: 1 in a rise, -1 in a fall';
 
 -- sql/manifest.sql
 SET parquet_metadata_cache = true;  -- Parquet files are never replaced

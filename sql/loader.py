@@ -10,8 +10,6 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
-from stockstream.sql.variables import quoted
-
 HOME = Path(__file__).parent
 """The folder that contains the SQL files, in a checkout and in an installed wheel."""
 
@@ -46,14 +44,6 @@ class SqlFile:
     def body(self) -> str:
         """The text without the header."""
         return self.text.split("--- */\n", 1)[1]
-
-    @property
-    def comments(self) -> str:
-        """The COMMENT statements that store the titles of a view's file in DuckDB's catalogue, for lake_help()."""
-        kind = "MACRO TABLE" if "params" in self.header else "VIEW"
-        objects = [(kind, self.header["name"], self.header["title"])]
-        objects += [("VIEW", name, title) for name, title in self.header.get("makes", {}).items()]
-        return "".join(f"COMMENT ON {kind} {name} IS {quoted(title)};\n" for kind, name, title in objects)
 
 
 @cache

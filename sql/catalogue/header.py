@@ -32,6 +32,8 @@ class IndicatorHeader(BaseModel):
     """Columns of the result besides symbol and date."""
     price_like: tuple[str, ...] = ()
     """Columns of `returns` that double when all prices double; the other columns do not change then."""
+    units: dict[str, str] = {}
+    """Unit and range by column of `returns`; without one, a column of `price_like` is in the unit of the prices."""
     scale: dict[str, Scale] = {}
     """For each column that passes through zero, what `difference` is relative to: the close (`price`), the cumulative
     volume (`volume`) or a constant. For all other columns it is relative to the value itself."""
@@ -53,10 +55,17 @@ class IndicatorHeader(BaseModel):
 
     @model_validator(mode="after")
     def _columns_are_returned(self) -> Self:
-        for field in ("price_like", "scale", "carried", "derived"):
+        for field in ("price_like", "units", "scale", "carried", "derived"):
             if unknown := sorted(set(getattr(self, field)) - set(self.returns)):
                 raise ValueError(f"{field} names {', '.join(unknown)}, which is not in returns")
         return self
+
+    @property
+    def described(self) -> dict[str, str]:
+        """Unit and range by column of the result."""
+        unit = "money per share, or the unit of value" if "value" in self.values else "money per share"
+        default = dict.fromkeys(self.returns, "see the formula") | dict.fromkeys(self.price_like, unit)
+        return {name: self.units.get(name, default[name]) for name in self.returns}
 
     @property
     def periods(self) -> dict[str, int | float]:

@@ -19,10 +19,12 @@ from sqlglot import exp
 
 from stockstream.sql.catalogue.header import IndicatorHeader, parse_header
 from stockstream.sql.catalogue.kernels import kernel_files, macro_of
+from stockstream.sql.documentation import comment
 from stockstream.sql.errors import UsageError
 from stockstream.sql.loader import HOME, SqlFile, read
 from stockstream.sql.plugins import OURS, taken, warn_of
 from stockstream.sql.plugins import folders as plugin_folders
+from stockstream.sql.variables import quoted
 
 FOLDER = HOME / "indicators"
 
@@ -230,8 +232,21 @@ def _alias(indicator: Indicator, name: str) -> str:
     if indicator.values:
         parameters = ", ".join(["src", *indicator.params])
         text += f",\n({parameters}) AS TABLE (\n    SELECT {columns}\n    FROM {macro}({parameters})\n)"
-    title = indicator.header.title.replace("'", "''")
-    return f"{text};\nCOMMENT ON MACRO TABLE {name} IS '{title}';\n"
+    return f"{text};\nCOMMENT ON MACRO TABLE {name} IS {quoted(_comment(indicator, name))};\n"
+
+
+def _comment(indicator: Indicator, name: str) -> str:
+    """Return what `lake_help()` shows of an indicator under a name."""
+    header, labels = indicator.header, indicator.labels(name)
+    arguments = ", ".join(["'bars_adjusted'", *map(str, indicator.periods.values())])
+    units = {labels[column]: unit for column, unit in header.described.items()}
+    return comment(
+        header.title,
+        "of the input",
+        f"FROM {name}({arguments}) WHERE symbol = 'BHP' ORDER BY date",
+        {"symbol": "as in the input", "date": "as in the input", **units},
+        formula=header.formula,
+    )
 
 
 def _read_folder(folder: Path) -> Iterator[Indicator]:

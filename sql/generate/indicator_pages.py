@@ -132,5 +132,5 @@ def _section(indicator: Indicator, versions: list[Indicator]) -> str:
         "Versions": ", ".join(links),
     }
     lines = [f"- {name}: {' '.join(text.split())}" for name, text in facts.items()]
-    columns = ", ".join(f"`{column}`" for column in indicator.returns)
+    columns = ", ".join(f"`{column}` ({unit})" for column, unit in header.described.items())
     return _lines([f"### {header.title.rstrip('.')}\n", f"`{indicator.signature}` → {columns}\n", *lines])

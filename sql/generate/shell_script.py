@@ -12,6 +12,7 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from stockstream.sql.documentation import comments
 from stockstream.sql.loader import HOME, SqlFile, load, macros, rules, views
 from stockstream.sql.session.catalogue_file import copy_statements
 from stockstream.sql.variables import empty_variables
@@ -39,7 +40,7 @@ def init_script(aliases: str) -> str:
         "-- DuckDB binds a view when it is created: to empty lists here, so that no file is opened.",
         empty_variables().rstrip(),
         *(_inlined(load(name)) for name in rules()),
-        *(_inlined(file) + file.comments.rstrip() for file in map(load, views())),
+        *(_inlined(file) + comments(file).rstrip() for file in map(load, views())),
         *(_inlined(load(name)) for name in macros()[:-1]),
         aliases,
         _inlined(load("manifest")),

@@ -11,161 +11,305 @@ CREATE OR REPLACE MACRO doji
     SELECT symbol, date, doji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE doji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM doji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- doji: 100 or 0';
 
 CREATE OR REPLACE MACRO cdldoji
 (src) AS TABLE (
     SELECT symbol, date, doji AS cdldoji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE cdldoji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM cdldoji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdldoji: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_doji
 (src) AS TABLE (
     SELECT symbol, date, doji AS cdl_doji
     FROM doji_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.';
+COMMENT ON MACRO TABLE cdl_doji IS 'Candlestick pattern: doji.
+Prices: of the input
+Example: FROM cdl_doji(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_doji: 100 or 0';
 
 CREATE OR REPLACE MACRO engulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE engulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM engulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- engulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdlengulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing AS cdlengulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE cdlengulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM cdlengulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- cdlengulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_engulfing
 (src) AS TABLE (
     SELECT symbol, date, engulfing AS cdl_engulfing
     FROM engulfing_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.';
+COMMENT ON MACRO TABLE cdl_engulfing IS 'Candlestick pattern: engulfing.
+Prices: of the input
+Example: FROM cdl_engulfing(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body of a fall contains that of a rise; 80 and -80 where the bodies share one end; else 0
+- symbol: as in the input
+- date: as in the input
+- cdl_engulfing: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO evening_star
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE evening_star IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM evening_star(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- evening_star: -100 or 0';
 
 CREATE OR REPLACE MACRO cdleveningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star AS cdleveningstar
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE cdleveningstar IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM cdleveningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdleveningstar: -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_eveningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, evening_star AS cdl_eveningstar
     FROM evening_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.';
+COMMENT ON MACRO TABLE cdl_eveningstar IS 'Candlestick pattern: evening star.
+Prices: of the input
+Example: FROM cdl_eveningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall with a long body, whose close is below the rise''s close by more than penetration times the rise''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_eveningstar: -100 or 0';
 
 CREATE OR REPLACE MACRO hammer
 (src) AS TABLE (
     SELECT symbol, date, hammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE hammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM hammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- hammer: 100 or 0';
 
 CREATE OR REPLACE MACRO cdlhammer
 (src) AS TABLE (
     SELECT symbol, date, hammer AS cdlhammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE cdlhammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM cdlhammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- cdlhammer: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_hammer
 (src) AS TABLE (
     SELECT symbol, date, hammer AS cdl_hammer
     FROM hammer_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.';
+COMMENT ON MACRO TABLE cdl_hammer IS 'Candlestick pattern: hammer.
+Prices: of the input
+Example: FROM cdl_hammer(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than the body, the upper shadow shorter than a tenth of the mean range (high - low) of the 10 bars before, and the body''s lower end at most a fifth of the mean range of the 5 bars before the previous bar above that bar''s low; else 0; differences of 1e-13 * high are rounding errors and count as ties. Whether prices fell before is left to the user, as in TA-Lib
+- symbol: as in the input
+- date: as in the input
+- cdl_hammer: 100 or 0';
 
 CREATE OR REPLACE MACRO harami
 (src) AS TABLE (
     SELECT symbol, date, harami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE harami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM harami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- harami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdlharami
 (src) AS TABLE (
     SELECT symbol, date, harami AS cdlharami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE cdlharami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM cdlharami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdlharami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO cdl_harami
 (src) AS TABLE (
     SELECT symbol, date, harami AS cdl_harami
     FROM harami_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.';
+COMMENT ON MACRO TABLE cdl_harami IS 'Candlestick pattern: harami.
+Prices: of the input
+Example: FROM cdl_harami(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80 where the bodies share an end; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_harami: 100, 80, -80, -100 or 0';
 
 CREATE OR REPLACE MACRO heikin_ashi
 (src) AS TABLE (
     SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
     FROM heikin_ashi_v1(src)
 );
-COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.';
+COMMENT ON MACRO TABLE heikin_ashi IS 'Heikin-Ashi bars.
+Prices: of the input
+Example: FROM heikin_ashi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: close = (open + high + low + close) / 4; open = mean of the previous Heikin-Ashi open and close, of the first bar (open + close) / 2; high = largest of high and the new open and close; low = smallest of low and the new open and close; in price units
+- symbol: as in the input
+- date: as in the input
+- heikin_ashi_open: money per share
+- heikin_ashi_high: money per share
+- heikin_ashi_low: money per share
+- heikin_ashi_close: money per share';
 
 CREATE OR REPLACE MACRO ha
 (src) AS TABLE (
     SELECT symbol, date, heikin_ashi_open, heikin_ashi_high, heikin_ashi_low, heikin_ashi_close
     FROM heikin_ashi_v1(src)
 );
-COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.';
+COMMENT ON MACRO TABLE ha IS 'Heikin-Ashi bars.
+Prices: of the input
+Example: FROM ha(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: close = (open + high + low + close) / 4; open = mean of the previous Heikin-Ashi open and close, of the first bar (open + close) / 2; high = largest of high and the new open and close; low = smallest of low and the new open and close; in price units
+- symbol: as in the input
+- date: as in the input
+- heikin_ashi_open: money per share
+- heikin_ashi_high: money per share
+- heikin_ashi_low: money per share
+- heikin_ashi_close: money per share';
 
 CREATE OR REPLACE MACRO morning_star
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE morning_star IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM morning_star(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- morning_star: 100 or 0';
 
 CREATE OR REPLACE MACRO cdlmorningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star AS cdlmorningstar
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE cdlmorningstar IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM cdlmorningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdlmorningstar: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_morningstar
 (src, penetration := 0.3) AS TABLE (
     SELECT symbol, date, morning_star AS cdl_morningstar
     FROM morning_star_v1(src, penetration)
 );
-COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.';
+COMMENT ON MACRO TABLE cdl_morningstar IS 'Candlestick pattern: morning star.
+Prices: of the input
+Example: FROM cdl_morningstar(''bars_adjusted'', 0.3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with a long body, whose close is above the fall''s close by more than penetration times the fall''s body; else 0; a body |close - open| is long (short) if it is longer (not longer) than the mean body of the 10 bars before it; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_morningstar: 100 or 0';
 
 CREATE OR REPLACE MACRO three_soldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE three_soldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM three_soldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- three_soldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl3whitesoldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers AS cdl3whitesoldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE cdl3whitesoldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM cdl3whitesoldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl3whitesoldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO cdl_3whitesoldiers
 (src) AS TABLE (
     SELECT symbol, date, three_soldiers AS cdl_3whitesoldiers
     FROM three_soldiers_v1(src)
 );
-COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.';
+COMMENT ON MACRO TABLE cdl_3whitesoldiers IS 'Candlestick pattern: three white soldiers.
+Prices: of the input
+Example: FROM cdl_3whitesoldiers(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before and at most near its close, none has an upper shadow of a tenth of the mean range (high - low) of the 10 bars before or a body far shorter than the one before, and the last body |close - open| is longer than the mean body of the 10 bars before; else 0; near and far are 0.2 and 0.6 of the mean range of the 5 bars before the earlier of the two bars; differences of 1e-13 * high are rounding errors and count as ties
+- symbol: as in the input
+- date: as in the input
+- cdl_3whitesoldiers: 100 or 0';
 
 CREATE OR REPLACE MACRO pivot_camarilla
 (src) AS TABLE (
@@ -176,7 +320,20 @@ CREATE OR REPLACE MACRO pivot_camarilla
     SELECT symbol, date, pivot_camarilla_r1, pivot_camarilla_r2, pivot_camarilla_r3, pivot_camarilla_r4, pivot_camarilla_s1, pivot_camarilla_s2, pivot_camarilla_s3, pivot_camarilla_s4
     FROM pivot_camarilla_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.';
+COMMENT ON MACRO TABLE pivot_camarilla IS 'Pivot points, Camarilla.
+Prices: of the input
+Example: FROM pivot_camarilla(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: r1, r2, r3 and r4 (s1 to s4) = c + (-) 1.1 * (h - l) divided by 12, 6, 4 and 2, in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_camarilla_r1: money per share
+- pivot_camarilla_r2: money per share
+- pivot_camarilla_r3: money per share
+- pivot_camarilla_r4: money per share
+- pivot_camarilla_s1: money per share
+- pivot_camarilla_s2: money per share
+- pivot_camarilla_s3: money per share
+- pivot_camarilla_s4: money per share';
 
 CREATE OR REPLACE MACRO pivot_classic
 (src) AS TABLE (
@@ -187,7 +344,19 @@ CREATE OR REPLACE MACRO pivot_classic
     SELECT symbol, date, pivot_classic, pivot_classic_r1, pivot_classic_r2, pivot_classic_r3, pivot_classic_s1, pivot_classic_s2, pivot_classic_s3
     FROM pivot_classic_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.';
+COMMENT ON MACRO TABLE pivot_classic IS 'Pivot points, classic.
+Prices: of the input
+Example: FROM pivot_classic(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: pivot = (h + l + c) / 3; r1 = 2 * pivot - l, r2 = pivot + h - l, r3 = h + 2 * (pivot - l); s1 = 2 * pivot - h, s2 = pivot - h + l, s3 = l - 2 * (h - pivot), in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_classic: money per share
+- pivot_classic_r1: money per share
+- pivot_classic_r2: money per share
+- pivot_classic_r3: money per share
+- pivot_classic_s1: money per share
+- pivot_classic_s2: money per share
+- pivot_classic_s3: money per share';
 
 CREATE OR REPLACE MACRO pivot_fibonacci
 (src) AS TABLE (
@@ -198,7 +367,19 @@ CREATE OR REPLACE MACRO pivot_fibonacci
     SELECT symbol, date, pivot_fibonacci, pivot_fibonacci_r1, pivot_fibonacci_r2, pivot_fibonacci_r3, pivot_fibonacci_s1, pivot_fibonacci_s2, pivot_fibonacci_s3
     FROM pivot_fibonacci_v1(src, period)
 );
-COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.';
+COMMENT ON MACRO TABLE pivot_fibonacci IS 'Pivot points, Fibonacci.
+Prices: of the input
+Example: FROM pivot_fibonacci(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: pivot = (h + l + c) / 3; r1, r2 and r3 (s1, s2 and s3) = pivot + (-) 0.382, 0.618 and 1 times h - l, in price units, with the highest high, the lowest low and the last close of the period before the bar''s; a period is a run of bars with one value of the expression period: the default is the session, `date_trunc(''week'', date)` the week and `date_trunc(''month'', date)` the month, of which a symbol''s first may be incomplete; NULL in the first period
+- symbol: as in the input
+- date: as in the input
+- pivot_fibonacci: money per share
+- pivot_fibonacci_r1: money per share
+- pivot_fibonacci_r2: money per share
+- pivot_fibonacci_r3: money per share
+- pivot_fibonacci_s1: money per share
+- pivot_fibonacci_s2: money per share
+- pivot_fibonacci_s3: money per share';
 
 CREATE OR REPLACE MACRO apo
 (src, fast := 12, slow := 26) AS TABLE (
@@ -209,21 +390,39 @@ CREATE OR REPLACE MACRO apo
     SELECT symbol, date, apo
     FROM apo_v1(src, fast, slow, value)
 );
-COMMENT ON MACRO TABLE apo IS 'Absolute price oscillator.';
+COMMENT ON MACRO TABLE apo IS 'Absolute price oscillator.
+Prices: of the input
+Example: FROM apo(''bars_adjusted'', 12, 26) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow), each of which starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- apo: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO awesome
 (src, fast := 5, slow := 34) AS TABLE (
     SELECT symbol, date, awesome
     FROM awesome_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.';
+COMMENT ON MACRO TABLE awesome IS 'Awesome oscillator.
+Prices: of the input
+Example: FROM awesome(''bars_adjusted'', 5, 34) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sma(fast) - sma(slow) of (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- awesome: money per share';
 
 CREATE OR REPLACE MACRO ao
 (src, fast := 5, slow := 34) AS TABLE (
     SELECT symbol, date, awesome AS ao
     FROM awesome_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.';
+COMMENT ON MACRO TABLE ao IS 'Awesome oscillator.
+Prices: of the input
+Example: FROM ao(''bars_adjusted'', 5, 34) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sma(fast) - sma(slow) of (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- ao: money per share';
 
 CREATE OR REPLACE MACRO cmo
 (src, n := 14) AS TABLE (
@@ -234,7 +433,13 @@ CREATE OR REPLACE MACRO cmo
     SELECT symbol, date, cmo
     FROM cmo_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE cmo IS 'Chande''s momentum oscillator with Wilder''s averages.';
+COMMENT ON MACRO TABLE cmo IS 'Chande''s momentum oscillator with Wilder''s averages.
+Prices: of the input
+Example: FROM cmo(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (up - down) / (up + down), where up and down are Wilder''s averages of the rises and of the falls; 0 where the value has never changed
+- symbol: as in the input
+- date: as in the input
+- cmo: -100 to 100';
 
 CREATE OR REPLACE MACRO cmou
 (src, n := 14) AS TABLE (
@@ -245,7 +450,13 @@ CREATE OR REPLACE MACRO cmou
     SELECT symbol, date, cmou
     FROM cmou_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE cmou IS 'Chande''s momentum oscillator with plain sums.';
+COMMENT ON MACRO TABLE cmou IS 'Chande''s momentum oscillator with plain sums.
+Prices: of the input
+Example: FROM cmou(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (up - down) / (up + down), where up and down are the sums of the last n rises and falls; 0 where there are none
+- symbol: as in the input
+- date: as in the input
+- cmou: -100 to 100';
 
 CREATE OR REPLACE MACRO coppock
 (src, n := 10, fast := 11, slow := 14) AS TABLE (
@@ -256,35 +467,70 @@ CREATE OR REPLACE MACRO coppock
     SELECT symbol, date, coppock
     FROM coppock_v1(src, n, fast, slow, value)
 );
-COMMENT ON MACRO TABLE coppock IS 'Coppock curve.';
+COMMENT ON MACRO TABLE coppock IS 'Coppock curve.
+Prices: of the input
+Example: FROM coppock(''bars_adjusted'', 10, 11, 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: wma(n) of roc(fast) + roc(slow), each in per cent; a rate of change is 0 where the earlier value is 0
+- symbol: as in the input
+- date: as in the input
+- coppock: percent';
 
 CREATE OR REPLACE MACRO elder_ray
 (src, n := 13) AS TABLE (
     SELECT symbol, date, elder_bull, elder_bear
     FROM elder_ray_v1(src, n)
 );
-COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.';
+COMMENT ON MACRO TABLE elder_ray IS 'Elder''s bull power and bear power.
+Prices: of the input
+Example: FROM elder_ray(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: elder_bull = high - ema(n) of close; elder_bear = low - ema(n) of close
+- symbol: as in the input
+- date: as in the input
+- elder_bull: money per share
+- elder_bear: money per share';
 
 CREATE OR REPLACE MACRO eri
 (src, n := 13) AS TABLE (
     SELECT symbol, date, elder_bull, elder_bear
     FROM elder_ray_v1(src, n)
 );
-COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.';
+COMMENT ON MACRO TABLE eri IS 'Elder''s bull power and bear power.
+Prices: of the input
+Example: FROM eri(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: elder_bull = high - ema(n) of close; elder_bear = low - ema(n) of close
+- symbol: as in the input
+- date: as in the input
+- elder_bull: money per share
+- elder_bear: money per share';
 
 CREATE OR REPLACE MACRO fisher
 (src, n := 10) AS TABLE (
     SELECT symbol, date, fisher, fisher_signal
     FROM fisher_v1(src, n)
 );
-COMMENT ON MACRO TABLE fisher IS 'Fisher transform of the price''s place in its range.';
+COMMENT ON MACRO TABLE fisher IS 'Fisher transform of the price''s place in its range.
+Prices: of the input
+Example: FROM fisher(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: v = 0.66 * ((price - lowest) / (highest - lowest) - 0.5) + 0.67 * previous v, with price = (high + low) / 2 and its extremes of the last n bars; a v beyond ±0.99 becomes ±0.999; v is 0 where highest and lowest differ by no more than rounding errors; fisher = 0.5 * log((1 + v) / (1 - v)) + 0.5 * previous fisher; both start with 0 before bar n - 1; fisher_signal = previous fisher
+- symbol: as in the input
+- date: as in the input
+- fisher: ratio, mostly -3 to 3
+- fisher_signal: ratio, mostly -3 to 3';
 
 CREATE OR REPLACE MACRO kdj
 (src, n := 9, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, kdj_k, kdj_d, kdj_j
     FROM kdj_v1(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE kdj IS 'KDJ oscillator, a stochastic oscillator with smoothed averages.';
+COMMENT ON MACRO TABLE kdj IS 'KDJ oscillator, a stochastic oscillator with smoothed averages.
+Prices: of the input
+Example: FROM kdj(''bars_adjusted'', 9, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; kdj_k = smma(smooth) of fast; kdj_d = smma(signal) of kdj_k; kdj_j = 3 * kdj_k - 2 * kdj_d
+- symbol: as in the input
+- date: as in the input
+- kdj_k: 0 to 100
+- kdj_d: 0 to 100
+- kdj_j: -200 to 300';
 
 CREATE OR REPLACE MACRO ppo
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -295,7 +541,15 @@ CREATE OR REPLACE MACRO ppo
     SELECT symbol, date, ppo, ppo_signal, ppo_hist
     FROM ppo_v1(src, fast, slow, signal, value)
 );
-COMMENT ON MACRO TABLE ppo IS 'Percentage price oscillator.';
+COMMENT ON MACRO TABLE ppo IS 'Percentage price oscillator.
+Prices: of the input
+Example: FROM ppo(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ppo = 100 * (ema(fast) - ema(slow)) / ema(slow), 0 where ema(slow) is 0; ppo_signal = ema(signal) of ppo; ppo_hist = ppo - ppo_signal; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- ppo: percent
+- ppo_signal: percent
+- ppo_hist: percent';
 
 CREATE OR REPLACE MACRO stochrsi
 (src, n := 14, stoch_n := 14, smooth := 3, signal := 3) AS TABLE (
@@ -306,7 +560,14 @@ CREATE OR REPLACE MACRO stochrsi
     SELECT symbol, date, stochrsi_k, stochrsi_d
     FROM stochrsi_v1(src, n, stoch_n, smooth, signal, value)
 );
-COMMENT ON MACRO TABLE stochrsi IS 'Stochastic oscillator of the relative strength index.';
+COMMENT ON MACRO TABLE stochrsi IS 'Stochastic oscillator of the relative strength index.
+Prices: of the input
+Example: FROM stochrsi(''bars_adjusted'', 14, 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (rsi - lowest rsi) / (highest rsi - lowest rsi) of the last stoch_n values of rsi(n), 0 where these differ by no more than rounding errors; stochrsi_k = sma(smooth) of fast; stochrsi_d = sma(signal) of stochrsi_k
+- symbol: as in the input
+- date: as in the input
+- stochrsi_k: 0 to 100
+- stochrsi_d: 0 to 100';
 
 CREATE OR REPLACE MACRO tsi
 (src, slow := 25, fast := 13, signal := 7) AS TABLE (
@@ -317,7 +578,14 @@ CREATE OR REPLACE MACRO tsi
     SELECT symbol, date, tsi, tsi_signal
     FROM tsi_v1(src, slow, fast, signal, value)
 );
-COMMENT ON MACRO TABLE tsi IS 'True strength index.';
+COMMENT ON MACRO TABLE tsi IS 'True strength index.
+Prices: of the input
+Example: FROM tsi(''bars_adjusted'', 25, 13, 7) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * ema(fast) of ema(slow) of the changes of value, divided by the same average of their absolute values; 0 where the value has never changed; tsi_signal = ema(signal) of tsi; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- tsi: -100 to 100
+- tsi_signal: -100 to 100';
 
 CREATE OR REPLACE MACRO beta
 (src, n := 60) AS TABLE (
@@ -328,7 +596,13 @@ CREATE OR REPLACE MACRO beta
     SELECT symbol, date, beta
     FROM beta_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.';
+COMMENT ON MACRO TABLE beta IS 'Rolling beta against a benchmark.
+Prices: of the input
+Example: FROM beta(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: covariance of the close''s and the benchmark''s returns, divided by the variance of the benchmark''s, over the last n returns; a return is close / previous close - 1. Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark it is NULL. NULL also where a close is 0, or where the benchmark''s returns differ by no more than rounding errors
+- symbol: as in the input
+- date: as in the input
+- beta: ratio';
 
 CREATE OR REPLACE MACRO correlation
 (src, n := 60) AS TABLE (
@@ -339,7 +613,14 @@ CREATE OR REPLACE MACRO correlation
     SELECT symbol, date, correlation, correlation_returns
     FROM correlation_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.';
+COMMENT ON MACRO TABLE correlation IS 'Rolling correlation with a benchmark.
+Prices: of the input
+Example: FROM correlation(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Pearson''s coefficient, from -1 to 1, of the symbol''s and the benchmark''s last n closes (correlation) and of their last n returns, close / previous close - 1 (correlation_returns). Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark both are NULL. NULL also where one of the two series differs by no more than rounding errors, and correlation_returns where a close is 0
+- symbol: as in the input
+- date: as in the input
+- correlation: -1 to 1
+- correlation_returns: -1 to 1';
 
 CREATE OR REPLACE MACRO correl
 (src, n := 60) AS TABLE (
@@ -350,7 +631,14 @@ CREATE OR REPLACE MACRO correl
     SELECT symbol, date, correlation, correlation_returns
     FROM correlation_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.';
+COMMENT ON MACRO TABLE correl IS 'Rolling correlation with a benchmark.
+Prices: of the input
+Example: FROM correl(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Pearson''s coefficient, from -1 to 1, of the symbol''s and the benchmark''s last n closes (correlation) and of their last n returns, close / previous close - 1 (correlation_returns). Only days on which both have a bar count, and a return spans the days between two of them: on a day without a bar of the benchmark both are NULL. NULL also where one of the two series differs by no more than rounding errors, and correlation_returns where a close is 0
+- symbol: as in the input
+- date: as in the input
+- correlation: -1 to 1
+- correlation_returns: -1 to 1';
 
 CREATE OR REPLACE MACRO relative_strength
 (src, n := 60) AS TABLE (
@@ -361,7 +649,14 @@ CREATE OR REPLACE MACRO relative_strength
     SELECT symbol, date, relative_strength, excess_return
     FROM relative_strength_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.';
+COMMENT ON MACRO TABLE relative_strength IS 'Relative strength against a benchmark.
+Prices: of the input
+Example: FROM relative_strength(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: excess_return = growth - benchmark''s growth and relative_strength = growth / benchmark''s growth - 1, where growth = close / close n days before; 0.1 is 10 %. Only days on which both have a bar count: on a day without a bar of the benchmark both are NULL, as where an earlier close, or the benchmark''s, is 0. Both are free of the level of adjusted prices, which the quotient of two closes is not
+- symbol: as in the input
+- date: as in the input
+- relative_strength: ratio, 0.1 is 10 %
+- excess_return: ratio, 0.1 is 10 %';
 
 CREATE OR REPLACE MACRO prs
 (src, n := 60) AS TABLE (
@@ -372,7 +667,14 @@ CREATE OR REPLACE MACRO prs
     SELECT symbol, date, relative_strength, excess_return
     FROM relative_strength_v1(src, n, benchmark)
 );
-COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.';
+COMMENT ON MACRO TABLE prs IS 'Relative strength against a benchmark.
+Prices: of the input
+Example: FROM prs(''bars_adjusted'', 60) WHERE symbol = ''BHP'' ORDER BY date
+Formula: excess_return = growth - benchmark''s growth and relative_strength = growth / benchmark''s growth - 1, where growth = close / close n days before; 0.1 is 10 %. Only days on which both have a bar count: on a day without a bar of the benchmark both are NULL, as where an earlier close, or the benchmark''s, is 0. Both are free of the level of adjusted prices, which the quotient of two closes is not
+- symbol: as in the input
+- date: as in the input
+- relative_strength: ratio, 0.1 is 10 %
+- excess_return: ratio, 0.1 is 10 %';
 
 CREATE OR REPLACE MACRO alma
 (src, n := 9, center := 0.85, sigma := 6) AS TABLE (
@@ -383,21 +685,39 @@ CREATE OR REPLACE MACRO alma
     SELECT symbol, date, alma
     FROM alma_v1(src, n, center, sigma, value)
 );
-COMMENT ON MACRO TABLE alma IS 'Arnaud Legoux''s moving average.';
+COMMENT ON MACRO TABLE alma IS 'Arnaud Legoux''s moving average.
+Prices: of the input
+Example: FROM alma(''bars_adjusted'', 9, 0.85, 6) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values with the weights of a bell curve: the weight of value i, of which n - 1 is the newest, is exp(-(i - center * (n - 1))^2 / (2 * (n / sigma)^2)); center 1 is the newest value, 0 the oldest; sigma 0 is sma(n)
+- symbol: as in the input
+- date: as in the input
+- alma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO choppiness
 (src, n := 14) AS TABLE (
     SELECT symbol, date, choppiness
     FROM choppiness_v1(src, n)
 );
-COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.';
+COMMENT ON MACRO TABLE choppiness IS 'Choppiness index.
+Prices: of the input
+Example: FROM choppiness(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * log(sum of the true range (as in atr) / (highest high - lowest low)) / log(n), over the last n bars; about 100 where the price goes nowhere, about 0 in a straight trend; NULL where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- choppiness: ratio, about 0 to 100';
 
 CREATE OR REPLACE MACRO chop
 (src, n := 14) AS TABLE (
     SELECT symbol, date, choppiness AS chop
     FROM choppiness_v1(src, n)
 );
-COMMENT ON MACRO TABLE chop IS 'Choppiness index.';
+COMMENT ON MACRO TABLE chop IS 'Choppiness index.
+Prices: of the input
+Example: FROM chop(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * log(sum of the true range (as in atr) / (highest high - lowest low)) / log(n), over the last n bars; about 100 where the price goes nowhere, about 0 in a straight trend; NULL where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- chop: ratio, about 0 to 100';
 
 CREATE OR REPLACE MACRO dpo
 (src, n := 20) AS TABLE (
@@ -408,7 +728,13 @@ CREATE OR REPLACE MACRO dpo
     SELECT symbol, date, dpo
     FROM dpo_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE dpo IS 'Detrended price oscillator.';
+COMMENT ON MACRO TABLE dpo IS 'Detrended price oscillator.
+Prices: of the input
+Example: FROM dpo(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value n / 2 + 1 bars before (n / 2 rounded down) - sma(n) of value
+- symbol: as in the input
+- date: as in the input
+- dpo: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO hma
 (src, n := 20) AS TABLE (
@@ -419,14 +745,29 @@ CREATE OR REPLACE MACRO hma
     SELECT symbol, date, hma
     FROM hma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.';
+COMMENT ON MACRO TABLE hma IS 'Hull''s moving average.
+Prices: of the input
+Example: FROM hma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: wma(sqrt(n)) of 2 * wma(n / 2) - wma(n), with sqrt(n) and n / 2 rounded down
+- symbol: as in the input
+- date: as in the input
+- hma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ichimoku
 (src, conversion := 9, base := 26, slow := 52, displacement := 26) AS TABLE (
     SELECT symbol, date, ichimoku_conversion, ichimoku_base, ichimoku_span_a, ichimoku_span_b
     FROM ichimoku_v1(src, conversion, base, slow, displacement)
 );
-COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.';
+COMMENT ON MACRO TABLE ichimoku IS 'Ichimoku cloud.
+Prices: of the input
+Example: FROM ichimoku(''bars_adjusted'', 9, 26, 52, 26) WHERE symbol = ''BHP'' ORDER BY date
+Formula: conversion and base (tenkan, kijun) = mean of highest high and lowest low of the last conversion or base bars; span_a and span_b of a day are the edges of the cloud that is drawn at this day, which are known since displacement bars before - span_a = mean of that bar''s conversion and base, span_b = mean of highest high and lowest low of the slow bars up to that bar. The chikou span is a close drawn 26 bars before its day, which is no value that was known there, so that it is not a column; compare close with its lag instead
+- symbol: as in the input
+- date: as in the input
+- ichimoku_conversion: money per share
+- ichimoku_base: money per share
+- ichimoku_span_a: money per share
+- ichimoku_span_b: money per share';
 
 CREATE OR REPLACE MACRO mcginley
 (src, n := 14, factor := 1) AS TABLE (
@@ -437,7 +778,13 @@ CREATE OR REPLACE MACRO mcginley
     SELECT symbol, date, mcginley
     FROM mcginley_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.';
+COMMENT ON MACRO TABLE mcginley IS 'McGinley''s dynamic average.
+Prices: of the input
+Example: FROM mcginley(''bars_adjusted'', 14, 1) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mcginley = previous + (value - previous) / (factor * n * (value / previous)^4), starting with the mean of the first n values; a divisor of less than 1 counts as 1, so that the average never passes the value; it is the value where the previous average is 0
+- symbol: as in the input
+- date: as in the input
+- mcginley: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO mcgd
 (src, n := 14, factor := 1) AS TABLE (
@@ -448,7 +795,13 @@ CREATE OR REPLACE MACRO mcgd
     SELECT symbol, date, mcginley AS mcgd
     FROM mcginley_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.';
+COMMENT ON MACRO TABLE mcgd IS 'McGinley''s dynamic average.
+Prices: of the input
+Example: FROM mcgd(''bars_adjusted'', 14, 1) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mcginley = previous + (value - previous) / (factor * n * (value / previous)^4), starting with the mean of the first n values; a divisor of less than 1 counts as 1, so that the average never passes the value; it is the value where the previous average is 0
+- symbol: as in the input
+- date: as in the input
+- mcgd: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO smma
 (src, n := 14) AS TABLE (
@@ -459,7 +812,13 @@ CREATE OR REPLACE MACRO smma
     SELECT symbol, date, smma
     FROM smma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.';
+COMMENT ON MACRO TABLE smma IS 'Smoothed moving average, which is Wilder''s.
+Prices: of the input
+Example: FROM smma(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: smma = previous smma + (value - previous smma) / n, starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- smma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO rma
 (src, n := 14) AS TABLE (
@@ -470,7 +829,13 @@ CREATE OR REPLACE MACRO rma
     SELECT symbol, date, smma AS rma
     FROM smma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.';
+COMMENT ON MACRO TABLE rma IS 'Smoothed moving average, which is Wilder''s.
+Prices: of the input
+Example: FROM rma(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: smma = previous smma + (value - previous smma) / n, starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- rma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO t3
 (src, n := 5, factor := 0.7) AS TABLE (
@@ -481,14 +846,27 @@ CREATE OR REPLACE MACRO t3
     SELECT symbol, date, t3
     FROM t3_v1(src, n, factor, value)
 );
-COMMENT ON MACRO TABLE t3 IS 'Tillson''s T3 moving average.';
+COMMENT ON MACRO TABLE t3 IS 'Tillson''s T3 moving average.
+Prices: of the input
+Example: FROM t3(''bars_adjusted'', 5, 0.7) WHERE symbol = ''BHP'' ORDER BY date
+Formula: e3 + 3 * factor * (e3 - e4) + 3 * factor^2 * (e3 - 2 * e4 + e5) + factor^3 * (e3 - 3 * e4 + 3 * e5 - e6), where e1 = ema(n) of value and each of e2 to e6 = ema(n) of the one before; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- t3: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO vortex
 (src, n := 14) AS TABLE (
     SELECT symbol, date, vortex_plus, vortex_minus
     FROM vortex_v1(src, n)
 );
-COMMENT ON MACRO TABLE vortex IS 'Vortex indicator.';
+COMMENT ON MACRO TABLE vortex IS 'Vortex indicator.
+Prices: of the input
+Example: FROM vortex(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: vortex_plus = sum of |high - previous low| and vortex_minus = sum of |low - previous high| over the last n bars, divided by the sum of the true range (as in atr); 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- vortex_plus: ratio
+- vortex_minus: ratio';
 
 CREATE OR REPLACE MACRO vwma
 (src, n := 20) AS TABLE (
@@ -499,7 +877,13 @@ CREATE OR REPLACE MACRO vwma
     SELECT symbol, date, vwma
     FROM vwma_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE vwma IS 'Volume-weighted moving average.';
+COMMENT ON MACRO TABLE vwma IS 'Volume-weighted moving average.
+Prices: of the input
+Example: FROM vwma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of value * volume, divided by the sum of volume, over the last n bars; NULL where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- vwma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO zlema
 (src, n := 20) AS TABLE (
@@ -510,7 +894,13 @@ CREATE OR REPLACE MACRO zlema
     SELECT symbol, date, zlema
     FROM zlema_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.';
+COMMENT ON MACRO TABLE zlema IS 'Zero-lag exponential moving average.
+Prices: of the input
+Example: FROM zlema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(n) of 2 * value - value lag bars before, where lag = (n - 1) / 2, rounded down; it starts with the mean of the first n of these
+- symbol: as in the input
+- date: as in the input
+- zlema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO zlma
 (src, n := 20) AS TABLE (
@@ -521,42 +911,80 @@ CREATE OR REPLACE MACRO zlma
     SELECT symbol, date, zlema AS zlma
     FROM zlema_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.';
+COMMENT ON MACRO TABLE zlma IS 'Zero-lag exponential moving average.
+Prices: of the input
+Example: FROM zlma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(n) of 2 * value - value lag bars before, where lag = (n - 1) / 2, rounded down; it starts with the mean of the first n of these
+- symbol: as in the input
+- date: as in the input
+- zlma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO chandelier
 (src, n := 22, multiplier := 3) AS TABLE (
     SELECT symbol, date, chandelier_long, chandelier_short
     FROM chandelier_v1(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.';
+COMMENT ON MACRO TABLE chandelier IS 'Chandelier exit.
+Prices: of the input
+Example: FROM chandelier(''bars_adjusted'', 22, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: chandelier_long = highest high of the last n bars - multiplier * atr(n); chandelier_short = their lowest low + multiplier * atr(n)
+- symbol: as in the input
+- date: as in the input
+- chandelier_long: money per share
+- chandelier_short: money per share';
 
 CREATE OR REPLACE MACRO chandelier_exit
 (src, n := 22, multiplier := 3) AS TABLE (
     SELECT symbol, date, chandelier_long, chandelier_short
     FROM chandelier_v1(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.';
+COMMENT ON MACRO TABLE chandelier_exit IS 'Chandelier exit.
+Prices: of the input
+Example: FROM chandelier_exit(''bars_adjusted'', 22, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: chandelier_long = highest high of the last n bars - multiplier * atr(n); chandelier_short = their lowest low + multiplier * atr(n)
+- symbol: as in the input
+- date: as in the input
+- chandelier_long: money per share
+- chandelier_short: money per share';
 
 CREATE OR REPLACE MACRO mass_index
 (src, fast := 9, n := 25) AS TABLE (
     SELECT symbol, date, mass_index
     FROM mass_index_v1(src, fast, n)
 );
-COMMENT ON MACRO TABLE mass_index IS 'Mass index.';
+COMMENT ON MACRO TABLE mass_index IS 'Mass index.
+Prices: of the input
+Example: FROM mass_index(''bars_adjusted'', 9, 25) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of e1 / e2 over the last n bars, where e1 = ema(fast) of high - low and e2 = ema(fast) of e1; the quotient is 1 where e2 is 0; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- mass_index: ratio, about n';
 
 CREATE OR REPLACE MACRO massi
 (src, fast := 9, n := 25) AS TABLE (
     SELECT symbol, date, mass_index AS massi
     FROM mass_index_v1(src, fast, n)
 );
-COMMENT ON MACRO TABLE massi IS 'Mass index.';
+COMMENT ON MACRO TABLE massi IS 'Mass index.
+Prices: of the input
+Example: FROM massi(''bars_adjusted'', 9, 25) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of e1 / e2 over the last n bars, where e1 = ema(fast) of high - low and e2 = ema(fast) of e1; the quotient is 1 where e2 is 0; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- massi: ratio, about n';
 
 CREATE OR REPLACE MACRO natr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, natr
     FROM natr_v1(src, n)
 );
-COMMENT ON MACRO TABLE natr IS 'Normalised average true range.';
+COMMENT ON MACRO TABLE natr IS 'Normalised average true range.
+Prices: of the input
+Example: FROM natr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * atr(n) / close; 0 where the close is 0
+- symbol: as in the input
+- date: as in the input
+- natr: percent';
 
 CREATE OR REPLACE MACRO ulcer
 (src, n := 14) AS TABLE (
@@ -567,7 +995,13 @@ CREATE OR REPLACE MACRO ulcer
     SELECT symbol, date, ulcer
     FROM ulcer_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.';
+COMMENT ON MACRO TABLE ulcer IS 'Ulcer index.
+Prices: of the input
+Example: FROM ulcer(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: square root of the mean of the last n squared drawdowns, where drawdown = 100 * (value / highest of the last n values - 1), 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- ulcer: percent';
 
 CREATE OR REPLACE MACRO ui
 (src, n := 14) AS TABLE (
@@ -578,7 +1012,13 @@ CREATE OR REPLACE MACRO ui
     SELECT symbol, date, ulcer AS ui
     FROM ulcer_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE ui IS 'Ulcer index.';
+COMMENT ON MACRO TABLE ui IS 'Ulcer index.
+Prices: of the input
+Example: FROM ui(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: square root of the mean of the last n squared drawdowns, where drawdown = 100 * (value / highest of the last n values - 1), 0 where that is 0
+- symbol: as in the input
+- date: as in the input
+- ui: percent';
 
 CREATE OR REPLACE MACRO zscore
 (src, n := 20) AS TABLE (
@@ -589,91 +1029,173 @@ CREATE OR REPLACE MACRO zscore
     SELECT symbol, date, zscore
     FROM zscore_v1(src, n, value)
 );
-COMMENT ON MACRO TABLE zscore IS 'Standard score of a value among the last values.';
+COMMENT ON MACRO TABLE zscore IS 'Standard score of a value among the last values.
+Prices: of the input
+Example: FROM zscore(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: (value - mean) / population standard deviation of the last n values, a number of standard deviations; NULL where the deviation is no larger than rounding errors, 1e-13 * |mean|
+- symbol: as in the input
+- date: as in the input
+- zscore: number of standard deviations';
 
 CREATE OR REPLACE MACRO chaikin_oscillator
 (src, fast := 3, slow := 10) AS TABLE (
     SELECT symbol, date, chaikin_oscillator
     FROM chaikin_oscillator_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.';
+COMMENT ON MACRO TABLE chaikin_oscillator IS 'Chaikin oscillator.
+Prices: of the input
+Example: FROM chaikin_oscillator(''bars_adjusted'', 3, 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow) of the accumulation/distribution line (see ad), in shares; both averages start with the line''s first value
+- symbol: as in the input
+- date: as in the input
+- chaikin_oscillator: shares';
 
 CREATE OR REPLACE MACRO adosc
 (src, fast := 3, slow := 10) AS TABLE (
     SELECT symbol, date, chaikin_oscillator AS adosc
     FROM chaikin_oscillator_v1(src, fast, slow)
 );
-COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.';
+COMMENT ON MACRO TABLE adosc IS 'Chaikin oscillator.
+Prices: of the input
+Example: FROM adosc(''bars_adjusted'', 3, 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema(fast) - ema(slow) of the accumulation/distribution line (see ad), in shares; both averages start with the line''s first value
+- symbol: as in the input
+- date: as in the input
+- adosc: shares';
 
 CREATE OR REPLACE MACRO ease_of_movement
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.';
+COMMENT ON MACRO TABLE ease_of_movement IS 'Ease of movement.
+Prices: of the input
+Example: FROM ease_of_movement(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- ease_of_movement: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO eom
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement AS eom
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE eom IS 'Ease of movement.';
+COMMENT ON MACRO TABLE eom IS 'Ease of movement.
+Prices: of the input
+Example: FROM eom(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- eom: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO emv
 (src, n := 14) AS TABLE (
     SELECT symbol, date, ease_of_movement AS emv
     FROM ease_of_movement_v1(src, n)
 );
-COMMENT ON MACRO TABLE emv IS 'Ease of movement.';
+COMMENT ON MACRO TABLE emv IS 'Ease of movement.
+Prices: of the input
+Example: FROM emv(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar before; in squared price units per 100 million shares; a bar without volume counts as 0
+- symbol: as in the input
+- date: as in the input
+- emv: squared money per share, per 100 million shares';
 
 CREATE OR REPLACE MACRO force_index
 (src, n := 13) AS TABLE (
     SELECT symbol, date, force_index
     FROM force_index_v1(src, n)
 );
-COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.';
+COMMENT ON MACRO TABLE force_index IS 'Elder''s force index.
+Prices: of the input
+Example: FROM force_index(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: exponential average with weight 2 / (n + 1) of (close - previous close) * volume, in price units times shares, starting at bar n with the mean of the first n products
+- symbol: as in the input
+- date: as in the input
+- force_index: money';
 
 CREATE OR REPLACE MACRO efi
 (src, n := 13) AS TABLE (
     SELECT symbol, date, force_index AS efi
     FROM force_index_v1(src, n)
 );
-COMMENT ON MACRO TABLE efi IS 'Elder''s force index.';
+COMMENT ON MACRO TABLE efi IS 'Elder''s force index.
+Prices: of the input
+Example: FROM efi(''bars_adjusted'', 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: exponential average with weight 2 / (n + 1) of (close - previous close) * volume, in price units times shares, starting at bar n with the mean of the first n products
+- symbol: as in the input
+- date: as in the input
+- efi: money';
 
 CREATE OR REPLACE MACRO kvo
 (src, fast := 34, slow := 55, signal := 13) AS TABLE (
     SELECT symbol, date, kvo, kvo_signal
     FROM kvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.';
+COMMENT ON MACRO TABLE kvo IS 'Klinger volume oscillator.
+Prices: of the input
+Example: FROM kvo(''bars_adjusted'', 34, 55, 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kvo = ema(fast) - ema(slow) of the volume force, kvo_signal = ema(signal) of kvo, in shares; the trend is 1 where high + low + close rose, else -1; dm = high - low; cm = dm summed over the bars since the trend turned and the bar before; volume force = 100 * trend * volume * |2 * (dm / cm - 1)|, 0 where cm is 0; the force starts at bar 2, and each average with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- kvo: shares
+- kvo_signal: shares';
 
 CREATE OR REPLACE MACRO klinger
 (src, fast := 34, slow := 55, signal := 13) AS TABLE (
     SELECT symbol, date, kvo, kvo_signal
     FROM kvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.';
+COMMENT ON MACRO TABLE klinger IS 'Klinger volume oscillator.
+Prices: of the input
+Example: FROM klinger(''bars_adjusted'', 34, 55, 13) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kvo = ema(fast) - ema(slow) of the volume force, kvo_signal = ema(signal) of kvo, in shares; the trend is 1 where high + low + close rose, else -1; dm = high - low; cm = dm summed over the bars since the trend turned and the bar before; volume force = 100 * trend * volume * |2 * (dm / cm - 1)|, 0 where cm is 0; the force starts at bar 2, and each average with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- kvo: shares
+- kvo_signal: shares';
 
 CREATE OR REPLACE MACRO nvi
 (src) AS TABLE (
     SELECT symbol, date, nvi
     FROM nvi_v1(src)
 );
-COMMENT ON MACRO TABLE nvi IS 'Negative volume index.';
+COMMENT ON MACRO TABLE nvi IS 'Negative volume index.
+Prices: of the input
+Example: FROM nvi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: starts at 1000; each bar whose volume fell multiplies it by close / previous close; written as 1000 * exp(sum of the logarithms of these quotients), where a bar with a close that is not positive counts as unchanged
+- symbol: as in the input
+- date: as in the input
+- nvi: number, 1000 at the first bar';
 
 CREATE OR REPLACE MACRO pvi
 (src) AS TABLE (
     SELECT symbol, date, pvi
     FROM pvi_v1(src)
 );
-COMMENT ON MACRO TABLE pvi IS 'Positive volume index.';
+COMMENT ON MACRO TABLE pvi IS 'Positive volume index.
+Prices: of the input
+Example: FROM pvi(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: starts at 1000; each bar whose volume rose multiplies it by close / previous close; written as 1000 * exp(sum of the logarithms of these quotients), where a bar with a close that is not positive counts as unchanged
+- symbol: as in the input
+- date: as in the input
+- pvi: number, 1000 at the first bar';
 
 CREATE OR REPLACE MACRO pvo
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
     SELECT symbol, date, pvo, pvo_signal, pvo_hist
     FROM pvo_v1(src, fast, slow, signal)
 );
-COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.';
+COMMENT ON MACRO TABLE pvo IS 'Percentage volume oscillator.
+Prices: of the input
+Example: FROM pvo(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: pvo = 100 * (ema(fast) - ema(slow)) / ema(slow) of the volume, in per cent, 0 where ema(slow) is 0; pvo_signal = ema(signal) of pvo; pvo_hist = pvo - pvo_signal; each average starts with the mean of its first values
+- symbol: as in the input
+- date: as in the input
+- pvo: percent
+- pvo_signal: percent
+- pvo_hist: percent';
 
 CREATE OR REPLACE MACRO vwap_anchored
 (src) AS TABLE (
@@ -684,7 +1206,13 @@ CREATE OR REPLACE MACRO vwap_anchored
     SELECT symbol, date, vwap_anchored
     FROM vwap_anchored_v1(src, anchor)
 );
-COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.';
+COMMENT ON MACRO TABLE vwap_anchored IS 'Volume-weighted average price since an anchor.
+Prices: of the input
+Example: FROM vwap_anchored(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of (high + low + close) / 3 * volume, divided by that of volume, which both start again at each bar where the expression anchor differs from the bar before; NULL until there is volume. `date_trunc(''year'', date)` anchors at the first session of each year, `date >= DATE ''2026-03-02''` at one day (and at the first bar)
+- symbol: as in the input
+- date: as in the input
+- vwap_anchored: money per share';
 
 CREATE OR REPLACE MACRO avwap
 (src) AS TABLE (
@@ -695,21 +1223,39 @@ CREATE OR REPLACE MACRO avwap
     SELECT symbol, date, vwap_anchored AS avwap
     FROM vwap_anchored_v1(src, anchor)
 );
-COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.';
+COMMENT ON MACRO TABLE avwap IS 'Volume-weighted average price since an anchor.
+Prices: of the input
+Example: FROM avwap(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of (high + low + close) / 3 * volume, divided by that of volume, which both start again at each bar where the expression anchor differs from the bar before; NULL until there is volume. `date_trunc(''year'', date)` anchors at the first session of each year, `date >= DATE ''2026-03-02''` at one day (and at the first bar)
+- symbol: as in the input
+- date: as in the input
+- avwap: money per share';
 
 CREATE OR REPLACE MACRO cci
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cci
     FROM cci_v2(src, n)
 );
-COMMENT ON MACRO TABLE cci IS 'Commodity channel index.';
+COMMENT ON MACRO TABLE cci IS 'Commodity channel index.
+Prices: of the input
+Example: FROM cci(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: (price - mean) / (0.015 * mean absolute deviation from the mean), over the last n bars, with price = (high + low + close) / 3; 0 where the deviation is no larger than rounding errors
+- symbol: as in the input
+- date: as in the input
+- cci: ratio, mostly -100 to 100';
 
 CREATE OR REPLACE MACRO mfi
 (src, n := 14) AS TABLE (
     SELECT symbol, date, mfi
     FROM mfi_v2(src, n)
 );
-COMMENT ON MACRO TABLE mfi IS 'Money flow index.';
+COMMENT ON MACRO TABLE mfi IS 'Money flow index.
+Prices: of the input
+Example: FROM mfi(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * up / (up + down), where up and down are the sums of price * volume over those of the last n bars whose price rose or fell, with price = (high + low + close) / 3; 0 where both sums are 0. A change of less than 1e-14 * (|price| + |previous price|) is a rounding error and counts as no change
+- symbol: as in the input
+- date: as in the input
+- mfi: 0 to 100';
 
 CREATE OR REPLACE MACRO momentum
 (src, n := 10) AS TABLE (
@@ -720,7 +1266,13 @@ CREATE OR REPLACE MACRO momentum
     SELECT symbol, date, momentum
     FROM momentum_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE momentum IS 'Momentum.';
+COMMENT ON MACRO TABLE momentum IS 'Momentum.
+Prices: of the input
+Example: FROM momentum(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value - value n bars before
+- symbol: as in the input
+- date: as in the input
+- momentum: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO mom
 (src, n := 10) AS TABLE (
@@ -731,7 +1283,13 @@ CREATE OR REPLACE MACRO mom
     SELECT symbol, date, momentum AS mom
     FROM momentum_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE mom IS 'Momentum.';
+COMMENT ON MACRO TABLE mom IS 'Momentum.
+Prices: of the input
+Example: FROM mom(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: value - value n bars before
+- symbol: as in the input
+- date: as in the input
+- mom: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO roc
 (src, n := 10) AS TABLE (
@@ -742,7 +1300,13 @@ CREATE OR REPLACE MACRO roc
     SELECT symbol, date, roc
     FROM roc_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE roc IS 'Rate of change.';
+COMMENT ON MACRO TABLE roc IS 'Rate of change.
+Prices: of the input
+Example: FROM roc(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (value / value n bars before - 1); 0 where the earlier value is 0
+- symbol: as in the input
+- date: as in the input
+- roc: percent';
 
 CREATE OR REPLACE MACRO rsi
 (src, n := 14) AS TABLE (
@@ -753,70 +1317,135 @@ CREATE OR REPLACE MACRO rsi
     SELECT symbol, date, rsi
     FROM rsi_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE rsi IS 'Relative strength index.';
+COMMENT ON MACRO TABLE rsi IS 'Relative strength index.
+Prices: of the input
+Example: FROM rsi(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * up / (up + down), where up and down are Wilder''s averages of the rises and of the falls; 0 where the value has never changed
+- symbol: as in the input
+- date: as in the input
+- rsi: 0 to 100';
 
 CREATE OR REPLACE MACRO stochastic
 (src, n := 14, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, stoch_k, stoch_d
     FROM stochastic_v2(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.';
+COMMENT ON MACRO TABLE stochastic IS 'Slow stochastic oscillator.
+Prices: of the input
+Example: FROM stochastic(''bars_adjusted'', 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; with smooth 1 it is the fast oscillator
+- symbol: as in the input
+- date: as in the input
+- stoch_k: 0 to 100
+- stoch_d: 0 to 100';
 
 CREATE OR REPLACE MACRO stoch
 (src, n := 14, smooth := 3, signal := 3) AS TABLE (
     SELECT symbol, date, stoch_k, stoch_d
     FROM stochastic_v2(src, n, smooth, signal)
 );
-COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.';
+COMMENT ON MACRO TABLE stoch IS 'Slow stochastic oscillator.
+Prices: of the input
+Example: FROM stoch(''bars_adjusted'', 14, 3, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are the same; stoch_k = sma(smooth) of fast; stoch_d = sma(signal) of stoch_k; with smooth 1 it is the fast oscillator
+- symbol: as in the input
+- date: as in the input
+- stoch_k: 0 to 100
+- stoch_d: 0 to 100';
 
 CREATE OR REPLACE MACRO ultimate
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE ultimate IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM ultimate(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- ultimate: 0 to 100';
 
 CREATE OR REPLACE MACRO ultosc
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate AS ultosc
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE ultosc IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM ultosc(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- ultosc: 0 to 100';
 
 CREATE OR REPLACE MACRO uo
 (src, short := 7, medium := 14, long := 28) AS TABLE (
     SELECT symbol, date, ultimate AS uo
     FROM ultimate_v2(src, short, medium, long)
 );
-COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.';
+COMMENT ON MACRO TABLE uo IS 'Ultimate oscillator.
+Prices: of the input
+Example: FROM uo(''bars_adjusted'', 7, 14, 28) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range over the last n bars, 0 where the range is 0; buying pressure = close - the lower of low and previous close; true range as in atr
+- symbol: as in the input
+- date: as in the input
+- uo: 0 to 100';
 
 CREATE OR REPLACE MACRO williams_r
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r
     FROM williams_r_v2(src, n)
 );
-COMMENT ON MACRO TABLE williams_r IS 'Williams %R.';
+COMMENT ON MACRO TABLE williams_r IS 'Williams %R.
+Prices: of the input
+Example: FROM williams_r(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- williams_r: -100 to 0';
 
 CREATE OR REPLACE MACRO willr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, williams_r AS willr
     FROM williams_r_v2(src, n)
 );
-COMMENT ON MACRO TABLE willr IS 'Williams %R.';
+COMMENT ON MACRO TABLE willr IS 'Williams %R.
+Prices: of the input
+Example: FROM willr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: -100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the same
+- symbol: as in the input
+- date: as in the input
+- willr: -100 to 0';
 
 CREATE OR REPLACE MACRO adx
 (src, n := 14) AS TABLE (
     SELECT symbol, date, adx, plus_di, minus_di
     FROM adx_v2(src, n)
 );
-COMMENT ON MACRO TABLE adx IS 'Average directional movement index.';
+COMMENT ON MACRO TABLE adx IS 'Average directional movement index.
+Prices: of the input
+Example: FROM adx(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: up = high - previous high, down = previous low - low; the smaller of the two and a negative one count as 0; plus_di and minus_di = 100 * average up (down) / average true range, with Wilder''s averages that start at bar n - 1 with the mean of n values, that of bar 0 being 0; adx = Wilder''s average of 100 * |plus_di - minus_di| / (plus_di + minus_di); each is 0 where nothing has moved
+- symbol: as in the input
+- date: as in the input
+- adx: 0 to 100
+- plus_di: 0 to 100
+- minus_di: 0 to 100';
 
 CREATE OR REPLACE MACRO aroon
 (src, n := 14) AS TABLE (
     SELECT symbol, date, aroon_up, aroon_down
     FROM aroon_v2(src, n)
 );
-COMMENT ON MACRO TABLE aroon IS 'Aroon up and down.';
+COMMENT ON MACRO TABLE aroon IS 'Aroon up and down.
+Prices: of the input
+Example: FROM aroon(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; if several bars have the same extreme, the latest counts
+- symbol: as in the input
+- date: as in the input
+- aroon_up: 0 to 100
+- aroon_down: 0 to 100';
 
 CREATE OR REPLACE MACRO dema
 (src, n := 20) AS TABLE (
@@ -827,7 +1456,13 @@ CREATE OR REPLACE MACRO dema
     SELECT symbol, date, dema
     FROM dema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE dema IS 'Double exponential moving average.';
+COMMENT ON MACRO TABLE dema IS 'Double exponential moving average.
+Prices: of the input
+Example: FROM dema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 2 * e1 - e2, where e1 = ema(n) of value and e2 = ema(n) of e1; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- dema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ema
 (src, n := 20) AS TABLE (
@@ -838,7 +1473,13 @@ CREATE OR REPLACE MACRO ema
     SELECT symbol, date, ema
     FROM ema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE ema IS 'Exponential moving average.';
+COMMENT ON MACRO TABLE ema IS 'Exponential moving average.
+Prices: of the input
+Example: FROM ema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: ema = previous ema + 2 / (n + 1) * (value - previous ema), starting with the mean of the first n values
+- symbol: as in the input
+- date: as in the input
+- ema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO kama
 (src, n := 10) AS TABLE (
@@ -849,7 +1490,13 @@ CREATE OR REPLACE MACRO kama
     SELECT symbol, date, kama
     FROM kama_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE kama IS 'Kaufman''s adaptive moving average.';
+COMMENT ON MACRO TABLE kama IS 'Kaufman''s adaptive moving average.
+Prices: of the input
+Example: FROM kama(''bars_adjusted'', 10) WHERE symbol = ''BHP'' ORDER BY date
+Formula: kama = previous kama + c * (value - previous kama), starting with value n - 1, where c = (efficiency * (2/3 - 2/31) + 2/31)^2 and efficiency = |change over n bars| / sum of the absolute changes of these bars, 1 where no bar changes
+- symbol: as in the input
+- date: as in the input
+- kama: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO linreg_slope
 (src, n := 14) AS TABLE (
@@ -860,7 +1507,13 @@ CREATE OR REPLACE MACRO linreg_slope
     SELECT symbol, date, linreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.';
+COMMENT ON MACRO TABLE linreg_slope IS 'Slope of the regression line through the last values.
+Prices: of the input
+Example: FROM linreg_slope(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar number), divided by n * (n * n - 1) / 12
+- symbol: as in the input
+- date: as in the input
+- linreg_slope: money per share and bar';
 
 CREATE OR REPLACE MACRO linearreg_slope
 (src, n := 14) AS TABLE (
@@ -871,7 +1524,13 @@ CREATE OR REPLACE MACRO linearreg_slope
     SELECT symbol, date, linreg_slope AS linearreg_slope
     FROM linreg_slope_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.';
+COMMENT ON MACRO TABLE linearreg_slope IS 'Slope of the regression line through the last values.
+Prices: of the input
+Example: FROM linearreg_slope(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar number), divided by n * (n * n - 1) / 12
+- symbol: as in the input
+- date: as in the input
+- linearreg_slope: money per share and bar';
 
 CREATE OR REPLACE MACRO macd
 (src, fast := 12, slow := 26, signal := 9) AS TABLE (
@@ -882,7 +1541,15 @@ CREATE OR REPLACE MACRO macd
     SELECT symbol, date, macd, macd_signal, macd_hist
     FROM macd_v2(src, fast, slow, signal, value)
 );
-COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.';
+COMMENT ON MACRO TABLE macd IS 'Moving average convergence/divergence.
+Prices: of the input
+Example: FROM macd(''bars_adjusted'', 12, 26, 9) WHERE symbol = ''BHP'' ORDER BY date
+Formula: macd = ema(fast) - ema(slow), which both start at bar slow - 1, with the mean of the last fast or slow values; macd_signal = ema(signal) of macd; macd_hist = macd - macd_signal
+- symbol: as in the input
+- date: as in the input
+- macd: money per share, or the unit of value
+- macd_signal: money per share, or the unit of value
+- macd_hist: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO sma
 (src, n := 20) AS TABLE (
@@ -893,7 +1560,13 @@ CREATE OR REPLACE MACRO sma
     SELECT symbol, date, sma
     FROM sma_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
+COMMENT ON MACRO TABLE sma IS 'Simple moving average.
+Prices: of the input
+Example: FROM sma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values
+- symbol: as in the input
+- date: as in the input
+- sma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
@@ -904,7 +1577,13 @@ CREATE OR REPLACE MACRO tema
     SELECT symbol, date, tema
     FROM tema_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE tema IS 'Triple exponential moving average.';
+COMMENT ON MACRO TABLE tema IS 'Triple exponential moving average.
+Prices: of the input
+Example: FROM tema(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 3 * e1 - 3 * e2 + e3, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3 = ema(n) of e2; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- tema: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO trix
 (src, n := 15) AS TABLE (
@@ -915,7 +1594,13 @@ CREATE OR REPLACE MACRO trix
     SELECT symbol, date, trix
     FROM trix_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE trix IS 'Rate of change of a triple exponential average.';
+COMMENT ON MACRO TABLE trix IS 'Rate of change of a triple exponential average.
+Prices: of the input
+Example: FROM trix(''bars_adjusted'', 15) WHERE symbol = ''BHP'' ORDER BY date
+Formula: 100 * (e3 / previous e3 - 1), or 0 if the previous e3 is 0, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3 = ema(n) of e2; each average starts with the mean of its first n values
+- symbol: as in the input
+- date: as in the input
+- trix: percent';
 
 CREATE OR REPLACE MACRO wma
 (src, n := 20) AS TABLE (
@@ -926,14 +1611,26 @@ CREATE OR REPLACE MACRO wma
     SELECT symbol, date, wma
     FROM wma_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE wma IS 'Weighted moving average.';
+COMMENT ON MACRO TABLE wma IS 'Weighted moving average.
+Prices: of the input
+Example: FROM wma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values with the weights 1, 2, … n, of which n is the newest value''s; the weighted sum is computed as sum of k * value - (k - n) * sum of value, where k is the number of the bar
+- symbol: as in the input
+- date: as in the input
+- wma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO atr
 (src, n := 14) AS TABLE (
     SELECT symbol, date, atr
     FROM atr_v2(src, n)
 );
-COMMENT ON MACRO TABLE atr IS 'Average true range.';
+COMMENT ON MACRO TABLE atr IS 'Average true range.
+Prices: of the input
+Example: FROM atr(''bars_adjusted'', 14) WHERE symbol = ''BHP'' ORDER BY date
+Formula: Wilder''s average of the true range, starting at bar n with the mean of the first n ranges; true range = the largest of high - low, |high - previous close| and |low - previous close|; the first bar has none
+- symbol: as in the input
+- date: as in the input
+- atr: money per share';
 
 CREATE OR REPLACE MACRO bollinger
 (src, n := 20, deviations := 2) AS TABLE (
@@ -944,7 +1641,17 @@ CREATE OR REPLACE MACRO bollinger
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
     FROM bollinger_v2(src, n, deviations, value)
 );
-COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.';
+COMMENT ON MACRO TABLE bollinger IS 'Bollinger bands.
+Prices: of the input
+Example: FROM bollinger(''bars_adjusted'', 20, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values; percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
+- symbol: as in the input
+- date: as in the input
+- bollinger_upper: money per share, or the unit of value
+- bollinger_middle: money per share, or the unit of value
+- bollinger_lower: money per share, or the unit of value
+- bollinger_percent: ratio, 0 at the lower and 1 at the upper band
+- bollinger_width: ratio to the middle band';
 
 CREATE OR REPLACE MACRO bbands
 (src, n := 20, deviations := 2) AS TABLE (
@@ -955,14 +1662,32 @@ CREATE OR REPLACE MACRO bbands
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
     FROM bollinger_v2(src, n, deviations, value)
 );
-COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.';
+COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.
+Prices: of the input
+Example: FROM bbands(''bars_adjusted'', 20, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values; percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
+- symbol: as in the input
+- date: as in the input
+- bollinger_upper: money per share, or the unit of value
+- bollinger_middle: money per share, or the unit of value
+- bollinger_lower: money per share, or the unit of value
+- bollinger_percent: ratio, 0 at the lower and 1 at the upper band
+- bollinger_width: ratio to the middle band';
 
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
     FROM donchian_v2(src, n)
 );
-COMMENT ON MACRO TABLE donchian IS 'Donchian channels.';
+COMMENT ON MACRO TABLE donchian IS 'Donchian channels.
+Prices: of the input
+Example: FROM donchian(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: upper and lower = highest high and lowest low of the last n bars, including this one; middle = their mean
+- symbol: as in the input
+- date: as in the input
+- donchian_upper: money per share
+- donchian_middle: money per share
+- donchian_lower: money per share';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (
@@ -973,7 +1698,13 @@ CREATE OR REPLACE MACRO historical_volatility
     SELECT symbol, date, historical_volatility
     FROM historical_volatility_v2(src, n, sessions, value)
 );
-COMMENT ON MACRO TABLE historical_volatility IS 'Annualised historical volatility.';
+COMMENT ON MACRO TABLE historical_volatility IS 'Annualised historical volatility.
+Prices: of the input
+Example: FROM historical_volatility(''bars_adjusted'', 20, 252) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sample standard deviation (divided by n - 1) of the last n log returns, times sqrt(sessions), the number of sessions per year; 0.2 is 20 %; NULL where one of the n + 1 values is not positive
+- symbol: as in the input
+- date: as in the input
+- historical_volatility: ratio per year, 0.2 is 20 %';
 
 CREATE OR REPLACE MACRO keltner
 (src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
@@ -984,7 +1715,15 @@ CREATE OR REPLACE MACRO keltner
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
     FROM keltner_v2(src, n, atr_n, multiplier, value)
 );
-COMMENT ON MACRO TABLE keltner IS 'Keltner channels.';
+COMMENT ON MACRO TABLE keltner IS 'Keltner channels.
+Prices: of the input
+Example: FROM keltner(''bars_adjusted'', 20, 10, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = ema(n) of value; upper and lower = middle ± multiplier * atr(atr_n)
+- symbol: as in the input
+- date: as in the input
+- keltner_upper: money per share, or the unit of value
+- keltner_middle: money per share, or the unit of value
+- keltner_lower: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO kc
 (src, n := 20, atr_n := 10, multiplier := 2) AS TABLE (
@@ -995,7 +1734,15 @@ CREATE OR REPLACE MACRO kc
     SELECT symbol, date, keltner_upper, keltner_middle, keltner_lower
     FROM keltner_v2(src, n, atr_n, multiplier, value)
 );
-COMMENT ON MACRO TABLE kc IS 'Keltner channels.';
+COMMENT ON MACRO TABLE kc IS 'Keltner channels.
+Prices: of the input
+Example: FROM kc(''bars_adjusted'', 20, 10, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = ema(n) of value; upper and lower = middle ± multiplier * atr(atr_n)
+- symbol: as in the input
+- date: as in the input
+- keltner_upper: money per share, or the unit of value
+- keltner_middle: money per share, or the unit of value
+- keltner_lower: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO stddev
 (src, n := 20) AS TABLE (
@@ -1006,7 +1753,13 @@ CREATE OR REPLACE MACRO stddev
     SELECT symbol, date, stddev
     FROM stddev_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.';
+COMMENT ON MACRO TABLE stddev IS 'Standard deviation of the last values.
+Prices: of the input
+Example: FROM stddev(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: population standard deviation (divided by n) of the last n values: square root of the mean of their squared deviations from their mean
+- symbol: as in the input
+- date: as in the input
+- stddev: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO stdev
 (src, n := 20) AS TABLE (
@@ -1017,67 +1770,130 @@ CREATE OR REPLACE MACRO stdev
     SELECT symbol, date, stddev AS stdev
     FROM stddev_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.';
+COMMENT ON MACRO TABLE stdev IS 'Standard deviation of the last values.
+Prices: of the input
+Example: FROM stdev(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: population standard deviation (divided by n) of the last n values: square root of the mean of their squared deviations from their mean
+- symbol: as in the input
+- date: as in the input
+- stdev: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO ad
 (src) AS TABLE (
     SELECT symbol, date, ad
     FROM ad_v2(src)
 );
-COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.';
+COMMENT ON MACRO TABLE ad IS 'Accumulation/distribution line.
+Prices: of the input
+Example: FROM ad(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where high is not above low
+- symbol: as in the input
+- date: as in the input
+- ad: shares';
 
 CREATE OR REPLACE MACRO adl
 (src) AS TABLE (
     SELECT symbol, date, ad AS adl
     FROM ad_v2(src)
 );
-COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.';
+COMMENT ON MACRO TABLE adl IS 'Accumulation/distribution line.
+Prices: of the input
+Example: FROM adl(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where high is not above low
+- symbol: as in the input
+- date: as in the input
+- adl: shares';
 
 CREATE OR REPLACE MACRO cmf
 (src, n := 20) AS TABLE (
     SELECT symbol, date, cmf
     FROM cmf_v2(src, n)
 );
-COMMENT ON MACRO TABLE cmf IS 'Chaikin money flow.';
+COMMENT ON MACRO TABLE cmf IS 'Chaikin money flow.
+Prices: of the input
+Example: FROM cmf(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of the money flow (as in ad) over the last n bars, divided by the sum of their volume; 0 where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- cmf: -1 to 1';
 
 CREATE OR REPLACE MACRO obv
 (src) AS TABLE (
     SELECT symbol, date, obv
     FROM obv_v2(src)
 );
-COMMENT ON MACRO TABLE obv IS 'On-balance volume.';
+COMMENT ON MACRO TABLE obv IS 'On-balance volume.
+Prices: of the input
+Example: FROM obv(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: cumulative sum of the volume of bars whose close rose, minus that of bars whose close fell; the first bar counts as a rise
+- symbol: as in the input
+- date: as in the input
+- obv: shares';
 
 CREATE OR REPLACE MACRO vwap_rolling
 (src, n := 20) AS TABLE (
     SELECT symbol, date, vwap_rolling
     FROM vwap_rolling_v2(src, n)
 );
-COMMENT ON MACRO TABLE vwap_rolling IS 'Volume-weighted average price of the last bars.';
+COMMENT ON MACRO TABLE vwap_rolling IS 'Volume-weighted average price of the last bars.
+Prices: of the input
+Example: FROM vwap_rolling(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: sum of (high + low + close) / 3 * volume, divided by the sum of volume, over the last n bars; NULL where the volume is 0
+- symbol: as in the input
+- date: as in the input
+- vwap_rolling: money per share';
 
 CREATE OR REPLACE MACRO vwap
 (src) AS TABLE (
     SELECT symbol, date, vwap, vwap_value, vwap_volume
     FROM vwap_v2(src)
 );
-COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.';
+COMMENT ON MACRO TABLE vwap IS 'Volume-weighted average price since the first bar.
+Prices: of the input
+Example: FROM vwap(''bars_adjusted'') WHERE symbol = ''BHP'' ORDER BY date
+Formula: vwap_value = cumulative sum of (high + low + close) / 3 * volume; vwap_volume = cumulative sum of volume; vwap = vwap_value / vwap_volume, NULL until there is volume
+- symbol: as in the input
+- date: as in the input
+- vwap: money per share
+- vwap_value: money
+- vwap_volume: shares';
 
 CREATE OR REPLACE MACRO psar
 (src, acceleration := 0.02, maximum := 0.2) AS TABLE (
     SELECT symbol, date, psar
     FROM psar_v3(src, acceleration, maximum)
 );
-COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.';
+COMMENT ON MACRO TABLE psar IS 'Parabolic stop and reverse.
+Prices: of the input
+Example: FROM psar(''bars_adjusted'', 0.02, 0.2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: psar = previous psar + a * (extreme - previous psar), where extreme = highest high of a rise or lowest low of a fall, and a starts at acceleration and grows by it at each new extreme, up to maximum; in a rise (fall) psar is never above the last two lows (below the last two highs); where a low (high) reaches psar, the trend reverses and psar becomes the extreme; the first trend is a fall if the second bar''s low fell by more than its high rose
+- symbol: as in the input
+- date: as in the input
+- psar: money per share';
 
 CREATE OR REPLACE MACRO sar
 (src, acceleration := 0.02, maximum := 0.2) AS TABLE (
     SELECT symbol, date, psar AS sar
     FROM psar_v3(src, acceleration, maximum)
 );
-COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.';
+COMMENT ON MACRO TABLE sar IS 'Parabolic stop and reverse.
+Prices: of the input
+Example: FROM sar(''bars_adjusted'', 0.02, 0.2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: psar = previous psar + a * (extreme - previous psar), where extreme = highest high of a rise or lowest low of a fall, and a starts at acceleration and grows by it at each new extreme, up to maximum; in a rise (fall) psar is never above the last two lows (below the last two highs); where a low (high) reaches psar, the trend reverses and psar becomes the extreme; the first trend is a fall if the second bar''s low fell by more than its high rose
+- symbol: as in the input
+- date: as in the input
+- sar: money per share';
 
 CREATE OR REPLACE MACRO supertrend
 (src, n := 10, multiplier := 3) AS TABLE (
     SELECT symbol, date, supertrend, supertrend_direction
     FROM supertrend_v3(src, n, multiplier)
 );
-COMMENT ON MACRO TABLE supertrend IS 'Supertrend.';
+COMMENT ON MACRO TABLE supertrend IS 'Supertrend.
+Prices: of the input
+Example: FROM supertrend(''bars_adjusted'', 10, 3) WHERE symbol = ''BHP'' ORDER BY date
+Formula: upper and lower band = (high + low) / 2 ± multiplier * atr(n), each of which only moves towards the price unless the previous close was beyond it; direction is 1 and supertrend is the lower band while close is above that band; direction is -1 and supertrend is the upper band while close is not above that band; the direction before the first value, at bar n, is 1 if close >= (high + low) / 2
+- symbol: as in the input
+- date: as in the input
+- supertrend: money per share
+- supertrend_direction: 1 in a rise, -1 in a fall';

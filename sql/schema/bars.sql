@@ -15,7 +15,7 @@ CREATE OR REPLACE TEMP TABLE bars (
     open            DOUBLE,
     high            DOUBLE,
     low             DOUBLE,
-    close           DOUBLE,   -- NULL while the row is pending
+    close           DOUBLE,
     volume          BIGINT,
     adjusted_close  DOUBLE,
     fetch_timestamp VARCHAR,
@@ -24,5 +24,6 @@ CREATE OR REPLACE TEMP TABLE bars (
     source          VARCHAR,
     price_basis     DATE,
     bar_no          BIGINT,   -- number of this symbol's earlier rows with a close: 0, 1, 2, ...
-    prev_close      DOUBLE    -- the last of their closes, as stored (in its own price_basis); NULL in the first bar
+    prev_close      DOUBLE    -- the last of their closes, as stored in its own price_basis, money; NULL in the first
+                              -- bar
 );

@@ -12,7 +12,7 @@ changes:
 CREATE OR REPLACE TEMP TABLE metadata (
     symbol         VARCHAR,  -- the exchange's own code in this period
     name           VARCHAR,  -- company or security; NULL, like the columns below, if no source reports it
-    sector         VARCHAR,
+    sector         VARCHAR,  -- as the source names it
     type           VARCHAR,  -- CS common stock, ETF, PFD, WARRANT, ... (Polygon's codes)
     exchange       VARCHAR,  -- ISO 10383: XNYS
     currency       VARCHAR,  -- ISO 4217: USD

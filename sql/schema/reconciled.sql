@@ -11,15 +11,17 @@ changes:
   - 2026-11-27 first version
 --- */
 CREATE OR REPLACE TEMP TABLE reconciled (
-    symbol      VARCHAR,
+    symbol      VARCHAR,  -- the exchange's own code
     date        DATE,     -- the day of the difference; the first day of a stretch, or of the comparison
     through     DATE,     -- the last day of a stretch, or of the comparison; otherwise `date`
     column_name VARCHAR,  -- open, high, low, close, volume, dividend, split_ratio; bar: the row as a whole;
                           -- symbol: the verdict on the symbol, of which there is one per symbol and other source
-    here        DOUBLE,   -- the lake's value; for a bar its close; for a symbol the number of bars
-    there       DOUBLE,   -- the same of the other source
-    ticks       DOUBLE,   -- (there - here) in ticks; for a symbol the largest difference of prices
-    ratio       DOUBLE,   -- there / here
+    here        DOUBLE,   -- the lake's value, in the unit of the column; for a bar its close; for a symbol the number
+                          -- of bars
+    there       DOUBLE,   -- the other source's value, in the unit of the column
+    ticks       DOUBLE,   -- (there - here) in ticks, number of the market's smallest steps of a price; for a symbol
+                          -- the largest difference
+    ratio       DOUBLE,   -- there / here, ratio
     bars        BIGINT,   -- number of bars of the stretch; for a symbol those that both sides have
     verdict     VARCHAR,  -- missing_here, missing_there, shifted, ratio, differs, not_compared; for a symbol also
                           -- actions, volume, within_tolerance, equal, failed, no_bars

@@ -4,7 +4,9 @@ title: Dividends and splits by ex-date.
 status: active
 grain: one row per symbol and date
 needs: [latest_bars]
-returns: symbol, date (ex-date), dividend (cash per share, in price_basis), split_ratio, price_basis, source
+prices: as stored
+returns: symbol, date (ex-date), dividend (cash of this ex-date, money per share, 0 if none), split_ratio (new shares
+  per old share, ratio, 1 if none), price_basis, source
 example: FROM actions WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version

@@ -4,7 +4,9 @@ title: The bars as stored, one per symbol and session; prices in the row's own p
 status: active
 grain: one row per symbol and date
 needs: [latest_bars]
-returns: the columns of schema/raw.sql (close never NULL)
+prices: as stored
+returns: symbol, date, open, high, low, close (last price, money per share, never NULL), volume, adjusted_close,
+  fetch_timestamp, dividend, split_ratio, source, price_basis
 example: FROM bars WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
 changes:
   - 2026-11-21 first version

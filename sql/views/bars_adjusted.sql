@@ -4,8 +4,11 @@ title: Bars adjusted for all splits and dividends known today, so that returns a
 status: active
 grain: one row per symbol and date
 needs: [latest_bars, split_factors, code_histories]
-returns: symbol, date, open, high, low, close, volume, dividend (per share as of today), split_ratio, split_factor,
-  dividend_factor; close = stored close * split_factor * dividend_factor, volume = stored volume / split_factor
+prices: fully adjusted
+returns: symbol, date, open, high, low, close (last price, money per share, = stored close * split_factor *
+  dividend_factor), volume, dividend (cash per share of today of this ex-date, 0 if none), split_ratio (new shares per
+  old share of this ex-date, ratio, 1 if none), split_factor (ratio of the split-adjusted price to the stored one),
+  dividend_factor (ratio of the fully adjusted price to the split-adjusted one)
 reference: CRSP and Yahoo - before an ex-date prices are multiplied by 1 - dividend / previous close. A dividend at or
   above the previous close changes no price. Factors stop where a code passes to another company (code_histories)
 example: FROM bars_adjusted WHERE symbol = 'BHP' ORDER BY date

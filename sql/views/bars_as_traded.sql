@@ -4,7 +4,9 @@ title: Bars as traded on their day, before any later split.
 status: active
 grain: one row per symbol and date
 needs: [bars, split_factors]
-returns: symbol, date, open, high, low, close, volume, dividend (as paid), split_ratio
+prices: as traded
+returns: symbol, date, open, high, low, close, volume, dividend (cash of this ex-date, money per share, 0 if none),
+  split_ratio (new shares per old share of this ex-date, ratio, 1 if none)
 example: FROM bars_as_traded WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version

@@ -4,7 +4,11 @@ title: "The bars in today's shares (bars_split_adjusted), and the live bars whos
 status: active
 grain: one row per symbol and date
 needs: [bars_split_adjusted, latest_bars, live]
-returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, is_live, at (UTC, of a live bar), missed
+prices: split-adjusted
+returns: "symbol, date, open, high, low, close, volume, dividend (cash of this ex-date, money per share, 0 if none),
+  split_ratio (new shares per old share of this ex-date, ratio, 1 if none), is_live (true: a live bar, false: a bar of
+  the batch), at (time of the newest event of a live bar, UTC, NULL otherwise), missed (shares that the feed reports
+  and no event of the live bar had, 0 otherwise)"
 reference: a live bar disappears when the lake has a bar of its symbol for its session or a later one. Before the batch
   knows the split of a session, the bars before it are adjusted by the split_ratio of the live bar
 example: FROM rsi('bars_live', 14) WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 5

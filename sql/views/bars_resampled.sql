@@ -6,7 +6,8 @@ grain: one row per symbol and bucket
 params: {every: "interval: 3d, 5d, 8d, 13d, 21d, 34d, weekly, monthly, or another that is configured"}
 needs: [read_resampled, session_buckets]
 variables: [silver]
-returns: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+prices: split-adjusted
+returns: the columns of schema/resampled.sql
 reference: schema/resampled.sql describes the columns; `stockstream resample` computes them from bars_split_adjusted. An
   interval that the lake does not have is an error that names those that it has; in a lake without resampled bars, the
   views below have no rows

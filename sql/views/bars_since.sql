@@ -5,6 +5,7 @@ status: active
 grain: one row per symbol and date
 params: {since: DATE or 'YYYY-MM-DD'}
 needs: [read_merged, sessions]
+prices: as stored
 returns: the columns of bars
 reference: a batch file is named after the day of its fetch, and no bar is fetched before its day
 example: FROM bars_since('2026-11-01')

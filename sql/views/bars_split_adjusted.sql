@@ -4,7 +4,9 @@ title: Bars in today's shares, adjusted for splits but not for dividends, as cha
 status: active
 grain: one row per symbol and date
 needs: [bars, split_factors]
-returns: symbol, date, open, high, low, close, volume, dividend (per share as of today), split_ratio
+prices: split-adjusted
+returns: symbol, date, open, high, low, close, volume, dividend (cash of this ex-date, money per share, 0 if none),
+  split_ratio (new shares per old share of this ex-date, ratio, 1 if none)
 example: FROM bars_split_adjusted WHERE symbol = 'BHP' ORDER BY date
 changes:
   - 2026-11-21 first version

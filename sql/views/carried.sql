@@ -4,8 +4,8 @@ title: Averages, sums and extremes up to each symbol's newest published bar, fro
 status: active
 grain: one row per symbol
 needs: [silver_bars]
-returns: symbol, date, close, bars, sum_19, sum_49, sum_199, ema_12, ema_26, gain_14, loss_14, gold, high_20, low_20,
-  high_252, low_252, volume_20
+prices: split-adjusted
+returns: the columns of schema/carried.sql
 reference: schema/carried.sql describes the columns; prices and volumes are in the shares of the row's date. A lake of
   an earlier version has no rows until the next `stockstream run`
 example: FROM carried WHERE symbol = 'BHP'

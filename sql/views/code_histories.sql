@@ -4,7 +4,7 @@ title: The histories of each code that one company after the other has had. Code
 status: active
 grain: one row per symbol and history
 needs: [metadata, silver_bars, read_raw, read_merged]
-returns: symbol, history_from (inclusive), history_until (exclusive)
+returns: symbol, history_from (first day of the history, inclusive), history_until (the day after its last, exclusive)
 reference: a history ends when its company is delisted or leaves the code or the lists, as `metadata` reports it, unless
   the next company has the same FIGI or, if one has no FIGI, was away from the lists under the same name. Before the
   first list of the code, two calendar years without a bar end it

@@ -5,8 +5,11 @@ status: active
 grain: one row per symbol and date
 params: {src: "name of a table of bars as traded, with dividend and split_ratio"}
 needs: []
-returns: symbol, date, open, high, low, close, volume, dividend, split_ratio, price_factor (close * price_factor
-  moves as the total return), split_factor (shares of the first day = shares / split_factor)
+prices: as traded
+returns: symbol, date, open, high, low, close (last price, money per share), volume, dividend (cash of this ex-date,
+  money per share, 0 if none), split_ratio (new shares per old share of this ex-date, ratio, 1 if none), price_factor
+  (ratio, close * price_factor moves as the total return), split_factor (ratio, shares of the first day = shares /
+  split_factor)
 reference: as bars_adjusted, but adjusted forward from the first bar instead of back from the last. NaN and infinity
   count as NULL, a split_ratio of 0 or less as no split; the close before an ex-date is the last that is not NULL
 example: FROM forward_factors('bars_as_traded') WHERE symbol = 'BHP'

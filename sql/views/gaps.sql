@@ -4,7 +4,7 @@ title: Sessions without a bar between a symbol's first and last bar.
 status: active
 grain: one row per symbol and date
 needs: [bars, sessions]
-returns: symbol, date
+returns: symbol, date (session without a bar)
 example: SELECT symbol, count(*) AS missing FROM gaps GROUP BY symbol ORDER BY missing DESC
 changes:
   - 2026-11-21 first version

@@ -6,9 +6,11 @@ grain: one row
 params: {}
 needs: [latest_bars, pending, stale_tables, symbols]
 variables: [lake, manifest, unreadable_files]
-returns: lake, listed (companies in the newest list), listed_on, generation (0 for none), batch_files,
-  fresh_files (batch files not consolidated yet), unreadable_files, symbols (with bars), bars, first_date, last_date,
-  unsettled (pending rows), last_fetch, stale_tables (a list of {name, reason})
+returns: lake (folder or URI), listed (number of companies in the newest list), listed_on (date of the newest list),
+  generation (its number, 0 for none), batch_files (number of batch files), fresh_files (number of batch files not
+  consolidated yet), unreadable_files (number of batch files left out), symbols (number of symbols with bars), bars
+  (number of bars), first_date (of the bars), last_date (of the bars), unsettled (number of pending rows), last_fetch
+  (time of the newest fetch, ISO 8601 UTC), stale_tables (a list of {name, reason})
 example: FROM lake_status()
 changes:
   - 2026-11-21 first version

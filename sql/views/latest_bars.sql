@@ -4,6 +4,7 @@ title: "Bars and pending rows: one row per symbol and date, close NULL while the
 status: active
 grain: one row per symbol and date
 needs: [read_merged, silver_bars]
+prices: as stored
 returns: the columns of schema/raw.sql
 example: FROM latest_bars WHERE symbol = 'BHP'
 changes:

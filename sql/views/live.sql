@@ -5,9 +5,13 @@ status: active
 grain: one row per symbol and session
 needs: []
 variables: [live_files, sql_home]
-returns: symbol, session, open, high, low, close, volume (may have a fraction), previous_close (in the shares of the
-  session), split_ratio, change, change_percent, moving_average, at (UTC time of the newest event), missed (shares that
-  the feed reports and no event had), late, events, source, saved_at (UTC)
+prices: as traded
+returns: symbol, session (day of the session, in the exchange's time zone), open, high, low, close (last price so far,
+  money per share), volume (shares, may have a fraction), previous_close (close of the session before, in the shares
+  of this one, money), split_ratio, change (close - previous_close, money per share), change_percent (change from
+  previous_close, percent), moving_average (mean of open, high, low and close, money per share), at (time of the
+  newest event, UTC), missed (shares that the feed reports and no event had), late (number of events that came too
+  late), events (number of events in the bar), source (the feed), saved_at (time of the state, UTC)
 reference: pipeline/live/state.py writes the states, of which the newest per session is read; each query reads again;
   `at` needs the name of the view before it, as DuckDB has a keyword AT; missed is NULL for a feed without day's volumes
 example: SELECT symbol, close, live.at FROM live ORDER BY change_percent DESC

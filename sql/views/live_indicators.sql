@@ -5,9 +5,16 @@ status: active
 grain: one row per live bar whose symbol has earlier bars
 params: {live_bars: "such as 'live'", earlier: "averages, sums and extremes per symbol, such as 'carried'"}
 needs: [carried, live]
-returns: symbol, session, open, high, low, close, volume, split_ratio, sma_20, sma_50, sma_200, ema_12, ema_26, rsi_14,
-  rsi_14_before (of the bar before), gold_before (the last side of sma_50 of sma_200 before), high_20, low_20,
-  high_252, low_252 (of the 20 and the 252 bars before), volume_20 (the mean of the 20 volumes before)
+prices: as traded
+returns: "symbol, session, open, high, low, close, volume, split_ratio, sma_20 (mean of the last 20 closes, this one
+  included, money per share), sma_50 (mean of the last 50 closes, this one included, money per share), sma_200 (mean
+  of the last 200 closes, this one included, money per share), ema_12 (exponential average of 12 bars, money per
+  share), ema_26 (exponential average of 26 bars, money per share), rsi_14 (relative strength index of 14 bars, 0 to
+  100), rsi_14_before (rsi_14 of the bar before, 0 to 100), gold_before (side of sma_50 of sma_200 at the bar before:
+  1 above, -1 below, 0 if they never differed), high_20 (highest high of the 20 bars before, money per share), low_20
+  (lowest low of the 20 bars before, money per share), high_252 (highest high of the 252 bars before, money per
+  share), low_252 (lowest low of the 252 bars before, money per share), volume_20 (shares, mean of the 20 bars
+  before)"
 reference: the columns that `indicators` has equal those of the batch on bars_live. All are in the shares of the
   session, as the live bar's split_ratio converts what is carried
 example: FROM live_indicators('live', 'carried')

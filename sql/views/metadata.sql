@@ -5,8 +5,7 @@ status: active
 grain: one row per symbol and period; a symbol's periods do not overlap
 needs: [silver_bars]
 variables: [sql_home]
-returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
-  source, valid_from, valid_to
+returns: the columns of schema/metadata.sql
 reference: schema/metadata.sql describes the columns; computed from the lists of companies in the lake
 example: SELECT symbol, name, valid_to, renamed_to FROM metadata WHERE valid_to IS NOT NULL ORDER BY valid_to
 changes:

@@ -4,6 +4,7 @@ title: Rows held back because the source has not reported a close yet; the next 
 status: active
 grain: one row per symbol and date
 needs: [latest_bars]
+prices: as stored
 returns: symbol, date, volume, fetch_timestamp, source
 example: FROM pending ORDER BY date DESC
 changes:

@@ -5,7 +5,9 @@ status: active
 grain: one row per symbol, date and fetch
 needs: [read_stored]
 variables: [archive_files, lake, sql_home]
-returns: the columns of schema/raw.sql, then file and file_row
+prices: as stored
+returns: "the columns of schema/raw.sql, then file (URI of the batch file) and file_row (position of the row in the
+  file: 0, 1, 2, ...)"
 reference: batch files, and the archive into which `stockstream vacuum --raw archive` moves them; archived rows name
   their batch file. Batch files that a rollback has set aside are left out
 example: FROM raw_bars WHERE symbol = 'BHP' AND date = '2026-11-20' ORDER BY fetch_timestamp

@@ -5,8 +5,9 @@ status: active
 grain: one row per event
 needs: []
 variables: [raw_event_files, raw_arrival_files, sql_home]
-returns: symbol (NULL for what could not be decoded), date (the session's day), kind (A, AM, T, D, or why it could not
-  be decoded), at (UTC time of the event), arrived_at (UTC), position (shard and sequence number), event (its text)
+returns: symbol (NULL for what could not be decoded), date (day of the session), kind (A, AM, T, D, or why it could
+  not be decoded), at (time of the event, UTC), arrived_at (time at which the stream took it, UTC), position (shard
+  and sequence number), event (its text)
 reference: pipeline/live/raw_events.py; the arrivals of a session, and from its end on the same in the order of symbols.
   A condition on `date` reads the files of these days only; `event ->> '$.v'` reads a field of the text
 example: SELECT kind, count(*) FROM raw_events WHERE date = '2026-11-25' AND symbol = 'AAPL' GROUP BY kind

@@ -6,6 +6,7 @@ grain: one row per symbol and date
 params: {files: list of Parquet files}
 needs: [silver_bars, read_stored, read_raw]
 variables: [fresh_files]
+prices: as stored
 returns: the columns of schema/raw.sql
 reference: the only definition of which of several rows for a day is used; without files it costs as much as reading
   silver

@@ -5,7 +5,9 @@ status: active
 grain: one row per symbol, date and fetch
 params: {files: list of Parquet files}
 needs: [read_stored, rules/number_faults, rules/price_faults]
-returns: the columns of schema/raw.sql, then file and file_row
+prices: as stored
+returns: "the columns of schema/raw.sql, then file (URI of the batch file) and file_row (position of the row in the
+  file: 0, 1, 2, ...)"
 reference: sql/rules says which numbers cannot be; the view quarantine has them. Reading what was judged before changes
   nothing
 example: FROM read_raw(raw_files()) WHERE symbol = 'BHP' ORDER BY date, fetch_timestamp

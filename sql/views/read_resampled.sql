@@ -6,7 +6,8 @@ grain: one row per symbol and bucket
 params: {name: "name of the table, as bars_5d"}
 needs: [silver_bars]
 variables: [sql_home]
-returns: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+prices: split-adjusted
+returns: the columns of schema/resampled.sql
 reference: for the views bars_3d to bars_monthly, which exist in every lake; in queries, bars_resampled('5d') is an
   error if the lake does not have the table
 example: FROM read_resampled('bars_5d') WHERE symbol = 'BHP' ORDER BY date

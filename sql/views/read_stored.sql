@@ -6,7 +6,9 @@ grain: one row per symbol, date and fetch
 params: {files: list of Parquet files}
 needs: []
 variables: [raw_files, sql_home]
-returns: the columns of schema/raw.sql, then file and file_row
+prices: as stored
+returns: "the columns of schema/raw.sql, then file (URI of the batch file) and file_row (position of the row in the
+  file: 0, 1, 2, ...)"
 reference: read_raw judges these numbers; NaN is NULL here, too, because it stands for no number
 example: FROM read_stored(raw_files()) WHERE symbol = 'BHP' ORDER BY date, fetch_timestamp
 changes:

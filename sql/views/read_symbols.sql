@@ -6,7 +6,8 @@ grain: one row per list and symbol
 params: {files: list of CSV files}
 needs: []
 variables: [sql_home, symbol_files]
-returns: symbol, name, sector, market_cap (in the market's currency, NULL if not known), listed_on (date of the list)
+returns: symbol, name (of the company), sector (as the exchange names it), market_cap (money, in the market's
+  currency, NULL if not known), listed_on (date of the list)
 example: FROM read_symbols(symbol_files()) WHERE symbol = 'BHP'
 changes:
   - 2026-11-21 first version

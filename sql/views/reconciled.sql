@@ -4,6 +4,7 @@ title: Differences between the lake's bars and other sources, and a verdict per 
 status: active
 grain: one row per other source, symbol, column and day (or stretch of days)
 needs: [silver_bars]
+prices: as traded
 returns: the columns of schema/reconciled.sql
 reference: schema/reconciled.sql describes the columns; `stockstream reconcile` writes them
 example: FROM reconciled WHERE symbol = 'BHP' ORDER BY date

@@ -4,8 +4,14 @@ title: The verdict of the last reconciliation per symbol and other source, with 
 status: active
 grain: one row per other source and symbol
 needs: [reconciled]
-returns: symbol, other, verdict, date (first day compared), through (last day), bars_here, bars_there, bars_both,
-  missing_here, missing_there, shifted, ratio, prices, volumes, actions, max_ticks, detail, compared_at
+prices: as traded
+returns: symbol, other (the other source), verdict (on the symbol), date (first day compared), through (last day
+  compared), bars_here (number of bars of the lake), bars_there (number of bars of the other source), bars_both
+  (number of bars that both have), missing_here (number of bars that only the other source has), missing_there (number
+  of bars that only the lake has), shifted (number of bars on another day), ratio (number of bars that differ by one
+  ratio), prices (number of other differences of prices), volumes (number of differences of volumes), actions (number
+  of differences of dividends and splits), max_ticks (largest difference of prices, ticks), detail (in words),
+  compared_at (ISO 8601 UTC)
 reference: all counts are of bars, those of volumes and actions too; an action that one side lacks is in actions
 example: FROM reconciled_symbols WHERE verdict NOT IN ('equal', 'within_tolerance')
 changes:

@@ -7,7 +7,8 @@ params:
   src: name of a table or view of daily bars
   n: "a number of sessions, as 5 or '5d', or 'weekly' or 'monthly', also 'week' or 'month'"
 needs: [session_buckets]
-returns: symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open
+prices: of the input
+returns: the columns of schema/resampled.sql
 reference: schema/resampled.sql describes the columns; prices must have one basis, as in bars_split_adjusted and
   bars_adjusted; bars before the first session of the calendar, in 1950, are left out; NaN and infinity count as NULL
 example: FROM resample('bars_adjusted', 5) WHERE symbol = 'BHP' ORDER BY date

@@ -4,8 +4,9 @@ title: The symbols that another company has taken over, so that their bars befor
 status: active
 grain: one row per symbol and change of the company
 needs: [metadata, read_symbols]
-returns: symbol, date (first list with the other company), name, previous_name, previous_until (the first list without
-  the previous company), evidence (figi, code change, listing date, gap)
+returns: symbol, date (first list with the other company), name (of the other company), previous_name (of the company
+  before), previous_until (the first list without the previous company), evidence (figi, code change, listing date,
+  gap)
 reference: "evidence: figi - the FIGIs differ; code change - the previous company had gone on under another symbol;
   listing date - it differs, and so does the name; gap - the name differs, and lists in between lack the symbol. Where
   the FIGI is the same, the company is the same. A name that changes from one list to the next is not enough"

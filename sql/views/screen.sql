@@ -4,11 +4,16 @@ title: "The newest bar per symbol in today's shares, its returns, its place in t
 status: active
 grain: one row per symbol
 needs: [bars_split_adjusted, indicators, symbols]
-returns: symbol, name, sector, date, close, volume, value (close × volume), change_percent, return_5, return_21,
-  return_252 (percent over so many bars), high_252, low_252 (of the bars of a year, this one included),
-  from_high_percent, from_low_percent, is_new_high, is_new_low, volume_20 (mean of the 20 bars before), volume_ratio,
-  sma_20, sma_50, sma_200,
-  ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist, stoch_k, stoch_d, bollinger_upper, bollinger_lower, atr_14
+prices: split-adjusted
+returns: symbol, name (of the company), sector (as the exchange names it), date (of the newest bar), close, volume,
+  value (close * volume, money), change_percent (change from the close before, percent), return_5 (change over 5 bars,
+  percent), return_21 (change over 21 bars, percent), return_252 (change over 252 bars, percent), high_252 (highest
+  high of the last 252 bars, this one included, money per share), low_252 (lowest low of the last 252 bars, this one
+  included, money per share), from_high_percent (close from high_252, percent), from_low_percent (close from low_252,
+  percent), is_new_high (high above those of the 251 bars before), is_new_low (low below those of the 251 bars
+  before), volume_20 (shares, mean of the 20 bars before), volume_ratio (volume / volume_20, ratio), sma_20, sma_50,
+  sma_200, ema_12, ema_26, rsi_14, macd, macd_signal, macd_hist, stoch_k, stoch_d, bollinger_upper, bollinger_lower,
+  atr_14
 reference: a year is 252 bars; a symbol with fewer has NULL where it has no bar so far back, and the extremes of those
   it has; symbols whose newest bar is older than the lake's are in it with their own date; prices without dividends
 example: FROM screen WHERE rsi_14 < 30 AND value > 1e6 ORDER BY change_percent

@@ -5,7 +5,7 @@ status: active
 grain: one row per day of the calendar
 params: {n: "a number of sessions, as 5 or '5d', or 'weekly' or 'monthly', also 'week' or 'month'"}
 needs: [sessions]
-returns: day, ends_on (the bucket's last session)
+returns: day (of the calendar), ends_on (the bucket's last session)
 reference: sessions are counted from the first of the calendar, so that buckets do not change as days arrive; a day
   without a session belongs to the session before it; any other n is an error
 example: FROM session_buckets(5) WHERE day >= '2026-11-01' LIMIT 10

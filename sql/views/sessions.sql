@@ -5,7 +5,7 @@ status: active
 grain: one row per session
 needs: []
 variables: [session_files, sql_home]
-returns: date, open_utc, close_utc
+returns: the columns of schema/session.sql
 example: SELECT count(*) FROM sessions WHERE date BETWEEN '2026-01-01' AND current_date
 changes:
   - 2026-11-21 first version

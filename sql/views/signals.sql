@@ -4,8 +4,9 @@ title: Crossovers, oversold and overbought turns, and breakouts, on the days on 
 status: active
 grain: one row per symbol, date and signal
 needs: [indicators]
+prices: split-adjusted
 returns: symbol, date, signal (golden_cross, death_cross, macd_up, macd_down, oversold, overbought, breakout_up,
-  breakout_down, above_bands, below_bands), close
+  breakout_down, above_bands, below_bands), close (last price, money per share)
 reference: a signal falls on the day on which its condition becomes true; oversold and overbought are RSI 14 below
   30 and above 70; a breakout is a close beyond the extremes of the previous 20 bars with high and low (Donchian). Two
   numbers differ if they do by more than 1e-10 of the magnitudes that are subtracted. This is ten times the 1e-11 to

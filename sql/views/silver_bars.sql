@@ -5,7 +5,8 @@ status: active
 grain: one row per symbol and date
 needs: []
 variables: [silver, sql_home]
-returns: the columns of schema/raw.sql, then bar_no and prev_close
+prices: as stored
+returns: the columns of schema/bars.sql
 reference: pipeline/manifest.py - base and delta have no row in common, so that reading both needs no merge
 example: SELECT date, close, prev_close FROM silver_bars WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
 changes:

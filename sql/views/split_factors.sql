@@ -4,8 +4,10 @@ title: The product of the splits after a price basis, for every symbol that has 
 status: active
 grain: one row per symbol, history of the code and interval of price_basis
 needs: [latest_bars, code_histories]
-returns: symbol, basis_from (inclusive), basis_until (exclusive), later_splits, history_from (inclusive), history_until
-  (exclusive)
+returns: symbol, basis_from (first price basis of the interval, inclusive), basis_until (price basis after its last,
+  exclusive), later_splits (ratio, product of the splits after the price basis, a stored price / later_splits is in
+  today's shares), history_from (first day of the code's history, inclusive), history_until (day after its last,
+  exclusive)
 reference: a price of basis b, in today's shares, is price / later_splits(b). A split changes only the bars of its own
   company, those from history_from to history_until (views/code_histories.sql); for nearly all symbols that is all time
 example: FROM split_factors WHERE symbol = 'BHP'

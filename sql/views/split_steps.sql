@@ -5,8 +5,8 @@ status: active
 grain: one row per symbol and date
 params: {min_ratio: "smaller splits are left out, because a price may move as much in a day: 1.5 looks at 3:2 and 2:3"}
 needs: [bars, split_factors]
-returns: symbol, date, previous_date, split_ratio, step (previous close / close), is_adjusted (one of the two prices
-  includes splits after its day)
+returns: symbol, date, previous_date (of the stored close before), split_ratio (new shares per old share, ratio), step
+  (previous close / close, ratio), is_adjusted (one of the two prices includes splits after its day)
 reference: closes are in today's shares, so that the step is about 1 where the prices are right. Two neighbours are
   compared where a split lies between their days or between their price bases, or if both include later splits as of
   different fetches. Their step counts as the split's if it differs from the ratio by less than a quarter of the ratio,

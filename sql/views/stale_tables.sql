@@ -6,7 +6,7 @@ grain: one row per silver table
 params: {}
 needs: []
 variables: [manifest, symbol_files]
-returns: name, reason
+returns: name (of the silver table), reason (in words)
 reference: a manifest names, per table, the files of the bars from which it was computed; `stockstream run` computes it
 example: FROM stale_tables()
 changes:

@@ -4,7 +4,8 @@ title: "Changes from each list of companies to the next: added, removed and rena
 status: active
 grain: one row per day, symbol and change
 needs: [read_symbols]
-returns: date (of the first list with the change), symbol, change (added, removed, renamed), name, previous_name
+returns: date (of the first list with the change), symbol, change (added, removed, renamed), name (of the company),
+  previous_name (in the list before, of a change of name)
 example: FROM symbol_changes WHERE date >= '2026-11-01' ORDER BY date, symbol
 changes:
   - 2026-11-21 first version

@@ -4,7 +4,7 @@ title: The companies listed today, from the newest list in the lake.
 status: active
 grain: one row per symbol
 needs: [read_symbols]
-returns: symbol, name, sector, market_cap (in the market's currency, NULL if not known), listed_on (date of the list)
+returns: the columns of read_symbols
 example: FROM symbols WHERE sector = 'Materials' ORDER BY market_cap DESC
 changes:
   - 2026-11-21 first version

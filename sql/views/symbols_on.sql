@@ -5,8 +5,7 @@ status: active
 grain: one row per symbol
 params: {day: DATE or 'YYYY-MM-DD'}
 needs: [metadata, sessions]
-returns: symbol, name, sector, type, exchange, currency, figi, listing_date, delisting_date, renamed_from, renamed_to,
-  source, valid_from, valid_to
+returns: the columns of metadata
 reference: for a day before the lake's first list of companies, only the symbols that Polygon reports are known
 example: FROM symbols_on('2026-11-20')
 changes:

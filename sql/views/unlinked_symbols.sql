@@ -4,7 +4,8 @@ title: The symbols that appeared when others disappeared, without evidence wheth
 status: active
 grain: one row per symbol and date
 needs: [metadata]
-returns: symbol, date (first list with the symbol), name, may_be (the symbols that this list no longer has)
+returns: symbol, date (first list with the symbol), name (of the company), may_be (the symbols that this list no
+  longer has)
 reference: metadata links a code change by Polygon's events, the FIGI, the name or the listing date. Two symbols are
   listed here if the lists have the FIGI of one at most, and the listing date of one at most; each may be a code change,
   or a delisting and a new listing. Lists of companies without listing dates, as those of `--source files`, link by name

@@ -5,7 +5,7 @@ status: active
 grain: one row per symbol
 params: {days: INTEGER}
 needs: [bars, reconciled_symbols]
-returns: symbol, date, detail
+returns: symbol, date (of the newest bar), detail (in words)
 reference: a symbol passes if one other source has the verdict equal or within_tolerance, on days that reach to at most
   `days` days before the symbol's newest bar; symbols of which the lake has no bar are not looked at
 example: FROM unreconciled(7)

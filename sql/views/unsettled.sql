@@ -4,7 +4,8 @@ title: The old name of the view pending.
 status: deprecated
 grain: one row per symbol and date
 needs: [pending]
-returns: symbol, date, volume, fetch_timestamp, source
+prices: as stored
+returns: the columns of pending
 example: FROM unsettled ORDER BY date DESC
 changes:
   - 2026-11-21 first version

@@ -4,7 +4,8 @@ title: "The progress of each step per symbol: the newest bar that was fetched, c
 status: active
 grain: one row per symbol and step
 needs: [bars, silver_bars, bars_resampled, indicators]
-returns: symbol, step (fetch, consolidate, resample 3d, ..., indicators), last_date, bars
+returns: symbol, step (fetch, consolidate, resample 3d, ..., indicators), last_date (the newest bar that the step has
+  processed), bars (number of bars)
 reference: computed from the files that the manifest names, so that it cannot disagree with them
 example: FROM watermarks WHERE symbol = 'BHP'
 changes:

@@ -68,7 +68,7 @@ class Twins:
         files = {path.relative_to(self.folder): path for path in Path(self.folder).rglob("[!.]*") if path.is_file()}
         bucket, _, prefix = self.s3.removeprefix("s3://").partition("/")
         client = server.client()
-        keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket)["Contents"]]
+        keys = [item["Key"] for item in client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]]
         bodies = {key: client.get_object(Bucket=bucket, Key=key)["Body"].read() for key in keys}
         return (
             {without_names(str(key)): content(path.read_bytes()) for key, path in files.items()},
@@ -228,6 +228,34 @@ def test_plain_shell_on_s3(twins: Twins, s3: S3Server, tmp_path: Path) -> None:
 def test_own_shell_on_both(twins: Twins, s3: S3Server) -> None:
     rows = {shell_rows(process("shell", "--lake", lake, "--", *SHELL)) for lake in (twins.folder, twins.s3)}
     assert rows == {csv_of(twins.s3, "FROM bars ORDER BY ALL")}
+
+
+REWRITE = (
+    "SET validate_external_file_cache = 'VALIDATE_ALL'",
+    "COPY (SELECT symbol FROM bars WHERE symbol < 'C') TO '{file}'", "SELECT count(*), min(symbol) FROM '{file}'",
+    "COPY (SELECT 'new' AS symbol) TO '{file}'", "SELECT count(*), min(symbol) FROM '{file}'",
+)  # fmt: skip
+"""Write a file, read it, write it again, and read it again."""
+PYTHON = """import sys
+from stockstream import analytics
+con = analytics.connect(sys.argv[1])
+results = [con.execute(text).fetchall() for text in sys.argv[2:]]
+print(*(cell for row in results[2::2] for cell in row[0]))
+"""
+
+
+def test_a_connection_writes_and_reads_beside_the_lake(twins: Twins) -> None:
+    """In another process, because the server is in this one."""
+    texts = [text.format(file=f"s3://{twins.s3.split('/')[2]}/results/python.parquet") for text in REWRITE]
+    command = [sys.executable, "-c", PYTHON, twins.s3, *texts]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.stdout == "4 BHP 1 new\n", result.stderr
+
+
+def test_the_shell_writes_and_reads_beside_the_lake(twins: Twins) -> None:
+    text = ";".join(REWRITE).format(file=f"s3://{twins.s3.split('/')[2]}/results/shell.parquet")
+    result = process("shell", "--lake", twins.s3, "--", "-csv", "-noheader", "-c", text)
+    assert shell_rows(result) == "4,BHP\n1,new\n"
 
 
 # --- refusals by S3

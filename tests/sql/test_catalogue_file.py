@@ -77,6 +77,7 @@ def listing(con: DuckDBPyConnection) -> list[str]:
             " macro_definition FROM duckdb_functions() WHERE NOT internal ORDER BY ALL",
             "SELECT table_catalog, table_name, column_name, data_type, ordinal_position FROM information_schema.columns"
             " ORDER BY ALL",
+            "SELECT table_name, column_name, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL",
             "SHOW TABLES",
         )
     ]
@@ -218,7 +219,11 @@ def test_a_changed_indicator_of_a_folder_is_used_at_once(lake: str, cache: Path,
 
 
 def test_the_shell_has_the_same_views(lake: str, cache: Path, tmp_path: Path) -> None:
-    query = "SELECT count(*), sum(hash(view_name, comment, column_count)) FROM duckdb_views() WHERE NOT internal"
+    queries = (
+        "SELECT count(*), sum(hash(view_name, comment, column_count)) FROM duckdb_views() WHERE NOT internal",
+        "SELECT count(comment), sum(hash(table_name, column_name, comment)) FROM duckdb_columns() WHERE NOT internal",
+    )
+    query = f"FROM ({queries[0]}), ({queries[1]})"
     with connect(lake) as con:
         expected = ",".join(map(str, con.execute(query).fetchall()[0]))
 

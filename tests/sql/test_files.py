@@ -30,8 +30,8 @@ RULES = [name for name in FILES if name.startswith("rules/")]
 STEPS = [name for name in FILES if name.startswith("steps/")]
 TEXTS = {name: load(name) for name in (*FILES, *KERNELS)}
 KEYS = {
-    "name", "title", "status", "grain", "params", "needs", "variables", "sets", "tables", "returns", "makes", "example",
-    "reference", "changes",
+    "name", "title", "status", "grain", "params", "needs", "variables", "sets", "tables", "prices", "returns", "makes",
+    "example", "reference", "changes",
 }  # fmt: skip
 CHECK_KEYS = {"severity", "blocking", "by_symbol", "fix"}
 ALERT_KEYS = {"severity", "cooldown", "channels", "runs"}
@@ -45,13 +45,15 @@ def con(tmp_path_factory: pytest.TempPathFactory) -> duckdb.DuckDBPyConnection:
 
 
 def columns_of(returns: str) -> list[str]:
-    """Return the columns in a header's `returns`: names with explanations in parentheses, or those of a schema."""
-    text = re.sub(r"\([^()]*\)", "", returns.split(";")[0])
+    """Return the columns in a header's `returns`: names (with explanations), or those of another object."""
+    text = re.sub(r"\([^()]*\)", "", returns).split(";")[0]
 
     def columns(match: re.Match[str]) -> str:
-        return ", ".join(duckdb.sql(f"FROM '{HOME}/schema/{match[1] or 'raw'}.parquet'").columns)
+        if match[2]:
+            return ", ".join(columns_of(load(f"views/{match[2]}").header["returns"]))
+        return ", ".join(duckdb.sql(f"FROM '{HOME}/schema/{match[1]}.parquet'").columns)
 
-    text = re.sub(r"the columns of (?:schema/(\w+)\.sql|bars)", columns, text)
+    text = re.sub(r"the columns of (?:schema/(\w+)\.sql|(\w+))", columns, text)
     return [name for part in re.split(r", then | and |,", text) if (name := part.strip())]
 
 
@@ -109,7 +111,7 @@ def test_an_unknown_variable_and_one_that_sql_sets_are_errors(name: str, con: du
 @pytest.mark.parametrize("name", views())
 def test_view_returns_what_its_header_says(name: str, con: duckdb.DuckDBPyConnection) -> None:
     file = load(name)
-    pattern = r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?\n(?:SELECT|WITH)"
+    pattern = r"CREATE OR REPLACE (VIEW|MACRO) (\w+)(?:\([^)]*\))? AS(?: TABLE)?(?: \()?\n *(?:SELECT|WITH)"
     kinds = {view: kind for kind, view in re.findall(pattern, file.text)}
     query = file.header["name"]
     assert query in kinds, f"{name} creates neither the view nor the table macro {query}"
@@ -216,14 +218,86 @@ def test_example_runs_on_an_empty_lake(name: str, con: duckdb.DuckDBPyConnection
     con.sql(load(name).header["example"]).fetchall()
 
 
-def test_catalogue_comments_are_the_titles(con: duckdb.DuckDBPyConnection) -> None:
-    listed = {row[0].split("(")[0]: row[2] for row in con.sql("FROM lake_help() WHERE kind <> 'command'").fetchall()}
+def test_help_lists_all_objects_with_their_titles(con: duckdb.DuckDBPyConnection) -> None:
+    help_ = con.sql("FROM lake_help() WHERE kind IN ('view', 'macro')").fetchall()
     headers = [load(name).header for name in views()]
     titles = {header["name"]: header["title"] for header in headers}
     titles |= {name: title for header in headers for name, title in header.get("makes", {}).items()}
     for one in catalogue().newest:
         titles |= dict.fromkeys((one.name, *one.header.aliases), one.file.header["title"])
-    assert listed == titles
+    assert {row[0].split("(")[0]: row[2] for row in help_} == titles
+    prices = {header["name"]: header.get("prices") for header in headers}
+    assert {row[0].split("(")[0]: row[3] for row in help_}.items() >= prices.items()
+    notes = con.sql("SELECT name, what FROM lake_help() WHERE kind NOT IN ('view', 'macro')").fetchall()
+    assert [name for name, _ in notes] == ["columns", "order", "stockstream repair"]
+    assert "add ORDER BY" in notes[1][1]
+
+
+def test_every_column_of_every_view_has_a_comment_with_its_unit(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.sql(
+        "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() WHERE NOT internal ORDER BY ALL"
+    ).fetchall()
+    assert {row[0] for row in rows} == {row[0] for row in con.sql("SHOW TABLES").fetchall()}
+    assert len(rows) > 400
+    assert [row[:2] for row in rows if not row[3]] == []
+    numbers = [row for row in rows if row[2] in ("DOUBLE", "FLOAT", "BIGINT", "INTEGER", "HUGEINT")]
+    assert [row for row in numbers if not re.search(UNITS, row[3])] == []
+    comments = {row[:2]: row[3] for row in rows}
+    for view, words in BASES.items():
+        assert words in comments[view, "close"]
+
+
+UNITS = r"\b(money|cash|shares|ratio|percent|number|0 to 100|1 above, -1 below|in the unit of|position|is 1|ticks)\b"
+"""A word in the comment of a column of numbers that says what they count."""
+BASES = {
+    "bars": "money per share with the splits up to price_basis",
+    "bars_as_traded": "money per share as traded on its day",
+    "bars_split_adjusted": "money per share of today (split-adjusted)",
+    "bars_adjusted": "money per share adjusted for splits and dividends",
+}
+
+
+@pytest.mark.parametrize("name", ["bars_adjusted", "bars_3d", "live"])
+def test_help_on_a_view_is_its_columns(name: str, con: duckdb.DuckDBPyConnection) -> None:
+    first, *others = con.execute("FROM lake_help($name)", {"name": name}).fetchall()
+    assert first[:2] == (name, "view")
+    assert [row[:2] for row in others] == [row[:2] for row in con.execute(f"DESCRIBE {name}").fetchall()]
+    assert all(row[2] for row in others)
+
+
+@pytest.mark.parametrize("call", ["rsi", "RSI('bars', 14)", "bollinger", "resample", "lake_status()"])
+def test_help_on_a_macro_is_its_columns(call: str, con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.execute("FROM lake_help($call)", {"call": call}).fetchall()
+    name = call.lower().split("(")[0]
+    calls = [row for row in rows if row[1] == "macro"]
+    assert {row[0].split("(")[0] for row in calls} == {name}
+    assert [row[0] for row in rows if row[1] == "column"] == con.sql(calls[0][4]).columns
+    assert rows[-1][:2] == (("formula", "note") if name in ("rsi", "bollinger") else (rows[-1][0], "column"))
+    assert all(row[2] for row in rows)
+
+
+def test_the_columns_that_the_comments_of_macros_list(tmp_path: Path) -> None:
+    with connect(str(tmp_path)) as con:
+        con.execute("CREATE TEMP TABLE bars_adjusted AS FROM bars_as_traded LIMIT 0")  # quicker to bind than the view
+        macros = con.sql(
+            "SELECT DISTINCT function_name, comment FROM duckdb_functions() WHERE NOT internal AND comment IS NOT NULL"
+        ).fetchall()
+        assert len(macros) > 100
+        for name, comment in macros:
+            columns = re.findall(r"^- (\w+): \S", comment, re.MULTILINE)
+            (example,) = re.findall("^Example: (.*)$", comment, re.MULTILINE)
+            assert example.startswith(f"FROM {name}(")
+            assert con.sql(example).columns == columns, name
+
+
+def test_units_of_indicators_are_documented() -> None:
+    for one in catalogue().newest:
+        assert "see the formula" not in one.header.described.values(), one.macro
+
+
+def test_help_on_nothing_is_an_error(con: duckdb.DuckDBPyConnection) -> None:
+    with pytest.raises(duckdb.Error, match=r"there is no help on barz: FROM lake_help\(\) lists all"):
+        con.sql("FROM lake_help('barz')").fetchall()
 
 
 def test_views_are_created_after_what_they_need() -> None:

@@ -64,6 +64,13 @@ def test_pending_is_what_unsettled_was(lake: Path, tmp_path: Path) -> None:
     assert shell(HOME / "init.sql", "SELECT unsettled FROM lake_status()", tmp_path, lake) == ["1"]
 
 
+def test_the_columns_are_documented(lake: Path, tmp_path: Path) -> None:
+    query = "SELECT kind, what FROM lake_help('bars_as_traded') WHERE name = 'close'"
+    assert shell(HOME / "init.sql", query, tmp_path, lake) == [
+        'DOUBLE,"last price, money per share as traded on its day, never NULL"'
+    ]
+
+
 def test_shells_that_start_at_the_same_time(lake: Path, tmp_path: Path) -> None:
     for _ in range(2):  # first without the cached files, then with them
         shells = [start(HOME / "init.sql", "SELECT count(*) FROM bars", tmp_path, lake) for _ in range(4)]

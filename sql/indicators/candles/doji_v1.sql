@@ -9,6 +9,7 @@ params: {}
 columns: [open, high, low, close]
 returns: [doji]
 scale: {doji: 100}
+units: {doji: 100 or 0}
 warmup: 10
 lookback: 10
 formula: 100 where the body |close - open| is at most a tenth of the mean range (high - low) of the 10 bars before, else 0;

@@ -9,6 +9,7 @@ params: {}
 columns: [open, high, low, close]
 returns: [engulfing]
 scale: {engulfing: 100}
+units: {engulfing: "100, 80, -80, -100 or 0"}
 warmup: 2
 lookback: 2
 formula: 100 where a rise (close >= open) has a body that contains the body of a fall of the bar before, -100 where the body

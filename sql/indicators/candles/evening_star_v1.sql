@@ -9,6 +9,7 @@ params: {penetration: 0.3}
 columns: [open, high, low, close]
 returns: [evening_star]
 scale: {evening_star: 100}
+units: {evening_star: "-100 or 0"}
 warmup: 12
 lookback: 12
 formula: -100 where a long rise (close >= open) is followed by a short body that is wholly above it, and that by a fall

@@ -9,6 +9,7 @@ params: {}
 columns: [open, high, low, close]
 returns: [hammer]
 scale: {hammer: 100}
+units: {hammer: 100 or 0}
 warmup: 11
 lookback: 11
 formula: 100 where the body |close - open| is shorter than the mean body of the 10 bars before, the lower shadow longer than

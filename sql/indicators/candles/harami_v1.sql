@@ -9,6 +9,7 @@ params: {}
 columns: [open, high, low, close]
 returns: [harami]
 scale: {harami: 100}
+units: {harami: "100, 80, -80, -100 or 0"}
 warmup: 11
 lookback: 11
 formula: 100 where a long fall is followed by a short body inside it, -100 where a long rise (close >= open) is; 80 and -80

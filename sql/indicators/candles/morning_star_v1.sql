@@ -9,6 +9,7 @@ params: {penetration: 0.3}
 columns: [open, high, low, close]
 returns: [morning_star]
 scale: {morning_star: 100}
+units: {morning_star: 100 or 0}
 warmup: 12
 lookback: 12
 formula: 100 where a long fall is followed by a short body that is wholly below it, and that by a rise (close >= open) with

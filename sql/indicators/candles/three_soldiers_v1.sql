@@ -9,6 +9,7 @@ params: {}
 columns: [open, high, low, close]
 returns: [three_soldiers]
 scale: {three_soldiers: 100}
+units: {three_soldiers: 100 or 0}
 warmup: 12
 lookback: 12
 formula: 100 where three rises (close >= open) in a row close higher and higher, each opens above the open of the one before

@@ -8,6 +8,7 @@ params: {n: 20}
 columns: [high, low, close]
 returns: [cci]
 scale: {cci: 100}
+units: {cci: "ratio, mostly -100 to 100"}
 warmup: n - 1
 lookback: n - 1
 formula: (price - mean) / (0.015 * mean absolute deviation from the mean), over the last n bars, with price = (high +

@@ -8,6 +8,7 @@ params: {n: 14, value: close}
 columns: [value]
 returns: [cmo]
 scale: {cmo: 100}
+units: {cmo: "-100 to 100"}
 warmup: n
 lookback: n + 28 * n
 formula: 100 * (up - down) / (up + down), where up and down are Wilder's averages of the rises and of the falls; 0

@@ -8,6 +8,7 @@ params: {n: 14, value: close}
 columns: [value]
 returns: [cmou]
 scale: {cmou: 100}
+units: {cmou: "-100 to 100"}
 warmup: n
 lookback: n
 formula: 100 * (up - down) / (up + down), where up and down are the sums of the last n rises and falls; 0 where there

@@ -8,6 +8,7 @@ params: {n: 10, fast: 11, slow: 14, value: close}
 columns: [value]
 returns: [coppock]
 scale: {coppock: 100}
+units: {coppock: percent}
 warmup: n - 1 + slow
 lookback: n - 1 + slow
 formula: wma(n) of roc(fast) + roc(slow), each in per cent; a rate of change is 0 where the earlier value is 0

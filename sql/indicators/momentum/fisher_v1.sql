@@ -8,6 +8,7 @@ params: {n: 10}
 columns: [high, low]
 returns: [fisher, fisher_signal]
 scale: {fisher: 1, fisher_signal: 1}
+units: {fisher: "ratio, mostly -3 to 3", fisher_signal: "ratio, mostly -3 to 3"}
 warmup: n
 lookback: n + 160
 formula: "v = 0.66 * ((price - lowest) / (highest - lowest) - 0.5) + 0.67 * previous v, with price = (high + low) / 2

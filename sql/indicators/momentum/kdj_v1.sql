@@ -8,6 +8,7 @@ params: {n: 9, smooth: 3, signal: 3}
 columns: [high, low, close]
 returns: [kdj_k, kdj_d, kdj_j]
 scale: {kdj_k: 100, kdj_d: 100, kdj_j: 100}
+units: {kdj_k: 0 to 100, kdj_d: 0 to 100, kdj_j: "-200 to 300"}
 warmup: n + smooth + signal - 3
 lookback: n + smooth + signal - 3 + 36 * (smooth + signal)
 formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are

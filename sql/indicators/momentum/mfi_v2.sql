@@ -8,6 +8,7 @@ params: {n: 14}
 columns: [high, low, close, volume]
 returns: [mfi]
 scale: {mfi: 100}
+units: {mfi: 0 to 100}
 warmup: n
 lookback: n
 formula: 100 * up / (up + down), where up and down are the sums of price * volume over those of the last n bars whose

@@ -8,6 +8,7 @@ params: {fast: 12, slow: 26, signal: 9, value: close}
 columns: [value]
 returns: [ppo, ppo_signal, ppo_hist]
 scale: {ppo: 100, ppo_signal: 100, ppo_hist: 100}
+units: {ppo: percent, ppo_signal: percent, ppo_hist: percent}
 warmup: slow + signal - 2
 lookback: slow + signal - 2 + 36 * (slow + signal)
 formula: ppo = 100 * (ema(fast) - ema(slow)) / ema(slow), 0 where ema(slow) is 0; ppo_signal = ema(signal) of ppo;

@@ -8,6 +8,7 @@ params: {n: 10, value: close}
 columns: [value]
 returns: [roc]
 scale: {roc: 100}
+units: {roc: percent}
 warmup: n
 lookback: n
 formula: 100 * (value / value n bars before - 1); 0 where the earlier value is 0

@@ -7,6 +7,7 @@ grain: one row per symbol and date
 params: {n: 14, value: close}
 columns: [value]
 returns: [rsi]
+units: {rsi: 0 to 100}
 warmup: n
 lookback: n + 28 * n
 formula: 100 * up / (up + down), where up and down are Wilder's averages of the rises and of the falls; 0 where the

@@ -9,6 +9,7 @@ params: {n: 14, smooth: 3, signal: 3}
 columns: [high, low, close]
 returns: [stoch_k, stoch_d]
 scale: {stoch_k: 100, stoch_d: 100}
+units: {stoch_k: 0 to 100, stoch_d: 0 to 100}
 warmup: n + smooth + signal - 3
 lookback: n + smooth + signal - 3
 formula: fast = 100 * (close - lowest low) / (highest high - lowest low) of the last n bars, 0 where high and low are

@@ -8,6 +8,7 @@ params: {n: 14, stoch_n: 14, smooth: 3, signal: 3, value: close}
 columns: [value]
 returns: [stochrsi_k, stochrsi_d]
 scale: {stochrsi_k: 100, stochrsi_d: 100}
+units: {stochrsi_k: 0 to 100, stochrsi_d: 0 to 100}
 warmup: n + stoch_n + smooth + signal - 3
 lookback: n + stoch_n + smooth + signal - 3 + 28 * n
 formula: fast = 100 * (rsi - lowest rsi) / (highest rsi - lowest rsi) of the last stoch_n values of rsi(n), 0 where

@@ -8,6 +8,7 @@ params: {slow: 25, fast: 13, signal: 7, value: close}
 columns: [value]
 returns: [tsi, tsi_signal]
 scale: {tsi: 100, tsi_signal: 100}
+units: {tsi: "-100 to 100", tsi_signal: "-100 to 100"}
 warmup: slow + fast + signal - 2
 lookback: slow + fast + signal - 2 + 36 * (slow + fast + signal)
 formula: "100 * ema(fast) of ema(slow) of the changes of value, divided by the same average of their absolute values; 0

@@ -8,6 +8,7 @@ grain: one row per symbol and date
 params: {short: 7, medium: 14, long: 28}
 columns: [high, low, close]
 returns: [ultimate]
+units: {ultimate: 0 to 100}
 warmup: long
 lookback: long
 formula: 100 / 7 * (4 * a(short) + 2 * a(medium) + a(long)), where a(n) = sum of buying pressure / sum of true range

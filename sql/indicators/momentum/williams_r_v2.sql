@@ -9,6 +9,7 @@ params: {n: 14}
 columns: [high, low, close]
 returns: [williams_r]
 scale: {williams_r: 100}
+units: {williams_r: "-100 to 0"}
 warmup: n - 1
 lookback: n - 1
 formula: "-100 * (highest high - close) / (highest high - lowest low) of the last n bars; 0 where high and low are the

@@ -8,6 +8,7 @@ params: {n: 60, benchmark: "'SPY'"}
 columns: [close]
 returns: [beta]
 scale: {beta: 1}
+units: {beta: ratio}
 warmup: n
 lookback: n
 formula: "covariance of the close's and the benchmark's returns, divided by the variance of the benchmark's, over the

@@ -9,6 +9,7 @@ params: {n: 60, benchmark: "'SPY'"}
 columns: [close]
 returns: [correlation, correlation_returns]
 scale: {correlation: 1, correlation_returns: 1}
+units: {correlation: "-1 to 1", correlation_returns: "-1 to 1"}
 warmup: n
 lookback: n
 formula: "Pearson's coefficient, from -1 to 1, of the symbol's and the benchmark's last n closes (correlation) and of their

@@ -9,6 +9,7 @@ params: {n: 60, benchmark: "'SPY'"}
 columns: [close]
 returns: [relative_strength, excess_return]
 scale: {relative_strength: 1, excess_return: 1}
+units: {relative_strength: "ratio, 0.1 is 10 %", excess_return: "ratio, 0.1 is 10 %"}
 warmup: n
 lookback: n
 formula: "excess_return = growth - benchmark's growth and relative_strength = growth / benchmark's growth - 1, where growth

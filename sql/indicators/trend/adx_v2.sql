@@ -8,6 +8,7 @@ params: {n: 14}
 columns: [high, low, close]
 returns: [adx, plus_di, minus_di]
 scale: {plus_di: 100, minus_di: 100}
+units: {adx: 0 to 100, plus_di: 0 to 100, minus_di: 0 to 100}
 warmup: 2 * n - 1
 lookback: 2 * n - 1 + 72 * n
 formula: "up = high - previous high, down = previous low - low; the smaller of the two and a negative one count as 0;

@@ -8,6 +8,7 @@ params: {n: 14}
 columns: [high, low]
 returns: [aroon_up, aroon_down]
 scale: {aroon_up: 100, aroon_down: 100}
+units: {aroon_up: 0 to 100, aroon_down: 0 to 100}
 warmup: n
 lookback: n
 formula: 100 * (n - number of bars since the highest high, or the lowest low, of this bar and the n before) / n; if

@@ -9,6 +9,7 @@ params: {n: 14}
 columns: [high, low, close]
 returns: [choppiness]
 scale: {choppiness: 100}
+units: {choppiness: "ratio, about 0 to 100"}
 warmup: n
 lookback: n
 formula: 100 * log(sum of the true range (as in atr) / (highest high - lowest low)) / log(n), over the last n bars;

@@ -10,6 +10,7 @@ columns: [value]
 returns: [linreg_slope]
 price_like: [linreg_slope]
 scale: {linreg_slope: price}
+units: {linreg_slope: money per share and bar}
 warmup: n - 1
 lookback: n - 1
 formula: slope per bar of the least-squares line through the last n values = sum of value * (bar number - mean bar

@@ -8,6 +8,7 @@ params: {n: 10, multiplier: 3}
 columns: [high, low, close]
 returns: [supertrend, supertrend_direction]
 price_like: [supertrend]
+units: {supertrend_direction: "1 in a rise, -1 in a fall"}
 warmup: n
 lookback: all
 formula: upper and lower band = (high + low) / 2 ± multiplier * atr(n), each of which only moves towards the price unless

@@ -8,6 +8,7 @@ params: {n: 15, value: close}
 columns: [value]
 returns: [trix]
 scale: {trix: 100}
+units: {trix: percent}
 warmup: 3 * n - 2
 lookback: 3 * n - 2 + 54 * (n + 1)
 formula: 100 * (e3 / previous e3 - 1), or 0 if the previous e3 is 0, where e1 = ema(n) of value, e2 = ema(n) of e1 and e3

@@ -7,6 +7,7 @@ grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close]
 returns: [vortex_plus, vortex_minus]
+units: {vortex_plus: ratio, vortex_minus: ratio}
 warmup: n
 lookback: n
 formula: "vortex_plus = sum of |high - previous low| and vortex_minus = sum of |low - previous high| over the last n

@@ -10,6 +10,7 @@ columns: [value]
 returns: [bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width]
 price_like: [bollinger_upper, bollinger_middle, bollinger_lower]
 scale: {bollinger_percent: 1}
+units: {bollinger_percent: "ratio, 0 at the lower and 1 at the upper band", bollinger_width: ratio to the middle band}
 warmup: n - 1
 lookback: n - 1
 formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values;

@@ -7,6 +7,7 @@ grain: one row per symbol and date
 params: {n: 20, sessions: 252, value: close}
 columns: [value]
 returns: [historical_volatility]
+units: {historical_volatility: "ratio per year, 0.2 is 20 %"}
 warmup: n
 lookback: n
 formula: "sample standard deviation (divided by n - 1) of the last n log returns, times sqrt(sessions), the number of

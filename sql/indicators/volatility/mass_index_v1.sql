@@ -8,6 +8,7 @@ grain: one row per symbol and date
 params: {fast: 9, n: 25}
 columns: [high, low]
 returns: [mass_index]
+units: {mass_index: "ratio, about n"}
 warmup: 2 * fast + n - 3
 lookback: 2 * fast + n - 3 + 36 * (fast + 1)
 formula: sum of e1 / e2 over the last n bars, where e1 = ema(fast) of high - low and e2 = ema(fast) of e1; the quotient

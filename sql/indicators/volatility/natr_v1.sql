@@ -7,6 +7,7 @@ grain: one row per symbol and date
 params: {n: 14}
 columns: [high, low, close]
 returns: [natr]
+units: {natr: percent}
 warmup: n
 lookback: n + 28 * n
 formula: 100 * atr(n) / close; 0 where the close is 0

@@ -9,6 +9,7 @@ params: {n: 14, value: close}
 columns: [value]
 returns: [ulcer]
 scale: {ulcer: 1}
+units: {ulcer: percent}
 warmup: 2 * n - 2
 lookback: 2 * n - 2
 formula: square root of the mean of the last n squared drawdowns, where drawdown = 100 * (value / highest of the last n

@@ -8,6 +8,7 @@ params: {n: 20, value: close}
 columns: [value]
 returns: [zscore]
 scale: {zscore: 1}
+units: {zscore: number of standard deviations}
 warmup: n - 1
 lookback: n - 1
 formula: (value - mean) / population standard deviation of the last n values, a number of standard deviations; NULL where

@@ -10,6 +10,7 @@ columns: [high, low, close, volume]
 returns: [ad]
 scale: {ad: volume}
 carried: [ad]
+units: {ad: shares}
 warmup: 0
 lookback: all
 formula: cumulative sum of the money flow = ((close - low) - (high - close)) / (high - low) * volume, which is 0 where

@@ -9,6 +9,7 @@ params: {fast: 3, slow: 10}
 columns: [high, low, close, volume]
 returns: [chaikin_oscillator]
 scale: {chaikin_oscillator: volume}
+units: {chaikin_oscillator: shares}
 warmup: slow - 1
 lookback: slow - 1 + 14 * (slow + 1)
 formula: ema(fast) - ema(slow) of the accumulation/distribution line (see ad), in shares; both averages start with the

@@ -8,6 +8,7 @@ params: {n: 20}
 columns: [high, low, close, volume]
 returns: [cmf]
 scale: {cmf: 1}
+units: {cmf: "-1 to 1"}
 warmup: n - 1
 lookback: n - 1
 formula: sum of the money flow (as in ad) over the last n bars, divided by the sum of their volume; 0 where the volume

@@ -9,6 +9,7 @@ params: {n: 14}
 columns: [high, low, volume]
 returns: [ease_of_movement]
 scale: {ease_of_movement: price}
+units: {ease_of_movement: "squared money per share, per 100 million shares"}
 warmup: n
 lookback: n
 formula: mean over the last n bars of 1e8 * move * (high - low) / volume, where move = (high + low) / 2 - that of the bar

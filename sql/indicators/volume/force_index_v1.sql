@@ -10,6 +10,7 @@ columns: [close, volume]
 returns: [force_index]
 price_like: [force_index]
 scale: {force_index: volume}
+units: {force_index: money}
 warmup: n
 lookback: n + 14 * (n + 1)
 formula: exponential average with weight 2 / (n + 1) of (close - previous close) * volume, in price units times shares,

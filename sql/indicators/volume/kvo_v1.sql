@@ -9,6 +9,7 @@ params: {fast: 34, slow: 55, signal: 13}
 columns: [high, low, close, volume]
 returns: [kvo, kvo_signal]
 scale: {kvo: volume, kvo_signal: volume}
+units: {kvo: shares, kvo_signal: shares}
 warmup: slow + signal
 lookback: all
 formula: "kvo = ema(fast) - ema(slow) of the volume force, kvo_signal = ema(signal) of kvo, in shares; the trend is 1

@@ -9,6 +9,7 @@ columns: [close, volume]
 returns: [obv]
 scale: {obv: volume}
 carried: [obv]
+units: {obv: shares}
 warmup: 0
 lookback: all
 formula: cumulative sum of the volume of bars whose close rose, minus that of bars whose close fell; the first bar

@@ -7,6 +7,7 @@ grain: one row per symbol and date
 params: {}
 columns: [close, volume]
 returns: [pvi]
+units: {pvi: "number, 1000 at the first bar"}
 warmup: 0
 lookback: all
 formula: starts at 1000; each bar whose volume rose multiplies it by close / previous close; written as 1000 * exp(sum

@@ -8,6 +8,7 @@ params: {fast: 12, slow: 26, signal: 9}
 columns: [volume]
 returns: [pvo, pvo_signal, pvo_hist]
 scale: {pvo: 100, pvo_signal: 100, pvo_hist: 100}
+units: {pvo: percent, pvo_signal: percent, pvo_hist: percent}
 warmup: slow + signal - 2
 lookback: slow + signal - 2 + 14 * (slow + 1)
 formula: pvo = 100 * (ema(fast) - ema(slow)) / ema(slow) of the volume, in per cent, 0 where ema(slow) is 0; pvo_signal =

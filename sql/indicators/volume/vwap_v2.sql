@@ -10,6 +10,7 @@ returns: [vwap, vwap_value, vwap_volume]
 price_like: [vwap, vwap_value]
 carried: [vwap_value, vwap_volume]
 derived: {vwap: "vwap_value / nullif(vwap_volume, 0)"}
+units: {vwap_value: money, vwap_volume: shares}
 warmup: 0
 lookback: all
 formula: vwap_value = cumulative sum of (high + low + close) / 3 * volume; vwap_volume = cumulative sum of volume;

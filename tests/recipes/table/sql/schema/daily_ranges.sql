@@ -11,5 +11,5 @@ changes:
 CREATE OR REPLACE TEMP TABLE daily_ranges (
     symbol     VARCHAR,
     date       DATE,
-    range_pct  DOUBLE   -- 100 * (high - low) / close
+    range_pct  DOUBLE   -- 100 * (high - low) / close, percent
 );

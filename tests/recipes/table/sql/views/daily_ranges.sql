@@ -4,7 +4,7 @@ title: The range of each bar in per cent of its close.
 status: active
 grain: one row per symbol and date
 needs: [silver_bars]
-returns: symbol, date, range_pct
+returns: the columns of schema/daily_ranges.sql
 example: FROM daily_ranges WHERE symbol = 'BHP' ORDER BY date DESC LIMIT 10
 changes:
   - 2026-11-26 first version
