@@ -895,6 +895,17 @@ CREATE OR REPLACE MACRO sma
 );
 COMMENT ON MACRO TABLE sma IS 'Simple moving average.';
 
+CREATE OR REPLACE MACRO ma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, sma AS ma
+    FROM sma_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, sma AS ma
+    FROM sma_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE ma IS 'Simple moving average.';
+
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
     SELECT symbol, date, tema
@@ -957,12 +968,30 @@ CREATE OR REPLACE MACRO bbands
 );
 COMMENT ON MACRO TABLE bbands IS 'Bollinger bands.';
 
+CREATE OR REPLACE MACRO bb
+(src, n := 20, deviations := 2) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, close)
+),
+(src, n, deviations, value) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, value)
+);
+COMMENT ON MACRO TABLE bb IS 'Bollinger bands.';
+
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
     FROM donchian_v2(src, n)
 );
 COMMENT ON MACRO TABLE donchian IS 'Donchian channels.';
+
+CREATE OR REPLACE MACRO dc
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
+    FROM donchian_v2(src, n)
+);
+COMMENT ON MACRO TABLE dc IS 'Donchian channels.';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (
