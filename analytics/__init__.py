@@ -50,16 +50,18 @@ _MODULES = {
 """The module of each function; `backtest` and `plot` are packages of that name."""
 
 
-def __getattr__(name: str) -> Any:
-    """Import a name at its first use: DuckDB, polars, sqlglot and requests take longer than the command line's start.
+if not TYPE_CHECKING:  # a type checker would take every name for one of the package
 
-    Raises:
-        AttributeError: the package has no such name.
-    """
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
-    return getattr(module, name) if name in _MODULES else module
+    def __getattr__(name: str) -> Any:
+        """Import a name at its first use: DuckDB, polars and sqlglot take longer than the command line's start.
+
+        Raises:
+            AttributeError: the package has no such name.
+        """
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
+        return getattr(module, name) if name in _MODULES else module
 
 
 def __dir__() -> list[str]:

@@ -37,7 +37,7 @@ vegaEmbed("#chart", {spec}, options);
 """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Chart:
     """A chart, drawn with Vega-Lite."""
 
@@ -82,6 +82,9 @@ class Chart:
 
     def _text(self) -> str:
         return json.dumps(self.spec)
+
+    def __repr__(self) -> str:
+        return f"<Chart of {self.title}>"
 
     def _repr_html_(self) -> str:
         page = html.escape(self.html(), quote=True)

@@ -130,7 +130,7 @@ class History:
     """The bars of the symbols with the largest profits and losses."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The result of a backtest; `stats.summary` documents the `metrics`."""
 
@@ -184,6 +184,11 @@ class Result:
         from stockstream.analytics.results import plot
 
         return plot(self, symbol)
+
+    def __repr__(self) -> str:
+        days = f"{self.curve.dates[0]} to {self.curve.dates[-1]}" if self.curve.dates else "no session"
+        state = f"ended early: {self.error}" if self.error else f"{len(self.closed_positions)} closed trades"
+        return f"<Result of {self.setup.get('strategy')}, {days}, {state}>"
 
     def _repr_html_(self) -> str:
         from stockstream.analytics.results import card
