@@ -12,6 +12,7 @@ import duckdb
 from duckdb import DuckDBPyConnection, DuckDBPyRelation
 
 from stockstream.analytics.arguments import lake_of, paths_of, range_of, symbols_of, text_of, texts_of
+from stockstream.analytics.frames import PRICES
 from stockstream.analytics.session import AsOf, known_symbols, open_lake
 from stockstream.sql.catalogue import catalogue
 from stockstream.sql.compiler import Plan, Selection, parse, plan
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 VIEWS = ("bars", "bars_adjusted", "bars_split_adjusted", "bars_as_traded")
 """Views with one row per symbol and day, which the check `bars__unique` enforces before anything is published."""
+CLOSE = ("close",)
+"""The column of the bars that stands beside the indicators, unless all are requested."""
 FEW = 50
 """Up to this number of symbols, SQL reads each separately; for more, arrays compute all symbols of the table."""
 
@@ -35,13 +38,15 @@ def indicators(
     end: date | str | None = None,
     as_of: AsOf | None = None,
     sql_path: Sequence[str | Path] | str | Path = (),
+    with_bars: bool = False,
 ) -> pl.DataFrame:
     """Compute indicators, as in `indicators(["rsi_14", "macd", "ema(12, volume)"], symbols=["BHP"])`.
 
     Return one row per symbol and date, sorted by both: symbol, date, close and one column per request (see
-    `stockstream indicators list`). The indicators are computed from all bars of a symbol; `start` and `end`
-    (dates or YYYY-MM-DD, inclusive) only filter the result. `src` is a view or table of the lake with symbol, date,
-    close and the columns that the indicators read. `sql_path` names folders with further indicators.
+    `stockstream indicators list`); `with_bars`: open, high, low, close and volume of `src` instead of close. The
+    indicators are computed from all bars of a symbol; `start` and `end` (dates or YYYY-MM-DD, inclusive) only filter
+    the result. `src` is a view or table of the lake with symbol, date, close and the columns that the indicators read.
+    `sql_path` names folders with further indicators.
 
     Raises:
         UsageError: there is no such lake, indicator, table or symbol, the table lacks a column, or it has two rows for
@@ -49,7 +54,8 @@ def indicators(
         LakeError: the lake cannot be read.
     """
     with open_lake(lake_of(lake), as_of=as_of) as con:
-        computed = _plan(con, requests, src, symbols, start, end, sql_path)
+        keep = PRICES if with_bars else CLOSE
+        computed = _plan(con, requests, src, symbols, start, end, sql_path, keep)
         if computed.rows is None or computed.is_joined:
             return _relation(con, computed).pl()
         import polars as pl
@@ -69,6 +75,7 @@ def relation(
     start: date | str | None = None,
     end: date | str | None = None,
     sql_path: Sequence[str | Path] | str | Path = (),
+    with_bars: bool = False,
 ) -> DuckDBPyRelation:
     """Return the result of `indicators` as a DuckDB relation on an existing connection.
 
@@ -78,7 +85,8 @@ def relation(
         UsageError: as in `indicators`.
         duckdb.Error: the lake cannot be read.
     """
-    return _relation(con, _plan(con, requests, src, symbols, start, end, sql_path))
+    keep = PRICES if with_bars else CLOSE
+    return _relation(con, _plan(con, requests, src, symbols, start, end, sql_path, keep))
 
 
 def explanation(
@@ -117,8 +125,9 @@ def _plan(
     start: date | str | None,
     end: date | str | None,
     sql_path: Sequence[str | Path] | str | Path,
+    keep: Sequence[str] = CLOSE,
 ) -> Plan:
-    """Return how the columns are computed; the arguments are those of `indicators`."""
+    """Return how the columns are computed, beside the columns `keep`; the arguments are those of `indicators`."""
     texts, src, (first, last) = texts_of("requests", requests), text_of("src", src), range_of(start, end)
     folders = paths_of("sql_path", sql_path)
     names = None if symbols is None else symbols_of(symbols)
@@ -134,7 +143,7 @@ def _plan(
         parsed,
         src,
         symbols=names,
-        keep=["close"],
+        keep=keep,
         stream=names is None or len(names) > FEW,
         is_unique=src in VIEWS,
         selection=Selection(first, last),

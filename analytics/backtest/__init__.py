@@ -98,3 +98,9 @@ def __getattr__(name: str) -> type[Strategy]:
         if name in SHIPPED:
             return SHIPPED[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    from stockstream.analytics.backtest.strategies import SHIPPED
+
+    return sorted({*__all__, *SHIPPED, *(name for name in globals() if name.startswith("__"))})

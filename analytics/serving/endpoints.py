@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 
 from stockstream.analytics.compute import relation
+from stockstream.analytics.prices import TABLES
 from stockstream.analytics.serving import models, parameters, queries
 from stockstream.analytics.serving.answers import Endpoint
 from stockstream.analytics.serving.formats import Page
@@ -46,7 +47,7 @@ def indicators(served: Served, query: parameters.Indicators, path: Path, place: 
         if wrong := [name for name in names if not _NAME.fullmatch(name)]:
             raise Problem(422, f"names: {wrong[0]!r} is no indicator: write rsi_14 or macd", parameter="names")
         try:
-            rows = relation(served.cursor, names, src=queries.TABLES[query.adjustment], symbols=[symbol])
+            rows = relation(served.cursor, names, src=TABLES[query.adjustment], symbols=[symbol])
         except UsageError as error:
             raise Problem(422, f"names: {error}", parameter="names") from None
         src = f"({rows.sql_query()})"

@@ -9,12 +9,11 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
+from stockstream.analytics.prices import Adjustment, Timeframe
 from stockstream.analytics.serving.problems import Problem
 from stockstream.pipeline.symbols import matching, split_symbols
 from stockstream.sql.errors import UsageError, did_you_mean
 
-Timeframe = Literal["1d", "3d", "5d", "8d", "13d", "21d", "34d", "weekly", "monthly"]
-Adjustment = Literal["raw", "split", "all"]
 Limit = Annotated[int, Meta(ge=1, le=10_000, description="Rows of a page.")]
 SymbolList = Annotated[str, Meta(description="Symbols, with commas between them; none: all.", examples=["BHP,CBA"])]
 Start = Annotated[date, Meta(description="First day.")]

@@ -8,20 +8,13 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
+from stockstream.analytics.prices import DAILY, LONGER, MIXED, TABLES
 from stockstream.analytics.serving.paging import Place
 from stockstream.analytics.serving.parameters import OneSymbolBars
 from stockstream.analytics.serving.problems import Problem
 
-TABLES = {"raw": "bars_as_traded", "split": "bars_split_adjusted", "all": "bars_adjusted"}
-"""The tables of daily bars, by adjustment."""
 FEW = 20
 """Symbols up to which each is a condition of its own."""
-DAILY = "symbol, date, open, high, low, close, volume"
-LONGER = "symbol, date, first_date, ends_on, open, high, low, close, volume, bars, is_open"
-MIXED = (
-    "adjustment=raw is for timeframe=1d: the days of a longer bar can be before and after a split, so that its prices "
-    "as traded would not be those of one share"
-)
 
 
 @dataclass

@@ -75,10 +75,22 @@ class Indicator:
     def labels(self, name: str) -> dict[str, str]:
         """Return how each column is called under a name of the indicator.
 
-        Under an alias, the column of an indicator that has only one is called like the alias.
+        Under an alias, the column of an indicator that has only one is called like the alias; so is a column under its
+        own alias.
         """
         is_alias = name in self.header.aliases and len(self.returns) == 1
-        return {column: name if is_alias else column for column in self.returns}
+        alias_of = name if is_alias else self.column_aliases.get(name)
+        return {column: name if alias_of in (name, column) else column for column in self.returns}
+
+    @cached_property
+    def column_aliases(self) -> dict[str, str]:
+        """The column per alias of a column: `bbands_upper` is `bollinger_upper`, as `bbands` is `bollinger`."""
+        return {
+            alias + column.removeprefix(self.name): column
+            for alias in self.header.aliases
+            for column in self.returns
+            if column.startswith(f"{self.name}_")
+        }
 
     @property
     def signature(self) -> str:
@@ -106,19 +118,25 @@ class Catalogue:
         self._by_name: dict[str, Indicator] = (
             aliases | newest | {indicator.macro: indicator for indicator in indicators}
         )
-        self._by_column = {column: indicator for indicator in newest.values() for column in indicator.returns}
+        self._by_column = {
+            name: (indicator, column)
+            for indicator in newest.values()
+            for name, column in indicator.column_aliases.items()
+            if name not in newest
+        } | {column: (indicator, column) for indicator in newest.values() for column in indicator.returns}
 
     def find(self, name: str) -> tuple[Indicator, tuple[str, ...]]:
         """Return an indicator and the requested columns of it.
 
         `name` is that of an indicator (`rsi`; an alias: `rma`) or of a version (`rsi_v1`), both for all columns, or of
-        one column.
+        one column (`bollinger_upper`; with the indicator's alias: `bbands_upper`).
 
         Raises:
             UsageError: there is no such indicator; the message suggests similar names.
         """
         if name in self._by_column:
-            return self._by_column[name], (name,)
+            indicator, column = self._by_column[name]
+            return indicator, (column,)
         if name in self._by_name:
             return self._by_name[name], self._by_name[name].returns
         similar = self._similar(name)

@@ -1568,6 +1568,17 @@ Formula: mean of the last n values
 - date: as in the input
 - sma: money per share, or the unit of value';
 
+CREATE OR REPLACE MACRO ma
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, sma AS ma
+    FROM sma_v2(src, n, close)
+),
+(src, n, value) AS TABLE (
+    SELECT symbol, date, sma AS ma
+    FROM sma_v2(src, n, value)
+);
+COMMENT ON MACRO TABLE ma IS 'Simple moving average.';
+
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
     SELECT symbol, date, tema
@@ -1674,6 +1685,17 @@ Formula: middle = sma(n); upper and lower = middle ± deviations * population st
 - bollinger_percent: ratio, 0 at the lower and 1 at the upper band
 - bollinger_width: ratio to the middle band';
 
+CREATE OR REPLACE MACRO bb
+(src, n := 20, deviations := 2) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, close)
+),
+(src, n, deviations, value) AS TABLE (
+    SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
+    FROM bollinger_v2(src, n, deviations, value)
+);
+COMMENT ON MACRO TABLE bb IS 'Bollinger bands.';
+
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
@@ -1688,6 +1710,13 @@ Formula: upper and lower = highest high and lowest low of the last n bars, inclu
 - donchian_upper: money per share
 - donchian_middle: money per share
 - donchian_lower: money per share';
+
+CREATE OR REPLACE MACRO dc
+(src, n := 20) AS TABLE (
+    SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
+    FROM donchian_v2(src, n)
+);
+COMMENT ON MACRO TABLE dc IS 'Donchian channels.';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (

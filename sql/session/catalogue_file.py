@@ -24,8 +24,8 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
-from stockstream.sql.documentation import comments
 from stockstream.sql import plugins
+from stockstream.sql.documentation import comments
 from stockstream.sql.loader import HOME, load, macros, rules, views
 from stockstream.sql.session.whole_files import appearing
 from stockstream.sql.variables import empty_variables, quoted, set_variable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stockstream.analytics.backtest.model.orders import Order
@@ -12,7 +13,10 @@ from stockstream.analytics.backtest.model.portfolio import ClosedPosition, OpenP
 
 if TYPE_CHECKING:  # the model is imported by every command, numpy only by runs
     import numpy as np
+    import polars as pl
     from numpy.typing import NDArray
+
+    from stockstream.analytics.plot import Chart
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,7 @@ class History:
     """The bars of the symbols with the largest profits and losses."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Result:
     """The result of a backtest; `stats.summary` documents the `metrics`."""
 
@@ -151,6 +155,45 @@ class Result:
     """Every change of the cash, in order: fills, dividends, delistings, borrow fees, …"""
     transfers: list[Movement] = field(default_factory=list)
     """Changes of positions that move no cash: splits, and changes of their symbol's code, at the last close."""
+
+    @property
+    def trades(self) -> pl.DataFrame:
+        """The closed trades as a frame: the fields of `ClosedPosition`; with a history also MAE and MFE."""
+        from stockstream.analytics.results import trades  # a view for people, above the layers of the backtester
+
+        return trades(self)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the report as one page that needs no network, and return its path; see `report.render`.
+
+        Raises:
+            ArgumentError: the path does not end with `.html`.
+            LakeError: the file cannot be written.
+        """
+        from stockstream.analytics.results import to_html
+
+        return to_html(self, path)
+
+    def plot(self, symbol: str | None = None) -> Chart:
+        """Return a chart of the account, or of a symbol's bars with its trades and the strategy's columns.
+
+        Raises:
+            UsageError: the result has no bars of the symbol (see `backtest(with_history=True)`), the run had no
+                session, or the extra `plot` is not installed.
+        """
+        from stockstream.analytics.results import plot
+
+        return plot(self, symbol)
+
+    def __repr__(self) -> str:
+        days = f"{self.curve.dates[0]} to {self.curve.dates[-1]}" if self.curve.dates else "no session"
+        state = f"ended early: {self.error}" if self.error else f"{len(self.closed_positions)} closed trades"
+        return f"<Result of {self.setup.get('strategy')}, {days}, {state}>"
+
+    def _repr_html_(self) -> str:
+        from stockstream.analytics.results import card
+
+        return card(self)
 
     @property
     def movements(self) -> list[Movement]:

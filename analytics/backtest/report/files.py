@@ -26,7 +26,7 @@ def write_result(result: Result, folder: Path, parts: Mapping[str, Result] | Non
     Raises:
         LakeError: the folder is not writable.
     """
-    trades, trade_types = _trades(result)
+    trades, trade_types = trade_rows(result)
     fills = [fill._asdict() for fill in result.transactions]
     paths = write_table(trades, trade_types, folder / "trades")
     paths += write_table(fills, types_of(Transaction), folder / "transactions")
@@ -44,7 +44,7 @@ def write_result(result: Result, folder: Path, parts: Mapping[str, Result] | Non
     return paths
 
 
-def _trades(result: Result) -> tuple[list[dict[str, Any]], dict[str, str]]:
+def trade_rows(result: Result) -> tuple[list[dict[str, Any]], dict[str, str]]:
     """Return the rows of the closed trades and the SQL types of their columns, with MAE and MFE if there are any."""
     rows: list[dict[str, Any]] = [trade._asdict() for trade in result.closed_positions]
     types = types_of(ClosedPosition)

@@ -10,8 +10,9 @@ import numpy as np
 
 from stockstream.analytics.backtest.model import ClosedPosition, Curve, Excursion, Order, Result, Status
 from stockstream.analytics.backtest.report.charts import chart_data
-from stockstream.analytics.backtest.report.pages import flat, rendered
+from stockstream.analytics.backtest.report.pages import flat, params_text, rendered
 from stockstream.analytics.backtest.stats import (
+    FIGURES,
     GROUPS,
     by_side,
     by_symbol,
@@ -27,6 +28,8 @@ from stockstream.analytics.backtest.stats import (
 
 MAX_TRADES = 500
 """Maximum number of trades in the table: those with the largest profits and losses."""
+HEADLINE = ("total_return", "cagr", "volatility", "sharpe", "max_drawdown", "trades", "win_rate", "final_equity")
+"""The figures that a notebook shows of a result."""
 MAX_NOTES = 300
 """Maximum number of rows in the tables of notes and of orders that were not filled."""
 MAX_DRAWDOWNS = 10
@@ -54,6 +57,20 @@ def render(result: Result, parts: Mapping[str, Result] | None = None) -> str:
         notes=result.notes[:MAX_NOTES],
         strategies={name: part for name, part in (parts or {}).items() if part.curve.dates},
         **(_content(result, benchmark) if result.curve.dates else {}),
+    )
+
+
+def render_card(result: Result) -> str:
+    """Return the headline figures of a result as a piece of HTML, for a notebook."""
+    return rendered(
+        "card.html.jinja",
+        result=result,
+        curve=result.curve,
+        title=result.setup.get("strategy") or "Backtest",
+        params=params_text(result.setup.get("params", {})),
+        symbols=result.setup.get("symbols", []),
+        figures=[(FIGURES[name], result.metrics.get(name)) for name in HEADLINE],
+        cautions=cautions(len(result.curve.dates), result.metrics) if result.curve.dates else [],
     )
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import date
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from duckdb import DuckDBPyConnection
@@ -23,10 +23,14 @@ from stockstream.analytics.backtest.feed import SOURCE, Feed, benchmark_closes, 
 from stockstream.analytics.backtest.model import Curve, OpenPosition, Portfolio, Result, Setup, Strategy
 from stockstream.analytics.backtest.runs.history import history_of
 from stockstream.analytics.backtest.stats import summary
+from stockstream.analytics.frames import PRICES, checksum_of, connection_to, table_of
 from stockstream.analytics.session import AsOf, open_lake
 from stockstream.pipeline.versions import version_of
 from stockstream.sql.errors import ArgumentError
 from stockstream.sql.session import explained
+
+if TYPE_CHECKING:
+    from stockstream.analytics.frames import Frame
 
 PACKAGES = ("stock-stream", "duckdb", "numpy", "pyarrow")
 """Packages whose versions are part of a result's provenance."""
@@ -38,6 +42,7 @@ def backtest(
     strategy: Strategy,
     lake: str | Path | None = None,
     *,
+    df: Frame | None = None,
     con: DuckDBPyConnection | None = None,
     src: str = SOURCE,
     as_of: AsOf | None = None,
@@ -46,11 +51,14 @@ def backtest(
     on_sessions: Callable[[int, int], None] = lambda done, total: None,
     **settings: Any,
 ) -> Result:
-    """Run a strategy on the bars of a lake.
+    """Run a strategy on the bars of a lake, or of a frame.
 
     Args:
         strategy: the strategy.
         lake: the lake's URI; by default the one of the settings ($STOCKSTREAM_LAKE).
+        df: a frame of polars, pandas or Arrow instead of a lake: symbol, date, open, high, low, close and volume, as
+            traded on their day; dividend (money per share) and split_ratio are optional. Its rows are one per symbol
+            and day, in the order of days, and without missing values. It has no calendar and no delistings.
         con: a connection of `analytics.connect` to use instead of `lake`.
         src: a view or table of the connection with bars as traded.
         as_of: an earlier generation of the lake: its number or a time.
@@ -65,6 +73,7 @@ def backtest(
 
     Raises:
         UsageError: a setting is invalid, or there are no bars.
+        ArgumentError: the frame is refused (see `frames.table_of`).
         LakeError: the lake cannot be read.
     """
     if not isinstance(strategy, Strategy):
@@ -72,13 +81,23 @@ def backtest(
         advice = f"write {strategy.__name__}()" if is_class else "write an instance of a subclass of Strategy"
         raise ArgumentError(f"strategy: {strategy!r} is no strategy: {advice}")
     setup = Setup.of(**settings)
-    with lake_connection(con, lake, as_of) as connection:
+    origin: dict[str, Any] = {}
+    if df is None:
+        opened = lake_connection(con, lake, as_of)
+    else:
+        if (lake, con, as_of, src) != (None, None, None, SOURCE):
+            raise ArgumentError("df: a frame stands in place of lake, con, src and as_of: leave them out")
+        table = table_of("df", df, PRICES)
+        src, opened = "df", connection_to(df=table)
+        origin = {"lake": None, "rows": table.num_rows, "sha256": checksum_of(table)}
+    with opened as connection:
         feed = open_feed(
             connection, setup, strategy.columns, strategy.query, src=src, sql_path=sql_path, with_units=with_history
         )
         closes = benchmark_closes(connection, setup, src) if setup.benchmark else None
         (account,) = run([strategy], feed, setup, on_sessions=session_counter(feed, on_sessions))
-        result = result_of(account, strategy, setup, feed, provenance(connection, src, feed, strategy), closes)
+        origin = provenance(connection, src, feed, strategy) | origin
+        result = result_of(account, strategy, setup, feed, origin, closes)
         if with_history and result.curve.dates:
             return replace(result, history=history_of(result, feed, by_profit(result)[:MAX_CHARTED]))
         return result

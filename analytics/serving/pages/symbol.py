@@ -8,16 +8,15 @@ from urllib.parse import quote
 
 from starlette.requests import Request
 
+from stockstream.analytics.prices import ADJUSTMENTS, TABLES, Timeframe
 from stockstream.analytics.serving import parameters
 from stockstream.analytics.serving.generations import Served
 from stockstream.analytics.serving.pages.rendering import rows_of
 from stockstream.analytics.serving.parameters import symbols_of
-from stockstream.analytics.serving.queries import TABLES
 from stockstream.sql.catalogue import catalogue
 
 SHOWN = 20
 DEFAULT = "sma_50,rsi_14,macd"
-ADJUSTMENTS = {"split": "in today's shares", "all": "total returns", "raw": "as traded"}
 
 
 def content(served: Served, request: Request) -> dict[str, Any]:
@@ -39,7 +38,7 @@ def content(served: Served, request: Request) -> dict[str, Any]:
         "symbol": symbol,
         "row": rows("FROM screen WHERE symbol = $symbol")[0],
         "timeframe": query.timeframe,
-        "timeframes": get_args(parameters.Timeframe),
+        "timeframes": get_args(Timeframe),
         "adjustment": adjustment,
         "adjustments": ADJUSTMENTS,
         "names": names,

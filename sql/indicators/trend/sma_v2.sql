@@ -1,6 +1,7 @@
 /* ---
 name: sma
 version: 2
+aliases: [ma]
 title: Simple moving average.
 status: active
 grain: one row per symbol and date

@@ -1,7 +1,7 @@
 /* ---
 name: bollinger
 version: 2
-aliases: [bbands]
+aliases: [bbands, bb]
 title: Bollinger bands.
 status: active
 grain: one row per symbol and date

@@ -1,6 +1,7 @@
 /* ---
 name: donchian
 version: 2
+aliases: [dc]
 title: Donchian channels.
 status: active
 grain: one row per symbol and date
