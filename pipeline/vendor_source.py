@@ -148,6 +148,10 @@ class VendorSource(Source):
             SourceError: there is no answer about any of them.
         """
 
+    def address(self) -> str:
+        """Return the URL of the API."""
+        return self.api.url
+
     def fetch(self, con: DuckDBPyConnection, windows: Sequence[Window]) -> Iterator[Answer]:
         """Answer one group of windows after the other.
 

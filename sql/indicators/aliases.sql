@@ -1577,7 +1577,13 @@ CREATE OR REPLACE MACRO ma
     SELECT symbol, date, sma AS ma
     FROM sma_v2(src, n, value)
 );
-COMMENT ON MACRO TABLE ma IS 'Simple moving average.';
+COMMENT ON MACRO TABLE ma IS 'Simple moving average.
+Prices: of the input
+Example: FROM ma(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: mean of the last n values
+- symbol: as in the input
+- date: as in the input
+- ma: money per share, or the unit of value';
 
 CREATE OR REPLACE MACRO tema
 (src, n := 20) AS TABLE (
@@ -1694,7 +1700,17 @@ CREATE OR REPLACE MACRO bb
     SELECT symbol, date, bollinger_upper, bollinger_middle, bollinger_lower, bollinger_percent, bollinger_width
     FROM bollinger_v2(src, n, deviations, value)
 );
-COMMENT ON MACRO TABLE bb IS 'Bollinger bands.';
+COMMENT ON MACRO TABLE bb IS 'Bollinger bands.
+Prices: of the input
+Example: FROM bb(''bars_adjusted'', 20, 2) WHERE symbol = ''BHP'' ORDER BY date
+Formula: middle = sma(n); upper and lower = middle ± deviations * population standard deviation of the last n values; percent = (value - lower) / (upper - lower), NULL where the bands meet; width = (upper - lower) / middle
+- symbol: as in the input
+- date: as in the input
+- bollinger_upper: money per share, or the unit of value
+- bollinger_middle: money per share, or the unit of value
+- bollinger_lower: money per share, or the unit of value
+- bollinger_percent: ratio, 0 at the lower and 1 at the upper band
+- bollinger_width: ratio to the middle band';
 
 CREATE OR REPLACE MACRO donchian
 (src, n := 20) AS TABLE (
@@ -1716,7 +1732,15 @@ CREATE OR REPLACE MACRO dc
     SELECT symbol, date, donchian_upper, donchian_middle, donchian_lower
     FROM donchian_v2(src, n)
 );
-COMMENT ON MACRO TABLE dc IS 'Donchian channels.';
+COMMENT ON MACRO TABLE dc IS 'Donchian channels.
+Prices: of the input
+Example: FROM dc(''bars_adjusted'', 20) WHERE symbol = ''BHP'' ORDER BY date
+Formula: upper and lower = highest high and lowest low of the last n bars, including this one; middle = their mean
+- symbol: as in the input
+- date: as in the input
+- donchian_upper: money per share
+- donchian_middle: money per share
+- donchian_lower: money per share';
 
 CREATE OR REPLACE MACRO historical_volatility
 (src, n := 20, sessions := 252) AS TABLE (
