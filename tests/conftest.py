@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
+from itertools import compress
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 from filelock import FileLock
@@ -71,6 +73,15 @@ writers and `vacuum` on both.
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--soak-seed", type=int, default=1, help="seed of the market and the events of `make soak`")
+    parser.addoption("--share", type=_share, help="run one of N parts of the tests: K/N, such as 1/2")
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Return the number of the part, from 0, and the number of parts."""
+    part, parts = map(int, text.split("/"))
+    if not 1 <= part <= parts:
+        raise ValueError(text)
+    return part - 1, parts
 
 
 ALONE = ("faults", "soak", "benchmarks", "recipes", "e2e", "wheels")
@@ -86,7 +97,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if is_test and f"mark.{family}" not in collection_path.read_text() else None
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         name = str(item.path.relative_to(Path(__file__).parent))
         if name.startswith(SLOW):
@@ -94,6 +105,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
         if name in LARGE_ON_S3 and values.get("lake_uri") == "s3":
             item.add_marker("large")
+    if config.option.share:
+        part, parts = config.option.share
+        in_part = [crc32(item.nodeid.encode()) % parts == part for item in items]
+        config.hook.pytest_deselected(items=[item for item, ours in zip(items, in_part, strict=True) if not ours])
+        items[:] = compress(items, in_part)
 
 
 def _set_up(patched: pytest.MonkeyPatch, folder: Path) -> None:
@@ -220,10 +236,11 @@ def _reports(config: pytest.Config) -> list[pytest.TestReport]:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Fail if `make test-faults`, without a choice of files or names, injected fewer faults than it is to."""
+    """Fail if `make test-faults`, without a choice of files, names or a share, injected fewer faults than it is to."""
     config = session.config
     is_family = config.option.markexpr.startswith("faults ") and config.args == config.getini("testpaths")
-    is_whole = is_family and not config.option.keyword and not hasattr(config, "workerinput")
+    is_chosen = config.option.keyword or config.option.share
+    is_whole = is_family and not is_chosen and not hasattr(config, "workerinput")
     has_passed = session.exitstatus == pytest.ExitCode.OK
     if is_whole and has_passed and len(faults_of(_reports(config))) < MIN_FAULTS:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED

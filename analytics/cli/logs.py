@@ -24,6 +24,8 @@ LogFileOption = Annotated[
 
 _end = logging.getLogger("stockstream.command")
 """How a command ends. Only the file has it: standard error and standard output say it by themselves."""
+_end.propagate = False
+_end.addHandler(logging.NullHandler())
 
 
 def start_logging() -> None:
@@ -50,7 +52,6 @@ def start_logging() -> None:
     # logs the lock under which the log file is written.
     for noisy in ("filelock", "sqlglot", "urllib3", "botocore", "boto3", "s3transfer"):
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
-    _end.propagate = False
     _end.handlers = [logging.NullHandler()]
     if (path := settings().log_file) is not None:
         log_to(Path(path))

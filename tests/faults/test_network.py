@@ -42,12 +42,11 @@ WRITERS = {
     "vacuum --raw archive --delete": "old",
     "repair --apply": "damaged",
     "run": "first",
-    "backfill": "first",
 }
 """The commands that write, with the state of the lake before them (the fixture `states`)."""
 READERS = ("query", "status", "history", "check")
-REQUESTS = {"run": 1, "backfill": 1}
-"""The number of requests of a writer that fail in each way, evenly spread, other ones in each way; 2 if it is quick."""
+REQUESTS_OF_WRITER = {"run": 1}
+"""The number of requests of a command that fail in each way, evenly spread, other ones in each way; 2 if it is quick."""
 REQUESTS_OF_READER = 4
 """The same for a reader."""
 
@@ -78,7 +77,6 @@ def argv_of(name: str, folder: Path) -> list[str]:
     source = ["--market", "US", "--source", f"files:{folder / f'bars-{SECOND}.csv'}", "--batch-size", "2"]
     more = {
         "run": [*source, "--date", str(SECOND)],
-        "backfill": [*source, "--start", str(SESSIONS[0]), "--end", str(SECOND)],
         "query": ["SELECT count(*) AS rows, sum(hash(t))::VARCHAR AS hash FROM bars AS t", "--json"],
         "status": ["--json"],
         "history": ["--json"],
@@ -134,7 +132,7 @@ def test_one_request_of_a_writer_fails(
         undisturbed[name] = observe(name, argv, states, s3)
     expected, complete, by_fault = undisturbed[name]
     requests = by_fault[how]
-    for number in spread(requests, REQUESTS.get(name, 2), how):
+    for number in spread(requests, REQUESTS_OF_WRITER.get(name, 2), how):
         lake = prepare(state, states, f"s3://{bucket}/{number}", s3)
         with breaking(s3, how, number, number) as seen:
             ended = command(*argv, "--lake", lake)
@@ -143,7 +141,7 @@ def test_one_request_of_a_writer_fails(
         assert "Traceback" not in ended.err, ended
         if ended.code not in (0, 3):
             assert_one_failure(ended, name)
-        if name not in ("run", "backfill") and state != "damaged":  # whose batches are visible one by one
+        if name != "run" and state != "damaged":  # whose batches are visible one by one
             assert look(lake) in complete
         again = command(*argv, "--lake", lake)
         assert again.code == 0, again
@@ -160,7 +158,7 @@ def spread(requests: int, count: int, how: str) -> range:
 
 def assert_one_failure(ended: Ended, name: str) -> None:
     """Check that a command ended with one line; `run` and `repair` report what they did nevertheless."""
-    if name in ("run", "backfill") or (name == "repair --apply" and "stays as it was" in ended.out):
+    if name == "run" or (name == "repair --apply" and "stays as it was" in ended.out):
         return
     assert_one_line(ended)
 
