@@ -46,7 +46,7 @@ WRITERS = {
 """The commands that write, with the state of the lake before them (the fixture `states`)."""
 READERS = ("query", "status", "history", "check")
 REQUESTS_OF_WRITER = {"run": 1}
-"""The number of requests of a command that fail in each way, evenly spread, other ones in each way; 2 if it is quick."""
+"""Number of requests of a command that fail in each way, evenly spread, other ones in each way; 2 if it is quick."""
 REQUESTS_OF_READER = 4
 """The same for a reader."""
 
