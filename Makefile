@@ -38,10 +38,10 @@ test: install ## run the test suite, without the slow families below
 test-properties: install ## run the property tests: random histories, files and tables, with hypothesis
 	$(BIN)/python -m pytest -m "hypothesis and not large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
-test-faults: install ## run all fault tests: kills, failed requests, damage (option: SHARE=1/2, a half of them)
+test-faults: install ## run all fault tests: kills, failed requests, damage (option: SHARE=1/3, a third of them)
 	$(BIN)/python -m pytest $(if $(SHARE),--share $(SHARE)) -m "faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
-test-large: install ## run the tests of large inputs, long histories and recorded data, further variants (names, S3); option: SHARE=1/2
+test-large: install ## run the tests of large inputs, long histories and recorded data, further variants (names, S3); option: SHARE=1/3
 	$(BIN)/python -m pytest $(if $(SHARE),--share $(SHARE)) -m "large and not faults and not soak and not benchmarks and not recipes and not e2e and not wheels"
 
 soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (eight minutes)

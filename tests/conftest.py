@@ -63,11 +63,26 @@ SLOW = (
 """What takes seconds per test, below tests/: `make quick` leaves it out, as what is marked `slow` by itself."""
 
 
-LARGE_ON_S3 = ("analytics/test_as_of.py", "pipeline/test_old_lakes.py", "pipeline/test_yahoo_to_lake.py")
+LARGE_ON_S3 = (
+    "analytics/test_aggregator.py",
+    "analytics/test_as_of.py",
+    "pipeline/test_consolidate.py",
+    "pipeline/test_metadata.py",
+    "pipeline/test_old_lakes.py",
+    "pipeline/test_refresh_indicators.py",
+    "pipeline/test_resample.py",
+    "pipeline/test_yahoo_to_lake.py",
+)
 """Files, below tests/, whose rules do not depend on the place of a lake: on S3, `make test-large` runs them.
 
 `make test` compares a lake on S3 with one in a folder byte for byte (analytics/test_s3.py), and runs the store, the
 writers and `vacuum` on both.
+"""
+
+LARGE_IN_BULK = ("sql/indicators/test_golden.py", "sql/indicators/test_hostile.py", "sql/indicators/test_talib.py")
+"""Files, below tests/, of which `make test-large` runs the way "partitioned": the text for many symbols without numpy.
+
+`make test` holds the macros and the arrays to the same references, and in the property tests all ways to each other.
 """
 
 
@@ -103,7 +118,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         if name.startswith(SLOW):
             item.add_marker("slow")
         values = item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
-        if name in LARGE_ON_S3 and values.get("lake_uri") == "s3":
+        is_on_s3 = name in LARGE_ON_S3 and values.get("lake_uri") == "s3"
+        is_in_bulk = name in LARGE_IN_BULK and values.get("way") == "partitioned"
+        if is_on_s3 or is_in_bulk:
             item.add_marker("large")
     if config.option.share:
         part, parts = config.option.share
