@@ -15,7 +15,8 @@ CREATE OR REPLACE SECRET lake (
     PROVIDER credential_chain,
     CHAIN 'env;config;sso;process;instance',
     REFRESH auto,
-    SCOPE 's3://' || split_part(getvariable('lake'), '/', 3) || '/',
+    SCOPE CASE split_part(getvariable('lake'), '/', 3) WHEN '' THEN 's3://'  -- files that a user names, and no lake
+          ELSE 's3://' || split_part(getvariable('lake'), '/', 3) || '/' END,
     REGION getvariable('s3_region'),
     ENDPOINT CASE getvariable('s3_endpoint') WHEN '' THEN 's3.amazonaws.com'
              ELSE regexp_replace(getvariable('s3_endpoint'), '^https?://|/+$', '', 'g') END,
