@@ -147,13 +147,20 @@ class Evaluation:
         ]
 
     def _make_tables(self, keep: bool = False) -> None:
-        """Create the tables that are filled for each evaluation, with the live bars that there are, or empty."""
+        """Create the tables that are filled for each evaluation, with the live bars that there are, or empty.
+
+        Raises:
+            LakeError: the lake cannot be read.
+        """
         rows = "FROM temp.live" if keep else f"{self._of_lake} LIMIT 0"
-        self._con.execute(
-            f"CREATE OR REPLACE TEMP TABLE live_rows AS {rows};"
-            "DROP TABLE IF EXISTS temp.live; ALTER TABLE live_rows RENAME TO live;"
-            "CREATE OR REPLACE TEMP TABLE indicators_live AS FROM live_indicators('live', 'carried') LIMIT 0;"
-        )
+        try:
+            self._con.execute(
+                f"CREATE OR REPLACE TEMP TABLE live_rows AS {rows};"
+                "DROP TABLE IF EXISTS temp.live; ALTER TABLE live_rows RENAME TO live;"
+                "CREATE OR REPLACE TEMP TABLE indicators_live AS FROM live_indicators('live', 'carried') LIMIT 0;"
+            )
+        except duckdb.Error as error:
+            raise explain(error, self._uri) from None
 
     def _prepare(self) -> None:
         """Plan the queries once: planning takes longer than running them. A change of the catalogue needs new plans.
