@@ -49,8 +49,9 @@ def test_the_signals_of_the_day_reach_a_queue_once(s3: S3Server, tmp_path: Path)
     first, second = results
     assert (first["session"], first["failed"], first["channels"]["sns"]["delivered"]) == (SESSION, {}, first["alerts"])
     assert (second["session"], second["alerts"], second["channels"]["webhook"]["delivered"]) == (SESSION, 0, 0)
-    assert first["notes"] == [
-        f"webhook is not configured: set ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET ({first['alerts']} alerts)"
+    assert sorted(first["notes"]) == [
+        f"email is not configured: set ALERT_SMTP_URL and ALERT_EMAIL_TO ({first['alerts']} alerts)",
+        f"webhook is not configured: set ALERT_WEBHOOK_URL and ALERT_WEBHOOK_SECRET ({first['alerts']} alerts)",
     ]
     (body,) = [json.loads(one["Body"]) for one in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)["Messages"]]
     (alert,) = json.loads(body["Message"])["alerts"]
