@@ -22,6 +22,10 @@ LogFileOption = Annotated[
     ),
 ]
 
+NOISY = ("filelock", "sqlglot", "urllib3", "botocore", "boto3", "s3transfer")
+"""Loggers of which warnings are enough: at DEBUG these libraries log whole requests with their tokens, at INFO the
+origin of the credentials; and filelock logs the lock under which the log file is written."""
+
 _end = logging.getLogger("stockstream.command")
 """How a command ends. Only the file has it: standard error and standard output say it by themselves."""
 _end.propagate = False
@@ -48,9 +52,7 @@ def start_logging() -> None:
         handler = logging.StreamHandler()
         handler.setFormatter(_json())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    # At DEBUG these libraries log whole requests with their tokens, at INFO the origin of the credentials; and filelock
-    # logs the lock under which the log file is written.
-    for noisy in ("filelock", "sqlglot", "urllib3", "botocore", "boto3", "s3transfer"):
+    for noisy in NOISY:
         logging.getLogger(noisy).setLevel(max(level, logging.WARNING))
     _end.handlers = [logging.NullHandler()]
     if (path := settings().log_file) is not None:

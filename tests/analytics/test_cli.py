@@ -30,6 +30,7 @@ from typer.main import get_command
 
 from stockstream.analytics import cli
 from stockstream.analytics.cli import registry, temporary
+from stockstream.analytics.cli.logs import NOISY
 from stockstream.pipeline.configuration import settings
 from stockstream.sql.errors import ExitCode
 from tests.yahoo_replay import NOT_FOUND, Reply, YahooReplay, chart
@@ -94,8 +95,7 @@ def run_cli(*arguments: str, stdin: str = "") -> Ran:
 @contextmanager
 def _own_logging() -> Iterator[None]:
     """Let a command configure logging, and restore the handlers of pytest afterwards without closing them."""
-    names = [None, "urllib3", "botocore", "boto3", "s3transfer"]
-    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in names]
+    levels = [(logging.getLogger(name), logging.getLogger(name).level) for name in (None, *NOISY)]
     logging.getLogger("werkzeug").setLevel(logging.WARNING)  # the S3 server's own log, which shares the process
     root = logging.getLogger()
     handlers, root.handlers = root.handlers, []

@@ -214,6 +214,7 @@ def test_no_key_is_shown_by_a_refusal_or_in_the_log(
     server: Vendor, case: Case, con: duckdb.DuckDBPyConnection, caplog: pytest.LogCaptureFixture, status: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="urllib3")  # which `start_logging` quietens
     server.routes[case.path] = [
         (status, {}, json.dumps({"message": f"no access for {chr(10).join(case.keys.values())}"}))
     ]

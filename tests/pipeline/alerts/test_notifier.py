@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stockstream.analytics.cli.logs import start_logging
+from stockstream.analytics.cli.logs import NOISY, start_logging
 from stockstream.pipeline.alerts import delivery
 from stockstream.pipeline.alerts.notifier import Notifier
 from stockstream.pipeline.alerts.pace import MAX_ALERTS, WINDOW, Pace
@@ -116,6 +116,7 @@ def test_the_log_has_a_line_of_json_per_alert(monkeypatch: pytest.MonkeyPatch, c
     monkeypatch.setattr("sys.stderr", stream)
     monkeypatch.setenv("ENVIRONMENT", "trial")
     before = list(logging.getLogger().handlers)
+    levels = {name: logging.getLogger(name).level for name in (None, *NOISY)}
     start_logging()
     try:
         notifier = Notifier(attempts=1)
@@ -124,6 +125,8 @@ def test_the_log_has_a_line_of_json_per_alert(monkeypatch: pytest.MonkeyPatch, c
         report = notifier.close(SECONDS)["log"]
     finally:
         logging.getLogger().handlers[:] = before
+        for name, level in levels.items():
+            logging.getLogger(name).setLevel(level)
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
     assert len(lines) == 41
     assert lines[0]["alert"] == {
