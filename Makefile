@@ -17,16 +17,20 @@ unexport PYTHONDONTWRITEBYTECODE
 help: ## list the targets and what they do
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):[^#]*## /  make \1\t/' | expand -t 24
 
-install: .venv/.installed ## install the project and all dependencies into .venv, with the command .venv/bin/stockstream
+install: .venv/.installed ## install the project, all extras and what tests it into .venv, with the command .venv/bin/stockstream
 
-# pip checks the hashes, and uses the package index that it is configured for.
-.venv/.installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
+# pip checks the hashes, and uses the package index that it is configured for. Each of these installs a lock file.
+.venv/.installed: requirements.lock
+.venv/.benchmarks: requirements-benchmarks.lock | .venv/.installed
+.venv/.demo: requirements-demo.lock
+.venv/.installed .venv/.benchmarks .venv/.demo: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(filter %.lock,$^)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-demo: install ## create a lake of real bars in demo-lake/, and run a first query
+# Where everything is installed, so is what the demo needs.
+demo: $(if $(wildcard .venv/.installed),.venv/.installed,.venv/.demo) ## create a lake of real bars in demo-lake/, and run a first query
 	$(BIN)/stockstream demo --lake demo-lake
 
 quick: install ## run the fast tests of all areas (under two minutes), for use while editing
@@ -47,7 +51,7 @@ test-large: install ## run the tests of large inputs, long histories and recorde
 soak: install ## run 60 days of a lake of ten years, with damage, repairs and readers; option: SEED=7 (eight minutes)
 	$(BIN)/python -m pytest -n 0 -m soak -s --soak-seed $(SEED)
 
-test-benchmarks: install ## test that every benchmark runs at its quick size
+test-benchmarks: .venv/.benchmarks ## test that every benchmark runs at its quick size
 	$(BIN)/python -m pytest -m "benchmarks and not soak and not recipes and not e2e and not wheels"
 
 test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
@@ -71,7 +75,7 @@ format: install ## format the code, and fix what the linter can fix
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: install ## run every benchmark in full size
+bench: .venv/.benchmarks ## run every benchmark in full size
 	@for name in $(BENCHMARKS); do $(BIN)/python -m tests.benchmarks.$$name || exit 1; done
 
 package: install ## build the wheel in dist/
@@ -80,9 +84,13 @@ package: install ## build the wheel in dist/
 packages: install ## build the Lambda packages in build/packages/; options: ARCHITECTURE=x86_64, LAMBDA_PYTHON=3.12
 	$(BIN)/python -m stockstream.terraform.packages --architecture $(ARCHITECTURE) --python $(LAMBDA_PYTHON)
 
-lock: ## update requirements.lock from pyproject.toml, without the address of a package index
-	$(BIN)/uv pip compile --quiet --all-extras --universal --generate-hashes --no-header --no-emit-index-url \
-		--no-annotate --python-version 3.11 pyproject.toml -o requirements.lock
+COMPILE := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --no-annotate \
+	--python-version 3.11 pyproject.toml
+
+lock: ## update the lock files from pyproject.toml (tests, benchmarks, demo), without the address of a package index
+	$(COMPILE) --all-extras --group dev -o requirements.lock
+	$(COMPILE) --all-extras --group dev --group bench -c requirements.lock -o requirements-benchmarks.lock
+	$(COMPILE) --extra demo --group build -c requirements.lock -o requirements-demo.lock
 
 terraform-lock: ## update terraform/.terraform.lock.hcl, with the AWS provider's hashes for the usual platforms
 	terraform -chdir=terraform providers lock -platform=linux_amd64 -platform=linux_arm64 \

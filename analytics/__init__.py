@@ -15,6 +15,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from stockstream.sql.extras import naming_the_extra, require
+
 if TYPE_CHECKING:
     from stockstream.analytics import backtest, plot
     from stockstream.analytics.aggregator import DataAggregator
@@ -48,6 +50,8 @@ _MODULES = {
     "wide": "prices",
 }
 """The module of each function; `backtest` and `plot` are packages of that name."""
+_FRAMES = ("DataAggregator", "bars", "indicators", "remote", "resample", "wide")
+"""Those that return frames of polars."""
 
 
 if not TYPE_CHECKING:  # a type checker would take every name for one of the package
@@ -57,10 +61,14 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of the pac
 
         Raises:
             AttributeError: the package has no such name.
+            MissingPackage: it needs a package that is not installed.
         """
         if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
+        if name in _FRAMES:
+            require("polars", "pyarrow", by=f"analytics.{name}")
+        with naming_the_extra():
+            module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
         return getattr(module, name) if name in _MODULES else module
 
 

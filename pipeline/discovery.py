@@ -6,6 +6,8 @@ import importlib
 import inspect
 from typing import TypeVar
 
+from stockstream.sql.extras import naming_the_extra
+
 T = TypeVar("T")
 
 
@@ -14,8 +16,10 @@ def class_in(module_name: str, base: type[T]) -> type[T]:
 
     Raises:
         TypeError: it defines none, or several.
+        MissingPackage: it imports a package that is not installed.
     """
-    module = importlib.import_module(module_name)
+    with naming_the_extra():
+        module = importlib.import_module(module_name)
     members = (member for _, member in inspect.getmembers(module, inspect.isclass))
     classes = [member for member in members if issubclass(member, base) and member.__module__ == module.__name__]
     if len(classes) != 1:

@@ -35,6 +35,7 @@ from stockstream.analytics.backtest.model import (
     rebalance,
     volatility_target,
 )
+from stockstream.sql.extras import naming_the_extra
 
 if TYPE_CHECKING:
     from stockstream.analytics.backtest.runs import (
@@ -87,9 +88,11 @@ def __getattr__(name: str) -> type[Strategy]:
 
     Raises:
         AttributeError: the package has no such name.
+        MissingPackage: the extra `backtest` is not installed.
     """
     if name in RUNS:
-        from stockstream.analytics.backtest import runs
+        with naming_the_extra():
+            from stockstream.analytics.backtest import runs
 
         return getattr(runs, name)  # type: ignore[no-any-return]
     if name[0].isupper():

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from stockstream.sql.errors import ExitCode, StockStreamError
+from stockstream.sql.extras import missing_package
 from stockstream.sql.text import one_line, printable
 
 
@@ -37,7 +38,8 @@ def ending_in_one_line() -> Iterator[None]:
         code, message = error.exit_code, str(error)
     except Exception as error:
         logging.getLogger(__name__).debug("the command failed", exc_info=True)
-        code, message = ExitCode.FAILED, described(error)
+        code = ExitCode.USAGE if missing_package(error) else ExitCode.FAILED
+        message = described(error)
     failure = _flush_output()
     if failure is not None and code in (None, 0, ExitCode.FAILED):
         # No line for a reader that has enough, such as `head`.
@@ -56,7 +58,12 @@ def log_end(level: int, text: str) -> None:
 
 
 def described(error: Exception) -> str:
-    """Return what happened in one line: an error of the system with its file, any other error with its kind."""
+    """Return what happened in one line: an error of the system with its file, any other error with its kind.
+
+    For a package that is not installed, the line names the extra that has it.
+    """
+    if (missing := missing_package(error)) is not None:
+        return missing
     if isinstance(error, OSError) and error.strerror:
         return one_line(error.strerror + (f": {error.filename}" if error.filename else ""))
     text = one_line(str(error).split("\n\nLINE ")[0])

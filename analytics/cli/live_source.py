@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from stockstream.sql.errors import UsageError
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     from stockstream.analytics.serving.live.board import Limits
@@ -50,8 +50,7 @@ def shared_of(url: str | None, lake: Lake) -> Shared | None:
     """
     if url is None:
         return None
-    if find_spec("redis") is None:
-        raise UsageError('--redis needs redis: pip install "stock-stream[redis]"')
+    require("redis", by="--redis")
     import hashlib
 
     from stockstream.analytics.serving.shared import Shared

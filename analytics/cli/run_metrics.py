@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, time
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from stockstream.pipeline.generations import head_as_it_is
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.extras import require
 
 RESULTS = {
     "symbols": "Symbols that the run was about.",
@@ -29,8 +29,7 @@ def require_metrics(path: Path) -> None:
     Raises:
         UsageError: the package is not installed, the name does not end with .prom, or the folder does not exist.
     """
-    if find_spec("prometheus_client") is None:
-        raise UsageError('--metrics-file needs prometheus-client: pip install "stock-stream[serve]"')
+    require("prometheus_client", by="--metrics-file")
     if path.suffix != ".prom":
         raise UsageError(f"--metrics-file {path}: node exporter reads files whose names end with .prom")
     if not path.parent.is_dir():

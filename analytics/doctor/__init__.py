@@ -12,6 +12,7 @@ from stockstream.analytics.doctor.setup import channel_findings, setting_finding
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import StockStreamError
+from stockstream.sql.extras import missing_package
 from stockstream.sql.text import one_line
 
 __all__ = ["Finding", "examine"]
@@ -48,4 +49,4 @@ def _guarded(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Findi
         yield Finding.failed(name, str(error))
     except Exception as error:
         logging.getLogger(__name__).debug("%s", name, exc_info=True)
-        yield Finding.failed(name, one_line(f"{type(error).__name__}: {error}"))
+        yield Finding.failed(name, missing_package(error) or one_line(f"{type(error).__name__}: {error}"))

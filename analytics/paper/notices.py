@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from stockstream.analytics.paper.states import OpenOrder, State
 from stockstream.pipeline.alerts.channels import is_one_configured
 from stockstream.pipeline.alerts.model import PAPER, Alert
-from stockstream.pipeline.alerts.outstanding import require_packages
 from stockstream.pipeline.lake import Lake
+from stockstream.sql.extras import require
 
 CHANNELS = ("webhook", "email", "sns")
 MAX_AGE = timedelta(days=7)
@@ -28,7 +28,7 @@ def record_orders(lake: Lake, states: Iterable[State], now: datetime) -> int:
     recent = [state for state in states if state.orders and now.date() - state.session <= MAX_AGE]
     if not recent or not is_one_configured():
         return 0
-    require_packages()
+    require("msgspec", by="alerting")
     from stockstream.pipeline.alerts.memory import AlertMemory  # with msgspec, only if there is a channel
 
     new = 0

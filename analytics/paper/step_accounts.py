@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.events import StepAccountsEvent, StepAccountsResult
 from stockstream.pipeline.lake import PAPER, Lake
+from stockstream.sql.extras import naming_the_extra
 
 ON_AWS = "functions on AWS do not step accounts: `stockstream paper step --lake s3://…` does, on a machine"
 
@@ -21,7 +22,7 @@ def run(
     An account that fails is in the result, and the others go on.
 
     Raises:
-        UsageError: there is no account of a name of the event.
+        UsageError: there is no account of a name of the event, or the extra `backtest` is not installed.
         LakeError: the lake cannot be read or written.
     """
     result: StepAccountsResult = {"accounts": {}, "failed": {}, "orders": 0}
@@ -32,7 +33,8 @@ def run(
         names = {key.split("/")[1] for key in keys if f"{key.rpartition('/')[0]}/stopped.json" not in keys}
         result["failed"] = dict.fromkeys(sorted(names), ON_AWS)
         return result
-    from stockstream.analytics.paper import ledger, notices, stepping  # with numpy and pyarrow, only with accounts
+    with naming_the_extra():
+        from stockstream.analytics.paper import ledger, notices, stepping  # with numpy and pyarrow, only with accounts
 
     now = datetime.fromisoformat(event["now"]) if event.get("now") else datetime.now(UTC)
     if chosen := event.get("names"):

@@ -11,7 +11,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from stockstream.sql.errors import ArgumentError, LakeError, UsageError
+from stockstream.sql.errors import ArgumentError, LakeError
+from stockstream.sql.extras import require
 
 FORMATS = (".html", ".png", ".svg")
 SCALE = 2.0
@@ -95,20 +96,18 @@ def altair() -> ModuleType:
     """Return the package altair.
 
     Raises:
-        UsageError: it is not installed.
+        MissingPackage: it is not installed.
     """
-    try:
-        import altair
-    except ModuleNotFoundError:
-        raise UsageError('charts need altair: pip install "stock-stream[plot]"') from None
+    require("altair", by="a chart")
+    import altair
+
     return altair
 
 
 def _vl_convert() -> Any:
-    try:
-        import vl_convert
-    except ModuleNotFoundError:
-        raise UsageError('saving charts needs vl-convert: pip install "stock-stream[plot]"') from None
+    require("vl_convert", by="saving a chart")
+    import vl_convert
+
     return vl_convert
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import http.client
-import importlib.util
 import json
 import logging
 import os
@@ -32,6 +31,7 @@ from stockstream.analytics.serving.generations import Generations
 from stockstream.analytics.serving.keys import Key, Keys
 from stockstream.analytics.serving.quack_messages import Kind, Message, MessageError, error, parse
 from stockstream.sql.errors import StockStreamError, UsageError
+from stockstream.sql.extras import require as require_package
 
 PATH = "/quack"
 SCOPE = "sql"
@@ -229,8 +229,7 @@ def require(keys: Keys | None) -> Keys:
     Raises:
         UsageError: there are none, or DuckDB's extension is not installed.
     """
-    if importlib.util.find_spec("duckdb_extension_quack") is None:
-        raise UsageError('--quack needs DuckDB\'s extension: pip install "stock-stream[quack]"')
+    require_package("duckdb_extension_quack", by="--quack")
     if keys is None:
         raise UsageError(
             "--quack needs --keys, also on this machine: `stockstream serve --new-key NAME --scopes sql` makes a key"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from stockstream.pipeline.alerts.model import Alert
@@ -13,22 +12,13 @@ from stockstream.pipeline.alerts.outbox import Outbox
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.lake import LIVE, Lake
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     from stockstream.pipeline.alerts.memory import AlertMemory
 
 SECONDS = 120.0
 """How long deliveries may take; what is not delivered then stays in the record."""
-
-
-def require_packages() -> None:
-    """Check that what the record of alerts needs is installed: it is in the extra `live`.
-
-    Raises:
-        UsageError: it is not.
-    """
-    if find_spec("msgspec") is None:
-        raise UsageError('alerts need msgspec: pip install "stock-stream[live]"')
 
 
 class Records:
@@ -41,7 +31,7 @@ class Records:
             UsageError: there is none of this session, or a package is not installed.
             LakeError: a record cannot be read.
         """
-        require_packages()
+        require("msgspec", by="alerting")
         from stockstream.pipeline.alerts.memory import FOLDER, AlertMemory
 
         keys = [key.split("/") for key in lake.store.list(LIVE)]

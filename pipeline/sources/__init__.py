@@ -16,6 +16,7 @@ from stockstream.pipeline.discovery import class_in
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.base import Answer, Source, Window
 from stockstream.sql.errors import UsageError, did_you_mean
+from stockstream.sql.extras import EXTRAS, require
 from stockstream.sql.plugins import entry_points, installed
 
 __all__ = ["HELP", "SUMMARIES", "Answer", "Source", "Window", "open_source", "preload", "source_class"]
@@ -63,7 +64,8 @@ def source_class(name: str) -> type[Source]:
     """Import the module of a source and return its class.
 
     Raises:
-        UsageError: there is no such source, or that of another package cannot be used, or has the name of another.
+        UsageError: there is no such source, or that of another package cannot be used, or has the name of another; or
+            the extra of its name is not installed.
     """
     added = entry_points("sources", _BUILTIN)
     if name in added:
@@ -73,6 +75,7 @@ def source_class(name: str) -> type[Source]:
         return source
     if name not in _BUILTIN:
         raise UsageError(f"no source {name}: there are {NAMES}{did_you_mean(name, [*_BUILTIN, *added])}")
+    require(*(module for module, extra in EXTRAS.items() if extra == name), by=f"--source {name}")
     return class_in(f"{__name__}.{name}", Source)  # type: ignore[type-abstract]
 
 

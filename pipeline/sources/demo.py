@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, Self
 
 from stockstream.pipeline.configuration import Settings
-from stockstream.pipeline.errors import UsageError
 from stockstream.pipeline.listings.base import Company, ListingsSource
 from stockstream.pipeline.markets import Market
 from stockstream.pipeline.sources.files import FilesSource
@@ -30,16 +29,11 @@ class DemoSource(FilesSource):
 
     @classmethod
     def open(cls, argument: str, market: Market, settings: Settings, **options: Any) -> Self:
-        """Return the source.
-
-        Raises:
-            UsageError: the package is not installed.
-        """
+        """Return the source."""
         # Located without an import: importing the package reads every data set in it.
         package = importlib.util.find_spec("bokeh_sampledata")
-        if package is None or package.origin is None:
-            raise UsageError("--source demo needs real bars: pip install 'stock-stream[demo]'")
-        path = Path(package.origin).parent / "_data" / "stocks.csv.gz"
+        assert package is not None
+        path = Path(str(package.origin)).parent / "_data" / "stocks.csv.gz"
         return cls(str(path), market, prices="as-traded", derive_actions=True)
 
     def listings(self) -> ListingsSource:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from stockstream.pipeline.alerts.channels import is_one_configured
 from stockstream.pipeline.alerts.model import PAPER
-from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, require_packages, undelivered
+from stockstream.pipeline.alerts.outstanding import deliver, failures, notes, undelivered
 from stockstream.pipeline.buckets import limit_memory
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.events import SendAlertsEvent, SendAlertsResult
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import MARKETS
 from stockstream.pipeline.staging import staging_folder
+from stockstream.sql.extras import require
 from stockstream.sql.session import explained
 
 MAX_AGE = timedelta(days=7)
@@ -35,7 +36,7 @@ def run(event: SendAlertsEvent, lake: Lake) -> SendAlertsResult:
     paths = [Path(path) for path in event.get("sql_path") or ()]
     if not paths and not is_one_configured():
         return result
-    require_packages()
+    require("msgspec", by="alerting")
     from stockstream.pipeline.alerts import batch  # with pydantic, yaml and msgspec: only if there is a channel
     from stockstream.pipeline.alerts.memory import AlertMemory
     from stockstream.pipeline.alerts.rules import find_rules

@@ -9,6 +9,7 @@ from pathlib import Path
 import duckdb
 from duckdb import DuckDBPyConnection
 
+from stockstream.sql.extras import require
 from stockstream.sql.loader import load
 from stockstream.sql.session.explanations import explain
 from stockstream.sql.variables import set_variable
@@ -41,9 +42,14 @@ def open_s3(con: DuckDBPyConnection, lake: str) -> None:
 
     Raises:
         LakeError: there are no credentials.
+        MissingPackage: the extensions are not installed.
     """
     for name in EXTENSIONS:
-        con.execute(f"LOAD '{extension(name)}'")
+        try:
+            con.execute(f"LOAD '{extension(name)}'")
+        except duckdb.Error:  # neither a package nor an INSTALL of the user's has it
+            require(*(f"duckdb_extension_{name}" for name in EXTENSIONS), by="a lake on S3")
+            raise
     set_variable(con, "s3_endpoint", os.environ.get("AWS_ENDPOINT_URL_S3") or os.environ.get("AWS_ENDPOINT_URL", ""))
     set_variable(con, "s3_region", region())
     try:

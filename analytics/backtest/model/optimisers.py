@@ -1,4 +1,4 @@
-"""Target weights from past prices, by the optimisers of skfolio (`pip install stock-stream[optimise]`)."""
+"""Target weights from past prices, by the optimisers of skfolio (the extra `portfolio`)."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from stockstream.sql.errors import UsageError
+from stockstream.sql.extras import require
 
 METHODS = ("equal", "inverse_volatility", "min_variance", "max_sharpe", "risk_parity", "hierarchical_risk_parity")
 
@@ -66,17 +67,16 @@ def _optimiser(method: str, max_weight: float) -> Any:
     Raises:
         UsageError: there is no such method, or skfolio is not installed.
     """
-    try:
-        from skfolio.optimization import (
-            EqualWeighted,
-            HierarchicalRiskParity,
-            InverseVolatility,
-            MeanRisk,
-            ObjectiveFunction,
-            RiskBudgeting,
-        )
-    except ImportError:
-        raise UsageError("optimal_weights needs skfolio: pip install 'stock-stream[optimise]'") from None
+    require("skfolio", by="optimal_weights")
+    from skfolio.optimization import (
+        EqualWeighted,
+        HierarchicalRiskParity,
+        InverseVolatility,
+        MeanRisk,
+        ObjectiveFunction,
+        RiskBudgeting,
+    )
+
     makers: dict[str, Callable[[], Any]] = {
         "equal": EqualWeighted,
         "inverse_volatility": InverseVolatility,

@@ -18,6 +18,7 @@ from stockstream.analytics.backtest.runs.parameters import plain
 from stockstream.analytics.backtest.runs.ranking import Constraint, Objective, Params, Ranking
 from stockstream.analytics.backtest.stats import SEED
 from stockstream.sql.errors import UsageError
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     import optuna
@@ -98,10 +99,9 @@ def sample(
 def _study(
     method: Method, seed: int, space: Mapping[str, Sequence[Any]]
 ) -> tuple[optuna.Study, dict[str, optuna.distributions.BaseDistribution]]:
-    try:
-        import optuna
-    except ImportError:
-        raise UsageError("random and Bayesian searches need optuna: pip install 'stock-stream[search]'") from None
+    require("optuna", by="a random or Bayesian search")
+    import optuna
+
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     sampler = (
         optuna.samplers.RandomSampler(seed=seed)

@@ -26,6 +26,7 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import UsageError
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     from stockstream.analytics.serving.live.part import LivePart
@@ -205,13 +206,9 @@ def require_serve() -> None:
     """Check that the packages of the extra `serve` are installed.
 
     Raises:
-        UsageError: they are not.
+        MissingPackage: they are not.
     """
-    from importlib.util import find_spec
-
-    packages = ("msgspec", "starlette", "uvicorn", "prometheus_client")
-    if missing := [name for name in packages if find_spec(name) is None]:
-        raise UsageError(f'this needs {" and ".join(missing)}: pip install "stock-stream[serve]"')
+    require("msgspec", "starlette", "uvicorn", "prometheus_client", "loky", "pyarrow", extra="serve")
 
 
 def _print_key(name: str, scopes: str, as_json: bool) -> None:

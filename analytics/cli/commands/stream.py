@@ -26,6 +26,7 @@ from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.screen import Screen
 from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import ExitCode, UsageError
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     from stockstream.pipeline.alerts.model import Alert
@@ -128,12 +129,9 @@ def require_live() -> None:
     """Check that the packages of the extra `live` are installed.
 
     Raises:
-        UsageError: they are not.
+        MissingPackage: they are not.
     """
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("msgspec", "websockets") if find_spec(name) is None]:
-        raise UsageError(f'this needs {" and ".join(missing)}: pip install "stock-stream[live]"')
+    require("msgspec", "websockets", "exchange_calendars", extra="live")
 
 
 def plan_of(market: Market, channel: str, speed: float, symbols: Symbols | None) -> Plan:
