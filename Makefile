@@ -25,7 +25,7 @@ install: .venv/.installed ## install the project, all extras and what tests it i
 .venv/.demo: requirements-demo.lock
 .venv/.installed .venv/.benchmarks .venv/.demo: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --disable-pip-version-check --no-deps --require-hashes -r $(filter %.lock,$^)
+	$(BIN)/python -m pip install --disable-pip-version-check --no-compile --no-deps --require-hashes -r $(filter %.lock,$^)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
