@@ -12,7 +12,7 @@ from stockstream.analytics.doctor.setup import channel_findings, setting_finding
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.lake import Lake
 from stockstream.sql.errors import StockStreamError
-from stockstream.sql.extras import missing_package
+from stockstream.sql.extras import MissingPackage, naming_the_extra
 from stockstream.sql.text import one_line
 
 __all__ = ["Finding", "examine"]
@@ -42,11 +42,17 @@ def examine(lake: Callable[[], Lake], source: str | None) -> Iterator[Finding]:
 
 
 def _guarded(name: str, look: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of a part; an error of it is one, too, whose message says what to do."""
+    """Yield the findings of a part; an error of it is one, too, whose message says what to do.
+
+    An installation without an extra is not damaged: it lacks what the warning names.
+    """
     try:
-        yield from look()
+        with naming_the_extra():
+            yield from look()
+    except MissingPackage as error:
+        yield Finding.warning(name, str(error))
     except StockStreamError as error:
         yield Finding.failed(name, str(error))
     except Exception as error:
         logging.getLogger(__name__).debug("%s", name, exc_info=True)
-        yield Finding.failed(name, missing_package(error) or one_line(f"{type(error).__name__}: {error}"))
+        yield Finding.failed(name, one_line(f"{type(error).__name__}: {error}"))

@@ -21,6 +21,7 @@ from stockstream.pipeline.generations import head_as_it_is
 from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.sources import Source
 from stockstream.pipeline.versions import version_of
+from stockstream.sql.extras import require
 from stockstream.sql.session.s3 import EXTENSIONS, extension
 
 WRONG, REFUSED = timedelta(minutes=1), timedelta(minutes=10)
@@ -44,6 +45,7 @@ def version_findings() -> Iterator[Finding]:
             try:
                 con.execute(f"LOAD '{extension(name)}'")
             except duckdb.Error:
+                require(*(f"duckdb_extension_{name}" for name in EXTENSIONS), by="a lake on S3")
                 action = f"pip install duckdb-extension-{name}=={duckdb.__version__}"
                 yield Finding.failed("versions", f"DuckDB cannot load {name}, which reading from S3 needs", action)
 

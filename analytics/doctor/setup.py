@@ -15,6 +15,7 @@ from stockstream.pipeline.lake import Lake
 from stockstream.pipeline.markets import market as market_named
 from stockstream.pipeline.sources import Source, open_source
 from stockstream.sql.errors import StockStreamError
+from stockstream.sql.extras import MissingPackage
 
 
 def setting_findings() -> Iterator[Finding]:
@@ -74,6 +75,8 @@ def channel_findings() -> Iterator[Finding]:
             is_ready = open_channel(name).needs_settings
         except NotConfigured:
             continue
+        except MissingPackage as error:
+            yield Finding.warning("alerts", f"{name}: {error}")
         except StockStreamError as error:
             yield Finding.failed("alerts", str(error))
         else:

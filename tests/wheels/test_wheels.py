@@ -34,11 +34,11 @@ assert rows == [(42,)], rows
 class Environment:
     """An empty virtual environment, used from an empty folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, python: str = sys.executable) -> None:
         self.folder = folder
         self.bin = folder / "venv" / "bin"
         folder.mkdir()
-        self.run(str(UV), "venv", "--quiet", "--python", sys.executable, "venv")
+        self.run(str(UV), "venv", "--quiet", "--python", python, "venv")
 
     def run(self, *command: str) -> str:
         """Run a command; return its standard output."""

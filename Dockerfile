@@ -1,11 +1,13 @@
-# The producer of live events: the package's wheel with the extra `live`, each library as pinned in requirements.lock.
+# An image for `run`, `stream` and `serve`: the wheel with some of its extras, each library as pinned in requirements.lock.
 #
 #     make package
-#     docker build --platform linux/arm64 -f terraform/modules/speed/Dockerfile -t IMAGE .
+#     docker build --build-arg EXTRAS=live,s3 -t stockstream .
 
 ARG PYTHON=3.13-slim-trixie
+ARG EXTRAS=live,redis,s3,serve,yahoo
 
 FROM python:${PYTHON} AS build
+ARG EXTRAS
 SHELL ["/bin/bash", "-o", "errexit", "-o", "pipefail", "-c"]
 WORKDIR /build
 COPY requirements.lock ./
@@ -16,7 +18,7 @@ COPY dist/*.whl dist/
 RUN wheels=(dist/*.whl) \
     && test "${#wheels[@]}" -eq 1 \
     && sum=$(sha256sum "${wheels[0]}" | cut -d ' ' -f 1) \
-    && printf 'stock-stream[live] @ file://%s --hash=sha256:%s\n' "$PWD/${wheels[0]}" "$sum" > wheel.txt \
+    && printf 'stock-stream[%s] @ file://%s --hash=sha256:%s\n' "$EXTRAS" "$PWD/${wheels[0]}" "$sum" > wheel.txt \
     && python -m venv --without-pip /opt/stockstream \
     && uv pip install --python /opt/stockstream/bin/python --no-cache --link-mode copy --compile-bytecode \
         --only-binary :all: --require-hashes -c requirements.lock -r wheel.txt
@@ -29,12 +31,10 @@ ENV HOME=/tmp \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     STOCKSTREAM_HEARTBEAT=/tmp/heartbeat
-# The only folder that is written: the file system may be read-only otherwise.
+# The only folder that is written besides a lake: the file system may be read-only otherwise.
 VOLUME ["/tmp"]
 WORKDIR /tmp
 USER 10001
 STOPSIGNAL SIGTERM
-HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
-    CMD ["python", "-m", "stockstream.pipeline.live.heartbeat"]
 ENTRYPOINT ["stockstream"]
 CMD ["--help"]
