@@ -17,7 +17,7 @@ from stockstream.analytics.serving import models
 from stockstream.analytics.serving.answers import REVALIDATED
 from stockstream.analytics.serving.generations import Generations
 from stockstream.pipeline.generation_history import history as history_of
-from stockstream.pipeline.lake import check_key
+from stockstream.pipeline.lake import Lake, check_key
 
 Document = Callable[[Generations], Any]
 
@@ -47,8 +47,12 @@ def status(generations: Generations) -> dict[str, Any]:
 
 def checks(generations: Generations) -> dict[str, Any]:
     """Return the findings of the checks that have run on the served generation."""
-    number = generations.newest.generation
-    stored = generations.lake.store.get(check_key(number))
+    return checks_of(generations.lake, generations.newest.generation)
+
+
+def checks_of(lake: Lake, number: int) -> dict[str, Any]:
+    """Return the findings of the checks that have run on a generation."""
+    stored = lake.store.get(check_key(number))
     return {"generation": number, "checks": json.loads(stored.data)["checks"] if stored else []}
 
 

@@ -55,16 +55,24 @@ class Sql:
         form = accepted(request.headers.get("accept", ""))
         query = parameters.parsed(parameters.Sql, form_of(request))
         served = self._generations.of(request.path_params.get("generation"))
-        order = Order(query.sql, query.limit, form.media, served.generation)
-        outcome, body = await self._outcome(served, order)
-        if outcome.status != 200:
-            raise Problem(outcome.status, outcome.reason, parameter="sql")
+        outcome, body = await self.run(served, Order(query.sql, query.limit, form.media, served.generation))
         headers = {
             "Cache-Control": "no-store",
             "X-Generation": str(served.generation),
             "X-Truncated": str(outcome.is_truncated).lower(),
         }
         return Response(body, headers=headers, media_type=form.media)
+
+    async def run(self, served: Served, order: Order) -> tuple[Outcome, bytes]:
+        """Return the rows of a query as a body.
+
+        Raises:
+            Problem: it is refused or wrong, takes too much (422, 413), or too many wait (429).
+        """
+        outcome, body = await self._outcome(served, order)
+        if outcome.status != 200:
+            raise Problem(outcome.status, outcome.reason, parameter="sql")
+        return outcome, body
 
     async def stop(self) -> None:
         """End all processes."""

@@ -53,7 +53,7 @@ def _commands() -> list[str]:
 
 
 COMMANDS = _commands()
-WITHOUT_DATA = ("shell", "indicators new")
+WITHOUT_DATA = ("shell", "indicators new", "mcp")
 
 
 @dataclass(frozen=True)

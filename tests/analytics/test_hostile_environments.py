@@ -37,6 +37,7 @@ ARGUMENTS: dict[str, list[str]] = {
     "paper start": ["mine", "--strategy", "BuyAndHold"],
     "paper stop": ["mine"],
     "serve": ["--new-key", "anna"],  # without it, it serves until a signal
+    "mcp": ["--config"],  # without it, it reads requests
 }
 """What a command needs besides the lake."""
 FEED = """[{"ev":"A","sym":"BHP","v":10,"av":10,"op":10.5,"o":10.5,"h":10.5,"l":10.5,"c":10.5,"s":1763334000000}]\n"""

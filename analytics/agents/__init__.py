@@ -1,0 +1,1 @@
+"""Tools for agents and editors: a lake over the Model Context Protocol (`stockstream mcp`)."""
