@@ -1,4 +1,4 @@
-"""The tool `backtest`: a shipped strategy on a generation, in a process with limits, as a form of the server runs it."""
+"""The tool `backtest`: a shipped strategy on a generation, in a process with limits, as for the form of a run."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ import logging
 import os
 import threading
 from collections.abc import AsyncIterator
+from concurrent.futures import CancelledError
 from importlib.metadata import version
 from typing import IO, Any
 
@@ -26,6 +27,8 @@ logger = logging.getLogger(__name__)
 
 MAX_LINE = 1_000_000
 """Bytes of a request; the rest of a longer one is left out, so that it is no JSON, which the answer says."""
+MAX_WAITING = 8
+"""Requests that have been read and not begun; a client that sends more waits."""
 INSTRUCTIONS = (
     "Bars of stocks, as published in generations; each answer names its generation. Begin with lake_help. Prices: "
     "split: in today's shares; all: dividends are in the prices; raw: as traded. Nothing here changes the lake."
@@ -82,7 +85,7 @@ class _Lines:
 
     def __init__(self, file: IO[bytes]) -> None:
         self._file = file
-        self._lines: asyncio.Queue[str | None] = asyncio.Queue()
+        self._lines: asyncio.Queue[str | None] = asyncio.Queue(MAX_WAITING)
         self._loop = asyncio.get_running_loop()
         threading.Thread(target=self._read, name="requests", daemon=True).start()
 
@@ -102,10 +105,11 @@ class _Lines:
         self._put(None)
 
     def _put(self, line: str | None) -> None:
+        put = self._lines.put(line)
         try:
-            asyncio.run_coroutine_threadsafe(self._lines.put(line), self._loop).result()
-        except RuntimeError:  # the loop has ended
-            return
+            asyncio.run_coroutine_threadsafe(put, self._loop).result()
+        except (RuntimeError, CancelledError):  # the loop has ended, or ends
+            put.close()
 
 
 def streams() -> tuple[IO[bytes], IO[str]]:
