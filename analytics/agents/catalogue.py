@@ -48,18 +48,18 @@ class Catalogue:
             rows = _rows(cursor.execute("FROM lake_help()"))
             listed = [row for row in rows if (row["name"].split("(")[0], row["kind"]) in objects]
             return sorted([*listed, _RESAMPLED], key=lambda row: (row["kind"] != "view", row["name"]))
-        wanted = name.split("(")[0].strip().lower()
-        if wanted == RESAMPLED:
+        key = name.split("(")[0].strip().lower()
+        if key == RESAMPLED:
             columns = served.cursor.execute(
                 "SELECT column_name AS name, data_type AS kind FROM duckdb_columns() "
                 f"WHERE schema_name = 'main' AND table_name = '{RESAMPLED}' ORDER BY column_index"
             )
             return [_RESAMPLED, *(dict.fromkeys(_RESAMPLED) | row for row in _rows(columns))]
         names = {one for one, _ in objects}
-        if wanted not in names:
-            hint = did_you_mean(wanted, sorted(names)) or ""
+        if key not in names:
+            hint = did_you_mean(key, sorted(names)) or ""
             raise Problem(404, f"object: there is no {name}{hint}: lake_help without it lists all")
-        return _rows(cursor.execute("FROM lake_help($object)", {"object": wanted}))
+        return _rows(cursor.execute("FROM lake_help($object)", {"object": key}))
 
 
 def _rows(cursor: Any) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ from stockstream.sql.errors import StockStreamError, did_you_mean
 logger = logging.getLogger(__name__)
 
 MAX_LINE = 1_000_000
-"""Bytes of a request; the rest of a longer one is left out, so that it is no JSON, which the answer says."""
+"""Bytes of a request; the rest of a longer one is left out: it is no JSON, which the log says."""
 MAX_WAITING = 8
 """Requests that have been read and not begun; a client that sends more waits."""
 INSTRUCTIONS = (
@@ -69,15 +69,28 @@ async def _answer(tools: Tools, name: str, arguments: dict[str, Any]) -> CallToo
 
 
 async def serve(tools: Tools, requests: IO[bytes], answers: IO[str]) -> None:
-    """Answer requests until there are no more, or nothing reads the answers."""
-    server = server_of(tools)
+    """Answer requests until there are no more, or nothing reads the answers.
+
+    Raises:
+        OSError: the answers cannot be written, for another reason than that the client has ended.
+    """
+    server, fault = server_of(tools), None
     try:
         async with stdio_server(_Lines(requests), anyio.wrap_file(answers)) as (reader, writer):  # type: ignore[arg-type]
             await server.run(reader, writer, server.create_initialization_options())
     except* (BrokenPipeError, anyio.BrokenResourceError):
         logger.info("the client has ended")
+    except* OSError as group:
+        fault = OSError(_first(group).errno, _first(group).strerror)
     finally:
         await tools.stop()
+    if fault is not None:
+        raise fault
+
+
+def _first(error: BaseException) -> Any:
+    """Return the first error of a group of groups."""
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
 class _Lines:

@@ -76,9 +76,9 @@ class Tools:
     async def checks(self, query: arguments.Checks) -> Answer:
         """Return the findings of the data checks on a generation: what is wrong with the data, and how to mend it."""
         served = self._generations.of(query.generation)
-        found = await self._read(served, lambda: checks_of(self._generations.lake, served.generation)["checks"])
-        notes = [] if found else ["no checks have run on this generation: `stockstream check` runs them"]
-        return Answer(generation=served.generation, rows=found, notes=notes)
+        rows = await self._read(served, lambda: checks_of(self._generations.lake, served.generation)["checks"])
+        notes = [] if rows else ["no checks have run on this generation: `stockstream check` runs them"]
+        return Answer(generation=served.generation, rows=rows, notes=notes)
 
     async def backtest(self, query: arguments.Backtest) -> Answer:
         """Run a strategy that Stock Stream ships on the daily bars; return its figures, trades or equity."""
@@ -114,17 +114,21 @@ class Tools:
             cursors.append(served.cursor)
             return work()
 
+        async def computed() -> T:
+            try:
+                return await anyio.to_thread.run_sync(compute, abandon_on_cancel=True, limiter=self._threads)
+            except anyio.get_cancelled_exc_class():
+                for cursor in cursors:
+                    cursor.interrupt()
+                raise
+
         try:
             with anyio.fail_after(SECONDS):
-                return await anyio.to_thread.run_sync(compute, abandon_on_cancel=True, limiter=self._threads)
+                return await computed()
         except TimeoutError:
             raise Problem(422, f"the answer takes longer than {SECONDS:g} s: ask for fewer symbols or days") from None
         except duckdb.OutOfMemoryException:
             raise Problem(413, "the answer needs too much memory: ask for fewer symbols or days") from None
-        except BaseException:
-            for cursor in cursors:
-                cursor.interrupt()
-            raise
 
 
 @dataclass(frozen=True)
