@@ -24,6 +24,7 @@ EXTRAS = {
     "google.protobuf": "live",
     "loky": "backtest",
     "mangum": "aws",
+    "mcp": "mcp",
     "msgspec": "live",
     "numpy": "backtest",
     "optuna": "search",

@@ -170,14 +170,14 @@ def test_what_is_no_select_of_the_file_is_refused(client: Client, lake: str, tmp
     assert not (tmp_path / "evil").exists()
 
 
-@pytest.mark.slow
+@pytest.mark.large
 def test_a_slow_query_is_stopped(client: Client) -> None:
     sql = "SELECT count(*) FROM range(1000000) AS a, range(1000000) AS b WHERE a.range * b.range % 7 = 8"
     assert "CPU time" in client.error("query", sql=sql)
     assert client.rows("query", sql="SELECT 42 AS answer") == [{"answer": 42}]
 
 
-@pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.parametrize("ending", ["the client is killed", "SIGTERM"])
 def test_the_server_ends_and_leaves_no_process(lake: str, ending: str) -> None:
     hello = {"protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": {"name": "test", "version": "1"}}

@@ -14,6 +14,7 @@ from stockstream.analytics.cli.options import LakeOption, existing_lake
 from stockstream.analytics.cli.registry import Panel, command
 from stockstream.analytics.cli.signals import SIGNALS
 from stockstream.sql.errors import UsageError
+from stockstream.sql.extras import require
 
 if TYPE_CHECKING:
     import signal
@@ -42,7 +43,7 @@ def mcp_command(
         entry = {"command": str(Path(sys.argv[0]).absolute()), "args": arguments}
         print(json.dumps({"mcpServers": {"stockstream": entry}}, indent=2))
         return
-    require_mcp()
+    require("mcp", "msgspec", "loky", "pyarrow", extra="mcp")
     import logging
 
     from stockstream.analytics.serving.generations import Generations
@@ -85,15 +86,3 @@ async def _serve(generations: Generations) -> signal.Signals | None:
         else:
             serving.result()
         return received()
-
-
-def require_mcp() -> None:
-    """Check that the packages of the extra `mcp` are installed.
-
-    Raises:
-        UsageError: they are not.
-    """
-    from importlib.util import find_spec
-
-    if missing := [name for name in ("mcp", "msgspec") if find_spec(name) is None]:
-        raise UsageError(f'this needs {" and ".join(missing)}: pip install "stock-stream[mcp]"')
