@@ -10,6 +10,7 @@ from stockstream.sql.errors import UsageError
 
 EXTRAS = {
     "altair": "plot",
+    "anyio": "mcp",
     "aws_lambda_powertools": "aws",
     "bokeh_sampledata": "demo",
     "boto3": "s3",
