@@ -32,8 +32,7 @@ FOREIGN = {
 
 @pytest.mark.parametrize(
     "damage",
-    ["truncated", "no-bars"]
-    + [pytest.param(damage, marks=pytest.mark.faults) for damage in ("empty", "csv", *FOREIGN) if damage != "no-bars"],
+    ["truncated"] + [pytest.param(damage, marks=pytest.mark.faults) for damage in ("empty", "csv", *FOREIGN)],
 )
 def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, injected: Injected) -> None:
     """It is left out and named, the others are consolidated; its replacement is merged."""
@@ -63,7 +62,7 @@ def test_a_bad_batch_file_holds_nobody_up(damage: str, prepare: Prepare, injecte
     assert content(lake.uri, "bars", "silver_bars") == bars
 
 
-@pytest.mark.parametrize("damage", ["gone", "truncated"])
+@pytest.mark.parametrize("damage", [pytest.param("gone", marks=pytest.mark.faults), "truncated"])
 def test_a_damaged_silver_file_is_named_and_computed_from_the_batch_files(
     damage: str, prepare: Prepare, injected: Injected
 ) -> None:

@@ -49,6 +49,7 @@ def assert_same_prices(left: DuckDBPyConnection, right: DuckDBPyConnection, view
     return len(ours)
 
 
+@pytest.mark.large
 @made_up_too
 def test_a_recorded_split_equals_a_full_refetch(yahoo: YahooReplay, shared: Path, tmp_path: Path) -> None:
     """NVDA split 4 for 1 on 2021-07-20: one lake was filled before it and then daily, the other all at once after."""

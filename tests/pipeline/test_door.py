@@ -107,7 +107,7 @@ def test_one_impossible_row_does_not_stop_the_others(tmp_path: Path) -> None:
     assert stored(lake, "pending").keys() == {("AAA", DAY)}
 
 
-@pytest.mark.parametrize("declared", [False, True])
+@pytest.mark.parametrize("declared", [pytest.param(False, marks=pytest.mark.large), True])
 @pytest.mark.parametrize("consolidated", [False, True])
 def test_a_later_answer_withdraws_a_row_that_was_held_back(declared: bool, consolidated: bool, tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))

@@ -11,6 +11,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -143,6 +144,7 @@ def assert_nothing_is_lost(
     assert not by_line
 
 
+@pytest.mark.large
 def test_random_layouts_are_read_back_or_every_loss_is_counted() -> None:
     write_and_read()
     total = sum(outcomes.values())

@@ -187,7 +187,12 @@ def test_the_same_fetch_again_writes_nothing(answers: list[list[Row]], shuffled:
 
 
 @pytest.mark.parametrize(
-    ("splits", "ratio", "told_late"), [([3], 2.0, True), ([2, 3], 4.0, False), ([1, 4], 0.1, True)]
+    ("splits", "ratio", "told_late"),
+    [
+        pytest.param([3], 2.0, True, marks=pytest.mark.large),
+        pytest.param([2, 3], 4.0, False, marks=pytest.mark.large),
+        ([1, 4], 0.1, True),
+    ],
 )
 def test_a_restated_history_is_the_last_told(splits: list[int], ratio: float, told_late: bool, tmp_path: Path) -> None:
     """After each split the source restates all earlier bars; if late, it lists the split only on the day after."""
@@ -247,6 +252,7 @@ def test_a_correction_of_any_one_column_is_stored(tmp_path: Path) -> None:
         assert_told(lake, {("AAA", SESSIONS[0]): row})
 
 
+@pytest.mark.large
 def test_of_two_rows_for_a_day_the_same_wins_in_either_order(tmp_path: Path) -> None:
     lake = Lake(str(tmp_path))
     for number, column in enumerate((*NUMBERS, "volume", "dividend", "split_ratio")):

@@ -84,6 +84,7 @@ def dated(tmp_path_factory: pytest.TempPathFactory) -> Lake:
     return filled(tmp_path_factory.mktemp("dated"), files("asx_directory_api/ASX*.csv"))
 
 
+@pytest.mark.large
 def test_every_list_is_what_was_listed_on_its_day(titled: Lake) -> None:
     told = [(str(file.day), listing.symbol) for file in files("asx_listed/ASX*.csv") for listing in file.companies()]
     days = sorted({day for day, _ in told})
@@ -138,6 +139,7 @@ def test_the_listing_date_outlives_the_code() -> None:
     assert sum(kept) >= 0.99 * len(kept)
 
 
+@pytest.mark.large
 def test_with_listing_dates_nearly_every_code_change_is_told(dated: Lake) -> None:
     """Of 205 new codes whose company was listed before the previous list, 197 are linked.
 

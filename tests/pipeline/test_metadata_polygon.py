@@ -194,8 +194,14 @@ def test_a_delisting_long_after_the_lists_lost_the_code_is_somebody_elses(vendor
     ("active", "delisted", "error"),
     [
         pytest.param(ok([]), ok([]), ListingsRefused, id="an empty list"),
-        pytest.param(ok([ticker(f"S{n:02}") for n in range(17)]), ok([]), ListingsRefused, id="a list cut off"),
-        pytest.param(ok([{"name": "none"}]), ok([]), SourceError, id="a row without a ticker"),
+        pytest.param(
+            ok([ticker(f"S{n:02}") for n in range(17)]),
+            ok([]),
+            ListingsRefused,
+            id="a list cut off",
+            marks=pytest.mark.large,
+        ),
+        pytest.param(ok([{"name": "none"}]), ok([]), SourceError, id="a row without a ticker", marks=pytest.mark.large),
         pytest.param(refuse(429, "wait"), ok([]), RateLimited, id="no active"),
         pytest.param(ok([ticker(f"S{n:02}") for n in range(20)]), refuse(500, "down"), SourceError, id="no delisted"),
     ],

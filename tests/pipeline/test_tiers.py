@@ -133,7 +133,7 @@ def flip(lake: Lake, key: str) -> None:
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", ["flipped", "another price"])
+@pytest.mark.parametrize("damage", ["flipped", pytest.param("another price", marks=pytest.mark.large)])
 def test_a_damaged_file_is_not_written_again(damage: str, tmp_path: Path) -> None:
     """Whether it cannot be read, or reads as another price."""
     lake = sealed(tmp_path)
@@ -161,7 +161,9 @@ def plant(lake: Lake, key: str, day: date, value: float) -> None:
     Path(f"{path}.new").rename(path)
 
 
-@pytest.mark.parametrize("value", [0.5, 5000.0], ids=["smaller", "larger"])
+@pytest.mark.parametrize(
+    "value", [pytest.param(0.5, id="smaller"), pytest.param(5000.0, id="larger", marks=pytest.mark.large)]
+)
 def test_full_heals_a_wrong_price_from_raw(value: float, tmp_path: Path) -> None:
     lake = sealed(tmp_path)
     before = table(lake, "FROM bars")
@@ -174,6 +176,7 @@ def test_full_heals_a_wrong_price_from_raw(value: float, tmp_path: Path) -> None
     assert check({}, lake)["failed"] == []
 
 
+@pytest.mark.large
 def test_everything_can_be_made_again_without_the_files_of_silver(tmp_path: Path) -> None:
     lake = sealed(tmp_path)
     before = of(lake)

@@ -289,7 +289,7 @@ def raw_names(lake: Lake) -> list[str]:
     return [key.removeprefix(f"{RAW}2024-02-12-batch-").removesuffix(".parquet") for key in lake.store.list(RAW)]
 
 
-@pytest.mark.parametrize("mode", ["archive", "remove"])
+@pytest.mark.parametrize("mode", ["archive", pytest.param("remove", marks=pytest.mark.large)])
 def test_old_batch_files_go_once_they_are_in_silver(mode: str, old_lake: Lake) -> None:
     lake, event = old_lake, {"raw": mode, "delete": True}
     bars, raw, listed = content(lake), table(lake, RAW_ROWS), lake.store.list(RAW)
@@ -309,7 +309,7 @@ def test_old_batch_files_go_once_they_are_in_silver(mode: str, old_lake: Lake) -
     assert not {"2024-02-12-batch-1.parquet"} & set(head(lake).consolidated)
 
 
-@pytest.mark.parametrize("mode", ["archive", "remove"])
+@pytest.mark.parametrize("mode", ["archive", pytest.param("remove", marks=pytest.mark.large)])
 def test_a_name_of_a_file_that_is_gone_is_no_trap(mode: str, old_lake: Lake) -> None:
     """The manifest names it as consolidated, so that readers would skip a new file of that name."""
     lake = old_lake
@@ -396,7 +396,9 @@ def test_nothing_is_taken_that_silver_lacks(old_lake: Lake) -> None:
     assert lake.store.list(RAW) == before
 
 
-@pytest.mark.parametrize("again", ["archive", "remove", "keep"])
+@pytest.mark.parametrize(
+    "again", [pytest.param("archive", marks=pytest.mark.large), "remove", pytest.param("keep", marks=pytest.mark.large)]
+)
 def test_ended_before_archived_files_are_deleted_no_row_is_there_twice(
     again: str, old_lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -190,6 +190,7 @@ def test_late_correction_arrives_with_the_trailing_sessions(yahoo: YahooReplay, 
     assert versions == [(43.5,), (43.75,)], "the earlier version stays readable"
 
 
+@pytest.mark.large
 def test_history_of_a_new_symbol_beside_an_old_one(yahoo: YahooReplay, lake_uri: str) -> None:
     for symbol in ("BHP", "CBA"):
         yahoo.script(f"{symbol}.AX", chart(f"{symbol}.AX", BARS))
@@ -204,6 +205,7 @@ def test_history_of_a_new_symbol_beside_an_old_one(yahoo: YahooReplay, lake_uri:
     assert rows(lake_uri, "SELECT count(*) FROM bars WHERE symbol = 'BHP'") == [(5,)]
 
 
+@pytest.mark.large
 def test_a_split_listed_before_the_prices_are_restated(yahoo: YahooReplay, lake_uri: str) -> None:
     """Yahoo sometimes lists a split days before it restates the prices: stored and new prices stay right."""
     yahoo.script("BHP.AX", chart("BHP.AX", [(day, 40.0, 40.0, 40.0, 40.0, 100) for day in WEEK[:3]]))

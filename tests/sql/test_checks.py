@@ -824,6 +824,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> tuple[Lake, str]:
     return lake, ours
 
 
+@pytest.mark.large
 def test_real_data_is_published_and_its_dirt_is_a_warning(real: tuple[Lake, str]) -> None:
     lake, ours = real
     assert head(lake).generation > 0

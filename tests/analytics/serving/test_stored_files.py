@@ -59,7 +59,7 @@ def test_a_server_uses_the_stored_file_and_answers_as_one_that_makes_its_own(sto
     assert "makes the serving file of generation" in logs[1]
 
 
-@pytest.mark.parametrize("damage", ["cut", "changed"])
+@pytest.mark.parametrize("damage", ["cut", pytest.param("changed", marks=pytest.mark.large)])
 def test_a_damaged_file_is_named_and_not_used_and_a_run_replaces_it(copy: Path, tmp_path: Path, damage: str) -> None:
     [file] = (copy / "serving").iterdir()
     content = file.read_bytes()

@@ -112,6 +112,7 @@ def test_every_indicator_is_expressed_by_arrays_or_named(con: DuckDBPyConnection
         assert any(request.name in line or line.startswith("SQL for all columns: arrays do not have") for line in lines)
 
 
+@pytest.mark.large
 def test_every_series_of_the_suite(con: DuckDBPyConnection) -> None:
     put(con, {**{name: bars for name, bars in SERIES.items() if name != "jumps"}, **HOLED})
     wanted = requests(*(one.macro for one in catalogue().newest))
