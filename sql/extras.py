@@ -100,4 +100,5 @@ def _is_installed(module: str) -> bool:
 
 
 def _message(by: str, modules: list[str], extras: set[str]) -> str:
-    return f'{by} needs {" and ".join(modules)}: pip install "stock-stream[{",".join(sorted(extras))}]"'
+    # Stock Stream is on no package index.
+    return f'{by} needs {" and ".join(modules)}: pip install ".[{",".join(sorted(extras))}]" in its checkout'

@@ -353,7 +353,7 @@ def test_run_without_json_names_the_missing(tmp_path: Path, bars: str) -> None:
 )
 def test_wrong_usage_is_one_line_and_exit_2(arguments: list[str], words: list[str], lake: str, bars: str) -> None:
     if arguments[0] == "demo" and importlib.util.find_spec("bokeh_sampledata") is None:
-        pytest.skip("bokeh-sampledata is not installed: pip install 'stock-stream[demo]'")
+        pytest.skip("bokeh-sampledata is not installed: pip install '.[demo]'")
     assert_one_error(run_cli(*({"BARS": bars, "LAKE": lake}.get(a, a) for a in arguments)), 2, *words)
 
 

@@ -138,7 +138,7 @@ def test_doctor_warns_of_what_is_not_installed(lake: str, tmp_path: Path) -> Non
     program = f"import os; os.environ['HOME'] = {str(tmp_path)!r}\n" + COMMAND
     done = run(program, "doctor", "--lake", lake, "--json")
     findings = [one for one in json.loads(done.stdout)["findings"] if "pip install" in one["text"]]
-    assert {one["check"]: re.findall(r"stock-stream\[(\w+)\]", one["text"]) for one in findings} == {
+    assert {one["check"]: re.findall(r"\.\[(\w+)\]", one["text"]) for one in findings} == {
         "versions": ["s3"],
         "source": ["yahoo"],
         "alerts": ["run"],
@@ -179,7 +179,7 @@ def test_what_is_missing_is_one_line_with_the_extra(command: str, extra: str, la
     program = "import os; os.environ['HOME'] = " + repr(str(tmp_path)) + "\n" + COMMAND
     done = run(program, *arguments)
     assert done.returncode == 2, done.stderr
-    assert re.fullmatch(rf'error: \S.* needs .+: pip install "stock-stream\[{extra}\]"\n', done.stderr)
+    assert re.fullmatch(rf'error: \S.* needs .+: pip install "\.\[{extra}\]" in its checkout\n', done.stderr)
     assert not Path(new).exists()
 
 
@@ -189,7 +189,7 @@ def test_python_names_the_extra_too() -> None:
         program += f"try: analytics.{name}\nexcept Exception as error: print(type(error).__name__, error)\n"
     lines = run(program).stdout.splitlines()
     assert [line.partition(" ")[0] for line in lines] == ["MissingPackage"] * 3
-    assert re.findall(r"stock-stream\[(\w+)\]", str(lines)) == ["polars", "polars", "backtest"]
+    assert re.findall(r"\.\[(\w+)\]", str(lines)) == ["polars", "polars", "backtest"]
 
 
 def test_a_missing_package_of_a_users_own_is_no_extra(lake: str, tmp_path: Path) -> None:
@@ -197,4 +197,4 @@ def test_a_missing_package_of_a_users_own_is_no_extra(lake: str, tmp_path: Path)
     strategy.write_text("import a_package_of_mine\n")
     done = run(COMMAND, "backtest", "--strategy", f"{strategy}:Mine", "--lake", lake, hidden="nothing")
     assert "a_package_of_mine" in done.stderr
-    assert "stock-stream[" not in done.stderr
+    assert "pip install" not in done.stderr

@@ -244,4 +244,4 @@ def test_without_the_extra_one_line_names_it(demo_lake: str) -> None:
         "except Exception as error: print(type(error).__name__, error)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
-    assert re.fullmatch(r'MissingPackage a chart needs altair: pip install "stock-stream\[plot\]"\n', done.stdout)
+    assert re.fullmatch(r'MissingPackage a chart needs altair: pip install "\.\[plot\]" in its checkout\n', done.stdout)

@@ -203,7 +203,7 @@ def test_every_view_gives_the_same_rows(
 @pytest.mark.large
 def test_demo_is_the_same_on_both(s3: S3Server, tmp_path: Path) -> None:
     if importlib.util.find_spec("bokeh_sampledata") is None:
-        pytest.skip("bokeh-sampledata is not installed: pip install 'stock-stream[demo]'")
+        pytest.skip("bokeh-sampledata is not installed: pip install '.[demo]'")
     twins = Twins(str(tmp_path / "lake"), f"s3://{s3.new_bucket()}")
     one, other = run_twice(twins, datetime(2026, 11, 20, 12, tzinfo=UTC), "demo")
     assert one["rows"] == other["rows"]

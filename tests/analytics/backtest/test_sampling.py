@@ -98,7 +98,7 @@ def test_wrong_arguments() -> None:
 
 def test_without_optuna_the_message_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(UsageError, match=r'optuna: pip install "stock-stream\[search\]"$'):
+    with pytest.raises(UsageError, match=r'optuna: pip install "\.\[search\]" in its checkout$'):
         sample(MovingAverageCrossover, SPACE)
 
 

@@ -215,7 +215,7 @@ def test_without_keys_or_the_extension_it_does_not_start(lake: str, tmp_path: Pa
     command = [sys.executable, "-c", program, "serve", "--lake", lake, "--quack", "--keys", str(tmp_path / "keys")]
     without = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "200"})
     assert without.returncode == 2
-    assert 'pip install "stock-stream[quack]"' in without.stderr
+    assert 'pip install ".[quack]"' in without.stderr
     assert "Traceback" not in without.stderr
 
 
