@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Callable
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import duckdb
@@ -237,7 +238,9 @@ def parquet(con: DuckDBPyConnection, query: str) -> bytes:
         return path.read_bytes()
 
 
+@cache
 def _calendar(market: Market, through_year: int) -> bytes:
+    """Return the trading calendar of a market up to the end of a year, as it is stored."""
     schedule = market.schedule(through_year)
     frame = schedule.reset_index(names="date").rename(columns={"open": "open_utc", "close": "close_utc"})
     for column in ("open_utc", "close_utc"):

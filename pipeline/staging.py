@@ -42,11 +42,29 @@ class StagedFile:
     last_date: date | None
 
 
+_readers: dict[Path, DuckDBPyConnection] = {}
+"""The open connections of `_reader`, by staging folder."""
+
+
 @contextmanager
 def staging_folder() -> Iterator[Path]:
     """Open a temporary folder for files that are about to be published."""
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder:
-        yield Path(folder)
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as name:
+        folder = Path(name)
+        try:
+            yield folder
+        finally:
+            if folder in _readers:
+                _readers.pop(folder).close()
+
+
+def _reader(folder: Path) -> DuckDBPyConnection:
+    """Return a folder's connection for reading files back: not the one that writes, which may answer from its cache."""
+    if folder not in _readers:
+        _readers[folder] = con = duckdb.connect()
+        con.execute("SET enable_external_file_cache = false")
+        limit_memory(con, folder)
+    return _readers[folder]
 
 
 def stage(
@@ -154,20 +172,19 @@ def _verified(
     Raises:
         LakeError: it is not as it should be.
     """
-    with duckdb.connect() as con:  # not the connection that writes, which may answer from its cache
-        limit_memory(con, path.parent)
-        source = _read_parquet([path])
-        stored_columns = _columns(con, source)
-        day = "date" if "date" in dict(stored_columns) else "valid_from"
-        keys = f"count(DISTINCT ({', '.join(key)}))"
-        if is_sorted:  # unlike a count of the different keys, a comparison of neighbours needs no memory
-            before = ", ".join(f"lag({column}) OVER ()" for column in key)
-            is_later = f"lag({key[0]}) OVER () IS NULL OR ({', '.join(key)}) > ({before})"
-            source = f"(SELECT symbol, {day}, {is_later} AS is_later FROM {source})"
-            keys = "count(*) FILTER (is_later)"
-        stored_rows, different, symbols, first, last = con.execute(
-            f"SELECT count(*), {keys}, count(DISTINCT symbol), min({day}), max({day}) FROM {source}"
-        ).fetchall()[0]
+    con = _reader(path.parent)
+    source = _read_parquet([path])
+    stored_columns = _columns(con, source)
+    day = "date" if "date" in dict(stored_columns) else "valid_from"
+    keys = f"count(DISTINCT ({', '.join(key)}))"
+    if is_sorted:  # unlike a count of the different keys, a comparison of neighbours needs no memory
+        before = ", ".join(f"lag({column}) OVER ()" for column in key)
+        is_later = f"lag({key[0]}) OVER () IS NULL OR ({', '.join(key)}) > ({before})"
+        source = f"(SELECT symbol, {day}, {is_later} AS is_later FROM {source})"
+        keys = "count(*) FILTER (is_later)"
+    stored_rows, different, symbols, first, last = con.execute(
+        f"SELECT count(*), {keys}, count(DISTINCT symbol), min({day}), max({day}) FROM {source}"
+    ).fetchall()[0]
     if (stored_rows, different, stored_columns) != (rows, rows, columns):
         raise LakeError(
             f"{path.name} was not written correctly ({stored_rows} rows with {different} keys, {stored_columns}; "

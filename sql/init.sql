@@ -7347,20 +7347,43 @@ SET VARIABLE listed_files = (
     WHERE regexp_matches(parse_filename(file), '^\d{4}-\d\d-\d\d(-batch-\d+)?(-part-\d+)?\.parquet$')
 );
 
--- A manifest's text without its checksum (pipeline/sealing.py), and NULL if it has another one.
-CREATE OR REPLACE TEMP MACRO unsealed(text) AS CASE
-    WHEN NOT starts_with(text, '{"sha256":"') THEN text
-    WHEN sha256('{' || substr(text, 78)) = substr(text, 12, 64) THEN text
-END;
--- What a manifest says; NULL if it is damaged. Format 1 has no checksum.
-CREATE OR REPLACE TEMP MACRO manifest_in(text) AS list_filter(
-    [TRY(from_json(unsealed(text), '{"format": "INTEGER", "generation": "INTEGER", "created_at": "VARCHAR", '
-        || '"consolidated": "JSON", "set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
+-- What manifests say, a row per file. `text` has no checksum (pipeline/sealing.py); it is NULL if a file is damaged:
+-- another checksum, none in format 2, or not what a manifest is (format 1 has no checksum). Values that are read often
+-- are columns of their own: each reading of a nested value takes DuckDB half a millisecond.
+CREATE OR REPLACE TEMP MACRO parsed_manifest(text) AS from_json(text,
+    '{"format": "INTEGER", "generation": "INTEGER", "created_at": "VARCHAR", "consolidated": "JSON", '
+        || '"set_aside": "JSON", "tables": "MAP(VARCHAR, STRUCT('
         || 'base STRUCT(key VARCHAR, bytes BIGINT)[], delta STRUCT(key VARCHAR, bytes BIGINT)[], '
-        || 'restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'))],
-    lambda m: m.generation >= 0
-        AND (m.generation = 0 OR m.format IS DISTINCT FROM 2 OR starts_with(text, '{"sha256":"'))
-)[1];
+        || 'restated VARCHAR[], moved VARCHAR[], through DATE, made_from MAP(VARCHAR, VARCHAR)))"}'
+);
+CREATE OR REPLACE TEMP MACRO manifests_in(files) AS TABLE
+WITH read AS (
+    SELECT filename AS file, last_modified AS written, TRY(decode(content)) AS content
+    FROM read_blob(files)
+),
+unsealed AS (
+    SELECT
+        file, written, starts_with(content, '{"sha256":"') AS is_sealed,
+        CASE WHEN starts_with(content, '{"sha256":"') THEN '{' || substr(content, 78) ELSE content END AS text,
+        substr(content, 12, 64) AS seal
+    FROM read
+),
+parsed AS (
+    SELECT *, TRY(parsed_manifest(CASE WHEN NOT is_sealed OR sha256(text) = seal THEN text END)) AS manifest
+    FROM unsealed
+),
+judged AS (
+    SELECT *, manifest.generation >= 0
+        AND (manifest.generation = 0 OR manifest.format IS DISTINCT FROM 2 OR is_sealed) AS is_sound
+    FROM parsed
+)
+SELECT
+    file, written,
+    CASE WHEN is_sound THEN text END AS text,
+    CASE WHEN is_sound THEN manifest.generation END AS generation,
+    CASE WHEN is_sound THEN manifest.format END AS format,
+    CASE WHEN is_sound THEN manifest.created_at END AS created_at
+FROM judged;
 -- The names of batch files in their stored form (pipeline/batch_names.py), or as the list of format 1.
 CREATE OR REPLACE TEMP MACRO batch_names(stored) AS CASE
     WHEN json_type(stored) = 'OBJECT' THEN list_concat(
@@ -7384,12 +7407,10 @@ SET VARIABLE pointer_files = coalesce(
     list_filter(getvariable('state_files'), lambda f: parse_filename(f) = 'current.json')
 );
 SET VARIABLE pointer = (
-    SELECT {
-        file: filename, manifest: manifest_in(TRY(decode(content))), written: last_modified,
-        readers: TRY(json_extract(unsealed(TRY(decode(content))), '$.readers'))
-    }
-    FROM read_blob(list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('pointer_files')))
-    ORDER BY filename = getvariable('sql_home') || '/schema/manifest.json'
+    SELECT manifest
+    FROM manifests_in(list_concat([getvariable('sql_home') || '/schema/manifest.json'], getvariable('pointer_files')))
+        AS manifest
+    ORDER BY file = getvariable('sql_home') || '/schema/manifest.json'
     LIMIT 1
 );
 SET VARIABLE pointer_files = list_filter(
@@ -7401,10 +7422,10 @@ SET VARIABLE manifest_pattern = (
     SELECT CASE
         WHEN getvariable('candidate') IS NOT NULL THEN getvariable('sql_home') || '/schema/manifest.json'
         WHEN starts_with(getvariable('lake'), 's3://')
-            AND getvariable('pointer').manifest.generation > 0
+            AND getvariable('pointer').generation > 0
             AND getvariable('pointer').written - coalesce(
-                TRY_CAST(getvariable('pointer').readers ->> '$.written_at' AS TIMESTAMPTZ),
-                TRY_CAST(getvariable('pointer').manifest.created_at AS TIMESTAMPTZ)
+                TRY_CAST(getvariable('pointer').text ->> '$.readers.written_at' AS TIMESTAMPTZ),
+                TRY_CAST(getvariable('pointer').created_at AS TIMESTAMPTZ)
             ) < INTERVAL 2 SECOND
             AND (
                 SELECT unnamed
@@ -7413,8 +7434,8 @@ SET VARIABLE manifest_pattern = (
                     SELECT count(*) AS unnamed
                     FROM unnest(getvariable(''listed_files'')) AS listed (file)
                     ANTI JOIN unnest(list_concat(
-                        batch_names(getvariable(''pointer'').manifest.consolidated),
-                        batch_names(getvariable(''pointer'').manifest.set_aside)
+                        batch_names(getvariable(''pointer'').text -> ''$.consolidated''),
+                        batch_names(getvariable(''pointer'').text -> ''$.set_aside'')
                     )) AS named (name) ON named.name = parse_filename(file)
                 ' ELSE 'SELECT 0 AS unnamed' END)
             ) = 0
@@ -7428,60 +7449,48 @@ SET VARIABLE manifest_files = list_concat(
         SELECT coalesce(max_by([file], CAST(parse_filename(file, true) AS INTEGER)), []::VARCHAR[])
         FROM glob(getvariable('manifest_pattern'))
         WHERE regexp_matches(parse_filename(file), '^\d{6,}\.json$')
-            AND CAST(parse_filename(file, true) AS INTEGER) > coalesce(getvariable('pointer').manifest.generation, 0)
+            AND CAST(parse_filename(file, true) AS INTEGER) > coalesce(getvariable('pointer').generation, 0)
     ),
-    CASE WHEN getvariable('generation') <> getvariable('pointer').manifest.generation
+    CASE WHEN getvariable('generation') <> getvariable('pointer').generation
     THEN [getvariable('lake') || format('/state/manifests/{:06d}.json', CAST(getvariable('generation') AS INTEGER))]
     ELSE [] END
 );
-SET VARIABLE manifests = (
-    SELECT list({file: filename, manifest: manifest_in(TRY(decode(content)))})
-    FROM read_blob(getvariable('manifest_files'))
-);
+SET VARIABLE manifests = (SELECT list(manifest) FROM manifests_in(getvariable('manifest_files')) AS manifest);
 SET validate_external_file_cache = 'NO_VALIDATION';
 -- The first manifest of the list is schema/manifest.json, generation 0: its format is the newest that is read here.
-SELECT error(format(
-    'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
-    newer.format, getvariable('manifests')[1].manifest.format
-))
-FROM (
-    SELECT max(format) AS format
-    FROM (
-        SELECT getvariable('pointer').manifest.format AS format
-        UNION ALL
-        SELECT entry.manifest.format FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
-    ) AS formats
-) AS newer
-WHERE newer.format > getvariable('manifests')[1].manifest.format;
-SELECT error(entry.file || ' is damaged: run `stockstream repair`')
-FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
-WHERE entry.manifest IS NULL
-    OR entry.manifest.generation <> coalesce(TRY_CAST(parse_filename(entry.file, true) AS INTEGER), 0);
-SELECT error(getvariable('pointer_files')[1] || ' is damaged, and there is no manifest: run `stockstream repair`')
-WHERE len(getvariable('pointer_files')) > 0
-    AND coalesce(getvariable('pointer').manifest.generation, 0) = 0 AND len(getvariable('manifests')) = 1;
-SET VARIABLE candidates = (
-    SELECT list(manifest ORDER BY manifest.generation DESC)
-    FROM (
-        SELECT getvariable('pointer').manifest AS manifest
-        UNION ALL
-        SELECT entry.manifest FROM (SELECT unnest(getvariable('manifests')) AS entry) AS listed
-    ) AS manifests
-    WHERE manifest.generation IS NOT NULL
-);
-SET VARIABLE manifest = (
-    SELECT struct_update(
-        chosen, consolidated := batch_names(chosen.consolidated), set_aside := batch_names(chosen.set_aside)
+SELECT error(CASE
+    WHEN manifest.format > getvariable('manifests')[1].format THEN format(
+        'the lake was written by a newer Stock Stream (format {}; this one reads {}): upgrade stock-stream',
+        manifest.format, getvariable('manifests')[1].format
     )
-    FROM (
-        SELECT coalesce(
-            list_filter(getvariable('candidates'), lambda m: m.generation = getvariable('generation'))[1],
-            getvariable('candidates')[1]
-        ) AS chosen
-    ) AS choice
+    WHEN manifest.file <> getvariable('pointer').file
+        AND manifest.generation IS DISTINCT FROM coalesce(TRY_CAST(parse_filename(manifest.file, true) AS INTEGER), 0)
+    THEN manifest.file || ' is damaged: run `stockstream repair`'
+    WHEN len(getvariable('pointer_files')) > 0
+        AND coalesce(getvariable('pointer').generation, 0) = 0 AND len(getvariable('manifests')) = 1
+    THEN getvariable('pointer_files')[1] || ' is damaged, and there is no manifest: run `stockstream repair`'
+END)
+FROM (SELECT unnest(list_append(getvariable('manifests'), getvariable('pointer'))) AS manifest) AS entries;
+-- The newest one, and that of the requested generation.
+SET VARIABLE chosen = (
+    SELECT {newest: max_by(text, generation), text: coalesce(
+        max_by(text, generation) FILTER (generation = getvariable('generation')), max_by(text, generation)
+    )}
+    FROM (SELECT unnest(list_append(getvariable('manifests'), getvariable('pointer')), recursive := true)) AS candidates
+);
+SET VARIABLE manifest = parsed_manifest(getvariable('chosen').text);
+SET VARIABLE consolidated_names = getvariable('manifest').consolidated;
+SET VARIABLE set_aside_names = getvariable('manifest').set_aside;
+SET VARIABLE manifest = struct_update(
+    getvariable('manifest'),
+    consolidated := batch_names(getvariable('consolidated_names')),
+    set_aside := batch_names(getvariable('set_aside_names'))
 );
 -- The archive only grows, so that every generation can read the newest one's.
-SET VARIABLE archive = getvariable('candidates')[1].tables['raw'];
+SET VARIABLE archive = (
+    CASE WHEN getvariable('chosen').newest = getvariable('chosen').text THEN getvariable('manifest')
+    ELSE parsed_manifest(getvariable('chosen').newest) END
+).tables['raw'];
 SELECT error(format('{} names {}, which is no file of silver: run `stockstream repair`', getvariable('lake'), key))
 FROM (
     SELECT unnest(flatten(list_transform(
@@ -7492,14 +7501,14 @@ FROM (
 ) AS keys
 WHERE NOT regexp_matches(key, '^silver/([^/\\]+/)*[^/\\]+\.parquet$') OR contains(key, '/../');
 SET VARIABLE manifests = NULL;
-SET VARIABLE candidates = NULL;
+SET VARIABLE chosen = NULL;
 -- What the pointer lists, in place of listing folders on S3: only for a connection that says so, and only if the views
 -- read the generation of the pointer.
 SET VARIABLE lists = CAST(
     CASE WHEN getvariable('listings') IS NOT NULL
-        AND getvariable('manifest').generation = getvariable('pointer').manifest.generation
+        AND getvariable('manifest').generation = getvariable('pointer').generation
     THEN TRY(from_json(
-        getvariable('pointer').readers,
+        getvariable('pointer').text -> '$.readers',
         '{"sessions": "BOOLEAN", "symbols": "MAP(VARCHAR, VARCHAR)", "quarantine": ["VARCHAR"], '
             || '"raw_events": "BOOLEAN"}'
     )) END AS STRUCT(sessions BOOLEAN, symbols MAP(VARCHAR, VARCHAR), quarantine VARCHAR[], raw_events BOOLEAN)

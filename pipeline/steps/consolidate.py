@@ -21,7 +21,7 @@ from stockstream.pipeline.publishing import publish, session_at, sql_versions
 from stockstream.pipeline.raw_rows import read_raw_only
 from stockstream.pipeline.staging import Parts, StagedFile, staging_folder, upload
 from stockstream.pipeline.tiers import BEGINNING, add_tier, require_intact
-from stockstream.sql.loader import load, rules
+from stockstream.sql.loader import load, rules, views
 from stockstream.sql.session import files_of, set_silver, set_variable
 
 TAIL = 60
@@ -61,7 +61,7 @@ def change(event: ConsolidateEvent, lake: Lake, before: Manifest) -> tuple[Chang
     Raises:
         LakeError, CheckFailed: as in `run`.
     """
-    with session_at(lake, before) as con, staging_folder() as folder:
+    with session_at(lake, before, None, *views()) as con, staging_folder() as folder:
         return _Consolidation(con, lake, before, folder).change(bool(event.get("full")))
 
 

@@ -38,7 +38,7 @@ JUDGE = ("steps/arrive", "steps/repeated", "steps/accept", "steps/faulty")
 COMPARE = ("steps/batch_factors", "steps/stored", "steps/paired", "steps/withdrawn", "steps/news", "steps/unkept")
 """The steps from `accepted` to `news`, the rows to store, and `unkept`, the values that the quarantine lacks."""
 SQL = ("steps/newest_bars", "steps/recent_splits", "steps/unrestated", *JUDGE, *COMPARE, "steps/waiting")
-IS_LATE = "SELECT $day <= json_extract_string(getvariable('pointer').readers, '$.after')"
+IS_LATE = "SELECT $day <= json_extract_string(getvariable('pointer').text, '$.readers.after')"
 """Whether readers would not see a file of a day, because the pointer lets them list newer ones only."""
 NEEDS_HELD = """
 SELECT len(getvariable('quarantine_files')) > 0

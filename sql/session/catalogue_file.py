@@ -8,6 +8,9 @@ The file's name has a checksum of the SQL files, also of those of installed pack
 another SQL file or another version the name is another one. A file appears when it is complete, so that several
 processes may make it at once. DuckDB compares the checksum of each block that it reads: a damaged file is made again.
 Where there is no folder that can be written, the views are created as if there were no file.
+
+Sessions of the pipeline need the views alone, without the macros of indicators: they copy a smaller file, which takes
+half of the time.
 """
 
 from __future__ import annotations
@@ -54,16 +57,19 @@ class CacheWarning(UserWarning):
     """The folder that the setting names cannot be used; the views are created without it."""
 
 
-def connection_with_objects(make: bool = True) -> DuckDBPyConnection | None:
+def connection_with_objects(views_only: bool = False) -> DuckDBPyConnection | None:
     """Return a connection of one thread that has all views and macros; None if that needs a file that cannot be used.
 
-    `make` makes the file if there is none, or a damaged one.
+    The file is made if there is none, or a damaged one. `views_only`: a connection with the views, and without macros
+    of indicators, from a smaller file, which is made where there is the other one: a Lambda that opens a single
+    connection would not win by it.
     """
-    path = path_of_catalogue()
+    path = path_of_catalogue(views_only)
     if path is None:
         return None
     con = _copied(path)
-    if con is None and make and _make(path):
+    make = not views_only or _exists(path_of_catalogue())
+    if con is None and make and _make(path, views() if views_only else None):
         con = _copied(path)
     return con
 
@@ -85,10 +91,10 @@ def copy_statements(path: Path) -> str:
     )
 
 
-def path_of_catalogue() -> Path | None:
+def path_of_catalogue(views_only: bool = False) -> Path | None:
     """Return where the catalogue file of this version is, or will be; None if there is no folder for it."""
     folder = cache_folder()
-    return folder / f"{_PREFIX}{_checksum()}.duckdb" if folder else None
+    return folder / f"{_PREFIX}{'views-' if views_only else ''}{_checksum()}.duckdb" if folder else None
 
 
 def cache_folder() -> Path | None:
@@ -179,6 +185,11 @@ def _copied(path: Path) -> DuckDBPyConnection | None:
     return con
 
 
+def _exists(path: Path | None) -> bool:
+    """Return whether there is a file, also where its folder cannot be searched."""
+    return path is not None and os.path.exists(path)  # noqa: PTH110 (which raises nothing without permission)
+
+
 def _is_trusted(path: Path) -> bool:
     """Return whether a file exists, and no other user but root can have written it."""
     try:
@@ -188,15 +199,15 @@ def _is_trusted(path: Path) -> bool:
     return not hasattr(os, "geteuid") or stat.st_uid in (os.geteuid(), 0)
 
 
-def _make(path: Path) -> bool:
-    """Make the catalogue file under another name, and rename it; return whether that succeeded."""
+def _make(path: Path, only: Sequence[str] | None) -> bool:
+    """Make a catalogue file under another name, and rename it; return whether that succeeded. See `create_objects`."""
     # In DuckDB's older formats, whether a CTE is materialized is lost.
     config = {**CONFIG, "storage_compatibility_version": "latest"}
     try:
         with appearing(path) as part, duckdb.connect(str(part), config=config) as con:
             set_variable(con, "sql_home", str(HOME))
             con.execute(empty_variables())
-            if create_objects(con):
+            if create_objects(con, only):
                 raise _IncompleteError
             con.execute("CHECKPOINT")
         _delete_unused(path)

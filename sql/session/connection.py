@@ -44,8 +44,9 @@ def connect(
     - `verify` opens each of these files once; an unreadable file is left out, with a `LakeWarning`.
     - `generation`: the views read what this generation published, and nothing newer; None: the newest generation,
       and the batch files that it does not contain.
-    - `only`: the files of the views that the caller needs, as `loader.views_for` returns them. Without a catalogue file
-      (`catalogue_file`), only these are created, which saves 0.3 s; None: all views, and the macros of the indicators.
+    - `only`: the files of the views that the caller needs, as `loader.views_for` returns them. The connection has no
+      macros of indicators, and without a catalogue file (`catalogue_file`) these views alone, which saves 0.3 s; None:
+      all views, and the macros of the indicators.
     - `by_pointer`: on S3, read what the pointer contains from there, which saves most requests. Writers do not: they
       list the whole lake.
     - `manifest`: a local file with a manifest that is read instead of the newest one; the pipeline computes the tables
@@ -58,7 +59,7 @@ def connect(
     lake = normalise(lake)
     if not lake.startswith("s3://"):
         require_readable(lake)
-    copied = connection_with_objects(make=only is None)
+    copied = connection_with_objects(views_only=only is not None)
     con = copied or duckdb.connect(config=START)
     with suppress(duckdb.InvalidInputException):  # in a notebook without ipywidgets, which cannot draw it
         con.execute("SET enable_progress_bar = false")  # DuckDB draws it on the standard output of the program

@@ -12,10 +12,11 @@ import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 
 import duckdb
+from duckdb import DuckDBPyConnection
 
 from stockstream.sql.variables import quoted
 
@@ -125,9 +126,15 @@ def index_of(size: int, read: Read, largest_copy: int = 0) -> FileIndex:
     return FileIndex(size - footer_size, footer, tuple(sorted(groups.values())), chunks)
 
 
+@cache
+def _kept() -> DuckDBPyConnection:
+    """Return a connection for all footers of this process: to open one takes longer than to read a footer."""
+    return duckdb.connect(config={"threads": 1, "enable_external_file_cache": False})
+
+
 def _chunks(size: int, footer: bytes) -> list[tuple[int, str, int, int]]:
     """Return row group, column, begin and size of each column chunk that a footer lists."""
-    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder, duckdb.connect() as con:
+    with tempfile.TemporaryDirectory(prefix="stockstream-") as folder, _kept().cursor() as con:
         path = Path(folder) / "footer.parquet"
         with path.open("wb") as file:  # DuckDB reads the footer only: a hole is in the place of the data
             file.write(b"PAR1")
