@@ -9,6 +9,7 @@ from stockstream.analytics.backtest.model import Result
 from stockstream.analytics.backtest.report import render, render_card, trade_rows
 from stockstream.analytics.plot.panels import PRICES, Panels, trades_of
 from stockstream.sql.errors import ArgumentError, LakeError, UsageError, did_you_mean
+from stockstream.sql.session.whole_files import write_whole
 
 if TYPE_CHECKING:
     import numpy as np
@@ -38,7 +39,7 @@ def to_html(result: Result, path: str | Path) -> Path:
         raise ArgumentError(f"path: {path!r}: write a name that ends with .html")
     target = Path(path)
     try:
-        target.write_text(render(result), encoding="utf-8")
+        write_whole(target, render(result))
     except OSError as error:
         raise LakeError(f"cannot write {target}: {error.strerror or error}") from None
     return target

@@ -33,6 +33,7 @@ from stockstream.analytics.backtest.stats import FIGURES
 from stockstream.analytics.cli.backtest_runs import SHOWN, screen
 from stockstream.analytics.cli.options import progress
 from stockstream.sql.errors import LakeError, UsageError
+from stockstream.sql.session.whole_files import write_whole
 
 COLUMNS = ("total_return", "annual_return", "sharpe", "max_drawdown", "trades", "win_rate")
 """Figures shown per run of a search, besides the one that ranks them."""
@@ -144,7 +145,7 @@ def _settings(run: Run, options: Options) -> dict[str, Any]:
 
 def _write_page(path: Path, page: str) -> None:
     try:
-        path.write_text(page, encoding="utf-8")
+        write_whole(path, page)
     except OSError as error:
         raise LakeError(f"cannot write {path}: {error.strerror or error}") from None
 

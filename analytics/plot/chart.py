@@ -13,6 +13,7 @@ from typing import Any
 
 from stockstream.sql.errors import ArgumentError, LakeError
 from stockstream.sql.extras import require
+from stockstream.sql.session.whole_files import write_whole
 
 FORMATS = (".html", ".png", ".svg")
 SCALE = 2.0
@@ -61,7 +62,7 @@ class Chart:
         kind = target.suffix.lower()
         data = self.html().encode() if kind == ".html" else self.svg().encode() if kind == ".svg" else self.png()
         try:
-            target.write_bytes(data)
+            write_whole(target, data)
         except OSError as error:
             raise LakeError(f"cannot write {target}: {error.strerror or error}") from None
         return target

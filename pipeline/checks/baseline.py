@@ -14,6 +14,7 @@ from duckdb import DuckDBPyConnection
 
 from stockstream.pipeline.checks.model import Check
 from stockstream.pipeline.errors import UsageError
+from stockstream.sql.session.whole_files import write_whole
 from stockstream.sql.variables import quoted
 
 Key = tuple[str | None, ...]
@@ -82,7 +83,7 @@ class Baseline:
             for check, key in sorted(self._new, key=lambda one: (one[0], json.dumps(one[1])))
         ]
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(lines), encoding="utf-8")
+        write_whole(path, "".join(lines))
         return len(lines)
 
     def _key(self, check: Check, columns: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 import shutil
 import struct
 import subprocess
@@ -153,6 +154,24 @@ def test_a_chart_is_saved_as_png_svg_and_html(chart: Chart, tmp_path: Path) -> N
         chart.save(tmp_path / "chart.jpg")
     with pytest.raises(LakeError, match=r"cannot write .*nowhere"):
         chart.save(tmp_path / "nowhere" / "chart.svg")
+
+
+def test_a_chart_that_does_not_fit_on_the_disk_leaves_the_one_before(chart: Chart, tmp_path: Path) -> None:
+    (tmp_path / "real.svg").write_text("the one before")
+    (tmp_path / "chart.svg").symlink_to("real.svg")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(LakeError, match=r"cannot write .*chart.svg: File too large"):
+            chart.save(tmp_path / "chart.svg")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == dict.fromkeys(
+        ("real.svg", "chart.svg"), "the one before"
+    )
+    chart.save(tmp_path / "chart.svg")
+    assert (tmp_path / "chart.svg").is_symlink()
+    assert "<svg" in (tmp_path / "real.svg").read_text()
 
 
 @pytest.fixture(scope="module")
