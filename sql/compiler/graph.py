@@ -10,6 +10,7 @@ from functools import cache
 from typing import Protocol
 
 import duckdb
+from duckdb import DuckDBPyConnection
 from sqlglot import exp
 
 REF = re.compile(r"⟦(\d+)⟧")
@@ -127,8 +128,14 @@ class Lowering(Protocol):
 
 
 @cache
+def constants() -> DuckDBPyConnection:
+    """Return the connection of this process for expressions without columns: to open one takes longest."""
+    return duckdb.connect(config={"threads": 1})
+
+
+@cache
 def _evaluate(text: str) -> float:
-    with duckdb.connect() as con:
+    with constants().cursor() as con:
         return float(con.execute(f"SELECT {text}").fetchall()[0][0])
 
 

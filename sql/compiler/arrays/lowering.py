@@ -16,7 +16,7 @@ import sqlglot
 from sqlglot import exp
 
 from stockstream.sql.compiler.arrays.pieces import BENCHMARK, COMPUTED
-from stockstream.sql.compiler.graph import REF, Graph, Unsupported, constant
+from stockstream.sql.compiler.graph import REF, Graph, Unsupported, constant, constants
 
 
 class Arrays:
@@ -196,7 +196,7 @@ KEYS = {
 @cache
 def _type_of_day(expression: str) -> str:
     """Return the type of an expression over the column `date`."""
-    with duckdb.connect() as con:
+    with constants().cursor() as con:
         try:
             query = f"SELECT typeof({expression}) FROM (SELECT DATE '2000-01-01' AS date)"
             return str(con.execute(query).fetchall()[0][0])
