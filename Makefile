@@ -54,7 +54,7 @@ soak: install ## run 60 days of a lake of ten years, with damage, repairs and re
 test-benchmarks: .venv/.benchmarks ## test that every benchmark runs at its quick size
 	$(BIN)/python -m pytest -m "benchmarks and not soak and not recipes and not e2e and not wheels"
 
-test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository
+test-recipes: install ## test the recipes of CONTRIBUTING.md in copies of the repository, and run the example notebooks
 	$(BIN)/python -m pytest -m "recipes and not soak and not e2e and not wheels"
 
 mutate: install ## change the SQL of the data checks, one operator at a time: a planted row must notice it (a minute)

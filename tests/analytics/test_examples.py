@@ -9,7 +9,7 @@ import pytest
 
 from tests.notebooks import FOLDER, environment, executed, outputs
 
-pytestmark = pytest.mark.large
+pytestmark = pytest.mark.recipes
 MAX_BYTES = 60_000
 
 
