@@ -15,6 +15,7 @@ from statistics import median
 from typing import Any
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WIDTH = 120
@@ -114,7 +115,7 @@ def _table(title: str, figures: Sequence[Figure]) -> Table:
     marks = {None: "", True: "[green]yes[/]", False: "[red]no[/]"}
     for figure in figures:
         goal = "" if figure.goal is None else f"at most {figure.goal:g}"
-        table.add_row(figure.name, _readable(figure.value), figure.unit, goal, marks[figure.holds])
+        table.add_row(escape(figure.name), _readable(figure.value), figure.unit, goal, marks[figure.holds])
     return table
 
 

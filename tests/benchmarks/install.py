@@ -84,7 +84,7 @@ def _figures(
     yield Figure(name, time.cpu, "CPU s", cpu)
     yield Figure(name, time.wall, "s")
     size = sum(path.stat().st_size for path in venv.rglob("*") if path.is_file() and not path.is_symlink())
-    yield Figure(name, size / 2**20, "MB", megabytes)
+    yield Figure(name, size / 2**20, "MiB", megabytes)
     yield Figure(name, len(list(venv.glob("lib/*/site-packages/*.dist-info"))), "distributions", count)
 
 
