@@ -5,7 +5,7 @@ engine spells otherwise; functions.py names the functions that mean the same in 
 it is refused by its name, because another engine may have one of the same name that is something else.
 """
 
-from stockstream.sql.dialects.export import Exported, Refused, export, refusal
+from stockstream.sql.dialects.exporter import Exported, Refused, export, refusal
 from stockstream.sql.dialects.functions import Dialect
 
 __all__ = ["Dialect", "Exported", "Refused", "export", "refusal"]

@@ -28,8 +28,8 @@ _OWN = {
 
 def unknown(query: exp.Expr, dialect: Dialect) -> list[str]:
     """Return the functions of a query that are not known to mean the same in an engine, sorted."""
-    known = _SHARED | _OWN[dialect]
-    return sorted({_name(call).lower() for call in query.find_all(exp.Func) if _name(call) not in known})
+    names = _SHARED | _OWN[dialect]
+    return sorted({_name(call).lower() for call in query.find_all(exp.Func) if _name(call) not in names})
 
 
 def _name(call: exp.Func) -> str:
