@@ -74,7 +74,7 @@ def _substitute(query: exp.Expr, values: Mapping[str, exp.Expr]) -> None:
 
 def _fold(query: exp.Expr) -> None:
     """Replace each largest expression of literals by its value, and leave out `AND true`."""
-    with duckdb.connect() as con:
+    with _database().cursor() as con:
         for node in list(query.walk(prune=_is_constant)):
             if _is_constant(node) and (literal := _literal(con, node)) is not None:
                 node.replace(literal)
@@ -83,6 +83,11 @@ def _fold(query: exp.Expr) -> None:
             if isinstance(one.unnest(), exp.Boolean) and one.unnest().this:
                 connector.replace(other)
                 break
+
+
+@cache
+def _database() -> duckdb.DuckDBPyConnection:
+    return duckdb.connect()
 
 
 _VARYING = (exp.Column, exp.Query, exp.AggFunc, exp.Window, exp.Star, exp.Lambda, exp.Interval, exp.Var, exp.Array)
