@@ -32,10 +32,10 @@ _BUCKET = "stockstream_bucket"
 def query(frame: DataFrame, sql: str, *, buckets: int = 64, shared: Collection[str] = ()) -> DataFrame:
     """Return the rows of a query of DuckDB that runs once per bucket of symbols, as a DataFrame; Spark runs it lazily.
 
-    The query reads the table `frame`, the rows of a bucket as they are, and all macros and views of `sql/README.md`. To
-    the views, `frame` is the stored bars of a lake that has no lists of companies and no calendar of sessions; columns
-    of sql/schema/raw.sql that it lacks are NULL to them. A bucket has the whole history of its symbols and no other
-    symbol: what counts or ranks across symbols counts within the bucket.
+    The query reads the table `frame`, the rows of a bucket as they are, and the macros and views of `sql/README.md`. To
+    the views, `frame` is the stored bars of a lake without lists of companies; columns of sql/schema/raw.sql that it
+    lacks are NULL to them. There is no calendar: what reads `sessions`, as `resample`, is an error. A bucket has the
+    whole history of its symbols and no other symbol: what counts or ranks across symbols does so within the bucket.
 
     Args:
         frame: has the column `symbol`, and those that the query reads.
@@ -46,7 +46,7 @@ def query(frame: DataFrame, sql: str, *, buckets: int = 64, shared: Collection[s
     Raises:
         MissingPackage: pyspark is not installed.
         UsageError: `frame` or the result has no column `symbol`, or `buckets` is not positive.
-        duckdb.Error: the query cannot be planned.
+        duckdb.Error: the query cannot be planned: it reads what there is not.
     """
     require("pyspark", by="analytics.spark")
     from pyspark.sql import functions as F  # noqa: N812 (Spark's own documentation calls it so)
@@ -67,9 +67,9 @@ def query(frame: DataFrame, sql: str, *, buckets: int = 64, shared: Collection[s
             rows = result.filter(f"symbol NOT IN ({', '.join(foreign)})") if foreign else result
             return rows.to_arrow_table().cast(empty.schema)
 
-    own = F.pmod(F.crc32("symbol"), F.lit(buckets))
+    group = F.pmod(F.crc32("symbol"), F.lit(buckets))
     every = F.sequence(F.lit(0), F.lit(buckets - 1)).cast("array<bigint>")
-    numbers = F.when(F.col("symbol").isin(list(shared)), every).otherwise(F.array(own))
+    numbers = F.when(F.col("symbol").isin(list(shared)), every).otherwise(F.array(group))
     schema = frame.sparkSession.createDataFrame(empty).schema
     return frame.withColumn(_BUCKET, F.explode(numbers)).groupBy(_BUCKET).applyInArrow(compute, schema)
 
@@ -83,4 +83,5 @@ def _result(rows: pa.Table, sql: str) -> Iterator[DuckDBPyRelation]:
         con.execute(
             "CREATE OR REPLACE VIEW silver_bars AS FROM read_parquet(schema_file('bars')) UNION ALL BY NAME FROM frame"
         )
+        con.execute("DROP VIEW sessions")  # what reads the calendar fails, instead of having no rows
         yield con.sql(sql)

@@ -33,8 +33,9 @@ SETTINGS = {
     "spark.ui.showConsoleProgress": "false",
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.driver.host": "127.0.0.1",
-    # For queries of few rows, to plan and compile them twice takes longer than it saves.
+    # For queries of few rows, to plan and compile them twice takes longer than it saves; no whole stage has windows.
     "spark.sql.adaptive.enabled": "false",
+    "spark.sql.codegen.wholeStage": "false",
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC",
 }
 

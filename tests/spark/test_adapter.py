@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 from zlib import crc32
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -17,7 +18,7 @@ from stockstream.sql.errors import UsageError
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")]
 KEY = [("symbol", "ascending"), ("date", "ascending")]
 
 
@@ -80,5 +81,7 @@ def test_what_is_wrong_is_one_line(bars: DataFrame) -> None:
         analytics.spark.query(bars, "SELECT count(*) AS n FROM frame")
     with pytest.raises(UsageError, match=re.escape("buckets=0: it is the number")):
         analytics.spark.query(bars, "FROM frame", buckets=0)
+    with pytest.raises(duckdb.CatalogException, match="sessions does not exist"):
+        analytics.spark.query(bars, "FROM resample('bars_adjusted', 5)")
     with pytest.raises(Exception, match="the benchmark of beta is SPY, which has no bars"):
         analytics.spark.query(bars, "FROM beta('frame')", buckets=3).collect()

@@ -16,7 +16,7 @@ from tests.sql.dialects import EXPORTED
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-pytestmark = pytest.mark.spark
+pytestmark = [pytest.mark.spark, pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas")]
 TOLERANCE = 1e-11
 """Share of a column's scale."""
 KEY = [("symbol", "ascending"), ("date", "ascending")]

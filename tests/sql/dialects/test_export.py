@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 import sqlglot
 from sqlglot import exp
@@ -10,6 +12,7 @@ from trino_query_parser import TrinoSyntaxError, parse_statement
 from stockstream.sql.catalogue import shipped
 from stockstream.sql.dialects import Dialect, Refused, export
 from stockstream.sql.errors import UsageError
+from stockstream.sql.loader import HOME
 from tests.sql.dialects import EXPORTED, REFUSED
 
 SAMPLE = ("rsi", "bollinger", "atr", "beta")
@@ -54,6 +57,12 @@ def test_a_wrong_parameter_is_named(params: dict[str, str], message: str) -> Non
 def test_a_text_for_athena_is_in_the_grammar_of_trino(name: str) -> None:
     """Nothing executes it: Trino is no engine that starts in a test."""
     parse_statement(export(shipped(), name, Dialect.ATHENA).sql)
+
+
+def test_the_readme_names_what_is_refused() -> None:
+    sentence = re.search(r"neither engine computes (.*?), which", (HOME / "README.md").read_text(), re.DOTALL)
+    assert sentence
+    assert tuple(re.findall(r"`(\w+)`", sentence[1])) == REFUSED
 
 
 def test_what_is_not_in_the_grammar_is_noticed() -> None:
