@@ -8,6 +8,7 @@ analytics.indicators(["rsi_14", "macd"], "./lake", symbols=["BHP"], with_bars=Tr
 analytics.plot.candles("BHP", "2026-01-01", overlays=["sma_50"], panes=["rsi_14"], lake="./lake").save("bhp.html")
 analytics.symbols_on("2020-06-30", "./lake")
 analytics.remote("http://127.0.0.1:8000").bars("BHP")  # a lake behind `stockstream serve`
+analytics.spark.query(bars, "FROM psar('frame')")  # macros on a frame of Spark
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from stockstream.sql.extras import naming_the_extra, require
 
 if TYPE_CHECKING:
-    from stockstream.analytics import backtest, plot
+    from stockstream.analytics import backtest, plot, spark
     from stockstream.analytics.aggregator import DataAggregator
     from stockstream.analytics.client import remote
     from stockstream.analytics.compute import indicators
@@ -35,6 +36,7 @@ __all__ = [
     "plot",
     "remote",
     "resample",
+    "spark",
     "symbols_on",
     "wide",
 ]
@@ -49,7 +51,7 @@ _MODULES = {
     "symbols_on": "listings",
     "wide": "prices",
 }
-"""The module of each function; `backtest` and `plot` are packages of that name."""
+"""The module of each function; `backtest`, `plot` and `spark` are modules of that name."""
 _FRAMES = ("DataAggregator", "bars", "indicators", "remote", "resample", "wide")
 """Those that return frames of polars."""
 
@@ -67,6 +69,8 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of the pac
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name in _FRAMES:
             require("polars", "pyarrow", by=f"analytics.{name}")
+        if name == "spark":
+            require("pyspark", "pyarrow", by="analytics.spark", extra="spark")
         with naming_the_extra():
             module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
         return getattr(module, name) if name in _MODULES else module

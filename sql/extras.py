@@ -33,6 +33,7 @@ EXTRAS = {
     "polars": "polars",
     "prometheus_client": "serve",
     "pyarrow": "polars",
+    "pyspark": "spark",
     "redis": "redis",
     "requests": "run",
     "requests_ratelimiter": "run",

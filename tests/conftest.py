@@ -99,7 +99,7 @@ def _share(text: str) -> tuple[int, int]:
     return part - 1, parts
 
 
-ALONE = ("faults", "soak", "benchmarks", "recipes", "e2e", "wheels")
+ALONE = ("faults", "soak", "benchmarks", "recipes", "e2e", "wheels", "spark")
 """Markers of families that few files have tests of; each of these files writes `mark.NAME` itself."""
 
 

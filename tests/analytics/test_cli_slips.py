@@ -55,6 +55,7 @@ WITHOUT_LAKE = {
     "alerts list",
     "doctor",
     "schedule",
+    "sql",
 }
 """Commands that make a lake, or need none."""
 ON_A_LAKE = [command for command in COMMANDS if command not in WITHOUT_LAKE]

@@ -38,11 +38,12 @@ ARGUMENTS: dict[str, list[str]] = {
     "paper stop": ["mine"],
     "serve": ["--new-key", "anna"],  # without it, it serves until a signal
     "mcp": ["--config"],  # without it, it reads requests
+    "sql": ["rsi", "--dialect", "spark"],
 }
 """What a command needs besides the lake."""
 FEED = """[{"ev":"A","sym":"BHP","v":10,"av":10,"op":10.5,"o":10.5,"h":10.5,"l":10.5,"c":10.5,"s":1763334000000}]\n"""
 """A second of BHP, at the opening on 2025-11-17 in Sydney."""
-WITHOUT_LAKE = ("indicators list", "indicators show", "indicators new", "alerts list")
+WITHOUT_LAKE = ("sql", "indicators list", "indicators show", "indicators new", "alerts list")
 ENVIRONMENTS = {
     "a full disk as standard output": Environment(stdout="/dev/full"),
     "standard output is closed": Environment(stdout="closed"),

@@ -91,6 +91,8 @@ def test_show_prints_the_file_and_its_header() -> None:
     answer = json.loads(run_cli("indicators", "show", "rsi", "--json").out)
     assert answer["formula"].startswith("100 * up / (up + down)")
     assert answer["sql"].startswith("CREATE OR REPLACE MACRO rsi_v2(src, n, value)")
+    assert answer["dialects"] == ["spark", "athena"]
+    assert json.loads(run_cli("indicators", "show", "psar", "--json").out)["dialects"] == []
 
 
 @pytest.mark.parametrize(

@@ -68,7 +68,7 @@ def test_the_next_python_has_a_wheel_of_everything(tmp_path: Path) -> None:
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     command = [UV, "pip", "compile", "--quiet", "--no-header", "--only-binary", ":all:", "--python-version", "3.14"]
     done = subprocess.run(
-        [*command, "--all-extras", str(tmp_path / "pyproject.toml")], capture_output=True, text=True, cwd=tmp_path
+        [*command, "--extra", "all", str(tmp_path / "pyproject.toml")], capture_output=True, text=True, cwd=tmp_path
     )
     assert done.returncode == 0, done.stderr
     assert {line.partition("==")[0] for line in done.stdout.splitlines()} > {"duckdb", "yfinance", "skfolio"}
@@ -76,7 +76,8 @@ def test_the_next_python_has_a_wheel_of_everything(tmp_path: Path) -> None:
 
 def test_the_demo_is_installed_with_few_packages() -> None:
     """`make demo` installs its own lock file, whose versions are those that are tested."""
-    locks = {name: set(locked(f"requirements{name}.lock")) for name in ("", "-demo", "-benchmarks")}
+    locks = {name: set(locked(f"requirements{name}.lock")) for name in ("", "-demo", "-benchmarks", "-spark")}
+    assert {name.partition("==")[0] for name in locks["-spark"] - locks[""]} == {"pyspark", "py4j"}
     assert locks["-demo"] < locks[""] < locks["-benchmarks"]
     assert len({name.partition("==")[0] for name in locks["-demo"]}) < 60
 

@@ -88,15 +88,20 @@ def show_one(
 ) -> None:
     """Print an indicator's file: its header, with formula, warm-up and reference, and its SQL.
 
+    With --json it has the other engines that compute it, too: `stockstream sql` writes its text for these.
+
     Example: stockstream indicators show rsi
     """
     from stockstream.sql.catalogue import catalogue
 
-    indicator, _ = catalogue(*(sql_path or ())).find(name)
+    indicators = catalogue(*(sql_path or ()))
+    indicator, _ = indicators.find(name)
     if as_json:
-        print(
-            json.dumps({**indicator.file.header, "sql": indicator.file.text.split("--- */", 1)[1].strip()}, default=str)
-        )
+        from stockstream.sql.dialects import Dialect, refusal
+
+        dialects = [one for one in Dialect if refusal(indicators, indicator, one) is None]
+        sql = indicator.file.body.strip()
+        print(json.dumps({**indicator.file.header, "dialects": dialects, "sql": sql}, default=str))
     else:
         print(indicator.file.text, end="")
 
