@@ -61,6 +61,8 @@ def _expand(call: exp.Anonymous) -> None:
     macro = _kernels()[call.name.lower()]
     body = exp.paren(macro.expression, copy=True)
     names = [parameter.name for parameter in macro.this.expressions]
+    if len(names) != len(call.expressions):
+        raise UsageError(f"{call.name} takes {', '.join(names)}: here it has {len(call.expressions)} arguments")
     _substitute(body, dict(zip(names, call.expressions, strict=True)))
     call.replace(body)
 
