@@ -102,7 +102,7 @@ class LoopbackAws:
         for one in reversed(self._patches):
             one.stop()
         self.s3.__exit__()
-        self.lambdas.close()
+        self.lambdas.forget()
 
     def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"], config: Any = None) -> Any:
         return boto3.client(
