@@ -143,6 +143,18 @@ class Settings(EnvironmentSettings):
     serving_file: bool = setting(
         False, "STOCKSTREAM_SERVING_FILE", "Whether a run stores the serving file of its generation in the lake"
     )
+    serving_keys_parameter: str | None = setting(
+        None, "SERVING_KEYS_PARAMETER", "On Lambda: the SSM parameter with the keys of the HTTP interface"
+    )
+    serving_hosts: str | None = setting(
+        None, "SERVING_HOSTS", "On Lambda: what the header Host may name, with commas between"
+    )
+    connections_table: str | None = setting(
+        None, "CONNECTIONS_TABLE", "On Lambda: the DynamoDB table of the open websockets"
+    )
+    sockets_url: str | None = setting(
+        None, "SOCKETS_URL", "On Lambda: the address of the WebSocket API for its own functions"
+    )
     polygon_calls_per_minute: int = setting(
         5, "STOCKSTREAM_POLYGON_CALLS_PER_MINUTE", "Rate limit of the Polygon plan", minimum=1
     )

@@ -17,6 +17,8 @@ PRICES = Path(__file__).with_name("prices.json")
 SPEC = Path(__file__).with_name("packages.json")
 SEED = {"Kinesis Streams": 50.0, "Kinesis Analytics": 50.0, "DynamoDB": 15.0}
 """What the predecessor expected its speed layer to cost, in US dollars per month; it does not say for which volume."""
+SERVING_SEED = {"API Gateway": 10.0, "ElastiCache": 15.0, "CloudFront": 10.0}
+"""The same of its serving layer."""
 KB, GB = 2**10, 2**30
 HOURS, SECONDS = 730, 3600
 """Hours of a month, seconds of an hour."""
@@ -33,6 +35,11 @@ PUBLICATION_PUTS, PUBLICATION_GETS = 8, 10
 ALARM_METRICS, CUSTOM_METRICS, IMAGE_GB = 17, 18, 0.5
 """Metrics in the alarms of `modules/speed/alarms.tf` and of the function publish_live; metrics that both functions log,
 with their reasons; GB of the producer's images, compressed."""
+
+
+SERVING_ALARM_METRICS, SOCKET_ALARM_METRICS, SOCKET_METRICS = 8, 8, 4
+"""Metrics in the alarms of `modules/serving/alarms.tf` and of its functions in `modules/alarms`, without websockets and
+for them; metrics that push_live logs."""
 
 
 @dataclass(frozen=True)
@@ -189,6 +196,87 @@ FEEDS = {
 }
 
 
+@dataclass(frozen=True, kw_only=True)
+class Serving:
+    """What is assumed about the use of a serving layer, beside a speed layer."""
+
+    requests: float = _assumed("requests per month")
+    kb: float = _assumed("KB of an answer, on average", 20)
+    cached: float = _assumed("share of the requests that CloudFront answers (assets of pages)", 0.1)
+    request_ms: float = _assumed("milliseconds of an answer in the function", 30)
+    cold: float = _assumed("share of the answers that need a new execution environment", 0.01)
+    cold_s: float = _assumed("seconds of a cold start, with the serving file from S3", 4)
+    file_mb: float = _assumed("MB of a serving file, of which the lake has three and a run makes one", 300)
+    make_s: float = _assumed("seconds to make a serving file, per session", 60)
+    storage_mb: float = _assumed("MB of /tmp of the function (serving.storage)", 4096)
+    sockets: float = _assumed("open websockets in a session")
+    symbols: float = _assumed("symbols that a websocket has subscribed to", 20)
+    push_s: float = _assumed("seconds between two invocations that send bars, in a session", 1)
+    push_ms: float = _assumed("milliseconds of an invocation beside its messages", 50)
+    message_ms: float = _assumed("milliseconds per message, of which 32 are sent at once", 0.5)
+    hours: float = _assumed("hours of a session", 6)
+    sessions: int = _assumed("sessions per month", 21)
+
+
+def serving_usage(use: Serving) -> dict[str, float]:
+    """Return a month of a serving layer in the units of `prices.json`: what the module `serving` has, in use."""
+    spec = json.loads(SPEC.read_text())
+    memory = {name: one["memory"] / KB for name, one in spec["serving_functions"].items()}
+    maker = spec["functions"]["publish_serving"]["memory"] / KB
+    seconds = use.sessions * use.hours * SECONDS
+    answered = use.requests * (1 - use.cached)
+    pushes = seconds / use.push_s if use.sockets else 0.0
+    messages = pushes * use.sockets
+    compute = answered * (use.request_ms / 1000 + use.cold * use.cold_s)
+    pushing = pushes * use.push_ms / 1000 + messages * use.message_ms / 1000
+    connection_kb = 0.1 + use.symbols * 0.008
+    return {
+        "http_api_request": answered,
+        "cloudfront_request": use.requests,
+        "cloudfront_gb": use.requests * use.kb * KB / GB,
+        "lambda_arm64_gb_second": compute * memory["serve_http"]
+        + pushing * memory["push_live"]
+        + use.sessions * use.make_s * maker,
+        "lambda_storage_gb_second": compute * max(0.0, use.storage_mb / KB - 0.5),
+        "lambda_request": answered + pushes + use.sessions * (1 + 3 * use.sockets),
+        "s3_get": answered * use.cold * (use.file_mb / 16 + 3),
+        "s3_put": use.sessions * 2 + answered * use.cold,
+        "s3_gb_month": 4 * use.file_mb / KB,
+        "socket_message": messages + 3 * use.sessions * use.sockets,
+        "socket_minute": use.sockets * seconds / 60,
+        "dynamodb_write_unit": 3 * use.sessions * use.sockets,
+        "dynamodb_read_unit": pushes * ceil(use.sockets * connection_kb / 8) if use.sockets else 0.0,
+        "logs_gb": answered * 1500 / GB + pushes * 1000 / GB,
+        "alarm_metric_month": SERVING_ALARM_METRICS + (SOCKET_ALARM_METRICS if use.sockets else 0),
+        "custom_metric_month": SOCKET_METRICS if use.sockets else 0,
+    }
+
+
+USES = {
+    "a desk: 100,000 requests, 3 websockets": Serving(requests=1e5, sockets=3),
+    "a small firm: a million requests, 20 websockets": Serving(requests=1e6, sockets=20),
+    "a large firm: ten million requests, half of them assets, no websocket": Serving(
+        requests=1e7, sockets=0, cached=0.5
+    ),
+}
+
+
+def serving_report() -> Iterator[str]:
+    """Yield the lines of the estimate of the serving layer: assumptions and costs."""
+    seed = sum(SERVING_SEED.values())
+    names = ", ".join(f"{name} {dollars:.0f}" for name, dollars in SERVING_SEED.items())
+    yield f"\nThe predecessor's estimate of a serving layer: ${seed:.0f} per month ({names})."
+    for name, use in USES.items():
+        yield f"\n{name}"
+        yield from (f"    {_shown(getattr(use, one.name)):>10}  {one.metadata['about']}" for one in fields(use))
+        bill = monthly(serving_usage(use))
+        yield f"\n    {'dollars per month':<34}{'list price':>12}{'after allowance':>18}"
+        yield from (f"    {one.what:<34}{one.dollars:>12.2f}{one.after_allowance:>18.2f}" for one in bill)
+        totals = sum(one.dollars for one in bill), sum(one.after_allowance for one in bill)
+        yield f"    {'all':<34}{totals[0]:>12.2f}{totals[1]:>18.2f}"
+        yield f"    {'against the predecessor':<34}{totals[0] / seed:>11.2f}x{totals[1] / seed:>17.2f}x"
+
+
 def report() -> Iterator[str]:
     """Yield the lines of the estimate: assumptions and costs, with and without the packing of records."""
     seed = sum(SEED.values())
@@ -218,4 +306,4 @@ def _shown(value: Any) -> str:
 
 
 if __name__ == "__main__":
-    print("\n".join(report()))
+    print("\n".join([*report(), *serving_report()]))

@@ -48,6 +48,10 @@ module "functions" {
 
   environment      = local.settings
   live_environment = var.speed_enabled ? local.live : null
+
+  serving_enabled     = var.serving_enabled
+  serving_environment = var.serving_enabled ? module.serving[0].environment : {}
+  serving_storage     = var.serving.storage
 }
 
 module "workflow" {
@@ -128,4 +132,23 @@ module "speed" {
   log_retention_days        = var.log_retention_days
   athena_scan_limit_gb      = var.athena_scan_limit_gb
   kms_key_arn               = var.kms_key_arn
+}
+
+module "serving" {
+  source = "./modules/serving"
+  count  = var.serving_enabled ? 1 : 0
+
+  name               = local.name
+  environment_name   = var.environment
+  market             = var.market
+  bucket_arn         = module.lake.bucket_arn
+  functions          = { for name, function in module.functions.functions : name => function if contains(["push_live", "serve_http", "serve_sockets"], name) }
+  keys_parameter     = var.serving_keys_parameter
+  sockets_enabled    = var.speed_enabled
+  table_stream_arn   = one(module.speed[*].names.table_stream_arn)
+  throttling         = { rate = var.serving.rate, burst = var.serving.burst }
+  max_latency_ms     = var.serving.max_latency_ms
+  alarm_topic_arn    = module.workflow.topic_arn
+  log_retention_days = var.log_retention_days
+  kms_key_arn        = var.kms_key_arn
 }

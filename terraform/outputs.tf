@@ -52,3 +52,8 @@ output "live" {
   description = "The speed layer, or null: stream, table, topic of the alerts, queue of failures, the producer's repository."
   value       = one(module.speed[*].names)
 }
+
+output "serving" {
+  description = "The serving layer, or null: CloudFront's address, that of the HTTP API behind it, and of the websocket."
+  value       = one(module.serving[*].addresses)
+}

@@ -16,6 +16,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import tomllib
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -36,17 +37,21 @@ UNZIPPED_LIMIT = 250 * 2**20
 ZIPPED_LIMIT = 50 * 2**20
 """Maximum bytes of one zip file, a quota of AWS for direct uploads."""
 
-SUFFIXES = {".csv", ".json", ".lock", ".parquet", ".py", ".sql"}
+SUFFIXES = {".LICENSE", ".css", ".csv", ".jinja", ".js", ".json", ".lock", ".parquet", ".py", ".sql", ".svg"}
 """Suffixes of the files that belong to our code."""
-AWS_SERVICES = {"dynamodb", "s3", "sns", "ssm", "sso", "sso-oidc", "sts"}
+AWS_SERVICES = {"apigatewaymanagementapi", "dynamodb", "s3", "sns", "ssm", "sso", "sso-oidc", "sts"}
 """The services of botocore that are called (of 400); sso and sts by its own chain of credentials."""
 UNUSED = re.compile(
     r"(^|/)(tests?|__pycache__|include|benchmarks)/"
     r"|\.(pyi|pyc|pyx|pxd|h|hpp|c|cpp|exe)$"
     r"|^(bin|playhouse|pwiz\.py|pycparser|adbc_driver_duckdb|_duckdb-stubs|peewee-stubs)(/|$)"
     r"|^lxml/"  # yfinance requires it, but never imports it
-    # What `import pyarrow` does not load, and the copies of a library that its loader does not look for.
-    r"|^pyarrow/(libarrow_(flight|s3)\.|_\w+\.cpython|libarrow_python\w*\.so$|libarrow_python\w*\.so\.\d+\.)"
+    r"|^(aws_lambda_powertools/event_handler|boto3/data|duckdb/experimental)/"
+    # What `import numpy` does not load, and neither our code nor pandas asks for.
+    r"|^numpy/((f2py|fft|polynomial|testing)/|_core/(_simd|_\w+_tests)\.)|\.a$"
+    # What neither `import pyarrow` nor CSV and Parquet load, and copies of a library that its loader does not look for.
+    r"|^pyarrow/(src/|libarrow_(flight|s3)\.|libarrow_python_flight|_(?!(csv|fs|parquet)\.)\w+\.cpython)|^pyarrow/.*\.pxi$"
+    r"|^pyarrow/(libarrow_python\w*\.so$|libarrow_python\w*\.so\.\d+\.)"
     r"|\.dist-info/(?!METADATA|entry_points)"  # RECORD and such differ from one installation to the next
     r"|^\.lock$"
     rf"|^botocore/data/(?!({'|'.join(sorted(AWS_SERVICES))})/)[^/]+/"
@@ -76,8 +81,8 @@ def spec() -> dict[str, Any]:
 
 
 def functions() -> dict[str, Any]:
-    """Return the functions by name: those of the state machine, and those of the speed layer."""
-    return {**spec()["functions"], **spec()["live_functions"]}
+    """Return the functions by name: those of the state machine, of the speed layer and of the serving layer."""
+    return {**spec()["functions"], **spec()["live_functions"], **spec()["serving_functions"]}
 
 
 def build(folder: Path, architecture: str, python: str = PYTHON) -> dict[str, Package]:
@@ -104,7 +109,8 @@ def build(folder: Path, architecture: str, python: str = PYTHON) -> dict[str, Pa
 
 def handler(name: str) -> str:
     """Return the handler of a function, as Lambda's configuration states it."""
-    return f"stockstream.pipeline.handlers.{functions()[name]['handler']}"
+    function = functions()[name]
+    return f"stockstream.{function.get('package', 'pipeline.handlers')}.{function['handler']}"
 
 
 def function_version(name: str) -> str:
@@ -138,7 +144,13 @@ def sources(function: str) -> list[str]:
 
 
 def _code(function: str) -> Iterator[tuple[str, bytes]]:
-    return ((f"stockstream/{path}", (ROOT / path).read_bytes()) for path in sources(function))
+    """Yield our code, and its version, which the description of the HTTP interface has."""
+    yield from ((f"stockstream/{path}", (ROOT / path).read_bytes()) for path in sources(function))
+    if function in spec()["serving_functions"]:
+        project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+        name, version = project["name"], project["version"]
+        metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+        yield f"{name.replace('-', '_')}-{version}.dist-info/METADATA", metadata.encode()
 
 
 def _layer(name: str, architecture: str, python: str) -> Iterator[tuple[str, bytes]]:

@@ -341,3 +341,41 @@ variable "alert_subscriptions" {
     error_message = "A telephone number begins with + and the country."
   }
 }
+
+variable "serving_enabled" {
+  description = "Whether to create the serving layer: the HTTP interface of the lake, and with the speed layer websockets."
+  type        = bool
+  default     = false
+}
+
+variable "serving_keys_parameter" {
+  description = "Name of the SSM SecureString parameter with the keys of the callers, the lines that `stockstream serve --new-key NAME` prints; create it by hand. Needed if serving_enabled."
+  type        = string
+  default     = "/stockstream/keys"
+
+  validation {
+    condition     = can(regex("^/[A-Za-z0-9_./-]+$", var.serving_keys_parameter))
+    error_message = "The name of a parameter, beginning with a slash."
+  }
+}
+
+variable "serving" {
+  description = "Of the serving layer: MB of /tmp for serving files (four of them at most), requests per second and at once of all callers, and milliseconds that 99 of 100 answers may take without an alarm."
+  type = object({
+    storage        = optional(number, 4096)
+    rate           = optional(number, 100)
+    burst          = optional(number, 200)
+    max_latency_ms = optional(number, 3000)
+  })
+  default = {}
+
+  validation {
+    condition     = var.serving.storage >= 512 && var.serving.storage <= 10240
+    error_message = "storage is 512 to 10240 MB."
+  }
+
+  validation {
+    condition     = var.serving.rate > 0 && var.serving.burst > 0 && var.serving.max_latency_ms > 0
+    error_message = "rate, burst and max_latency_ms are more than 0."
+  }
+}

@@ -134,7 +134,7 @@ class Door:
         Raises:
             Problem: it is too large (414, 431), or names another server (400, 421).
         """
-        length = len(scope["raw_path"]) + len(scope["query_string"])
+        length = len(scope.get("raw_path") or scope["path"]) + len(scope["query_string"])
         if length > MAX_ADDRESS:
             raise Problem(414, f"the address has {length:,} bytes: at most {MAX_ADDRESS:,}")
         size = sum(len(name) + len(value) for name, value in scope["headers"])

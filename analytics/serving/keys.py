@@ -130,17 +130,26 @@ def read_keys(path: Path, may_be_empty: bool = False) -> Keys:
         UsageError: the file cannot be read, has no key, or a line is none; the message does not show the line.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"--keys {path}: {getattr(error, 'strerror', None) or 'it is no text'}") from None
+    return keys_of(f"--keys {path}", text, may_be_empty)
+
+
+def keys_of(where: str, text: str, may_be_empty: bool = False) -> Keys:
+    """Return the keys in a text of such lines; `where` is what errors call it.
+
+    Raises:
+        UsageError: there is no key, or a line is none; the message does not show the line.
+    """
     keys: dict[str, Key] = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text.splitlines(), 1):
         if line.strip() and not line.lstrip().startswith("#"):
-            key = _key(f"--keys {path}, line {number}", line.strip())
+            key = _key(f"{where}, line {number}", line.strip())
             if keys.setdefault(key.name, key) is not key:
-                raise UsageError(f"--keys {path}, line {number}: there are two keys called {key.name}")
+                raise UsageError(f"{where}, line {number}: there are two keys called {key.name}")
     if not keys and not may_be_empty:
-        raise UsageError(f"--keys {path}: there is no key in it: `stockstream serve --new-key NAME` makes one")
+        raise UsageError(f"{where}: there is no key in it: `stockstream serve --new-key NAME` makes one")
     return Keys(keys.values())
 
 

@@ -71,6 +71,8 @@ class Options:
     """Whether callers may send SQL."""
     backtests: Backtests | None = None
     """The folder of --backtests; None: there is none."""
+    secret: bytes | None = None
+    """Signs sessions and forms; None: a random one."""
 
     def __post_init__(self) -> None:
         for origin in self.allow_origins:
@@ -131,7 +133,7 @@ def build(
     live_routes = routes(live, lambda: generations.newest.symbols, tickets)
     app: Starlette = starlette_application(generations, options.threads, options.backtests, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
-    signer = Signer()
+    signer = Signer(options.secret)
     sessions = Sessions(signer)
     if options.keys is not None:
         app.router.routes.extend(login.routes(options.keys, sessions))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
 import io
 import json
@@ -15,6 +16,7 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from filelock import FileLock
@@ -59,6 +61,17 @@ def _runtime_client() -> Path:
     return folder
 
 
+_unpacking = threading.Lock()
+
+
+@cache
+def _root() -> Path:
+    """Return the folder for unpacked packages: what one module of tests has unpacked, the next one uses."""
+    folder = Path(tempfile.mkdtemp(prefix="stockstream-lambda-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
 class Lambdas:
     """All execution environments; each function has as many as it had concurrent invocations."""
 
@@ -71,7 +84,7 @@ class Lambdas:
         self._compiled = compiled
         self.invoked: list[Invoked] = []
         self._environment = environment
-        self._root = Path(tempfile.mkdtemp(prefix="stockstream-lambda-"))
+        self._root = _root() / ("compiled" if compiled else "plain")
         self._idle: dict[str, list[Sandbox]] = defaultdict(list)
         self._busy: dict[str, set[Sandbox]] = defaultdict(set)
         self._lock = threading.Lock()
@@ -110,22 +123,18 @@ class Lambdas:
             for sandbox in self._busy[name]:
                 sandbox.kill()
 
-    def forget(self) -> None:
-        """End all environments, as Lambda does after a while without events: the next start is cold."""
+    def forget(self, name: str = "") -> None:
+        """End the environments of a function, or all, as Lambda does without events: the next start is cold."""
         with self._lock:
-            for sandbox in [one for some in self._idle.values() for one in some]:
-                sandbox.end()
-            self._idle.clear()
-
-    def close(self) -> None:
-        self.forget()
-        shutil.rmtree(self._root, ignore_errors=True)
+            for key in [key for key in self._idle if not name or json.loads(key)[0] == name]:
+                for sandbox in self._idle.pop(key):
+                    sandbox.end()
 
     def _unpacked(self, zips: Sequence[bytes]) -> Path:
         """Return a folder with the files of packages; in each folder they are links to those of the package."""
         hashes = [hashlib.sha256(one).hexdigest()[:16] for one in zips]
         folder = self._root / "-".join(hashes)
-        with self._lock:
+        with _unpacking:
             if not folder.exists():
                 for one, name in zip(zips, hashes, strict=True):
                     shutil.copytree(self._package(one, name), folder, copy_function=_link, dirs_exist_ok=True)

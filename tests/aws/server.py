@@ -13,6 +13,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import threading
 from typing import Any
 from unittest.mock import patch
@@ -21,6 +22,7 @@ import boto3
 from moto.athena.responses import AthenaResponse
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
+from moto.cloudfront.models import DefaultCacheBehaviour, ViewerCertificate
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ecs.models import Service
@@ -78,6 +80,9 @@ class LoopbackAws:
             patch.object(FakeBucket, "get_permission", self._permission()),
             # moto forgets the tags with which a stream is created, and an attribute of services that has a default.
             patch.object(KinesisResponse, "create_stream", _create_stream(KinesisResponse.create_stream)),
+            # moto states settings of a distribution that were not sent, which AWS refuses beside others.
+            patch.object(DefaultCacheBehaviour, "__init__", _without(DefaultCacheBehaviour, "ForwardedValues")),
+            patch.object(ViewerCertificate, "__init__", _without(ViewerCertificate, "SSLSupportMethod")),
             patch.object(Service, "availability_zone_rebalancing", "DISABLED", create=True),
             # Deleting all versions of a bucket with delete markers.
             patch.object(FakeDeleteMarker, "dispose", lambda *_, **__: None, create=True),
@@ -102,7 +107,7 @@ class LoopbackAws:
         for one in reversed(self._patches):
             one.stop()
         self.s3.__exit__()
-        self.lambdas.close()
+        self.lambdas.forget()
 
     def client(self, service: str, key: str = CREDENTIALS["AWS_ACCESS_KEY_ID"], config: Any = None) -> Any:
         return boto3.client(
@@ -194,6 +199,18 @@ def _create_stream(create_stream: Any) -> Any:
         return answer
 
     return create
+
+
+def _without(kind: type, name: str) -> Any:
+    """Return the constructor of a part of a distribution, which leaves out a setting that was not sent."""
+    construct, attribute = kind.__init__, re.sub(r"(?<=[a-z])(?=[A-Z])|(?<=SSL)", "_", name).lower()  # type: ignore[misc]
+
+    def init(self: Any, config: dict[str, Any]) -> None:
+        construct(self, config)
+        if name not in config:
+            setattr(self, attribute, None)
+
+    return init
 
 
 def _subscribers(response: BudgetsResponse) -> dict[str, Any]:

@@ -45,7 +45,7 @@ def test_the_signals_of_the_day_reach_a_queue_once(s3: S3Server, tmp_path: Path)
         invoked = lambdas.invoke(deployed, json.dumps({"run": "one", "now": NOW}).encode())
         assert not invoked.error, invoked.log
         results.append(json.loads(invoked.answer))
-    lambdas.close()
+    lambdas.forget()
     first, second = results
     assert (first["session"], first["failed"], first["channels"]["sns"]["delivered"]) == (SESSION, {}, first["alerts"])
     assert (second["session"], second["alerts"], second["channels"]["webhook"]["delivered"]) == (SESSION, 0, 0)

@@ -138,16 +138,20 @@ def test_of_the_lakes_data_only_vacuum_may_delete_and_nothing_that_a_source_has_
     """Live bars are no part of a generation: those who publish them may delete them."""
     access = (ROOT / "terraform/modules/functions/access.tf").read_text()
     (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", access, re.MULTILINE | re.DOTALL)
-    assert body.strip() == 'vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]'
+    assert [re.sub(" +", " ", line.strip()) for line in body.splitlines() if line.strip()] == [
+        'publish_serving = var.serving_enabled ? ["serving/*"] : []',  # derived from a generation, and no part of it
+        'vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]',
+    ]
     live = (ROOT / "terraform/modules/speed/access.tf").read_text()
     (body,) = re.findall(r"^  deletes = {\n(.*?)^  }", live, re.MULTILINE | re.DOTALL)
     assert re.findall(r'"([^"]+)"', body) == ["live/*", "live/connections/*"]
+    deleting = [ROOT / f"terraform/modules/{module}/access.tf" for module in ("functions", "speed")]
     for path in (ROOT / "terraform").rglob("*.tf"):
-        assert path.read_text().count("s3:Delete") == (path.name == "access.tf"), path
+        assert path.read_text().count("s3:Delete") == (path in deleting), path
 
 
-def test_the_functions_of_the_speed_layer_exist() -> None:
-    for name in spec()["live_functions"]:
+def test_the_functions_of_the_speed_layer_and_of_the_serving_layer_exist() -> None:
+    for name in (*spec()["live_functions"], *spec()["serving_functions"]):
         module, attribute = handler(name).rsplit(".", 1)
         assert callable(getattr(import_module(module), attribute)), name
 

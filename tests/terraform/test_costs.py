@@ -8,7 +8,22 @@ from dataclasses import fields, replace
 
 import pytest
 
-from stockstream.terraform.costs import ALARM_METRICS, ASX, FEEDS, PRICES, SEED, US, Feed, live_usage, monthly, report
+from stockstream.terraform.costs import (
+    ALARM_METRICS,
+    ASX,
+    FEEDS,
+    PRICES,
+    SEED,
+    US,
+    USES,
+    Feed,
+    Serving,
+    live_usage,
+    monthly,
+    report,
+    serving_report,
+    serving_usage,
+)
 from tests.terraform.deployment import ROOT
 
 
@@ -84,5 +99,28 @@ def test_the_readme_has_the_totals() -> None:
         sum(cost.dollars for cost in monthly(live_usage(feed))) for feed in [*FEEDS.values(), replace(US, linger=0)]
     ]
     section = (ROOT / "terraform/README.md").read_text().partition("python -m stockstream.terraform.costs")[2]
+    section = section.partition("\n## ")[0]
     shown = [int(text.replace(",", "")) for text in re.findall(r"^\| .+? \| \$([\d,]+) \|", section, re.MULTILINE)]
     assert sorted(shown) == sorted([*map(round, totals), round(sum(SEED.values()))])
+
+
+def test_a_serving_layer_has_a_price_for_all_that_it_uses_and_the_readme_has_the_totals() -> None:
+    lines = "\n".join(serving_report())
+    assert "The predecessor's estimate of a serving layer: $35 per month" in lines
+    for one in fields(Serving):
+        assert lines.count(f"  {one.metadata['about']}\n") == len(USES)
+    readme = (ROOT / "terraform/README.md").read_text()
+    for use in USES.values():
+        bill = monthly(serving_usage(use))
+        totals = sum(one.dollars for one in bill), sum(one.after_allowance for one in bill)
+        assert f"| ${totals[0]:.0f} | ${totals[1]:.0f} |" in readme
+
+
+def test_the_alarms_of_the_serving_layer_are_those_that_are_priced() -> None:
+    """Those of modules/serving, and errors and duration of each function in modules/alarms."""
+    alarms = (ROOT / "terraform/modules/serving/alarms.tf").read_text()
+    listed = len(re.findall(r'= \["AWS/|= \["StockStream', alarms))
+    of_throttles = 3
+    functions = [*json.loads((ROOT / "terraform/packages.json").read_text())["serving_functions"], "publish_serving"]
+    priced = serving_usage(USES["a desk: 100,000 requests, 3 websockets"])["alarm_metric_month"]
+    assert listed + of_throttles + 2 * len(functions) == priced

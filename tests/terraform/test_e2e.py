@@ -520,11 +520,9 @@ def test_a_change_of_one_function_replaces_that_function_only(
     handler.write_text(before + "\n# changed\n")
     changes = deployment.terraform.plan()
     handler.write_text(before)
-    build = "module.functions.terraform_data.packages"
     assert changes == {
         "update": [f'module.functions.aws_lambda_function.this["{function}"]'],
-        "delete": [build],
-        "create": [build],
+        "replace": ["module.functions.terraform_data.packages"],
     }
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import zipfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +92,8 @@ def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
     lake = f"s3://{s3_server.new_bucket()}"
     deployed = function(name, functions()[name]["layers"], STOCKSTREAM_LAKE=lake, **NO_EXCHANGE)
     event = {"run": "one", **({"state": {}} if name == "summarise" else {})}
+    if name in spec()["serving_functions"]:
+        event = {"Records": [], "requestContext": {"connectionId": "one", "routeKey": "$connect"}}
     invoked = lambdas.invoke(deployed, json.dumps(event).encode())
     answer = json.loads(invoked.answer)
     assert invoked.error not in ("Runtime.ImportModuleError", "Runtime.ExitError", "Sandbox.Timedout"), invoked.log
@@ -101,13 +102,6 @@ def test_runs_alone(name: str, lambdas: Lambdas, s3_server: S3Server) -> None:
         assert len(answer["errorMessage"]) <= 500
         assert "the event" not in answer["errorMessage"] or name == "fold_events"  # its events are those of Kinesis
     print(f"cold start of {name}: {invoked.started + invoked.ran:.1f} s")
-
-
-def test_the_package_has_what_paper_accounts_import(lambdas: Lambdas) -> None:
-    """The step imports it only if there are accounts."""
-    deployed = function("step_accounts", functions()["step_accounts"]["layers"])
-    invoked = lambdas.invoke(replace(deployed, handler="stockstream.analytics.paper.stepping.records_of"), b"{}")
-    assert invoked.error == "TypeError", invoked.log  # of the call, after the import
 
 
 def test_a_missing_library_is_noticed(lambdas: Lambdas) -> None:

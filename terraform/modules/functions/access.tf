@@ -1,6 +1,7 @@
 # What each function may do: read and write what its code reads and writes. Only `vacuum` may delete, and nothing that a
-# source has delivered: generations, and their files and findings. S3 keeps what it deletes for 30 days as a version. The
-# functions of the speed layer have their rights in modules/speed/access.tf.
+# source has delivered: generations, and their files and findings; `publish_serving` deletes old serving files. S3 keeps what
+# they delete as a version. The functions of the speed layer and of the serving layer have their rights in
+# modules/speed/access.tf and modules/serving/access.tf.
 
 locals {
   # The pointer has lists of symbols/ and quarantine/, so that a function which adds to these writes it, too. Who writes it
@@ -12,12 +13,14 @@ locals {
     check           = ["state/checks/*"]
     step_accounts   = []
     send_alerts     = var.alert_topic_arn == null ? [] : ["live/*"]
-    publish_serving = []
+    publish_serving = var.serving_enabled ? ["serving/*"] : []
     summarise       = ["state/runs/*"]
     vacuum          = ["state/manifests/*", "state/current.json", "state/history.json"]
   }
+  # Serving files are derived from a generation, and no part of it.
   deletes = {
-    vacuum = ["silver/*", "state/checks/*", "state/manifests/*"]
+    publish_serving = var.serving_enabled ? ["serving/*"] : []
+    vacuum          = ["silver/*", "state/checks/*", "state/manifests/*"]
   }
   # The manifests are read if the pointer is damaged or not that of the newest one.
   generation = ["state/current.json", "state/lake.json", "state/manifests/*"]
@@ -29,13 +32,13 @@ locals {
     check           = concat(local.bars, ["state/checks/*", "state/sessions.parquet"])
     step_accounts   = ["state/lake.json"]
     send_alerts     = var.alert_topic_arn == null ? ["state/lake.json"] : concat(local.bars, ["live/*", "state/sessions.parquet"])
-    publish_serving = ["state/lake.json"]
+    publish_serving = var.serving_enabled ? concat(local.bars, ["serving/*", "state/sessions.parquet", "symbols/*", "quarantine/*", "raw_events/marker.json"]) : ["state/lake.json"]
     summarise       = ["state/lake.json", "state/runs/*"]
     # The indexes of the files of two tables are in the pointer, which vacuum writes again if it is damaged.
     vacuum = concat(local.generation, ["raw_events/marker.json", "silver/bars/*", "silver/metadata/*", "state/history.json", "state/sessions.parquet"])
   }
   # Steps that do nothing here.
-  off = concat(["publish_serving"], var.alert_topic_arn == null ? ["send_alerts"] : [])
+  off = [for name, is_on in { send_alerts = var.alert_topic_arn != null, publish_serving = var.serving_enabled } : name if !is_on]
 
   reads_key = {
     for name in keys(local.functions) :
@@ -76,7 +79,7 @@ resource "aws_iam_role_policy" "this" {
           Resource = ["${aws_cloudwatch_log_group.this[each.key].arn}:log-stream:*"]
         },
       ],
-      contains(local.off, each.key) ? [] : [{
+      contains(local.off, each.key) || contains(["serve_sockets", "push_live"], each.key) ? [] : [{
         # Without it, S3 answers 403 instead of 404 for an object that does not exist.
         Sid      = "List"
         Effect   = "Allow"
@@ -95,7 +98,7 @@ resource "aws_iam_role_policy" "this" {
         Action   = ["s3:PutObject"]
         Resource = [for prefix in local.writes[each.key] : "${var.bucket_arn}/${prefix}"]
       }],
-      !contains(keys(local.deletes), each.key) ? [] : [{
+      length(lookup(local.deletes, each.key, [])) == 0 ? [] : [{
         Sid      = "Delete"
         Effect   = "Allow"
         Action   = ["s3:DeleteObject"]

@@ -19,7 +19,7 @@ resource "aws_lambda_function" "this" {
   role             = aws_iam_role.this[each.key].arn
   runtime          = "python${var.python_version}"
   architectures    = [var.architecture]
-  handler          = "stockstream.pipeline.handlers.${each.value.handler}"
+  handler          = "stockstream.${lookup(each.value, "package", "pipeline.handlers")}.${each.value.handler}"
   filename         = "${local.folder}/${each.key}-${local.function_versions[each.key]}.zip"
   source_code_hash = local.function_versions[each.key]
   layers           = [for layer in each.value.layers : aws_lambda_layer_version.this[layer].arn]
@@ -32,13 +32,15 @@ resource "aws_lambda_function" "this" {
   # In /tmp are the files that are about to be published, their parts, and what DuckDB cannot hold in memory. Refresh
   # writes the indicators twice, part by part and as one file: `python -m tests.benchmarks.years` measures it.
   ephemeral_storage {
-    size = try(each.value.ephemeral_storage, 2048)
+    size = each.key == "serve_http" ? var.serving_storage : try(each.value.ephemeral_storage, 2048)
   }
 
   environment {
     variables = merge(
       var.environment,
       contains(keys(local.packages.live_functions), each.key) ? var.live_environment : {},
+      contains(keys(local.packages.serving_functions), each.key) ? var.serving_environment : {},
+      each.key == "publish_serving" ? { STOCKSTREAM_SERVING_FILE = var.serving_enabled } : {},
       each.key == "send_alerts" && var.alert_topic_arn != null ? { ALERT_TOPIC_ARN = var.alert_topic_arn } : {},
       local.reads_key[each.key] ? { POLYGON_API_KEY_PARAMETER = var.polygon_api_key_parameter } : {},
     )

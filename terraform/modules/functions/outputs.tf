@@ -17,10 +17,11 @@ output "functions" {
   description = "ARN and name of each function, and of its role."
   value = {
     for name, function in aws_lambda_function.this : name => {
-      arn      = function.arn
-      name     = function.function_name
-      role     = aws_iam_role.this[name].name
-      role_arn = aws_iam_role.this[name].arn
+      arn        = function.arn
+      invoke_arn = function.invoke_arn
+      name       = function.function_name
+      role       = aws_iam_role.this[name].name
+      role_arn   = aws_iam_role.this[name].arn
     }
   }
 }

@@ -4,17 +4,20 @@
 locals {
   root     = "${path.module}/../../.."
   packages = jsondecode(file("${path.module}/../../packages.json"))
-  known    = merge(local.packages.functions, local.packages.live_functions)
+  known    = merge(local.packages.functions, local.packages.live_functions, local.packages.serving_functions)
   folder   = "${local.root}/build/packages/${var.architecture}-${var.python_version}"
 
-  # Those of the speed layer only if there is one.
+  # Those of the speed layer and of the serving layer only if there is one; websockets need both.
+  is_live = var.live_environment != null
   functions = {
     for name, function in local.known : name => function
-    if contains(keys(local.packages.functions), name) || var.live_environment != null
+    if contains(keys(local.packages.functions), name)
+    || contains(keys(local.packages.live_functions), name) && local.is_live
+    || contains(keys(local.packages.serving_functions), name) && var.serving_enabled && (local.is_live || name == "serve_http")
   }
 
   code = [
-    for path in sort(tolist(fileset(local.root, "{analytics,pipeline,sql}/**/*.{csv,json,lock,parquet,py,sql}"))) :
+    for path in sort(tolist(fileset(local.root, "{analytics,pipeline,sql}/**/*.{css,csv,jinja,js,json,LICENSE,lock,parquet,py,sql,svg}"))) :
     path if !strcontains(path, "/.")
   ]
   # Beside pipeline and sql, a function has the folders of our code that it names.

@@ -52,3 +52,18 @@ variable "alert_topic_arn" {
   description = "ARN of the SNS topic for the signals of the day, or null: none are sent."
   type        = string
 }
+
+variable "serving_enabled" {
+  description = "Whether there is a serving layer: its functions, and a serving file per generation."
+  type        = bool
+}
+
+variable "serving_environment" {
+  description = "Further environment variables of the functions of the serving layer."
+  type        = map(string)
+}
+
+variable "serving_storage" {
+  description = "MB in /tmp of the function that answers requests: it holds up to four serving files."
+  type        = number
+}

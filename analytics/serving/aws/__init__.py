@@ -1,0 +1,1 @@
+"""The HTTP interface on AWS: Lambda functions behind API Gateway, and what they share."""
