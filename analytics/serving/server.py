@@ -35,6 +35,7 @@ from stockstream.analytics.serving.metrics import Metrics
 from stockstream.analytics.serving.sessions import Sessions
 from stockstream.analytics.serving.signatures import Signer
 from stockstream.analytics.serving.tickets import Tickets
+from stockstream.analytics.serving.time_limit import TimeLimit
 from stockstream.sql.errors import StockStreamError, UsageError
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class Options:
     """Requests per second of a caller."""
     burst: int = 200
     threads: int = 2
+    query_seconds: float = 30.0
+    """Time of an answer from the lake."""
     allow_origins: Sequence[str] = ()
     """Other sites whose pages may read /v1 with a key."""
     at_once: int = 100
@@ -128,8 +131,9 @@ def build(
         text = metrics.text() + (live.board.measures.text() if live else b"")
         return Response(text, media_type="text/plain; version=0.0.4")
 
+    limit = TimeLimit(options.query_seconds, metrics.too_long.inc)
     live_routes = routes(live, lambda: generations.newest.symbols, tickets)
-    app: Starlette = starlette_application(generations, options.threads, options.backtests, live, live_routes)
+    app: Starlette = starlette_application(generations, limit, options.threads, options.backtests, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
     signer = Signer()
     sessions = Sessions(signer)

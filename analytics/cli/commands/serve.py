@@ -66,12 +66,14 @@ def serve_command(
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    query_seconds: Annotated[
+        float,
+        typer.Option("--query-seconds", min=0.01, help="Time of an answer; a query over it is interrupted (503)."),
+    ] = 30.0,
     quack: Annotated[
         bool, typer.Option("--quack", help="Beta: SQL for DuckDB shells, at quack:HOST:PORT; needs --keys, scope sql.")
     ] = False,
-    sql_seconds: Annotated[
-        float, typer.Option("--sql-seconds", min=0.1, help="Time of a query of a caller's, in seconds.")
-    ] = 30.0,
+    sql_seconds: Annotated[float, typer.Option("--sql-seconds", min=0.1, help="Time of a message of --quack.")] = 30.0,
     backtests: Annotated[
         Path | None,
         typer.Option(
@@ -127,6 +129,7 @@ def serve_command(
         rate=rate,
         burst=burst,
         threads=threads,
+        query_seconds=query_seconds,
         allow_origins=tuple(allow_origin or ()),
         at_once=at_once,
         proxy=proxy,
