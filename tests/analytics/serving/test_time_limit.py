@@ -38,6 +38,7 @@ def test_a_query_is_interrupted_and_its_thread_serves_the_next(lake: str) -> Non
             assert await second == [(7,)]  # in the thread of the first, on its cursor
 
             left = asyncio.create_task(long.run(served, endless, pool))
+            await asyncio.sleep(0)  # it takes the thread
             with pytest.raises(Problem, match="busy with other requests") as busy:
                 await short.run(served, endless, pool)
             assert busy.value.headers == {"Retry-After": "5"}
