@@ -8,7 +8,7 @@ import re
 import socket as sockets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +32,7 @@ from stockstream.analytics.serving.live.part import LivePart, routes
 from stockstream.analytics.serving.live.socket import MAX_MESSAGE
 from stockstream.analytics.serving.live.subscriber import STALLED
 from stockstream.analytics.serving.metrics import Metrics
+from stockstream.analytics.serving.session_file import SessionFile
 from stockstream.analytics.serving.sessions import Sessions
 from stockstream.analytics.serving.signatures import Signer
 from stockstream.analytics.serving.tickets import Tickets
@@ -57,6 +58,8 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8000
     keys: Keys | None = None
+    sessions: SessionFile = field(default_factory=SessionFile)
+    """Where the browsers' sessions are kept."""
     allow_hosts: Sequence[str] = ()
     rate: float = 50.0
     """Requests per second of a caller."""
@@ -135,8 +138,8 @@ def build(
     live_routes = routes(live, lambda: generations.newest.symbols, tickets)
     app: Starlette = starlette_application(generations, limit, options.threads, options.backtests, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
-    signer = Signer()
-    sessions = Sessions(signer)
+    signer = Signer(options.sessions.secret)
+    sessions = Sessions(signer, options.sessions)
     if options.keys is not None:
         app.router.routes.extend(login.routes(options.keys, sessions))
     if options.sql:

@@ -111,6 +111,7 @@ def serve_command(
     from stockstream.analytics.serving.keys import KeyFile
     from stockstream.analytics.serving.live.board import Limits as StreamLimits
     from stockstream.analytics.serving.server import Options
+    from stockstream.analytics.serving.session_file import SessionFile
     from stockstream.sql.session.catalogue_file import cache_folder
 
     key_file = KeyFile(keys) if keys else None
@@ -125,6 +126,7 @@ def serve_command(
         host=host,
         port=port,
         keys=key_file,
+        sessions=SessionFile(keys),
         allow_hosts=tuple(allow_host or ()),
         rate=rate,
         burst=burst,
