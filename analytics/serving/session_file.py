@@ -39,7 +39,7 @@ class SessionFile:
         Raises:
             UsageError: it is damaged, or others may read it.
         """
-        self._path = None if keys is None else _made(keys.with_name(keys.name + SUFFIX))
+        self._path = None if keys is None else _private_file(keys.with_name(keys.name + SUFFIX))
         try:
             self._database = sqlite3.connect(
                 self._path or ":memory:", timeout=WAIT_SECONDS, isolation_level=None, check_same_thread=False
@@ -80,7 +80,7 @@ class SessionFile:
             raise Problem(503, "the sessions cannot be read or written at the moment", {"Retry-After": "5"}) from None
 
 
-def _made(path: Path) -> Path | None:
+def _private_file(path: Path) -> Path | None:
     """Make a file for its owner alone if there is none; return it, or None if none can be written.
 
     Raises:
