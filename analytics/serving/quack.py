@@ -175,9 +175,7 @@ class Quack:
         sessions = dict(self._sessions)
         of_key = {name: one for name, one in sessions.items() if one.key.name == key.name}
         if len(of_key) >= MAX_OF_KEY:
-            self._end_idle(
-                of_key, f"the key {key.name} has {MAX_OF_KEY} sessions: DETACH one, or try again in a minute"
-            )
+            self._end_idle(of_key, f"the key {key.name} has {MAX_OF_KEY} sessions: DETACH one, or wait a minute")
         elif len(sessions) >= MAX_SESSIONS:
             self._end_idle(sessions, f"all {MAX_SESSIONS} sessions are in use: try again in a minute")
 
