@@ -103,9 +103,9 @@ def make(lake: str, manifest: Manifest, path: Path, report: Progress = lambda ta
 
 def connection(path: Path) -> DuckDBPyConnection:
     """Return a read-only connection on a serving file, which has just been written."""
-    con = duckdb.connect(str(path), read_only=True, config={**CONFIG, "threads": 1, "memory_limit": "200MB"})
-    con.execute("SET enable_external_access = false; SET lock_configuration = true")
-    return con
+    # As options of the opening, since a second connection of this process finds them locked.
+    locked = {"enable_external_access": "false", "lock_configuration": "true"}
+    return duckdb.connect(str(path), read_only=True, config={**CONFIG, "threads": 1, "memory_limit": "200MB", **locked})
 
 
 def _fill(con: DuckDBPyConnection, generation: int, report: Progress) -> None:

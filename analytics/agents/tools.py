@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
@@ -25,6 +26,7 @@ from stockstream.analytics.serving.paging import place_of
 from stockstream.analytics.serving.problems import Problem
 from stockstream.analytics.serving.sql import Sql
 from stockstream.analytics.serving.sql_process import Order
+from stockstream.analytics.serving.time_limit import TimeLimit
 
 SECONDS = 30.0
 """Time of an answer that is computed in a thread; SQL and backtests have limits of their own."""
@@ -39,11 +41,13 @@ class Tools:
         self._generations = generations
         self._catalogue = Catalogue(generations.lake.uri)
         self._sql = Sql(generations)
-        self._threads = anyio.CapacityLimiter(AT_ONCE)
+        self._limit = TimeLimit(SECONDS, lambda: None)
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="answer")
         self._backtests = anyio.CapacityLimiter(1)
 
     async def stop(self) -> None:
-        """End the processes of queries."""
+        """End the processes and threads of queries."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
         await self._sql.stop()
 
     async def lake_help(self, query: arguments.Help) -> Answer:
@@ -106,27 +110,10 @@ class Tools:
         """Return what a function computes in a thread; its query is stopped after the time, or with the request.
 
         Raises:
-            Problem: it takes too long (422), or too much memory (413).
+            Problem: it takes too long (503), or too much memory (413).
         """
-        cursors: list[duckdb.DuckDBPyConnection] = []
-
-        def compute() -> T:
-            cursors.append(served.cursor)
-            return work()
-
-        async def computed() -> T:
-            try:
-                return await anyio.to_thread.run_sync(compute, abandon_on_cancel=True, limiter=self._threads)
-            except anyio.get_cancelled_exc_class():
-                for cursor in cursors:
-                    cursor.interrupt()
-                raise
-
         try:
-            with anyio.fail_after(SECONDS):
-                return await computed()
-        except TimeoutError:
-            raise Problem(422, f"the answer takes longer than {SECONDS:g} s: ask for fewer symbols or days") from None
+            return await self._limit.run(served, work, self._threads)
         except duckdb.OutOfMemoryException:
             raise Problem(413, "the answer needs too much memory: ask for fewer symbols or days") from None
 

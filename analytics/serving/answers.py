@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -18,6 +17,7 @@ from stockstream.analytics.serving.generations import Generations, Served
 from stockstream.analytics.serving.paging import Place, place_of
 from stockstream.analytics.serving.parameters import Query, parsed
 from stockstream.analytics.serving.problems import Problem
+from stockstream.analytics.serving.time_limit import TimeLimit
 
 FOREVER = "public, max-age=31536000, immutable"
 REVALIDATED = "public, max-age=0, must-revalidate"
@@ -45,8 +45,8 @@ class Endpoint:
 class Answers:
     """Computes the answers of endpoints in a pool of threads."""
 
-    def __init__(self, generations: Generations, threads: int) -> None:
-        self.generations = generations
+    def __init__(self, generations: Generations, threads: int, limit: TimeLimit) -> None:
+        self.generations, self._limit = generations, limit
         self._pool = ThreadPoolExecutor(threads, "answers")
 
     def handler(self, endpoint: Endpoint) -> Callable[[Request], Awaitable[Response]]:
@@ -69,7 +69,7 @@ class Answers:
             if headers["ETag"] in request.headers.get("if-none-match", ""):
                 return Response(status_code=304, headers=headers)
             work = partial(self._body, endpoint, served, query, request.path_params, place, form)
-            body, more = await asyncio.get_running_loop().run_in_executor(self._pool, work)
+            body, more = await self._limit.run(served, work, self._pool)
             return Response(body, headers=headers | more, media_type=form.media)
 
         return answer

@@ -25,6 +25,7 @@ from stockstream.analytics.serving.live import openapi as live_openapi
 from stockstream.analytics.serving.live.part import LivePart
 from stockstream.analytics.serving.openapi import SQL, description
 from stockstream.analytics.serving.problems import Problem
+from stockstream.analytics.serving.time_limit import TimeLimit
 from stockstream.sql.errors import StockStreamError, did_you_mean
 
 logger = logging.getLogger(__name__)
@@ -34,13 +35,14 @@ PREFIX = "/v1"
 
 def starlette_application(
     generations: Generations,
+    limit: TimeLimit,
     threads: int = 2,
     backtests: Backtests | None = None,
     live: LivePart | None = None,
     more: Iterable[BaseRoute] = (),
 ) -> Starlette:
     """Return the application on the generations of a lake, which have been started; `more` are further routes."""
-    answers = Answers(generations, threads)
+    answers = Answers(generations, threads, limit)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -61,7 +63,9 @@ def starlette_application(
         for endpoint in ENDPOINTS
     ]
     routes += [
-        Route(path, documents.handler(generations, document), methods=["GET"])
+        Route(
+            path, documents.handler(generations, document, limit if path.startswith(PREFIX) else None), methods=["GET"]
+        )
         for path, (document, _) in documents.DOCUMENTS.items()
     ]
     routes += [Route(path, answer, methods=["GET"]) for path, answer in paper.handlers(generations).items()]
@@ -73,7 +77,7 @@ def starlette_application(
         for endpoint in backtest_answers.ENDPOINTS
     ]
     routes += more
-    routes += pages.routes(generations, backtests, live)
+    routes += pages.routes(generations, limit, backtests, live)
     handlers = {Problem: _problem, HTTPException: _http, StockStreamError: _lake, Exception: _unexpected}
     app = Starlette(routes=routes, lifespan=lifespan, exception_handlers=handlers)
     app.state.ends = []  # what the parts that are added to the application do at the end

@@ -6,16 +6,17 @@ import hashlib
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
 from stockstream.analytics.serving import models
 from stockstream.analytics.serving.answers import REVALIDATED
 from stockstream.analytics.serving.generations import Generations
+from stockstream.analytics.serving.time_limit import TimeLimit
 from stockstream.pipeline.generation_history import history as history_of
 from stockstream.pipeline.lake import Lake, check_key
 
@@ -70,11 +71,13 @@ DOCUMENTS: dict[str, tuple[Document, type]] = {
 """The documents by path, with their types."""
 
 
-def handler(generations: Generations, work: Document) -> Callable[[Request], Any]:
-    """Return the function that answers requests for a document."""
+def handler(generations: Generations, work: Document, limit: TimeLimit | None) -> Callable[[Request], Any]:
+    """Return the function that answers requests for a document; `limit` None: it reads nothing."""
 
     async def answer(request: Request) -> Response:
-        return document(request, await run_in_threadpool(work, generations))
+        if limit is None:
+            return document(request, work(generations))
+        return document(request, await limit.run(generations.newest, partial(work, generations)))
 
     return answer
 

@@ -69,7 +69,7 @@ class Guard:
         """
         token = headers.get(HEADER) or form.get(FIELD, "")
         if self._signer.payload(_purpose(session), token) is None:
-            reason = "the form is of another session, or the server was restarted" if token else "it has no token"
+            reason = "the form is of another session, or its server has another secret" if token else "it has no token"
             hint = "load the page again, or authenticate with the header X-API-Key"
             raise Problem(403, f"this request changes something, and {reason}: {hint}")
 

@@ -18,6 +18,9 @@ class Metrics:
         self._seconds = Histogram(
             "stockstream_request_seconds", "Time to an answer.", ("route",), buckets=DURATIONS, registry=self.registry
         )
+        self.too_long = Counter(
+            "stockstream_too_long", "Answers that --query-seconds has ended.", registry=self.registry
+        )
         self.generation = Gauge(
             "stockstream_generation", "Number of the generation that is served.", registry=self.registry
         )

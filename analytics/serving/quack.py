@@ -36,7 +36,8 @@ from stockstream.sql.extras import require as require_package
 PATH = "/quack"
 SCOPE = "sql"
 MAX_BODY = 1 << 20
-MAX_SESSIONS = 8
+MAX_SESSIONS, MAX_OF_KEY = 8, 4
+"""Sessions at once: of all keys, and of one."""
 IDLE_SECONDS = 60.0
 """Time after which a session ends if another one needs its place."""
 ENVIRONMENT = ("PATH", "PYTHONPATH", "PYTHONHOME", "LD_LIBRARY_PATH")
@@ -150,7 +151,7 @@ class Quack:
     def _connected(self, key: Key, body: bytes) -> bytes:
         """Start a session, and return the answer to its first message."""
         with self._lock:  # one start at a time
-            self._make_room()
+            self._make_room(key)
             served = self._generations.newest
             session = start(served.path, served.generation, key, self._rows)
             try:
@@ -165,12 +166,23 @@ class Quack:
                 session.end()
             return answer
 
-    def _make_room(self) -> None:
-        if len(self._sessions) < MAX_SESSIONS:
-            return
-        name, oldest = min(tuple(self._sessions.items()), key=lambda pair: pair[1].last)
+    def _make_room(self, key: Key) -> None:
+        """End an idle session if there are too many.
+
+        Raises:
+            Refused: none is idle.
+        """
+        sessions = dict(self._sessions)
+        of_key = {name: one for name, one in sessions.items() if one.key.name == key.name}
+        if len(of_key) >= MAX_OF_KEY:
+            self._end_idle(of_key, f"the key {key.name} has {MAX_OF_KEY} sessions: DETACH one, or wait a minute")
+        elif len(sessions) >= MAX_SESSIONS:
+            self._end_idle(sessions, f"all {MAX_SESSIONS} sessions are in use: try again in a minute")
+
+    def _end_idle(self, sessions: dict[str, Session], otherwise: str) -> None:
+        name, oldest = min(sessions.items(), key=lambda pair: pair[1].last)
         if time.monotonic() - oldest.last < IDLE_SECONDS:
-            raise Refused(f"all {MAX_SESSIONS} sessions are in use: try again in a minute")
+            raise Refused(otherwise)
         self._end(name)
 
     def _passed(self, message: Message, body: bytes) -> bytes:

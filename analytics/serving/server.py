@@ -8,7 +8,7 @@ import re
 import socket as sockets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +32,11 @@ from stockstream.analytics.serving.live.part import LivePart, routes
 from stockstream.analytics.serving.live.socket import MAX_MESSAGE
 from stockstream.analytics.serving.live.subscriber import STALLED
 from stockstream.analytics.serving.metrics import Metrics
+from stockstream.analytics.serving.session_file import SessionFile
 from stockstream.analytics.serving.sessions import Sessions
 from stockstream.analytics.serving.signatures import Signer
 from stockstream.analytics.serving.tickets import Tickets
+from stockstream.analytics.serving.time_limit import TimeLimit
 from stockstream.sql.errors import StockStreamError, UsageError
 
 if TYPE_CHECKING:
@@ -56,11 +58,15 @@ class Options:
     host: str = "127.0.0.1"
     port: int = 8000
     keys: Keys | None = None
+    sessions: SessionFile = field(default_factory=SessionFile)
+    """Where the browsers' sessions are kept."""
     allow_hosts: Sequence[str] = ()
     rate: float = 50.0
     """Requests per second of a caller."""
     burst: int = 200
     threads: int = 2
+    query_seconds: float = 30.0
+    """Time of an answer from the lake."""
     allow_origins: Sequence[str] = ()
     """Other sites whose pages may read /v1 with a key."""
     at_once: int = 100
@@ -71,8 +77,6 @@ class Options:
     """Whether callers may send SQL."""
     backtests: Backtests | None = None
     """The folder of --backtests; None: there is none."""
-    secret: bytes | None = None
-    """Signs sessions and forms; None: a random one."""
 
     def __post_init__(self) -> None:
         for origin in self.allow_origins:
@@ -130,11 +134,12 @@ def build(
         text = metrics.text() + (live.board.measures.text() if live else b"")
         return Response(text, media_type="text/plain; version=0.0.4")
 
+    limit = TimeLimit(options.query_seconds, metrics.too_long.inc)
     live_routes = routes(live, lambda: generations.newest.symbols, tickets)
-    app: Starlette = starlette_application(generations, options.threads, options.backtests, live, live_routes)
+    app: Starlette = starlette_application(generations, limit, options.threads, options.backtests, live, live_routes)
     app.router.routes.append(Route("/metrics", measured, methods=["GET"]))
-    signer = Signer(options.secret)
-    sessions = Sessions(signer)
+    signer = Signer(options.sessions.secret)
+    sessions = Sessions(signer, options.sessions)
     if options.keys is not None:
         app.router.routes.extend(login.routes(options.keys, sessions))
     if options.sql:

@@ -1,8 +1,8 @@
 """Sessions: who has entered a key in a browser. A signed cookie has the key's name, and never the key.
 
-The cookie is good for twelve hours, until the key's line is removed from the file or replaced, until it is logged out,
-or until the server ends. Scripts cannot read it (HttpOnly), and pages of other sites do not send it (SameSite=Strict);
-over https it is sent over https only, and by this host only (the prefix `__Host-`).
+The cookie is good for twelve hours, until the key's line is removed from the file or replaced, or until it is logged
+out, also after a restart of the server (`session_file.py`). Scripts cannot read it (HttpOnly), and pages of other sites
+do not send it (SameSite=Strict); over https it is sent over https only, and by this host only (the prefix `__Host-`).
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from stockstream.analytics.serving.keys import Key, Keys
+from stockstream.analytics.serving.session_file import SessionFile
 from stockstream.analytics.serving.signatures import Signer
 
 SECONDS = 12 * 3600
@@ -34,11 +35,10 @@ class Session:
 
 
 class Sessions:
-    """The sessions of a server, of which it stores only those that were logged out."""
+    """The sessions of a server, of which only those that were logged out are stored."""
 
-    def __init__(self, signer: Signer) -> None:
-        self._signer = signer
-        self._ended: dict[str, float] = {}
+    def __init__(self, signer: Signer, file: SessionFile) -> None:
+        self._signer, self._file = signer, file
 
     def begin(self, connection: HTTPConnection, response: Response, key: Key) -> None:
         """Add the cookie of a new session to a response."""
@@ -54,13 +54,12 @@ class Sessions:
             return None
         id, name, mark, until = json.loads(payload)
         key = keys.named(name)
-        is_good = key is not None and _mark(key) == mark and time.time() < until and id not in self._ended
+        is_good = key is not None and _mark(key) == mark and time.time() < until and not self._file.has_ended(id)
         return Session(id, key, until) if key is not None and is_good else None
 
     def end(self, connection: HTTPConnection, response: Response, session: Session) -> None:
         """Log a session out."""
-        now = time.time()
-        self._ended = {id: until for id, until in self._ended.items() if until > now} | {session.id: session.until}
+        self._file.end(session.id, session.until)
         is_https = connection.scope["scheme"] == "https"
         response.delete_cookie(_name(connection), secure=is_https, httponly=True, samesite="strict")
 

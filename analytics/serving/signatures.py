@@ -10,14 +10,13 @@ import base64
 import binascii
 import hashlib
 import hmac
-import secrets
 
 
 class Signer:
-    """Signs and verifies; the secret is random per process, so that a restart invalidates all texts."""
+    """Signs and verifies."""
 
-    def __init__(self, secret: bytes | None = None) -> None:
-        self._secret = secret or secrets.token_bytes(32)
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
 
     def sign(self, purpose: str, payload: bytes) -> str:
         """Return a payload with its signature, in characters that cookies, forms and addresses may have."""

@@ -66,12 +66,14 @@ def serve_command(
     burst: Annotated[int, typer.Option(min=1, help="Requests of a caller at once.")] = 200,
     at_once: Annotated[int, typer.Option("--at-once", min=1, help="Requests of a caller at the same time.")] = 100,
     threads: Annotated[int, typer.Option(min=1, max=64, help="Threads that read the lake.")] = 2,
+    query_seconds: Annotated[
+        float,
+        typer.Option("--query-seconds", min=0.01, help="Time of an answer; a query over it is interrupted (503)."),
+    ] = 30.0,
     quack: Annotated[
         bool, typer.Option("--quack", help="Beta: SQL for DuckDB shells, at quack:HOST:PORT; needs --keys, scope sql.")
     ] = False,
-    sql_seconds: Annotated[
-        float, typer.Option("--sql-seconds", min=0.1, help="Time of a query of a caller's, in seconds.")
-    ] = 30.0,
+    sql_seconds: Annotated[float, typer.Option("--sql-seconds", min=0.1, help="Time of a message of --quack.")] = 30.0,
     backtests: Annotated[
         Path | None,
         typer.Option(
@@ -109,6 +111,7 @@ def serve_command(
     from stockstream.analytics.serving.keys import KeyFile
     from stockstream.analytics.serving.live.board import Limits as StreamLimits
     from stockstream.analytics.serving.server import Options
+    from stockstream.analytics.serving.session_file import SessionFile
     from stockstream.sql.session.catalogue_file import cache_folder
 
     key_file = KeyFile(keys) if keys else None
@@ -123,10 +126,12 @@ def serve_command(
         host=host,
         port=port,
         keys=key_file,
+        sessions=SessionFile(keys),
         allow_hosts=tuple(allow_host or ()),
         rate=rate,
         burst=burst,
         threads=threads,
+        query_seconds=query_seconds,
         allow_origins=tuple(allow_origin or ()),
         at_once=at_once,
         proxy=proxy,

@@ -23,6 +23,7 @@ from stockstream.analytics.serving.aws.secrets import ParameterKeys, signing_sec
 from stockstream.analytics.serving.generations import LOOK_SECONDS, Generations
 from stockstream.analytics.serving.problems import TYPE, Problem
 from stockstream.analytics.serving.server import Options, build
+from stockstream.analytics.serving.session_file import SessionFile
 from stockstream.pipeline.configuration import settings
 from stockstream.pipeline.handlers.runtime import logger
 from stockstream.sql.errors import StockStreamError
@@ -56,7 +57,7 @@ def _opened() -> tuple[Generations, ParameterKeys, Mangum]:
     values = settings()
     hosts = tuple(filter(None, (values.serving_hosts or "").split(",")))
     keys = ParameterKeys()
-    options = Options(keys=keys, allow_hosts=hosts, threads=1, secret=signing_secret())
+    options = Options(keys=keys, allow_hosts=hosts, threads=1, sessions=SessionFile(secret=signing_secret()))
     generations = Generations(values.lake_uri, Path(gettempdir()), makes_files=False)
     generations.open_newest()
     app = cast("Any", build(generations, options))

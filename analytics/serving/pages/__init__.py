@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 from urllib.parse import quote
 
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
@@ -18,19 +18,23 @@ from stockstream.analytics.serving.pages import accounts, alerts, compare, data,
 from stockstream.analytics.serving.pages import backtests as backtest_pages
 from stockstream.analytics.serving.pages.rendering import asset, page
 from stockstream.analytics.serving.problems import Problem
+from stockstream.analytics.serving.time_limit import TimeLimit
 
 Content = Callable[[Served, Request], dict[str, Any]]
 """Returns the variables of a page's template."""
 Handler = Callable[[Request], Awaitable[Response]]
 
 
-def routes(generations: Generations, backtests: Backtests | None = None, live: LivePart | None = None) -> list[Route]:
+def routes(
+    generations: Generations, limit: TimeLimit, backtests: Backtests | None = None, live: LivePart | None = None
+) -> list[Route]:
     """Return the routes of all pages and assets; `backtests` None: the server has no folder of them."""
 
     def shown(template: str, title: str, content: Content, is_live: bool = False) -> Handler:
         async def answer(request: Request) -> Response:
             try:
-                variables = await run_in_threadpool(content, generations.newest, request)
+                served = generations.newest
+                variables = await limit.run(served, partial(content, served, request))
             except Problem as problem:
                 return problem_page(request, problem)
             variables["live"] = is_live and live is not None

@@ -14,6 +14,8 @@ from typing import Any
 
 import requests
 
+from tests.pipeline.live.clock import command_at
+
 
 @dataclass
 class Server:
@@ -43,10 +45,11 @@ class Server:
         return self.process.returncode, self.log.read_text()
 
 
-def start(lake: Path | str, *options: str, **environment: str) -> Server:
-    """Start `stockstream serve` on a free port, and wait until it listens."""
+def start(lake: Path | str, *options: str, at: int | None = None, **environment: str) -> Server:
+    """Start `stockstream serve` on a free port, and wait until it listens; `at`: its clock, milliseconds since 1970."""
     program = [sys.executable, "-c", "from stockstream.analytics.cli import main; main()"]
-    command = [*program, "serve", "--lake", str(lake), "--port", "0", "--json"]
+    arguments = ["serve", "--lake", str(lake), "--port", "0", "--json"]
+    command = [*program, *arguments] if at is None else command_at(at, arguments)
     log = Path(tempfile.mkdtemp()) / "log"  # no pipe, which would fill
     with log.open("w") as err:
         process = subprocess.Popen(

@@ -30,13 +30,17 @@ class Stream:
 
     def __init__(self, server: Server, query: str = "", **headers: str) -> None:
         self.answer = requests.get(f"{server.address}/v1/stream{query}", stream=True, timeout=60, headers=headers)
-        self._lines = self.answer.iter_lines(chunk_size=1) if self.answer.ok else iter(())
+        self.lines: Iterator[bytes] = self.answer.iter_lines(chunk_size=1) if self.answer.ok else iter(())
+        self.id = ""
 
     def __iter__(self) -> Iterator[tuple[str, Any]]:
-        name = ""
-        for line in self._lines:
-            field, _, value = line.decode().partition(": ")
-            if field == "event":
+        name, until = "", time.monotonic() + 120
+        for line in self.lines:
+            assert time.monotonic() < until, "the event that is waited for has not come"
+            field, _, value = line.decode().rstrip().partition(": ")
+            if field == "id":
+                self.id = value
+            elif field == "event":
                 name = value
             elif field == "data":
                 yield name, json.loads(value)

@@ -15,6 +15,7 @@ import requests
 from tests.analytics.serving.server import Server, start
 from tests.analytics.serving.test_dashboard import CHROMIUM, Tab, browser
 from tests.analytics.serving.test_door import make_key
+from tests.analytics.test_cli import run_cli
 
 __all__ = ["browser"]
 PROXIED = {"X-Forwarded-Proto": "https", "X-Forwarded-For": "192.0.2.7"}
@@ -120,6 +121,47 @@ def test_a_cookie_is_strict_and_secure_behind_a_proxy(guarded: Server, keys: dic
     assert "Secure" in proxied
     assert "Domain" not in plain + proxied
     assert cookie(guarded.address, **PROXIED) == "403", "a page over http is another origin"
+
+
+def test_a_login_and_a_logout_hold_at_a_server_that_starts_later(
+    lake: str, guarded: Server, keys: dict[str, tuple[str, str]], file: Path
+) -> None:
+    left, stayed = Visitor(guarded), Visitor(guarded)
+    for visitor in (left, stayed):
+        visitor.submit("/login", "/login", key=keys["anna"][0])
+    [gone], [good] = left.cookies, stayed.cookies
+    left.submit("/data", "/logout")
+    second = start(lake, "--keys", str(file), "--proxy", "127.0.0.1")
+    name = f"session-{second.address.rsplit(':', 1)[1]}"  # browsers do not separate cookies by port
+
+    def status(server: Server, text: str | None, cookie: str = name) -> int:
+        return server.get("/v1/status", Cookie=f"{cookie}={text}").status_code
+
+    assert (status(second, gone.value), status(second, good.value)) == (401, 200)
+    elsewhere = Visitor(second)
+    elsewhere.cookies.set(name, good.value)
+    elsewhere.submit("/data", "/logout")
+    assert status(guarded, good.value, good.name) == 401, "a logout at one holds at the other"
+    second.stop()
+    assert keys["anna"][0].encode() not in Path(f"{file}.sessions").read_bytes()
+
+
+def test_a_file_of_sessions_that_others_read_or_that_is_damaged_is_named(tmp_path: Path) -> None:
+    (tmp_path / "keys").write_text(make_key("anna", "read")[1])
+    sessions = tmp_path / "keys.sessions"
+    arguments = ("serve", "--lake", str(tmp_path / "nowhere"), "--keys", str(tmp_path / "keys"))
+    assert "nowhere" in run_cli(*arguments).err  # the file has been made before
+    assert sessions.stat().st_mode & 0o777 == 0o600
+    sessions.chmod(0o640)
+    ended = run_cli(*arguments)
+    assert (ended.code, f"{sessions} signs sessions, and others can read it: delete it" in ended.err) == (2, True)
+    sessions.chmod(0o600)
+    sessions.write_bytes(b"x" * 5000)
+    ended = run_cli(*arguments)
+    assert (ended.code, f"{sessions}: file is not a database: delete it" in ended.err) == (2, True)
+    sessions.unlink()
+    sessions.mkdir()
+    assert "sessions end with this server" in run_cli(*arguments).err
 
 
 def test_a_forged_cookie_and_the_token_of_another_session(guarded: Server, keys: dict[str, tuple[str, str]]) -> None:

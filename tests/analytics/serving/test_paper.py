@@ -102,4 +102,5 @@ def test_without_javascript_the_pages_have_the_numbers_of_the_account(
     assert held.count() == len(shown["positions"])
     assert page.locator("section:has(h2:text-is('Last fills')) tbody tr").count() == len(shown["all_fills"])
     assert "No order leaves for a broker." in page.inner_text("main")
+    assert page.locator("nav [aria-current]").all_inner_texts() == ["Paper accounts"]
     tab.context.close()

@@ -153,6 +153,15 @@ def test_a_query_without_end_is_interrupted_and_others_go_on(quack: Quack) -> No
     other.close()
 
 
+def test_a_key_has_a_number_of_sessions(quack: Quack) -> None:
+    shell, options = quack.shell(), f"(TOKEN '{quack.keys['sql'][0]}')"
+    printed = shell.run(*(f"ATTACH '{_uri(quack)}' AS lake{number} {options}" for number in range(2, 6)))
+    assert printed.count("the key sql has 4 sessions: DETACH one") == 1
+    assert "Error" not in shell.run("DETACH lake4", f"ATTACH '{_uri(quack)}' AS lake5 {options}")
+    assert shell.rows("FROM lake5.query('SELECT 42 AS x')") == [{"x": 42}]
+    shell.close()
+
+
 def _uri(quack: Quack) -> str:
     return f"quack:{quack.server.address.removeprefix('http://')}"
 
