@@ -23,6 +23,7 @@ from moto.athena.responses import AthenaResponse
 from moto.awslambda.models import LambdaFunction, lambda_backends
 from moto.budgets.responses import BudgetsResponse
 from moto.cloudfront.models import DefaultCacheBehaviour, ViewerCertificate
+from moto.core.base_backend import BackendDict
 from moto.core.config import default_user_config
 from moto.core.responses import ActionResult, BaseResponse
 from moto.ecs.models import Service
@@ -98,6 +99,7 @@ class LoopbackAws:
             self._patches.append(patch.object(response, name, _answering(answer), create=True))
 
     def __enter__(self) -> LoopbackAws:
+        BackendDict.reset()  # all servers of a process share one account: the one before may have left something
         self.s3.__enter__()
         for one in self._patches:
             one.start()
