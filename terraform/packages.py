@@ -18,6 +18,7 @@ import sys
 import tempfile
 import tomllib
 import zipfile
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cache
@@ -195,12 +196,35 @@ def install(
     _uv(["pip", "install", *options, "-r", "-"], architecture, python, "".join(_locked(names)))
 
 
-@cache
-def _closure(requirements: tuple[str, ...], architecture: str, python: str) -> frozenset[str]:
+def _closure(requirements: Sequence[str], architecture: str, python: str) -> frozenset[str]:
     """Return the names of libraries and of all their dependencies."""
-    options = ["-c", str(LOCK), "--no-header", "--no-annotate", "--no-emit-index-url", "-"]
+    layers = spec()["layers"].values()
+    needs = _needs(tuple(sorted({*requirements, *(name for layer in layers for name in layer)})), architecture, python)
+    names: set[str] = set()
+    queue = list(requirements)
+    while queue:
+        name = queue.pop()
+        if name not in names:
+            names.add(name)
+            queue += needs[name]
+    return frozenset(names)
+
+
+@cache
+def _needs(requirements: tuple[str, ...], architecture: str, python: str) -> Mapping[str, Set[str]]:
+    """Return the direct dependencies of each library, and of each dependency: uv asks the index for each, once.
+
+    Raises:
+        PackageError: A library is not available for this architecture and Python version.
+    """
+    options = ["-c", str(LOCK), "--no-header", "--annotation-style", "line", "--no-emit-index-url", "-"]
     text = _uv(["pip", "compile", *options], architecture, python, "\n".join(requirements))
-    return frozenset(re.findall(r"^([a-z0-9._-]+)==", text, re.MULTILINE))
+    needs: dict[str, set[str]] = defaultdict(set)
+    for name, parents in re.findall(r"^([a-z0-9._-]+)==\S+(?: *; .*?)? *# via (.*)$", text, re.MULTILINE):
+        needs[name] = needs[name]
+        for parent in parents.split(", "):
+            needs[parent].add(name)
+    return needs
 
 
 def _locked(names: Set[str]) -> Iterator[str]:
