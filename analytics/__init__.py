@@ -70,7 +70,7 @@ if not TYPE_CHECKING:  # a type checker would take every name for one of the pac
         if name in _FRAMES:
             require("polars", "pyarrow", by=f"analytics.{name}")
         if name == "spark":
-            require("pyspark", "pyarrow", by="analytics.spark", extra="spark")
+            require("pyarrow", by="analytics.spark", extra="spark")  # `query` looks for pyspark
         with naming_the_extra():
             module = import_module(f"{__name__}.{_MODULES.get(name, name)}")
         return getattr(module, name) if name in _MODULES else module
