@@ -192,7 +192,9 @@ def kill_at(point: int) -> None:
 
     def unlinked(path: Any, **more: Any) -> None:
         unlink(path, **more)
-        if isinstance(path, Path):  # shutil, which removes temporary folders, passes strings
+        if isinstance(path, Path) and PREFIX not in str(
+            path
+        ):  # shutil, which removes temporary folders, passes strings
             moment()
 
     def called(self: Any, operation: str, arguments: dict[str, Any]) -> Any:
