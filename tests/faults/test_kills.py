@@ -40,7 +40,7 @@ def test_killed_at_every_write(step: Step, kill_at_every_write: Kill) -> None:
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("state", "day", "puts"),
-    [("empty", FIRST, 16), ("first", SECOND, 12)],
+    [("empty", FIRST, 17), ("first", SECOND, 13)],
     ids=["new", "daily"],
 )
 def test_a_run_killed_at_every_write(
@@ -49,7 +49,8 @@ def test_a_run_killed_at_every_write(
     """A new lake: marker, calendar, list, two batches and the first generation. A day: list, batches and a generation.
 
     A generation is the files of metadata, bars, resampled bars and indicators (of the last three a base and a delta, or
-    a delta only), its manifest, the pointer and the history. The pointer is also put for a new list of companies.
+    a delta only), its manifest, the pointer, the history and the findings of the checks. The pointer is also put for a
+    new list of companies.
     """
     asked = ["--market", "US", "--source", f"files:{write_csv(tmp_path, day)}", "--date", str(day), "--batch-size", "2"]
     kill_at_every_write(Step(" ".join(["run", *asked]), state, puts))
