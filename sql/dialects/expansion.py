@@ -17,6 +17,7 @@ from sqlglot import exp
 
 from stockstream.sql.catalogue import Indicator
 from stockstream.sql.catalogue.kernels import kernel_files
+from stockstream.sql.compiler.graph import constants
 from stockstream.sql.errors import UsageError
 
 
@@ -76,7 +77,7 @@ def _substitute(query: exp.Expr, values: Mapping[str, exp.Expr]) -> None:
 
 def _fold(query: exp.Expr) -> None:
     """Replace each largest expression of literals by its value, and leave out `AND true`."""
-    with _database().cursor() as con:
+    with constants().cursor() as con:
         for node in list(query.walk(prune=_is_constant)):
             if _is_constant(node) and (literal := _literal(con, node)) is not None:
                 node.replace(literal)
@@ -85,11 +86,6 @@ def _fold(query: exp.Expr) -> None:
             if isinstance(one.unnest(), exp.Boolean) and one.unnest().this:
                 connector.replace(other)
                 break
-
-
-@cache
-def _database() -> duckdb.DuckDBPyConnection:
-    return duckdb.connect()
 
 
 _VARYING = (exp.Column, exp.Query, exp.AggFunc, exp.Window, exp.Star, exp.Lambda, exp.Interval, exp.Var, exp.Array)

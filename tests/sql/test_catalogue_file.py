@@ -16,7 +16,7 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from stockstream import analytics
-from stockstream.sql.loader import HOME, load, macros, views
+from stockstream.sql.loader import HOME, load, macros, views, views_for
 from stockstream.sql.session import connect
 from stockstream.sql.session.catalogue_file import CacheWarning
 from tests.analytics.test_cli import run_cli
@@ -154,6 +154,25 @@ def test_a_damaged_file_is_made_again(lake: str, cache: Path) -> None:
         inode = path.stat().st_ino
         connect(lake).close()
         assert path.stat().st_ino == inode  # the new file is used
+
+
+def test_sessions_of_the_pipeline_copy_the_views_alone(lake: str, cache: Path) -> None:
+    needed = views_for("views/bars_adjusted")
+    connect(lake, only=needed).close()
+    assert not cache.exists()  # for a single session it would not be worth while
+    with connect(lake) as whole:
+        expected = whole.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal ORDER BY 1").fetchall()
+    for damage in (None, b"", b"damaged"):
+        if damage is not None:
+            next(cache.glob("catalogue-views-*")).write_bytes(damage)
+        for _ in range(2):
+            with connect(lake, only=needed) as con:
+                assert con.execute(COUNT).fetchall() == [(600,)]
+                found = con.execute("SELECT view_name, sql FROM duckdb_views() WHERE NOT internal ORDER BY 1")
+                assert found.fetchall() == expected
+                with pytest.raises(duckdb.CatalogException):
+                    con.execute("FROM rsi('bars', 14)")
+        assert len(files(cache)) == 2
 
 
 def test_a_folder_that_cannot_be_written(lake: str, monkeypatch: pytest.MonkeyPatch) -> None:
